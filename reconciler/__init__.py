@@ -1,0 +1,3 @@
+"""Feature flags as code for Amplitude Experiment."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,132 @@
+"""The one definition of "equal", and fingerprints built on it.
+
+Rules (each tested in tests/unit/test_canonical.py): JSON numbers by value, so 1 and 1.0 are equal and true and 1
+are not; weights by ratio; users, cohorts, tags, deployments and the values of a
+condition as sets; segments in order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from fractions import Fraction
+from math import gcd
+from typing import TYPE_CHECKING
+
+from reconciler.model import UNSET, Unset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.model import FlagSpec, Json, LiveFlag, Number, TargetSegment, Variant, Weights
+
+
+def canonical_json(value: Json) -> Json:
+    """The value with every number in its one form: a float that is a whole number becomes that int."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: canonical_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical_json(item) for item in value]
+    return value
+
+
+def canonical_text(value: Json) -> str:
+    """JSON text that is equal exactly for equal values: sorted keys, no spaces, one form per number."""
+    return json.dumps(canonical_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def same_json(left: Json, right: Json) -> bool:
+    """Whether two JSON values are equal; true and 1 are not, 1 and 1.0 are."""
+    return left is right or canonical_text(left) == canonical_text(right)
+
+
+def weight_ratio(weights: Weights) -> tuple[tuple[str, Number], ...]:
+    """The smallest whole numbers with the same ratios, sorted by key, zeros left out."""
+    exact = {key: Fraction(weight) for key, weight in weights.pairs if weight}
+    if not exact:
+        return ()
+    common = 1
+    for weight in exact.values():
+        common = common * weight.denominator // gcd(common, weight.denominator)
+    whole = {key: int(weight * common) for key, weight in exact.items()}
+    divisor = gcd(*whole.values())
+    return tuple(sorted((key, weight // divisor) for key, weight in whole.items()))
+
+
+def same_weights(left: Weights, right: Weights) -> bool:
+    """Whether both give every variant the same share."""
+    return weight_ratio(left) == weight_ratio(right)
+
+
+def canonical_segment(segment: TargetSegment) -> Json:
+    """A segment as a JSON value for comparing; weights as ratios, the bucketing key None when not said."""
+    return {
+        "name": segment.name,
+        "conditions": [
+            {"type": item.type, "prop": item.prop, "op": item.op, "values": canonical_set(item.values)}
+            for item in segment.conditions
+        ],
+        "percentage": canonical_json(segment.percentage),
+        "bucketingKey": None if segment.bucketing_key is UNSET else segment.bucketing_key,
+        "rolloutWeights": dict(weight_ratio(segment.rollout_weights)),
+    }
+
+
+def canonical_set(members: Iterable[str]) -> list[str]:
+    """A set of strings in its one order."""
+    return sorted(set(members))
+
+
+def fingerprint(flag: LiveFlag) -> str:
+    """`sha256:…` over id, content and time of last change: all that was shown of a live flag.
+
+    Two refreshes of an untouched flag with the same reads give the same fingerprint.
+    """
+    return "sha256:" + hashlib.sha256(canonical_text(_live_content(flag)).encode()).hexdigest()
+
+
+def _live_content(flag: LiveFlag) -> Json:
+    dependencies = flag.parent_dependencies
+    return {
+        "id": flag.id,
+        "lastModifiedAt": flag.last_modified_at,
+        "spec": _spec_content(flag.spec),
+        "parents": None if dependencies is None else [dependencies.operator, sorted(dependencies.flags)],
+    }
+
+
+def _spec_content(spec: FlagSpec) -> Json:
+    plain = {
+        name: value
+        for name in (
+            "key", "name", "description", "enabled", "archived", "evaluation_mode", "bucketing_key",
+            "bucketing_salt", "bucketing_unit", "rollout_percentage",
+        )
+        if not isinstance(value := getattr(spec, name), Unset)
+    }  # fmt: skip
+    if not isinstance(spec.rollout_weights, Unset):
+        plain["rollout_weights"] = spec.rollout_weights.as_dict()
+    if not isinstance(spec.variants, Unset):
+        plain["variants"] = [_variant_content(variant) for variant in spec.variants]
+    if not isinstance(spec.target_segments, Unset):
+        plain["target_segments"] = [canonical_segment(segment) for segment in spec.target_segments]
+    if not isinstance(spec.deployments, Unset):
+        plain["deployments"] = canonical_set(spec.deployments)
+    if not isinstance(spec.tags, Unset):
+        plain["tags"] = canonical_set(spec.tags)
+    return plain
+
+
+def _variant_content(variant: Variant) -> Json:
+    shown = {
+        name: value
+        for name in ("key", "name", "description", "payload")
+        if not isinstance(value := getattr(variant, name), Unset)
+    }
+    if not isinstance(variant.users, Unset):
+        shown["users"] = sorted(variant.users)
+    if not isinstance(variant.cohorts, Unset):
+        shown["cohorts"] = canonical_set(variant.cohorts)
+    return shown

@@ -1,0 +1,1 @@
+"""The command line: the only package that imports click. One thin module a command."""

@@ -1,0 +1,67 @@
+"""What reconciler.yaml says, for one environment, as frozen values. Reading the file is `desired.config_file`'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit that is a plain number or a share of a whole (`30%` is 3/10 of it)."""
+
+    count: int | None = None
+    share: Fraction | None = None
+
+    def __str__(self) -> str:
+        return str(self.count) if self.share is None else f"{float(self.share * 100):g}%"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Safety:
+    """The thresholds of the guards. Shares are fractions of 1; percentages count from `min_flags` flags on."""
+
+    max_updates: Limit = Limit(share=Fraction(30, 100))
+    max_archives: Limit = Limit(count=5)
+    min_flags: int = 10
+    max_transient: Fraction = Fraction(5, 100)
+    max_exposure_change: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """How hard the API may be asked: requests a second, open connections, requests a day."""
+
+    per_second: int = 50
+    concurrency: int = 16
+    daily_budget: int = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IgnoreRule:
+    """Fields that are never compared on the flags whose key matches a glob. `paths` are JSON Pointers."""
+
+    flags: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One environment's configuration. `file` is the reconciler.yaml, `flags_dir` the directory of flag files."""
+
+    file: Path
+    project_id: str
+    flags_dir: Path
+    region: str = "us"
+    environment: str | None = None
+    environments: tuple[str, ...] = ()
+    deployments: Mapping[str, str] = field(default_factory=dict)
+    managed_tag: str | None = None
+    ignore: tuple[IgnoreRule, ...] = ()
+    safety: Safety = field(default_factory=Safety)
+    requests: Requests = field(default_factory=Requests)

@@ -1,0 +1,124 @@
+"""Every failure that a user can meet, by what can be done about it. Each knows its exit code.
+
+ReconcilerError (1, "failed")
+├── UsageError (64, "usage")              the command was called wrongly
+├── InvalidInputError (3, "invalid")      flag files or configuration; carries all findings
+├── GuardRefusedError (5, "guard")        unsafe; carries every guard that refuses
+├── StalePlanError (6, "stale-plan")      a saved plan cannot be used any more
+├── PartlyAppliedError (7, "partial")     some of the plan was made, some was not
+├── InterruptedRunError (130 or 143, "interrupted")
+└── ApiError (1, "api")
+    ├── NotSentError                      the request never left: safe to repeat
+    ├── AmbiguousError                    nobody knows whether it took effect: read before repeating
+    ├── MalformedAnswerError              a read answered something that cannot be believed
+    ├── BudgetError                       a deadline, a retry budget or the daily limit ends the run
+    └── RejectedError                     the server said no (4xx); carries the status
+        └── AccessError (4, "auth")       401 or 403: the key
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.diagnostics import Diagnostic
+
+
+class ReconcilerError(Exception):
+    """The root: `str(error)` is one or more sentences that say what, where, and what to do."""
+
+    exit_code: int = 1
+    kind: ClassVar[str] = "failed"
+
+
+class UsageError(ReconcilerError):
+    """The command, its options or its environment variables are wrong."""
+
+    exit_code = 64
+    kind = "usage"
+
+
+class InvalidInputError(ReconcilerError):
+    """Flag files or configuration are invalid. `diagnostics` holds every finding, errors and warnings."""
+
+    exit_code = 3
+    kind = "invalid"
+
+    def __init__(self, message: str, diagnostics: Sequence[Diagnostic] = ()) -> None:
+        super().__init__(message)
+        self.diagnostics = tuple(diagnostics)
+
+
+class GuardRefusedError(ReconcilerError):
+    """A guard refuses. `guards` names each one that did, in the order they were asked."""
+
+    exit_code = 5
+    kind = "guard"
+
+    def __init__(self, message: str, guards: Sequence[str]) -> None:
+        super().__init__(message)
+        self.guards = tuple(guards)
+
+
+class StalePlanError(ReconcilerError):
+    """A saved plan no longer describes what would happen, or is not what was saved."""
+
+    exit_code = 6
+    kind = "stale-plan"
+
+
+class PartlyAppliedError(ReconcilerError):
+    """Part of the plan was made; the report says which part."""
+
+    exit_code = 7
+    kind = "partial"
+
+
+class InterruptedRunError(ReconcilerError):
+    """A signal ended the run. The exit code is 128 and the signal's number."""
+
+    kind = "interrupted"
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+class ApiError(ReconcilerError):
+    """Something between us and the Management API. `attempts` counts what was sent, `status` is HTTP's, if any."""
+
+    kind = "api"
+
+    def __init__(self, message: str, *, status: int | None = None, attempts: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+        self.attempts = attempts
+
+
+class NotSentError(ApiError):
+    """The request never left this machine: connection refused, DNS, TLS, or a full pool."""
+
+
+class AmbiguousError(ApiError):
+    """The request may or may not have taken effect: a timeout, a reset, a truncated answer, a 5xx."""
+
+
+class MalformedAnswerError(ApiError):
+    """An answer with a success status that is not what the reference describes. Never read as "nothing"."""
+
+
+class BudgetError(ApiError):
+    """Stopped by a limit of our own: a deadline, the retries of this run, the requests of the day."""
+
+
+class RejectedError(ApiError):
+    """The server refused the request: nothing took effect. `status` is always there."""
+
+
+class AccessError(RejectedError):
+    """401 or 403: the key is wrong, or has no access to the project."""
+
+    exit_code = 4
+    kind = "auth"

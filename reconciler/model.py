@@ -1,0 +1,201 @@
+"""The words of the domain as frozen values: what a flag is, declared or live.
+
+A field that is `UNSET` is not managed (declared side) or was not shown (live side): it is never compared and
+never sent. Field names are the API's own in snake case. Nothing here reads, writes or decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import date, datetime
+
+    from reconciler.diagnostics import Diagnostic, SourcePosition
+
+
+class Unset(Enum):
+    """The type of `UNSET`, so that `T | Unset` can be checked."""
+
+    UNSET = "unset"
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+
+Json: TypeAlias = Any
+"""A JSON value as the json module gives it; treated as immutable."""
+
+Number: TypeAlias = int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Rollout weights by variant key, in the order they were given. A missing key weighs 0; only ratios count."""
+
+    pairs: tuple[tuple[str, Number], ...] = ()
+
+    @classmethod
+    def of(cls, weights: Mapping[str, Number]) -> Weights:
+        """The weights of a mapping, in its order."""
+        return cls(tuple(weights.items()))
+
+    def get(self, key: str) -> Number:
+        """The weight of a variant; 0 when it is not named."""
+        return dict(self.pairs).get(key, 0)
+
+    def as_dict(self) -> dict[str, Number]:
+        """A new dictionary in the same order."""
+        return dict(self.pairs)
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key, _ in self.pairs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One condition of a segment. Live conditions of a type other than `property` cannot be sent back."""
+
+    prop: str
+    op: str
+    values: tuple[str, ...]
+    type: str = "property"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSegment:
+    """A segment; those of a flag are ordered and the first that matches decides.
+
+    `percentage` is 0..100. No conditions: everyone. `bucketing_key` UNSET: not said.
+    """
+
+    name: str
+    conditions: tuple[Condition, ...]
+    percentage: Number
+    rollout_weights: Weights
+    bucketing_key: str | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A variant. Its weight is the flag's business (`FlagSpec.rollout_weights`).
+
+    `users` and `cohorts` are the inclusions; live users keep the server's order and copies, because removal by
+    index needs them. `renamed_from` is only ever declared.
+    """
+
+    key: str
+    name: str | Unset = UNSET
+    description: str | Unset = UNSET
+    payload: Json | Unset = UNSET
+    users: tuple[str, ...] | Unset = UNSET
+    cohorts: tuple[str, ...] | Unset = UNSET
+    renamed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagSpec:
+    """What can be said of a flag. Every field but `key` may be UNSET."""
+
+    key: str
+    name: str | Unset = UNSET
+    description: str | Unset = UNSET
+    enabled: bool | Unset = UNSET
+    archived: bool | Unset = UNSET
+    evaluation_mode: str | Unset = UNSET
+    bucketing_key: str | Unset = UNSET
+    bucketing_salt: str | Unset = UNSET
+    bucketing_unit: str | Unset = UNSET
+    rollout_percentage: Number | Unset = UNSET
+    rollout_weights: Weights | Unset = UNSET
+    variants: tuple[Variant, ...] | Unset = UNSET
+    target_segments: tuple[TargetSegment, ...] | Unset = UNSET
+    deployments: tuple[str, ...] | Unset = UNSET
+    tags: tuple[str, ...] | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependencies:
+    """`parentDependencies`: read-only. Per parent flag id the variants that let a user through."""
+
+    flags: tuple[tuple[str, tuple[str, ...]], ...]
+    operator: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFlag:
+    """A flag as the server shows it. `spec.archived` is always known; times are as the server wrote them."""
+
+    id: str
+    project_id: str
+    spec: FlagSpec
+    created_by: str | None = None
+    created_at: str | None = None
+    last_modified_by: str | None = None
+    last_modified_at: str | None = None
+    parent_dependencies: Dependencies | None = None
+    unknown_fields: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The flag's key."""
+        return self.spec.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredFlag:
+    """A declared flag and where it stands.
+
+    `frozen_until`: differences are shown, not applied, until then. `owner`, `expires`, `links` and `notes` are
+    the team's own and never sent.
+    """
+
+    spec: FlagSpec
+    source: SourcePosition
+    owner: str | None = None
+    expires: date | None = None
+    links: tuple[str, ...] = ()
+    notes: str | None = None
+    frozen_until: date | datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The flag's key."""
+        return self.spec.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredState:
+    """Every declared flag of one environment, by key, sorted. `files` counts the flag files that were read."""
+
+    flags: Mapping[str, DesiredFlag]
+    files: int = 0
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveState:
+    """What one refresh found.
+
+    `flags` are those of the project by key, archived ones among them only where a look-up showed them.
+    `duplicates` names keys that more than one live flag carries, with the ids: such flags are in `flags` no more.
+    `pages` is how many list requests show the whole project. `is_complete` is False when only targeted flags were
+    read. `shows_tags` is False when the server does not show tags at all. `requests` counts what was sent.
+    """
+
+    project_id: str
+    flags: Mapping[str, LiveFlag]
+    duplicates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_complete: bool = True
+    shows_tags: bool = True
+    pages: int = 1
+    requests: int = 0
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,201 @@
+"""The Plan: everything that would be done, as one frozen value. Preview and apply walk the same one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from reconciler.diagnostics import SourcePosition
+    from reconciler.model import FlagSpec, Json
+    from reconciler.planning.operations import Operation
+
+
+class Action(StrEnum):
+    """What happens to a flag as a whole."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    ARCHIVE = "archive"
+    UNARCHIVE = "unarchive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueChange:
+    """A field whose value differs. `path` is a JSON Pointer with variants by key; None stands for nothing there."""
+
+    path: str
+    before: Json
+    after: Json
+    position: SourcePosition | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembersChange:
+    """Inclusions that differ, as sets: `/variants/{key}/inclusions/users` or `…/cohorts`. Sorted."""
+
+    path: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    position: SourcePosition | None = None
+
+
+FieldChange = ValueChange | MembersChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentTransition:
+    """What becomes of the users whose first matching segment is `before_segment` now and `after_segment` then.
+
+    Segments by name; `ALL_OTHER_USERS` is the rest. Shares are exact fractions of those users; `off` is a
+    variant. `is_exact` is False where the figure is an expectation (new salt or bucketing key).
+    """
+
+    before_segment: str
+    after_segment: str
+    before: tuple[tuple[str, Fraction], ...]
+    after: tuple[tuple[str, Fraction], ...]
+    matrix: tuple[tuple[str, str, Fraction], ...]
+    switched: Fraction
+    unavoidable: Fraction
+    is_exact: bool = True
+
+    @property
+    def excess(self) -> Fraction:
+        """Users who switch although the shares alone would not need it."""
+        return self.switched - self.unavoidable
+
+
+ALL_OTHER_USERS = "All Other Users"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagExposure:
+    """Before and after of one flag. `switched` is the headline: the largest share over the transitions.
+
+    `notes` says what the figures cannot know (the mix over segments, dependencies, sticky bucketing).
+    """
+
+    transitions: tuple[SegmentTransition, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def switched(self) -> Fraction:
+        """The largest share of users of any segment who get another variant."""
+        return max((item.switched for item in self.transitions), default=Fraction(0))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the headline is exact rather than expected."""
+        return all(item.is_exact for item in self.transitions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagPlan:
+    """What happens to one flag, in order.
+
+    `flag_id` is None until a create has answered. `before` and `after` are the whole flag, undeclared fields
+    included, as planning saw them (`before` None: a new flag; both None on a plan read from a file).
+    `transient` is the largest share of users who see, between two calls, neither their old nor their new
+    variant. `risks` are the guards' words for what is dangerous here (`rebucket`, `dependents`).
+    """
+
+    key: str
+    flag_id: str | None
+    action: Action
+    changes: tuple[FieldChange, ...]
+    operations: tuple[Operation, ...]
+    source: SourcePosition | None = None
+    fingerprint: str | None = None
+    before: FlagSpec | None = None
+    after: FlagSpec | None = None
+    transient: Fraction = Fraction(0)
+    exposure: FlagExposure | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """The options that shape a plan: they are saved with it, and apply repeats them."""
+
+    targets: tuple[str, ...] = ()
+    prune: bool = False
+    unarchive: bool = False
+    allow: frozenset[str] = frozenset()
+    shield: bool = False
+    shard: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A guard that refuses the plan: its name, what it saw, and what overrides it."""
+
+    guard: str
+    message: str
+    override: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The plan in numbers; shares are fractions of 1."""
+
+    create: int
+    update: int
+    archive: int
+    unarchive: int
+    unchanged: int
+    unmanaged: int
+    operations: int
+    max_exposure_change: Fraction
+    max_transient: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Flags with changes, sorted by key, and what was found beside them. `requests` is what planning read."""
+
+    project_id: str
+    region: str
+    environment: str | None
+    flags: tuple[FlagPlan, ...]
+    unmanaged: tuple[str, ...] = ()
+    unchanged: int = 0
+    options: PlanOptions = field(default_factory=PlanOptions)
+    refusals: tuple[Refusal, ...] = ()
+    warnings: tuple[str, ...] = ()
+    created_at: datetime | None = None
+    commit: str | None = None
+    requests: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.flags
+
+    @property
+    def operations(self) -> Iterator[Operation]:
+        """Every operation, flag after flag."""
+        return (operation for flag in self.flags for operation in flag.operations)
+
+    @property
+    def summary(self) -> Summary:
+        """The numbers, counted from what is there."""
+        actions = [flag.action for flag in self.flags]
+        return Summary(
+            create=actions.count(Action.CREATE),
+            update=actions.count(Action.UPDATE),
+            archive=actions.count(Action.ARCHIVE),
+            unarchive=actions.count(Action.UNARCHIVE),
+            unchanged=self.unchanged,
+            unmanaged=len(self.unmanaged),
+            operations=sum(len(flag.operations) for flag in self.flags),
+            max_exposure_change=max(
+                (flag.exposure.switched for flag in self.flags if flag.exposure), default=Fraction(0)
+            ),
+            max_transient=max((flag.transient for flag in self.flags), default=Fraction(0)),
+        )

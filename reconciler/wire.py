@@ -1,0 +1,307 @@
+"""JSON of the Management API to the model and back: the one place that knows the API's field names.
+
+Decoding is strict about what it uses (a wrong type is a MalformedAnswerError that names the path) and tolerant
+about what it does not (unknown fields are remembered by name). Ids come as strings or numbers; they leave as
+strings. A field that an answer does not show is UNSET, never empty.
+Rests on: "List", "Get details", "List variants", "Edit", "Create" of the API reference.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reconciler.errors import MalformedAnswerError
+from reconciler.model import (
+    UNSET,
+    Condition,
+    Dependencies,
+    FlagSpec,
+    LiveFlag,
+    TargetSegment,
+    Unset,
+    Variant,
+    Weights,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.model import Json, Number
+
+T = TypeVar("T")
+
+SPEC_FIELDS = {
+    "key": "key",
+    "name": "name",
+    "description": "description",
+    "enabled": "enabled",
+    "archived": "archived",
+    "evaluation_mode": "evaluationMode",
+    "bucketing_key": "bucketingKey",
+    "bucketing_salt": "bucketingSalt",
+    "bucketing_unit": "bucketingUnit",
+    "rollout_percentage": "rolloutPercentage",
+    "rollout_weights": "rolloutWeights",
+    "variants": "variants",
+    "target_segments": "targetSegments",
+    "deployments": "deployments",
+    "tags": "tags",
+}
+"""Every field of FlagSpec and its name in the API and in flag files, in the order of a flag file."""
+
+_KNOWN = frozenset(SPEC_FIELDS.values()) | {
+    "id", "projectId", "createdBy", "lastModifiedBy", "createdAt", "lastModifiedAt", "parentDependencies",
+    "deleted", "archive",
+}  # fmt: skip
+
+
+def encode_segments(segments: tuple[TargetSegment, ...]) -> list[Json]:
+    """`targetSegments` as the API takes it."""
+    return [encode_segment(segment) for segment in segments]
+
+
+def encode_segment(segment: TargetSegment) -> dict[str, Json]:
+    """One segment as the API takes it; `bucketingKey` only where it is said."""
+    body: dict[str, Json] = {
+        "name": segment.name,
+        "conditions": [
+            {"type": item.type, "prop": item.prop, "op": item.op, "values": list(item.values)}
+            for item in segment.conditions
+        ],
+        "percentage": segment.percentage,
+    }
+    if not isinstance(segment.bucketing_key, Unset):
+        body["bucketingKey"] = segment.bucketing_key
+    body["rolloutWeights"] = segment.rollout_weights.as_dict()
+    return body
+
+
+def encode_variant(variant: Variant) -> dict[str, Json]:
+    """What a create or POST carries of a variant: key, name, description and payload, where said."""
+    body: dict[str, Json] = {"key": variant.key}
+    for name in ("name", "description", "payload"):
+        value = getattr(variant, name)
+        if not isinstance(value, Unset):
+            body[name] = value
+    return body
+
+
+def encode_field(spec: FlagSpec, name: str) -> Json:
+    """A set field of a spec (named as in FlagSpec) as a JSON value of a flag file; inclusions included."""
+    value = getattr(spec, name)
+    if isinstance(value, Weights):
+        return value.as_dict()
+    if name == "target_segments":
+        return encode_segments(value)
+    if name == "variants":
+        return [_encode_variant_with_inclusions(variant) for variant in value]
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _encode_variant_with_inclusions(variant: Variant) -> dict[str, Json]:
+    body = encode_variant(variant)
+    inclusions = {
+        name: list(members)
+        for name in ("users", "cohorts")
+        if not isinstance(members := getattr(variant, name), Unset)
+    }
+    if inclusions:
+        body["inclusions"] = inclusions
+    return body
+
+
+def decode_flag(answer: Json, where: str = "flag", *, archived: bool = False) -> LiveFlag:
+    """A flag of a list, of details, or of a version.
+
+    `archived` is what to assume where the answer itself carries no marker (`archived` or `deleted`).
+    Raises MalformedAnswerError naming the path under `where`.
+    """
+    body = _typed(answer, dict, where)
+    spec = FlagSpec(
+        key=_required(body, "key", _string, where),
+        name=_optional(body, "name", _text, where),
+        description=_optional(body, "description", _text, where),
+        enabled=_optional(body, "enabled", _boolean, where),
+        archived=_archived(body, where, otherwise=archived),
+        evaluation_mode=_optional(body, "evaluationMode", _string, where),
+        bucketing_key=_optional(body, "bucketingKey", _string, where),
+        bucketing_salt=_optional(body, "bucketingSalt", identifier, where),
+        bucketing_unit=_optional(body, "bucketingUnit", _string, where),
+        rollout_percentage=_optional(body, "rolloutPercentage", _number, where),
+        rollout_weights=_optional(body, "rolloutWeights", _weights, where),
+        variants=_optional(body, "variants", decode_variants, where),
+        target_segments=_optional(body, "targetSegments", _segments, where),
+        deployments=_optional(body, "deployments", decode_ids, where),
+        tags=_optional(body, "tags", decode_strings, where),
+    )
+    return LiveFlag(
+        id=_required(body, "id", identifier, where),
+        project_id=_required(body, "projectId", identifier, where),
+        spec=spec,
+        created_by=_by(body, "createdBy", where),
+        created_at=_by(body, "createdAt", where),
+        last_modified_by=_by(body, "lastModifiedBy", where),
+        last_modified_at=_by(body, "lastModifiedAt", where),
+        parent_dependencies=_dependencies(body.get("parentDependencies"), f"{where}/parentDependencies"),
+        unknown_fields=tuple(sorted(set(body) - _KNOWN)),
+    )
+
+
+def decode_variants(answer: Json, where: str = "variants") -> tuple[Variant, ...]:
+    """The variants of a flag, in the server's order; a field that is not shown is UNSET."""
+    return tuple(decode_variant(item, f"{where}/{index}") for index, item in enumerate(_typed(answer, list, where)))
+
+
+def decode_variant(answer: Json, where: str = "variant") -> Variant:
+    """One variant, without inclusions: they have reads of their own."""
+    body = _typed(answer, dict, where)
+    return Variant(
+        key=_required(body, "key", _string, where),
+        name=_optional(body, "name", _text, where),
+        description=_optional(body, "description", _text, where),
+        payload=body.get("payload", UNSET),
+    )
+
+
+def decode_strings(answer: Json, where: str = "list") -> tuple[str, ...]:
+    """A list of strings; null is the empty list."""
+    return tuple(_string(item, f"{where}/{index}") for index, item in enumerate(_typed(answer or [], list, where)))
+
+
+def decode_ids(answer: Json, where: str = "list") -> tuple[str, ...]:
+    """A list of ids, each a string or a whole number, or an object with an `id`, as strings."""
+    found = []
+    for index, item in enumerate(_typed(answer or [], list, where)):
+        path = f"{where}/{index}"
+        found.append(_required(item, "id", identifier, path) if isinstance(item, dict) else identifier(item, path))
+    return tuple(found)
+
+
+def identifier(value: Json, where: str) -> str:
+    """An id as a string, whichever of the two forms the server used."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and value:
+        return value
+    raise _malformed(value, "an id", where)
+
+
+def _archived(body: dict[str, Json], where: str, *, otherwise: bool) -> bool:
+    for marker in ("archived", "deleted", "archive"):
+        if body.get(marker) is not None and _boolean(body[marker], f"{where}/{marker}"):
+            return True
+    shown = any(body.get(marker) is not None for marker in ("archived", "deleted", "archive"))
+    return False if shown else otherwise
+
+
+def shows_archived(answer: Json) -> bool:
+    """Whether a flag's JSON itself says if it is archived."""
+    return isinstance(answer, dict) and any(
+        answer.get(name) is not None for name in ("archived", "deleted", "archive")
+    )
+
+
+def _segments(value: Json, where: str) -> tuple[TargetSegment, ...]:
+    return tuple(_segment(item, f"{where}/{index}") for index, item in enumerate(_typed(value or [], list, where)))
+
+
+def _segment(value: Json, where: str) -> TargetSegment:
+    body = _typed(value, dict, where)
+    conditions = _typed(body.get("conditions") or [], list, f"{where}/conditions")
+    percentage = body.get("percentage")
+    return TargetSegment(
+        name=_text(body.get("name"), f"{where}/name"),
+        conditions=tuple(_condition(item, f"{where}/conditions/{index}") for index, item in enumerate(conditions)),
+        percentage=0 if percentage is None else _number(percentage, f"{where}/percentage"),
+        rollout_weights=_weights(body.get("rolloutWeights") or {}, f"{where}/rolloutWeights"),
+        bucketing_key=_optional(body, "bucketingKey", _string, where),
+    )
+
+
+def _condition(value: Json, where: str) -> Condition:
+    body = _typed(value, dict, where)
+    values = _typed(body.get("values") or [], list, f"{where}/values")
+    kind = body.get("type")
+    return Condition(
+        prop=_required(body, "prop", _string, where),
+        op=_required(body, "op", _string, where),
+        values=tuple(item if isinstance(item, str) else _scalar_text(item, f"{where}/values") for item in values),
+        type="property" if kind is None else _string(kind, f"{where}/type"),
+    )
+
+
+def _scalar_text(value: Json, where: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    raise _malformed(value, "a string", where)
+
+
+def _dependencies(value: Json, where: str) -> Dependencies | None:
+    if value is None:
+        return None
+    body = _typed(value, dict, where)
+    flags = _typed(body.get("flags") or {}, dict, f"{where}/flags")
+    operator = body.get("operator")
+    if not flags:
+        return None
+    return Dependencies(
+        flags=tuple(
+            sorted((str(key), decode_strings(names, f"{where}/flags/{key}")) for key, names in flags.items())
+        ),
+        operator="all" if operator is None else _string(operator, f"{where}/operator"),
+    )
+
+
+def _weights(value: Json, where: str) -> Weights:
+    body = _typed(value or {}, dict, where)
+    return Weights.of({key: _number(weight, f"{where}/{key}") for key, weight in body.items()})
+
+
+def _number(value: Json, where: str) -> Number:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise _malformed(value, "a number of 0 or more", where)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _string(value: Json, where: str) -> str:
+    result: str = _typed(value, str, where)
+    return result
+
+
+def _text(value: Json, where: str) -> str:
+    return "" if value is None else _string(value, where)
+
+
+def _boolean(value: Json, where: str) -> bool:
+    result: bool = _typed(value, bool, where)
+    return result
+
+
+def _by(body: dict[str, Json], name: str, where: str) -> str | None:
+    value = body.get(name)
+    return None if value is None or value == "" else identifier(value, f"{where}/{name}")
+
+
+def _optional(body: dict[str, Json], name: str, decode: Callable[[Json, str], T], where: str) -> T | Unset:
+    if name not in body or (body[name] is None and decode is not _text):
+        return UNSET
+    return decode(body[name], f"{where}/{name}")
+
+
+def _required(body: dict[str, Json], name: str, decode: Callable[[Json, str], T], where: str) -> T:
+    if body.get(name) is None:
+        raise MalformedAnswerError(f"The server's answer has no {where}/{name}.")
+    return decode(body[name], f"{where}/{name}")
+
+
+def _typed(value: Json, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - the caller names the type
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        words = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
+        raise _malformed(value, words.get(kind, kind.__name__), where)
+    return value
+
+
+def _malformed(value: Json, expected: str, where: str) -> MalformedAnswerError:
+    return MalformedAnswerError(f"The server's answer has {type(value).__name__} at {where} where {expected} is due.")
