@@ -26,12 +26,25 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValueChange:
-    """A field whose value differs. `path` is a JSON Pointer with variants by key; None stands for nothing there."""
+class LeafChange:
+    """One difference inside a composite value; `path` is a JSON Pointer below the changed field."""
 
     path: str
     before: Json
     after: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueChange:
+    """A field whose value differs. `path` is a JSON Pointer with variants by key; None stands for nothing there.
+
+    `details` says where in a composite value (a payload, the segments) the difference lies; empty for the rest.
+    """
+
+    path: str
+    before: Json
+    after: Json
+    details: tuple[LeafChange, ...] = ()
     position: SourcePosition | None = None
 
 
@@ -157,7 +170,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Flags with changes, sorted by key, and what was found beside them. `requests` is what planning read."""
+    """Flags with changes, sorted by key, and what was found beside them.
+
+    `origin` is the server (scheme, host, port) that was read, `requests` how many reads that took.
+    """
 
     project_id: str
     region: str
@@ -170,6 +186,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     created_at: datetime | None = None
     commit: str | None = None
+    origin: str = ""
     requests: int = 0
 
     @property
