@@ -85,8 +85,10 @@ def diff_flag(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Variant]) -
             continue
         if name == "variants":
             changes += _variant_changes(desired, live, pairs)
-        elif field_differs(name, getattr(desired, name), shown(live, name)):
-            before = FlagSpec(key=live.key, **{name: shown(live, name)})
+            continue
+        found = live_weights(live, pairs) if name == "rollout_weights" else shown(live, name)
+        if field_differs(name, getattr(desired, name), found):
+            before = FlagSpec(key=live.key, **{name: found})
             changes.append(_value_change(f"/{public}", encode_field(before, name), encode_field(desired, name)))
     return tuple(_with_details(changes))
 
@@ -98,6 +100,14 @@ def diff_new_flag(desired: FlagSpec) -> tuple[FieldChange, ...]:
         for name, public in SPEC_FIELDS.items()
         if name != "key" and not isinstance(getattr(desired, name), Unset)
     )
+
+
+def live_weights(live: FlagSpec, pairs: Mapping[str, Variant]) -> Weights:
+    """The live weights of the live variants, under the keys that renamed ones are to have."""
+    weights: Weights = shown(live, "rollout_weights")
+    new_keys = {variant.key: key for key, variant in pairs.items()}
+    variants = () if isinstance(live.variants, Unset) else live.variants
+    return Weights.of({new_keys.get(item.key, item.key): weights.get(item.key) for item in variants})
 
 
 def _variant_changes(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Variant]) -> Iterator[FieldChange]:

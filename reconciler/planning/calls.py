@@ -1,0 +1,228 @@
+"""The fewest calls that turn a live flag into its declaration, not yet in order: planning.md's table, row by row.
+
+Everything here is exact about what is sent and silent about when: `ordering` decides that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from reconciler.canonical import weight_ratio
+from reconciler.model import UNSET, FlagSpec, Unset, Variant, Weights
+from reconciler.planning.diff import field_differs, shown, surplus_copies, variant_fields_that_differ
+from reconciler.planning.operations import (
+    AddCohorts,
+    AddDeployments,
+    AddUsers,
+    ClearUsers,
+    CreateFlag,
+    CreateVariant,
+    DeleteVariant,
+    EditFlag,
+    EditVariant,
+    RemoveCohorts,
+    RemoveDeployment,
+    RemoveUserAt,
+    RemoveUsers,
+)
+from reconciler.wire import SPEC_FIELDS, encode_field, encode_variant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.model import Json, Number
+    from reconciler.planning.operations import Operation
+
+BULK_REMOVAL_LIMIT = 100
+"""Users or cohorts in one bulk removal ("Bulk remove users from variant": limited to 100 for each request)."""
+
+PATCH_NAMES = {
+    name: SPEC_FIELDS[name]
+    for name in (
+        "name",
+        "description",
+        "bucketing_key",
+        "bucketing_salt",
+        "bucketing_unit",
+        "evaluation_mode",
+        "rollout_percentage",
+        "target_segments",
+        "enabled",
+        "tags",
+    )
+} | {"archived": "archive"}
+"""What "Edit" can carry of a flag: field of FlagSpec to name in the body."""
+
+_CREATE_NAMES = (
+    "name",
+    "description",
+    "bucketing_key",
+    "rollout_weights",
+    "target_segments",
+    "deployments",
+    "evaluation_mode",
+)
+
+_NEW_FLAG = FlagSpec(key="", enabled=False, archived=False, rollout_percentage=0, tags=())
+"""What the fields that a create cannot carry are on a new flag."""
+
+
+def pair_variants(desired: FlagSpec, live: FlagSpec) -> dict[str, Variant]:
+    """The live variant that each declared variant is: the one of its key, or the one it was renamed from.
+
+    A rename counts only while the live flag has the old key and not the new one.
+    """
+    if isinstance(desired.variants, Unset) or isinstance(live.variants, Unset):
+        return {}
+    by_key = {variant.key: variant for variant in live.variants}
+    pairs = {}
+    for variant in desired.variants:
+        found = by_key.get(variant.key) or by_key.get(variant.renamed_from or "")
+        if found is not None:
+            pairs[variant.key] = found
+    return pairs
+
+
+def calls_for_new_flag(desired: FlagSpec, project_id: str) -> tuple[Operation, ...]:
+    """POST with all it can carry, a PATCH for what else differs from what a new flag is, then inclusions."""
+    body: dict[str, Json] = {"projectId": project_id, "key": desired.key}
+    for name in _CREATE_NAMES:
+        if not isinstance(getattr(desired, name), Unset):
+            body[SPEC_FIELDS[name]] = encode_field(desired, name)
+    variants = () if isinstance(desired.variants, Unset) else desired.variants
+    body["variants"] = [encode_variant(variant) for variant in variants]
+    operations: list[Operation] = [CreateFlag(flag_key=desired.key, body=body)]
+    rest: dict[str, Json] = {}
+    for name, public in PATCH_NAMES.items():
+        wanted = getattr(desired, name)
+        if name not in _CREATE_NAMES and not isinstance(wanted, Unset) and wanted != getattr(_NEW_FLAG, name):
+            rest[public] = encode_field(desired, name)
+    if rest:
+        operations.append(EditFlag(flag_key=desired.key, body=rest))
+    for variant in variants:
+        operations += _inclusion_calls(desired.key, variant, None)
+    return tuple(operations)
+
+
+def calls_for_existing_flag(desired: FlagSpec, live: FlagSpec) -> tuple[Operation, ...]:
+    """The fewest calls for a flag that exists."""
+    operations: list[Operation] = []
+    body = {
+        public: encode_field(desired, name)
+        for name, public in PATCH_NAMES.items()
+        if field_differs(name, getattr(desired, name), shown(live, name))
+    }
+    if body:
+        operations.append(EditFlag(flag_key=desired.key, body=body))
+    operations += _variant_calls(desired, live)
+    operations += _deployment_calls(desired, live)
+    return tuple(operations)
+
+
+def _variant_calls(desired: FlagSpec, live: FlagSpec) -> Iterator[Operation]:
+    pairs = pair_variants(desired, live)
+    weights = weights_to_send(desired, live, pairs)
+    if isinstance(desired.variants, Unset):
+        for key, weight in weights.items():
+            yield EditVariant(flag_key=desired.key, variant_key=key, body={"rolloutWeight": weight})
+        return
+    for variant in desired.variants:
+        found = pairs.get(variant.key)
+        weight = {"rolloutWeight": weights[variant.key]} if variant.key in weights else {}
+        if found is None:
+            body = encode_variant(variant) | weight
+            yield CreateVariant(flag_key=desired.key, variant_key=variant.key, body=body)
+        elif body := variant_fields_that_differ(variant, found) | weight:
+            yield EditVariant(flag_key=desired.key, variant_key=found.key, body=body)
+        yield from _inclusion_calls(desired.key, variant, found)
+    kept = {variant.key for variant in pairs.values()}
+    for variant in () if isinstance(live.variants, Unset) else live.variants:
+        if variant.key not in kept:
+            yield DeleteVariant(flag_key=desired.key, variant_key=variant.key)
+
+
+def weights_to_send(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Variant]) -> dict[str, Number]:
+    """The declared weight of each variant (by its declared key) whose weight a call must carry.
+
+    Every new variant's; of the others none where the ratios among those that stay are equal already. Where only
+    variants that are to weigh 0 spoil the ratios, only these; else each whose number differs. Declared numbers
+    are sent as they stand, never scaled.
+    """
+    if isinstance(desired.rollout_weights, Unset):
+        return {}
+    wanted, shown_weights = desired.rollout_weights, shown(live, "rollout_weights")
+    if isinstance(desired.variants, Unset):
+        stay = {variant.key: variant.key for variant in live.variants or ()}
+        new: list[str] = []
+    else:
+        stay = {key: variant.key for key, variant in pairs.items()}
+        new = [variant.key for variant in desired.variants if variant.key not in pairs]
+    found = {key: shown_weights.get(old) for key, old in stay.items()}
+    sent: dict[str, Number] = {key: wanted.get(key) for key in new}
+    fixed = any(sent.values())
+    if not fixed and _same_ratio(found, wanted):
+        return sent
+    support = {key: weight for key, weight in found.items() if wanted.get(key)}
+    if not fixed and support and _same_ratio(support, wanted):
+        return sent | {key: 0 for key, weight in found.items() if weight and key not in support}
+    return sent | {key: wanted.get(key) for key, weight in found.items() if weight != wanted.get(key)}
+
+
+def _same_ratio(found: Mapping[str, Number], wanted: Weights) -> bool:
+    declared = Weights.of({key: wanted.get(key) for key in found})
+    return weight_ratio(Weights.of(found)) == weight_ratio(declared)
+
+
+def _inclusion_calls(flag_key: str, desired: Variant, live: Variant | None) -> Iterator[Operation]:
+    if not isinstance(desired.users, Unset):
+        yield from _user_calls(flag_key, desired.key, desired.users, _listed(live, "users"))
+    if not isinstance(desired.cohorts, Unset):
+        listed = _listed(live, "cohorts")
+        if added := sorted(set(desired.cohorts) - set(listed)):
+            yield AddCohorts(flag_key=flag_key, variant_key=desired.key, cohorts=tuple(added))
+        for batch in batched_removals(set(listed) - set(desired.cohorts)):
+            yield RemoveCohorts(flag_key=flag_key, variant_key=desired.key, cohorts=batch)
+
+
+def _user_calls(flag_key: str, key: str, wanted: tuple[str, ...], listed: tuple[str, ...]) -> Iterator[Operation]:
+    added, removed = sorted(set(wanted) - set(listed)), set(listed) - set(wanted)
+    if added:
+        yield AddUsers(flag_key=flag_key, variant_key=key, users=tuple(added))
+    if removed and not set(wanted) & set(listed) and _clear_is_better(wanted, listed, removed):
+        yield ClearUsers(flag_key=flag_key, variant_key=key)
+        return
+    for batch in batched_removals(removed):
+        yield RemoveUsers(flag_key=flag_key, variant_key=key, users=batch)
+    for user, index in surplus_copies(wanted, listed):
+        yield RemoveUserAt(flag_key=flag_key, variant_key=key, user=user, index=index)
+
+
+def _clear_is_better(wanted: tuple[str, ...], listed: tuple[str, ...], removed: set[str]) -> bool:
+    """Whether one clear beats naming the users: fewer calls, an empty declaration, or copies to be rid of.
+
+    At a tie the users are named, because then the new ones can be added before the old ones go.
+    """
+    return not wanted or len(removed) > BULK_REMOVAL_LIMIT or max(Counter(listed).values()) > 1
+
+
+def batched_removals(members: set[str]) -> Iterator[tuple[str, ...]]:
+    """Sorted batches of what one bulk removal takes."""
+    ordered = sorted(members)
+    for start in range(0, len(ordered), BULK_REMOVAL_LIMIT):
+        yield tuple(ordered[start : start + BULK_REMOVAL_LIMIT])
+
+
+def _deployment_calls(desired: FlagSpec, live: FlagSpec) -> Iterator[Operation]:
+    listed = shown(live, "deployments")
+    if isinstance(desired.deployments, Unset) or isinstance(listed, Unset):
+        return
+    if added := sorted(set(desired.deployments) - set(listed)):
+        yield AddDeployments(flag_key=desired.key, deployments=tuple(added))
+    for deployment in sorted(set(listed) - set(desired.deployments)):
+        yield RemoveDeployment(flag_key=desired.key, deployment=deployment)
+
+
+def _listed(live: Variant | None, name: str) -> tuple[str, ...]:
+    members = UNSET if live is None else getattr(live, name)
+    return () if isinstance(members, Unset) else members

@@ -1,0 +1,216 @@
+"""What refuses a plan: one function per guard, one table. A guard sees everything and changes nothing.
+
+Each is named, and each name is what `--allow` takes, save those that nothing may override.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.model import Unset
+from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
+from reconciler.planning.plan import Action, Refusal
+from reconciler.planning.planner import is_in_scope, is_left_archived
+from reconciler.planning.shield import without_shield
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from fractions import Fraction
+
+    from reconciler.config import Config, Limit
+    from reconciler.model import DesiredState, LiveFlag, LiveState
+    from reconciler.planning.plan import FlagPlan, Plan
+
+_REBUCKETING = {
+    "bucketing_salt": "bucketingSalt",
+    "bucketing_key": "bucketingKey",
+    "bucketing_unit": "bucketingUnit",
+    "evaluation_mode": "evaluationMode",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What guards decide on."""
+
+    plan: Plan
+    desired: DesiredState
+    live: LiveState
+    config: Config
+
+
+def check_guards(plan: Plan, desired: DesiredState, live: LiveState, config: Config) -> Plan:
+    """The plan with a Refusal for every guard that refuses it and is not overridden, in the table's order.
+
+    `plan` carries its exposure already.
+    """
+    facts = Facts(plan=plan, desired=desired, live=live, config=config)
+    refusals = [
+        Refusal(guard=name, message=message, override=f"--allow {name}" if may_override else "")
+        for name, guard, may_override in GUARDS
+        if not (may_override and name in plan.options.allow)
+        for message in guard(facts)
+    ]
+    return replace(plan, refusals=tuple(refusals))
+
+
+def _empty(facts: Facts) -> Iterator[str]:
+    if not facts.desired.flags and facts.live.flags:
+        yield (
+            f"No flag is declared, but {len(facts.live.flags)} are live: a wrong directory, or an empty checkout? "
+            "`reconciler import` writes live flags as files."
+        )
+
+
+def _duplicates(facts: Facts) -> Iterator[str]:
+    for key, ids in sorted(facts.live.duplicates.items()):
+        if key in facts.desired.flags and is_in_scope(key, facts.plan.options):
+            yield f'Several live flags carry the key "{key}" (ids {", ".join(ids)}). Archive all but one in Amplitude.'
+
+
+def _archived(facts: Facts) -> Iterator[str]:
+    for flag in _left_archived(facts):
+        if isinstance(facts.desired.flags[flag.key].spec.archived, Unset):
+            yield (
+                f'"{flag.key}" is declared, but archived live. Remove its file, declare `archived: true`, or declare '
+                "`archived: false` and use --unarchive."
+            )
+
+
+def _unarchive(facts: Facts) -> Iterator[str]:
+    for flag in _left_archived(facts):
+        if facts.desired.flags[flag.key].spec.archived is False:
+            yield f'"{flag.key}" declares `archived: false`, but is archived live: bring it back with --unarchive.'
+
+
+def _left_archived(facts: Facts) -> Iterator[LiveFlag]:
+    for key, desired in facts.desired.flags.items():
+        flag = facts.live.flags.get(key)
+        if flag and is_in_scope(key, facts.plan.options) and is_left_archived(desired, flag, facts.plan.options):
+            yield flag
+
+
+def _updates(facts: Facts) -> Iterator[str]:
+    changed = [flag for flag in facts.plan.flags if flag.action in {Action.UPDATE, Action.UNARCHIVE}]
+    yield from _over(facts, len(changed), facts.config.safety.max_updates, "maxUpdates", "updates")
+
+
+def _archives(facts: Facts) -> Iterator[str]:
+    archived = [flag for flag in facts.plan.flags if flag.action is Action.ARCHIVE]
+    yield from _over(facts, len(archived), facts.config.safety.max_archives, "maxArchives", "archives")
+
+
+def _over(facts: Facts, count: int, limit: Limit, setting: str, what: str) -> Iterator[str]:
+    declared = sum(1 for key in facts.desired.flags if key in facts.live.flags)
+    if limit.count is not None:
+        if count > limit.count:
+            yield f"{count} {what}, more than safety.{setting} allows ({limit})."
+    elif limit.share is not None and declared >= facts.config.safety.min_flags and count > limit.share * declared:
+        yield f"{count} {what} of {declared} declared live flags, more than safety.{setting} allows ({limit})."
+
+
+def _rebucket(facts: Facts) -> Iterator[str]:
+    for flag in facts.plan.flags:
+        if flag.before is None or flag.before.enabled is not True or flag.before.archived:
+            continue
+        body = _patched(flag)
+        if names := [public for public in _REBUCKETING.values() if public in body]:
+            yield f'"{flag.key}" is enabled, and a change of {", ".join(names)} deals its users out anew.'
+
+
+def _cohort_conditions(facts: Facts) -> Iterator[str]:
+    for flag in facts.plan.flags:
+        if "targetSegments" not in _patched(flag) or flag.before is None:
+            continue
+        segments = () if isinstance(flag.before.target_segments, Unset) else flag.before.target_segments
+        names = [
+            segment.name
+            for segment in without_shield(segments)
+            if any(condition.type != "property" for condition in segment.conditions)
+        ]
+        if names:
+            yield (
+                f'Replacing the segments of "{flag.key}" would lose conditions that the API cannot carry '
+                f"(in {', '.join(names)}). Leave `targetSegments` undeclared, or edit them in Amplitude."
+            )
+
+
+def _dependents(facts: Facts) -> Iterator[str]:
+    archived = {flag.key for flag in facts.plan.flags if flag.action is Action.ARCHIVE}
+    for plan in facts.plan.flags:
+        if plan.flag_id is None:
+            continue
+        off, variants = _switched_off(plan), _lost_variants(plan)
+        for child in facts.live.flags.values():
+            if child.spec.archived or child.key in archived:
+                continue
+            allowed = dict(child.parent_dependencies.flags if child.parent_dependencies else ()).get(plan.flag_id)
+            if allowed is None:
+                continue
+            if off:
+                yield f'"{child.key}" depends on "{plan.key}", which would be {off}: its users would get nothing.'
+            elif named := sorted(variants & set(allowed)):
+                yield f'"{child.key}" depends on variant {", ".join(named)} of "{plan.key}", which would go.'
+
+
+def _switched_off(flag: FlagPlan) -> str:
+    body = _patched(flag)
+    if body.get("archive") is True:
+        return "archived"
+    return "disabled" if body.get("enabled") is False else ""
+
+
+def _lost_variants(flag: FlagPlan) -> set[str]:
+    return {
+        operation.variant_key
+        for operation in flag.operations
+        if isinstance(operation, DeleteVariant) or (isinstance(operation, EditVariant) and "key" in operation.body)
+    }
+
+
+def _patched(flag: FlagPlan) -> dict[str, object]:
+    body: dict[str, object] = {}
+    for operation in flag.operations:
+        if isinstance(operation, EditFlag):
+            body |= operation.body
+    return body
+
+
+def _exposure(facts: Facts) -> Iterator[str]:
+    limit = facts.config.safety.max_exposure_change
+    for flag in facts.plan.flags:
+        if flag.exposure and flag.exposure.switched > limit:
+            share = float(flag.exposure.switched * 100)
+            yield f'"{flag.key}" moves {share:.2f} % of users, more than safety.maxExposureChange ({_percent(limit)}).'
+
+
+def _transient(facts: Facts) -> Iterator[str]:
+    limit = facts.config.safety.max_transient
+    for flag in facts.plan.flags:
+        if flag.transient > limit:
+            share = float(flag.transient * 100)
+            yield (
+                f'"{flag.key}" shows {share:.2f} % of users, between two calls, a variant that is neither the old nor '
+                f"the new one; safety.maxTransient is {_percent(limit)}. --shield avoids it for two calls more."
+            )
+
+
+def _percent(share: Fraction) -> str:
+    return f"{float(share * 100):g}%"
+
+
+GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]], bool], ...] = (
+    ("empty", _empty, True),
+    ("duplicates", _duplicates, False),
+    ("archived", _archived, False),
+    ("unarchive", _unarchive, False),
+    ("updates", _updates, True),
+    ("archives", _archives, True),
+    ("rebucket", _rebucket, True),
+    ("cohort-conditions", _cohort_conditions, True),
+    ("dependents", _dependents, True),
+    ("exposure", _exposure, True),
+    ("transient", _transient, True),
+)
+"""Name, guard, and whether `--allow NAME` overrides it."""

@@ -1,0 +1,188 @@
+"""Desired and live state to a Plan. Pure: the same states, configuration and options give the same plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from reconciler.canonical import fingerprint
+from reconciler.errors import InvalidInputError, UsageError
+from reconciler.model import Unset
+from reconciler.planning.calls import calls_for_existing_flag, calls_for_new_flag, pair_variants
+from reconciler.planning.diff import diff_flag, diff_new_flag
+from reconciler.planning.effective import desired_for_live, desired_for_new
+from reconciler.planning.effects import apply_operations
+from reconciler.planning.operations import EditFlag
+from reconciler.planning.ordering import order_operations
+from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
+from reconciler.planning.remarks import problem, problems_with, remarks_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.config import Config
+    from reconciler.diagnostics import Diagnostic
+    from reconciler.model import DesiredFlag, DesiredState, FlagSpec, LiveFlag, LiveState
+    from reconciler.planning.operations import Operation
+    from reconciler.planning.plan import FieldChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planner:
+    """Plans one flag at a time; apply uses the same one to see what is left to do."""
+
+    config: Config
+    options: PlanOptions
+    shows_tags: bool = True
+
+    def plan_flag(self, desired: DesiredFlag, live: LiveFlag | None) -> FlagPlan | None:
+        """The plan of one declared flag; None when there is nothing to do, or nothing that may be done.
+
+        Raises InvalidInputError when no calls can meet the declaration.
+        """
+        if live is None:
+            return self._plan_new(desired)
+        if is_left_archived(desired, live, self.options):
+            return None
+        spec = desired_for_live(desired.spec, live.spec, self.config.managed_tag, shows_tags=self.shows_tags)
+        if problems := tuple(problems_with(desired, live.spec)):
+            raise InvalidInputError(problems[0].message, problems)
+        operations = calls_for_existing_flag(spec, live.spec)
+        if not operations:
+            return None
+        changes = diff_flag(spec, live.spec, pair_variants(spec, live.spec))
+        remarks = tuple(remarks_on(desired.spec, live.spec))
+        return self._ordered(desired, live, operations, changes, _action(spec, live.spec), remarks)
+
+    def _plan_new(self, desired: DesiredFlag) -> FlagPlan:
+        if isinstance(desired.spec.variants, Unset):
+            message = f'The flag "{desired.key}" does not exist yet: declare `variants`, so that it can be created.'
+            raise InvalidInputError(message, [problem(desired, "variants-required", message, "/variants")])
+        spec = desired_for_new(desired.spec, self.config.managed_tag)
+        operations = calls_for_new_flag(spec, self.config.project_id)
+        return self._ordered(desired, None, operations, diff_new_flag(spec), Action.CREATE, ())
+
+    def _ordered(
+        self,
+        desired: DesiredFlag,
+        live: LiveFlag | None,
+        operations: tuple[Operation, ...],
+        changes: tuple[FieldChange, ...],
+        action: Action,
+        remarks: tuple[str, ...],
+    ) -> FlagPlan:
+        before = live.spec if live else None
+        after = apply_operations(before, operations)
+        ordered = order_operations(before, after, operations, shield=self.options.shield)
+        return FlagPlan(
+            key=desired.key,
+            flag_id=live.id if live else None,
+            action=action,
+            changes=changes,
+            operations=ordered.operations,
+            source=desired.source,
+            fingerprint=fingerprint(live) if live else None,
+            before=before,
+            after=after,
+            transient=ordered.transient,
+            warnings=(*ordered.notes, *remarks),
+        )
+
+    def plan_prune(self, live: LiveFlag) -> FlagPlan:
+        """The plan that archives a live flag that is declared no more."""
+        operation = EditFlag(flag_key=live.key, body={"archive": True})
+        return FlagPlan(
+            key=live.key,
+            flag_id=live.id,
+            action=Action.ARCHIVE,
+            changes=(ValueChange(path="/archived", before=False, after=True),),
+            operations=(operation,),
+            fingerprint=fingerprint(live),
+            before=live.spec,
+            after=apply_operations(live.spec, (operation,)),
+        )
+
+
+def is_left_archived(desired: DesiredFlag, live: LiveFlag, options: PlanOptions) -> bool:
+    """Whether the flag is archived live and nothing says that it may come back; a guard reports it."""
+    if not live.spec.archived or desired.spec.archived is True:
+        return False
+    return not (desired.spec.archived is False and options.unarchive)
+
+
+def build_plan(desired: DesiredState, live: LiveState, config: Config, options: PlanOptions) -> Plan:
+    """Everything that would make the live state equal to the declared one, flag by flag, sorted by key.
+
+    Raises InvalidInputError with every declaration that no calls can meet, and UsageError for `--prune` without
+    a managed tag. Refusals and exposure are added by `guards` and `exposure`.
+    """
+    if options.prune and config.managed_tag is None:
+        raise UsageError("--prune archives only flags that carry `managedTag`: set it in reconciler.yaml first.")
+    planner = Planner(config=config, options=options, shows_tags=live.shows_tags)
+    planned: list[FlagPlan] = []
+    problems: list[Diagnostic] = []
+    considered = [flag for flag in desired.flags.values() if is_in_scope(flag.key, options)]
+    for flag in considered:
+        if flag.key in live.duplicates:
+            continue
+        try:
+            plan = planner.plan_flag(flag, live.flags.get(flag.key))
+        except InvalidInputError as error:
+            problems += error.diagnostics
+        else:
+            planned += [plan] if plan else []
+    if problems:
+        raise InvalidInputError(f"{len(problems)} declarations cannot be met.", problems)
+    unmanaged = _unmanaged(desired, live, options)
+    unchanged = len(considered) - len(planned)
+    if options.prune:
+        pruned = [planner.plan_prune(flag) for flag in unmanaged if config.managed_tag in (flag.spec.tags or ())]
+        planned += pruned
+        unmanaged = [flag for flag in unmanaged if flag.key not in {item.key for item in pruned}]
+    return Plan(
+        project_id=config.project_id,
+        region=config.region,
+        environment=config.environment,
+        flags=tuple(sorted(planned, key=lambda flag: flag.key)),
+        unmanaged=tuple(flag.key for flag in unmanaged),
+        unchanged=unchanged,
+        options=options,
+        warnings=tuple(_warnings(desired, live)),
+        requests=live.requests,
+    )
+
+
+def is_in_scope(key: str, options: PlanOptions) -> bool:
+    """Whether a flag is among the targets and in the shard. Shards go by a stable hash of the key."""
+    if options.targets and not any(fnmatchcase(key, pattern) for pattern in options.targets):
+        return False
+    if options.shard is None:
+        return True
+    index, count = options.shard
+    return int.from_bytes(sha256(key.encode()).digest()[:8]) % count == index - 1
+
+
+def _unmanaged(desired: DesiredState, live: LiveState, options: PlanOptions) -> list[LiveFlag]:
+    return [
+        flag
+        for key, flag in sorted(live.flags.items())
+        if key not in desired.flags and not flag.spec.archived and is_in_scope(key, options)
+    ]
+
+
+def _action(desired: FlagSpec, live: FlagSpec) -> Action:
+    if isinstance(desired.archived, Unset) or desired.archived == live.archived:
+        return Action.UPDATE
+    return Action.ARCHIVE if desired.archived else Action.UNARCHIVE
+
+
+def _warnings(desired: DesiredState, live: LiveState) -> Iterator[str]:
+    yield from live.warnings
+    declared = any(not isinstance(flag.spec.tags, Unset) for flag in desired.flags.values())
+    if not live.shows_tags and declared:
+        yield "The server does not show tags: they cannot be compared and are left alone on flags that exist."
+    for key, ids in sorted(live.duplicates.items()):
+        if key not in desired.flags:
+            yield f'Two live flags carry the key "{key}" (ids {", ".join(ids)}): one of them should be archived.'

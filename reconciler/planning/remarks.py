@@ -1,0 +1,86 @@
+"""What a plan has to say beside its calls: things the API cannot do, or that the server may do differently."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.model import Unset
+from reconciler.planning.calls import pair_variants
+from reconciler.planning.diff import shown
+from reconciler.wire import SPEC_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import DesiredFlag, FlagSpec
+
+
+def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
+    """What should be known about a declared flag that exists, in plain sentences."""
+    yield from _fields_not_shown(desired, live)
+    if isinstance(desired.variants, Unset) or isinstance(live.variants, Unset):
+        return
+    pairs = pair_variants(desired, live)
+    for key, variant in pairs.items():
+        if variant.key != key:
+            yield (
+                f'Renaming variant "{variant.key}" to "{key}": should the server not move its weight and its places in '
+                "segments along, apply reads that and puts them back with further calls."
+            )
+    stay = [variant.key for variant in live.variants if variant.key in {item.key for item in pairs.values()}]
+    names = {variant.key: key for key, variant in pairs.items()}
+    reached = [names[key] for key in stay] + [item.key for item in desired.variants if item.key not in pairs]
+    declared = [variant.key for variant in desired.variants]
+    if reached != declared:
+        yield (
+            f"The order of variants decides bucketing and cannot be changed by the API: it will be "
+            f"{', '.join(reached)}, declared is {', '.join(declared)}."
+        )
+
+
+def _fields_not_shown(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
+    for name, public in SPEC_FIELDS.items():
+        wanted = getattr(desired, name)
+        if name not in {"tags", "key"} and not isinstance(wanted, Unset) and isinstance(shown(live, name), Unset):
+            yield f"The server does not show `{public}`: it cannot be compared and is left alone."
+
+
+def problems_with(desired: DesiredFlag, live: FlagSpec) -> Iterator[Diagnostic]:
+    """Why a declaration can be met by no calls at all, given the live flag: names of variants that do not exist."""
+    spec = desired.spec
+    if isinstance(spec.variants, Unset):
+        known = {variant.key for variant in ([] if isinstance(live.variants, Unset) else live.variants)}
+        for path, key in _named_variants(spec):
+            if key not in known:
+                yield problem(desired, "unknown-variant", f'The live flag "{spec.key}" has no variant "{key}".', path)
+        return
+    if isinstance(spec.target_segments, Unset) and not isinstance(live.target_segments, Unset):
+        yield from _removed_but_named(desired, live)
+
+
+def _named_variants(spec: FlagSpec) -> Iterator[tuple[str, str]]:
+    for key in () if isinstance(spec.rollout_weights, Unset) else spec.rollout_weights:
+        yield "/rolloutWeights", key
+    for index, segment in enumerate(() if isinstance(spec.target_segments, Unset) else spec.target_segments):
+        for key in segment.rollout_weights:
+            yield f"/targetSegments/{index}/rolloutWeights", key
+
+
+def _removed_but_named(desired: DesiredFlag, live: FlagSpec) -> Iterator[Diagnostic]:
+    kept = {variant.key for variant in pair_variants(desired.spec, live).values()}
+    gone = {item.key for item in live.variants or ()} - kept
+    for segment in live.target_segments or ():
+        for key in sorted(gone & set(segment.rollout_weights)):
+            yield problem(
+                desired,
+                "variant-in-use",
+                f'Variant "{key}" cannot be removed: the live segment "{segment.name}" of "{desired.key}" names it. '
+                "Declare `targetSegments` without it as well.",
+                "/variants",
+            )
+
+
+def problem(desired: DesiredFlag, rule: str, message: str, path: str) -> Diagnostic:
+    """An error at the place of a flag document."""
+    return Diagnostic(severity=Severity.ERROR, rule=rule, message=message, position=desired.source, path=path)
