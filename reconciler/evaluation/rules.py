@@ -1,0 +1,169 @@
+"""A flag as the list of rules its users meet, first match first: the target segments, then everyone else.
+
+What a spec does not say counts as what the API gives a new flag: disabled, at 0 %, bucketed per user by
+amplitude_id. Two things have no such default. A salt that is not shown is an unknown salt: equal to itself only.
+Variants that are not shown are those that the weights name, in their order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from reconciler.evaluation.hashing import DISTRIBUTIONS, RESIDUES
+from reconciler.model import Condition, Unset, Weights
+
+if TYPE_CHECKING:
+    from reconciler.model import FlagSpec, Number, TargetSegment
+
+T = TypeVar("T")
+
+OFF: Final = "off"
+"""The variant of users who get none."""
+
+ALL_OTHER_USERS: Final = "All Other Users"
+"""The name of the rule for users whom no segment matches."""
+
+ALWAYS_TRUE: Final = Condition(prop="gp:reconciler-never-set", op="is not", values=("reconciler",))
+"""True for everyone, since nobody sets the property; for segments that must not have an empty list of conditions."""
+
+DEFAULT_BUCKETING_KEY: Final = "amplitude_id"
+DEFAULT_BUCKETING_UNIT: Final = "User"
+
+
+@dataclass(frozen=True, slots=True)
+class Bucketing:
+    """What is hashed. Users have equal hashes under two bucketings exactly when the bucketings are equal."""
+
+    salt: str
+    key: str = DEFAULT_BUCKETING_KEY
+    unit: str = DEFAULT_BUCKETING_UNIT
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRule:
+    """What becomes of the users whom one segment, or nothing before the rest, matches.
+
+    `conditions` are those that a user can fail: none for the rest. With `bucketing` None everyone gets `constant`,
+    users without a bucketing value too. Otherwise users with r < `percentage` get the variant of the first cut
+    above their d, all others `constant` (which is then `off`). `cuts` are the exclusive ends of the variants'
+    intervals, rising; variants without weight have none.
+    """
+
+    segment: str
+    conditions: frozenset[Condition] = frozenset()
+    constant: str = OFF
+    percentage: int = 0
+    cuts: tuple[tuple[str, int], ...] = ()
+    bucketing: Bucketing | None = None
+
+    def variant_at(self, residue: int, distribution: int) -> str:
+        """The variant of a user with this allocation value and distribution value."""
+        if self.bucketing is not None and residue < self.percentage:
+            for variant, end in self.cuts:
+                if distribution < end:
+                    return variant
+        return self.constant
+
+
+def flag_rules(spec: FlagSpec) -> tuple[SegmentRule, ...]:
+    """The rules of a flag in the order in which they are tried. The last one matches everyone.
+
+    A flag that is disabled or archived has one rule: off. Inclusions come before all rules and are not here.
+    """
+    if not is_on(spec):
+        return (SegmentRule(ALL_OTHER_USERS),)
+    variants = variant_keys(spec)
+    segments = _or(spec.target_segments, ())
+    bucketing = flag_bucketing(spec)
+    rest = _rule(
+        ALL_OTHER_USERS,
+        frozenset(),
+        _or(spec.rollout_percentage, 0),
+        cuts_of(variants, _or(spec.rollout_weights, Weights())),
+        bucketing,
+    )
+    return (*(segment_rule(segment, variants, bucketing) for segment in segments), rest)
+
+
+def segment_rule(segment: TargetSegment, variants: tuple[str, ...], bucketing: Bucketing) -> SegmentRule:
+    """The rule of one segment: bucketed by its own key where it has one; salt and unit are always the flag's."""
+    return _rule(
+        segment.name,
+        frozenset(item for item in map(_atom, segment.conditions) if item != ALWAYS_TRUE),
+        segment.percentage,
+        cuts_of(variants, segment.rollout_weights),
+        Bucketing(bucketing.salt, _or(segment.bucketing_key, bucketing.key), bucketing.unit),
+    )
+
+
+def is_on(spec: FlagSpec) -> bool:
+    """Whether the flag gives anybody a variant at all: enabled and not archived."""
+    return spec.enabled is True and spec.archived is not True
+
+
+def variant_keys(spec: FlagSpec) -> tuple[str, ...]:
+    """The keys of the variants in the order that decides bucketing."""
+    if not isinstance(spec.variants, Unset):
+        return tuple(variant.key for variant in spec.variants)
+    return () if isinstance(spec.rollout_weights, Unset) else tuple(spec.rollout_weights)
+
+
+def flag_bucketing(spec: FlagSpec) -> Bucketing:
+    """What the flag hashes for users whom no segment with a key of its own matches."""
+    return Bucketing(
+        _or(spec.bucketing_salt, ""),
+        _or(spec.bucketing_key, DEFAULT_BUCKETING_KEY),
+        _or(spec.bucketing_unit, DEFAULT_BUCKETING_UNIT) or DEFAULT_BUCKETING_UNIT,
+    )
+
+
+def has_no_weight(variants: tuple[str, ...], weights: Weights) -> bool:
+    """Whether no variant weighs anything: the engine then splits evenly over all of them."""
+    numbers = weights.as_dict()
+    return bool(variants) and not any(numbers.get(variant, 0) > 0 for variant in variants)
+
+
+def cuts_of(variants: tuple[str, ...], weights: Weights) -> tuple[tuple[str, int], ...]:
+    """The exclusive upper ends ceil(C_i * 42949673 / W) of the intervals of those variants that have one.
+
+    Only ratios count; weights of unknown variants do not; all weights 0 is an even split.
+    """
+    numbers = weights.as_dict()
+    weighed: list[tuple[str, Number]] = [(variant, numbers.get(variant, 0)) for variant in variants]
+    if not any(weight > 0 for _, weight in weighed):
+        weighed = [(variant, 1) for variant in variants]
+    positive = [(variant, Fraction(weight)) for variant, weight in weighed if weight > 0]
+    total = sum((weight for _, weight in positive), Fraction(0))
+    cuts, reached = [], Fraction(0)
+    for variant, weight in positive:
+        reached += weight
+        cuts.append((variant, ceil(reached * DISTRIBUTIONS / total)))
+    return tuple(cuts)
+
+
+def _rule(
+    name: str,
+    conditions: frozenset[Condition],
+    percentage: Number,
+    cuts: tuple[tuple[str, int], ...],
+    bucketing: Bucketing,
+) -> SegmentRule:
+    whole = max(0, min(RESIDUES, floor(percentage)))
+    if whole == 0 or not cuts:
+        return SegmentRule(name, conditions)
+    if whole == RESIDUES and len(cuts) == 1:
+        return SegmentRule(name, conditions, constant=cuts[0][0])
+    return SegmentRule(name, conditions, percentage=whole, cuts=cuts, bucketing=bucketing)
+
+
+def _atom(condition: Condition) -> Condition:
+    return Condition(
+        prop=condition.prop, op=condition.op, values=tuple(sorted(set(condition.values))), type=condition.type
+    )
+
+
+def _or(value: T | Unset, default: T) -> T:
+    return default if isinstance(value, Unset) else value
