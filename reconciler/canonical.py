@@ -130,3 +130,31 @@ def _variant_content(variant: Variant) -> Json:
     if not isinstance(variant.cohorts, Unset):
         shown["cohorts"] = canonical_set(variant.cohorts)
     return shown
+
+
+def fields_that_moved(before: LiveFlag, now: LiveFlag) -> tuple[str, ...]:
+    """The fields of a live flag, named as in FlagSpec, that both readings show and that differ.
+
+    Readings of different endpoints show different amounts; what only one of them shows is no difference.
+    """
+    if before.id != now.id:
+        return ("id",)
+    old, new = _spec_content(before.spec), _spec_content(now.spec)
+    moved = [
+        name for name in old.keys() & new.keys() - {"variants"} if canonical_text(old[name]) != canonical_text(new[name])
+    ]
+    if _variants_moved(old.get("variants"), new.get("variants")):
+        moved.append("variants")
+    return tuple(sorted(moved))
+
+
+def _variants_moved(before: list[Json] | None, now: list[Json] | None) -> bool:
+    if before is None or now is None:
+        return False
+    if [item["key"] for item in before] != [item["key"] for item in now]:
+        return True
+    return any(
+        canonical_text(old[name]) != canonical_text(new[name])
+        for old, new in zip(before, now, strict=True)
+        for name in old.keys() & new.keys()
+    )

@@ -47,9 +47,9 @@ def check_guards(plan: Plan, desired: DesiredState, live: LiveState, config: Con
     """
     facts = Facts(plan=plan, desired=desired, live=live, config=config)
     refusals = [
-        Refusal(guard=name, message=message, override=f"--allow {name}" if may_override else "")
-        for name, guard, may_override in GUARDS
-        if not (may_override and name in plan.options.allow)
+        Refusal(guard=name, message=message, override=override)
+        for name, guard, override in GUARDS
+        if not (name in plan.options.allow and name in ALLOWABLE)
         for message in guard(facts)
     ]
     return replace(plan, refusals=tuple(refusals))
@@ -66,7 +66,7 @@ def _empty(facts: Facts) -> Iterator[str]:
 def _duplicates(facts: Facts) -> Iterator[str]:
     for key, ids in sorted(facts.live.duplicates.items()):
         if key in facts.desired.flags and is_in_scope(key, facts.plan.options):
-            yield f'Several live flags carry the key "{key}" (ids {", ".join(ids)}). Archive all but one in Amplitude.'
+            yield f'Several live flags carry the key "{key}" (ids {", ".join(ids)}): archive all but one in Amplitude.'
 
 
 def _archived(facts: Facts) -> Iterator[str]:
@@ -182,7 +182,7 @@ def _exposure(facts: Facts) -> Iterator[str]:
     for flag in facts.plan.flags:
         if flag.exposure and flag.exposure.switched > limit:
             share = float(flag.exposure.switched * 100)
-            yield f'"{flag.key}" moves {share:.2f} % of users, more than safety.maxExposureChange ({_percent(limit)}).'
+            yield f'"{flag.key}" moves {share:.2f} % of users; safety.maxExposureChange is {_percent(limit)}.'
 
 
 def _transient(facts: Facts) -> Iterator[str]:
@@ -191,8 +191,8 @@ def _transient(facts: Facts) -> Iterator[str]:
         if flag.transient > limit:
             share = float(flag.transient * 100)
             yield (
-                f'"{flag.key}" shows {share:.2f} % of users, between two calls, a variant that is neither the old nor '
-                f"the new one; safety.maxTransient is {_percent(limit)}. --shield avoids it for two calls more."
+                f'"{flag.key}" shows {share:.2f} % of users, between two calls, a variant that is neither the old '
+                f"nor the new one; safety.maxTransient is {_percent(limit)}. --shield avoids it for two calls more."
             )
 
 
@@ -200,17 +200,20 @@ def _percent(share: Fraction) -> str:
     return f"{float(share * 100):g}%"
 
 
-GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]], bool], ...] = (
-    ("empty", _empty, True),
-    ("duplicates", _duplicates, False),
-    ("archived", _archived, False),
-    ("unarchive", _unarchive, False),
-    ("updates", _updates, True),
-    ("archives", _archives, True),
-    ("rebucket", _rebucket, True),
-    ("cohort-conditions", _cohort_conditions, True),
-    ("dependents", _dependents, True),
-    ("exposure", _exposure, True),
-    ("transient", _transient, True),
+GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]], str], ...] = (
+    ("empty", _empty, "--allow empty"),
+    ("duplicates", _duplicates, ""),
+    ("archived", _archived, ""),
+    ("unarchive", _unarchive, "--unarchive"),
+    ("updates", _updates, "--allow updates"),
+    ("archives", _archives, "--allow archives"),
+    ("rebucket", _rebucket, "--allow rebucket"),
+    ("cohort-conditions", _cohort_conditions, "--allow cohort-conditions"),
+    ("dependents", _dependents, "--allow dependents"),
+    ("exposure", _exposure, "--allow exposure"),
+    ("transient", _transient, "--allow transient"),
 )
-"""Name, guard, and whether `--allow NAME` overrides it."""
+"""Name, guard, and what overrides it ("" where nothing does: the state itself has to be put right)."""
+
+ALLOWABLE = frozenset(name for name, _, override in GUARDS if override == f"--allow {name}")
+"""What `--allow` takes."""

@@ -29,6 +29,16 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import FieldChange
 
 
+@dataclass(frozen=True, slots=True)
+class _Unordered:
+    """What happens to a flag, before it is in order."""
+
+    operations: tuple[Operation, ...]
+    changes: tuple[FieldChange, ...]
+    action: Action
+    remarks: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planner:
     """Plans one flag at a time; apply uses the same one to see what is left to do."""
@@ -54,7 +64,8 @@ class Planner:
             return None
         changes = diff_flag(spec, live.spec, pair_variants(spec, live.spec))
         remarks = tuple(remarks_on(desired.spec, live.spec))
-        return self._ordered(desired, live, operations, changes, _action(spec, live.spec), remarks)
+        unordered = _Unordered(operations, changes, _action(spec, live.spec), remarks)
+        return self._in_order(desired, live, unordered)
 
     def _plan_new(self, desired: DesiredFlag) -> FlagPlan:
         if isinstance(desired.spec.variants, Unset):
@@ -62,32 +73,24 @@ class Planner:
             raise InvalidInputError(message, [problem(desired, "variants-required", message, "/variants")])
         spec = desired_for_new(desired.spec, self.config.managed_tag)
         operations = calls_for_new_flag(spec, self.config.project_id)
-        return self._ordered(desired, None, operations, diff_new_flag(spec), Action.CREATE, ())
+        return self._in_order(desired, None, _Unordered(operations, diff_new_flag(spec), Action.CREATE))
 
-    def _ordered(
-        self,
-        desired: DesiredFlag,
-        live: LiveFlag | None,
-        operations: tuple[Operation, ...],
-        changes: tuple[FieldChange, ...],
-        action: Action,
-        remarks: tuple[str, ...],
-    ) -> FlagPlan:
+    def _in_order(self, desired: DesiredFlag, live: LiveFlag | None, unordered: _Unordered) -> FlagPlan:
         before = live.spec if live else None
-        after = apply_operations(before, operations)
-        ordered = order_operations(before, after, operations, shield=self.options.shield)
+        after = apply_operations(before, unordered.operations)
+        ordered = order_operations(before, after, unordered.operations, shield=self.options.shield)
         return FlagPlan(
             key=desired.key,
             flag_id=live.id if live else None,
-            action=action,
-            changes=changes,
+            action=unordered.action,
+            changes=unordered.changes,
             operations=ordered.operations,
             source=desired.source,
             fingerprint=fingerprint(live) if live else None,
             before=before,
             after=after,
             transient=ordered.transient,
-            warnings=(*ordered.notes, *remarks),
+            warnings=(*ordered.notes, *unordered.remarks),
         )
 
     def plan_prune(self, live: LiveFlag) -> FlagPlan:

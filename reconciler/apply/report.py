@@ -1,0 +1,93 @@
+"""What became of a plan: one outcome per operation and per flag, in the past tense."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from reconciler.errors import AccessError, PartlyAppliedError, ReconcilerError
+
+if TYPE_CHECKING:
+    from reconciler.planning.operations import Operation
+    from reconciler.planning.plan import Action
+
+
+class Status(StrEnum):
+    """How it ended. `unknown`: it may have taken effect; the next run reads what is true."""
+
+    APPLIED = "applied"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationOutcome:
+    """One operation: `order` counts from 1 within the flag, `attempts` what was sent of it (0: nothing)."""
+
+    order: int
+    operation: Operation
+    status: Status
+    attempts: int = 0
+    http_status: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagOutcome:
+    """One flag of the plan. `verified` is None where it was not read back."""
+
+    key: str
+    action: Action
+    status: Status
+    operations: tuple[OperationOutcome, ...]
+    flag_id: str | None = None
+    error: str | None = None
+    verified: bool | None = None
+
+    @property
+    def changed_something(self) -> bool:
+        """Whether at least one operation took effect, or may have."""
+        return any(item.status in {Status.APPLIED, Status.UNKNOWN} for item in self.operations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyReport:
+    """Every flag of the plan, sorted by key.
+
+    `verified` is True when everything that was applied was read back and found in place, None when nothing was
+    read back. `stopped_by` is the failure that ended the run early; `signal_number` the signal that did.
+    """
+
+    outcomes: tuple[FlagOutcome, ...]
+    unchanged: int
+    verified: bool | None = None
+    requests: int = 0
+    stopped_by: ReconcilerError | None = None
+    signal_number: int | None = None
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Flags by status, and those that needed nothing."""
+        counts = Counter(outcome.status for outcome in self.outcomes)
+        return {status.value: counts[status] for status in Status} | {"unchanged": self.unchanged}
+
+    @property
+    def ok(self) -> bool:
+        """Whether the whole plan is in place."""
+        return all(outcome.status is Status.APPLIED for outcome in self.outcomes) and self.verified is not False
+
+    @property
+    def exit_code(self) -> int:
+        """0 all applied · 130/143 a signal · 7 in part, or a conflict · 4 key refused first · 1 all failed."""
+        if self.signal_number is not None:
+            return 128 + self.signal_number
+        if self.ok and self.stopped_by is None:
+            return 0
+        touched = any(outcome.changed_something for outcome in self.outcomes)
+        if not touched and isinstance(self.stopped_by, AccessError):
+            return AccessError.exit_code
+        failed = any(outcome.status is Status.FAILED for outcome in self.outcomes)
+        return ReconcilerError.exit_code if failed and not touched else PartlyAppliedError.exit_code

@@ -1,0 +1,223 @@
+"""A Plan as the JSON document of contract.md, and back; and what makes a saved one stale.
+
+The document is complete enough to be shown again offline. It is never executed: apply plans anew and compares.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from hashlib import sha256
+from hmac import compare_digest
+from typing import TYPE_CHECKING
+
+from reconciler import __version__
+from reconciler.canonical import canonical_text
+from reconciler.diagnostics import SourcePosition
+from reconciler.errors import StalePlanError
+from reconciler.planning.exposure_json import decode_exposure, encode_exposure, percent
+from reconciler.planning.operation_json import decode_operation, encode_operation
+from reconciler.planning.plan import (
+    Action,
+    FlagPlan,
+    LeafChange,
+    MembersChange,
+    Plan,
+    PlanOptions,
+    Refusal,
+    ValueChange,
+)
+
+if TYPE_CHECKING:
+    from reconciler.model import Json
+    from reconciler.planning.plan import FieldChange
+
+FORMAT_VERSION = 1
+LIFETIME = timedelta(hours=24)
+"""How long a saved plan may be applied."""
+
+_NOT_CONTENT = frozenset({"createdAt", "digest", "requests", "warnings"})
+"""What may differ between a saved plan and the same plan made again."""
+
+
+def encode_plan(plan: Plan) -> dict[str, Json]:
+    """The plan document, digest included. Shares in `summary` and `transient` are percent, rounded to 4 places."""
+    document: dict[str, Json] = {
+        "formatVersion": FORMAT_VERSION,
+        "environment": plan.environment,
+        "projectId": plan.project_id,
+        "region": plan.region,
+        "origin": plan.origin,
+        "tool": {"name": "reconciler", "version": __version__},
+        "createdAt": plan.created_at.isoformat().replace("+00:00", "Z") if plan.created_at else None,
+        "commit": plan.commit,
+        "options": _encode_options(plan.options),
+        "summary": _encode_summary(plan),
+        "flags": [_encode_flag(flag) for flag in plan.flags],
+        "unmanaged": list(plan.unmanaged),
+        "refusals": [
+            {"guard": item.guard, "message": item.message, "override": item.override} for item in plan.refusals
+        ],
+        "warnings": list(plan.warnings),
+        "requests": plan.requests,
+    }
+    return document | {"digest": digest_of(document)}
+
+
+def digest_of(document: dict[str, Json]) -> str:
+    """`sha256:…` over everything in the document but the digest itself."""
+    content = {name: value for name, value in document.items() if name != "digest"}
+    return "sha256:" + sha256(canonical_text(content).encode()).hexdigest()
+
+
+def decode_plan(document: dict[str, Json]) -> Plan:
+    """The plan of a document, to be shown; `before` and `after` of its flags are not in it.
+
+    Raises StalePlanError when the document is not a plan, or was changed since it was saved.
+    """
+    if not isinstance(document, dict) or document.get("formatVersion") != FORMAT_VERSION or "digest" not in document:
+        raise StalePlanError(
+            "This is not a saved plan of this version of the format. Make a new one with `plan --out`."
+        )
+    if not compare_digest(str(document["digest"]).encode(), digest_of(document).encode()):
+        raise StalePlanError("The saved plan was changed after it was made: its digest does not fit. Make a new one.")
+    try:
+        return _decode(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StalePlanError(f"The saved plan cannot be read ({type(error).__name__}). Make a new one.") from error
+
+
+def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:
+    """Compare a saved plan with the same plan made again now, from the files and the live state of today.
+
+    Raises StalePlanError that says what is different: its age, the version, server, project or commit, or a flag.
+    """
+    made = decode_plan(document).created_at
+    if made is None or not timedelta(minutes=-5) <= now - made <= LIFETIME:
+        raise StalePlanError("The saved plan is older than 24 hours. Make a new one.")
+    fresh = encode_plan(again)
+    for name in ("tool", "origin", "region", "projectId", "environment", "commit"):
+        if document.get(name) != fresh[name]:
+            raise StalePlanError(f"The saved plan is for another {name}: {document.get(name)}, not {fresh[name]}.")
+    if _content(document) == _content(fresh):
+        return
+    before = {flag["key"]: flag for flag in document["flags"]}
+    after = {flag["key"]: flag for flag in fresh["flags"]}
+    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    what = f"({', '.join(changed[:5])}{', …' if len(changed) > 5 else ''}) " if changed else ""  # noqa: PLR2004
+    raise StalePlanError(
+        f"The saved plan is stale: flag files or live flags {what}have changed since it was made, or it was applied "
+        "already. Make a new one."
+    )
+
+
+def _content(document: dict[str, Json]) -> str:
+    return canonical_text({name: value for name, value in document.items() if name not in _NOT_CONTENT})
+
+
+def _encode_options(options: PlanOptions) -> dict[str, Json]:
+    return {
+        "targets": list(options.targets),
+        "prune": options.prune,
+        "unarchive": options.unarchive,
+        "allow": sorted(options.allow),
+        "shield": options.shield,
+        "shard": list(options.shard) if options.shard else None,
+    }
+
+
+def _encode_summary(plan: Plan) -> dict[str, Json]:
+    summary = plan.summary
+    return {
+        "create": summary.create,
+        "update": summary.update,
+        "archive": summary.archive,
+        "unarchive": summary.unarchive,
+        "unchanged": summary.unchanged,
+        "unmanaged": summary.unmanaged,
+        "operations": summary.operations,
+        "maxExposureChange": percent(summary.max_exposure_change),
+        "maxTransient": percent(summary.max_transient),
+    }
+
+
+def _encode_flag(flag: FlagPlan) -> dict[str, Json]:
+    return {
+        "key": flag.key,
+        "id": flag.flag_id,
+        "action": flag.action.value,
+        "source": None if flag.source is None else {"file": flag.source.file, "line": flag.source.line},
+        "fingerprint": flag.fingerprint,
+        "changes": [encode_change(change) for change in flag.changes],
+        "operations": [
+            {"order": order} | encode_operation(operation, flag.flag_id)
+            for order, operation in enumerate(flag.operations, start=1)
+        ],
+        "transient": percent(flag.transient),
+        "exposure": None if flag.exposure is None else encode_exposure(flag.exposure),
+        "warnings": list(flag.warnings),
+    }
+
+
+def encode_change(change: FieldChange) -> dict[str, Json]:
+    """A change as in the plan, drift and history documents."""
+    if isinstance(change, MembersChange):
+        return {"path": change.path, "added": list(change.added), "removed": list(change.removed)}
+    body: dict[str, Json] = {"path": change.path, "before": change.before, "after": change.after}
+    if change.details:
+        body["details"] = [{"path": leaf.path, "before": leaf.before, "after": leaf.after} for leaf in change.details]
+    return body
+
+
+def decode_change(body: dict[str, Json]) -> FieldChange:
+    """The reverse of `encode_change`."""
+    if "added" in body:
+        return MembersChange(path=body["path"], added=tuple(body["added"]), removed=tuple(body["removed"]))
+    return ValueChange(
+        path=body["path"],
+        before=body["before"],
+        after=body["after"],
+        details=tuple(LeafChange(**leaf) for leaf in body.get("details", ())),
+    )
+
+
+def _decode(document: dict[str, Json]) -> Plan:
+    created, options = document["createdAt"], document["options"]
+    return Plan(
+        project_id=document["projectId"],
+        region=document["region"],
+        environment=document["environment"],
+        flags=tuple(_decode_flag(flag) for flag in document["flags"]),
+        unmanaged=tuple(document["unmanaged"]),
+        unchanged=document["summary"]["unchanged"],
+        options=PlanOptions(
+            targets=tuple(options["targets"]),
+            prune=options["prune"],
+            unarchive=options["unarchive"],
+            allow=frozenset(options["allow"]),
+            shield=options["shield"],
+            shard=tuple(options["shard"]) if options["shard"] else None,
+        ),
+        refusals=tuple(Refusal(**item) for item in document["refusals"]),
+        warnings=tuple(document["warnings"]),
+        created_at=datetime.fromisoformat(created).astimezone(UTC) if created else None,
+        commit=document["commit"],
+        origin=document["origin"],
+        requests=document["requests"],
+    )
+
+
+def _decode_flag(body: dict[str, Json]) -> FlagPlan:
+    source = body["source"]
+    return FlagPlan(
+        key=body["key"],
+        flag_id=body["id"],
+        action=Action(body["action"]),
+        changes=tuple(decode_change(change) for change in body["changes"]),
+        operations=tuple(decode_operation(operation, body["key"]) for operation in body["operations"]),
+        source=None if source is None else SourcePosition(file=source["file"], line=source["line"], column=1),
+        fingerprint=body["fingerprint"],
+        transient=Fraction(str(body["transient"])) / 100,
+        exposure=None if body["exposure"] is None else decode_exposure(body["exposure"]),
+        warnings=tuple(body["warnings"]),
+    )
