@@ -1,0 +1,167 @@
+"""A plan as a document: what is said, in which words and order, and what is only counted, decided once.
+
+The terminal, Markdown and HTML renderers draw these values and add nothing. Every string here is one visible line:
+controls, bidi and zero-width characters are already shown as escapes. Escaping for a format is the format's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.planning.operations import AddUsers, RemoveUserAt, RemoveUsers, kind_of, request_of
+from reconciler.planning.plan import Action
+from reconciler.render.exposure_view import ExposureBlock, exposure_block
+from reconciler.render.fields import FieldLine, field_lines
+from reconciler.render.sanitize import visible
+from reconciler.render.values import Counted, counted, flow_text, percent, redacted
+
+if TYPE_CHECKING:
+    from reconciler.model import Json
+    from reconciler.planning.operations import Operation
+    from reconciler.planning.plan import FlagPlan, Plan, Refusal, Summary
+
+SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.UNARCHIVE: "^"}
+"""What stands before a flag, so that nothing is said by colour alone."""
+
+NO_CHANGES = "No changes."
+_MOST_UNMANAGED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLine:
+    """One call: its place within the flag from 1, what it is, and exactly what is sent. `note` explains it."""
+
+    order: int
+    kind: str
+    method: str
+    path: str
+    body: str | None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagSection:
+    """Everything about one flag. `place` is `file:line`, empty for a flag that no file declares."""
+
+    symbol: str
+    action: str
+    key: str
+    place: str
+    fields: tuple[FieldLine, ...]
+    calls: tuple[CallLine, ...]
+    exposure: ExposureBlock | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalLine:
+    """A guard that refuses, what it saw, and what overrides it ("": nothing does)."""
+
+    guard: str
+    message: str
+    override: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDocument:
+    """A whole plan. `last_line` is the fixed line of the contract; `facts` are short sentences about the rest."""
+
+    title: str
+    flags: tuple[FlagSection, ...]
+    refusals: tuple[RefusalLine, ...]
+    warnings: tuple[str, ...]
+    facts: tuple[str, ...]
+    last_line: str
+
+
+def plan_document(plan: Plan, *, show_users: bool = False) -> PlanDocument:
+    """The document of a plan. Without `show_users` user ids are counted, not shown."""
+    return PlanDocument(
+        title=_title(plan),
+        flags=tuple(_flag_section(flag, show_users=show_users) for flag in plan.flags),
+        refusals=tuple(_refusal_line(refusal) for refusal in plan.refusals),
+        warnings=tuple(visible(warning) for warning in plan.warnings),
+        facts=tuple(_facts(plan)),
+        last_line=last_line(plan.summary) if plan.flags else NO_CHANGES,
+    )
+
+
+def last_line(summary: Summary) -> str:
+    """`Plan: 1 create, 2 update, 0 archive; 7 API calls; max exposure change 12.5%`.
+
+    Its shape never changes, so that it can be searched for: no singular, no `<`; flags that come back from the
+    archive count as updates here.
+    """
+    exposure = percent(summary.max_exposure_change).lstrip("<>")
+    return (
+        f"Plan: {summary.create} create, {summary.update + summary.unarchive} update, {summary.archive} archive; "
+        f"{summary.operations} API calls; max exposure change {exposure}"
+    )
+
+
+def advice(refusal: RefusalLine) -> str:
+    """What can be done about a refusal."""
+    if refusal.override:
+        return f"To go on all the same: {refusal.override}"
+    return "Nothing overrides this: the state itself has to be put right."
+
+
+def _title(plan: Plan) -> str:
+    place = f"project {visible(plan.project_id)} ({visible(plan.region)})"
+    return f"{place}, environment {visible(plan.environment)}" if plan.environment else place
+
+
+def _facts(plan: Plan) -> list[str]:
+    facts = [f"{counted(plan.unchanged, 'flag')} unchanged"] if plan.unchanged else []
+    if plan.unmanaged:
+        shown = [visible(key) for key in plan.unmanaged[:_MOST_UNMANAGED]]
+        more = len(plan.unmanaged) - len(shown)
+        shown += [f"{more} more"] if more else []
+        facts.append(f"{counted(len(plan.unmanaged), 'flag')} not managed here: {', '.join(shown)}")
+    if plan.requests:
+        facts.append(f"read with {counted(plan.requests, 'request')}")
+    return facts
+
+
+def _refusal_line(refusal: Refusal) -> RefusalLine:
+    return RefusalLine(
+        guard=visible(refusal.guard), message=visible(refusal.message), override=visible(refusal.override)
+    )
+
+
+def _flag_section(flag: FlagPlan, *, show_users: bool) -> FlagSection:
+    return FlagSection(
+        symbol=SYMBOLS[flag.action],
+        action=flag.action.value,
+        key=visible(flag.key),
+        place=visible(f"{flag.source.file}:{flag.source.line}") if flag.source else "",
+        fields=field_lines(flag.changes, show_users=show_users),
+        calls=tuple(
+            _call_line(order, operation, flag.flag_id, show_users=show_users)
+            for order, operation in enumerate(flag.operations, start=1)
+        ),
+        exposure=exposure_block(flag.exposure, flag.transient) if flag.exposure else None,
+        warnings=tuple(visible(warning) for warning in flag.warnings),
+    )
+
+
+def _call_line(order: int, operation: Operation, flag_id: str | None, *, show_users: bool) -> CallLine:
+    request = request_of(operation) if flag_id is None else request_of(operation, flag_id)
+    note = None
+    if isinstance(operation, RemoveUserAt):
+        note = f"one copy of {flow_text(operation.user)}" if show_users else "one copy of a user who is listed twice"
+    return CallLine(
+        order=order,
+        kind=kind_of(operation),
+        method=request.method,
+        path=visible(request.path),
+        body=None if request.body is None else flow_text(_shown_body(operation, request.body, show_users=show_users)),
+        note=note,
+    )
+
+
+def _shown_body(operation: Operation, body: dict[str, Json], *, show_users: bool) -> Json:
+    if isinstance(operation, AddUsers | RemoveUsers) and not show_users:
+        return {name: Counted(count=len(ids)) for name, ids in body.items()}
+    return redacted(body, show_users=show_users)

@@ -1,0 +1,156 @@
+"""Exposure in words and in stacked bars: who gets what now and then, per segment. Decides nothing, rounds once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from reconciler.render.sanitize import visible
+from reconciler.render.values import percent
+
+if TYPE_CHECKING:
+    from reconciler.planning.plan import FlagExposure, SegmentTransition
+
+OFF = "off"
+_FILLS = "█▒▓░▚▞▤▥▦▧"
+_OFF_FILL = "·"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A variant's part of a segment: its exact `part`, as text, and `tone`, its number among the flag's variants.
+
+    `off` has tone 0. Renderers choose fills and colours by tone.
+    """
+
+    variant: str
+    part: Fraction
+    text: str
+    tone: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Users who have one variant now and another then; `stays` where it is the same."""
+
+    before: str
+    after: str
+    text: str
+    part: Fraction
+
+    @property
+    def stays(self) -> bool:
+        """Whether these users keep their variant."""
+        return self.before == self.after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureRow:
+    """One transition: whose it is, both bars, the matrix, and the three figures in words."""
+
+    segment: str
+    before: tuple[Share, ...]
+    after: tuple[Share, ...]
+    matrix: tuple[Move, ...]
+    switched: str
+    unavoidable: str
+    excess: str
+    is_exact: bool
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """Who changes variant, largest share first."""
+        return tuple(sorted((move for move in self.matrix if not move.stays), key=lambda move: -move.part))
+
+    @property
+    def figures(self) -> str:
+        """`40% switched (40% unavoidable, 0% excess)`, and whether it is expected rather than exact."""
+        label = "" if self.is_exact else ", expected"
+        return f"{self.switched} switched ({self.unavoidable} unavoidable, {self.excess} excess{label})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureBlock:
+    """The exposure of one flag: the headline, a row per transition, and what the figures cannot know."""
+
+    headline: str
+    transient: str
+    rows: tuple[ExposureRow, ...]
+    notes: tuple[str, ...]
+
+
+def exposure_block(exposure: FlagExposure, transient: Fraction) -> ExposureBlock:
+    """The exposure of a flag; variants have the same tone in every row."""
+    tones = _tones(exposure)
+    label = "" if exposure.is_exact else " (expected)"
+    return ExposureBlock(
+        headline=f"At most {percent(exposure.switched)} of the users of any segment get another variant{label}.",
+        transient=f"Between two calls {percent(transient)} see neither their old nor their new variant.",
+        rows=tuple(_row(item, tones) for item in exposure.transitions),
+        notes=tuple(visible(note) for note in exposure.notes),
+    )
+
+
+def bar(shares: tuple[Share, ...], width: int) -> tuple[tuple[str, int], ...]:
+    """A stacked bar as runs of one character with their tone; the runs are `width` long together.
+
+    Every share that is not nothing gets a cell, as long as there are enough.
+    """
+    cells = _cells([share.part for share in shares], width)
+    return tuple((fill(share.tone) * count, share.tone) for share, count in zip(shares, cells, strict=True))
+
+
+def fill(tone: int) -> str:
+    """The character that stands for a variant in bars."""
+    return _FILLS[(tone - 1) % len(_FILLS)] if tone else _OFF_FILL
+
+
+def _row(item: SegmentTransition, tones: dict[str, int]) -> ExposureRow:
+    names = [visible(item.before_segment), visible(item.after_segment)]
+    return ExposureRow(
+        segment=names[0] if names[0] == names[1] else " → ".join(names),
+        before=_shares(item.before, tones),
+        after=_shares(item.after, tones),
+        matrix=tuple(
+            Move(before=visible(old), after=visible(new), text=percent(part), part=part)
+            for old, new, part in item.matrix
+            if part
+        ),
+        switched=percent(item.switched),
+        unavoidable=percent(item.unavoidable),
+        excess=percent(item.excess),
+        is_exact=item.is_exact,
+    )
+
+
+def _shares(shares: tuple[tuple[str, Fraction], ...], tones: dict[str, int]) -> tuple[Share, ...]:
+    ordered = sorted(shares, key=lambda pair: tones[pair[0]])
+    return tuple(
+        Share(variant=visible(variant), part=part, text=percent(part), tone=tones[variant])
+        for variant, part in ordered
+        if part
+    )
+
+
+def _tones(exposure: FlagExposure) -> dict[str, int]:
+    tones = {OFF: 0}
+    for item in exposure.transitions:
+        for variant, _ in (*item.before, *item.after):
+            tones.setdefault(variant, len(tones))
+    return tones
+
+
+def _cells(parts: list[Fraction], width: int) -> list[int]:
+    """Whole cells by largest remainder, at least one for each part that is not nothing."""
+    total = sum(parts, Fraction(0)) or Fraction(1)
+    exact = [part * width / total for part in parts]
+    cells = [max(1, int(size)) if size else 0 for size in exact]
+    while sum(cells) > width and max(cells) > 1:
+        cells[cells.index(max(cells))] -= 1
+    by_remainder = sorted(range(len(parts)), key=lambda index: (cells[index] - exact[index], index))
+    for index in by_remainder * width:
+        if sum(cells) >= width or not parts:
+            break
+        cells[index] += 1
+    return cells

@@ -1,0 +1,115 @@
+"""Findings about flag files and configuration: as text, as annotations of a GitHub build, as SARIF 2.1.0."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from reconciler import __version__
+from reconciler.diagnostics import Severity
+from reconciler.render.layout import Paper, Sheet
+from reconciler.render.sanitize import visible
+from reconciler.render.values import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.diagnostics import Diagnostic
+    from reconciler.model import Json
+
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
+_MOST_SARIF_RESULTS = 25_000
+
+
+def render_findings_text(findings: Sequence[Diagnostic], paper: Paper | None = None, *, checked: str = "") -> str:
+    """A line per finding, `file:line:column: error: message [rule]`, and a last line with the counts.
+
+    `checked` says what was looked at ("8 flags in 8 files").
+    """
+    sheet = Sheet(paper or Paper())
+    for item in findings:
+        place = (f"{item.position}: ", "bold") if item.position else ""
+        sheet.line(
+            place, (item.severity.value, _STYLES[item.severity]), f": {item.message} ", (f"[{item.rule}]", "dim")
+        )
+        if item.hint:
+            sheet.line(f"hint: {item.hint}", indent=4)
+    sheet.blank()
+    sheet.verbatim(f"{summary_of(findings)}{f' in {checked}' if checked else ''}.")
+    return sheet.render()
+
+
+def summary_of(findings: Sequence[Diagnostic]) -> str:
+    """`No findings` or `2 errors, 1 warning`."""
+    counts = Counter(item.severity for item in findings)
+    named = [counted(counts[severity], severity.value) for severity in Severity if counts[severity]]
+    return ", ".join(named) or "No findings"
+
+
+def render_github(findings: Sequence[Diagnostic], directory: str = "") -> str:
+    """Workflow commands of GitHub that annotate the lines of a pull request.
+
+    `directory` is where the files' names start, seen from the root of the repository ("" is the root itself).
+    """
+    return "".join(_annotation(item, directory) + "\n" for item in findings)
+
+
+def render_sarif(findings: Sequence[Diagnostic], directory: str = "") -> dict[str, Json]:
+    """The findings as a SARIF 2.1.0 log, for code scanning; at most as many results as GitHub takes."""
+    rules = sorted({item.rule for item in findings})
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "reconciler",
+                        "semanticVersion": __version__,
+                        "rules": [
+                            {"id": rule, "shortDescription": {"text": rule.replace("-", " ")}} for rule in rules
+                        ],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(item, rules, directory) for item in findings[:_MOST_SARIF_RESULTS]],
+            }
+        ],
+    }
+
+
+def _annotation(item: Diagnostic, directory: str) -> str:
+    properties = {"title": item.rule}
+    if item.position:
+        properties = {
+            "file": directory + item.position.file,
+            "line": str(item.position.line),
+            "col": str(item.position.column),
+        } | properties
+    listed = ",".join(f"{name}={_escaped(value, property_value=True)}" for name, value in properties.items())
+    message = f"{item.message} {item.hint}" if item.hint else item.message
+    return f"::{item.severity.value} {listed}::{_escaped(message)}"
+
+
+def _escaped(text: str, *, property_value: bool = False) -> str:
+    """Text as the runner's command parser gives it back: its own escapes, and nothing invisible."""
+    shown = visible(text).replace("%", "%25")
+    return shown.replace(":", "%3A").replace(",", "%2C") if property_value else shown.replace("##[", "# #[")
+
+
+def _result(item: Diagnostic, rules: list[str], directory: str) -> dict[str, Json]:
+    message = f"{item.message} {item.hint}" if item.hint else item.message
+    result: dict[str, Json] = {
+        "ruleId": item.rule,
+        "ruleIndex": rules.index(item.rule),
+        "level": item.severity.value,
+        "message": {"text": visible(message)},
+    }
+    if item.position is None:
+        return result
+    location = {
+        "artifactLocation": {"uri": quote(directory + item.position.file)},
+        "region": {"startLine": item.position.line, "startColumn": item.position.column},
+    }
+    return result | {"locations": [{"physicalLocation": location}]}

@@ -1,0 +1,103 @@
+"""The JSON documents of the contract that are not plans: findings, reports, failures. Plain ASCII, safe in a log.
+
+Field names and shapes are the outside's (schemas/), never those of the values they are made from.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from reconciler.errors import GuardRefusedError, InvalidInputError, ReconcilerError
+from reconciler.render.sanitize import json_for_log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.apply import ApplyReport, FlagOutcome
+    from reconciler.diagnostics import Diagnostic
+    from reconciler.model import Json
+
+FORMAT_VERSION = 1
+
+
+def render_json(document: Json) -> str:
+    """A document as indented JSON with a line break at its end."""
+    return json_for_log(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False)) + "\n"
+
+
+def findings_document(findings: Iterable[Diagnostic]) -> dict[str, Json]:
+    """What `validate` found; `ok` when none of it is an error."""
+    found = tuple(findings)
+    return {
+        "formatVersion": FORMAT_VERSION,
+        "ok": not any(item.is_error for item in found),
+        "findings": [finding_document(item) for item in found],
+    }
+
+
+def finding_document(finding: Diagnostic) -> dict[str, Json]:
+    """One finding; `file`, `line` and `column` are null where it has no place."""
+    position = finding.position
+    document: dict[str, Json] = {
+        "severity": finding.severity.value,
+        "rule": finding.rule,
+        "message": finding.message,
+        "file": position.file if position else None,
+        "line": position.line if position else None,
+        "column": position.column if position else None,
+        "path": finding.path,
+    }
+    return document | ({"hint": finding.hint} if finding.hint else {})
+
+
+def report_document(report: ApplyReport) -> dict[str, Json]:
+    """What became of a plan. `requests` counts what apply itself sent."""
+    return {
+        "formatVersion": FORMAT_VERSION,
+        "summary": report.summary,
+        "verified": report.verified,
+        "flags": [_flag_outcome(outcome) for outcome in report.outcomes],
+        "requests": report.requests,
+    }
+
+
+def failure_document(error: BaseException, exit_code: int, kind: str, message: str) -> dict[str, Json]:
+    """A failure. Guards are named, findings listed, where the error has some."""
+    return {"formatVersion": FORMAT_VERSION, "error": error_member(error, exit_code, kind, message)}
+
+
+def error_member(error: BaseException, exit_code: int, kind: str, message: str) -> dict[str, Json]:
+    """The `error` member of a failure, or of a plan or report that ends in one."""
+    member: dict[str, Json] = {"kind": kind, "message": message, "exitCode": exit_code}
+    if isinstance(error, GuardRefusedError):
+        member["guards"] = list(error.guards)
+    if isinstance(error, InvalidInputError) and error.diagnostics:
+        member["findings"] = [finding_document(item) for item in error.diagnostics]
+    return member
+
+
+def member_of(error: ReconcilerError) -> dict[str, Json]:
+    """The `error` member of one of our own errors."""
+    return error_member(error, error.exit_code, error.kind, str(error))
+
+
+def _flag_outcome(outcome: FlagOutcome) -> dict[str, Json]:
+    return {
+        "key": outcome.key,
+        "id": outcome.flag_id,
+        "action": outcome.action.value,
+        "status": outcome.status.value,
+        "verified": outcome.verified,
+        "error": outcome.error,
+        "operations": [
+            {
+                "order": item.order,
+                "status": item.status.value,
+                "attempts": item.attempts,
+                "httpStatus": item.http_status,
+                "error": item.error,
+            }
+            for item in outcome.operations
+        ],
+    }

@@ -1,0 +1,78 @@
+"""An apply report as lines: what was done flag by flag, decided once for text, Markdown and HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.planning.operations import kind_of
+from reconciler.render.sanitize import visible
+from reconciler.render.values import counted
+
+if TYPE_CHECKING:
+    from reconciler.apply import ApplyReport, FlagOutcome, OperationOutcome
+
+SYMBOLS = {"applied": "✓", "failed": "✗", "unknown": "?", "skipped": "-"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeLine:
+    """One call that did not go as planned."""
+
+    order: int
+    kind: str
+    status: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeSection:
+    """One flag's outcome; `calls` holds those that were not applied."""
+
+    symbol: str
+    key: str
+    status: str
+    detail: str
+    error: str | None
+    calls: tuple[OutcomeLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeDocument:
+    """A whole report; `last_line` has one shape."""
+
+    sections: tuple[OutcomeSection, ...]
+    last_line: str
+
+
+def outcome_document(report: ApplyReport) -> OutcomeDocument:
+    """The document of a report. Holds no user ids: errors are shown as they were written."""
+    counts = [outcome.status.value for outcome in report.outcomes]
+    words = ", ".join(f"{counts.count(status)} {status}" for status in SYMBOLS)
+    verified = {True: "; verified", False: "; NOT verified", None: "; not verified by a read-back"}
+    return OutcomeDocument(
+        sections=tuple(_section(outcome) for outcome in report.outcomes),
+        last_line=f"Apply: {words}; {report.unchanged} unchanged{verified[report.verified]}",
+    )
+
+
+def _section(outcome: FlagOutcome) -> OutcomeSection:
+    done = sum(operation.status == "applied" for operation in outcome.operations)
+    total = len(outcome.operations)
+    return OutcomeSection(
+        symbol=SYMBOLS[outcome.status],
+        key=visible(outcome.key),
+        status=outcome.status,
+        detail=counted(total, "call") if done == total else f"{done} of {counted(total, 'call')} made",
+        error=None if outcome.error is None else visible(outcome.error),
+        calls=tuple(_line(operation) for operation in outcome.operations if operation.status != "applied"),
+    )
+
+
+def _line(operation: OperationOutcome) -> OutcomeLine:
+    parts = [f"HTTP {operation.http_status}"] if operation.http_status else []
+    parts += [counted(operation.attempts, "attempt")] if operation.attempts else []
+    parts += [visible(operation.error)] if operation.error else []
+    return OutcomeLine(
+        order=operation.order, kind=kind_of(operation.operation), status=operation.status, detail=", ".join(parts)
+    )

@@ -1,0 +1,56 @@
+"""An apply report as text and as Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.render.layout import Paper, Sheet
+from reconciler.render.sanitize import code_span, defuse, markdown_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.render.outcome_document import OutcomeDocument, OutcomeSection
+
+_STYLES = {"applied": "green", "failed": "red", "unknown": "yellow", "skipped": "dim"}
+
+
+def render_outcome_text(document: OutcomeDocument, paper: Paper | None = None) -> str:
+    """The report as text, a line per flag, and the calls that were not made; ends with `document.last_line`."""
+    sheet = Sheet(paper or Paper())
+    for section in document.sections:
+        style = _STYLES[section.status]
+        sheet.line(
+            (f"{section.symbol} ", f"bold {style}"), (section.key, "bold"), f"  {section.status}, {section.detail}"
+        )
+        if section.error:
+            sheet.line((section.error, style), indent=4)
+        for call in section.calls:
+            sheet.line(
+                f"{call.order}. {call.kind}  ", (call.status, _STYLES[call.status]), _tail(call.detail), indent=4
+            )
+    sheet.blank()
+    sheet.verbatim(document.last_line)
+    return sheet.render()
+
+
+def render_outcome_markdown(document: OutcomeDocument) -> str:
+    """The report as Markdown, its last line first."""
+    return defuse("\n\n".join(_blocks(document))) + "\n"
+
+
+def _blocks(document: OutcomeDocument) -> Iterator[str]:
+    yield f"**{markdown_text(document.last_line)}**"
+    if document.sections:
+        yield "\n".join(line for section in document.sections for line in _flag_lines(section))
+
+
+def _flag_lines(section: OutcomeSection) -> Iterator[str]:
+    error = f": {markdown_text(section.error)}" if section.error else ""
+    yield f"- {section.symbol} {code_span(section.key)} {section.status}, {section.detail}{error}"
+    for call in section.calls:
+        yield f"    {call.order}. {call.kind} {call.status}{markdown_text(_tail(call.detail))}"
+
+
+def _tail(detail: str) -> str:
+    return f": {detail}" if detail else ""

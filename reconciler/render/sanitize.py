@@ -1,0 +1,100 @@
+"""Untrusted text made harmless, once for every place it can end up in: terminals, build logs, Markdown, JSON.
+
+Flag names, payloads, server answers and git all deliver text that somebody else wrote. Nothing here changes what
+is plain; what is not plain is shown by its escape, so that a reader sees that it is there.
+"""
+
+from __future__ import annotations
+
+import re
+
+_HIDDEN = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f"  # C0 (line breaks and tabs among them), DEL, C1
+    "\u00ad\u034f\u061c"  # soft hyphen, grapheme joiner, Arabic letter mark
+    "\u115f\u1160\u3164\uffa0"  # Hangul fillers: letters without a shape
+    "\u17b4\u17b5\u180b-\u180f"  # Khmer inherent vowels, Mongolian selectors and vowel separator
+    "\u200b-\u200f\u2028-\u202e"  # zero width, direction marks, line and paragraph separators, overrides
+    "\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb"  # joiners, isolates, variation selectors, BOM, interlinear marks
+    "\ud800-\udfff"  # lone surrogates
+    "\U000e0000-\U000e0fff"  # tags and more selectors
+    "]"
+)
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_COMMAND_START = re.compile(r"^(\s*):(?=:)")
+_COMMAND_ANYWHERE = re.compile(r"##(?=\[|vso\[)")
+_REFERENCE = re.compile(r"[@#!~%&$](?=[\w<])|(?<=\bGH)-(?=\d)")
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#+!|~@&$:\"'=/^]")
+_BACKTICKS = re.compile("`+")
+
+
+def visible(text: str) -> str:
+    """One line of text in which every character has a shape: controls, bidi and zero-width ones become escapes."""
+    return _HIDDEN.sub(_escape, text)
+
+
+def visible_lines(text: str) -> str:
+    """Like `visible`, for text of several lines: line feeds stay."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def defuse(text: str) -> str:
+    """The same text, of which no line is a command to a build log's runner.
+
+    GitHub's runner obeys lines that start with `::` (after blanks) and `##[` anywhere; Azure's `##vso[` anywhere.
+    """
+    return "\n".join(_defuse_line(line) for line in text.split("\n"))
+
+
+def for_log(text: str) -> str:
+    """Text of one or several lines as it may go to a terminal or a build log."""
+    return defuse(visible_lines(text))
+
+
+def code_span(text: str, *, in_table: bool = False) -> str:
+    """Text as a Markdown code span, in which nothing is syntax, a link or a mention."""
+    shown = visible(text)
+    fence = "`" * (max((len(run) for run in _BACKTICKS.findall(shown)), default=0) + 1)
+    pad = " " if not shown.strip() or shown[0] in "` " or shown[-1] in "` " else ""
+    span = f"{fence}{pad}{shown or ' '}{pad}{fence}"
+    return span.replace("|", "\\|") if in_table else span
+
+
+def code_block(text: str, language: str = "") -> str:
+    """Text of several lines as a fenced block, with a fence longer than any inside."""
+    shown = visible_lines(text)
+    fence = "`" * max(3, max((len(run) for run in _BACKTICKS.findall(shown)), default=0) + 1)
+    return f"{fence}{language}\n{shown}\n{fence}"
+
+
+def markdown_text(text: str) -> str:
+    """Prose that may quote others' words, as Markdown in which it is prose only.
+
+    Signs that make mentions and references are set as code, because hosts look for them after unescaping.
+    """
+    pieces: list[str] = []
+    rest = 0
+    shown = visible(text)
+    for match in _REFERENCE.finditer(shown):
+        pieces += [_entities(shown[rest : match.start()]), f"`{match[0]}`"]
+        rest = match.end()
+    return "".join([*pieces, _entities(shown[rest:])])
+
+
+def json_for_log(text: str) -> str:
+    """JSON text of the same value that is plain ASCII and holds no runner's command. `#` occurs in strings only."""
+    return _COMMAND_ANYWHERE.sub(r"#\\u0023", text)
+
+
+def _defuse_line(line: str) -> str:
+    return _COMMAND_ANYWHERE.sub("# #", _COMMAND_START.sub(r"\1: ", line))
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
+    return _SHORT[char] if char in _SHORT else ascii(char)[1:-1]
+
+
+def _entities(text: str) -> str:
+    escaped = _MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", text)
+    return re.sub(r"(?i)\bwww\.", lambda match: f"{match[0][:3]}&#46;", escaped)
