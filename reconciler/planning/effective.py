@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.model import UNSET, Unset
+from reconciler.model import UNSET, Unset, Weights
 from reconciler.planning.shield import without_shield
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reconciler.model import FlagSpec, TargetSegment
 
 
@@ -25,14 +27,56 @@ def desired_for_live(desired: FlagSpec, live: FlagSpec, managed_tag: str | None,
 
     With the managed tag beside the declared (or the live) tags; without tags where the server shows none; each
     segment that is silent about its bucketing key with the one its live namesake has, since a PATCH replaces
-    all; and where segments are not declared but the live flag still carries a shield of an earlier run, the
-    live segments without it.
+    all. Two things that an earlier run may have left are put right even where they are not declared: a shield, and
+    the old key of a renamed variant in weights or segments.
     """
     return replace(
         desired,
         tags=_tags(desired, live, managed_tag) if shows_tags and not isinstance(live.tags, Unset) else UNSET,
         target_segments=_segments(desired, live),
+        rollout_weights=_weights(desired, live),
     )
+
+
+def live_as_renamed(desired: FlagSpec, live: FlagSpec) -> FlagSpec:
+    """The live flag with the segments it has once pending renames are made: the server moves them along."""
+    names = {old: new for old, new, is_pending in _renames(desired, live) if is_pending}
+    if not names or isinstance(live.target_segments, Unset):
+        return live
+    return replace(live, target_segments=_with_names(live.target_segments, names))
+
+
+def _renames(desired: FlagSpec, live: FlagSpec) -> Iterator[tuple[str, str, bool]]:
+    """Old key, new key, and whether the rename is still to be made (rather than was)."""
+    if isinstance(desired.variants, Unset) or isinstance(live.variants, Unset):
+        return
+    keys = {variant.key for variant in live.variants}
+    for variant in desired.variants:
+        old = variant.renamed_from
+        if old is None or (old in keys) == (variant.key in keys):
+            continue
+        yield old, variant.key, old in keys
+
+
+def _left_behind(desired: FlagSpec, live: FlagSpec) -> dict[str, str]:
+    return {old: new for old, new, is_pending in _renames(desired, live) if not is_pending}
+
+
+def _weights(desired: FlagSpec, live: FlagSpec) -> Weights | Unset:
+    if not isinstance(desired.rollout_weights, Unset) or isinstance(live.rollout_weights, Unset):
+        return desired.rollout_weights
+    names = _left_behind(desired, live)
+    if not any(live.rollout_weights.get(old) and not live.rollout_weights.get(new) for old, new in names.items()):
+        return UNSET
+    return _named(live.rollout_weights, names)
+
+
+def _named(weights: Weights, names: dict[str, str]) -> Weights:
+    return Weights(tuple((names.get(key, key), weight) for key, weight in weights.pairs))
+
+
+def _with_names(segments: tuple[TargetSegment, ...], names: dict[str, str]) -> tuple[TargetSegment, ...]:
+    return tuple(replace(item, rollout_weights=_named(item.rollout_weights, names)) for item in segments)
 
 
 def _tags(desired: FlagSpec, live: FlagSpec, managed_tag: str | None) -> tuple[str, ...] | Unset:
@@ -50,7 +94,7 @@ def _segments(desired: FlagSpec, live: FlagSpec) -> tuple[TargetSegment, ...] | 
     if isinstance(live.target_segments, Unset):
         return desired.target_segments
     if isinstance(desired.target_segments, Unset):
-        bare = without_shield(live.target_segments)
+        bare = _with_names(without_shield(live.target_segments), _left_behind(desired, live))
         return UNSET if bare == live.target_segments else bare
     keys = {segment.name: segment.bucketing_key for segment in live.target_segments}
     return tuple(

@@ -66,7 +66,7 @@ def _empty(facts: Facts) -> Iterator[str]:
 def _duplicates(facts: Facts) -> Iterator[str]:
     for key, ids in sorted(facts.live.duplicates.items()):
         if key in facts.desired.flags and is_in_scope(key, facts.plan.options):
-            yield f'Several live flags carry the key "{key}" (ids {", ".join(ids)}): archive all but one in Amplitude.'
+            yield f'Several live flags carry the key "{key}" (ids {", ".join(ids)}): archive all but one.'
 
 
 def _archived(facts: Facts) -> Iterator[str]:

@@ -12,7 +12,7 @@ from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model import Unset
 from reconciler.planning.calls import calls_for_existing_flag, calls_for_new_flag, pair_variants
 from reconciler.planning.diff import diff_flag, diff_new_flag
-from reconciler.planning.effective import desired_for_live, desired_for_new
+from reconciler.planning.effective import desired_for_live, desired_for_new, live_as_renamed
 from reconciler.planning.effects import apply_operations
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.ordering import order_operations
@@ -59,10 +59,11 @@ class Planner:
         spec = desired_for_live(desired.spec, live.spec, self.config.managed_tag, shows_tags=self.shows_tags)
         if problems := tuple(problems_with(desired, live.spec)):
             raise InvalidInputError(problems[0].message, problems)
-        operations = calls_for_existing_flag(spec, live.spec)
+        seen = live_as_renamed(spec, live.spec)
+        operations = calls_for_existing_flag(spec, seen)
         if not operations:
             return None
-        changes = diff_flag(spec, live.spec, pair_variants(spec, live.spec))
+        changes = diff_flag(spec, seen, pair_variants(spec, seen))
         remarks = tuple(remarks_on(desired.spec, live.spec))
         unordered = _Unordered(operations, changes, _action(spec, live.spec), remarks)
         return self._in_order(desired, live, unordered)

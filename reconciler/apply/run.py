@@ -1,0 +1,134 @@
+"""The whole plan: flags side by side, each flag's calls in order; then everything touched is read back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from reconciler.api.live import find_flag, reread
+from reconciler.apply.context import ApplyContext, ApplyEvent, ApplyOptions, Halt
+from reconciler.apply.flag_run import FlagRun
+from reconciler.apply.report import ApplyReport, Status
+from reconciler.apply.verify import read_back
+from reconciler.canonical import fields_that_moved
+from reconciler.errors import AccessError, ApiError, BudgetError, InterruptedRunError
+from reconciler.planning.planner import Planner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.api.client import Client
+    from reconciler.config import Config
+    from reconciler.model import DesiredState, LiveFlag, LiveState
+    from reconciler.planning.plan import Plan
+
+CHANGED_SINCE = "The flag changed after the plan was made: nothing was sent. Plan again."
+EXISTS_SINCE = "A flag with this key appeared after the plan was made: nothing was sent. Plan again."
+GONE_SINCE = "The flag is not there any more: nothing was sent. Plan again."
+
+
+async def apply_plan(
+    plan: Plan,
+    client: Client,
+    *,
+    desired: DesiredState,
+    live: LiveState,
+    config: Config,
+    options: ApplyOptions | None = None,
+    halt: Halt | None = None,
+    on_event: Callable[[ApplyEvent], None] | None = None,
+) -> ApplyReport:
+    """Make every call of the plan, flag by flag, and read back what was touched.
+
+    `desired` and `live` are those that the plan was made from. One flag's failure does not stop the others (unless
+    `options` says so); a refused key, an exhausted budget and `halt` stop all. Raises nothing of the API's: every
+    failure is in the report.
+    """
+    context = ApplyContext(
+        client=client,
+        planner=Planner(config=config, options=plan.options, shows_tags=live.shows_tags),
+        desired=desired,
+        live=live,
+        options=options or ApplyOptions(concurrency=config.requests.concurrency),
+        halt=halt or Halt(),
+        on_event=on_event or (lambda _: None),
+    )
+    runs = [FlagRun(context, flag) for flag in plan.flags]
+    before = client.requests
+    seen = await _read_all_again(context, runs)
+    await _send_side_by_side(context, runs, seen)
+    verified = await read_back(context, runs) if context.options.verify and not context.halt.is_signal else {}
+    outcomes = tuple(run.outcome(verified.get(run.plan.key)) for run in runs)
+    known = [outcome.verified for outcome in outcomes if outcome.verified is not None]
+    reason = context.halt.reason
+    return ApplyReport(
+        outcomes=outcomes,
+        unchanged=plan.unchanged,
+        verified=all(known) if known else None,
+        requests=client.requests - before,
+        stopped_by=reason,
+        signal_number=reason.exit_code - 128 if isinstance(reason, InterruptedRunError) else None,
+    )
+
+
+async def _read_all_again(context: ApplyContext, runs: list[FlagRun]) -> Mapping[str, LiveFlag | None] | None:
+    """The flags as they are now, by one list, where that is fewer requests than one per flag; None otherwise."""
+    existing = [run.stub() for run in runs if run.flag_id is not None]
+    if len(existing) <= context.live.pages:
+        return None
+    try:
+        return await reread(context.client, existing, context.desired, pages=context.live.pages)
+    except ApiError as error:
+        context.halt.stop(error)
+        return {}
+
+
+async def _send_side_by_side(
+    context: ApplyContext, runs: list[FlagRun], seen: Mapping[str, LiveFlag | None] | None
+) -> None:
+    places = asyncio.Semaphore(context.options.concurrency)
+    total = sum(len(run.plan.operations) for run in runs)
+    done = 0
+
+    async def one(run: FlagRun) -> None:
+        nonlocal done
+        async with places:
+            await _send_one(context, run, seen)
+        done += len(run.plan.operations)
+        context.on_event(ApplyEvent(done=done, total=total, flag_key=run.plan.key))
+
+    await asyncio.gather(*(one(run) for run in runs))
+
+
+async def _send_one(context: ApplyContext, run: FlagRun, seen: Mapping[str, LiveFlag | None] | None) -> None:
+    if context.halt.is_set:
+        run.skip(run.plan.operations, str(context.halt.reason))
+        return
+    try:
+        conflict = await context.halt.race(_conflict(context, run, seen))
+    except (ApiError, InterruptedRunError) as error:
+        if isinstance(error, AccessError | BudgetError):
+            context.halt.stop(error)
+        run.skip(run.plan.operations, str(error))
+        if not isinstance(error, InterruptedRunError):
+            run.status = Status.FAILED
+        return
+    if conflict:
+        run.skip(run.plan.operations, conflict)
+        return
+    await run.send_all(run.plan.operations)
+
+
+async def _conflict(context: ApplyContext, run: FlagRun, seen: Mapping[str, LiveFlag | None] | None) -> str | None:
+    """Why the flag must not be touched: it is not what the plan was made from."""
+    key = run.plan.key
+    planned = context.live.flags.get(key)
+    if planned is None:
+        return EXISTS_SINCE if await find_flag(context.client, key) else None
+    if seen is not None:
+        now = seen.get(key)
+    else:
+        now = (await reread(context.client, [planned], context.desired, pages=context.live.pages)).get(key)
+    if now is None:
+        return GONE_SINCE
+    return CHANGED_SINCE if fields_that_moved(planned, now) else None
