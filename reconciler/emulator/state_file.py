@@ -1,0 +1,136 @@
+"""The whole state as one JSON document: in a file that outlives the server, and for tests to compare.
+
+    {"format": 1,
+     "projects": {"7": {"deployments": [{"id": "67", "label": "web", "key": "client-67", "deleted": false}]}},
+     "keys": {"a-management-key": {"user": "ada@example.com", "projects": ["7"]}},
+     "flags": [{"id": "1001", "projectId": "7", "key": "new-checkout", "variants": [{"key": "on", "users": []}]}],
+     "versions": [{"createdAt": "…", "createdBy": "…", "version": 1, "flag": {…}}]}
+
+Flags and versions stand in the order of their making, oldest first. On reading, a flag may lack any field but
+`projectId` and `key` (`records.flag_record` says what it then is), and without `versions` each flag has one.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+from typing import TYPE_CHECKING, cast
+
+from reconciler.emulator.calls import encode
+from reconciler.emulator.records import first_version, flag_record
+from reconciler.emulator.store import FIRST_ID, SEED_USER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from reconciler.emulator.records import DeploymentRecord, FlagRecord, Json, KeyRecord, VersionRecord
+    from reconciler.emulator.store import Store
+
+FORMAT = 1
+
+
+class StateError(ValueError):
+    """A document that is not a state of this format; the message says where."""
+
+
+class StateWriter:
+    """Encodes a store again and again, each record once."""
+
+    def __init__(self) -> None:
+        self._encoded: dict[int, tuple[FlagRecord, bytes]] = {}
+
+    def dump(self, store: Store) -> bytes:
+        """The document."""
+        head = encode({"format": FORMAT, "projects": _projects(store), "keys": store.keys})
+        versions = b",\n".join(self._version(version) for version in store.versions)
+        flags = b",\n".join(self._flag(flag) for flag in store.flags.values())
+        return b'%s,\n"flags": [\n%s],\n"versions": [\n%s]}\n' % (head[:-1], flags, versions)
+
+    def _version(self, version: VersionRecord) -> bytes:
+        stamp = encode({name: version[name] for name in ("createdAt", "createdBy", "version")})
+        return b'%s,"flag":%s}' % (stamp[:-1], self._flag(version["flag"]))
+
+    def _flag(self, flag: FlagRecord) -> bytes:
+        known = self._encoded.get(id(flag))
+        if known is None:
+            known = self._encoded[id(flag)] = (flag, encode(flag))
+        return known[1]
+
+
+class StateFile:
+    """A file that always holds the state after the last write. It is replaced as a whole, never half-written."""
+
+    def __init__(self, path: Path, store: Store) -> None:
+        self._path = path
+        self._store = store
+        self._writer = StateWriter()
+
+    def attach(self) -> None:
+        """Loads the file where there is one, else writes it; from now on every change is written. StateError."""
+        if self._path.exists():
+            load(self._store, self._path.read_bytes())
+        self._store.watchers.append(self.save)
+        self.save()
+
+    def save(self) -> None:
+        """Writes the state beside the file, then puts it in its place."""
+        beside = self._path.with_name(self._path.name + ".tmp")
+        beside.write_bytes(self._writer.dump(self._store))
+        beside.replace(self._path)
+
+
+def load(store: Store, document: bytes) -> None:
+    """Puts the document's state in the place of the store's. StateError leaves the store as it was."""
+    try:
+        state = json.loads(document)
+        if state.get("format", FORMAT) != FORMAT:
+            raise StateError(f"the state has format {state['format']!r}, not {FORMAT}")
+        flags = _flags(state.get("flags", ()), store.timestamp())
+        versions = _versions(state.get("versions", ()), flags)
+        projects = {name: _deployments(name, item) for name, item in state.get("projects", {}).items()}
+        keys: dict[str, KeyRecord] = {
+            key: {"user": item["user"], "projects": list(item["projects"])}
+            for key, item in state.get("keys", {}).items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StateError(f"this is not a state of the emulator: {error!r}") from error
+    store.replace(projects=projects, keys=keys, flags=flags, versions=versions)
+
+
+def _flags(given: Sequence[dict[str, Json]], at: str) -> list[FlagRecord]:
+    taken = {item["id"] for item in given if "id" in item}
+    free = (number for number in map(str, count(FIRST_ID)) if number not in taken)
+    return [
+        flag_record(item, flag_id=item["id"] if "id" in item else next(free), user=SEED_USER, at=at) for item in given
+    ]
+
+
+def _versions(given: Sequence[dict[str, Json]], flags: Sequence[FlagRecord]) -> list[VersionRecord]:
+    current = {flag["id"]: flag for flag in flags}
+    versions = [cast("VersionRecord", {**item, "flag": _shared(item["flag"], current)}) for item in given]
+    with_past = {version["flag"]["id"] for version in versions}
+    return versions + [first_version(flag) for flag in flags if flag["id"] not in with_past]
+
+
+def _shared(flag: dict[str, Json], current: Mapping[str, FlagRecord]) -> FlagRecord:
+    """The very record that is current, where a version shows the same: it is kept, and encoded, once."""
+    known = current.get(flag["id"])
+    return known if known is not None and known == flag else cast("FlagRecord", flag)
+
+
+def _deployments(project_id: str, project: Mapping[str, Json]) -> dict[str, DeploymentRecord]:
+    return {
+        item["id"]: {
+            "id": item["id"],
+            "projectId": project_id,
+            "label": item.get("label", item["id"]),
+            "key": item.get("key", f"client-{item['id']}"),
+            "deleted": item.get("deleted", False),
+        }
+        for item in project.get("deployments", ())
+    }
+
+
+def _projects(store: Store) -> dict[str, Json]:
+    return {name: {"deployments": list(deployments.values())} for name, deployments in store.projects.items()}

@@ -1,0 +1,156 @@
+"""The state: projects, management keys, flags and their versions. Knows no HTTP and decides nothing about bodies.
+
+Flags and versions are kept in the order of their making, oldest first. Not for use by several threads at once;
+a test may look at it, or seed it, while no request is under way.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING
+
+from reconciler.emulator.records import first_version, flag_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from reconciler.emulator.records import DeploymentRecord, FlagRecord, Json, KeyRecord, VersionRecord
+
+SEED_USER = "seed@example.com"
+"""Whom seeded flags are by, where nobody else is named."""
+
+FIRST_ID = 1001
+"""The id of the first flag of an empty store."""
+
+
+def utc_now() -> datetime:
+    """The time now."""
+    return datetime.now(UTC)
+
+
+class Store:
+    """Everything the emulator knows. `read_lag`: for how many reads after a write a flag is shown as before it."""
+
+    def __init__(self, *, read_lag: int = 0, now: Callable[[], datetime] = utc_now) -> None:
+        self.projects: dict[str, dict[str, DeploymentRecord]] = {}
+        self.keys: dict[str, KeyRecord] = {}
+        self.flags: dict[str, FlagRecord] = {}
+        self.versions: list[VersionRecord] = []
+        self.watchers: list[Callable[[], None]] = []
+        self._versions_of: dict[str, list[VersionRecord]] = {}
+        self._read_lag = read_lag
+        self._stale: dict[str, tuple[int, FlagRecord | None]] = {}
+        self._now = now
+        self._ids = count(FIRST_ID)
+
+    def replace(
+        self,
+        *,
+        projects: Mapping[str, dict[str, DeploymentRecord]],
+        keys: Mapping[str, KeyRecord],
+        flags: Iterable[FlagRecord],
+        versions: Iterable[VersionRecord],
+    ) -> None:
+        """Another state in the place of this one. Reads see it at once; watchers stay."""
+        self.projects = dict(projects)
+        self.keys = dict(keys)
+        self.flags = {flag["id"]: flag for flag in flags}
+        self.versions, self._versions_of, self._stale = [], {}, {}
+        self._ids = count(FIRST_ID)
+        for flag in self.flags.values():
+            self.projects.setdefault(flag["projectId"], {})
+        for version in versions:
+            self.append_version(version)
+        self._changed()
+
+    def add_project(self, project_id: str, deployments: Mapping[str, str] | None = None) -> None:
+        """A project, and its deployments as labels by id. Adds to a project that is there already."""
+        known = self.projects.setdefault(project_id, {})
+        for deployment_id, label in (deployments or {}).items():
+            known[deployment_id] = {
+                "id": deployment_id,
+                "projectId": project_id,
+                "label": label,
+                "key": f"client-{deployment_id}",
+                "deleted": False,
+            }
+        self._changed()
+
+    def add_key(self, key: str, user: str, projects: Iterable[str]) -> None:
+        """A management key: whom it belongs to, and which projects it reaches."""
+        self.keys[key] = {"user": user, "projects": list(projects)}
+        self._changed()
+
+    def seed_flag(self, given: Mapping[str, Json], user: str = SEED_USER) -> FlagRecord:
+        """A flag without the checks of a create, from a record of any completeness or a document of a flag file.
+
+        `given` needs `projectId` and `key`. It is shown at once, whatever the read lag. Raises ValueError for
+        an id that is taken.
+        """
+        flag_id = given.get("id") or self.new_id()
+        if flag_id in self.flags:
+            raise ValueError(f"there already is a flag of id {flag_id}")
+        flag = flag_record(deepcopy(given), flag_id=flag_id, user=user, at=self.timestamp())
+        self.projects.setdefault(flag["projectId"], {})
+        self.flags[flag_id] = flag
+        self.append_version(first_version(flag))
+        self._changed()
+        return flag
+
+    def commit(self, flag: FlagRecord, user: str, *, bumps: bool = True) -> FlagRecord:
+        """The flag as it is from now on; with `bumps` it gets a version and says who changed it when."""
+        at = self.timestamp()
+        flag_id = flag["id"]
+        if bumps:
+            flag = {**flag, "lastModifiedBy": user, "lastModifiedAt": at}
+        if self._read_lag:
+            before = self._stale[flag_id][1] if flag_id in self._stale else self.flags.get(flag_id)
+            self._stale[flag_id] = (self._read_lag, before)
+        self.flags[flag_id] = flag
+        if bumps:
+            number = len(self._versions_of.get(flag_id, ())) + 1
+            self.append_version({"createdAt": at, "createdBy": user, "version": number, "flag": flag})
+        self._changed()
+        return flag
+
+    def append_version(self, version: VersionRecord) -> None:
+        """One version more, the newest."""
+        self.versions.append(version)
+        self._versions_of.setdefault(version["flag"]["id"], []).append(version)
+
+    def read(self, flag_id: str) -> FlagRecord | None:
+        """The flag as one read sees it, which may be late. None: not there, or not yet."""
+        if flag_id not in self._stale:
+            return self.flags.get(flag_id)
+        left, flag = self._stale.pop(flag_id)
+        if left > 1:
+            self._stale[flag_id] = (left - 1, flag)
+        return flag
+
+    def read_all(self, projects: Iterable[str]) -> list[FlagRecord]:
+        """Every flag of the projects as one read sees it, newest first."""
+        wanted = set(projects)
+        ids = [flag_id for flag_id, flag in self.flags.items() if flag["projectId"] in wanted]
+        return [flag for flag_id in reversed(ids) if (flag := self.read(flag_id)) is not None]
+
+    def has_key(self, project_id: str, key: str) -> bool:
+        """Whether the project has a flag of that key, archived or not."""
+        return any(flag["key"] == key and flag["projectId"] == project_id for flag in self.flags.values())
+
+    def versions_of(self, flag_id: str) -> list[VersionRecord]:
+        """The versions of a flag, oldest first."""
+        return list(self._versions_of.get(flag_id, ()))
+
+    def new_id(self) -> str:
+        """An id that no flag has."""
+        return next(flag_id for number in self._ids if (flag_id := str(number)) not in self.flags)
+
+    def timestamp(self) -> str:
+        """The time now as answers carry it: ISO 8601 in UTC, with milliseconds."""
+        return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _changed(self) -> None:
+        for watcher in self.watchers:
+            watcher()
