@@ -11,6 +11,7 @@ ReconcilerError (1, "failed")
     ├── NotSentError                      the request never left: safe to repeat
     ├── AmbiguousError                    nobody knows whether it took effect: read before repeating
     ├── MalformedAnswerError              a read answered something that cannot be believed
+    │   └── OversizedAnswerError          more than is read of one answer: ask for less at a time
     ├── BudgetError                       a deadline, a retry budget or the daily limit ends the run
     └── RejectedError                     the server said no (4xx); carries the status
         └── AccessError (4, "auth")       401 or 403: the key
@@ -107,6 +108,10 @@ class AmbiguousError(ApiError):
 
 class MalformedAnswerError(ApiError):
     """An answer with a success status that is not what the reference describes. Never read as "nothing"."""
+
+
+class OversizedAnswerError(MalformedAnswerError):
+    """A read answered more than is taken from one answer. A smaller page may do."""
 
 
 class BudgetError(ApiError):

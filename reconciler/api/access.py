@@ -1,0 +1,198 @@
+"""Where requests may go, and the key that goes with them.
+
+The origin is one of two that are compiled in, or the one that the *environment* names: no file of a repository can
+choose a host. The key is read once, checked before it is used, and shown by nothing: `ApiKey` has no readable form.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.api.redaction import spellings
+from reconciler.errors import AccessError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY_VARIABLE = "AMPLITUDE_MANAGEMENT_API_KEY"
+URL_VARIABLE = "RECONCILER_API_URL"
+ALLOW_VARIABLE = "RECONCILER_ALLOW_CUSTOM_HOST"
+
+_SHORTEST_KEY = 16
+_LONGEST_KEY = 4096
+_ADDRESS = re.compile(
+    r"(?P<scheme>https?)://"
+    r"(?P<host>[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+    r"(?:/|/api/1/?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The one place that requests go to. `host` is as in a URL (IPv6 in brackets), `port` is never implied.
+
+    `region` is None for a server that the environment named.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    region: str | None = None
+    is_loopback: bool = False
+
+    @property
+    def url(self) -> str:
+        """`scheme://host`, with the port where it is not the scheme's own."""
+        implied = {"https": 443, "http": 80}[self.scheme]
+        return f"{self.scheme}://{self.host}" + ("" if self.port == implied else f":{self.port}")
+
+    def __str__(self) -> str:
+        return self.url
+
+
+REGIONS: Mapping[str, Origin] = {
+    "us": Origin(scheme="https", host="experiment.amplitude.com", port=443, region="us"),
+    "eu": Origin(scheme="https", host="experiment.eu.amplitude.com", port=443, region="eu"),
+}
+
+
+def origin_for(region: str, environ: Mapping[str, str]) -> Origin:
+    """The origin of a region, or of RECONCILER_API_URL where the environment sets it to something.
+
+    Accepted there: `scheme://host`, with a port, with `/` or `/api/1` behind it, and nothing else. Loopback
+    (127.0.0.0/8, ::1, localhost) as it is; any other host over https and with RECONCILER_ALLOW_CUSTOM_HOST=1.
+    Raises UsageError, which never repeats what the variable holds: it may hold a password.
+    """
+    address = environ.get(URL_VARIABLE, "")
+    if address:
+        return _custom_origin(address, allowed=environ.get(ALLOW_VARIABLE) == "1")
+    if region not in REGIONS:
+        raise UsageError(f"There is no region {region!r}: use one of {', '.join(REGIONS)}.")
+    return REGIONS[region]
+
+
+def _custom_origin(address: str, *, allowed: bool) -> Origin:
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        raise UsageError(
+            f"{URL_VARIABLE} is not an address of the form https://host or http://127.0.0.1:port: a user name,"
+            " path, query, fragment, escape or a character outside ASCII in it is refused."
+        )
+    scheme, host = match["scheme"].lower(), match["host"].lower()
+    port = int(match["port"] or {"https": 443, "http": 80}[scheme])
+    if port > 65535:  # noqa: PLR2004 - the highest port that exists
+        raise UsageError(f"{URL_VARIABLE} names a port above 65535.")
+    is_loopback = _is_loopback(host)
+    if not is_loopback:
+        _check_allowed(scheme, allowed=allowed)
+    return Origin(scheme=scheme, host=host, port=port, is_loopback=is_loopback)
+
+
+def _check_allowed(scheme: str, *, allowed: bool) -> None:
+    if not allowed:
+        raise UsageError(
+            f"{URL_VARIABLE} names a host that is not this machine. The key would go there: set"
+            f" {ALLOW_VARIABLE}=1 beside it if that is meant, or unset {URL_VARIABLE}."
+        )
+    if scheme != "https":
+        raise UsageError(f"{URL_VARIABLE} must begin with https:// for a host that is not this machine.")
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host is this machine; refuses every spelling that a resolver may read in its own way."""
+    if host == "localhost":
+        return True
+    if host.startswith("["):
+        return _ip_address(host[1:-1]) == ipaddress.ip_address("::1")
+    labels = host.split(".")
+    if not all(_LABEL.fullmatch(label) for label in labels) or any(label.startswith("xn--") for label in labels):
+        raise UsageError(f"{URL_VARIABLE} names a host with an empty, malformed or internationalised part.")
+    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
+        return _ip_address(host).is_loopback
+    return False
+
+
+def _ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        raise UsageError(f"{URL_VARIABLE} names a host made of numbers that is no IP address.") from None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ApiKey:
+    """The key. `reveal` is for the transport alone; `warnings` are about where it was found."""
+
+    _secret: str
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+
+    def __repr__(self) -> str:
+        return "ApiKey(***)"
+
+    __str__ = __repr__
+
+    def reveal(self) -> str:
+        """The key itself."""
+        return self._secret
+
+    def redact(self, text: str) -> str:
+        """The text with the key, plain or in URL, JSON or base64 form, replaced by `***`."""
+        for spelling in spellings(self._secret):
+            text = text.replace(spelling, "***")
+        return text
+
+
+def read_key(environ: Mapping[str, str], key_file: Path | str | None, *, origin: Origin) -> ApiKey:
+    """The key from `key_file`, or else from AMPLITUDE_MANAGEMENT_API_KEY; one newline at its end is dropped.
+
+    Printable ASCII without spaces, at least 16 characters unless the origin is loopback. Raises AccessError (exit
+    code 4) where there is none or it cannot be one, UsageError where the file cannot be read.
+    """
+    if key_file is not None:
+        text, warnings = _key_in_file(Path(key_file))
+        place = f"The file {str(key_file)!r}"
+    else:
+        text, warnings, place = environ.get(KEY_VARIABLE, ""), (), KEY_VARIABLE
+    secret = text.removesuffix("\n").removesuffix("\r")
+    if not secret:
+        raise AccessError(
+            f"There is no management key: set {KEY_VARIABLE}, or name a file that holds it with --api-key-file."
+            if key_file is None
+            else f"{place} is empty; it should hold the management key.",
+            attempts=0,
+        )
+    shortest = 1 if origin.is_loopback else _SHORTEST_KEY
+    if not re.fullmatch(r"[!-~]+", secret) or not shortest <= len(secret) <= _LONGEST_KEY:
+        raise AccessError(
+            f"{place} does not hold a management key: one has at least {_SHORTEST_KEY} printable ASCII characters"
+            " and no space. Copy it again from Amplitude's settings.",
+            attempts=0,
+        )
+    return ApiKey(secret, warnings)
+
+
+def _key_in_file(path: Path) -> tuple[str, tuple[str, ...]]:
+    try:
+        with path.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            content = stream.read(_LONGEST_KEY + 3)
+    except OSError as error:
+        raise UsageError(
+            f"The key file {str(path)!r} cannot be read: {error.strerror or 'no reason given'}."
+        ) from None
+    mode = stat.S_IMODE(status.st_mode)
+    warnings: tuple[str, ...] = ()
+    if stat.S_ISREG(status.st_mode) and mode & 0o077:
+        warnings = (
+            f"The key file {str(path)!r} is open to other users of this machine (mode {mode:04o}): `chmod 600` it.",
+        )
+    return content.decode("ascii", errors="replace"), warnings

@@ -1,0 +1,214 @@
+"""The answers that are more than a flag, as frozen values: pages, versions, deployments, what a create says.
+
+As strict as `wire`: a wrong type where something is used is a MalformedAnswerError, and "nothing there" is only
+ever read out of an answer that says so.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from reconciler.errors import AmbiguousError, MalformedAnswerError
+from reconciler.wire import decode_flag, identifier, shows_archived
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.api.transport import Reply
+    from reconciler.model import Json, LiveFlag
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A write that took effect. `attempts` counts what was sent for it."""
+
+    status: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedFlag:
+    """A create that took effect: the new flag's id. The `url` beside it is never used."""
+
+    id: str
+    status: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagPage:
+    """One page of the list: the flags of our project.
+
+    `rows` counts what the page held before other projects' flags were dropped; `unmarked` are the ids of flags
+    that do not say whether they are archived; `next_cursor` is None at the end.
+    """
+
+    flags: tuple[LiveFlag, ...]
+    next_cursor: str | None
+    rows: int
+    unmarked: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """What a flag was after a change, and who made it when (as the server writes it)."""
+
+    version: int
+    created_at: str
+    created_by: str | None
+    flag: LiveFlag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionPage:
+    """One page of the feed of all versions, newest first; those of other projects are dropped."""
+
+    versions: tuple[Version, ...]
+    next_cursor: str | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentInfo:
+    """A deployment. `key` is the public SDK key, not the management key."""
+
+    id: str
+    project_id: str
+    label: str
+    key: str
+    deleted: bool
+
+
+def decode(reply: Reply, decoder: Callable[[Json], T]) -> T:
+    """The answer's JSON, decoded. Raises MalformedAnswerError that names the call."""
+    try:
+        return decoder(_parse(reply.body))
+    except MalformedAnswerError as error:
+        raise MalformedAnswerError(f"{reply.call}: {error}", status=reply.status, attempts=reply.attempts) from None
+
+
+def decode_created(reply: Reply) -> CreatedFlag:
+    """What "Create" answers. Without a readable id the flag exists and nobody knows where: AmbiguousError."""
+    try:
+        flag_id = decode(reply, lambda body: identifier(_object(body, "answer").get("id"), "id"))
+    except MalformedAnswerError as error:
+        raise AmbiguousError(
+            f"{error} The flag was created; look it up by its key.", status=reply.status, attempts=reply.attempts
+        ) from None
+    return CreatedFlag(id=flag_id, status=reply.status, attempts=reply.attempts)
+
+
+def decode_flag_page(body: Json, project_id: str) -> FlagPage:
+    """A page of "List"."""
+    rows = _list(_object(body, "answer").get("flags"), "flags")
+    own = [(row, f"flags/{index}") for index, row in enumerate(rows) if _is_of(row, project_id, f"flags/{index}")]
+    flags = [(row, decode_flag(row, where)) for row, where in own]
+    return FlagPage(
+        flags=tuple(flag for _, flag in flags),
+        next_cursor=_cursor(body),
+        rows=len(rows),
+        unmarked=frozenset(flag.id for row, flag in flags if not shows_archived(row)),
+    )
+
+
+def decode_versions(body: Json) -> tuple[Version, ...]:
+    """The array of "List versions", in the server's order."""
+    return tuple(decode_version(row, f"versions/{index}") for index, row in enumerate(_list(body, "answer")))
+
+
+def decode_version(body: Json, where: str = "version") -> Version:
+    """One version."""
+    row = _object(body, where)
+    number, author, time = row.get("version"), row.get("createdBy"), row.get("createdAt")
+    if isinstance(number, str) and number.isascii() and number.isdigit():
+        number = int(number)
+    if not isinstance(number, int) or isinstance(number, bool):
+        _refuse(number, "a whole number", f"{where}/version")
+    if not isinstance(time, str):
+        _refuse(time, "a time", f"{where}/createdAt")
+    return Version(
+        version=number,
+        created_at=time,
+        created_by=None if author in (None, "") else identifier(author, f"{where}/createdBy"),
+        flag=decode_flag(row.get("flagConfig"), f"{where}/flagConfig"),
+    )
+
+
+def decode_version_page(body: Json, project_id: str) -> VersionPage:
+    """A page of the feed of all versions."""
+    rows = _list(_object(body, "answer").get("versions"), "versions")
+    own = (
+        (row, f"versions/{index}")
+        for index, row in enumerate(rows)
+        if _is_of(_object(row, f"versions/{index}").get("flagConfig"), project_id, f"versions/{index}/flagConfig")
+    )
+    versions = tuple(decode_version(row, where) for row, where in own)
+    return VersionPage(versions=versions, next_cursor=_cursor(body), rows=len(rows))
+
+
+def decode_deployments(body: Json, where: str = "answer") -> tuple[DeploymentInfo, ...]:
+    """The array of "List deployments"."""
+    return tuple(_deployment(row, f"{where}/{index}") for index, row in enumerate(_list(body, where)))
+
+
+def decode_all_deployments(body: Json) -> tuple[DeploymentInfo, ...]:
+    """The list of all deployments, which stands under a name of its own."""
+    return decode_deployments(_object(body, "answer").get("deployments"), "deployments")
+
+
+def decode_members(body: Json) -> tuple[str, ...]:
+    """A list of users or cohorts in the server's order, copies kept; the reference shows bare and quoted ids."""
+    found = []
+    for index, item in enumerate(_list(body, "answer")):
+        if isinstance(item, bool) or not isinstance(item, str | int):
+            _refuse(item, "an id", f"answer/{index}")
+        found.append(str(item))
+    return tuple(found)
+
+
+def _parse(body: bytes) -> Json:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        reason = type(error).__name__
+        raise MalformedAnswerError(f"The server's answer is no JSON that can be believed ({reason}).") from None
+
+
+def _cursor(body: dict[str, Json]) -> str | None:
+    """Where the next page begins. Null, an empty text, nothing at all, and 0, where the first page began: the end."""
+    cursor = body.get("nextCursor")
+    if cursor in (None, "", "0") or (cursor == 0 and not isinstance(cursor, bool)):
+        return None
+    return identifier(cursor, "nextCursor")
+
+
+def _is_of(flag: Json, project_id: str, where: str) -> bool:
+    return identifier(_object(flag, where).get("projectId"), f"{where}/projectId") == project_id
+
+
+def _deployment(body: Json, where: str) -> DeploymentInfo:
+    row = _object(body, where)
+    label, key, deleted = row.get("label"), row.get("key"), row.get("deleted")
+    return DeploymentInfo(
+        id=identifier(row.get("id"), f"{where}/id"),
+        project_id=identifier(row.get("projectId"), f"{where}/projectId"),
+        label=label if isinstance(label, str) else "",
+        key=key if isinstance(key, str) else "",
+        deleted=deleted is True,
+    )
+
+
+def _object(value: Json, where: str) -> dict[str, Json]:
+    return value if isinstance(value, dict) else _refuse(value, "an object", where)
+
+
+def _list(value: Json, where: str) -> list[Json]:
+    return value if isinstance(value, list) else _refuse(value, "a list", where)
+
+
+def _refuse(value: Json, expected: str, where: str) -> NoReturn:
+    raise MalformedAnswerError(f"The server's answer has {type(value).__name__} at {where} where {expected} is due.")

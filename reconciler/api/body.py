@@ -1,0 +1,71 @@
+"""Reading an answer's body without trusting its size: the cap holds for what is kept, compressed or not.
+
+httpx's own decoding inflates a whole chunk before anybody can count it, and takes a gzip stream that breaks off
+for a complete one; so bodies are read raw and inflated here.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ACCEPTED_ENCODING = "gzip"
+LARGEST_BODY = 10 * 1024 * 1024
+_EXCERPT = 16 * 1024
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+class OversizedBodyError(Exception):
+    """The body is larger than the cap; the rest was not read."""
+
+
+async def read_body(response: httpx.Response, limit: int = LARGEST_BODY) -> bytes:
+    """The whole decoded body of an open response.
+
+    Raises OversizedBodyError beyond `limit` bytes, and httpx.DecodingError where the encoding is unknown, broken
+    or breaks off.
+    """
+    kept = bytearray()
+    async for chunk in _inflated(response, limit):
+        kept += chunk
+        if len(kept) > limit:
+            raise OversizedBodyError
+    return bytes(kept)
+
+
+async def read_excerpt(response: httpx.Response) -> str:
+    """What can be had of an error's body, for a person to read: never raises, never much."""
+    kept = bytearray()
+    try:
+        async for chunk in _inflated(response, _EXCERPT):
+            kept += chunk
+            if len(kept) > _EXCERPT:
+                break
+    except httpx.RequestError:
+        pass
+    return bytes(kept[:_EXCERPT]).decode("utf-8", errors="replace")
+
+
+async def _inflated(response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding in {"", "identity"}:
+        async for chunk in response.aiter_raw():
+            yield chunk
+        return
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise httpx.DecodingError("the answer is encoded in a way that was not asked for")
+    inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
+    empty = True
+    try:
+        async for chunk in response.aiter_raw():
+            empty = empty and not chunk
+            yield inflater.decompress(chunk, limit + 1)
+    except zlib.error:
+        raise httpx.DecodingError("the answer is no valid gzip stream") from None
+    if not empty and not inflater.eof:
+        raise httpx.DecodingError("the answer's gzip stream breaks off")

@@ -1,0 +1,252 @@
+"""The Management API: one method for each endpoint, in the reference's order.
+
+Two lists that it documents on other pages stand at the end. Reads give values of the model; what belongs to another
+project than ours is dropped, whatever the server filters. Writes give their status: the reference promises no more
+than `OK` text, so their bodies are not read. Every method raises the ApiErrors of `Transport.send`, and reads
+MalformedAnswerError besides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.api.answers import (
+    Answer,
+    CreatedFlag,
+    DeploymentInfo,
+    FlagPage,
+    Version,
+    VersionPage,
+    decode,
+    decode_all_deployments,
+    decode_created,
+    decode_deployments,
+    decode_flag_page,
+    decode_members,
+    decode_version,
+    decode_version_page,
+    decode_versions,
+)
+from reconciler.api.retry import Repeat
+from reconciler.errors import RejectedError
+from reconciler.wire import decode_flag, decode_variant, decode_variants
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from reconciler.api.transport import Reply, Transport
+    from reconciler.model import Json, LiveFlag, Variant
+
+PAGE_SIZE = 1000
+"""The most flags that a page holds ("List": limit, capped at 1000)."""
+
+BULK_LIMIT = 100
+"""The most members of one bulk removal ("Bulk remove users from variant": limited to 100 for each request)."""
+
+_NOT_OFFERED = frozenset({403, 404})
+
+
+class Client:
+    """The API as one project of it. It does what it is told and decides nothing."""
+
+    def __init__(self, transport: Transport, project_id: str) -> None:
+        self._transport = transport
+        self.project_id = project_id
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far, every attempt counted."""
+        return self._transport.requests
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls are worth having under way at once."""
+        return self._transport.concurrency
+
+    @property
+    def server_date(self) -> datetime | None:
+        """The server's clock (UTC) as of its last answer; None where it does not say."""
+        return self._transport.server_date
+
+    async def list_flags(
+        self,
+        *,
+        key: str | None = None,
+        limit: int = PAGE_SIZE,
+        cursor: str | None = None,
+        include_archived: bool = False,
+    ) -> FlagPage:
+        """1 · "List". `key` may be taken for a substring by the server: compare again."""
+        query = {"projectId": self.project_id, "limit": str(limit)}
+        if key is not None:
+            query["key"] = key
+        if cursor is not None:
+            query["cursor"] = cursor
+        if include_archived:
+            query["includeArchived"] = "true"
+        reply = await self._transport.send("GET", ("flags",), query=query)
+        return decode(reply, lambda body: decode_flag_page(body, self.project_id))
+
+    async def get_flag(self, flag_id: str) -> LiveFlag:
+        """2 · "Get details". A flag of another project is a RejectedError 404, as if it were not there."""
+        reply = await self._transport.send("GET", ("flags", flag_id))
+        flag = decode(reply, decode_flag)
+        if flag.project_id != self.project_id:
+            raise RejectedError(f"{reply.call}: the flag belongs to another project.", status=404)
+        return flag
+
+    async def list_versions(self, flag_id: str) -> tuple[Version, ...]:
+        """3 · "List versions", newest first."""
+        return decode(await self._transport.send("GET", ("flags", flag_id, "versions")), decode_versions)
+
+    async def get_version(self, flag_id: str, version: int) -> Version:
+        """4 · "Get version details"."""
+        return decode(await self._transport.send("GET", ("flags", flag_id, "versions", str(version))), decode_version)
+
+    async def list_variants(self, flag_id: str) -> tuple[Variant, ...]:
+        """5 · "List variants", in the order that decides bucketing."""
+        return decode(await self._transport.send("GET", ("flags", flag_id, "variants")), decode_variants)
+
+    async def get_variant(self, flag_id: str, variant: str) -> Variant:
+        """6 · "Get variant details"."""
+        return decode(await self._transport.send("GET", ("flags", flag_id, "variants", variant)), decode_variant)
+
+    async def list_users(self, flag_id: str, variant: str) -> tuple[str, ...]:
+        """7 · "Get variant inclusions": users and devices in the order that removal by index counts in."""
+        path = ("flags", flag_id, "variants", variant, "users")
+        return decode(await self._transport.send("GET", path), decode_members)
+
+    async def list_cohorts(self, flag_id: str, variant: str) -> tuple[str, ...]:
+        """8 · "Get variant cohort inclusions"."""
+        path = ("flags", flag_id, "variants", variant, "cohorts")
+        return decode(await self._transport.send("GET", path), decode_members)
+
+    async def create_variant(self, flag_id: str, body: dict[str, Json]) -> Answer:
+        """9 · "Create variant": key, and where wanted name, description, payload, rolloutWeight."""
+        return _answer(await self._transport.send("POST", ("flags", flag_id, "variants"), body=body))
+
+    async def edit_variant(self, flag_id: str, variant: str, body: dict[str, Json]) -> Answer:
+        """10 · "Edit variant": only what changes; `key` renames.
+
+        PATCH, as the reference's example has it. Its heading says POST, which is never tried: it might create.
+        """
+        try:
+            reply = await self._transport.send("PATCH", ("flags", flag_id, "variants", variant), body=body)
+        except RejectedError as error:
+            if error.status not in {404, 405}:
+                raise
+            raise RejectedError(
+                f"{error} If the variant is there, this server does not edit variants by PATCH, as the example of the"
+                " API reference does; nothing else is tried, because another verb might create one.",
+                status=error.status,
+                attempts=error.attempts,
+            ) from None
+        return _answer(reply)
+
+    async def delete_variant(self, flag_id: str, variant: str) -> Answer:
+        """11 · "Remove variant"; its inclusions go with it."""
+        return _answer(await self._transport.send("DELETE", ("flags", flag_id, "variants", variant)))
+
+    async def add_users(self, flag_id: str, variant: str, users: Sequence[str]) -> Answer:
+        """12 · "Add users to variant"."""
+        path = ("flags", flag_id, "variants", variant, "users")
+        return _answer(await self._transport.send("POST", path, body={"inclusions": _some(users)}))
+
+    async def add_cohorts(self, flag_id: str, variant: str, cohorts: Sequence[str]) -> Answer:
+        """13 · "Add cohorts to variant"."""
+        path = ("flags", flag_id, "variants", variant, "cohorts")
+        return _answer(await self._transport.send("POST", path, body={"inclusions": _some(cohorts)}))
+
+    async def remove_user_at(self, flag_id: str, variant: str, index: int) -> Answer:
+        """14 · "Remove users from variant", by a place in the list of `list_users`, read immediately before.
+
+        Not repeated after any answer, 429 included: the place may be somebody else's by then. Read again first.
+        """
+        if index < 0:
+            raise ValueError("a place in a list is 0 or more")
+        path = ("flags", flag_id, "variants", variant, "users", str(index))
+        return _answer(await self._transport.send("DELETE", path, repeat=Repeat.IF_NOT_SENT))
+
+    async def clear_users(self, flag_id: str, variant: str) -> Answer:
+        """15 · "Remove all users from variant"."""
+        return _answer(await self._transport.send("DELETE", ("flags", flag_id, "variants", variant, "users")))
+
+    async def remove_users(self, flag_id: str, variant: str, users: Sequence[str]) -> Answer:
+        """16 · "Bulk remove users from variant": 1 to 100."""
+        path = ("flags", flag_id, "variants", variant, "bulk-delete-users")
+        return _answer(await self._transport.send("DELETE", path, body={"users": _some(users, BULK_LIMIT)}))
+
+    async def remove_cohorts(self, flag_id: str, variant: str, cohorts: Sequence[str]) -> Answer:
+        """17 · "Bulk remove cohorts from variant": 1 to 100; the body's key is `users` here as well."""
+        path = ("flags", flag_id, "variants", variant, "bulk-delete-cohorts")
+        return _answer(await self._transport.send("DELETE", path, body={"users": _some(cohorts, BULK_LIMIT)}))
+
+    async def list_deployments(self, flag_id: str) -> tuple[DeploymentInfo, ...]:
+        """18 · "List deployments" of a flag."""
+        return decode(await self._transport.send("GET", ("flags", flag_id, "deployments")), decode_deployments)
+
+    async def add_deployments(self, flag_id: str, deployments: Sequence[str]) -> Answer:
+        """19 · "Create deployment": attach, several at once."""
+        path, body = ("flags", flag_id, "deployments"), {"deployments": _some(deployments)}
+        return _answer(await self._transport.send("POST", path, body=body))
+
+    async def remove_deployment(self, flag_id: str, deployment: str) -> Answer:
+        """20 · "Remove deployment": detach one."""
+        return _answer(await self._transport.send("DELETE", ("flags", flag_id, "deployments", deployment)))
+
+    async def edit_flag(self, flag_id: str, body: dict[str, Json]) -> Answer:
+        """21 · "Edit": only what changes."""
+        return _answer(await self._transport.send("PATCH", ("flags", flag_id), body=body))
+
+    async def create_flag(self, body: dict[str, Json]) -> CreatedFlag:
+        """22 · "Create" in our project.
+
+        After an AmbiguousError look the key up with `live.find_flag` before anything is sent again.
+        """
+        if body.get("projectId", self.project_id) != self.project_id:
+            raise ValueError("a flag is created in the client's own project")
+        reply = await self._transport.send("POST", ("flags",), body={"projectId": self.project_id, **body})
+        return decode_created(reply)
+
+    async def list_all_versions(
+        self,
+        *,
+        start: str | None = None,
+        end: str | None = None,
+        limit: int = PAGE_SIZE,
+        cursor: str | None = None,
+    ) -> VersionPage | None:
+        """The feed of the versions of all flags, newest first, between two ISO 8601 times.
+
+        None where the server or the key does not offer it (403 or 404).
+        """
+        given = {"start": start, "end": end, "limit": str(limit), "cursor": cursor}
+        query = {name: value for name, value in given.items() if value is not None}
+        reply = await self._optional("versions", query)
+        return None if reply is None else decode(reply, lambda body: decode_version_page(body, self.project_id))
+
+    async def list_all_deployments(self) -> tuple[DeploymentInfo, ...] | None:
+        """Every deployment of our project; None where the server or the key does not offer the list (403 or 404)."""
+        reply = await self._optional("deployments", {"limit": str(PAGE_SIZE)})
+        if reply is None:
+            return None
+        return tuple(item for item in decode(reply, decode_all_deployments) if item.project_id == self.project_id)
+
+    async def _optional(self, name: str, query: dict[str, str]) -> Reply | None:
+        try:
+            return await self._transport.send("GET", (name,), query=query)
+        except RejectedError as error:
+            if error.status in _NOT_OFFERED:
+                return None
+            raise
+
+
+def _answer(reply: Reply) -> Answer:
+    return Answer(status=reply.status, attempts=reply.attempts)
+
+
+def _some(members: Sequence[str], most: int | None = None) -> list[str]:
+    if not members or (most is not None and len(members) > most):
+        raise ValueError(f"between 1 and {most or 'any number of'} members go into one request")
+    return list(members)

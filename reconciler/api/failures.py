@@ -1,0 +1,121 @@
+"""What went wrong with one attempt, as one of our errors: what, where, and what to do about it.
+
+Nothing of a server's answer or of a library's exception is quoted without being redacted and clipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+
+from reconciler.api.redaction import quotation
+from reconciler.api.retry import THROTTLED
+from reconciler.errors import AccessError, AmbiguousError, ApiError, NotSentError, RejectedError
+
+if TYPE_CHECKING:
+    from reconciler.api.access import ApiKey, Origin
+
+NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.LocalProtocolError,
+    httpx.UnsupportedProtocol,
+)
+"""What httpx raises before a byte of the request has left; every other RequestError is ambiguous."""
+
+_SUCCESS = range(200, 300)
+_REDIRECT = range(300, 400)
+_REFUSED = range(400, 500)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as messages name it: the method and the path, without the query."""
+
+    method: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it can change nothing."""
+        return self.method == "GET"
+
+    @property
+    def doubt(self) -> str:
+        """What an ambiguous end of it leaves open."""
+        return "Run it again later." if self.is_read else "It may or may not have taken effect."
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Words for failures at one origin, with its key kept out of them."""
+
+    origin: Origin
+    key: ApiKey
+
+    def of_exception(self, call: Call, error: Exception) -> ApiError:
+        """The error for what httpx, the deadline or the body reader raised."""
+        if isinstance(error, TimeoutError):
+            return AmbiguousError(f"{call} was not answered in time. {call.doubt}")
+        reason = quotation(self.key.redact(str(error)))
+        words = type(error).__name__ + (f": {reason}" if reason else "")
+        if isinstance(error, NOT_SENT):
+            return NotSentError(
+                f"{call} could not be sent to {self.origin} ({words}). Check the network and the address."
+            )
+        return AmbiguousError(f"{call} broke off ({words}). {call.doubt}")
+
+    def of_status(self, call: Call, status: int, *, body: str, location: str) -> ApiError:
+        """The error for an answer that is not a success."""
+        said = quotation(self.key.redact(body))
+        quoted = f' The server said: "{said}".' if said else ""
+        if status in _REDIRECT:
+            return RejectedError(
+                f"{call} was answered with a redirect ({status}) to {_host_of(location)}. Redirects are not followed:"
+                " the key would go along. Check the region.",
+                status=status,
+            )
+        if status == 401:  # noqa: PLR2004 - HTTP's own number
+            return AccessError(
+                f"{call} was refused (401): the key is wrong, or belongs to another region than {self._region}."
+                f" Check AMPLITUDE_MANAGEMENT_API_KEY and `region`.{quoted}",
+                status=status,
+            )
+        if status == 403:  # noqa: PLR2004 - HTTP's own number
+            return AccessError(
+                f"{call} was refused (403): the key has no access to this project. Check `projectId`, and in"
+                f" Amplitude's settings what the key may do.{quoted}",
+                status=status,
+            )
+        if status == THROTTLED:
+            return RejectedError(
+                f"{call} was turned away (429): the project's requests a second or a day are used up, by this run or"
+                f" by others. Lower requests.perSecond, or wait for 00:00 UTC.{quoted}",
+                status=status,
+            )
+        if status in _REFUSED:
+            return RejectedError(f"{call} was rejected ({status}).{quoted}", status=status)
+        return AmbiguousError(f"{call} failed on the server ({status}). {call.doubt}{quoted}", status=status)
+
+    @property
+    def _region(self) -> str:
+        return f"`{self.origin.region}`" if self.origin.region else f"the one behind {self.origin}"
+
+
+def is_success(status: int) -> bool:
+    """Whether a status says that the request took effect."""
+    return status in _SUCCESS
+
+
+def _host_of(location: str) -> str:
+    try:
+        host = httpx.URL(location).host
+    except (httpx.InvalidURL, ValueError, TypeError):
+        host = ""
+    return f"the host {quotation(host)!r}" if host else "another place on the same host"

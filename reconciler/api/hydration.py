@@ -1,0 +1,153 @@
+"""Reading what the list does not show, of the flags whose declaration needs it and of nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.api.parallel import map_bounded
+from reconciler.model import UNSET, Unset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from reconciler.api.client import Client
+    from reconciler.model import FlagSpec, Json, LiveFlag, Variant
+
+_VARIANT_FIELDS = ("name", "description", "payload")
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """One list of inclusions to read. `kind` is the field of Variant that it fills."""
+
+    flag: LiveFlag
+    variant: str
+    kind: str
+
+
+async def hydrate(
+    client: Client,
+    flags: Sequence[LiveFlag],
+    declared: Mapping[str, FlagSpec],
+    *,
+    expect: Callable[[int], None] = lambda _: None,
+    on_read: Callable[[], None] = lambda: None,
+) -> list[LiveFlag]:
+    """The flags, in their order, with every variant field and inclusion that their declarations name.
+
+    Endpoint 5 for flags of which the list hides a declared variant field, 7 and 8 for live variants that declare
+    users or cohorts. A variant field that endpoint 5 does not show either is empty. `expect` is told how many
+    reads there will be, as far as that is known; `on_read` of each.
+    """
+    incomplete = [flag for flag in flags if _needs_variants(declared.get(flag.key), flag)]
+    expect(len(incomplete))
+
+    async def read_variants(flag: LiveFlag) -> LiveFlag:
+        variants = await client.list_variants(flag.id)
+        on_read()
+        return _with_variants(flag, _completed(variants, flag))
+
+    read = await map_bounded(read_variants, incomplete, limit=client.concurrency)
+    by_id = {flag.id: flag for flag in read}
+    flags = [by_id.get(flag.id, flag) for flag in flags]
+    return await _with_inclusions(client, flags, declared, expect, on_read)
+
+
+async def _with_inclusions(
+    client: Client,
+    flags: Sequence[LiveFlag],
+    declared: Mapping[str, FlagSpec],
+    expect: Callable[[int], None],
+    on_read: Callable[[], None],
+) -> list[LiveFlag]:
+    lists = [item for flag in flags for item in _members_needed(declared.get(flag.key), flag)]
+    expect(len(lists))
+
+    async def read_members(item: _Members) -> tuple[str, ...]:
+        read = client.list_users if item.kind == "users" else client.list_cohorts
+        members = await read(item.flag.id, item.variant)
+        on_read()
+        return members
+
+    found: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {}
+    for item, members in zip(lists, await map_bounded(read_members, lists, limit=client.concurrency), strict=True):
+        found.setdefault(item.flag.id, {})[item.variant, item.kind] = members
+    return [_with_members(flag, found[flag.id]) if flag.id in found else flag for flag in flags]
+
+
+def pairs(declared: FlagSpec, live: FlagSpec) -> Iterator[tuple[Variant, Variant]]:
+    """Each declared variant that exists and the live one it is: by its key, or by the key it was renamed from."""
+    if isinstance(declared.variants, Unset) or isinstance(live.variants, Unset):
+        return
+    by_key = {variant.key: variant for variant in live.variants}
+    for variant in declared.variants:
+        found = by_key.get(variant.key) or by_key.get(variant.renamed_from or "")
+        if found is not None:
+            yield variant, found
+
+
+def _is_compared(declared: FlagSpec | None, flag: LiveFlag) -> bool:
+    """Whether the flag's fields matter at all: of an archived one only where the declaration speaks of that."""
+    return declared is not None and not (flag.spec.archived and isinstance(declared.archived, Unset))
+
+
+def _needs_variants(declared: FlagSpec | None, flag: LiveFlag) -> bool:
+    if declared is None or isinstance(declared.variants, Unset) or not _is_compared(declared, flag):
+        return False
+    if isinstance(flag.spec.variants, Unset):
+        return True
+    return any(
+        not isinstance(getattr(wanted, name), Unset) and isinstance(getattr(found, name), Unset)
+        for wanted, found in pairs(declared, flag.spec)
+        for name in _VARIANT_FIELDS
+    )
+
+
+def _members_needed(declared: FlagSpec | None, flag: LiveFlag) -> Iterator[_Members]:
+    if declared is None or not _is_compared(declared, flag):
+        return
+    for wanted, found in pairs(declared, flag.spec):
+        if not isinstance(wanted.users, Unset):
+            yield _Members(flag, found.key, "users")
+        if not isinstance(wanted.cohorts, Unset):
+            yield _Members(flag, found.key, "cohorts")
+
+
+def _completed(variants: Sequence[Variant], flag: LiveFlag) -> tuple[Variant, ...]:
+    """Endpoint 5's variants; what it hides is taken from the list, and what both hide is empty."""
+    listed = {item.key: item for item in (() if isinstance(flag.spec.variants, Unset) else flag.spec.variants)}
+    return tuple(_filled(variant, listed.get(variant.key)) for variant in variants)
+
+
+def _filled(variant: Variant, listed: Variant | None) -> Variant:
+    def known(name: str, otherwise: Json) -> Json:
+        shown = getattr(variant, name)
+        if isinstance(shown, Unset):
+            shown = getattr(listed, name, UNSET)
+        return otherwise if isinstance(shown, Unset) else shown
+
+    return replace(
+        variant,
+        name=known("name", ""),
+        description=known("description", ""),
+        payload=known("payload", None),
+    )
+
+
+def _with_members(flag: LiveFlag, members: Mapping[tuple[str, str], tuple[str, ...]]) -> LiveFlag:
+    return _with_variants(
+        flag,
+        tuple(
+            replace(
+                item,
+                users=members.get((item.key, "users"), item.users),
+                cohorts=members.get((item.key, "cohorts"), item.cohorts),
+            )
+            for item in (() if isinstance(flag.spec.variants, Unset) else flag.spec.variants)
+        ),
+    )
+
+
+def _with_variants(flag: LiveFlag, variants: tuple[Variant, ...]) -> LiveFlag:
+    return replace(flag, spec=replace(flag.spec, variants=variants))

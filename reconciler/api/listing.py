@@ -1,0 +1,130 @@
+"""Which flags there are: the list page by page, and look-ups of single keys.
+
+Pages move while they are read: a create shifts flags onto the next page, an archive lets some slip through. So
+flags are told apart by id, and a key that the list does not show is looked up before it is called absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from reconciler.api.client import PAGE_SIZE
+from reconciler.api.parallel import map_bounded
+from reconciler.errors import MalformedAnswerError, OversizedAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from reconciler.api.answers import FlagPage
+    from reconciler.api.client import Client
+    from reconciler.model import LiveFlag
+
+MOST_PAGES = 10_000
+FEW_KEYS = 3
+"""So many keys are looked up one by one even where a page would show them all: the answers are smaller."""
+
+
+@dataclass(slots=True)
+class Listing:
+    """What some reads of the list showed: flags by id, in the order of their first showing, and those unmarked."""
+
+    flags: dict[str, LiveFlag] = field(default_factory=dict)
+    unmarked: set[str] = field(default_factory=set)
+    pages: int = 0
+
+    def add(self, page: FlagPage) -> bool:
+        """Take a page in; the later showing of a flag counts. Whether it showed any flag for the first time."""
+        before = len(self.flags)
+        self.flags |= {flag.id: flag for flag in page.flags}
+        self.unmarked |= page.unmarked
+        self.pages += 1
+        return len(self.flags) > before
+
+    def only(self, keys: Iterable[str]) -> Listing:
+        """The same without flags of other keys: the server's filter may be looser than ours."""
+        wanted = set(keys)
+        kept = {flag.id: flag for flag in self.flags.values() if flag.key in wanted}
+        return Listing(kept, self.unmarked & kept.keys(), self.pages)
+
+
+async def read_list(
+    client: Client,
+    *,
+    key: str | None = None,
+    include_archived: bool = False,
+    on_page: Callable[[], None] = lambda: None,
+) -> Listing:
+    """Every page of the list. A page too large to be read is asked for in halves.
+
+    Raises MalformedAnswerError where the server's cursor goes in circles or never ends.
+    """
+    listing, cursor, limit = Listing(), None, PAGE_SIZE
+    seen: set[str] = set()
+    while listing.pages < MOST_PAGES:
+        try:
+            page = await client.list_flags(key=key, limit=limit, cursor=cursor, include_archived=include_archived)
+        except OversizedAnswerError:
+            if limit == 1:
+                raise
+            limit //= 2
+            continue
+        is_news = listing.add(page)
+        on_page()
+        cursor = page.next_cursor
+        if cursor is None or not page.rows:
+            return listing
+        if cursor in seen and not is_news:
+            raise MalformedAnswerError(
+                "GET /api/1/flags goes in circles: a page's cursor came again with nothing new."
+            )
+        seen.add(cursor)
+    raise MalformedAnswerError(f"GET /api/1/flags does not end: {MOST_PAGES} pages were read.")
+
+
+async def look_up(
+    client: Client,
+    keys: Iterable[str],
+    *,
+    include_archived: bool,
+    most: int,
+    on_read: Callable[[], None] = lambda: None,
+) -> Listing:
+    """The flags of exactly these keys: one request for each up to `most` keys, the whole list beyond."""
+    wanted = sorted(set(keys))
+    if len(wanted) > most:
+        return (await read_list(client, include_archived=include_archived, on_page=on_read)).only(wanted)
+
+    async def one(key: str) -> Listing:
+        return await read_list(client, key=key, include_archived=include_archived, on_page=on_read)
+
+    found = Listing()
+    for listing in await map_bounded(one, wanted, limit=client.concurrency):
+        found.flags |= listing.flags
+        found.unmarked |= listing.unmarked
+        found.pages += listing.pages
+    return found.only(wanted)
+
+
+async def look_up_hidden(
+    client: Client, keys: Iterable[str], *, most: int, on_read: Callable[[], None] = lambda: None
+) -> list[LiveFlag]:
+    """The flags of keys that the plain list did not show, archived ones included and marked so.
+
+    A server that marks none leaves one way to tell an archived flag from one that slipped through the pages: ask
+    once more without archived ones.
+    """
+    shown = await look_up(client, keys, include_archived=True, most=most, on_read=on_read)
+    unmarked = {shown.flags[flag_id].key for flag_id in shown.unmarked}
+    if not unmarked:
+        return list(shown.flags.values())
+    plain = await look_up(client, unmarked, include_archived=False, most=most, on_read=on_read)
+    return [
+        with_archived(flag, is_archived=flag.id not in plain.flags) if flag.id in shown.unmarked else flag
+        for flag in shown.flags.values()
+    ]
+
+
+def with_archived(flag: LiveFlag, *, is_archived: bool) -> LiveFlag:
+    """The flag with its archived state as it was found out."""
+    return replace(flag, spec=replace(flag.spec, archived=is_archived))

@@ -1,0 +1,196 @@
+"""The refresh: the live state as far as the declaration needs it, with the fewest reads; and the same view again.
+
+The list comes by pages of 1,000. Only what the declaration names and the list hides is read beyond it. A few
+targets are looked up instead of the list. Nothing is called absent because a list did not show it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from reconciler.api.hydration import hydrate
+from reconciler.api.listing import FEW_KEYS, look_up, look_up_hidden, read_list
+from reconciler.errors import ApiError
+from reconciler.model import LiveState, Unset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from reconciler.api.client import Client
+    from reconciler.model import DesiredState, LiveFlag
+
+MOST_LOOKED_UP = 10
+"""So many targets without a wildcard are looked up by key instead of reading the list."""
+
+_WILDCARDS = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a refresh is: requests `done` of `expected` (None: not known yet) for `what` is being read."""
+
+    done: int
+    expected: int | None
+    what: str
+
+
+class _Meter:
+    """Counts reads and tells whoever listens."""
+
+    def __init__(self, listener: Callable[[Progress], None] | None) -> None:
+        self._listener = listener
+        self._done, self._expected, self._what = 0, 0, "flags"
+
+    def on_page(self) -> None:
+        self._done += 1
+        self._tell(None)
+
+    def expect(self, reads: int) -> None:
+        self._what, self._expected = "variants and inclusions", self._expected + reads
+
+    def on_read(self) -> None:
+        self._done += 1
+        self._tell(self._expected)
+
+    def on_listed(self) -> None:
+        self._expected = self._done
+
+    def _tell(self, expected: int | None) -> None:
+        if self._listener is not None:
+            self._listener(Progress(done=self._done, expected=expected, what=self._what))
+
+
+async def fetch_live_state(
+    client: Client,
+    desired: DesiredState,
+    *,
+    targets: tuple[str, ...] = (),
+    on_progress: Callable[[Progress], None] | None = None,
+) -> LiveState:
+    """The live state of the client's project, as far as `desired` and `targets` (globs of keys) need it.
+
+    Declared keys within the targets that the list does not show are looked up, archived flags included. With at
+    most 10 targets and no wildcard in them nothing but those keys is read, and the state is not complete. Inclusions
+    and hidden variant fields are read of declared flags within the targets only. `requests` counts every attempt
+    that was sent for it. Raises ApiErrors; a malformed answer ends the refresh, it is never taken for nothing.
+    """
+    sent, meter = client.requests, _Meter(on_progress)
+    wanted = [key for key in desired.flags if _is_target(key, targets)]
+    is_complete = not targets or len(targets) > MOST_LOOKED_UP or any(_WILDCARDS & set(item) for item in targets)
+    if is_complete:
+        listing = await read_list(client, on_page=meter.on_page)
+        pages, sought = listing.pages, wanted
+    else:
+        listing = await look_up(client, targets, include_archived=False, most=len(targets), on_read=meter.on_page)
+        pages, sought = MOST_LOOKED_UP, list(targets)
+    absent = set(sought) - {flag.key for flag in listing.flags.values()}
+    hidden = await look_up_hidden(client, absent, most=max(pages, FEW_KEYS), on_read=meter.on_page)
+    meter.on_listed()
+    flags, duplicates = _by_key([*listing.flags.values(), *hidden])
+    shows_tags = _shows_tags(flags.values())
+    declared = {key: desired.flags[key].spec for key in wanted}
+    hydrated = await hydrate(client, list(flags.values()), declared, expect=meter.expect, on_read=meter.on_read)
+    return LiveState(
+        project_id=client.project_id,
+        flags={flag.key: _with_tags(flag, shows_tags=shows_tags) for flag in hydrated},
+        duplicates=duplicates,
+        is_complete=is_complete,
+        shows_tags=shows_tags,
+        pages=pages,
+        requests=client.requests - sent,
+        warnings=tuple(_look_alikes(absent - flags.keys(), flags)),
+    )
+
+
+async def reread(
+    client: Client,
+    flags: Sequence[LiveFlag],
+    desired: DesiredState,
+    *,
+    pages: int,
+    created: Mapping[str, str] | None = None,
+) -> Mapping[str, LiveFlag | None]:
+    """The same view again of just these flags, by key; None for one that is there no more under its id.
+
+    `pages` is LiveState.pages: so many list requests show the project, and that is done where it is fewer than one
+    look-up for each flag. `created` holds flags that were made meanwhile, id by key. The list is asked, by key,
+    rather than "Get details", because details show other fields: two views could not be compared.
+    """
+    ids = {flag.key: flag.id for flag in flags} | dict(created or {})
+    archived = {flag.key for flag in flags if flag.spec.archived}
+    visible = ids.keys() - archived
+    listing = await look_up(
+        client,
+        visible,
+        include_archived=False,
+        most=pages,
+    )
+    found = dict(listing.flags)
+    absent = {key for key, flag_id in ids.items() if flag_id not in found}
+    found |= {flag.id: flag for flag in await look_up_hidden(client, absent, most=max(pages, FEW_KEYS))}
+    declared = {key: desired.flags[key].spec for key in ids if key in desired.flags}
+    again = [found[flag_id] for flag_id in ids.values() if flag_id in found]
+    shows_tags = _shows_tags([*flags, *again])
+    hydrated = {flag.id: flag for flag in await hydrate(client, again, declared)}
+    return {
+        key: _with_tags(hydrated[flag_id], shows_tags=shows_tags) if flag_id in hydrated else None
+        for key, flag_id in ids.items()
+    }
+
+
+async def find_flag(client: Client, key: str) -> LiveFlag | None:
+    """The flag of exactly this key, archived or not, without its inclusions; None when the key is free.
+
+    Raises ApiError with every id where several live flags carry the key: nobody can say which one is meant.
+    """
+    found = await look_up_hidden(client, [key], most=1)
+    flags, duplicates = _by_key(found)
+    if key in duplicates:
+        raise ApiError(
+            f'{len(duplicates[key])} flags carry the key "{key}" (ids {", ".join(duplicates[key])}): archive all but'
+            " one in Amplitude."
+        )
+    return flags.get(key)
+
+
+def _is_target(key: str, targets: tuple[str, ...]) -> bool:
+    return not targets or any(fnmatchcase(key, pattern) for pattern in targets)
+
+
+def _by_key(flags: Iterable[LiveFlag]) -> tuple[dict[str, LiveFlag], dict[str, tuple[str, ...]]]:
+    """Flags by key, sorted; and the ids where several claim one key. A live flag outdoes archived ones."""
+    claims: dict[str, list[LiveFlag]] = {}
+    for flag in flags:
+        claims.setdefault(flag.key, []).append(flag)
+    chosen: dict[str, LiveFlag] = {}
+    duplicates: dict[str, tuple[str, ...]] = {}
+    for key, claimants in sorted(claims.items()):
+        best = [flag for flag in claimants if not flag.spec.archived] or claimants
+        if len(best) == 1:
+            chosen[key] = best[0]
+        else:
+            duplicates[key] = tuple(sorted(flag.id for flag in best))
+    return chosen, duplicates
+
+
+def _shows_tags(flags: Iterable[LiveFlag]) -> bool:
+    """Whether the server shows tags at all; without a flag nothing speaks against it."""
+    shown = [not isinstance(flag.spec.tags, Unset) for flag in flags]
+    return any(shown) or not shown
+
+
+def _with_tags(flag: LiveFlag, *, shows_tags: bool) -> LiveFlag:
+    """The flag, its tags empty where the server shows tags but leaves out those of a flag that has none."""
+    if shows_tags and isinstance(flag.spec.tags, Unset):
+        return replace(flag, spec=replace(flag.spec, tags=()))
+    return flag
+
+
+def _look_alikes(absent: Iterable[str], flags: Mapping[str, LiveFlag]) -> Iterable[str]:
+    folded = {key.casefold(): key for key in flags}
+    for key in sorted(absent):
+        other = folded.get(key.casefold())
+        if other is not None:
+            yield f'The declared flag "{key}" does not exist, but "{other}" does: keys differ by case alone.'

@@ -1,0 +1,145 @@
+"""What is repeated, how often, and how long is waited. Decided from the outcome of one attempt; sends nothing.
+
+Every failure is one of three (reliability of the whole tool rests on the difference): *not sent*, the server never
+saw it; *ambiguous*, nobody knows whether it took effect; *rejected*, it did not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from math import isnan
+from typing import TYPE_CHECKING
+
+from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random_exponential
+
+from reconciler.errors import AmbiguousError, ApiError, NotSentError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from tenacity import RetryCallState
+
+THROTTLED = 429
+
+
+class Repeat(Enum):
+    """Which failures of a call may be answered by sending it again."""
+
+    ALWAYS = "reads: nothing they do can be done twice"
+    IF_WITHOUT_EFFECT = "writes: only what was not sent or was turned away with 429"
+    IF_NOT_SENT = "calls that name a place in a list, which may be another one by now"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How long and how often to try. Times are seconds.
+
+    `attempts` a call; `retries` beyond first attempts in a whole run; `attempt_seconds` from connecting to the last
+    byte of an answer; `run_seconds` from the first request of a run on. Waits double from `base` to `longest`, with
+    full jitter; one that the server asks for is kept up to `longest_asked`.
+    """
+
+    attempts: int = 4
+    retries: int = 50
+    attempt_seconds: float = 30
+    connect_seconds: float = 10
+    run_seconds: float = 7200
+    base: float = 0.5
+    longest: float = 20
+    longest_asked: float = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One attempt that failed: the error that it would be, and the wait in seconds that the server asked for."""
+
+    error: ApiError
+    retry_after: float | None = None
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether the server asked for fewer requests."""
+        return self.error.status == THROTTLED
+
+
+def may_repeat(failure: Failure, repeat: Repeat) -> bool:
+    """Whether a call that failed so may be sent again."""
+    if isinstance(failure.error, NotSentError):
+        return True
+    if repeat is Repeat.IF_NOT_SENT:
+        return False
+    return failure.is_throttled or (repeat is Repeat.ALWAYS and isinstance(failure.error, AmbiguousError))
+
+
+def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
+    """The seconds that `Retry-After` asks for, 0 or more; None where it says nothing that can be understood.
+
+    A date counts from the answer's own `Date`, so that a wrong local clock does not matter; from `now` without one.
+    """
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        until = http_date(text)
+        if until is None:
+            return None
+        seconds = (until - (http_date(headers.get("date", "")) or now)).total_seconds()
+    return None if isnan(seconds) else max(seconds, 0.0)
+
+
+def http_date(text: str) -> datetime | None:
+    """The time that a header names, in UTC, or None."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def retrying(
+    policy: RetryPolicy,
+    repeat: Repeat,
+    *,
+    sleep: Callable[[float], Awaitable[None]],
+    may_go_on: Callable[[], bool],
+    before_wait: Callable[[Failure, float], None],
+) -> AsyncRetrying:
+    """The loop around one call, whose attempts return an answer or a Failure and never raise to be repeated.
+
+    `may_go_on` is asked before each repetition, `before_wait` told of it. Where it ends, the last outcome is
+    returned, whatever it is.
+    """
+    jitter = wait_random_exponential(multiplier=policy.base, max=policy.longest)
+
+    def wait(state: RetryCallState) -> float:
+        asked = _failure(state).retry_after
+        return jitter(state) if asked is None else min(asked, policy.longest_asked)
+
+    def tell(state: RetryCallState) -> None:
+        before_wait(_failure(state), state.upcoming_sleep)
+
+    attempts = stop_after_attempt(policy.attempts)
+    return AsyncRetrying(
+        sleep=sleep,
+        stop=lambda state: attempts(state) or not may_go_on(),
+        wait=wait,
+        retry=retry_if_result(lambda outcome: isinstance(outcome, Failure) and may_repeat(outcome, repeat)),
+        before_sleep=tell,
+        retry_error_callback=_outcome,
+    )
+
+
+def _outcome(state: RetryCallState) -> object:
+    assert state.outcome is not None
+    return state.outcome.result()
+
+
+def _failure(state: RetryCallState) -> Failure:
+    outcome = _outcome(state)
+    assert isinstance(outcome, Failure)
+    return outcome

@@ -1,0 +1,273 @@
+"""The one way out: every request of the tool goes through `Transport.send`.
+
+It builds the address from path segments, so that nobody can hand it a URL; sends to one origin only, without
+redirects, proxies or anything else that the environment says; keeps to deadlines, caps, the rate and the budgets;
+repeats what may be repeated; and, read-only, refuses everything but GET. The key is in one header, and in nothing
+that is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, TypeAlias
+
+import httpx
+
+from reconciler import __version__
+from reconciler.api import retry
+from reconciler.api.body import ACCEPTED_ENCODING, LARGEST_BODY, OversizedBodyError, read_body, read_excerpt
+from reconciler.api.failures import Call, Diagnosis, is_success
+from reconciler.api.limits import Clock, Pace, Spending, rate_limiter
+from reconciler.api.retry import Failure, Repeat, RetryPolicy
+from reconciler.config import Requests
+from reconciler.errors import AmbiguousError, BudgetError, NotSentError, OversizedAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Self
+
+    from reconciler.api.access import ApiKey, Origin
+    from reconciler.errors import ApiError
+    from reconciler.model import Json
+
+PREFIX = "/api/1/"
+_SEGMENT = re.compile(r"[A-Za-z0-9_~-]|[A-Za-z0-9._~-]{2,512}", re.ASCII)
+_IDLE_SECONDS = 2.0
+"""An idle connection is dropped sooner than servers drop theirs, so that a write after a pause meets a new one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A success. `body` is whole and decoded; `attempts` counts what was sent for it."""
+
+    call: Call
+    status: int
+    body: bytes
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One attempt as it is told to whoever watches. `status` is None where no answer came; `seconds` it took."""
+
+    method: str
+    path: str
+    status: int | None
+    seconds: float
+
+
+_Outcome: TypeAlias = tuple[int, bytes] | Failure
+"""What one attempt ends in: the status and body of a success, or a failure."""
+
+
+class Transport:
+    """The connection to one origin for one run. Use it as an async context manager."""
+
+    def __init__(
+        self,
+        *,
+        origin: Origin,
+        key: ApiKey,
+        read_only: bool,
+        requests: Requests | None = None,
+        policy: RetryPolicy | None = None,
+        clock: Clock | None = None,
+        http: httpx.AsyncBaseTransport | None = None,
+        watch: Callable[[Exchange], None] | None = None,
+    ) -> None:
+        limits = requests or Requests()
+        self._origin = origin
+        self._key = key
+        self._read_only = read_only
+        self._policy = policy or RetryPolicy()
+        self._clock = clock or Clock()
+        self._watch = watch
+        self._diagnosis = Diagnosis(origin, key)
+        self._pace = Pace(rate_limiter(limits.per_second), self._clock)
+        self._spending = Spending(self._policy, limits.daily_budget, self._clock)
+        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._http = _http_client(origin, limits.concurrency, self._policy, http)
+        self.concurrency = limits.concurrency
+        self.server_date: datetime | None = None
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far, every attempt counted."""
+        return self._spending.requests
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+    async def send(
+        self,
+        method: str,
+        segments: Sequence[str],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json = None,
+        repeat: Repeat | None = None,
+    ) -> Reply:
+        """Send one call and return its success.
+
+        `segments` are those of the path below /api/1, unescaped; `body` is sent as JSON unless it is None.
+        `repeat` is by default ALWAYS for GET and IF_WITHOUT_EFFECT for all else. Raises an ApiError whose `attempts`
+        counts what was sent: NotSentError, AmbiguousError, RejectedError, AccessError, BudgetError or
+        OversizedAnswerError.
+        """
+        call = Call(method, PREFIX + "/".join(segments))
+        if self._read_only and not call.is_read:
+            raise NotSentError(f"{call} was not sent: this command only reads.", attempts=0)
+        url = self._address(call, segments, query)
+        content = None if body is None else _encoded(call, body)
+        repetition = repeat or (Repeat.ALWAYS if call.is_read else Repeat.IF_WITHOUT_EFFECT)
+        loop = retry.retrying(
+            self._policy,
+            repetition,
+            sleep=self._clock.sleep,
+            may_go_on=lambda: self._spending.has_retries,
+            before_wait=self._before_wait,
+        )
+        outcome: _Outcome = await loop(self._attempt, call, url, content)
+        attempts = int(loop.statistics["attempt_number"])
+        if isinstance(outcome, Failure):
+            raise self._final_error(call, outcome, attempts, repetition)
+        status, answer = outcome
+        return Reply(call=call, status=status, body=answer, attempts=attempts)
+
+    def _final_error(self, call: Call, failure: Failure, attempts: int, repeat: Repeat) -> ApiError:
+        error = failure.error
+        error.attempts = attempts
+        exhausted = not self._spending.has_retries and attempts < self._policy.attempts
+        if exhausted and retry.may_repeat(failure, repeat):
+            return BudgetError(
+                f"{call} was given up: the {self._policy.retries} repetitions that a run may make are used up. The"
+                f" last failure: {error}",
+                status=error.status,
+                attempts=attempts,
+            )
+        return error
+
+    def _before_wait(self, failure: Failure, seconds: float) -> None:
+        self._spending.retries += 1
+        if failure.is_throttled:
+            self._pace.hold(seconds)
+
+    def _address(self, call: Call, segments: Sequence[str], query: Mapping[str, str] | None) -> httpx.URL:
+        for segment in segments:
+            if segment in {".", ".."} or not _SEGMENT.fullmatch(segment):
+                raise NotSentError(
+                    f"{call.method} was not sent: {segment!r} cannot stand in the path of a request.", attempts=0
+                )
+        url = httpx.URL(f"{self._origin.url}{call.path}", params=dict(query or {}))
+        if not _is_at(self._origin, url, call.path):
+            raise NotSentError(f"{call} was not sent: its address is not one of {self._origin}.", attempts=0)
+        return url
+
+    async def _attempt(self, call: Call, url: httpx.URL, content: bytes | None) -> _Outcome:
+        async with self._slots:
+            await self._pace.turn()
+            seconds = self._spending.before_request(call)
+            started = self._clock.now()
+            status: int | None = None
+            try:
+                async with asyncio.timeout(seconds):
+                    outcome = await self._exchange(call, url, content)
+                status = outcome.error.status if isinstance(outcome, Failure) else outcome[0]
+            except (httpx.RequestError, OSError) as error:
+                outcome = Failure(self._diagnosis.of_exception(call, error))
+            finally:
+                self._tell(call, status, self._clock.now() - started)
+        return outcome
+
+    async def _exchange(self, call: Call, url: httpx.URL, content: bytes | None) -> _Outcome:
+        headers = {"Authorization": f"Bearer {self._key.reveal()}"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        request = self._http.build_request(call.method, url, headers=headers, content=content)
+        response = await self._http.send(request, stream=True, follow_redirects=False)
+        try:
+            self.server_date = retry.http_date(response.headers.get("date", "")) or self.server_date
+            if is_success(response.status_code):
+                return response.status_code, await read_body(response)
+            return await self._refusal(call, response)
+        except OversizedBodyError:
+            return Failure(_oversized(call))
+        finally:
+            await response.aclose()
+
+    async def _refusal(self, call: Call, response: httpx.Response) -> Failure:
+        excerpt = await read_excerpt(response)
+        error = self._diagnosis.of_status(
+            call, response.status_code, body=excerpt, location=response.headers.get("location", "")
+        )
+        return Failure(error, retry.retry_after(response.headers, now=self._clock.date()))
+
+    def _tell(self, call: Call, status: int | None, seconds: float) -> None:
+        if self._watch is not None:
+            self._watch(Exchange(method=call.method, path=call.path, status=status, seconds=seconds))
+
+
+def _is_at(origin: Origin, url: httpx.URL, path: str) -> bool:
+    """The last look before the key goes along: the origin and the path as they were meant, whatever was built."""
+    port = url.port or {"https": 443, "http": 80}.get(url.scheme)
+    return (
+        (url.scheme, url.host, port) == (origin.scheme, origin.host.strip("[]"), origin.port)
+        and not url.userinfo
+        and not url.fragment
+        and url.raw_path.partition(b"?")[0] == path.encode("ascii")
+    )
+
+
+def _encoded(call: Call, body: Json) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, TypeError, RecursionError):
+        raise NotSentError(f"{call} was not sent: its body cannot be written as JSON.", attempts=0) from None
+
+
+def _oversized(call: Call) -> ApiError:
+    if call.is_read:
+        return OversizedAnswerError(f"{call} answered more than {LARGEST_BODY >> 20} MiB; the rest was not read.")
+    return AmbiguousError(f"{call} answered more than {LARGEST_BODY >> 20} MiB. {call.doubt}")
+
+
+def _http_client(
+    origin: Origin, connections: int, policy: RetryPolicy, http: httpx.AsyncBaseTransport | None
+) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=http or _pool(origin, connections),
+        timeout=httpx.Timeout(policy.attempt_seconds, connect=policy.connect_seconds),
+        headers={
+            "User-Agent": f"reconciler/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": ACCEPTED_ENCODING,
+            "Cache-Control": "no-cache",
+        },
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def _pool(origin: Origin, connections: int) -> httpx.AsyncHTTPTransport:
+    limits = httpx.Limits(
+        max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_IDLE_SECONDS
+    )
+    if origin.scheme == "https":
+        return httpx.AsyncHTTPTransport(limits=limits, trust_env=False, retries=0)
+    # Loopback without TLS: a context that trusts nobody costs nothing, the default one 20 ms of start-up.
+    nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.AsyncHTTPTransport(verify=nobody, limits=limits, trust_env=False, retries=0)
