@@ -1,0 +1,106 @@
+"""The YAML event stream: libyaml's where it is there, PyYAML's own otherwise, and its errors in our words.
+
+Nothing that PyYAML says is passed on: its messages can quote the file.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import yaml
+
+from reconciler.source.characters import Refusal
+
+try:
+    from yaml.cyaml import CParser  # type: ignore[attr-defined]
+
+    HAS_LIBYAML = True
+except ImportError:  # pragma: no cover - wheels for every usual platform carry libyaml
+    HAS_LIBYAML = False
+
+MAX_DEPTH: Final = 50
+"""Nested collections in one document. libyaml itself turns quadratic far beyond it."""
+MAX_NODES: Final = 200_000
+"""Scalars, mappings and lists in one file."""
+MAX_BYTES: Final = 1024 * 1024
+"""Bytes in one file."""
+
+
+class EventParser(Protocol):
+    """The one method that is used of a PyYAML parser."""
+
+    def get_event(self) -> Any:  # noqa: ANN401 - PyYAML's events share no useful type
+        """The next event; None after the end of the stream."""
+
+
+def open_events(content: bytes) -> EventParser:
+    """The events of UTF-8 text, one by one; reading them raises yaml.YAMLError.
+
+    Only events are asked for: no constructor, resolver or composer of PyYAML ever runs.
+    """
+    parser: EventParser = CParser(content) if HAS_LIBYAML else yaml.SafeLoader(content.decode())
+    return parser
+
+
+def syntax_error(error: Exception, content: bytes) -> tuple[Refusal, int, int]:
+    """The refusal for what PyYAML raised on a text, with line and column from 1."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = str(getattr(error, "problem", None) or "")
+    context = str(getattr(error, "context", None) or "")
+    if mark is None:
+        return _explain(problem, context), 1, 1
+    refusal = _TAB if content.decode()[mark.index : mark.index + 1] == "\t" else _explain(problem, context)
+    return refusal, mark.line + 1, mark.column + 1
+
+
+def _explain(problem: str, context: str) -> Refusal:
+    for fragment, refusal in _EXPLANATIONS:
+        if fragment in problem or fragment in context:
+            return refusal
+    return Refusal("yaml-syntax", "This is not valid YAML.", "Check quotes, brackets, colons and indentation here.")
+
+
+def _syntax(message: str, hint: str | None = None) -> Refusal:
+    return Refusal("yaml-syntax", message, hint)
+
+
+ANCHOR: Final = Refusal("yaml-anchor", "Anchors (&name) are not allowed.", "Write the value out where it is used.")
+ALIAS: Final = Refusal(
+    "yaml-alias", "Aliases (*name) are not allowed.", "Write the value out; quote it if it is text."
+)
+MERGE_KEY: Final = Refusal("yaml-merge-key", "Merge keys (<<) are not allowed.", "Write the keys out.")
+TAG: Final = Refusal("yaml-tag", "Tags (!name) are not allowed.", "Leave it out; quote the value if it is text.")
+DIRECTIVE: Final = Refusal("yaml-directive", "Directives other than %YAML 1.2 are not allowed.", "Remove the line.")
+_TAB: Final = _syntax("A tab cannot indent.", "Indent with spaces.")
+_SURROGATE: Final = Refusal(
+    "lone-surrogate",
+    "The escape is half of a surrogate pair, or beyond Unicode: it is no character.",
+    "Write the character itself instead of escapes.",
+)
+
+_EXPLANATIONS: Final = (
+    ("invalid Unicode character escape code", _SURROGATE),
+    ("while scanning an anchor", ANCHOR),
+    ("while scanning an alias", ALIAS),
+    ("undefined alias", ALIAS),
+    ("while parsing a tag", TAG),
+    ("undefined tag handle", TAG),
+    ("while scanning a tag", TAG),
+    ("directive", DIRECTIVE),
+    ("incompatible YAML document", DIRECTIVE),
+    ("a tab", _TAB),
+    ("cannot start any token", _syntax("No value can begin with this character.", "Put quotes around the text.")),
+    ("mapping values are not allowed", _syntax("A colon here would begin a mapping.", "Put quotes around the text.")),
+    ("could not find expected ':'", _syntax("A key without a colon.", "Write `key: value`.")),
+    ("',' or ']'", _syntax("The list in brackets lacks a comma or its closing bracket.")),
+    ("',' or '}'", _syntax("The mapping in braces lacks a comma or its closing brace.")),
+    ("did not find expected key", _syntax("A key of the mapping is due here.", "Check the indentation and quotes.")),
+    ("expected '-' indicator", _syntax("Another `- item` of the list is due here.", "Check the indentation.")),
+    (
+        "block sequence entries are not allowed",
+        _syntax("A list cannot begin here.", "Begin it on a line of its own."),
+    ),
+    ("quoted scalar", _syntax("The quoted text has no end, or holds an escape that does not exist.")),
+    ("expected <document start>", _syntax("Something follows the end of the document.", "Begin another with `---`.")),
+    ("unexpected end of stream", _syntax("The file ends too early.")),
+)

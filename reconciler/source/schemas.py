@@ -1,0 +1,34 @@
+"""The published JSON Schemas: shipped in the wheel, read from `schemas/` in a checkout. The files are the truth."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+SCHEMA_NAMES: Final = ("flag", "config", "plan", "report", "drift")
+"""Every schema that is published, by the name that `schema_text` takes."""
+
+
+def schema_text(name: str) -> str:
+    """The text of `schemas/<name>.schema.json`. Raises KeyError for a name that is not in SCHEMA_NAMES."""
+    if name not in SCHEMA_NAMES:
+        raise KeyError(name)
+    return (_directory() / f"{name}.schema.json").read_text(encoding="utf-8")
+
+
+@cache
+def load_schema(name: str) -> dict[str, Any]:
+    """A schema as a value; shared, so not to be changed."""
+    schema: dict[str, Any] = json.loads(schema_text(name))
+    return schema
+
+
+def _directory() -> Traversable:
+    shipped = files("reconciler") / "schemas"
+    return shipped if shipped.is_dir() else Path(__file__).parents[2] / "schemas"

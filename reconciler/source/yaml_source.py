@@ -1,0 +1,237 @@
+"""Strict YAML text to values with positions.
+
+One pass over the events of libyaml builds plain values and keeps no marks. As soon as it meets anything that may be
+refused it gives up, and `marked` reads the text once more, slowly and with positions, to say what and where. Both
+passes give the same values (tests/unit/source/test_yaml_fuzz.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from sys import intern
+from typing import TYPE_CHECKING
+from unicodedata import is_normalized
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
+from reconciler.errors import InvalidInputError
+from reconciler.source.characters import Refusal, find_forbidden, is_clean_ascii
+from reconciler.source.events import MAX_BYTES, MAX_DEPTH, MAX_NODES, open_events
+from reconciler.source.marked import MarkedText, Problem, read_marked
+from reconciler.source.pointer import split_pointer
+from reconciler.source.scalars import NUMBER_STARTS, WORDS, resolve_number
+
+if TYPE_CHECKING:
+    from reconciler.source.events import EventParser
+    from reconciler.source.findings import Finding, Json
+
+
+class SourceText:
+    """The text of one file, kept only as long as somebody may ask where something stands in it."""
+
+    __slots__ = ("_marked", "content", "file")
+
+    def __init__(self, content: bytes, file: str) -> None:
+        self.content = content
+        self.file = file
+        self._marked: MarkedText | None = None
+
+    @property
+    def marked(self) -> MarkedText:
+        """The text with the position of every node; read on the first use."""
+        if self._marked is None:
+            self._marked = read_marked(self.content)
+        return self._marked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One YAML document: its value and where it begins (its first key, for a mapping), counted from 1.
+
+    `broken` holds the pointers about whose values a finding has been made already.
+    """
+
+    value: Json
+    line: int
+    column: int
+    index: int
+    text: SourceText = field(repr=False, compare=False)
+    broken: frozenset[str] = frozenset()
+
+    @property
+    def start(self) -> SourcePosition:
+        """Where the document begins."""
+        return SourcePosition(file=self.text.file, line=self.line, column=self.column)
+
+    def position_of(self, pointer: str, *, of_key: bool = False) -> SourcePosition:
+        """Where the value at a JSON Pointer stands, or the key in front of it.
+
+        Where the pointer leads to nothing, its nearest ancestor that exists.
+        """
+        line, column = self.text.marked.position(self.index, split_pointer(pointer), of_key=of_key)
+        return SourcePosition(file=self.text.file, line=line, column=column)
+
+    def diagnose(self, finding: Finding) -> Diagnostic:
+        """The finding with its place in the file."""
+        return Diagnostic(
+            severity=finding.severity,
+            rule=finding.rule,
+            message=finding.message,
+            position=self.position_of(finding.place, of_key=finding.of_key),
+            path=finding.path,
+            hint=finding.hint,
+        )
+
+    def is_broken_at(self, pointer: str) -> bool:
+        """Whether a finding was made already about the value at a pointer or above it."""
+        return any(pointer == at or pointer.startswith(at + "/") for at in self.broken)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a file holds: the documents that could be read, and everything that is wrong with it as YAML."""
+
+    documents: tuple[Document, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def read_documents(content: str | bytes, file: str) -> tuple[Document, ...]:
+    """Every document of a YAML text; at least one. `file` is what diagnostics call it.
+
+    Raises InvalidInputError with every finding where anything is refused.
+    """
+    reading = read_source(content, file)
+    if reading.diagnostics:
+        raise InvalidInputError(f"{file} cannot be read.", reading.diagnostics)
+    return reading.documents
+
+
+def read_source(content: str | bytes, file: str) -> Reading:
+    """Every document of a YAML text as far as it can be read, and all findings. Never raises for any content."""
+    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    text = SourceText(raw, file)
+    roots = _read_plain(raw) if _is_plain(raw) else None
+    if not roots:
+        return _read_with_marks(text)
+    return Reading(
+        documents=tuple(
+            Document(value=value, line=line, column=column, index=index, text=text)
+            for index, (value, line, column) in enumerate(roots)
+        )
+    )
+
+
+def _is_plain(content: bytes) -> bool:
+    if len(content) > MAX_BYTES:
+        return False
+    if is_clean_ascii(content):
+        return True
+    try:
+        return find_forbidden(content.decode()) is None
+    except UnicodeDecodeError:
+        return False
+
+
+def _read_with_marks(text: SourceText) -> Reading:
+    marked = text.marked
+    documents = tuple(
+        Document(
+            value=root.value,
+            line=root.line,
+            column=root.column,
+            index=index,
+            text=text,
+            broken=marked.broken(index),
+        )
+        for index, root in enumerate(marked.roots)
+        if root.value is not None
+    )
+    return Reading(documents=documents, diagnostics=tuple(_diagnostic(item, text.file) for item in marked.problems))
+
+
+def _diagnostic(problem: Problem, file: str) -> Diagnostic:
+    return Diagnostic(
+        severity=Severity.ERROR,
+        rule=problem.refusal.rule,
+        message=problem.refusal.message,
+        position=SourcePosition(file=file, line=problem.line, column=problem.column),
+        path=problem.path,
+        hint=problem.refusal.hint,
+    )
+
+
+def _read_plain(content: bytes) -> list[tuple[Json, int, int]] | None:
+    """Value, line and column of every document, or None where anything may be refused."""
+    try:
+        return _build(open_events(content), has_escapes=b"\\" in content)
+    except yaml.YAMLError:
+        return None
+
+
+def _build(parser: EventParser, *, has_escapes: bool) -> list[tuple[Json, int, int]] | None:  # noqa: C901, PLR0912
+    """One loop without calls: it runs for every scalar of every file, and is most of the time of `validate`."""
+    roots: list[tuple[Json, int, int]] = []
+    parents: list[Json] = []
+    container: Json = None
+    key: str | None = None
+    for _ in range(MAX_NODES):
+        event = parser.get_event()
+        kind = event.__class__
+        if kind is ScalarEvent:
+            value = event.value
+            if event.style:
+                if has_escapes and find_forbidden(value):
+                    return None
+            elif value in WORDS:
+                value = WORDS[value]
+            elif value[0] in NUMBER_STARTS:
+                value = resolve_number(value)
+        elif kind is MappingStartEvent:
+            value = {}
+        elif kind is SequenceStartEvent:
+            value = []
+        elif kind is MappingEndEvent or kind is SequenceEndEvent:
+            container = parents.pop()
+            continue
+        elif event is None:
+            return roots
+        elif kind is AliasEvent or (kind is DocumentStartEvent and (event.version or event.tags)):
+            return None
+        else:
+            continue
+        if event.anchor is not None or event.tag is not None or value.__class__ is Refusal:
+            return None
+        if container.__class__ is dict:
+            if key is None:
+                if value.__class__ is not str or value in container or not _is_plain_key(value):
+                    return None
+                key = intern(value)
+                continue
+            container[key] = value
+            key = None
+        elif container is not None:
+            container.append(value)
+        elif value is None:
+            return None
+        else:
+            roots.append((value, event.start_mark.line + 1, event.start_mark.column + 1))
+        if kind is not ScalarEvent:
+            if len(parents) >= MAX_DEPTH:
+                return None
+            parents.append(container)
+            container = value
+    return None
+
+
+def _is_plain_key(key: str) -> bool:
+    return key != "<<" and (key.isascii() or is_normalized("NFC", key))
