@@ -86,9 +86,8 @@ def encode_variant(variant: Variant) -> dict[str, Json]:
     return body
 
 
-def encode_field(spec: FlagSpec, name: str) -> Json:
-    """A set field of a spec (named as in FlagSpec) as a JSON value of a flag file; inclusions included."""
-    value = getattr(spec, name)
+def encode_value(name: str, value: Json) -> Json:
+    """The value of a field of FlagSpec (named as there; not UNSET) as JSON of a flag file; inclusions included."""
     if isinstance(value, Weights):
         return value.as_dict()
     if name == "target_segments":

@@ -1,13 +1,15 @@
 """Making a Plan true: walks it, reads back what it touched, and reports. It decides nothing that the plan did not."""
 
+from reconciler.apply.context import ApplyEvent, ApplyOptions, Halt
 from reconciler.apply.report import ApplyReport, FlagOutcome, OperationOutcome, Status
-from reconciler.apply.run import ApplyEvent, ApplyOptions, apply_plan
+from reconciler.apply.run import apply_plan
 
 __all__ = [
     "ApplyEvent",
     "ApplyOptions",
     "ApplyReport",
     "FlagOutcome",
+    "Halt",
     "OperationOutcome",
     "Status",
     "apply_plan",

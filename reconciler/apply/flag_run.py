@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.api.answers import CreatedFlag
 from reconciler.api.live import find_flag, reread
 from reconciler.apply.perform import perform
 from reconciler.apply.report import FlagOutcome, OperationOutcome, Status
@@ -107,8 +108,8 @@ class FlagRun:
                 f'The list of users of "{operation.variant_key}" has changed: copy {operation.index} is another now.'
             )
         answer = await halt.race(perform(client, self.flag_id or UNKNOWN_ID, operation))
-        if isinstance(operation, CreateFlag):
-            self.flag_id = answer.flag_id
+        if isinstance(answer, CreatedFlag):
+            self.flag_id = answer.id
         self._note(operation, Status.APPLIED, attempts=answer.attempts, http_status=answer.status)
 
     async def _copy_is_there(self, operation: RemoveUserAt) -> bool:

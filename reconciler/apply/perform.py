@@ -21,11 +21,12 @@ from reconciler.planning.operations import (
 )
 
 if TYPE_CHECKING:
-    from reconciler.api.client import Answer, Client
+    from reconciler.api.answers import Answer, CreatedFlag
+    from reconciler.api.client import Client
     from reconciler.planning.operations import Operation
 
 
-async def perform(client: Client, flag_id: str, operation: Operation) -> Answer:
+async def perform(client: Client, flag_id: str, operation: Operation) -> Answer | CreatedFlag:
     """Send one operation on an existing flag, or create it (then `flag_id` is not used).
 
     Raises ApiError: NotSentError, AmbiguousError, RejectedError, BudgetError.

@@ -26,7 +26,7 @@ from reconciler.planning.operations import (
     RemoveUserAt,
     RemoveUsers,
 )
-from reconciler.wire import SPEC_FIELDS, encode_field, encode_variant
+from reconciler.wire import SPEC_FIELDS, encode_value, encode_variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,7 +89,7 @@ def calls_for_new_flag(desired: FlagSpec, project_id: str) -> tuple[Operation, .
     body: dict[str, Json] = {"projectId": project_id, "key": desired.key}
     for name in _CREATE_NAMES:
         if not isinstance(getattr(desired, name), Unset):
-            body[SPEC_FIELDS[name]] = encode_field(desired, name)
+            body[SPEC_FIELDS[name]] = encode_value(name, getattr(desired, name))
     variants = () if isinstance(desired.variants, Unset) else desired.variants
     body["variants"] = [encode_variant(variant) for variant in variants]
     operations: list[Operation] = [CreateFlag(flag_key=desired.key, body=body)]
@@ -97,7 +97,7 @@ def calls_for_new_flag(desired: FlagSpec, project_id: str) -> tuple[Operation, .
     for name, public in PATCH_NAMES.items():
         wanted = getattr(desired, name)
         if name not in _CREATE_NAMES and not isinstance(wanted, Unset) and wanted != getattr(_NEW_FLAG, name):
-            rest[public] = encode_field(desired, name)
+            rest[public] = encode_value(name, getattr(desired, name))
     if rest:
         operations.append(EditFlag(flag_key=desired.key, body=rest))
     for variant in variants:
@@ -109,7 +109,7 @@ def calls_for_existing_flag(desired: FlagSpec, live: FlagSpec) -> tuple[Operatio
     """The fewest calls for a flag that exists."""
     operations: list[Operation] = []
     body = {
-        public: encode_field(desired, name)
+        public: encode_value(name, getattr(desired, name))
         for name, public in PATCH_NAMES.items()
         if field_differs(name, getattr(desired, name), shown(live, name))
     }
@@ -129,15 +129,15 @@ def _variant_calls(desired: FlagSpec, live: FlagSpec) -> Iterator[Operation]:
         return
     for variant in desired.variants:
         found = pairs.get(variant.key)
-        weight = {"rolloutWeight": weights[variant.key]} if variant.key in weights else {}
+        share: dict[str, Json] = {"rolloutWeight": weights[variant.key]} if variant.key in weights else {}
         if found is None:
-            body = encode_variant(variant) | weight
+            body = encode_variant(variant) | share
             yield CreateVariant(flag_key=desired.key, variant_key=variant.key, body=body)
-        elif body := variant_fields_that_differ(variant, found) | weight:
+        elif body := variant_fields_that_differ(variant, found) | share:
             yield EditVariant(flag_key=desired.key, variant_key=found.key, body=body)
         yield from _inclusion_calls(desired.key, variant, found)
     kept = {variant.key for variant in pairs.values()}
-    for variant in () if isinstance(live.variants, Unset) else live.variants:
+    for variant in live.variants or ():
         if variant.key not in kept:
             yield DeleteVariant(flag_key=desired.key, variant_key=variant.key)
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.canonical import canonical_json, canonical_segment, canonical_set, same_json, same_weights
-from reconciler.model import UNSET, FlagSpec, Unset, Weights
+from reconciler.model import UNSET, Unset, Weights
 from reconciler.planning.plan import LeafChange, MembersChange, ValueChange
-from reconciler.wire import SPEC_FIELDS, encode_field, encode_variant
+from reconciler.wire import SPEC_FIELDS, encode_value, encode_variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.model import Json, Variant
+    from reconciler.model import FlagSpec, Json, Variant
     from reconciler.planning.plan import FieldChange
 
 NOT_SHOWN_MEANS = {
@@ -88,15 +88,15 @@ def diff_flag(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Variant]) -
             continue
         found = live_weights(live, pairs) if name == "rollout_weights" else shown(live, name)
         if field_differs(name, getattr(desired, name), found):
-            before = FlagSpec(key=live.key, **{name: found})
-            changes.append(_value_change(f"/{public}", encode_field(before, name), encode_field(desired, name)))
+            before, after = encode_value(name, found), encode_value(name, getattr(desired, name))
+            changes.append(ValueChange(path=f"/{public}", before=before, after=after))
     return tuple(_with_details(changes))
 
 
 def diff_new_flag(desired: FlagSpec) -> tuple[FieldChange, ...]:
     """Every declared field of a flag that does not exist: nothing before."""
     return tuple(
-        ValueChange(path=f"/{public}", before=None, after=encode_field(desired, name))
+        ValueChange(path=f"/{public}", before=None, after=encode_value(name, getattr(desired, name)))
         for name, public in SPEC_FIELDS.items()
         if name != "key" and not isinstance(getattr(desired, name), Unset)
     )
@@ -106,8 +106,7 @@ def live_weights(live: FlagSpec, pairs: Mapping[str, Variant]) -> Weights:
     """The live weights of the live variants, under the keys that renamed ones are to have."""
     weights: Weights = shown(live, "rollout_weights")
     new_keys = {variant.key: key for key, variant in pairs.items()}
-    variants = () if isinstance(live.variants, Unset) else live.variants
-    return Weights.of({new_keys.get(item.key, item.key): weights.get(item.key) for item in variants})
+    return Weights.of({new_keys.get(item.key, item.key): weights.get(item.key) for item in live.variants or ()})
 
 
 def _variant_changes(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Variant]) -> Iterator[FieldChange]:
@@ -122,10 +121,11 @@ def _variant_changes(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Vari
             continue
         for name, after in variant_fields_that_differ(variant, found).items():
             before = getattr(found, name)
-            yield _value_change(f"{path}/{name}", None if isinstance(before, Unset) else before, after)
+            before = None if isinstance(before, Unset) else before
+            yield ValueChange(path=f"{path}/{name}", before=before, after=after)
         yield from _member_changes(path, variant, found)
     kept = {variant.key for variant in pairs.values()}
-    for variant in () if isinstance(live.variants, Unset) else live.variants:
+    for variant in live.variants or ():
         if variant.key not in kept:
             yield ValueChange(path=f"/variants/{variant.key}", before=encode_variant(variant), after=None)
 
@@ -155,10 +155,6 @@ def surplus_copies(wanted: Iterable[str], listed: tuple[str, ...]) -> tuple[tupl
             surplus.append((user, index))
         seen.add(user)
     return tuple(reversed(surplus))
-
-
-def _value_change(path: str, before: Json, after: Json) -> ValueChange:
-    return ValueChange(path=path, before=before, after=after)
 
 
 def _with_details(changes: list[FieldChange]) -> Iterator[FieldChange]:

@@ -123,7 +123,7 @@ def _cohort_conditions(facts: Facts) -> Iterator[str]:
     for flag in facts.plan.flags:
         if "targetSegments" not in _patched(flag) or flag.before is None:
             continue
-        segments = () if isinstance(flag.before.target_segments, Unset) else flag.before.target_segments
+        segments = flag.before.target_segments or ()
         names = [
             segment.name
             for segment in without_shield(segments)
@@ -185,6 +185,12 @@ def _exposure(facts: Facts) -> Iterator[str]:
             yield f'"{flag.key}" moves {share:.2f} % of users; safety.maxExposureChange is {_percent(limit)}.'
 
 
+def _shield(facts: Facts) -> Iterator[str]:
+    for flag in facts.plan.flags:
+        if flag.shield_refusal:
+            yield f'"{flag.key}": {flag.shield_refusal}'
+
+
 def _transient(facts: Facts) -> Iterator[str]:
     limit = facts.config.safety.max_transient
     for flag in facts.plan.flags:
@@ -211,6 +217,7 @@ GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]], str], ...] = (
     ("cohort-conditions", _cohort_conditions, "--allow cohort-conditions"),
     ("dependents", _dependents, "--allow dependents"),
     ("exposure", _exposure, "--allow exposure"),
+    ("shield", _shield, ""),
     ("transient", _transient, "--allow transient"),
 )
 """Name, guard, and what overrides it ("" where nothing does: the state itself has to be put right)."""

@@ -75,7 +75,7 @@ def decode_plan(document: dict[str, Json]) -> Plan:
 
     Raises StalePlanError when the document is not a plan, or was changed since it was saved.
     """
-    if not isinstance(document, dict) or document.get("formatVersion") != FORMAT_VERSION or "digest" not in document:
+    if document.get("formatVersion") != FORMAT_VERSION or "digest" not in document:
         raise StalePlanError(
             "This is not a saved plan of this version of the format. Make a new one with `plan --out`."
         )

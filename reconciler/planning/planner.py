@@ -79,6 +79,7 @@ class Planner:
     def _in_order(self, desired: DesiredFlag, live: LiveFlag | None, unordered: _Unordered) -> FlagPlan:
         before = live.spec if live else None
         after = apply_operations(before, unordered.operations)
+        assert after is not None, "a plan has operations"
         ordered = order_operations(before, after, unordered.operations, shield=self.options.shield)
         return FlagPlan(
             key=desired.key,
@@ -91,6 +92,7 @@ class Planner:
             before=before,
             after=after,
             transient=ordered.transient,
+            shield_refusal=ordered.refusal,
             warnings=(*ordered.notes, *unordered.remarks),
         )
 
