@@ -16,7 +16,7 @@ from reconciler.evaluation.hashing import DISTRIBUTIONS, RESIDUES
 from reconciler.model import Condition, Unset, Weights
 
 if TYPE_CHECKING:
-    from reconciler.model import FlagSpec, Number, TargetSegment
+    from reconciler.model import FlagSpec, Number, TargetSegment, Variant
 
 T = TypeVar("T")
 
@@ -76,7 +76,6 @@ def flag_rules(spec: FlagSpec) -> tuple[SegmentRule, ...]:
     if not is_on(spec):
         return (SegmentRule(ALL_OTHER_USERS),)
     variants = variant_keys(spec)
-    segments = _or(spec.target_segments, ())
     bucketing = flag_bucketing(spec)
     rest = _rule(
         ALL_OTHER_USERS,
@@ -85,7 +84,7 @@ def flag_rules(spec: FlagSpec) -> tuple[SegmentRule, ...]:
         cuts_of(variants, _or(spec.rollout_weights, Weights())),
         bucketing,
     )
-    return (*(segment_rule(segment, variants, bucketing) for segment in segments), rest)
+    return (*(segment_rule(segment, variants, bucketing) for segment in segments_of(spec)), rest)
 
 
 def segment_rule(segment: TargetSegment, variants: tuple[str, ...], bucketing: Bucketing) -> SegmentRule:
@@ -102,6 +101,16 @@ def segment_rule(segment: TargetSegment, variants: tuple[str, ...], bucketing: B
 def is_on(spec: FlagSpec) -> bool:
     """Whether the flag gives anybody a variant at all: enabled and not archived."""
     return spec.enabled is True and spec.archived is not True
+
+
+def variants_of(spec: FlagSpec | None) -> tuple[Variant, ...]:
+    """The variants in the order that decides bucketing; none where they are not shown."""
+    return () if spec is None or isinstance(spec.variants, Unset) else spec.variants
+
+
+def segments_of(spec: FlagSpec) -> tuple[TargetSegment, ...]:
+    """The target segments in order; none where they are not shown."""
+    return _or(spec.target_segments, ())
 
 
 def variant_keys(spec: FlagSpec) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ Rests on: "Create variant", "Edit variant", "Remove variant", the inclusion and 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
 from typing import TYPE_CHECKING, assert_never
 
+from reconciler.evaluation.rules import variants_of
 from reconciler.model import FlagSpec, TargetSegment, Unset, Variant, Weights
 from reconciler.planning.operations import (
     AddCohorts,
@@ -55,9 +55,56 @@ class ImpossibleCallError(ValueError):
     """The call cannot be made in this state: it names something that is not there, or makes what is there already."""
 
 
-def apply_operations(spec: FlagSpec | None, operations: Iterable[Operation]) -> FlagSpec | None:
-    """The flag after the calls, one after another. Raises ImpossibleCallError at the first that cannot be made."""
-    return reduce(apply_operation, operations, spec)
+def apply_operations(spec: FlagSpec | None, operations: Iterable[Operation]) -> FlagSpec:
+    """The flag after the calls, one after another; `spec` is None before it exists.
+
+    Raises ImpossibleCallError at the first that cannot be made, or when there is no flag in the end.
+    """
+    state = spec
+    for operation in operations:
+        state = apply_operation(state, operation)
+    if state is None:
+        raise ImpossibleCallError("There is no flag, and no call creates it.")
+    return state
+
+
+def settle(spec: FlagSpec | None, operations: Iterable[Operation]) -> FlagSpec:
+    """The flag once all calls are made, for calls that are not in order yet.
+
+    A list is cleared before it is added to, and calls wait for what they name. Raises ImpossibleCallError when
+    no order makes all of them possible.
+    """
+    state = spec
+    waiting = sorted(operations, key=_settling_rank)
+    while waiting:
+        rank = _settling_rank(waiting[0])
+        state, waiting = _settle_one(state, waiting, rank)
+    return apply_operations(state, ())
+
+
+def _settle_one(state: FlagSpec | None, waiting: list[Operation], rank: int) -> tuple[FlagSpec, list[Operation]]:
+    """Make the first call of this rank that can be made."""
+    refused: ImpossibleCallError | None = None
+    for place, operation in enumerate(waiting):
+        if _settling_rank(operation) != rank:
+            break
+        try:
+            return apply_operation(state, operation), waiting[:place] + waiting[place + 1 :]
+        except ImpossibleCallError as error:
+            refused = refused or error
+    raise refused or ImpossibleCallError("No call can be made.")
+
+
+def _settling_rank(operation: Operation) -> int:
+    match operation:
+        case CreateFlag():
+            return 0
+        case CreateVariant() | EditVariant() | DeleteVariant():
+            return 1
+        case EditFlag() | ClearUsers() | RemoveUserAt():
+            return 2
+        case _:
+            return 3
 
 
 def apply_operation(spec: FlagSpec | None, operation: Operation) -> FlagSpec:
@@ -102,8 +149,8 @@ def _decoded(key: str, body: dict[str, Json]) -> FlagSpec:
 
 
 def _fresh_lists(spec: FlagSpec) -> FlagSpec:
-    variants = () if isinstance(spec.variants, Unset) else spec.variants
-    return replace(spec, variants=tuple(replace(variant, users=(), cohorts=()) for variant in variants))
+    variants = tuple(replace(variant, users=(), cohorts=()) for variant in variants_of(spec))
+    return replace(spec, variants=variants)
 
 
 def _with_variant(spec: FlagSpec, body: dict[str, Json]) -> FlagSpec:
@@ -112,7 +159,7 @@ def _with_variant(spec: FlagSpec, body: dict[str, Json]) -> FlagSpec:
         raise ImpossibleCallError(f"Variant {made.key} exists already.")
     return replace(
         spec,
-        variants=(*_variants(spec), made),
+        variants=(*variants_of(spec), made),
         rollout_weights=_weighed(_weights(spec), made.key, body.get("rolloutWeight", 0)),
     )
 
@@ -150,7 +197,7 @@ def _with_renamed_weights(spec: FlagSpec, key: str, renamed: str) -> FlagSpec:
 
 def _without_variant(spec: FlagSpec, key: str) -> FlagSpec:
     _require(spec, key)
-    kept = tuple(variant for variant in _variants(spec) if variant.key != key)
+    kept = tuple(variant for variant in variants_of(spec) if variant.key != key)
     weights = Weights(tuple((name, weight) for name, weight in _weights(spec).pairs if name != key))
     return replace(spec, variants=kept, rollout_weights=weights)
 
@@ -179,7 +226,7 @@ def _with_inclusions(
 
 
 def _changed(spec: FlagSpec, key: str, change: Callable[[Variant], Variant]) -> FlagSpec:
-    variants = tuple(change(variant) if variant.key == key else variant for variant in _variants(spec))
+    variants = tuple(change(variant) if variant.key == key else variant for variant in variants_of(spec))
     return replace(spec, variants=variants)
 
 
@@ -212,12 +259,8 @@ def _weights(spec: FlagSpec) -> Weights:
     return Weights() if isinstance(spec.rollout_weights, Unset) else spec.rollout_weights
 
 
-def _variants(spec: FlagSpec) -> tuple[Variant, ...]:
-    return () if isinstance(spec.variants, Unset) else spec.variants
-
-
 def _keys(spec: FlagSpec) -> set[str]:
-    return {variant.key for variant in _variants(spec)}
+    return {variant.key for variant in variants_of(spec)}
 
 
 def _require(spec: FlagSpec, key: str) -> None:

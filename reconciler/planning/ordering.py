@@ -1,14 +1,38 @@
-"""The order of a flag's calls: the one in which the fewest users see a variant that is neither old nor new."""
+"""The order of a flag's calls: the one in which the fewest users see a variant that is neither old nor new.
+
+`candidates` says which sets of calls come into question, `order_search` orders those calls of a set that move
+exposure, `schedule` fits the others around them. Here the best is chosen and its notes are put together.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from reconciler.errors import GuardRefusedError
+from reconciler.evaluation.rules import is_on, variants_of
+from reconciler.model import Unset
+from reconciler.planning.candidates import plain_candidates, shielded_candidate
+from reconciler.planning.operations import AddUsers, CreateVariant, DeleteVariant
+from reconciler.planning.order_search import OrderSearch, Route
+from reconciler.planning.phases import Phase, moves_exposure, phase_of
+from reconciler.planning.schedule import SEES_RULES_EARLY, fit_operations, maker_of
+from reconciler.planning.shield import can_shield
+from reconciler.planning.transients import FREE, Transients, rules_of
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from reconciler.model import FlagSpec
+    from reconciler.planning.candidates import Candidate
     from reconciler.planning.operations import Operation
+
+EVEN_SPLIT = "Between two calls all weights are 0, which splits users evenly: no order of these calls avoids it."
+SHIELD_REFUSED = (
+    "A shield replaces the segments, and a live one holds conditions on cohorts, which the API cannot take back."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +50,22 @@ class Ordered:
     refusal: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Solution:
+    """A candidate with the best order of its exposure-moving calls, which stand at the positions `moving`."""
+
+    candidate: Candidate
+    moving: tuple[int, ...]
+    search: OrderSearch
+    route: Route
+
+    def states(self) -> list[tuple[int, FlagSpec | None, FlagSpec | None]]:
+        """Each exposure-moving call in order: its position, the flag before it and the flag after it."""
+        positions = (self.moving[place] for place in self.route.order)
+        states = pairwise(self.search.states_along(self.route.order))
+        return [(position, old, new) for position, (old, new) in zip(positions, states, strict=True)]
+
+
 def order_operations(
     before: FlagSpec | None,
     after: FlagSpec,
@@ -33,6 +73,114 @@ def order_operations(
     *,
     shield: bool = False,
 ) -> Ordered:
-    """The calls in the order of planning.md."""
-    del before, after, shield
-    return Ordered(operations=operations)
+    """The calls of one flag in the order of planning.md, with at most the extra calls that it allows.
+
+    `before` is the live flag (None: a CreateFlag is among the calls), `after` the flag once all calls are made,
+    `operations` the fewest calls that get there, at most one EditFlag among them. The same input gives the same
+    order. Raises GuardRefusedError when no order keeps the API's rules (two variants exchanging keys).
+    """
+    solution = _best_of(before, after, plain_candidates(before, after, operations))
+    if shield and before is not None and solution.route.cost.transient:
+        if not can_shield(before):
+            return replace(_arranged(before, after, solution), refusal=SHIELD_REFUSED)
+        shielded = _solve(before, after, shielded_candidate(before, after, operations))
+        if shielded is not None and shielded.route.cost < solution.route.cost:
+            solution = shielded
+    return _arranged(before, after, solution)
+
+
+def _best_of(before: FlagSpec | None, after: FlagSpec, candidates: Iterable[Candidate]) -> _Solution:
+    """The candidate whose worst state is the best; the first of equals, which has the fewest calls."""
+    best: _Solution | None = None
+    for candidate in candidates:
+        found = _solve(before, after, candidate)
+        if found is not None and (best is None or found.route.cost < best.route.cost):
+            best = found
+        if best is not None and best.route.cost == FREE:
+            break
+    if best is None:
+        message = f"No order of the calls for {after.key} keeps every variant in existence while it is named."
+        raise GuardRefusedError(message, ("order",))
+    return best
+
+
+def _solve(before: FlagSpec | None, after: FlagSpec, candidate: Candidate) -> _Solution | None:
+    operations = candidate.operations
+    moving = tuple(index for index, item in enumerate(operations) if moves_exposure(item))
+    place = {index: position for position, index in enumerate(moving)}
+    precedence = [
+        (place[first], place[then])
+        for first, then in (*candidate.precedence, *_standing_precedence(before, operations))
+        if first in place and then in place
+    ]
+    search = OrderSearch(before, after, tuple(operations[index] for index in moving), precedence)
+    route = search.find_route()
+    return None if route is None else _Solution(candidate=candidate, moving=moving, search=search, route=route)
+
+
+def _standing_precedence(before: FlagSpec | None, operations: tuple[Operation, ...]) -> Iterator[tuple[int, int]]:
+    """What holds in every plan, whatever exposure says.
+
+    New variants come in the order that decides bucketing, unarchiving first, archiving last, and a variant is
+    made before the one goes whose users move there.
+    """
+    yield from pairwise(index for index, item in enumerate(operations) if isinstance(item, CreateVariant))
+    for index, operation in enumerate(operations):
+        others = (other for other in range(len(operations)) if other != index)
+        match phase_of(operation):
+            case Phase.UNARCHIVE:
+                yield from ((index, other) for other in others)
+            case Phase.ARCHIVE:
+                yield from ((other, index) for other in others)
+            case _:
+                pass
+        if isinstance(operation, DeleteVariant):
+            yield from ((maker, index) for maker in _makers_of_new_homes(before, operations, operation.variant_key))
+
+
+def _makers_of_new_homes(before: FlagSpec | None, operations: tuple[Operation, ...], key: str) -> Iterator[int]:
+    leaving = frozenset(
+        user
+        for variant in variants_of(before)
+        if variant.key == key and not isinstance(variant.users, Unset)
+        for user in variant.users
+    )
+    for operation in operations:
+        if isinstance(operation, AddUsers) and operation.variant_key != key:
+            maker = maker_of(operations, operation.variant_key)
+            if maker is not None and not leaving.isdisjoint(operation.users):
+                yield maker
+
+
+def _arranged(before: FlagSpec | None, after: FlagSpec, solution: _Solution) -> Ordered:
+    operations, states = solution.candidate.operations, solution.states()
+    is_seen = before is not None and is_on(before) and is_on(after)
+    visible = frozenset(place for place, old, new in states if is_seen and rules_of(old) != rules_of(new))
+    order, notes = fit_operations(before, operations, tuple(place for place, _, _ in states), visible)
+    reached = {place: new for place, _, new in states}
+    if _meets_rules_before_listed(before, after, operations, reached):
+        notes = (*notes, SEES_RULES_EARLY)
+    if solution.route.cost.splits_evenly:
+        notes = (EVEN_SPLIT, *notes)
+    return Ordered(
+        operations=tuple(operations[index] for index in order),
+        transient=solution.route.cost.transient,
+        notes=tuple(dict.fromkeys((*solution.candidate.notes, *notes))),
+    )
+
+
+def _meets_rules_before_listed(
+    before: FlagSpec | None,
+    after: FlagSpec,
+    operations: tuple[Operation, ...],
+    reached: dict[int, FlagSpec | None],
+) -> bool:
+    """Whether users added to a variant can get a third one when it is made, before they are added."""
+    transients = Transients(before, after)
+    return any(
+        transients.can_stray_when_listed(reached[maker], old=None, new=operation.variant_key)
+        for operation in operations
+        if isinstance(operation, AddUsers)
+        and (maker := maker_of(operations, operation.variant_key)) is not None
+        and maker in reached
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.evaluation.rules import ALWAYS_TRUE, flag_bucketing
+from reconciler.evaluation.rules import ALWAYS_TRUE, flag_bucketing, segments_of
 from reconciler.model import TargetSegment, Unset, Weights
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ SHIELD_NAME: Final = "reconciler-shield"
 
 def is_shielded(spec: FlagSpec) -> bool:
     """Whether the flag still has the shield of a plan that did not come to its end."""
-    return not isinstance(spec.target_segments, Unset) and any(
-        segment.name == SHIELD_NAME for segment in spec.target_segments
-    )
+    return any(segment.name == SHIELD_NAME for segment in segments_of(spec))
 
 
 def without_shield(segments: tuple[TargetSegment, ...]) -> tuple[TargetSegment, ...]:
@@ -32,7 +30,6 @@ def without_shield(segments: tuple[TargetSegment, ...]) -> tuple[TargetSegment, 
 
 def shielded_segments(spec: FlagSpec) -> tuple[TargetSegment, ...]:
     """The flag's segments and, last, the shield: the rollout of everyone else as it is now, for everyone else."""
-    segments = () if isinstance(spec.target_segments, Unset) else spec.target_segments
     shield = TargetSegment(
         name=SHIELD_NAME,
         conditions=(ALWAYS_TRUE,),
@@ -40,10 +37,9 @@ def shielded_segments(spec: FlagSpec) -> tuple[TargetSegment, ...]:
         rollout_weights=Weights() if isinstance(spec.rollout_weights, Unset) else spec.rollout_weights,
         bucketing_key=flag_bucketing(spec).key,
     )
-    return (*without_shield(segments), shield)
+    return (*without_shield(segments_of(spec)), shield)
 
 
 def can_shield(spec: FlagSpec) -> bool:
     """Whether the flag's segments can be sent back: a PATCH replaces all and cannot carry cohort conditions."""
-    segments = () if isinstance(spec.target_segments, Unset) else spec.target_segments
-    return all(condition.type == "property" for segment in segments for condition in segment.conditions)
+    return all(condition.type == "property" for segment in segments_of(spec) for condition in segment.conditions)

@@ -1,0 +1,239 @@
+"""The order of the calls that move exposure, found in the lattice of subsets of calls already made.
+
+What a flag is between two calls depends on which calls were made, not on their order. The transient of an order
+is the largest over the states it passes through, so the least one is a bottleneck shortest path through at most
+2^n states instead of n! orders: exact up to EXACT_LIMIT calls. Beyond, the rules of thumb that weights rise
+before they fall and the largest rise comes first, improved by swapping pairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from heapq import heappop, heappush
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from reconciler.evaluation.rules import segments_of, variants_of
+from reconciler.model import Unset
+from reconciler.planning.effects import ImpossibleCallError, apply_operation
+from reconciler.planning.operations import CreateFlag, CreateVariant, DeleteVariant, EditFlag, EditVariant
+from reconciler.planning.phases import Phase, phase_of
+from reconciler.planning.transients import FREE, Cost, Transients
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.model import FlagSpec, Weights
+    from reconciler.planning.operations import Operation
+
+EXACT_LIMIT = 12
+"""Up to this many calls the search is exact: 4,096 states."""
+
+_SWAP_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """An order of calls, as indices, with the worst state it passes through."""
+
+    order: tuple[int, ...]
+    cost: Cost
+
+
+class OrderSearch:
+    """Finds orders of `operations`, of which each pair (first, then) in `precedence` is to be kept."""
+
+    def __init__(
+        self,
+        before: FlagSpec | None,
+        after: FlagSpec,
+        operations: tuple[Operation, ...],
+        precedence: Iterable[tuple[int, int]] = (),
+    ) -> None:
+        self._operations = operations
+        self._after = after
+        self._all = (1 << len(operations)) - 1
+        self._transients = Transients(before, after)
+        self._required = [0] * len(operations)
+        for first, then in precedence:
+            self._required[then] |= 1 << first
+        self._by_preference = sorted(range(len(operations)), key=lambda index: (phase_of(operations[index]), index))
+        self._states: dict[int, FlagSpec | None] = {0: before}
+        self._costs: dict[int, Cost] = {0: FREE, self._all: FREE}
+        self._steps: dict[int, tuple[int, ...]] = {}
+
+    def find_route(self) -> Route | None:
+        """The order with the least cost, ties by phase and then by position; None when no order keeps the rules."""
+        if len(self._operations) > EXACT_LIMIT:
+            return self._improved(self._by_rules_of_thumb())
+        least = self._least_bottleneck()
+        if least is None:
+            return None
+        order: list[int] = []
+        made, dead_ends = 0, set[int]()
+        while made != self._all:
+            step = next(
+                step for step in self._within(made, least) if self._leads_on(made | 1 << step, least, dead_ends)
+            )
+            order.append(step)
+            made |= 1 << step
+        return Route(order=tuple(order), cost=least)
+
+    def states_along(self, order: Iterable[int]) -> list[FlagSpec | None]:
+        """The flag before the first call of a route and after each."""
+        made, states = 0, [self._states[0]]
+        for index in order:
+            self._steps_from(made)
+            made |= 1 << index
+            states.append(self._states[made])
+        return states
+
+    def _least_bottleneck(self) -> Cost | None:
+        queue: list[tuple[Cost, int]] = [(FREE, 0)]
+        reached: set[int] = set()
+        while queue:
+            cost, made = heappop(queue)
+            if made == self._all:
+                return cost
+            if made in reached:
+                continue
+            reached.add(made)
+            for step in self._steps_from(made):
+                after = made | 1 << step
+                if after not in reached:
+                    heappush(queue, (max(cost, self._cost(after)), after))
+        return None
+
+    def _within(self, made: int, limit: Cost) -> Iterable[int]:
+        return (step for step in self._steps_from(made) if self._cost(made | 1 << step) <= limit)
+
+    def _leads_on(self, made: int, limit: Cost, dead_ends: set[int]) -> bool:
+        if made == self._all:
+            return True
+        if made in dead_ends:
+            return False
+        if any(self._leads_on(made | 1 << step, limit, dead_ends) for step in self._within(made, limit)):
+            return True
+        dead_ends.add(made)
+        return False
+
+    def _cost(self, made: int) -> Cost:
+        if made not in self._costs:
+            self._costs[made] = self._transients.cost_of(self._states[made])
+        return self._costs[made]
+
+    def _steps_from(self, made: int) -> tuple[int, ...]:
+        """The calls that can come next, in order of preference; the states they lead to are known afterwards."""
+        if made not in self._steps:
+            self._steps[made] = tuple(
+                index
+                for index in self._by_preference
+                if not made >> index & 1 and not self._required[index] & ~made and self._reach(made, index)
+            )
+        return self._steps[made]
+
+    def _reach(self, made: int, index: int) -> bool:
+        state, operation = self._states[made], self._operations[index]
+        if not _keeps_the_rules(state, operation, self._after):
+            return False
+        after = made | 1 << index
+        try:
+            if after not in self._states:
+                self._states[after] = apply_operation(state, operation)
+        except ImpossibleCallError:
+            return False
+        return True
+
+    def _by_rules_of_thumb(self) -> tuple[int, ...] | None:
+        order: list[int] = []
+        made = 0
+        while made != self._all:
+            steps = self._steps_from(made)
+            if not steps:
+                return None
+            state = self._states[made]
+            step = min(steps, key=lambda index: _rule_of_thumb(state, self._operations[index]))
+            order.append(step)
+            made |= 1 << step
+        return tuple(order)
+
+    def _improved(self, order: tuple[int, ...] | None) -> Route | None:
+        if order is None:
+            return None
+        best = Route(order=order, cost=self._route_cost(order) or FREE)
+        for _ in range(_SWAP_ROUNDS):
+            improved = self._best_swap(best)
+            if improved is best:
+                break
+            best = improved
+        return best
+
+    def _best_swap(self, route: Route) -> Route:
+        best = route
+        for left, right in combinations(range(len(route.order)), 2):
+            order = list(best.order)
+            order[left], order[right] = order[right], order[left]
+            cost = self._route_cost(order)
+            if cost is not None and cost < best.cost:
+                best = Route(order=tuple(order), cost=cost)
+        return best
+
+    def _route_cost(self, order: Iterable[int]) -> Cost | None:
+        made, worst = 0, FREE
+        for index in order:
+            if index not in self._steps_from(made):
+                return None
+            made |= 1 << index
+            worst = max(worst, self._cost(made))
+        return worst
+
+
+def _keeps_the_rules(state: FlagSpec | None, operation: Operation, after: FlagSpec) -> bool:
+    """Whether everything the call names exists, and nothing that is still named goes.
+
+    Names that even `after` leaves dangling bind nobody: no order could do better.
+    """
+    if state is None:
+        return isinstance(operation, CreateFlag)
+    keys = _keys(state)
+    match operation:
+        case EditFlag(body={"targetSegments": segments}):
+            named = {key for segment in segments for key in segment.get("rolloutWeights") or ()}
+            return named & _keys(after) <= keys
+        case DeleteVariant(variant_key=key):
+            still_named = key in _named(state) and key not in _named(after)
+            return not still_named and keys != {key}
+        case _:
+            return True
+
+
+def _named(spec: FlagSpec) -> set[str]:
+    return {key for segment in segments_of(spec) for key in segment.rollout_weights}
+
+
+def _keys(spec: FlagSpec) -> set[str]:
+    return {variant.key for variant in variants_of(spec)}
+
+
+def _rule_of_thumb(state: FlagSpec | None, operation: Operation) -> tuple[int, Fraction, Phase]:
+    """A shrinking rollout first, then new variants, rising weights, falling weights, a growing rollout, removals."""
+    phase = phase_of(operation)
+    match operation:
+        case EditFlag(body=body) if state is not None:
+            old = 0 if isinstance(state.rollout_percentage, Unset) else state.rollout_percentage
+            grows = body.get("rolloutPercentage", old) >= old
+            return (4 if grows and phase >= Phase.SEGMENTS else 0, Fraction(0), phase)
+        case CreateVariant():
+            return (1, Fraction(0), phase)
+        case EditVariant(variant_key=key, body=body) if state is not None:
+            rise = _rise(state.rollout_weights, key, body)
+            return (2 if rise > 0 else 3, -rise, phase)
+        case _:
+            return (5, Fraction(0), phase)
+
+
+def _rise(weights: Weights | Unset, key: str, body: dict[str, object]) -> Fraction:
+    old = 0 if isinstance(weights, Unset) else weights.get(key)
+    new = body.get("rolloutWeight", old)
+    return Fraction(new if isinstance(new, int | float) else 0) - Fraction(old)
