@@ -1,0 +1,109 @@
+"""What moves everyone without looking like it: one function per alarm, one table.
+
+Alarms are sentences for the reader of a plan. Their first words are stable, so that they can be searched for;
+guards, which refuse, are elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeGuard
+
+from reconciler.evaluation.rules import flag_bucketing, flag_rules, is_on, variant_keys
+from reconciler.planning.shield import SHIELD_NAME
+from reconciler.planning.transients import splits_evenly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reconciler.model import FlagSpec, LiveState
+    from reconciler.planning.plan import FlagPlan
+
+
+def alarms(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str, ...]:
+    """What the plan of one flag moves that its changes do not show, in the table's order.
+
+    With `live`, flags that depend on this one are named when it goes off.
+    """
+    before, after = flag_plan.before, flag_plan.after
+    if after is None:
+        return ()
+    found = [text for alarm in ALARMS for text in alarm(before, after)] if is_on(after) else []
+    return (*found, *_dependents(flag_plan, live))
+
+
+def _salt(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
+    if _was_on(before) and flag_bucketing(before).salt != flag_bucketing(after).salt:
+        yield "The bucketing salt changes: every user is dealt out anew."
+
+
+def _bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
+    if not _was_on(before):
+        return
+    old, new = flag_bucketing(before), flag_bucketing(after)
+    if old.key != new.key:
+        yield f"The bucketing key changes from {old.key} to {new.key}: every user is dealt out anew."
+    if old.unit != new.unit:
+        yield f"The bucketing unit changes from {old.unit} to {new.unit}: everyone is dealt out anew."
+
+
+def _segment_bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
+    if not _was_on(before) or flag_bucketing(before) != flag_bucketing(after):
+        return
+    keys = {rule.segment: rule.bucketing.key for rule in flag_rules(before) if rule.bucketing}
+    for rule in flag_rules(after):
+        if rule.bucketing and keys.get(rule.segment, rule.bucketing.key) != rule.bucketing.key:
+            yield f'The bucketing key of segment "{rule.segment}" changes: its users are dealt out anew.'
+
+
+def _variant_order(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
+    if not _was_on(before):
+        return
+    old, new = variant_keys(before), variant_keys(after)
+    if [key for key in old if key in new] != [key for key in new if key in old]:
+        yield "The order of variants changes: users switch although the weights stay."
+
+
+def _evaluation_mode(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
+    if _was_on(before) and before.evaluation_mode != after.evaluation_mode:
+        yield (
+            f"The evaluation mode becomes {after.evaluation_mode}: clients of the other kind get no variant, "
+            "and local evaluation knows neither amplitude_id nor cohorts it has not fetched."
+        )
+
+
+def _captures_everyone(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
+    old = {rule.segment for rule in flag_rules(before)[:-1] if not rule.conditions} if before else set()
+    for rule in flag_rules(after)[:-1]:
+        if not rule.conditions and rule.segment not in {*old, SHIELD_NAME}:
+            yield f'Segment "{rule.segment}" has no conditions: it captures everyone who reaches it.'
+
+
+def _no_weights(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
+    if splits_evenly(after) and not splits_evenly(before):
+        yield "All weights are 0: that does not mean nobody, it splits users evenly over all variants."
+
+
+def _dependents(flag_plan: FlagPlan, live: LiveState | None) -> Iterator[str]:
+    before, after = flag_plan.before, flag_plan.after
+    if live is None or after is None or is_on(after) or not _was_on(before):
+        return
+    for child in live.flags.values():
+        parents = child.parent_dependencies
+        if parents and not child.spec.archived and any(parent == flag_plan.flag_id for parent, _ in parents.flags):
+            yield f'Flag "{child.key}" depends on this one: its users get nothing while this one is off.'
+
+
+def _was_on(before: FlagSpec | None) -> TypeGuard[FlagSpec]:
+    return before is not None and is_on(before)
+
+
+ALARMS: tuple[Callable[[FlagSpec | None, FlagSpec], Iterator[str]], ...] = (
+    _salt,
+    _bucketing_key,
+    _segment_bucketing_key,
+    _variant_order,
+    _evaluation_mode,
+    _captures_everyone,
+    _no_weights,
+)
+"""Every alarm that two states of a flag can give, in the order in which they are told."""
