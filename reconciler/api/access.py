@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.api.redaction import spellings
+from reconciler.api.redaction import pattern_of
 from reconciler.errors import AccessError, UsageError
 
 if TYPE_CHECKING:
@@ -146,9 +146,8 @@ class ApiKey:
 
     def redact(self, text: str) -> str:
         """The text with the key, plain or in URL, JSON or base64 form, replaced by `***`."""
-        for spelling in spellings(self._secret):
-            text = text.replace(spelling, "***")
-        return text
+        pattern = pattern_of(self._secret)
+        return pattern.sub("***", text) if pattern else text
 
 
 def read_key(environ: Mapping[str, str], key_file: Path | str | None, *, origin: Origin) -> ApiKey:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.api.parallel import map_bounded
+from reconciler.errors import RejectedError
 from reconciler.model import UNSET, Unset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from reconciler.api.client import Client
     from reconciler.model import FlagSpec, Json, LiveFlag, Variant
+
+T = TypeVar("T")
+
+NOT_FOUND = 404
 
 _VARIANT_FIELDS = ("name", "description", "payload")
 
@@ -37,16 +42,17 @@ async def hydrate(
     """The flags, in their order, with every variant field and inclusion that their declarations name.
 
     Endpoint 5 for flags of which the list hides a declared variant field, 7 and 8 for live variants that declare
-    users or cohorts. A variant field that endpoint 5 does not show either is empty. `expect` is told how many
+    users or cohorts. A variant field that endpoint 5 does not show either is empty; what the server hides of an
+    archived flag (404) stays not shown. `expect` is told how many
     reads there will be, as far as that is known; `on_read` of each.
     """
     incomplete = [flag for flag in flags if _needs_variants(declared.get(flag.key), flag)]
     expect(len(incomplete))
 
     async def read_variants(flag: LiveFlag) -> LiveFlag:
-        variants = await client.list_variants(flag.id)
+        variants = await _unless_hidden(flag, client.list_variants(flag.id))
         on_read()
-        return _with_variants(flag, _completed(variants, flag))
+        return flag if isinstance(variants, Unset) else _with_variants(flag, _completed(variants, flag))
 
     read = await map_bounded(read_variants, incomplete, limit=client.concurrency)
     by_id = {flag.id: flag for flag in read}
@@ -64,16 +70,25 @@ async def _with_inclusions(
     lists = [item for flag in flags for item in _members_needed(declared.get(flag.key), flag)]
     expect(len(lists))
 
-    async def read_members(item: _Members) -> tuple[str, ...]:
+    async def read_members(item: _Members) -> tuple[str, ...] | Unset:
         read = client.list_users if item.kind == "users" else client.list_cohorts
-        members = await read(item.flag.id, item.variant)
+        members = await _unless_hidden(item.flag, read(item.flag.id, item.variant))
         on_read()
         return members
 
-    found: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {}
+    found: dict[str, dict[tuple[str, str], tuple[str, ...] | Unset]] = {}
     for item, members in zip(lists, await map_bounded(read_members, lists, limit=client.concurrency), strict=True):
         found.setdefault(item.flag.id, {})[item.variant, item.kind] = members
     return [_with_members(flag, found[flag.id]) if flag.id in found else flag for flag in flags]
+
+
+async def _unless_hidden(flag: LiveFlag, read: Awaitable[T]) -> T | Unset:
+    try:
+        return await read
+    except RejectedError as error:
+        if flag.spec.archived and error.status == NOT_FOUND:
+            return UNSET
+        raise
 
 
 def pairs(declared: FlagSpec, live: FlagSpec) -> Iterator[tuple[Variant, Variant]]:
@@ -135,7 +150,7 @@ def _filled(variant: Variant, listed: Variant | None) -> Variant:
     )
 
 
-def _with_members(flag: LiveFlag, members: Mapping[tuple[str, str], tuple[str, ...]]) -> LiveFlag:
+def _with_members(flag: LiveFlag, members: Mapping[tuple[str, str], tuple[str, ...] | Unset]) -> LiveFlag:
     return _with_variants(
         flag,
         tuple(

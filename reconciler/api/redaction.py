@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote, quote_plus
@@ -13,14 +14,14 @@ _SHORTEST_REPLACED = 6
 _LONGEST_QUOTE = 300
 
 
-def spellings(secret: str) -> tuple[str, ...]:
-    """Every form in which a secret may turn up in a text, longest first."""
+def pattern_of(secret: str) -> re.Pattern[str] | None:
+    """What matches every form in which a secret may turn up in a text; None for one too short to look for."""
     if len(secret) < _SHORTEST_REPLACED:
-        return ()
+        return None
+    plain = {secret, json.dumps(secret)[1:-1], json.dumps(secret)[1:-1].replace("/", "\\/"), *_in_base64(secret)}
     escaped = {quote(secret, safe=""), quote_plus(secret), quote(secret)}
-    lowered = {_lower_escapes(text) for text in escaped}
-    plain = {secret, json.dumps(secret)[1:-1], json.dumps(secret)[1:-1].replace("/", "\\/")}
-    return tuple(sorted(plain | escaped | lowered | set(_in_base64(secret)), key=lambda text: (-len(text), text)))
+    forms = [re.escape(text) for text in plain] + [_any_case_of_escapes(text) for text in escaped]
+    return re.compile("|".join(sorted(forms, key=lambda form: (-len(form), form))))
 
 
 def quotation(text: str) -> str:
@@ -30,9 +31,8 @@ def quotation(text: str) -> str:
     return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 1] + "…"
 
 
-def _lower_escapes(text: str) -> str:
-    head, *escapes = text.split("%")
-    return head + "".join(f"%{item[:2].lower()}{item[2:]}" for item in escapes)
+def _any_case_of_escapes(text: str) -> str:
+    return re.sub(r"%[0-9A-F]{2}", lambda escape: f"(?i:{escape[0]})", re.escape(text))
 
 
 def _in_base64(secret: str) -> list[str]:

@@ -140,7 +140,11 @@ class Transport:
             may_go_on=lambda: self._spending.has_retries,
             before_wait=self._before_wait,
         )
-        outcome: _Outcome = await loop(self._attempt, call, url, content)
+        try:
+            outcome: _Outcome = await loop(self._attempt, call, url, content)
+        except BudgetError as error:
+            error.attempts = int(loop.statistics["attempt_number"]) - 1
+            raise
         attempts = int(loop.statistics["attempt_number"])
         if isinstance(outcome, Failure):
             raise self._final_error(call, outcome, attempts, repetition)

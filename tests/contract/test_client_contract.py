@@ -1,0 +1,159 @@
+"""The client against the API reference's own samples, with nothing in between: what is sent, what is understood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from clients import ask
+from contract.endpoints import DEPLOYMENT_ID, ENDPOINTS, FLAG_ID, PROJECT_ID, USER, Endpoint
+
+from reconciler.api.answers import Answer, CreatedFlag, DeploymentInfo
+from reconciler.model import Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from reconciler.api.client import Client
+
+BY_NUMBER = {row.number: row for row in ENDPOINTS}
+_ON = "on"
+
+CALLS: dict[int, Callable[[Client, Endpoint], Awaitable[Any]]] = {
+    1: lambda client, _: client.list_flags(),
+    2: lambda client, _: client.get_flag(FLAG_ID),
+    3: lambda client, _: client.list_versions(FLAG_ID),
+    4: lambda client, _: client.get_version(FLAG_ID, 3),
+    5: lambda client, _: client.list_variants(FLAG_ID),
+    6: lambda client, _: client.get_variant(FLAG_ID, _ON),
+    7: lambda client, _: client.list_users(FLAG_ID, _ON),
+    8: lambda client, _: client.list_cohorts(FLAG_ID, _ON),
+    9: lambda client, row: client.create_variant(FLAG_ID, row.body),
+    10: lambda client, row: client.edit_variant(FLAG_ID, _ON, row.body),
+    11: lambda client, _: client.delete_variant(FLAG_ID, "unused"),
+    12: lambda client, row: client.add_users(FLAG_ID, _ON, row.body["inclusions"]),
+    13: lambda client, row: client.add_cohorts(FLAG_ID, _ON, row.body["inclusions"]),
+    14: lambda client, _: client.remove_user_at(FLAG_ID, _ON, 0),
+    15: lambda client, _: client.clear_users(FLAG_ID, _ON),
+    16: lambda client, row: client.remove_users(FLAG_ID, _ON, row.body["users"]),
+    17: lambda client, row: client.remove_cohorts(FLAG_ID, _ON, row.body["users"]),
+    18: lambda client, _: client.list_deployments(FLAG_ID),
+    19: lambda client, _: client.add_deployments(FLAG_ID, [DEPLOYMENT_ID]),
+    20: lambda client, _: client.remove_deployment(FLAG_ID, DEPLOYMENT_ID),
+    21: lambda client, row: client.edit_flag(FLAG_ID, row.body),
+    22: lambda client, row: client.create_flag(row.body),
+    23: lambda client, row: client.list_all_versions(
+        start=row.query["start"], end=row.query["end"], limit=3, cursor="0"
+    ),
+    24: lambda client, _: client.list_all_deployments(),
+}
+
+
+@dataclass
+class SampleServer:
+    """Answers every request with one sample, and remembers what it was asked."""
+
+    row: Endpoint
+    requests: list[httpx.Request] = field(default_factory=list)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if self.row.answers == "text":
+            return httpx.Response(200, text=self.row.answer or "")
+        return httpx.Response(200, json=self.row.answer)
+
+
+def exchange(number: int) -> tuple[Any, httpx.Request]:
+    """What the client makes of a sample, and the one request that it sent for it."""
+    server = SampleServer(BY_NUMBER[number])
+    result = ask(server, lambda client: CALLS[number](client, server.row))
+    (request,) = server.requests
+    return result, request
+
+
+def test_every_endpoint_of_the_reference_has_a_client_method() -> None:
+    """The client has a call for each row of the contract table, and no row is missing."""
+    assert sorted(CALLS) == sorted(BY_NUMBER) == list(range(1, 25))
+
+
+@pytest.mark.parametrize("number", sorted(CALLS), ids=lambda number: BY_NUMBER[number].name)
+def test_sends_what_the_reference_shows(number: int) -> None:
+    """Each method sends the documented verb, path and body, and the documented query besides the project."""
+    row = BY_NUMBER[number]
+    _, request = exchange(number)
+    assert (request.method, request.url.raw_path.partition(b"?")[0].decode()) == (row.method, row.url_path)
+    assert request.content == (b"" if row.body is None else httpx.Response(200, json=row.body).content)
+    extra = {"projectId": PROJECT_ID} if number == 1 else {}
+    assert dict(request.url.params) == {**row.query, **extra}
+
+
+@pytest.mark.parametrize("number", sorted(CALLS), ids=lambda number: BY_NUMBER[number].name)
+def test_sends_the_documented_headers(number: int) -> None:
+    """Each request says who asks, what it accepts, and carries the key; a body comes with its type."""
+    _, request = exchange(number)
+    assert request.headers["authorization"] == "Bearer test-management-key"
+    assert request.headers["accept"] == "application/json"
+    assert request.headers["user-agent"].startswith("reconciler/")
+    assert request.headers["cache-control"] == "no-cache"
+    assert request.headers.get("content-type") == (None if BY_NUMBER[number].body is None else "application/json")
+
+
+@pytest.mark.parametrize("number", [9, 10, 11, 12, 13, 14, 15, 16, 17, 19, 20, 21])
+def test_writes_are_done_when_the_status_says_so(number: int) -> None:
+    """A write that answers `OK` text is done, whatever the text."""
+    assert exchange(number)[0] == Answer(status=200, attempts=1)
+
+
+def test_understands_the_list() -> None:
+    """The list's sample gives the flag with its segments and dependencies, and the next cursor."""
+    page, _ = exchange(1)
+    (flag,) = page.flags
+    assert (flag.id, flag.project_id, flag.key, flag.created_by) == (FLAG_ID, PROJECT_ID, "flag-key", USER)
+    assert flag.spec.target_segments[0].conditions[0].prop == "city"
+    assert flag.parent_dependencies.flags == (("12345", ("on",)),)
+    assert (page.next_cursor, page.rows, page.unmarked) == ("1000", 1, {FLAG_ID})
+
+
+def test_understands_details() -> None:
+    """The sample of the details gives a flag that is not archived."""
+    flag, _ = exchange(2)
+    assert (flag.key, flag.spec.enabled, flag.spec.archived) == ("flag-key", True, False)
+
+
+def test_understands_versions() -> None:
+    """The samples of versions give them newest first, each with its flag, author and time."""
+    versions, _ = exchange(3)
+    assert [(item.version, item.created_by) for item in versions] == [(3, USER), (2, USER), (1, USER)]
+    assert versions[0].created_at == "2023-07-29T03:32:49.594Z"
+    assert [item.flag.spec.enabled for item in versions] == [True, False, False]
+    assert exchange(4)[0] == versions[0]
+    feed, _ = exchange(23)
+    assert (feed.versions, feed.next_cursor, feed.rows) == (versions, "3003", 3)
+
+
+def test_understands_variants() -> None:
+    """The samples of variants give the same variant, alone or in a list."""
+    variant = Variant(key="on", name="", description="", payload={})
+    assert exchange(5)[0] == (variant,)
+    assert exchange(6)[0] == variant
+
+
+def test_understands_inclusions() -> None:
+    """The samples of inclusions give users and cohorts in the server's order."""
+    assert exchange(7)[0] == ("user@example.com", "user-id")
+    assert exchange(8)[0] == ("cohort-id-1", "cohort-id-2")
+
+
+def test_understands_deployments() -> None:
+    """The samples of deployments give the same one, of a flag or of all."""
+    deployment = DeploymentInfo(
+        id=DEPLOYMENT_ID, project_id=PROJECT_ID, label="rest-api", key="client-abc", deleted=False
+    )
+    assert exchange(18)[0] == exchange(24)[0] == (deployment,)
+
+
+def test_understands_the_answer_to_a_create() -> None:
+    """A create's sample gives the id of the new flag; the URL beside it is not followed."""
+    assert exchange(22)[0] == CreatedFlag(id=FLAG_ID, status=200, attempts=1)

@@ -1,0 +1,69 @@
+"""The key in every form that a server or a library might give it back in."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.api.access import ApiKey
+from reconciler.api.redaction import pattern_of, quotation
+
+SECRET = 'canary/4f+7d"9a&2b=8c?1e\\60'
+
+FORMS = {
+    "plain": SECRET,
+    "header": f"Bearer {SECRET}",
+    "url": quote(SECRET, safe=""),
+    "url, slashes kept": quote(SECRET),
+    "form": quote_plus(SECRET),
+    "url, mixed case": quote(SECRET, safe="").replace("%2F", "%2f").replace("%3F", "%3f"),
+    "json": json.dumps({"key": SECRET}),
+    "json, slashes escaped": json.dumps(SECRET).replace("/", "\\/"),
+    "base64": b64encode(SECRET.encode()).decode(),
+    "base64 for urls": urlsafe_b64encode(SECRET.encode()).decode(),
+    "base64 of the header": b64encode(f"Bearer {SECRET}".encode()).decode(),
+    "base64 of name and key": b64encode(f"user:{SECRET}:more".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_replaced(form: str) -> None:
+    """No form of the key survives, and what stands around it does."""
+    text = ApiKey(SECRET).redact(f"before {FORMS[form]} after")
+    assert text.startswith("before ")
+    assert text.endswith(" after")
+    assert "***" in text
+    pattern = pattern_of(SECRET)
+    assert pattern is not None
+    assert pattern.search(text) is None
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=64), st.text())
+def test_no_text_keeps_the_key(secret: str, text: str) -> None:
+    """Whatever the key and the text around it, the key is gone."""
+    assert secret not in ApiKey(secret).redact(f"{text}{secret}{text}").replace("***", "\0")
+
+
+@given(st.binary(max_size=9), st.text(alphabet="abcXYZ019-_/+", min_size=16, max_size=40), st.binary(max_size=9))
+def test_no_base64_keeps_the_key(lead: bytes, secret: str, trail: bytes) -> None:
+    """Wherever the key stands in what was encoded, its part of the base64 text is gone."""
+    for encode in (b64encode, urlsafe_b64encode):
+        assert "***" in ApiKey(secret).redact(encode(lead + secret.encode() + trail).decode())
+
+
+def test_a_tiny_key_does_not_eat_the_text() -> None:
+    """A key of a few letters, as on test servers, is not hunted for in ordinary words."""
+    assert ApiKey("key").redact("the flag key") == "the flag key"
+
+
+def test_a_quotation_is_one_short_visible_line() -> None:
+    """What a server writes is clipped and loses control, bidirectional and zero-width characters."""
+    said = quotation("a\r\n\x1b[31mb\u202e\u200b\tc\x00" + "d" * 1000)
+    assert said.startswith("a [31mb c d")
+    assert len(said) == 300
+    assert said.isprintable()

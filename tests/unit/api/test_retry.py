@@ -1,0 +1,273 @@
+"""What is sent again, how often, and after how long."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from clients import StoppedClock, ask, send
+
+from reconciler.api.retry import Repeat, RetryPolicy, http_date, retry_after
+from reconciler.config import Requests
+from reconciler.errors import (
+    AccessError,
+    AmbiguousError,
+    ApiError,
+    BudgetError,
+    NotSentError,
+    RejectedError,
+)
+
+NOON = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
+DATE = "Wed, 02 Jan 2030 11:00:00 GMT"
+
+NOT_SENT = [
+    httpx.ConnectError("refused"),
+    httpx.ConnectTimeout("slow"),
+    httpx.PoolTimeout("full"),
+    httpx.LocalProtocolError("illegal header"),
+    httpx.UnsupportedProtocol("gopher"),
+]
+AMBIGUOUS = [
+    httpx.ReadTimeout("slow"),
+    httpx.ReadError("reset"),
+    httpx.RemoteProtocolError("closed"),
+    httpx.WriteError("broken pipe"),
+    httpx.WriteTimeout("slow"),
+    httpx.CloseError("close"),
+    httpx.DecodingError("gzip"),
+    httpx.ProxyError("proxy"),
+    TimeoutError(),
+    ConnectionResetError("reset"),
+    *(httpx.Response(status) for status in (500, 502, 503, 504, 599)),
+]
+REJECTED = [httpx.Response(status) for status in (301, 302, 400, 401, 403, 404, 405, 408, 409, 410, 422)]
+THROTTLED = [httpx.Response(429)]
+
+
+def kind(outcome: Any) -> type[ApiError]:
+    """The error that an outcome is."""
+    if outcome in NOT_SENT:
+        return NotSentError
+    if outcome in AMBIGUOUS:
+        return AmbiguousError
+    return AccessError if getattr(outcome, "status_code", 0) in {401, 403} else RejectedError
+
+
+def name(outcome: Any) -> str:
+    """An outcome as a test's name."""
+    return str(outcome.status_code) if isinstance(outcome, httpx.Response) else type(outcome).__name__
+
+
+class Server:
+    """Gives each request the next outcome; the last one for ever."""
+
+    def __init__(self, *outcomes: Any) -> None:
+        self.outcomes = list(outcomes)
+        self.sent = 0
+
+    def __call__(self, _: httpx.Request) -> httpx.Response:
+        outcome = self.outcomes[min(self.sent, len(self.outcomes) - 1)]
+        self.sent += 1
+        if isinstance(outcome, Exception):
+            raise outcome
+        return httpx.Response(outcome.status_code, headers=outcome.headers, content=outcome.content)
+
+
+OK = httpx.Response(200, json=[])
+
+
+@pytest.mark.parametrize("outcome", [*NOT_SENT, *AMBIGUOUS, *REJECTED, *THROTTLED], ids=name)
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+def test_each_failure_has_its_kind_and_its_number_of_attempts(method: str, outcome: Any) -> None:
+    """Reads repeat what was not sent, is unclear, or was throttled; writes only what surely had no effect."""
+    server = Server(outcome)
+    with pytest.raises(kind(outcome)) as caught:
+        send(server, method, ["flags"])
+    repeats = outcome in NOT_SENT or outcome in THROTTLED or (outcome in AMBIGUOUS and method == "GET")
+    assert type(caught.value) is kind(outcome)
+    assert server.sent == caught.value.attempts == (4 if repeats else 1)
+    assert caught.value.status == getattr(outcome, "status_code", None)
+    assert f"{method} /api/1/flags" in str(caught.value)
+
+
+@pytest.mark.parametrize("outcome", [*AMBIGUOUS, *REJECTED, *THROTTLED], ids=name)
+def test_a_call_that_names_a_place_is_never_repeated_after_an_answer(outcome: Any) -> None:
+    """Removal by index is not sent again unless it was never sent: the place may be somebody else's."""
+    server = Server(outcome)
+    with pytest.raises(ApiError):
+        ask(server, lambda client: client.remove_user_at("123", "on", 4))
+    assert server.sent == 1
+
+
+@pytest.mark.parametrize("outcome", NOT_SENT, ids=name)
+def test_a_call_that_names_a_place_is_repeated_when_it_never_left(outcome: Any) -> None:
+    """What never left cannot have moved anything."""
+    server = Server(outcome, OK)
+    answer = ask(server, lambda client: client.remove_user_at("123", "on", 4))
+    assert (answer.attempts, server.sent) == (2, 2)
+
+
+def test_a_call_that_succeeds_in_the_end_counts_its_attempts() -> None:
+    """An answer says how many requests it took."""
+    answer = ask(Server(httpx.Response(429), httpx.ConnectError("x"), OK), lambda client: client.edit_flag("1", {}))
+    assert answer.attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": " 7 "}, 7),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": "-5"}, 0),
+        ({"retry-after": "1e9"}, 1e9),
+        ({"retry-after": "Wed, 02 Jan 2030 11:00:30 GMT", "date": DATE}, 30),
+        ({"retry-after": "Wed, 02 Jan 2030 10:00:00 GMT", "date": DATE}, 0),
+        ({"retry-after": "Wed, 02 Jan 2030 12:00:45 GMT"}, 45),
+        ({"retry-after": "Wed, 02 Jan 2030 12:00:45 GMT", "date": "garbage"}, 45),
+        ({"retry-after": "Wed, 99 Jan 2030 12:00:45 GMT"}, None),
+        ({"retry-after": "2030-01-02T12:00:45Z"}, None),
+    ],
+)
+def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+    """Seconds or a date, which counts from the server's own clock; negative is 0, and nonsense is nothing."""
+    assert retry_after(headers, now=NOON) == seconds
+
+
+def test_the_server_is_waited_for_as_it_asks() -> None:
+    """Retry-After decides the wait, up to two minutes."""
+    time = StoppedClock()
+    answers = [httpx.Response(429, headers={"Retry-After": text}) for text in ("3", "1e9", "-5")]
+    send(Server(*answers, OK), "GET", ["flags"], clock=time.clock)
+    assert [round(seconds, 6) for seconds in time.slept if seconds] == [3, 120]
+
+
+def test_a_date_counts_from_the_servers_clock() -> None:
+    """A server an hour behind us does not make us wait an hour."""
+    time = StoppedClock()
+    headers = {"Retry-After": "Wed, 02 Jan 2030 11:00:09 GMT", "Date": DATE}
+    send(Server(httpx.Response(429, headers=headers), OK), "PATCH", ["flags"], clock=time.clock)
+    assert time.slept == [9]
+
+
+def test_waits_grow_and_are_jittered() -> None:
+    """Without Retry-After the waits are random within windows that double, and differ from call to call."""
+    waits = []
+    for _ in range(40):
+        time = StoppedClock()
+        with pytest.raises(AmbiguousError):
+            send(Server(httpx.ReadError("x")), "GET", ["flags"], clock=time.clock)
+        waits.append(time.slept)
+    for position, window in enumerate((0.5, 1.0, 2.0)):
+        column = [slept[position] for slept in waits]
+        assert all(0 <= seconds <= window for seconds in column)
+        assert max(column) > window / 2 > min(column)
+
+
+def test_throttling_holds_back_every_call() -> None:
+    """One 429 pauses the whole run: another call that is due waits it out as well."""
+    time = StoppedClock()
+    server = Server(httpx.Response(429, headers={"Retry-After": "60"}), OK)
+    starts: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        starts.append(time.seconds)
+        return server(request)
+
+    async def two(client: Any) -> None:
+        await client.list_variants("1")
+        await client.list_variants("2")
+
+    ask(answer, two, clock=time.clock)
+    assert starts == [1000, 1060, 1060]
+
+
+def test_a_run_has_a_budget_of_retries() -> None:
+    """Repetitions over all calls of a run are limited, and the message says that they are used up."""
+    server = Server(httpx.ReadError("x"))
+    policy = RetryPolicy(retries=5)
+
+    async def many(client: Any) -> list[Exception]:
+        errors = []
+        for flag in ("1", "2", "3"):
+            try:
+                await client.list_variants(flag)
+            except ApiError as error:
+                errors.append(error)
+        return errors
+
+    errors = ask(server, many, policy=policy)
+    assert [(type(error), error.attempts) for error in errors] == [
+        (AmbiguousError, 4),
+        (BudgetError, 3),
+        (BudgetError, 1),
+    ]
+    assert "5 repetitions" in str(errors[1])
+    assert server.sent == 3 + 5
+
+
+def test_a_write_that_may_not_be_repeated_is_no_matter_of_budgets() -> None:
+    """An ambiguous write stays ambiguous when the retries are used up."""
+    with pytest.raises(AmbiguousError):
+        send(Server(httpx.ReadError("x")), "POST", ["flags"], policy=RetryPolicy(retries=0))
+
+
+def test_the_daily_budget_ends_the_run_before_the_request() -> None:
+    """The request that would go over the budget is not sent; every attempt counts."""
+    server = Server(httpx.ReadError("x"), OK)
+    with pytest.raises(BudgetError, match="dailyBudget") as caught:
+        ask(server, lambda client: _lists(client, 5), requests=Requests(per_second=100_000, daily_budget=3))
+    assert (server.sent, caught.value.attempts) == (3, 0)
+
+
+async def _lists(client: Any, times: int) -> None:
+    for _ in range(times):
+        await client.list_variants("1")
+
+
+def test_a_budget_that_ends_within_a_call_counts_what_was_sent() -> None:
+    """A call that was tried once before the budget ended says so."""
+    with pytest.raises(BudgetError) as caught:
+        send(Server(httpx.Response(429)), "PATCH", ["flags"], requests=Requests(per_second=10**5, daily_budget=1))
+    assert caught.value.attempts == 1
+
+
+def test_a_run_has_a_deadline() -> None:
+    """When the run has taken too long nothing more is sent."""
+    time = StoppedClock()
+    server = Server(httpx.Response(429, headers={"Retry-After": "100"}), OK)
+    with pytest.raises(BudgetError, match="90 seconds"):
+        send(server, "GET", ["flags"], clock=time.clock, policy=RetryPolicy(run_seconds=90))
+    assert server.sent == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_says_what_to_check(status: int) -> None:
+    """401 speaks of key and region, 403 of the project; the exit code is 4."""
+    with pytest.raises(AccessError) as caught:
+        send(Server(httpx.Response(status, text="no")), "GET", ["flags"])
+    words = {401: ("AMPLITUDE_MANAGEMENT_API_KEY", "region"), 403: ("projectId",)}[status]
+    assert caught.value.exit_code == 4
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_reads_are_the_default_to_repeat_always() -> None:
+    """A caller may ask for less repetition than the method would allow."""
+    server = Server(httpx.ReadError("x"))
+    with pytest.raises(AmbiguousError):
+        send(server, "GET", ["flags"], repeat=Repeat.IF_WITHOUT_EFFECT)
+    assert server.sent == 1
+
+
+@pytest.mark.parametrize("text", ["", "x", "Wed, 02 Jan 99999 11:00:00 GMT", "\0", "0" * 500])
+def test_a_date_header_may_be_anything(text: str) -> None:
+    """What is no date is None, and no exception."""
+    assert http_date(text) is None
