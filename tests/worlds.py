@@ -157,12 +157,14 @@ def random_live_flag(random: Random, key: str) -> dict[str, Any]:
 
 
 def _random_live_variant(random: Random, name: str) -> dict[str, Any]:
+    users = [f"{name}-{user}" for user in random.sample(range(6), random.randint(0, 4))]
+    copies = random.sample(users, 1) * random.randint(1, 2) if users and random.random() < 0.15 else []
     return {
         "key": name,
         "name": random.choice(["", "V"]),
         "description": random.choice(["", "W"]),
         "payload": random.choice([None, {}, {"x": 1}, [1, 2], "text", True, 1.5]),
-        "users": [f"{name}-{user}" for user in random.sample(range(6), random.randint(0, 4))],
+        "users": users + copies,
         "cohorts": [f"c{cohort}" for cohort in random.sample(range(3), random.randint(0, 2))],
     }
 
@@ -231,7 +233,7 @@ def _random_variant(random: Random, variant: dict[str, Any]) -> Variant:
         name=random.choice([UNSET, variant["name"], "V2"]),
         description=random.choice([UNSET, variant["description"]]),
         payload=random.choice([UNSET, variant["payload"], {"y": [1, {"z": None}]}]),
-        users=random.choice([UNSET, tuple(variant["users"]), users, ()]),
+        users=random.choice([UNSET, tuple(dict.fromkeys(variant["users"])), users, ()]),
         cohorts=random.choice([UNSET, tuple(variant["cohorts"]), ("c1",)]),
     )
 

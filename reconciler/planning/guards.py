@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from reconciler.config import Config, Limit
-    from reconciler.model import DesiredState, LiveFlag, LiveState
+    from reconciler.model import DesiredState, FlagSpec, LiveFlag, LiveState
     from reconciler.planning.plan import FlagPlan, Plan
 
 _REBUCKETING = {
@@ -185,6 +185,22 @@ def _exposure(facts: Facts) -> Iterator[str]:
             yield f'"{flag.key}" moves {share:.2f} % of users; safety.maxExposureChange is {_percent(limit)}.'
 
 
+def _zero_weights(facts: Facts) -> Iterator[str]:
+    for flag in facts.plan.flags:
+        if flag.before and flag.after and _weighs_nothing(flag.after) and not _weighs_nothing(flag.before):
+            yield (
+                f'"{flag.key}" would be left with weights that are all 0, which deals its users out evenly: declare '
+                "`rolloutWeights` with at least one above 0."
+            )
+
+
+def _weighs_nothing(spec: FlagSpec) -> bool:
+    if isinstance(spec.rollout_weights, Unset):
+        return False
+    weights = spec.rollout_weights
+    return not any(weights.get(variant.key) for variant in spec.variants or ())
+
+
 def _shield(facts: Facts) -> Iterator[str]:
     for flag in facts.plan.flags:
         if flag.shield_refusal:
@@ -217,6 +233,7 @@ GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]], str], ...] = (
     ("cohort-conditions", _cohort_conditions, "--allow cohort-conditions"),
     ("dependents", _dependents, "--allow dependents"),
     ("exposure", _exposure, "--allow exposure"),
+    ("zero-weights", _zero_weights, ""),
     ("shield", _shield, ""),
     ("transient", _transient, "--allow transient"),
 )

@@ -115,7 +115,7 @@ class FlagPlan:
     `flag_id` is None until a create has answered. `before` and `after` are the whole flag, undeclared fields
     included, as planning saw them (`before` None: a new flag; both None on a plan read from a file).
     `transient` is the largest share of users who see, between two calls, neither their old nor their new
-    variant. `risks` are the guards' words for what is dangerous here (`rebucket`, `dependents`).
+    variant. `shield_refusal` says why a shield that was asked for, and needed, cannot be had.
     """
 
     key: str
@@ -129,6 +129,7 @@ class FlagPlan:
     after: FlagSpec | None = None
     transient: Fraction = Fraction(0)
     exposure: FlagExposure | None = None
+    shield_refusal: str | None = None
     warnings: tuple[str, ...] = ()
 
 

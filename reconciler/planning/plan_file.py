@@ -83,7 +83,7 @@ def decode_plan(document: dict[str, Json]) -> Plan:
         raise StalePlanError("The saved plan was changed after it was made: its digest does not fit. Make a new one.")
     try:
         return _decode(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise StalePlanError(f"The saved plan cannot be read ({type(error).__name__}). Make a new one.") from error
 
 

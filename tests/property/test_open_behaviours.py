@@ -1,0 +1,84 @@
+"""What the reference leaves open: whatever the server does, the declared state is reached and stays reached."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from emulators import each_behaviour, pairwise_behaviours
+from worlds import a_world, an_emulator, is_declared, random_live_flag, random_spec
+
+from reconciler.emulator import Behaviour
+
+if TYPE_CHECKING:
+    from reconciler.model import FlagSpec
+
+# A server that knows no PATCH of variants, or loses the bodies of removals, cannot meet every declaration: what is
+# said then has tests of its own.
+ALONE = [item for item in each_behaviour() if item.edit_variant_verb == "PATCH" and item.delete_body == "honoured"]
+PAIRED = [replace(item, edit_variant_verb="PATCH", delete_body="honoured") for item in pairwise_behaviours()]
+
+
+def name_of(behaviour: Behaviour) -> str:
+    """What is not as expected of a server."""
+    expected = Behaviour()
+    odd = [name for name in Behaviour.alternatives() if getattr(behaviour, name) != getattr(expected, name)]
+    return ",".join(f"{name}={getattr(behaviour, name)}" for name in odd) or "expected"
+
+
+@pytest.mark.parametrize("behaviour", ALONE, ids=name_of)
+def test_each_behaviour_alone(behaviour: Behaviour) -> None:
+    """With one behaviour other than expected, random pairs are applied in at most two further runs."""
+    for seed in range(12):
+        _converges(behaviour, Random(seed))
+
+
+@pytest.mark.parametrize("number", range(len(PAIRED)))
+def test_behaviours_in_pairs(number: int) -> None:
+    """With every two behaviours together, random pairs are applied in at most two further runs."""
+    for seed in range(100, 108):
+        _converges(PAIRED[number], Random(seed))
+
+
+def _converges(behaviour: Behaviour, random: Random) -> None:
+    live = [random_live_flag(random, f"flag-{index}") for index in range(random.randint(1, 2))]
+    specs = [_with_rename(random, random_spec(random, flag["key"], flag)) for flag in live]
+    specs.append(random_spec(random, "new", None))
+    emulator = an_emulator(*live, behaviour=behaviour)
+    world = a_world(emulator, *specs)
+    if world.plan().refusals:  # weights that would all be 0
+        return
+    for _ in range(3):
+        run = world.apply()
+        assert run.report is not None
+        if run.report.exit_code == 0:
+            break
+    for _ in range(behaviour.read_lag + 1):
+        plan = world.plan()
+    assert plan.is_empty, (name_of(behaviour), plan.flags, run.report)
+    keys = [flag["key"] for flag in emulator.store.flags.values()]
+    assert len(keys) == len(set(keys)), "a flag was made twice"
+
+
+def _with_rename(random: Random, spec: FlagSpec) -> FlagSpec:
+    if not is_declared(spec.variants) or random.random() < 0.5:
+        return spec
+    old = random.choice(spec.variants).key
+    names = {old: "renamed"}
+
+    def named(item: Any) -> Any:
+        pairs = tuple((names.get(key, key), weight) for key, weight in item.pairs)
+        return replace(item, pairs=pairs)
+
+    return replace(
+        spec,
+        variants=tuple(replace(v, key="renamed", renamed_from=old) if v.key == old else v for v in spec.variants),
+        rollout_weights=named(spec.rollout_weights) if is_declared(spec.rollout_weights) else spec.rollout_weights,
+        target_segments=tuple(
+            replace(item, rollout_weights=named(item.rollout_weights)) for item in spec.target_segments
+        )
+        if is_declared(spec.target_segments)
+        else spec.target_segments,
+    )

@@ -1,0 +1,169 @@
+"""Making a plan true: conflicts, failures and their reports, against the emulator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from emulators import a_live_flag, flag_of
+from worlds import OTHER_USER, PROJECT, World, a_world, an_emulator
+
+from reconciler.apply import ApplyOptions, ApplyReport, Status
+from reconciler.emulator import Behaviour
+from reconciler.model import FlagSpec, Variant, Weights
+
+GROWN = {"rollout_percentage": 60}
+
+
+def ids_of(world: World) -> dict[str, str]:
+    return {flag["key"]: flag["id"] for flag in world.emulator.store.flags.values()}
+
+
+def a_project(*keys: str, **settings: Any) -> World:
+    """Live flags at 50 %, each declared at 60 %."""
+    behaviour = settings.pop("behaviour", None)
+    flags = [a_live_flag(key, rolloutPercentage=50) for key in keys]
+    emulator = an_emulator(*flags, behaviour=behaviour)
+    return a_world(emulator, *(FlagSpec(key=key, **GROWN) for key in keys), **settings)
+
+
+def statuses(report: ApplyReport | None) -> dict[str, str]:
+    assert report is not None
+    return {outcome.key: outcome.status.value for outcome in report.outcomes}
+
+
+def test_everything_applied() -> None:
+    """Every flag is applied, read back and counted."""
+    run = a_project("a", "b").apply()
+    assert run.report is not None
+    assert run.report.summary == {"applied": 2, "failed": 0, "unknown": 0, "skipped": 0, "unchanged": 0}
+    assert run.report.verified is True
+    assert run.report.exit_code == 0
+    assert [item.http_status for outcome in run.report.outcomes for item in outcome.operations] == [200, 200]
+
+
+def test_without_verifying() -> None:
+    """--no-verify reads nothing back, and says so."""
+    world = a_project("a", apply_options=ApplyOptions(verify=False))
+    run = world.apply()
+    assert run.report is not None
+    assert run.report.verified is None
+    assert world.emulator.log[-1].method == "PATCH"
+
+
+@pytest.mark.parametrize("keys", [("a",), ("a", "b")], ids=["one look-up a flag", "the list for several"])
+def test_a_flag_that_changed_meanwhile_is_a_conflict(keys: tuple[str, ...]) -> None:
+    """A flag that somebody edits between plan and first write is skipped and reported; the others go on."""
+    world = a_project(*keys)
+    flag_id = ids_of(world)["a"]
+    edit = {"description": "edited by hand"}
+    run = world.apply(lambda: world.emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{flag_id}", edit))
+    assert statuses(run.report) == {"a": "skipped"} | dict.fromkeys(keys[1:], "applied")
+    assert run.report is not None
+    assert run.report.exit_code == 7
+    assert "changed after the plan" in str(run.report.outcomes[0].error)
+    assert flag_of(world.emulator, "a")["rolloutPercentage"] == 50
+
+
+def test_a_key_that_was_taken_meanwhile_is_a_conflict() -> None:
+    """A flag that appears between plan and create is left alone."""
+    world = a_world(an_emulator(), FlagSpec(key="new", variants=(Variant(key="on"),)))
+    body = {"projectId": PROJECT, "key": "new", "variants": [{"key": "other"}]}
+    run = world.apply(lambda: world.emulator.edit_as(OTHER_USER, "POST", "/flags", body))
+    assert statuses(run.report) == {"new": "skipped"}
+    assert [variant["key"] for variant in flag_of(world.emulator, "new")["variants"]] == ["other"]
+
+
+def test_a_failure_stops_its_flag_and_no_other() -> None:
+    """A refused call skips the rest of its flag; other flags are applied."""
+    world = a_project("a", "b")
+    broken = FlagSpec(key="a", rollout_percentage=60, deployments=("67", "404"), name="later")
+    world.desired = replace(world.desired, flags={**world.desired.flags, "a": replace_spec(world, "a", broken)})
+    run = world.apply()
+    assert statuses(run.report) == {"a": "failed", "b": "applied"}
+    assert run.report is not None
+    assert run.report.exit_code == 7
+    assert [item.status for item in run.report.outcomes[0].operations] == [Status.APPLIED, Status.FAILED]
+
+
+def replace_spec(world: World, key: str, spec: FlagSpec) -> Any:
+    return replace(world.desired.flags[key], spec=spec)
+
+
+def test_a_plan_of_which_nothing_succeeds_is_a_failure() -> None:
+    """When the only call is refused, nothing was applied: exit code 1."""
+    world = a_world(an_emulator(a_live_flag("a")), FlagSpec(key="a", deployments=("404",)))
+    run = world.apply()
+    assert statuses(run.report) == {"a": "failed"}
+    assert run.report is not None
+    assert run.report.exit_code == 1
+
+
+def test_a_refused_key_stops_the_run() -> None:
+    """A key that is taken away stops everything at once: exit code 4, nothing sent."""
+    world = a_project("a", "b", "c")
+    run = world.apply(world.emulator.store.keys.clear)
+    assert run.report is not None
+    assert run.report.exit_code == 4
+    assert set(statuses(run.report).values()) <= {"failed", "skipped"}
+    assert not [entry for entry in world.emulator.log if entry.is_write and entry.status == 200]
+
+
+def test_a_server_that_ignores_a_write_is_found_out() -> None:
+    """A 200 that changed nothing is not reported as done."""
+    world = a_project("a")
+    original = world.emulator.store.commit
+    world.emulator.store.commit = lambda flag, user, **_: flag  # type: ignore[method-assign]
+    run = world.apply()
+    world.emulator.store.commit = original  # type: ignore[method-assign]
+    assert statuses(run.report) == {"a": "unknown"}
+    assert run.report is not None
+    assert run.report.verified is False
+    assert run.report.exit_code == 7
+
+
+def test_a_rename_that_leaves_weights_behind_is_mended() -> None:
+    """Where the server does not move a renamed variant's weight, further calls do, and the report shows them."""
+    emulator = an_emulator(a_live_flag("a"), behaviour=Behaviour(rename_rewrites=False))
+    variants = (Variant(key="control"), Variant(key="new", renamed_from="treatment"))
+    world = a_world(
+        emulator, FlagSpec(key="a", variants=variants, rollout_weights=Weights.of({"control": 1, "new": 1}))
+    )
+    run = world.apply()
+    assert statuses(run.report) == {"a": "applied"}
+    assert run.report is not None
+    assert len(run.report.outcomes[0].operations) == 2
+    assert flag_of(emulator, "a")["rolloutWeights"]["new"] == 1
+    assert world.plan().is_empty
+
+
+def test_a_rename_keeps_undeclared_weights_and_segments() -> None:
+    """What is not declared keeps its meaning under the new key, whatever the server does with it."""
+    segment = {"name": "S", "conditions": [], "percentage": 100, "rolloutWeights": {"treatment": 1}}
+    flag = a_live_flag("a", targetSegments=[segment])
+    emulator = an_emulator(flag, behaviour=Behaviour(rename_rewrites=False))
+    world = a_world(
+        emulator, FlagSpec(key="a", variants=(Variant(key="control"), Variant(key="new", renamed_from="treatment")))
+    )
+    run = world.apply()
+    assert run.report is not None
+    assert run.report.exit_code == 0
+    record = flag_of(emulator, "a")
+    assert record["targetSegments"][0]["rolloutWeights"] == {"new": 1}
+    assert record["rolloutWeights"]["new"] == 1
+    assert world.plan().is_empty
+
+
+def test_a_surplus_copy_that_moved_is_not_removed() -> None:
+    """A removal by index is sent only while that index still is the surplus copy."""
+    flag = a_live_flag("a", variants=[{"key": "control", "users": ["x", "y", "x"]}, {"key": "treatment"}])
+    emulator = an_emulator(flag)
+    world = a_world(
+        emulator, FlagSpec(key="a", variants=(Variant(key="control", users=("x", "y")), Variant(key="treatment")))
+    )
+    flag_id = ids_of(world)["a"]
+    path = f"/flags/{flag_id}/variants/control/users/0"
+    run = world.apply(lambda: emulator.edit_as(OTHER_USER, "DELETE", path))
+    assert [entry for entry in emulator.log if entry.is_write] == []
+    assert statuses(run.report) == {"a": "skipped"}

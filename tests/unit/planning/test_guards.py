@@ -1,0 +1,217 @@
+"""Every guard refuses what it is for, names itself and its override, and lets pass what is below its threshold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from builders import a_config, a_position
+
+from reconciler.config import Limit, Safety
+from reconciler.exposure import with_exposure
+from reconciler.model import (
+    Condition,
+    Dependencies,
+    DesiredFlag,
+    DesiredState,
+    FlagSpec,
+    LiveFlag,
+    LiveState,
+    TargetSegment,
+    Variant,
+    Weights,
+)
+from reconciler.planning.guards import ALLOWABLE, GUARDS, check_guards
+from reconciler.planning.plan import Plan, PlanOptions
+from reconciler.planning.planner import build_plan
+
+COHORT = Condition(prop="userdata_cohort", op="is", values=("c1",), type="cohort")
+
+
+def a_live(key: str = "f", flag_id: str = "9", parents: Dependencies | None = None, **fields: Any) -> LiveFlag:
+    """A live flag that is on for everyone, 1:1."""
+    known = {
+        "enabled": True,
+        "archived": False,
+        "rollout_percentage": 100,
+        "rollout_weights": Weights.of({"a": 1, "b": 1}),
+        "variants": (Variant(key="a"), Variant(key="b")),
+        "target_segments": (),
+        "deployments": (),
+        "tags": (),
+        "name": "",
+        "bucketing_key": "user_id",
+        "bucketing_salt": "s",
+        "bucketing_unit": "User",
+        "evaluation_mode": "remote",
+    }
+    spec = FlagSpec(key=key, **known | fields)
+    return LiveFlag(id=flag_id, project_id="7", spec=spec, parent_dependencies=parents)
+
+
+def plan_of(
+    desired: list[FlagSpec],
+    live: list[LiveFlag],
+    *,
+    duplicates: Any = None,
+    safety: Safety | None = None,
+    **options: Any,
+) -> Plan:
+    """The plan of these flags, guards asked."""
+    config = a_config(safety=safety or Safety(), managed_tag="managed")
+    state = DesiredState(flags={spec.key: DesiredFlag(spec=spec, source=a_position()) for spec in desired})
+    live_state = LiveState(project_id="7", flags={flag.key: flag for flag in live}, duplicates=duplicates or {})
+    plan = with_exposure(build_plan(state, live_state, config, PlanOptions(**options)))
+    return check_guards(plan, state, live_state, config)
+
+
+def off(key: str) -> FlagSpec:
+    return FlagSpec(key=key, tags=("managed",), name="new")
+
+
+def many(count: int) -> list[LiveFlag]:
+    return [a_live(f"f{index}", str(index), tags=("managed",)) for index in range(count)]
+
+
+PARENT = Dependencies(flags=(("9", ("b",)),), operator="all")
+SEGMENT = TargetSegment(name="Cohort", conditions=(COHORT,), percentage=100, rollout_weights=Weights.of({"a": 1}))
+TAGS: dict[str, Any] = {"tags": ("managed",)}
+LIVE_TAGS: dict[str, Any] = {"tags": ("managed",)}
+
+CASES: dict[str, tuple[list[FlagSpec], list[LiveFlag], dict[str, Any]]] = {
+    "empty": ([], [a_live()], {}),
+    "duplicates": ([FlagSpec(key="f")], [], {"duplicates": {"f": ("1", "2")}}),
+    "archived": ([FlagSpec(key="f", name="x")], [a_live(archived=True)], {}),
+    "unarchive": ([FlagSpec(key="f", archived=False)], [a_live(archived=True)], {}),
+    "updates": (
+        [off(f"f{index}") for index in range(4)] + [FlagSpec(key=f"f{i}") for i in range(4, 10)],
+        many(10),
+        {},
+    ),
+    "archives": ([FlagSpec(key=f"f{index}", archived=True) for index in range(6)], many(6), {}),
+    "rebucket": ([FlagSpec(key="f", bucketing_salt="t")], [a_live(**LIVE_TAGS)], {}),
+    "cohort-conditions": ([FlagSpec(key="f", target_segments=())], [a_live(target_segments=(SEGMENT,))], {}),
+    "dependents": ([FlagSpec(key="f", enabled=False)], [a_live(), a_live("child", "10", PARENT)], {}),
+    "exposure": (
+        [FlagSpec(key="f", rollout_percentage=0)],
+        [a_live()],
+        {"safety": Safety(max_exposure_change=Fraction(1, 2))},
+    ),
+    "zero-weights": (
+        [FlagSpec(key="f", variants=(Variant(key="a"),))],
+        [a_live(rollout_weights=Weights.of({"a": 0, "b": 1}))],
+        {},
+    ),
+    "shield": (
+        [FlagSpec(key="f", rollout_weights=Weights.of({"a": 90, "b": 10}))],
+        [a_live(target_segments=(SEGMENT,))],
+        {"shield": True, "allow": frozenset({"transient"})},
+    ),
+    "transient": ([FlagSpec(key="f", rollout_weights=Weights.of({"a": 90, "b": 10}))], [a_live()], {}),
+}
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in GUARDS])
+def test_each_guard_refuses(name: str) -> None:
+    """The guard's own case is refused by it, and by no other."""
+    desired, live, settings = CASES[name]
+    plan = plan_of(desired, live, **settings)
+    assert {refusal.guard for refusal in plan.refusals} == {name}
+    assert all(refusal.message for refusal in plan.refusals)
+
+
+@pytest.mark.parametrize("name", sorted(ALLOWABLE))
+def test_allow_overrides_exactly_its_guard(name: str) -> None:
+    """`--allow NAME` lifts the refusal; another name does not."""
+    desired, live, settings = CASES[name]
+    other = next(iter(ALLOWABLE - {name}))
+    assert not plan_of(desired, live, **settings | {"allow": frozenset({name})}).refusals
+    assert plan_of(desired, live, **settings | {"allow": frozenset({other})}).refusals
+
+
+def test_unarchive_is_the_override_of_its_guard() -> None:
+    """`--unarchive` brings a flag back that declares `archived: false`."""
+    desired, live, _ = CASES["unarchive"]
+    plan = plan_of(desired, live, unarchive=True)
+    assert not plan.refusals
+    assert [flag.action for flag in plan.flags] == ["unarchive"]
+
+
+def test_percentages_count_from_min_flags_on() -> None:
+    """Below minFlags a percentage refuses nothing; a plain number always counts."""
+    desired, live, _ = CASES["updates"]
+    assert not plan_of(desired[:9], live[:9]).refusals
+    strict = Safety(max_updates=Limit(count=3))
+    assert [item.guard for item in plan_of(desired[:9], live[:9], safety=strict).refusals] == ["updates"]
+    assert not plan_of(desired[:9], live[:9], safety=Safety(max_updates=Limit(count=4))).refusals
+
+
+def test_thresholds_are_inclusive() -> None:
+    """Three of ten flags are the 30 % that is allowed."""
+    desired, live, _ = CASES["updates"]
+    fewer = [spec if index < 3 else FlagSpec(key=spec.key) for index, spec in enumerate(desired)]
+    assert not plan_of(fewer, live).refusals
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bucketing_salt": "t"},
+        {"bucketing_key": "device_id"},
+        {"bucketing_unit": "org"},
+        {"evaluation_mode": "local"},
+    ],
+)
+def test_rebucketing_fields(change: dict[str, Any]) -> None:
+    """Each field that deals users out anew is refused on a flag that is on, and not on one that is off."""
+    desired = [FlagSpec(key="f", **change)]
+    assert [item.guard for item in plan_of(desired, [a_live(**LIVE_TAGS)]).refusals] == ["rebucket"]
+    assert not plan_of(desired, [a_live(enabled=False)]).refusals
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        FlagSpec(key="f", archived=True),
+        FlagSpec(key="f", variants=(Variant(key="a"),)),
+        FlagSpec(key="f", variants=(Variant(key="a"), Variant(key="c", renamed_from="b"))),
+    ],
+)
+def test_dependents_guard_what_a_child_needs(spec: FlagSpec) -> None:
+    """Archiving a parent, and removing or renaming a variant that a child lets through, is refused."""
+    plan = plan_of([spec], [a_live(), a_live("child", "10", PARENT)])
+    assert "dependents" in {item.guard for item in plan.refusals}
+
+
+def test_a_child_that_goes_too_does_not_hold_its_parent() -> None:
+    """Parent and child may be archived in one plan."""
+    desired = [FlagSpec(key="f", archived=True), FlagSpec(key="child", archived=True)]
+    assert not plan_of(desired, [a_live(), a_live("child", "10", PARENT)]).refusals
+
+
+def test_prune_archives_only_what_carries_the_tag() -> None:
+    """A live flag that is declared no more is archived when it is ours, and is unmanaged when it is not."""
+    ours, foreign = a_live("ours", "1", tags=("managed",)), a_live("foreign", "2")
+    kept = a_live("kept", "3", tags=("managed",))
+    plan = plan_of([FlagSpec(key="kept")], [ours, foreign, kept], prune=True)
+    assert [(flag.key, flag.action) for flag in plan.flags] == [("ours", "archive")]
+    assert plan.unmanaged == ("foreign",)
+    assert plan_of([FlagSpec(key="kept")], [ours, foreign, kept]).unmanaged == ("foreign", "ours")
+
+
+def test_refusals_say_what_overrides_them() -> None:
+    """Every refusal that can be overridden names the option."""
+    for name, (desired, live, settings) in CASES.items():
+        (refusal, *_) = plan_of(desired, live, **settings).refusals
+        if name in ALLOWABLE:
+            assert refusal.override == f"--allow {name}"
+
+
+def test_guards_leave_the_plan_itself_alone() -> None:
+    """Asking the guards changes nothing but the refusals."""
+    desired, live, settings = CASES["transient"]
+    plan = plan_of(desired, live, **settings)
+    allowed = plan_of(desired, live, allow=frozenset({"transient"}))
+    assert replace(plan, refusals=()) == replace(allowed, options=plan.options)
