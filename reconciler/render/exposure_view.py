@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 OFF = "off"
 _FILLS = "█▒▓░▚▞▤▥▦▧"
 _OFF_FILL = "·"
+_MOST_MOVES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,13 @@ class ExposureRow:
     def moves(self) -> tuple[Move, ...]:
         """Who changes variant, largest share first."""
         return tuple(sorted((move for move in self.matrix if not move.stays), key=lambda move: -move.part))
+
+    @property
+    def moves_in_words(self) -> str:
+        """The largest moves, in one line: `20% off → control, 20% off → treatment`."""
+        moves = self.moves
+        words = [f"{move.text} {move.before} → {move.after}" for move in moves[:_MOST_MOVES]]
+        return ", ".join([*words, f"{len(moves) - _MOST_MOVES} more"] if len(moves) > _MOST_MOVES else words)
 
     @property
     def figures(self) -> str:

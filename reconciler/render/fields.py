@@ -57,17 +57,16 @@ def _members_line(change: MembersChange, label: str, *, show_users: bool) -> Fie
     personal = change.path.endswith("/users") and not show_users
     noun = "user" if change.path.endswith("/users") else "cohort"
 
-    def side(members: tuple[str, ...]) -> str | None:
+    def side(verb: str, members: tuple[str, ...]) -> list[str]:
         if not members:
-            return None
-        words = counted(len(members), noun)
-        return words if personal else f"{words}: {', '.join(flow_text(item) for item in members)}"
+            return []
+        words = f"{verb} {counted(len(members), noun)}"
+        return [words if personal else f"{words}: {', '.join(flow_text(item) for item in members)}"]
 
-    removed, added = side(change.removed), side(change.added)
+    added, removed = side("add", change.added), side("remove", change.removed)
     symbol = "~" if removed and added else "+" if added else "-"
-    return FieldLine(
-        symbol=symbol, label=label, before=removed and f"remove {removed}", after=added and f"add {added}"
-    )
+    text = "; ".join(added + removed)
+    return FieldLine(symbol=symbol, label=label, before=None if added else text, after=text if added else None)
 
 
 def _value_line(label: str, before: Json, after: Json, *, show_users: bool) -> FieldLine:

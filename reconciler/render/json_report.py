@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from reconciler.errors import GuardRefusedError, InvalidInputError, ReconcilerError
+from reconciler.errors import GuardRefusedError, InvalidInputError
 from reconciler.render.sanitize import json_for_log
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply import ApplyReport, FlagOutcome
     from reconciler.diagnostics import Diagnostic
+    from reconciler.errors import ReconcilerError
     from reconciler.model import Json
 
 FORMAT_VERSION = 1
@@ -62,24 +63,19 @@ def report_document(report: ApplyReport) -> dict[str, Json]:
     }
 
 
-def failure_document(error: BaseException, exit_code: int, kind: str, message: str) -> dict[str, Json]:
-    """A failure. Guards are named, findings listed, where the error has some."""
-    return {"formatVersion": FORMAT_VERSION, "error": error_member(error, exit_code, kind, message)}
+def failure_document(error: ReconcilerError) -> dict[str, Json]:
+    """A failure, for any command."""
+    return {"formatVersion": FORMAT_VERSION, "error": error_member(error)}
 
 
-def error_member(error: BaseException, exit_code: int, kind: str, message: str) -> dict[str, Json]:
-    """The `error` member of a failure, or of a plan or report that ends in one."""
-    member: dict[str, Json] = {"kind": kind, "message": message, "exitCode": exit_code}
+def error_member(error: ReconcilerError) -> dict[str, Json]:
+    """The `error` of a failure, or of a plan or report that ends in one: guards by name, findings whole."""
+    member: dict[str, Json] = {"kind": error.kind, "message": str(error), "exitCode": error.exit_code}
     if isinstance(error, GuardRefusedError):
         member["guards"] = list(error.guards)
     if isinstance(error, InvalidInputError) and error.diagnostics:
         member["findings"] = [finding_document(item) for item in error.diagnostics]
     return member
-
-
-def member_of(error: ReconcilerError) -> dict[str, Json]:
-    """The `error` member of one of our own errors."""
-    return error_member(error, error.exit_code, error.kind, str(error))
 
 
 def _flag_outcome(outcome: FlagOutcome) -> dict[str, Json]:

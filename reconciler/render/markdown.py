@@ -6,11 +6,13 @@ mention, image, table or comment.
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from reconciler.render.document import advice
 from reconciler.render.exposure_view import bar, fill
 from reconciler.render.sanitize import code_block, code_span, defuse, markdown_text
+from reconciler.render.values import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +35,7 @@ def _page(blocks: Iterator[str]) -> str:
 
 def _plan(document: PlanDocument) -> Iterator[str]:
     yield f"### Plan for {markdown_text(document.title)}"
-    yield f"**{markdown_text(document.last_line)}**"
+    yield f"**{document.last_line}**"
     if document.refusals:
         yield "**Refused as unsafe; nothing was sent.**"
         yield "\n".join(
@@ -65,13 +67,9 @@ def _flag(section: FlagSection) -> Iterator[str]:
 
 
 def _summary(section: FlagSection) -> str:
-    key = "".join(char if char.isalnum() and char.isascii() else f"&#{ord(char)};" for char in section.key)
-    figure = f": {len(section.fields)} fields, {len(section.calls)} calls"
-    return f"<code>{_entity(section.symbol)} {key}</code> {section.action}{figure}"
-
-
-def _entity(symbol: str) -> str:
-    return f"&#{ord(symbol)};"
+    """A line of raw HTML, in which Markdown is not looked for."""
+    figures = f"{counted(len(section.fields), 'field')}, {counted(len(section.calls), 'call')}"
+    return f"<code>{escape(f'{section.symbol} {section.key}')}</code> {section.action}: {figures}"
 
 
 def _fields_table(fields: tuple[FieldLine, ...]) -> str:
@@ -106,7 +104,7 @@ def _row(row: ExposureRow) -> Iterator[str]:
     yield f"  now  {_bar(row.before)}  {_legend(row.before)}"
     yield f"  then {_bar(row.after)}  {_legend(row.after)}"
     if row.moves:
-        yield "  move " + ", ".join(f"{move.text} {move.before} → {move.after}" for move in row.moves)
+        yield f"  move {row.moves_in_words}"
 
 
 def _bar(shares: tuple[Share, ...]) -> str:

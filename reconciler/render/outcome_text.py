@@ -40,7 +40,7 @@ def render_outcome_markdown(document: OutcomeDocument) -> str:
 
 
 def _blocks(document: OutcomeDocument) -> Iterator[str]:
-    yield f"**{markdown_text(document.last_line)}**"
+    yield f"**{document.last_line}**"
     if document.sections:
         yield "\n".join(line for section in document.sections for line in _flag_lines(section))
 

@@ -24,7 +24,7 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _COMMAND_START = re.compile(r"^(\s*):(?=:)")
 _COMMAND_ANYWHERE = re.compile(r"##(?=\[|vso\[)")
 _REFERENCE = re.compile(r"[@#!~%&$](?=[\w<])|(?<=\bGH)-(?=\d)")
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#+!|~@&$:\"'=/^]")
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>~|@&$]|(?<!\w)[#!](?=\S)|:(?=[/\w])")
 _BACKTICKS = re.compile("`+")
 
 

@@ -119,8 +119,7 @@ def _row(sheet: Sheet, row: ExposureRow) -> None:
     _bar(sheet, "now ", row.before)
     _bar(sheet, "then", row.after)
     if row.moves:
-        moves = ", ".join(f"{move.text} {move.before} → {move.after}" for move in row.moves)
-        sheet.line(("move ", "dim"), moves, indent=_INDENT + 4, hang=5)
+        sheet.line(("move ", "dim"), row.moves_in_words, indent=_INDENT + 4, hang=5)
 
 
 def _bar(sheet: Sheet, label: str, shares: tuple[Share, ...]) -> None:

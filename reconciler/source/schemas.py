@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-SCHEMA_NAMES: Final = ("flag", "config", "plan", "report", "drift")
+SCHEMA_NAMES: Final = ("flag", "config", "plan", "report", "drift", "findings", "failure")
 """Every schema that is published, by the name that `schema_text` takes."""
 
 

@@ -1,0 +1,50 @@
+"""Which flags a commit range touches: those whose files differ, and those that the files declare no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.cli.git import changed_files, content_at
+from reconciler.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from reconciler.config import Config
+    from reconciler.model import DesiredState
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+def keys_changed_since(config: Config, desired: DesiredState, reference: str) -> tuple[str, ...] | None:
+    """Sorted keys of the flags declared in files that differ from the commit, and of those declared there before.
+
+    None when the configuration itself differs: then every flag may be meant. Raises UsageError for a commit that
+    git does not know, ReconcilerError where git cannot be run.
+    """
+    root = config.file.resolve().parent
+    files = changed_files(root, reference)
+    if config.file.name in files:
+        return None
+    flags_dir = config.flags_dir.resolve().relative_to(root).as_posix()
+    flag_files = {name for name in files if name.endswith(_SUFFIXES) and _is_below(name, flags_dir)}
+    now = {flag.key for flag in desired.flags.values() if flag.source.file in flag_files}
+    before = {key for name in flag_files for key in _keys_at(config, reference, name)}
+    return tuple(sorted(now | before))
+
+
+def _is_below(name: str, directory: str) -> bool:
+    return directory == "." or name.startswith(f"{directory}/")
+
+
+def _keys_at(config: Config, reference: str, name: str) -> set[str]:
+    """The keys that a file declared at a commit; none of a file that could not be read then."""
+    from reconciler.source.yaml_source import read_documents
+
+    text = content_at(config.file.resolve().parent, reference, name)
+    if text is None:
+        return set()
+    try:
+        documents = read_documents(text, name)
+    except ReconcilerError:
+        return set()
+    values = [document.value for document in documents]
+    return {value["key"] for value in values if isinstance(value, dict) and isinstance(value.get("key"), str)}

@@ -1,0 +1,169 @@
+"""`reconciler apply`: plan, show, ask, do, verify, report."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from reconciler.cli.options import (
+    FILE,
+    ApplyArguments,
+    Delivery,
+    PlanArguments,
+    Settings,
+    apply_options,
+    plan_options,
+    shared_options,
+)
+from reconciler.errors import ReconcilerError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.apply import ApplyReport
+    from reconciler.cli.session import Planned
+    from reconciler.cli.voice import Voice
+    from reconciler.planning.plan import Plan
+
+
+@click.command
+@click.argument("plan_file", metavar="[PLAN.json]", required=False, type=FILE)
+@shared_options
+@plan_options
+@apply_options
+def apply(
+    settings: Settings,
+    *,
+    plan_file: Path | None,
+    arguments: PlanArguments,
+    delivery: Delivery,
+    choices: ApplyArguments,
+) -> int:
+    """Make the live state equal to the files: plan, show, ask, do, and read back what was done.
+
+    With PLAN.json exactly that plan is applied, or nothing: one that is stale is refused with exit code 6. With a
+    form other than text the result is the report, and the plan is shown on stderr.
+
+    \b
+      reconciler apply --env staging
+      reconciler apply plan.json --auto-approve --report report.json
+    """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.cli.present import save_plan
+    from reconciler.cli.session import refusal_of
+    from reconciler.cli.voice import Voice, check_writable
+
+    if not choices.auto_approve and not sys.stdin.isatty():
+        raise UsageError("There is no terminal to ask on: use --auto-approve, or only look with `reconciler plan`.")
+    check_writable(delivery.out, delivery.output, choices.report)
+    voice = Voice.of(settings)
+    planned = _plan(settings, plan_file, arguments, voice)
+    if refusal := refusal_of(planned.plan):
+        return _refuse(planned.plan, refusal, delivery, voice)
+    if delivery.out:
+        save_plan(planned.plan, delivery.out)
+    shown = _show(planned.plan, delivery, voice)
+    report = _unneeded(planned.plan) if planned.plan.is_empty else _ask_and_do(planned, choices, voice)
+    return _report(report, shown, delivery, choices, voice)
+
+
+def _plan(settings: Settings, plan_file: Path | None, arguments: PlanArguments, voice: Voice) -> Planned:
+    from reconciler.cli.session import load, make_plan, now, plan_with
+    from reconciler.planning.plan_file import check_saved
+
+    if plan_file is None:
+        return make_plan(settings, arguments, voice)
+    _refuse_other_options(settings, arguments)
+    from reconciler.cli.saved import read_saved
+
+    saved = read_saved(plan_file)
+    if settings.environment not in {None, saved.plan.environment}:
+        raise UsageError(
+            f"RECONCILER_ENV is {settings.environment!r}, but the plan is for {saved.plan.environment or 'none'!r}."
+        )
+    loaded = load(replace(settings, environment=saved.plan.environment), voice)
+    planned = plan_with(loaded, saved.plan.options, arguments.api_key_file, voice)
+    check_saved(saved.document, planned.plan, now())
+    return planned
+
+
+def _refuse_other_options(settings: Settings, arguments: PlanArguments) -> None:
+    """A saved plan fixes everything. Raises UsageError before anything is sent."""
+    given = {
+        "--target": arguments.targets,
+        "--changed-since": arguments.changed_since is not None,
+        "--prune": arguments.prune,
+        "--unarchive": arguments.unarchive,
+        "--allow": arguments.allow,
+        "--shield": arguments.shield,
+        "--shard": arguments.shard,
+        "--env": settings.environment is not None
+        and click.get_current_context().get_parameter_source("environment") is ParameterSource.COMMANDLINE,
+    }
+    if names := [name for name, value in given.items() if value]:
+        raise UsageError(
+            f"{', '.join(names)} cannot be used with a saved plan: the plan fixes everything. Make a new plan."
+        )
+
+
+def _refuse(plan: Plan, refusal: ReconcilerError, delivery: Delivery, voice: Voice) -> int:
+    from reconciler.cli.present import deliver, present_plan
+
+    deliver(present_plan(plan, delivery, voice.paper_for(delivery.output), refusal), delivery, voice)
+    voice.error(str(refusal))
+    return refusal.exit_code
+
+
+def _show(plan: Plan, delivery: Delivery, voice: Voice) -> str:
+    """Show the plan before it is made; what is still to be delivered together with the report is given back."""
+    from reconciler.cli.present import plan_text
+
+    text = plan_text(plan, voice.paper_for(delivery.output), show_users=delivery.show_users)
+    if delivery.form != "text":
+        voice.note(text.removesuffix("\n"))
+        return ""
+    if delivery.output is None:
+        voice.result(text)
+        return ""
+    voice.note(text.removesuffix("\n"))
+    return text + "\n"
+
+
+def _ask_and_do(planned: Planned, choices: ApplyArguments, voice: Voice) -> ApplyReport:
+    from reconciler.cli.apply_run import run_apply
+
+    plan = planned.plan
+    environment = f", environment {plan.environment}" if plan.environment else ""
+    question = f"Apply this to project {plan.project_id} ({plan.region}{environment})?"
+    if not choices.auto_approve and not click.confirm(question, default=False, err=True):
+        raise ReconcilerError("Not approved: nothing was sent.")
+    return run_apply(planned, choices, voice)
+
+
+def _unneeded(plan: Plan) -> ApplyReport:
+    """The report on a plan with nothing to do: what is declared was just read and is in place."""
+    from reconciler.apply import ApplyReport
+
+    return ApplyReport(outcomes=(), unchanged=plan.unchanged, verified=True)
+
+
+def _report(report: ApplyReport, shown: str, delivery: Delivery, choices: ApplyArguments, voice: Voice) -> int:
+    from reconciler.cli.apply_run import failure_of
+    from reconciler.cli.present import deliver, present_report
+    from reconciler.cli.voice import write_file
+
+    failure = failure_of(report)
+    if choices.report:
+        write_file(choices.report, present_report(report, "json", voice.paper(), failure), private=True)
+    if delivery.form != "text" or report.outcomes:
+        text = present_report(report, delivery.form, voice.paper_for(delivery.output), failure)
+        separator = "\n" if delivery.form == "text" and delivery.output is None else ""
+        deliver(separator + shown + text, delivery, voice)
+    elif delivery.output is not None:
+        deliver(shown.removesuffix("\n"), delivery, voice)
+    if failure:
+        voice.error(str(failure))
+    return report.exit_code

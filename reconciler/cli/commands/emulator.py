@@ -1,0 +1,63 @@
+"""`reconciler emulator`: the Management API on this machine, for trying things out and for tests."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.options import FILE, Settings, shared_options
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.config import Config
+
+_MILLISECONDS = 1000
+
+
+@click.command
+@shared_options
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port [default: any free one].")
+@click.option("--state", type=FILE, metavar="FILE", help="Keep the state in a JSON file [default: in memory].")
+@click.option("--latency", type=click.IntRange(0, 60_000), default=0, metavar="MS", help="Wait before each answer.")
+@click.option("--rate", type=click.IntRange(1), metavar="N", help="Answer 429 beyond N requests a second.")
+def emulator(settings: Settings, *, port: int, state: Path | None, latency: int, rate: int | None) -> int:
+    """Serve the Management API on 127.0.0.1 until it is interrupted.
+
+    The projects and deployments are those of your configuration, if there is one. What it prints first can be
+    pasted into a shell, so that other commands talk to it.
+
+    \b
+      reconciler emulator --port 8765 --state emulator.json
+    """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.cli.emulation import an_emulator
+    from reconciler.cli.voice import Voice
+
+    voice = Voice.of(settings)
+    served = an_emulator(state=state, latency=latency / _MILLISECONDS, rate=rate, configs=_configs(settings))
+    from reconciler.emulator.server import serve_in_foreground
+
+    key = next(iter(served.store.keys))
+
+    def greet(url: str) -> None:
+        voice.result(f"export RECONCILER_API_URL={url}\nexport AMPLITUDE_MANAGEMENT_API_KEY={shlex.quote(key)}\n")
+        voice.note(f"The emulator serves project {', '.join(served.store.projects)} at {url}. Ctrl-C ends it.")
+
+    serve_in_foreground(served.app, port=port, on_start=greet)
+    return 0
+
+
+def _configs(settings: Settings) -> tuple[Config, ...]:
+    """The configuration of every environment; none where there is no configuration and none was named."""
+    from reconciler.desired.config_file import find_config, load_configs
+
+    try:
+        file = find_config(settings.config)
+    except UsageError:
+        if settings.config is not None:
+            raise
+        return ()
+    return load_configs(file, settings.environment, needs_flags=False)

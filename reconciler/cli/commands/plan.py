@@ -1,0 +1,51 @@
+"""`reconciler plan`: what would change, and who would notice. Sends GET only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.options import Delivery, PlanArguments, Settings, plan_options, shared_options
+
+if TYPE_CHECKING:
+    from reconciler.planning.plan import Plan
+
+CHANGES = 2
+
+
+@click.command
+@shared_options
+@plan_options
+def plan(settings: Settings, *, arguments: PlanArguments, delivery: Delivery) -> int:
+    """Show what would change, in which calls, and which share of users would notice.
+
+    Nothing is sent but GET. A plan that a guard refuses is shown all the same, with the refusals, and ends with
+    exit code 5.
+
+    \b
+      reconciler plan --env production
+      reconciler plan --out plan.json && reconciler apply plan.json
+      reconciler plan --changed-since origin/main --format markdown --output comment.md
+    """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.cli.present import deliver, present_plan, save_plan
+    from reconciler.cli.session import make_plan, refusal_of
+    from reconciler.cli.voice import Voice, check_writable
+
+    check_writable(delivery.out, delivery.output)
+    voice = Voice.of(settings)
+    planned = make_plan(settings, arguments, voice).plan
+    refusal = refusal_of(planned)
+    deliver(present_plan(planned, delivery, voice.paper_for(delivery.output), refusal), delivery, voice)
+    if refusal:
+        voice.error(str(refusal))
+        return refusal.exit_code
+    if delivery.out:
+        save_plan(planned, delivery.out)
+        voice.note(f"Saved to {delivery.out}. It holds user ids; apply it within 24 hours.")
+    return exit_code_of(planned, detailed=delivery.detailed_exitcode)
+
+
+def exit_code_of(planned: Plan, *, detailed: bool) -> int:
+    """0, or 2 for a plan with changes where that was asked for."""
+    return CHANGES if detailed and not planned.is_empty else 0

@@ -1,0 +1,129 @@
+"""Every exception to one of ours, to words on stderr, to a document on stdout where JSON was asked for, to a code.
+
+Nothing that a server or a file said reaches the terminal unescaped, and a traceback is shown to those who ask.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.errors import (
+    GuardRefusedError,
+    InterruptedRunError,
+    InvalidInputError,
+    ReconcilerError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+class TerminatedError(BaseException):
+    """SIGTERM came; like KeyboardInterrupt, nothing but the one handler catches it."""
+
+
+def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
+    """Show a failure in the form that the arguments ask for, and give its exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    failure = as_reconciler_error(error)
+    hide = _redaction(arguments, os.environ)
+    if is_verbose(arguments) and not isinstance(error, click.ClickException | KeyboardInterrupt):
+        _write(sys.stderr, hide("".join(traceback.format_exception(error))))
+    _write(sys.stderr, hide(failure_text(failure)))
+    if wants_json(arguments):
+        from reconciler.render.json_report import failure_document, render_json
+
+        click.echo(hide(render_json(failure_document(failure))), nl=False)
+    return failure.exit_code
+
+
+def as_reconciler_error(error: BaseException) -> ReconcilerError:
+    """The failure as one of our own, with a message fit for a user."""
+    if isinstance(error, ReconcilerError):
+        return error
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return InterruptedRunError("Interrupted.", signal.SIGINT)
+    if isinstance(error, TerminatedError):
+        return InterruptedRunError("Terminated.", signal.SIGTERM)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return UsageError(f"Which command?\n\n{error.format_message()}")
+    if isinstance(error, click.UsageError):
+        where = f" See `{error.ctx.command_path} --help`." if error.ctx else ""
+        return UsageError(f"{error.format_message()}{where}")
+    if isinstance(error, click.ClickException):
+        return ReconcilerError(error.format_message())
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return ReconcilerError(f"{place}{error.strerror}.")
+    what = f"{type(error).__name__}: {_first_line(error)}"
+    return ReconcilerError(f"This is a defect of reconciler: {what}. --verbose shows where it happened.")
+
+
+def failure_text(error: ReconcilerError) -> str:
+    """The words for stderr: every finding and every guard, then the sentence."""
+    lines = []
+    if isinstance(error, InvalidInputError):
+        for finding in error.diagnostics:
+            place = f"{finding.position}: " if finding.position else ""
+            lines.append(f"{place}{finding.severity.value}: {finding.message} [{finding.rule}]")
+            lines += [f"    hint: {finding.hint}"] if finding.hint else []
+    label = "Refused" if isinstance(error, GuardRefusedError) else "Error"
+    return "\n".join([*lines, f"{label}: {error}"]) + "\n"
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether the last `--format` is json, as far as can be told even when the arguments are wrong."""
+    wanted = False
+    for index, argument in enumerate(arguments):
+        if argument.startswith("--format="):
+            wanted = argument == "--format=json"
+        elif argument == "--format" and index + 1 < len(arguments):
+            wanted = arguments[index + 1] == "json"
+        elif argument == "--":
+            break
+    return wanted
+
+
+def is_verbose(arguments: Sequence[str]) -> bool:
+    """Whether `--verbose` or `-v` was given."""
+    return any(argument in {"--verbose", "-v", "-vq", "-qv"} for argument in arguments)
+
+
+def _redaction(arguments: Sequence[str], environ: Mapping[str, str]) -> Callable[[str], str]:
+    """What takes the key out of a text: even an unexpected error of a library must not show it."""
+    from reconciler.api.redaction import spellings
+
+    secrets = [environ.get("AMPLITUDE_MANAGEMENT_API_KEY", "").strip()]
+    for index, argument in enumerate(arguments):
+        if argument.startswith("--api-key-file"):
+            _, separator, file = argument.partition("=")
+            with suppress(OSError, ValueError, IndexError):
+                secrets.append(Path(file if separator else arguments[index + 1]).read_text(encoding="utf-8").strip())
+    forms = [form for secret in secrets for form in spellings(secret)]
+
+    def hide(text: str) -> str:
+        for form in forms:
+            text = text.replace(form, "***")
+        return text
+
+    return hide
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).split("\n", 1)[0][:300]
+
+
+def _write(stream: object, text: str) -> None:
+    from reconciler.render.sanitize import for_log
+
+    click.echo(for_log(text), file=stream, nl=False)  # type: ignore[arg-type]

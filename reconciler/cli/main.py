@@ -1,0 +1,85 @@
+"""The entry point: the table of commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from reconciler import __version__
+from reconciler.cli.group import CommandEntry, LazyGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+_COMMANDS = "reconciler.cli.commands"
+
+COMMANDS = {
+    "validate": CommandEntry(f"{_COMMANDS}.validate:validate", "Check flag files and configuration, offline."),
+    "plan": CommandEntry(f"{_COMMANDS}.plan:plan", "Show what would change, and who would notice. Sends nothing."),
+    "apply": CommandEntry(f"{_COMMANDS}.apply:apply", "Plan, show, ask, make it so, and read it back."),
+    "show": CommandEntry(f"{_COMMANDS}.show:show", "Show a saved plan again, offline."),
+    "schema": CommandEntry(f"{_COMMANDS}.schema:schema", "Print a JSON Schema of a file or a document."),
+    "emulator": CommandEntry(f"{_COMMANDS}.emulator:emulator", "Serve the Management API on this machine."),
+    "demo": CommandEntry(f"{_COMMANDS}.demo:demo", "The main job end to end against the emulator; no key needed."),
+}
+
+cli = LazyGroup(
+    name="reconciler",
+    entries=COMMANDS,
+    help="Feature flags as code for Amplitude Experiment: YAML in git is compared with the live project over the "
+    "Management API, shown as a plan, and applied.\n\nOptions come after the command: reconciler COMMAND --help.",
+    epilog="Exit codes: 0 done, 1 failed, 2 changes or drift, 3 invalid files, 4 key refused, 5 unsafe, "
+    "6 stale plan, 7 applied in part, 64 wrong usage, 130/143 interrupted.",
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=lambda ctx, _, wanted: _print_version(ctx) if wanted else None,
+            help="Show the version.",
+        )
+    ],
+)
+
+
+def main() -> NoReturn:
+    """What the installed command runs: exits with a code of the contract, whatever happens."""
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show a character shows its escape; no report ends in an encoding error.
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - signal's signature
+    from reconciler.cli.failures import TerminatedError
+
+    raise TerminatedError
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and give its exit code. Failures are shown, on stdout too where JSON was asked for."""
+    try:
+        code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False)
+    except BaseException as error:  # noqa: BLE001 - the one handler: everything ends in an exit code
+        from reconciler.cli.failures import report_failure
+
+        return report_failure(error, arguments)
+    return code if isinstance(code, int) else 0
+
+
+def _print_version(ctx: click.Context) -> None:
+    click.echo(f"reconciler {__version__}")
+    ctx.exit()
+
+
+if __name__ == "__main__":
+    main()

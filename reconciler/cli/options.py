@@ -1,0 +1,216 @@
+"""Options that commands share, as decorators, and the values that they become."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+PLAN_FORMATS = ("text", "json", "markdown", "html")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What every command takes."""
+
+    config: Path | None = None
+    environment: str | None = None
+    verbose: bool = False
+    quiet: bool = False
+    no_color: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanArguments:
+    """The options that shape a plan, as they were given."""
+
+    targets: tuple[str, ...] = ()
+    changed_since: str | None = None
+    prune: bool = False
+    unarchive: bool = False
+    allow: tuple[str, ...] = ()
+    shield: bool = False
+    shard: tuple[int, int] | None = None
+    api_key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Where a result goes and in which form."""
+
+    form: str = "text"
+    output: Path | None = None
+    out: Path | None = None
+    show_users: bool = False
+    detailed_exitcode: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyArguments:
+    """How to apply, and what to write about it."""
+
+    auto_approve: bool = False
+    on_error: str = "continue"
+    report: Path | None = None
+    no_verify: bool = False
+
+
+class ShardType(click.ParamType[tuple[int, int]]):
+    """`I/N`: the I-th of N parts, counted from 1."""
+
+    name = "I/N"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """The pair of numbers; fails with a usage error."""
+        index, slash, count = str(value).partition("/")
+        if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+            self.fail(f"{value!r} is not I/N with I from 1 to N, as in 2/8.", param, ctx)
+        return int(index), int(count)
+
+
+class GuardType(click.ParamType[str]):
+    """A guard that may be overridden."""
+
+    name = "KIND"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The guard's name; fails with a usage error that lists them."""
+        from reconciler.planning.guards import ALLOWABLE
+
+        if value not in ALLOWABLE:
+            self.fail(f"{value!r} is none of {', '.join(sorted(ALLOWABLE))}.", param, ctx)
+        return str(value)
+
+
+def shared_options(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+    """The options of every command; the command gets them as its first argument."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        settings = Settings(**{name: kwargs.pop(name) for name in Settings.__dataclass_fields__})  # type: ignore[arg-type]
+        return function(settings, *args, **kwargs)
+
+    for option in reversed(_SHARED):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+_SHARED: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--config",
+        "-c",
+        type=FILE,
+        metavar="FILE",
+        help="The configuration [default: reconciler.yaml here or above].",
+    ),
+    click.option(
+        "--env",
+        "-e",
+        "environment",
+        metavar="NAME",
+        envvar="RECONCILER_ENV",
+        help="The environment (RECONCILER_ENV).",
+    ),
+    click.option("--verbose", "-v", is_flag=True, help="Say more on stderr; show tracebacks."),
+    click.option("--quiet", "-q", is_flag=True, help="No progress and no warnings on stderr."),
+    click.option("--no-color", is_flag=True, help="No colours, as with NO_COLOR."),
+)
+
+_PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
+    ),
+    click.option("--changed-since", metavar="GITREF", help="Only flags whose files differ from that commit."),
+    click.option(
+        "--prune", is_flag=True, help="Archive live flags that carry `managedTag` and are declared no more."
+    ),
+    click.option("--unarchive", is_flag=True, help="Bring back flags that declare `archived: false`."),
+    click.option("--allow", multiple=True, type=GuardType(), help="Override a guard by its name; may be repeated."),
+    click.option("--shield", is_flag=True, help="Two calls more, so that nobody sees a state in between."),
+    click.option("--shard", type=ShardType(), help="Only the I-th of N parts of all flags."),
+    click.option(
+        "--api-key-file",
+        type=FILE,
+        metavar="FILE",
+        help="Read the key from a file instead of AMPLITUDE_MANAGEMENT_API_KEY.",
+    ),
+)
+
+_DELIVERY: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--format", "form", type=click.Choice(PLAN_FORMATS), default="text", show_default=True, help="How to show it."
+    ),
+    click.option("--output", type=FILE, metavar="FILE", help="Write the result to a file instead of stdout."),
+    click.option("--show-users", is_flag=True, help="Show user ids, which are otherwise counted."),
+)
+
+_SAVING: tuple[Callable[[Any], Any], ...] = (
+    click.option("--out", type=FILE, metavar="PLAN.json", help="Save the plan, for `show` and `apply`."),
+    click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes that are not made."),
+)
+
+
+_APPLY: tuple[Callable[[Any], Any], ...] = (
+    click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where there is no terminal."),
+    click.option(
+        "--on-error",
+        type=click.Choice(["continue", "abort"]),
+        default="continue",
+        show_default=True,
+        help="After a failure, go on with the other flags, or stop.",
+    ),
+    click.option("--report", type=FILE, metavar="FILE", help="Write the report as JSON."),
+    click.option("--no-verify", is_flag=True, help="Do not read back what was written."),
+)
+
+
+def plan_options(function: Callable[..., R]) -> Callable[..., R]:
+    """The options of `plan` and `apply`, as a PlanArguments and a Delivery."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - click passes what it parsed
+        arguments = PlanArguments(**{name: kwargs.pop(name) for name in PlanArguments.__dataclass_fields__})
+        return function(*args, arguments=arguments, delivery=_take_delivery(kwargs), **kwargs)
+
+    for option in reversed((*_SAVING, *_DELIVERY, *_PLAN_SHAPE)):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+def delivery_options(function: Callable[..., R]) -> Callable[..., R]:
+    """`--format`, `--output` and `--show-users`, as a Delivery."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - click passes what it parsed
+        return function(*args, delivery=_take_delivery(kwargs), **kwargs)
+
+    for option in reversed(_DELIVERY):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+def apply_options(function: Callable[..., R]) -> Callable[..., R]:
+    """The options of `apply` alone, as ApplyArguments."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - click passes what it parsed
+        choices = ApplyArguments(**{name: kwargs.pop(name) for name in ApplyArguments.__dataclass_fields__})
+        return function(*args, choices=choices, **kwargs)
+
+    for option in reversed(_APPLY):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+def _take_delivery(kwargs: dict[str, Any]) -> Delivery:
+    return Delivery(**{name: kwargs.pop(name) for name in Delivery.__dataclass_fields__ if name in kwargs})

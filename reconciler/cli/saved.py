@@ -1,0 +1,44 @@
+"""Reading a saved plan from a file. What makes it stale is `planning.plan_file`'s business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.errors import StalePlanError, UsageError
+from reconciler.planning.plan_file import decode_plan
+from reconciler.source.strict_json import MalformedJsonError, parse_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.model import Json
+    from reconciler.planning.plan import Plan
+
+_MOST_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedPlan:
+    """A plan as it was saved: the document, and the plan it describes."""
+
+    document: dict[str, Json]
+    plan: Plan
+
+
+def read_saved(path: Path) -> SavedPlan:
+    """The plan in a file. Raises UsageError where it cannot be read, StalePlanError where it is no whole plan."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"The plan {str(path)!r} cannot be read: {error.strerror or 'no reason given'}.") from error
+    if len(content) > _MOST_BYTES:
+        raise StalePlanError(f"{str(path)!r} is too big for a plan.")
+    try:
+        document = parse_json(content)
+    except MalformedJsonError as error:
+        raise StalePlanError(
+            f"{str(path)!r} is not a saved plan: {error} Make a new one with `plan --out`."
+        ) from error
+    return SavedPlan(document=document, plan=decode_plan(document))

@@ -1,0 +1,202 @@
+"""From files and a server to a plan, in named steps: load, narrow, connect, refresh, plan, exposure, guards.
+
+Commands that compare the two sides share it; what they do with the plan is theirs. Up to here only GET is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from reconciler.errors import GuardRefusedError
+from reconciler.planning.plan import PlanOptions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from reconciler.api.access import ApiKey, Origin
+    from reconciler.api.client import Client
+    from reconciler.cli.options import PlanArguments, Settings
+    from reconciler.cli.voice import Voice
+    from reconciler.config import Config
+    from reconciler.model import DesiredState, LiveState
+    from reconciler.planning.plan import Plan
+
+NO_FLAG = "(none)"
+"""A target that is the key of no flag: `--changed-since` found nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What the repository says: `load`'s result."""
+
+    config: Config
+    desired: DesiredState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Where requests go and with which key: `access`'s result."""
+
+    origin: Origin
+    key: ApiKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan and everything it was made from. `access` is None where nothing had to be read."""
+
+    plan: Plan
+    loaded: Loaded
+    live: LiveState
+    access: Access | None
+
+
+def make_plan(
+    settings: Settings, arguments: PlanArguments, voice: Voice, environ: Mapping[str, str] = os.environ
+) -> Planned:
+    """The plan that options ask for. Raises the errors of each step."""
+    loaded = load(settings, voice)
+    options = narrow(arguments, loaded, voice)
+    return plan_with(loaded, options, arguments.api_key_file, voice, environ)
+
+
+def plan_with(
+    loaded: Loaded, options: PlanOptions, key_file: Path | None, voice: Voice, environ: Mapping[str, str] = os.environ
+) -> Planned:
+    """The plan of what is loaded, under options that are complete."""
+    if options.targets == (NO_FLAG,):
+        return Planned(plan=_nothing(loaded, options), loaded=loaded, live=_unread(loaded), access=None)
+    allowed = access(loaded.config, key_file, voice, environ)
+    live = asyncio.run(refresh(loaded, allowed, options, voice))
+    plan = replace(build(loaded, live, options), origin=str(allowed.origin))
+    return Planned(plan=plan, loaded=loaded, live=live, access=allowed)
+
+
+def load(settings: Settings, voice: Voice) -> Loaded:
+    """The configuration of one environment and its flags. Raises InvalidInputError, UsageError."""
+    from reconciler.desired.config_file import find_config, load_config
+    from reconciler.desired.load import load_desired
+
+    config = load_config(find_config(settings.config), settings.environment)
+    desired = load_desired(config)
+    for warning in desired.warnings:
+        place = f"{warning.position}: " if warning.position else ""
+        voice.warn(f"{place}{warning.message} [{warning.rule}]")
+    voice.detail(f"Loaded {len(desired.flags)} flags from {desired.files} files.")
+    return Loaded(config=config, desired=desired)
+
+
+def narrow(arguments: PlanArguments, loaded: Loaded, voice: Voice) -> PlanOptions:
+    """The options of the plan; `--changed-since` becomes targets."""
+    options = PlanOptions(
+        targets=arguments.targets,
+        prune=arguments.prune,
+        unarchive=arguments.unarchive,
+        allow=frozenset(arguments.allow),
+        shield=arguments.shield,
+        shard=arguments.shard,
+    )
+    if arguments.changed_since is None:
+        return options
+    from reconciler.cli.changed_since import keys_changed_since
+
+    keys = keys_changed_since(loaded.config, loaded.desired, arguments.changed_since)
+    if keys is None:
+        voice.note(f"The configuration differs from {arguments.changed_since}: every flag is looked at.")
+        return options
+    from reconciler.planning.planner import is_in_scope
+
+    changed = tuple(key for key in keys if is_in_scope(key, options))
+    voice.detail(f"Flags whose files differ from {arguments.changed_since}: {', '.join(changed) or 'none'}.")
+    return replace(options, targets=changed or (NO_FLAG,))
+
+
+def access(config: Config, key_file: Path | None, voice: Voice, environ: Mapping[str, str]) -> Access:
+    """The server and the key. Raises UsageError, AccessError; sends nothing."""
+    from reconciler.api.access import origin_for, read_key
+
+    origin = origin_for(config.region, environ)
+    key = read_key(environ, key_file, origin=origin)
+    for warning in key.warnings:
+        voice.warn(warning)
+    return Access(origin=origin, key=key)
+
+
+@asynccontextmanager
+async def connected(config: Config, allowed: Access, *, read_only: bool) -> AsyncIterator[Client]:
+    """A client for the configuration's project."""
+    from reconciler.api.connect import connect
+
+    async with connect(config, allowed.key, allowed.origin, read_only=read_only) as client:
+        yield client
+
+
+async def refresh(loaded: Loaded, allowed: Access, options: PlanOptions, voice: Voice) -> LiveState:
+    """Read the live state, with a client that cannot write."""
+    from reconciler.api.live import fetch_live_state
+    from reconciler.cli.progress import Progress
+
+    with Progress.of(voice) as progress:
+        async with connected(loaded.config, allowed, read_only=True) as client:
+            live = await fetch_live_state(
+                client, loaded.desired, targets=options.targets, on_progress=progress.on_refresh
+            )
+    voice.detail(f"Read {len(live.flags)} live flags with {live.requests} requests from {allowed.origin}.")
+    return live
+
+
+def build(loaded: Loaded, live: LiveState, options: PlanOptions) -> Plan:
+    """Compare, plan, preview exposure, ask the guards; stamp with the time and the commit."""
+    from reconciler.cli.git import current_commit
+    from reconciler.exposure import with_exposure
+    from reconciler.planning.guards import check_guards
+    from reconciler.planning.planner import build_plan
+
+    plan = build_plan(loaded.desired, live, loaded.config, options)
+    plan = check_guards(with_exposure(plan), loaded.desired, live, loaded.config)
+    return replace(plan, created_at=now(), commit=current_commit(loaded.config.file.parent))
+
+
+def refusal_of(plan: Plan) -> GuardRefusedError | None:
+    """The error that the plan's refusals are, if there are any."""
+    if not plan.refusals:
+        return None
+    guards = tuple(dict.fromkeys(refusal.guard for refusal in plan.refusals))
+    sentences = [
+        f"{refusal.guard}: {refusal.message}" + (f" Override: {refusal.override}." if refusal.override else "")
+        for refusal in plan.refusals
+    ]
+    return GuardRefusedError("Refused as unsafe; nothing was sent. " + " ".join(sentences), guards)
+
+
+def now() -> datetime:
+    """The time, in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _nothing(loaded: Loaded, options: PlanOptions) -> Plan:
+    from reconciler.cli.git import current_commit
+    from reconciler.planning.plan import Plan
+
+    config = loaded.config
+    return Plan(
+        project_id=config.project_id,
+        region=config.region,
+        environment=config.environment,
+        flags=(),
+        options=options,
+        created_at=now(),
+        commit=current_commit(config.file.parent),
+    )
+
+
+def _unread(loaded: Loaded) -> LiveState:
+    from reconciler.model import LiveState
+
+    return LiveState(project_id=loaded.config.project_id, flags={}, is_complete=False)

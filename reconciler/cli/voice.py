@@ -1,0 +1,118 @@
+"""Where words go: results to stdout or a file, everything else to stderr. Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.errors import UsageError
+from reconciler.render.sanitize import for_log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.cli.options import Settings
+    from reconciler.render.layout import Paper
+
+_PRIVATE = 0o600
+_PUBLIC = 0o666
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """How much is said on stderr, and whether in colour."""
+
+    verbose: bool = False
+    quiet: bool = False
+    color: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings, environ: Mapping[str, str] = os.environ) -> Voice:
+        """The voice that the options, NO_COLOR and TERM ask for."""
+        color = not settings.no_color and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+        return cls(verbose=settings.verbose, quiet=settings.quiet, color=color)
+
+    def result(self, text: str) -> None:
+        """What the command was called for."""
+        # click strips colours for what is no terminal; text was made for `paper`, so it has none to strip there.
+        click.echo(text, nl=False, color=True)
+
+    def note(self, text: str) -> None:
+        """What happens, for those who watch."""
+        if not self.quiet:
+            self._say(text)
+
+    def detail(self, text: str) -> None:
+        """What happens, for those who want to know more."""
+        if self.verbose:
+            self._say(text)
+
+    def warn(self, text: str) -> None:
+        """What may be wrong."""
+        if not self.quiet:
+            self._say(f"Warning: {text}")
+
+    def error(self, text: str) -> None:
+        """What is wrong."""
+        self._say(f"Error: {text}")
+
+    def paper(self) -> Paper:
+        """What stdout is like: its width and whether it takes colour."""
+        from reconciler.render.layout import Paper
+
+        if not sys.stdout.isatty():
+            return Paper()
+        return Paper(width=shutil.get_terminal_size().columns, color=self.color)
+
+    def paper_for(self, output: Path | None) -> Paper:
+        """What a result is written on: stdout, or a file, which takes no colour and breaks no line."""
+        from reconciler.render.layout import Paper
+
+        return self.paper() if output is None else Paper()
+
+    def _say(self, text: str) -> None:
+        click.echo(for_log(text), err=True)
+
+
+def check_writable(*paths: Path | None) -> None:
+    """See that files can be written later, before anything is sent. Raises UsageError."""
+    for path in paths:
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"There is no directory {str(path.parent)!r} to write {path.name} to.")
+
+
+def write_file(path: Path, text: str, *, private: bool) -> None:
+    """Write a file whole: a reader sees the old content or the new, never a part. Private: mode 0600 from the start.
+
+    A pipe or a device is written to as it is. Raises OSError.
+    """
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8", newline="\n")
+        return
+    directory = path.parent if path.parent != Path() else Path.cwd()
+    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            os.fchmod(stream.fileno(), _PRIVATE if private else _PUBLIC & ~_umask())
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
