@@ -5,11 +5,14 @@ from __future__ import annotations
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
-from reconciler.emulator import Behaviour, Emulator, Limits
+from reconciler.emulator import Behaviour, Emulator, Limits, RawRequest
+from reconciler.emulator.calls import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from reconciler.emulator import Answer
 
 PROJECT = "7"
 OTHER_PROJECT = "8"
@@ -59,6 +62,21 @@ def a_live_flag(key: str = "new-checkout", **fields: Any) -> dict[str, Any]:
         "rolloutWeights": {"control": 1, "treatment": 1},
         **fields,
     }
+
+
+def ask(emulator: Emulator, method: str, path: str, body: Any = None, *, key: str | None = KEY) -> Answer:
+    """The answer to one request, in process and at once; `path` is below /api/1, with its query. It is logged."""
+    target, _, query = path.partition("?")
+    return emulator.api.answer(
+        RawRequest(
+            method=method,
+            path="/api/1" + target,
+            query=query,
+            authorization="" if key is None else f"Bearer {key}",
+            content_type="" if body is None else "application/json",
+            body=b"" if body is None else encode(body),
+        )
+    )
 
 
 def flag_of(emulator: Emulator, key: str) -> Any:
