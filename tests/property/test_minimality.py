@@ -105,14 +105,14 @@ def fewest(start: State, goal: State) -> int:
     raise AssertionError("the goal cannot be reached")
 
 
-SEGMENT_LISTS: list[tuple[tuple[str, ...], ...]] = [  # fmt: skip
+SEGMENT_LISTS: tuple[tuple[tuple[str, ...], ...], ...] = (
     (),
     (("a",),),
     (("b",),),
     (("a", "b"),),
     (("c",),),
     (("a",), ("c",)),
-]
+)
 
 
 def random_state(random: Random) -> State:
