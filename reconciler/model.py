@@ -132,7 +132,7 @@ class Dependencies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveFlag:
-    """A flag as the server shows it. `spec.archived` is always known; times are as the server wrote them."""
+    """A flag as the server shows it. `spec.archived` is known but of versions; times are as the server wrote them."""
 
     id: str
     project_id: str
@@ -148,6 +148,19 @@ class LiveFlag:
     def key(self) -> str:
         """The flag's key."""
         return self.spec.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """What a flag was after a change, and who made it when (as the server writes it).
+
+    `flag.spec` holds what versions show: never inclusions, and of variants often the key alone.
+    """
+
+    version: int
+    created_at: str
+    created_by: str | None
+    flag: LiveFlag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

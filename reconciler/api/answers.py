@@ -6,11 +6,12 @@ ever read out of an answer that says so.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from reconciler.errors import AmbiguousError, MalformedAnswerError
+from reconciler.model import UNSET, Version
+from reconciler.source.strict_json import MalformedJsonError, parse_json
 from reconciler.wire import decode_flag, identifier, shows_archived
 
 if TYPE_CHECKING:
@@ -51,16 +52,6 @@ class FlagPage:
     next_cursor: str | None
     rows: int
     unmarked: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """What a flag was after a change, and who made it when (as the server writes it)."""
-
-    version: int
-    created_at: str
-    created_by: str | None
-    flag: LiveFlag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +112,7 @@ def decode_versions(body: Json) -> tuple[Version, ...]:
 
 
 def decode_version(body: Json, where: str = "version") -> Version:
-    """One version."""
+    """One version. `spec.archived` is UNSET where it does not say, as the reference's samples do not."""
     row = _object(body, where)
     number, author, time = row.get("version"), row.get("createdBy"), row.get("createdAt")
     if isinstance(number, str) and number.isascii() and number.isdigit():
@@ -130,11 +121,16 @@ def decode_version(body: Json, where: str = "version") -> Version:
         _refuse(number, "a whole number", f"{where}/version")
     if not isinstance(time, str):
         _refuse(time, "a time", f"{where}/createdAt")
+    flag = decode_flag(row.get("flagConfig"), f"{where}/flagConfig")
+    if not shows_archived(row["flagConfig"]):
+        flag = replace(flag, spec=replace(flag.spec, archived=UNSET))
     return Version(
         version=number,
         created_at=time,
         created_by=None if author in (None, "") else identifier(author, f"{where}/createdBy"),
-        flag=decode_flag(row.get("flagConfig"), f"{where}/flagConfig"),
+        flag=flag
+        if shows_archived(row.get("flagConfig"))
+        else replace(flag, spec=replace(flag.spec, archived=UNSET)),
     )
 
 
@@ -172,10 +168,9 @@ def decode_members(body: Json) -> tuple[str, ...]:
 
 def _parse(body: bytes) -> Json:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        reason = type(error).__name__
-        raise MalformedAnswerError(f"The server's answer is no JSON that can be believed ({reason}).") from None
+        return parse_json(body)
+    except MalformedJsonError as error:
+        raise MalformedAnswerError(f"The server's answer cannot be believed. {error}") from None
 
 
 def _cursor(body: dict[str, Json]) -> str | None:

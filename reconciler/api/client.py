@@ -15,7 +15,6 @@ from reconciler.api.answers import (
     CreatedFlag,
     DeploymentInfo,
     FlagPage,
-    Version,
     VersionPage,
     decode,
     decode_all_deployments,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.api.transport import Reply, Transport
-    from reconciler.model import Json, LiveFlag, Variant
+    from reconciler.model import Json, LiveFlag, Variant, Version
 
 PAGE_SIZE = 1000
 """The most flags that a page holds ("List": limit, capped at 1000)."""
