@@ -164,13 +164,13 @@ def decode_variant(answer: Json, where: str = "variant") -> Variant:
 
 def decode_strings(answer: Json, where: str = "list") -> tuple[str, ...]:
     """A list of strings; null is the empty list."""
-    return tuple(_string(item, f"{where}/{index}") for index, item in enumerate(_typed(answer or [], list, where)))
+    return tuple(_string(item, f"{where}/{index}") for index, item in enumerate(_typed(_or(answer, []), list, where)))
 
 
 def decode_ids(answer: Json, where: str = "list") -> tuple[str, ...]:
     """A list of ids, each a string or a whole number, or an object with an `id`, as strings."""
     found = []
-    for index, item in enumerate(_typed(answer or [], list, where)):
+    for index, item in enumerate(_typed(_or(answer, []), list, where)):
         path = f"{where}/{index}"
         found.append(_required(item, "id", identifier, path) if isinstance(item, dict) else identifier(item, path))
     return tuple(found)
@@ -201,25 +201,25 @@ def shows_archived(answer: Json) -> bool:
 
 
 def _segments(value: Json, where: str) -> tuple[TargetSegment, ...]:
-    return tuple(_segment(item, f"{where}/{index}") for index, item in enumerate(_typed(value or [], list, where)))
+    return tuple(_segment(item, f"{where}/{index}") for index, item in enumerate(_typed(_or(value, []), list, where)))
 
 
 def _segment(value: Json, where: str) -> TargetSegment:
     body = _typed(value, dict, where)
-    conditions = _typed(body.get("conditions") or [], list, f"{where}/conditions")
+    conditions = _typed(_or(body.get("conditions"), []), list, f"{where}/conditions")
     percentage = body.get("percentage")
     return TargetSegment(
         name=_text(body.get("name"), f"{where}/name"),
         conditions=tuple(_condition(item, f"{where}/conditions/{index}") for index, item in enumerate(conditions)),
         percentage=0 if percentage is None else _number(percentage, f"{where}/percentage"),
-        rollout_weights=_weights(body.get("rolloutWeights") or {}, f"{where}/rolloutWeights"),
+        rollout_weights=_weights(body.get("rolloutWeights"), f"{where}/rolloutWeights"),
         bucketing_key=_optional(body, "bucketingKey", _string, where),
     )
 
 
 def _condition(value: Json, where: str) -> Condition:
     body = _typed(value, dict, where)
-    values = _typed(body.get("values") or [], list, f"{where}/values")
+    values = _typed(_or(body.get("values"), []), list, f"{where}/values")
     kind = body.get("type")
     return Condition(
         prop=_required(body, "prop", _string, where),
@@ -241,7 +241,7 @@ def _dependencies(value: Json, where: str) -> Dependencies | None:
     if value is None:
         return None
     body = _typed(value, dict, where)
-    flags = _typed(body.get("flags") or {}, dict, f"{where}/flags")
+    flags = _typed(_or(body.get("flags"), {}), dict, f"{where}/flags")
     operator = body.get("operator")
     if not flags:
         return None
@@ -254,7 +254,7 @@ def _dependencies(value: Json, where: str) -> Dependencies | None:
 
 
 def _weights(value: Json, where: str) -> Weights:
-    body = _typed(value or {}, dict, where)
+    body = _typed(_or(value, {}), dict, where)
     return Weights.of({key: _number(weight, f"{where}/{key}") for key, weight in body.items()})
 
 
@@ -293,6 +293,11 @@ def _required(body: dict[str, Json], name: str, decode: Callable[[Json, str], T]
     if body.get(name) is None:
         raise MalformedAnswerError(f"The server's answer has no {where}/{name}.")
     return decode(body[name], f"{where}/{name}")
+
+
+def _or(value: Json, empty: Json) -> Json:
+    """The value, where null stands for the empty one. Nothing else does: `{}` is not an empty list."""
+    return empty if value is None else value
 
 
 def _typed(value: Json, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - the caller names the type

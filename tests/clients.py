@@ -64,8 +64,10 @@ class Handler(httpx.AsyncBaseTransport):
         return httpx.Response(given.status_code, headers=given.headers, stream=given.stream)
 
 
-def network(server: Any) -> httpx.AsyncBaseTransport:
-    """What stands in for the network: an emulator, a handler, or a transport."""
+def network(server: Any) -> httpx.AsyncBaseTransport | None:
+    """What stands in for the network: an emulator, a handler, a transport; None is the network itself."""
+    if server is None:
+        return None
     if isinstance(server, Emulator):
         return httpx.ASGITransport(app=server.app)
     if isinstance(server, httpx.AsyncBaseTransport):

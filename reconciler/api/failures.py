@@ -5,8 +5,10 @@ Nothing of a server's answer or of a library's exception is quoted without being
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -115,7 +117,7 @@ def is_success(status: int) -> bool:
 
 def _host_of(location: str) -> str:
     try:
-        host = httpx.URL(location).host
-    except (httpx.InvalidURL, ValueError, TypeError):
+        host = urlsplit(location).hostname or ""
+    except ValueError:
         host = ""
-    return f"the host {quotation(host)!r}" if host else "another place on the same host"
+    return f"the host {host}" if re.fullmatch(r"[a-z0-9.-]{1,253}", host, re.ASCII) else "another place"

@@ -13,7 +13,6 @@ import json
 import re
 import ssl
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
@@ -38,6 +37,12 @@ if TYPE_CHECKING:
     from reconciler.model import Json
 
 PREFIX = "/api/1/"
+HEADERS = {
+    "User-Agent": f"reconciler/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": ACCEPTED_ENCODING,
+    "Cache-Control": "no-cache",
+}
 _SEGMENT = re.compile(r"[A-Za-z0-9_~-]|[A-Za-z0-9._~-]{2,512}", re.ASCII)
 _IDLE_SECONDS = 2.0
 """An idle connection is dropped sooner than servers drop theirs, so that a write after a pause meets a new one."""
@@ -90,10 +95,13 @@ class Transport:
         self._clock = clock or Clock()
         self._watch = watch
         self._diagnosis = Diagnosis(origin, key)
+        self._extensions = {
+            "timeout": httpx.Timeout(self._policy.attempt_seconds, connect=self._policy.connect_seconds).as_dict()
+        }
         self._pace = Pace(rate_limiter(limits.per_second), self._clock)
         self._spending = Spending(self._policy, limits.daily_budget, self._clock)
         self._slots = asyncio.Semaphore(limits.concurrency)
-        self._http = _http_client(origin, limits.concurrency, self._policy, http)
+        self._http = http or _pool(origin, limits.concurrency)
         self.concurrency = limits.concurrency
         self.server_date: datetime | None = None
 
@@ -197,11 +205,11 @@ class Transport:
         return outcome
 
     async def _exchange(self, call: Call, url: httpx.URL, content: bytes | None) -> _Outcome:
-        headers = {"Authorization": f"Bearer {self._key.reveal()}"}
+        headers = HEADERS | {"Authorization": f"Bearer {self._key.reveal()}"}
         if content is not None:
             headers["Content-Type"] = "application/json"
-        request = self._http.build_request(call.method, url, headers=headers, content=content)
-        response = await self._http.send(request, stream=True, follow_redirects=False)
+        request = httpx.Request(call.method, url, headers=headers, content=content, extensions=self._extensions)
+        response = await self._http.handle_async_request(request)
         try:
             self.server_date = retry.http_date(response.headers.get("date", "")) or self.server_date
             if is_success(response.status_code):
@@ -246,24 +254,6 @@ def _oversized(call: Call) -> ApiError:
     if call.is_read:
         return OversizedAnswerError(f"{call} answered more than {LARGEST_BODY >> 20} MiB; the rest was not read.")
     return AmbiguousError(f"{call} answered more than {LARGEST_BODY >> 20} MiB. {call.doubt}")
-
-
-def _http_client(
-    origin: Origin, connections: int, policy: RetryPolicy, http: httpx.AsyncBaseTransport | None
-) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=http or _pool(origin, connections),
-        timeout=httpx.Timeout(policy.attempt_seconds, connect=policy.connect_seconds),
-        headers={
-            "User-Agent": f"reconciler/{__version__}",
-            "Accept": "application/json",
-            "Accept-Encoding": ACCEPTED_ENCODING,
-            "Cache-Control": "no-cache",
-        },
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        follow_redirects=False,
-        trust_env=False,
-    )
 
 
 def _pool(origin: Origin, connections: int) -> httpx.AsyncHTTPTransport:

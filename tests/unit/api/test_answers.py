@@ -1,0 +1,235 @@
+"""Answers that cannot be believed are errors, never "nothing there"."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from clients import ask
+from contract.endpoints import FLAG, LISTED_FLAG, VERSIONS
+
+from reconciler.errors import AmbiguousError, MalformedAnswerError, RejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from reconciler.api.client import Client
+
+READS: dict[str, Callable[[Client], Awaitable[Any]]] = {
+    "list": lambda client: client.list_flags(),
+    "details": lambda client: client.get_flag("1"),
+    "versions": lambda client: client.list_versions("1"),
+    "version": lambda client: client.get_version("1", 2),
+    "variants": lambda client: client.list_variants("1"),
+    "variant": lambda client: client.get_variant("1", "on"),
+    "users": lambda client: client.list_users("1", "on"),
+    "cohorts": lambda client: client.list_cohorts("1", "on"),
+    "deployments": lambda client: client.list_deployments("1"),
+    "feed": lambda client: client.list_all_versions(),
+    "all deployments": lambda client: client.list_all_deployments(),
+}
+
+NONSENSE = {
+    "nothing": b"",
+    "OK": b"OK",
+    "HTML": b"<!doctype html><html><body>Sign in</body></html>",
+    "null": b"null",
+    "true": b"true",
+    "number": b"7",
+    "text": b'"flags"',
+    "object": b"{}",
+    "list of nulls": b"[null]",
+    "list of lists": b"[[]]",
+    "flags null": b'{"flags": null, "versions": null, "deployments": null}',
+    "flags object": b'{"flags": {}, "versions": {}, "deployments": {}}',
+    "flags text": b'{"flags": "none", "versions": "none", "deployments": "none"}',
+    "truncated": b'{"flags": [',
+    "NaN": b'{"flags": [], "versions": [], "deployments": [], "x": NaN}',
+    "too large a number": b'{"flags": [], "versions": [], "deployments": [], "x": 1e999}',
+    "twice the same key": b'{"flags": [], "versions": [], "deployments": [], "deployments": []}',
+    "two values": b'{"flags": [], "versions": [], "deployments": []} []',
+    "not UTF-8": b'{"flags": ["\xff"], "versions": ["\xff"], "deployments": ["\xff"]}',
+    "UTF-16": '{"flags": [], "versions": [], "deployments": []}'.encode("utf-16"),
+    "deep": b"[" * 100_000,
+    "gzip without saying so": gzip.compress(b'{"flags": []}'),
+}
+
+
+def answering(body: bytes | Any, status: int = 200) -> Callable[[httpx.Request], httpx.Response]:
+    """A server that says the same to everything."""
+    if isinstance(body, bytes):
+        return lambda _: httpx.Response(status, content=body)
+    return lambda _: httpx.Response(status, json=body)
+
+
+@pytest.mark.parametrize("body", NONSENSE.values(), ids=NONSENSE)
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_no_read_takes_nonsense_for_nothing(read: Callable[[Client], Awaitable[Any]], body: bytes) -> None:
+    """Every read meets every kind of nonsense with an error that names the call."""
+    with pytest.raises(MalformedAnswerError, match=r"GET /api/1/"):
+        ask(answering(body), read)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", None), ("id", ""), ("id", True), ("id", 1.5), ("id", {}), ("projectId", None), ("projectId", []),
+        ("key", None), ("key", 7), ("enabled", "yes"), ("enabled", 1), ("rolloutPercentage", "5"),
+        ("rolloutPercentage", -1), ("rolloutPercentage", True), ("rolloutWeights", []),
+        ("rolloutWeights", {"on": "1"}),
+        ("variants", {}), ("variants", ["on"]), ("variants", [{"name": "On"}]), ("targetSegments", {}),
+        ("targetSegments", [{"name": "x", "conditions": {"prop": "a"}}]), ("deployments", "67"), ("tags", "a"),
+        ("tags", [1]), ("deleted", "no"), ("parentDependencies", []),
+    ],
+)  # fmt: skip
+def test_one_wrong_field_spoils_the_list(field: str, value: Any) -> None:
+    """A flag with a field of the wrong type is an error that names the place, not a flag without it."""
+    body = {"flags": [LISTED_FLAG, LISTED_FLAG | {field: value}]}
+    with pytest.raises(MalformedAnswerError, match="flags/1"):
+        ask(answering(body), lambda client: client.list_flags())
+
+
+@pytest.mark.parametrize(
+    ("fields", "cursor"),
+    [
+        ({}, None), ({"nextCursor": None}, None), ({"nextCursor": ""}, None), ({"nextCursor": 0}, None),
+        ({"nextCursor": "0"}, None), ({"nextCursor": 1000}, "1000"), ({"nextCursor": "1000"}, "1000"),
+        ({"nextCursor": "eyJhIjoxfQ=="}, "eyJhIjoxfQ=="),
+    ],
+)  # fmt: skip
+def test_cursors_of_every_style(fields: dict[str, Any], cursor: str | None) -> None:
+    """A cursor is text or a number; null, nothing, an empty text and 0 are the end."""
+    page = ask(answering({"flags": [], **fields}), lambda client: client.list_flags())
+    assert page.next_cursor == cursor
+
+
+@pytest.mark.parametrize("cursor", [True, False, 1.5, [], {}])
+def test_a_cursor_of_another_type_is_an_error(cursor: Any) -> None:
+    """A cursor that is neither text nor a number cannot be followed, and is not taken for the end."""
+    with pytest.raises(MalformedAnswerError, match="nextCursor"):
+        ask(answering({"flags": [], "nextCursor": cursor}), lambda client: client.list_flags())
+
+
+@pytest.mark.parametrize("project", ["8", 8, "07", "7 "])
+def test_other_projects_are_dropped(project: Any) -> None:
+    """What belongs to another project is not seen, even when it is malformed, whatever the server filters."""
+    foreign = {"id": 5, "projectId": project, "key": None}
+    page = ask(answering({"flags": [foreign, LISTED_FLAG]}), lambda client: client.list_flags())
+    assert ([flag.key for flag in page.flags], page.rows) == (["flag-key"], 2)
+    feed = [{"flagConfig": foreign}, *VERSIONS]
+    assert len(ask(answering({"versions": feed}), lambda client: client.list_all_versions()).versions) == 3
+    with pytest.raises(RejectedError, match="another project") as caught:
+        ask(answering(FLAG | {"projectId": project}), lambda client: client.get_flag("123"))
+    assert caught.value.status == 404
+
+
+def test_ids_come_as_text_or_as_numbers() -> None:
+    """Numbers become text, so that the same id is the same in both forms."""
+    as_numbers = LISTED_FLAG | {"id": 123, "projectId": 7, "deployments": [67], "bucketingSalt": 5}
+    as_text = LISTED_FLAG | {"id": "123", "projectId": "7", "deployments": ["67"], "bucketingSalt": "5"}
+    pages = [ask(answering({"flags": [row]}), lambda client: client.list_flags()) for row in (as_numbers, as_text)]
+    assert pages[0] == pages[1]
+    assert ask(answering([1, "a", "1", "1"]), lambda client: client.list_users("1", "on")) == ("1", "a", "1", "1")
+
+
+@pytest.mark.parametrize("value", [3, "3"])
+def test_a_versions_number_comes_in_both_forms(value: Any) -> None:
+    """A version's number is a number, however it is written; its author may be nobody or a number."""
+    version = ask(
+        answering(VERSIONS[0] | {"version": value, "createdBy": 17}), lambda client: client.get_version("1", 3)
+    )
+    assert (version.version, version.created_by) == (3, "17")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("version", None), ("version", "three"), ("version", True), ("createdAt", 5)]
+)
+def test_a_version_without_number_or_time_is_an_error(field: str, value: Any) -> None:
+    """History without its order is not believed."""
+    with pytest.raises(MalformedAnswerError, match=field):
+        ask(answering(VERSIONS[0] | {field: value}), lambda client: client.get_version("1", 3))
+
+
+@pytest.mark.parametrize("body", [b"", b"OK", b"{}", b'{"id": null}', b'{"id": true}', b"[]", b'{"url": "http://x"}'])
+def test_a_create_without_an_id_is_ambiguous(body: bytes) -> None:
+    """The flag exists and nobody knows where: it has to be looked up, not created again."""
+    with pytest.raises(AmbiguousError, match="look it up") as caught:
+        ask(answering(body), lambda client: client.create_flag({"key": "new"}))
+    assert (caught.value.status, caught.value.attempts) == (200, 1)
+
+
+@pytest.mark.parametrize("body", [b"", b"OK", b"ok", b"<html>", b"{}", b"\xff\x00", b'{"x": NaN}'])
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_a_write_is_done_by_its_status_alone(body: bytes, status: int) -> None:
+    """What a write answers is not read."""
+    answer = ask(
+        answering(b"" if status == 204 else body, status), lambda client: client.edit_flag("1", {"name": "x"})
+    )
+    assert (answer.status, answer.attempts) == (status, 1)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_the_optional_lists_may_be_missing(status: int) -> None:
+    """A server or key without the two feeds gives None, and no error."""
+    assert ask(answering(b"no", status), lambda client: client.list_all_versions()) is None
+    assert ask(answering(b"no", status), lambda client: client.list_all_deployments()) is None
+
+
+@pytest.mark.parametrize("status", [400, 401, 405])
+def test_the_optional_lists_may_not_fail_otherwise(status: int) -> None:
+    """Any other refusal is one."""
+    with pytest.raises(RejectedError):
+        ask(answering(b"no", status), lambda client: client.list_all_deployments())
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_variant_that_cannot_be_patched_is_not_posted(status: int) -> None:
+    """Where PATCH is unknown the message says so, and no other verb is tried."""
+    verbs = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        verbs.append(request.method)
+        return httpx.Response(status)
+
+    with pytest.raises(RejectedError, match="by PATCH") as caught:
+        ask(answer, lambda client: client.edit_variant("1", "on", {"name": "x"}))
+    assert (verbs, caught.value.status) == (["PATCH"], status)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.remove_users("1", "on", [str(number) for number in range(101)]),
+        lambda client: client.remove_cohorts("1", "on", [str(number) for number in range(101)]),
+        lambda client: client.remove_users("1", "on", []),
+        lambda client: client.add_users("1", "on", []),
+        lambda client: client.add_deployments("1", []),
+        lambda client: client.remove_user_at("1", "on", -1),
+        lambda client: client.create_flag({"projectId": "8", "key": "x"}),
+    ],
+)
+def test_calls_that_no_server_would_take_are_not_made(call: Callable[[Client], Awaitable[Any]]) -> None:
+    """More than 100 removals, nobody to add, a place before the first, another project: nothing is sent."""
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200)
+
+    with pytest.raises(ValueError, match=r"\w"):
+        ask(answer, call)
+    assert sent == []
+
+
+def test_a_create_always_names_the_project() -> None:
+    """A body without a project gets ours."""
+    bodies = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append(request.content)
+        return httpx.Response(200, json={"id": 9})
+
+    assert ask(answer, lambda client: client.create_flag({"key": "new"})).id == "9"
+    assert bodies == [b'{"projectId":"7","key":"new"}']

@@ -1,0 +1,422 @@
+"""The one way out: where it goes, what it carries, what it takes in, and what it refuses to send."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import traceback
+import tracemalloc
+import zlib
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from clients import LOOPBACK, StoppedClock, a_key, ask, network, send
+from emulators import a_live_flag, an_emulator
+
+from reconciler.api.access import REGIONS, ApiKey, Origin
+from reconciler.api.body import LARGEST_BODY
+from reconciler.api.transport import Exchange, Transport
+from reconciler.emulator import serve
+from reconciler.errors import (
+    AmbiguousError,
+    ApiError,
+    MalformedAnswerError,
+    NotSentError,
+    OversizedAnswerError,
+    RejectedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CANARY = "canary/4f+7d9a2b8c1e6035"
+MIB = 1024 * 1024
+
+BAD_SEGMENTS = [
+    "", ".", "..", "/", "a/b", "../1", "..%2f", "%2e%2e", "%2e", "a%2fb", "\\", "a\\b", "?", "a?b", "#", "a#b", ";",
+    "a;b", "a b", " ", "\n", "a\n", "\r\nHost: evil", "\x00", "a\x00", "ä", "\u2024\u2024", "\uff0e\uff0e", "on\u200b",
+    "a:b", "@", "a@b",
+    "//evil.example.com", "https://evil.example.com", "{id}", "a,b", "a&b", "a=b", "+", "*", "'", '"', "<",
+    "a" * 513,
+]  # fmt: skip
+
+
+class Recorder:
+    """Answers 200 to everything, and remembers the requests."""
+
+    def __init__(self, *headers: tuple[str, str]) -> None:
+        self.requests: list[httpx.Request] = []
+        self.headers = headers
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return httpx.Response(200, headers=list(self.headers), json=[])
+
+
+@pytest.mark.parametrize("segment", BAD_SEGMENTS)
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_segment_that_is_none_is_not_sent(method: str, segment: str) -> None:
+    """What would be empty, a dot, or more than one segment of a path goes nowhere, wherever it stands."""
+    server = Recorder()
+    for path in (["flags", segment], [segment, "1"], ["flags", "1", "variants", segment, "users"]):
+        with pytest.raises(NotSentError) as caught:
+            send(server, method, path)
+        assert caught.value.attempts == 0
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("segment", ["1", "on", "new-checkout", "Variant_B", "v1.2", "a..b", "~x", "a" * 512])
+def test_a_plain_segment_is_sent_as_it_is(segment: str) -> None:
+    """Ids and keys of letters, digits and the unreserved marks need no escaping."""
+    server = Recorder()
+    send(server, "GET", ["flags", segment])
+    assert server.requests[0].url.raw_path == f"/api/1/flags/{segment}".encode()
+
+
+@pytest.mark.parametrize(
+    "origin", [LOOPBACK, REGIONS["us"], REGIONS["eu"], Origin(scheme="http", host="[::1]", port=80, is_loopback=True)]
+)
+def test_requests_go_to_the_origin(origin: Origin) -> None:
+    """Scheme, host and port are the origin's, and nothing else is in the address."""
+    server = Recorder()
+    send(server, "GET", ["flags"], query={"key": "a&projectId=9#@evil.example.com/../"}, origin=origin)
+    (request,) = server.requests
+    assert str(request.url).startswith(f"{origin.url}/api/1/flags?")
+    assert dict(request.url.params) == {"key": "a&projectId=9#@evil.example.com/../"}
+    assert request.headers["host"] == origin.url.partition("://")[2]
+
+
+def test_an_address_elsewhere_is_not_sent() -> None:
+    """Even an origin that was put together wrongly gets no request that leads somewhere else."""
+    for host in (
+        "127.0.0.1@evil.example.com",
+        "evil.example.com/",
+        "evil.example.com#",
+        "evil.example.com?",
+        "EVIL.com",
+    ):
+        server = Recorder()
+        with pytest.raises(NotSentError):
+            send(server, "GET", ["flags"], origin=Origin(scheme="https", host=host, port=443))
+        assert server.requests == []
+
+
+def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxies and the like in the environment do not reroute requests."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    emulator = an_emulator(a_live_flag("one"))
+    with serve(emulator) as url:
+        port = int(url.rpartition(":")[2])
+        origin = Origin(scheme="http", host="127.0.0.1", port=port, is_loopback=True)
+        reply = send(None, "GET", ["flags"], origin=origin)
+    assert reply.status == 200
+    assert len(emulator.log) == 1
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "PUT", "get", "Get", "HEAD", "OPTIONS", "", "GET "])
+def test_read_only_lets_nothing_but_get_through(method: str) -> None:
+    """A transport that only reads refuses every other method before anything is sent."""
+    server = Recorder()
+    with pytest.raises(NotSentError, match="only reads"):
+        send(server, method, ["flags"], read_only=True)
+    send(server, "GET", ["flags"], read_only=True)
+    assert [request.method for request in server.requests] == ["GET"]
+
+
+def test_read_only_holds_against_the_emulator() -> None:
+    """Every write of the client is refused by a client that only reads, and the server sees none."""
+    emulator = an_emulator()
+    writes: list[Callable[[Any], Any]] = [
+        lambda client: client.create_variant("1", {"key": "a"}),
+        lambda client: client.edit_variant("1", "a", {}),
+        lambda client: client.delete_variant("1", "a"),
+        lambda client: client.add_users("1", "a", ["x"]),
+        lambda client: client.add_cohorts("1", "a", ["x"]),
+        lambda client: client.remove_user_at("1", "a", 0),
+        lambda client: client.clear_users("1", "a"),
+        lambda client: client.remove_users("1", "a", ["x"]),
+        lambda client: client.remove_cohorts("1", "a", ["x"]),
+        lambda client: client.add_deployments("1", ["67"]),
+        lambda client: client.remove_deployment("1", "67"),
+        lambda client: client.edit_flag("1", {}),
+        lambda client: client.create_flag({"key": "a"}),
+    ]
+    for write in writes:
+        with pytest.raises(NotSentError):
+            ask(emulator, write, read_only=True)
+    assert emulator.log == []
+
+
+@pytest.mark.parametrize(
+    ("location", "words"),
+    [
+        ("https://evil.example.com/login?token=1", "the host evil.example.com."),
+        ("//evil.example.com", "the host evil.example.com."),
+        ("/elsewhere", "another place"),
+        ("", "another place"),
+        ("https://[", "another place"),
+        ("https://evil.example.com\x1b[31m/", "another place"),
+    ],
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_errors_that_name_the_host(status: int, location: str, words: str) -> None:
+    """No redirect is followed; the message names where it led, and nothing else of it."""
+    requests = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(status, headers={"Location": location})
+
+    with pytest.raises(RejectedError) as caught:
+        send(answer, "POST", ["flags"])
+    assert words in str(caught.value)
+    assert "token" not in str(caught.value)
+    assert caught.value.status == status
+    assert len(requests) == 1
+
+
+def test_cookies_are_not_kept() -> None:
+    """What a server sets is not sent back."""
+    server = Recorder(("Set-Cookie", "sticky=1; Path=/"))
+    ask(server, _twice)
+    assert [request.headers.get("cookie") for request in server.requests] == [None, None]
+
+
+async def _twice(client: Any) -> None:
+    await client.list_variants("1")
+    await client.list_variants("1")
+
+
+@pytest.mark.parametrize(
+    "body", [{"x": float("nan")}, {"x": float("inf")}, {"x": "\ud800"}, {"x": {1, 2}}, {"x": b""}]
+)
+def test_a_body_that_is_no_json_is_not_sent(body: Any) -> None:
+    """What cannot be written as JSON is refused before any attempt."""
+    server = Recorder()
+    with pytest.raises(NotSentError, match="JSON") as caught:
+        send(server, "PATCH", ["flags", "1"], body=body)
+    assert (server.requests, caught.value.attempts) == ([], 0)
+
+
+def test_an_empty_body_is_a_body() -> None:
+    """`{}` is sent as such; only None means no body."""
+    server = Recorder()
+    send(server, "PATCH", ["flags", "1"], body={})
+    send(server, "DELETE", ["flags", "1"], body={"users": ["ä"]})
+    send(server, "DELETE", ["flags", "1"])
+    assert [request.content for request in server.requests] == [b"{}", '{"users":["ä"]}'.encode(), b""]
+
+
+def test_whoever_watches_is_told_of_every_attempt() -> None:
+    """The watcher hears method, path and status, and of broken attempts that they had none."""
+    outcomes = iter([httpx.ReadError("x"), httpx.Response(503), httpx.Response(200, json=[])])
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    heard: list[Exchange] = []
+    send(answer, "GET", ["flags", "1"], query={"key": "x"}, watch=heard.append)
+    assert [(item.method, item.path, item.status) for item in heard] == [
+        ("GET", "/api/1/flags/1", None),
+        ("GET", "/api/1/flags/1", 503),
+        ("GET", "/api/1/flags/1", 200),
+    ]
+
+
+def test_the_servers_clock_is_remembered() -> None:
+    """The Date of the last answer that had one is there to be compared with."""
+
+    async def session() -> Any:
+        server = Recorder(("Date", "Wed, 02 Jan 2030 11:00:00 GMT"))
+        async with Transport(origin=LOOPBACK, key=a_key(), read_only=True, http=network(server)) as transport:
+            before = transport.server_date
+            await transport.send("GET", ["flags"])
+            return before, transport.server_date
+
+    before, after = asyncio.run(session())
+    assert before is None
+    assert after.isoformat() == "2030-01-02T11:00:00+00:00"
+
+
+def encoded(content: bytes, encoding: str, **headers: str) -> Callable[[httpx.Request], httpx.Response]:
+    """A server that answers these bytes, saying that they are so encoded."""
+    raw = httpx.ByteStream(content)
+    return lambda _: httpx.Response(200, headers={"Content-Encoding": encoding, **headers}, stream=raw)
+
+
+def test_gzip_is_understood() -> None:
+    """An honest compressed answer is inflated, with either of gzip's names or zlib's format."""
+    assert send(encoded(gzip.compress(b"[1]"), "gzip"), "GET", ["flags"]).body == b"[1]"
+    assert send(encoded(gzip.compress(b"[1]"), " X-GZIP "), "GET", ["flags"]).body == b"[1]"
+    assert send(encoded(zlib.compress(b"[1]"), "deflate"), "GET", ["flags"]).body == b"[1]"
+    assert send(encoded(b"[1]", "identity"), "GET", ["flags"]).body == b"[1]"
+    assert send(encoded(b"", "gzip"), "GET", ["flags"]).body == b""
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        (gzip.compress(b"[1]" * 1000)[:-12], "gzip"),
+        (gzip.compress(b"[1]")[:5], "gzip"),
+        (b"[1]", "gzip"),
+        (gzip.compress(b"[1]")[:-4] + b"\0\0\0\0", "gzip"),
+        (b"[1]", "br"),
+        (b"[1]", "gzip, gzip"),
+        (b"[1]", "zstd"),
+    ],
+)
+def test_a_broken_or_unknown_encoding_is_ambiguous(content: bytes, encoding: str) -> None:
+    """A stream that breaks off or was not asked for is not taken for a shorter answer."""
+    for method, attempts in (("GET", 4), ("PATCH", 1)):
+        with pytest.raises(AmbiguousError) as caught:
+            send(encoded(content, encoding), method, ["flags"])
+        assert caught.value.attempts == attempts
+
+
+def test_a_bomb_is_not_inflated() -> None:
+    """Hundreds of megabytes in a little gzip end at the cap, in little memory, and is not asked for again."""
+    bomb = _bomb()
+    tracemalloc.start()
+    with pytest.raises(OversizedAnswerError, match="10 MiB") as caught:
+        send(encoded(bomb, "gzip"), "GET", ["flags"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.attempts == 1
+    assert peak < 60 * MIB
+
+
+@cache
+def _bomb() -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    zeros = bytes(MIB)
+    return b"".join([*(packer.compress(zeros) for _ in range(256)), packer.flush()])
+
+
+def test_a_body_of_the_largest_size_is_taken_and_no_larger() -> None:
+    """10 MiB are read, one byte more is not; of a write nobody knows then what it did."""
+    for content in (b" " * LARGEST_BODY, gzip.compress(b" " * LARGEST_BODY, 1)):
+        encoding = "identity" if content[:1] == b" " else "gzip"
+        assert len(send(encoded(content, encoding), "GET", ["flags"]).body) == LARGEST_BODY
+    larger = encoded(b" " * (LARGEST_BODY + 1), "identity")
+    with pytest.raises(OversizedAnswerError):
+        send(larger, "GET", ["flags"])
+    with pytest.raises(AmbiguousError):
+        send(larger, "POST", ["flags"])
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "br"])
+def test_a_refusal_is_one_whatever_its_body(encoding: str) -> None:
+    """An error status counts even when its body is endless, broken or unknown."""
+    for content in (b"x" * 20 * MIB, _bomb(), b"\xff\x00"):
+        stream = httpx.ByteStream(content)
+        response = httpx.Response(400, headers={"Content-Encoding": encoding}, stream=stream)
+        with pytest.raises(RejectedError) as caught:
+            send(lambda _, response=response: response, "PATCH", ["flags", "1"])
+        assert len(str(caught.value)) < 500
+
+
+def echoing(request: httpx.Request) -> httpx.Response:
+    """A server that gives back all it was sent, as some error pages do."""
+    return httpx.Response(400, text=f"bad: {dict(request.headers)}\r\n::error::x\x1b[31m" + "y" * 1000)
+
+
+def test_a_refusal_quotes_the_server_safely() -> None:
+    """The server's words are there, on one line, clipped, without the key and without control characters."""
+    with pytest.raises(RejectedError) as caught:
+        send(echoing, "PATCH", ["flags", "1"], key=ApiKey(CANARY))
+    message = str(caught.value)
+    assert "The server said" in message
+    assert message.isprintable()
+    assert len(message) < 400
+    assert CANARY not in message
+
+
+FAULTS: dict[str, Callable[[httpx.Request], httpx.Response]] = {
+    "echo": echoing,
+    "echo 500": lambda request: httpx.Response(500, text=str(dict(request.headers))),
+    "echo 401": lambda request: httpx.Response(401, text=str(dict(request.headers))),
+    "echo redirect": lambda request: httpx.Response(
+        302, headers={"Location": f"https://{request.headers['authorization'][7:20]}.example.com/{request.headers}"}
+    ),
+    "echo 200": lambda request: httpx.Response(200, text=str(dict(request.headers))),
+    "bad gzip": lambda request: httpx.Response(
+        200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(str(request.headers).encode())
+    ),
+}
+
+
+def _raising(error: type[httpx.RequestError]) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise error(f"illegal header {request.headers['authorization']!r}", request=request)
+
+    return answer
+
+
+FAULTS |= {
+    error.__name__: _raising(error)
+    for error in (httpx.LocalProtocolError, httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError)
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_key_is_in_nothing_that_is_raised_or_logged(
+    method: str, fault: Callable[[httpx.Request], httpx.Response], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Messages, representations, tracebacks with their causes, and debug logs are all without the key."""
+    caplog.set_level(logging.DEBUG)
+    key = ApiKey(CANARY)
+    heard: list[Exchange] = []
+
+    async def call(client: Any) -> Any:
+        return await (client.get_flag("1") if method == "GET" else client.create_flag({"key": "x"}))
+
+    with pytest.raises(ApiError) as caught:
+        ask(fault, call, key=key, watch=heard.append)
+    error = caught.value
+    shown = [str(error), repr(error), repr(heard), repr(key), caplog.text]
+    shown += traceback.format_exception(error)
+    assert not any(CANARY in text for text in shown)
+    assert error.__cause__ is None
+    assert error.__context__ is None or error.__suppress_context__
+
+
+def test_the_key_is_in_one_header_and_nowhere_else() -> None:
+    """Address, body and every other header of a request are without the key."""
+    server = Recorder()
+    send(server, "PATCH", ["flags", "1"], query={"key": "x"}, body={"name": "x"}, key=ApiKey(CANARY))
+    (request,) = server.requests
+    assert request.headers.pop("authorization") == f"Bearer {CANARY}"
+    assert CANARY not in f"{request.url}{request.headers.raw!r}{request.content!r}"
+
+
+def test_html_instead_of_an_answer_names_the_call() -> None:
+    """A login page with status 200 is no empty project."""
+    with pytest.raises(MalformedAnswerError, match="GET /api/1/flags"):
+        ask(lambda _: httpx.Response(200, html="<html>"), lambda client: client.list_flags())
+
+
+def test_requests_count_every_attempt() -> None:
+    """A call that is repeated counts as often as it was sent."""
+    outcomes = iter([httpx.Response(503), httpx.Response(429), httpx.Response(200, json=[])])
+
+    async def session() -> int:
+        transport = Transport(
+            origin=LOOPBACK,
+            key=a_key(),
+            read_only=True,
+            clock=StoppedClock().clock,
+            http=network(lambda _: next(outcomes)),
+        )
+        async with transport:
+            await transport.send("GET", ["flags"])
+            return transport.requests
+
+    assert asyncio.run(session()) == 3
