@@ -29,7 +29,7 @@ _Error: TypeAlias = Any
 MAX_FINDINGS: Final = 100
 """Findings about one value, after which more help nobody."""
 
-_is_safe_word = re.compile(r"[A-Za-z0-9_.:/ -]{1,40}").fullmatch
+_is_safe_word = re.compile(r"[A-Za-z0-9_.:/*? -]{1,40}").fullmatch
 
 
 def check(value: Json, schema_name: str) -> tuple[Finding, ...]:
@@ -91,18 +91,14 @@ def _findings(error: _Error) -> Iterator[Finding]:
                 yield from _findings(inner)
         return
     keyword = str(error.validator)
-    path = join_pointer(error.absolute_path)
-    own = error.schema.get("x-findings", {}).get(keyword) if isinstance(error.schema, dict) else None
-    if keyword == "propertyNames" or "propertyNames" in error.absolute_schema_path:
-        path = join_pointer((*error.absolute_path, str(error.instance)))
-        yield Finding(rule=own["rule"], message=own["message"], path=path, of_key=True)
-    elif keyword in {"additionalProperties", "required"}:
-        yield from _EXPANDED[keyword](error, path)
-    elif own is not None:
-        yield Finding(rule=own["rule"], message=own["message"], path=path, hint=_hint(error))
-    else:
-        rule, message = _words(keyword, error)
-        yield Finding(rule=rule, message=message, path=path, hint=_hint(error))
+    if keyword in _EXPANDED:
+        yield from _EXPANDED[keyword](error, join_pointer(error.absolute_path))
+        return
+    own = error.schema.get("x-findings", {}).get(keyword)
+    rule, message = (own["rule"], own["message"]) if own else _words(keyword, error)
+    of_key = "propertyNames" in error.absolute_schema_path
+    tokens = (*error.absolute_path, error.instance) if of_key else error.absolute_path
+    yield Finding(rule=rule, message=message, path=join_pointer(tokens), of_key=of_key, hint=_hint(error))
 
 
 def _unknown_fields(error: _Error, path: str) -> Iterator[Finding]:

@@ -1,0 +1,155 @@
+"""Every check of every flag file, for the environments that share a directory, file by file.
+
+All findings are collected; a file in error never hides what is wrong with another one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from reconciler.desired.decode import decode_flag
+from reconciler.desired.files import MAX_TOTAL_BYTES, read_flag_file, refuse_file, refuse_total
+from reconciler.desired.overlay import for_environment, origin_of
+from reconciler.desired.rules import CONFIG_RULES, DOCUMENT_RULES
+from reconciler.desired.rules.fields import expired, unknown_environment
+from reconciler.desired.rules.view import FlagView
+from reconciler.diagnostics import Severity, SourcePosition
+from reconciler.source.findings import Finding
+from reconciler.source.schema_check import check, quoted
+from reconciler.source.yaml_source import read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    from reconciler.config import Config
+    from reconciler.desired.files import FlagFile, Listing
+    from reconciler.diagnostics import Diagnostic
+    from reconciler.model import DesiredFlag, Json
+    from reconciler.source.yaml_source import Document
+
+
+@dataclass(slots=True, kw_only=True)
+class Checking:
+    """One run over the files of a directory, for all environments that share it.
+
+    `flags` are filled where `decodes` asks for it: for a single environment, and complete only without errors.
+    `findings` holds each finding with the environments in which it holds; `places` the position of each flag key.
+    """
+
+    configs: tuple[Config, ...]
+    today: date | None = None
+    decodes: bool = False
+    flags: dict[str, DesiredFlag] = field(default_factory=dict)
+    files: int = 0
+    errors: int = 0
+    findings: dict[Diagnostic, set[str | None]] = field(default_factory=dict)
+    places: dict[str, SourcePosition] = field(default_factory=dict)
+
+    def check(self, listing: Listing) -> None:
+        """Read and check every file of the listing."""
+        self._add(listing.diagnostics)
+        total = 0
+        for file in listing.files:
+            try:
+                content = read_flag_file(file.path)
+            except OSError as error:
+                self._add((refuse_file(file, error),))
+                continue
+            total += len(content)
+            if total > MAX_TOTAL_BYTES:
+                self._add((refuse_total(file),))
+                return
+            self.files += 1
+            self._check_file(file, content)
+
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """All findings in the order of files and lines; each says in which environments it holds unless in all."""
+        everywhere = {config.environment for config in self.configs}
+        found = [
+            item if holds_in >= everywhere else replace(item, message=_only_in(item.message, holds_in))
+            for item, holds_in in self.findings.items()
+        ]
+        return tuple(sorted(found, key=_order))
+
+    def _check_file(self, file: FlagFile, content: bytes) -> None:
+        reading = read_source(content, file.shown)
+        self._add(reading.diagnostics)
+        for document in reading.documents:
+            self._check_document(document)
+
+    def _check_document(self, document: Document) -> None:
+        value = document.value
+        self._report(document, check(value, "flag"))
+        if not isinstance(value, dict):
+            return
+        self._register(document)
+        if "environments" in value:
+            self._report(document, unknown_environment(value, self.configs[0].environments))
+        else:
+            self._apply_document_rules(document, FlagView.of(value), None)
+        for config in self.configs:
+            self._check_environment(document, config)
+        if self.decodes and not self.errors:
+            body = for_environment(value, self.configs[0].environment)
+            self.flags[body["key"]] = decode_flag(body, document.start, self.configs[0].deployments)
+
+    def _check_environment(self, document: Document, config: Config) -> None:
+        """What holds in one environment; what no overlay touches has been checked for all of them."""
+        value = document.value
+        body = for_environment(value, config.environment)
+        view = FlagView.of(body)
+        if body is not value:
+            overlays = value["environments"]
+            if isinstance(overlays, dict) and config.environment in overlays:
+                self._report(document, check(body, "flag"), config)
+            self._apply_document_rules(document, view, config)
+        for rule in CONFIG_RULES.values():
+            self._report(document, rule(view, config), config)
+
+    def _apply_document_rules(self, document: Document, view: FlagView, config: Config | None) -> None:
+        for rule in DOCUMENT_RULES.values():
+            self._report(document, rule(view), config)
+        if self.today is not None:
+            self._report(document, expired(view, self.today), config)
+
+    def _register(self, document: Document) -> None:
+        """A flag key stands once in all files."""
+        key = document.value.get("key")
+        if not isinstance(key, str):
+            return
+        start = document.start
+        first = self.places.setdefault(key, start)
+        if first != start:
+            message = f"The flag {quoted(key)} is declared at {first.file}:{first.line} already."
+            self._report(document, (Finding(rule="duplicate-flag", message=message, path="/key"),))
+
+    def _report(self, document: Document, found: Iterable[Finding], config: Config | None = None) -> None:
+        """Keep findings; those of an environment are led back to what the file says."""
+        for item in found:
+            finding = item if config is None else _as_written(item, document.value, config.environment)
+            if not document.is_broken_at(finding.place):
+                self._add((document.diagnose(finding),), config)
+
+    def _add(self, diagnostics: Iterable[Diagnostic], config: Config | None = None) -> None:
+        holds_in = {item.environment for item in self.configs} if config is None else {config.environment}
+        for item in diagnostics:
+            self.errors += item.is_error
+            self.findings.setdefault(item, set()).update(holds_in)
+
+
+def _as_written(finding: Finding, document: dict[str, Json], environment: str | None) -> Finding:
+    if "environments" not in document:
+        return finding
+    at = None if finding.at is None else origin_of(document, environment, finding.at)
+    return replace(finding, path=origin_of(document, environment, finding.path), at=at)
+
+
+def _only_in(message: str, environments: set[str | None]) -> str:
+    return f"{message.removesuffix('.')} (in {', '.join(sorted(map(str, environments)))})."
+
+
+def _order(item: Diagnostic) -> tuple[str, int, int, Severity, str, str]:
+    place = item.position or SourcePosition(file="", line=0, column=0)
+    return place.file, place.line, place.column, item.severity, item.rule, item.message

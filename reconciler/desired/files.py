@@ -1,0 +1,144 @@
+"""Flag files on disk: which there are, in which order, and their bytes. Only regular files below one directory.
+
+Symbolic links, pipes and devices are refused rather than followed: a link in a pull request must not make the
+reconciler read, and quote, what lies outside the repository.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from errno import EINVAL, ELOOP
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
+from reconciler.errors import UsageError
+from reconciler.source.events import MAX_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SUFFIXES: Final = (".yaml", ".yml")
+MAX_FILES: Final = 20_000
+MAX_TOTAL_BYTES: Final = 50 * 1024 * 1024
+
+_OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFile:
+    """A flag file: where it is, and how it is called in what users read (relative to reconciler.yaml, with /)."""
+
+    path: str
+    shown: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The flag files in order of their shown names, and what was refused on the way."""
+
+    files: tuple[FlagFile, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def list_flag_files(root: Path, flags_dir: Path) -> Listing:
+    """Every .yaml and .yml file below a directory. Names that begin with a dot are left out.
+
+    `root` is the directory of reconciler.yaml. Never raises for what is found there.
+    """
+    files: list[FlagFile] = []
+    refused: list[Diagnostic] = []
+    shown = Path(os.path.relpath(flags_dir, root)).as_posix()
+    pending = [(str(flags_dir), "" if shown == "." else shown + "/")]
+    while pending:
+        directory, prefix = pending.pop()
+        for entry in _entries(directory, prefix, refused):
+            name = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                pending.append((entry.path, name + "/"))
+            elif entry.is_file(follow_symlinks=False):
+                if entry.name.endswith(SUFFIXES):
+                    files.append(FlagFile(entry.path, name))
+            elif entry.name.endswith(SUFFIXES) or entry.is_dir():
+                refused.append(_refuse(name, "irregular-file", "This is a link, a pipe or a device: not followed."))
+    files.sort(key=lambda file: file.shown)
+    if len(files) > MAX_FILES:
+        refused.append(_refuse(shown, "too-many-files", f"There are more than {MAX_FILES:,} flag files."))
+    return Listing(files=tuple(files[:MAX_FILES]), diagnostics=tuple(refused))
+
+
+def _entries(directory: str, prefix: str, refused: list[Diagnostic]) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            yield from (entry for entry in entries if not entry.name.startswith("."))
+    except OSError as error:
+        refused.append(_refuse(prefix.rstrip("/") or ".", "unreadable-file", f"{error.strerror}."))
+
+
+def choose_files(listings: Sequence[Listing], paths: Sequence[Path], root: Path) -> list[Listing]:
+    """The parts of listings that paths name: files, or directories with all that is below them.
+
+    Raises UsageError for a path that does not exist or holds no flag file of any listing.
+    """
+    chosen: set[str] = set()
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist.")
+        shown = Path(os.path.relpath(path.absolute(), root.absolute())).as_posix()
+        names = {name for listing in listings for name in _names(listing) if _is_at_or_below(name, shown)}
+        if not names:
+            raise UsageError(f"{path} is not a flag file of this configuration, nor a directory with one.")
+        chosen |= names
+    return [
+        Listing(
+            files=tuple(file for file in listing.files if file.shown in chosen),
+            diagnostics=tuple(item for item in listing.diagnostics if _file_of(item) in chosen),
+        )
+        for listing in listings
+    ]
+
+
+def _names(listing: Listing) -> Iterator[str]:
+    yield from (file.shown for file in listing.files)
+    yield from map(_file_of, listing.diagnostics)
+
+
+def _is_at_or_below(name: str, at: str) -> bool:
+    return at in {".", name} or name.startswith(at + "/")
+
+
+def _file_of(item: Diagnostic) -> str:
+    return item.position.file if item.position else ""
+
+
+def read_flag_file(path: Path | str) -> bytes:
+    """The bytes of a regular file; one byte more than is allowed, at most. Raises OSError."""
+    descriptor = os.open(path, _OPEN_FLAGS)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(EINVAL, "it is not a regular file")
+        return os.read(descriptor, MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+
+
+def refuse_file(file: FlagFile, error: OSError) -> Diagnostic:
+    """The finding for a file that could not be read."""
+    return _refuse(file.shown, "unreadable-file", f"The file cannot be read: {explain(error)}.")
+
+
+def explain(error: OSError) -> str:
+    """Why a file could not be read, in a few words."""
+    return "it is a symbolic link" if error.errno == ELOOP else str(error.strerror)
+
+
+def refuse_total(file: FlagFile) -> Diagnostic:
+    """The finding for the file with which all flag files together become too large."""
+    return _refuse(file.shown, "too-large", f"All flag files have more than {MAX_TOTAL_BYTES // 1024**2} MiB.")
+
+
+def _refuse(name: str, rule: str, message: str) -> Diagnostic:
+    position = SourcePosition(file=name, line=1, column=1)
+    return Diagnostic(severity=Severity.ERROR, rule=rule, message=message, position=position)

@@ -1,0 +1,92 @@
+"""Flag files to the DesiredState of an environment, or to every finding there is.
+
+Files are read one by one, and of each nothing is kept but the decoded flags. The garbage collector rests meanwhile:
+values form no cycles, and walking over them again and again would cost up to half of the time.
+"""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from reconciler.desired.checking import Checking
+from reconciler.desired.files import choose_files, list_flag_files
+from reconciler.errors import InvalidInputError
+from reconciler.model import DesiredState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    from reconciler.config import Config
+    from reconciler.diagnostics import Diagnostic
+
+MANY_FILES: Final = 100
+"""From here on it pays to take what was loaded out of the collector's sight for good."""
+
+
+def load_desired(config: Config, *, paths: Sequence[Path] | None = None, today: date | None = None) -> DesiredState:
+    """Every declared flag of one environment, by key, sorted; warnings beside them.
+
+    `paths`: only these files and directories. `today`: warn of flags that have expired by then.
+    Raises InvalidInputError with all findings where there is an error among them, UsageError for a path that
+    holds no flag file.
+    """
+    (checking,) = _check((config,), paths=paths, today=today, decodes=True)
+    diagnostics = checking.diagnostics()
+    if any(item.is_error for item in diagnostics):
+        raise InvalidInputError(_summary(diagnostics), diagnostics)
+    return DesiredState(flags=dict(sorted(checking.flags.items())), files=checking.files, warnings=diagnostics)
+
+
+def check_desired(
+    configs: Sequence[Config], *, paths: Sequence[Path] | None = None, today: date | None = None
+) -> tuple[Diagnostic, ...]:
+    """Every finding about the flag files of several environments, in the order of files and lines.
+
+    A finding that holds in all of them is given once; one that does not says in which. Raises UsageError for a
+    path that holds no flag file.
+    """
+    checked = _check(configs, paths=paths, today=today, decodes=False)
+    return tuple(item for checking in checked for item in checking.diagnostics())
+
+
+def _check(
+    configs: Sequence[Config], *, paths: Sequence[Path] | None, today: date | None, decodes: bool
+) -> list[Checking]:
+    """One Checking for each directory of flag files, its files read once for all environments that use it."""
+    groups: dict[Path, list[Config]] = {}
+    for config in configs:
+        groups.setdefault(config.flags_dir, []).append(config)
+    root = configs[0].file.parent
+    listings = [list_flag_files(root, directory) for directory in groups]
+    if paths:
+        listings = choose_files(listings, paths, root)
+    checked = []
+    with _resting_collector(freezes=decodes and sum(len(listing.files) for listing in listings) >= MANY_FILES):
+        for group, listing in zip(groups.values(), listings, strict=True):
+            checking = Checking(configs=tuple(group), today=today, decodes=decodes)
+            checking.check(listing)
+            checked.append(checking)
+    return checked
+
+
+def _summary(diagnostics: Sequence[Diagnostic]) -> str:
+    errors = sum(item.is_error for item in diagnostics)
+    files = len({item.position.file for item in diagnostics if item.is_error and item.position})
+    return f"The flag files are invalid: {errors} error{'s' * (errors != 1)} in {files} file{'s' * (files != 1)}."
+
+
+@contextmanager
+def _resting_collector(*, freezes: bool) -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if freezes:
+            gc.freeze()
+        if was_enabled:
+            gc.enable()
