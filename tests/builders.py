@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reconciler.apply import ApplyReport, FlagOutcome, OperationOutcome, Status
 from reconciler.config import Config
 from reconciler.diagnostics import SourcePosition
 from reconciler.model import (
@@ -198,3 +199,33 @@ def a_plan(*flags: FlagPlan, **fields: Any) -> Plan:
 def an_empty_plan(**fields: Any) -> Plan:
     """A plan with nothing to do."""
     return replace(a_plan(), flags=(), **fields)
+
+
+def an_outcome(key: str, status: Status, *, error: str | None = None) -> FlagOutcome:
+    """A flag of two calls, the first of which was made and the second ended so; a skipped flag: neither was made."""
+    first, second = a_flag_plan(key).operations
+    done = Status.SKIPPED if status is Status.SKIPPED else Status.APPLIED
+    sent = status is not Status.SKIPPED
+    return FlagOutcome(
+        key=key,
+        action=Action.UPDATE,
+        status=status,
+        flag_id="123",
+        error=error,
+        verified=True if status is Status.APPLIED else None,
+        operations=(
+            OperationOutcome(
+                order=1, operation=first, status=done, attempts=int(sent), http_status=200 if sent else None
+            ),
+            OperationOutcome(order=2, operation=second, status=status, attempts=2 * int(sent), error=error),
+        ),
+    )
+
+
+def a_report(*statuses: Status, error: str | None = "The server said no.", **fields: Any) -> ApplyReport:
+    """The report on flags that ended so, one of each status by default; 40 flags needed nothing."""
+    outcomes = tuple(
+        an_outcome(f"{status.value}-flag", status, error=None if status is Status.APPLIED else error)
+        for status in statuses or tuple(Status)
+    )
+    return ApplyReport(**{"outcomes": outcomes, "unchanged": 40, "verified": True, "requests": 9} | fields)

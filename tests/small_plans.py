@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from builders import a_flag_plan, a_plan, a_position, a_transition, an_empty_plan, an_exposure
+
 from reconciler.planning.operations import (
     AddDeployments,
     AddUsers,

@@ -84,7 +84,7 @@ def load(settings: Settings, voice: Voice) -> Loaded:
     from reconciler.desired.load import load_desired
 
     config = load_config(find_config(settings.config), settings.environment)
-    desired = load_desired(config)
+    desired = load_desired(config, today=now().date())
     for warning in desired.warnings:
         place = f"{warning.position}: " if warning.position else ""
         voice.warn(f"{place}{warning.message} [{warning.rule}]")

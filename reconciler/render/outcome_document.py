@@ -12,7 +12,7 @@ from reconciler.render.values import counted
 if TYPE_CHECKING:
     from reconciler.apply import ApplyReport, FlagOutcome, OperationOutcome
 
-SYMBOLS = {"applied": "✓", "failed": "✗", "unknown": "?", "skipped": "-"}
+SYMBOLS = {"applied": "✓", "failed": "✗", "unknown": "?", "skipped": "·"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +65,17 @@ def _section(outcome: FlagOutcome) -> OutcomeSection:
         status=outcome.status,
         detail=counted(total, "call") if done == total else f"{done} of {counted(total, 'call')} made",
         error=None if outcome.error is None else visible(outcome.error),
-        calls=tuple(_line(operation) for operation in outcome.operations if operation.status != "applied"),
+        calls=tuple(
+            _line(operation, outcome.error) for operation in outcome.operations if operation.status != "applied"
+        ),
     )
 
 
-def _line(operation: OperationOutcome) -> OutcomeLine:
+def _line(operation: OperationOutcome, said: str | None) -> OutcomeLine:
+    """One call; an error that was said of the whole flag is not said again."""
     parts = [f"HTTP {operation.http_status}"] if operation.http_status else []
     parts += [counted(operation.attempts, "attempt")] if operation.attempts else []
-    parts += [visible(operation.error)] if operation.error else []
+    parts += [visible(operation.error)] if operation.error and operation.error != said else []
     return OutcomeLine(
         order=operation.order, kind=kind_of(operation.operation), status=operation.status, detail=", ".join(parts)
     )

@@ -49,7 +49,7 @@ def _flag_lines(section: OutcomeSection) -> Iterator[str]:
     error = f": {markdown_text(section.error)}" if section.error else ""
     yield f"- {section.symbol} {code_span(section.key)} {section.status}, {section.detail}{error}"
     for call in section.calls:
-        yield f"    {call.order}. {call.kind} {call.status}{markdown_text(_tail(call.detail))}"
+        yield f"    - call {call.order}, {call.kind}: {call.status}{markdown_text(_tail(call.detail))}"
 
 
 def _tail(detail: str) -> str:

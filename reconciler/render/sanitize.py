@@ -18,6 +18,8 @@ _HIDDEN = re.compile(
     "\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb"  # joiners, isolates, variation selectors, BOM, interlinear marks
     "\ud800-\udfff"  # lone surrogates
     "\U000e0000-\U000e0fff"  # tags and more selectors
+    "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # number signs that reach over what follows
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # controls of hieroglyphs, shorthand, music
     "]"
 )
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -1,0 +1,73 @@
+"""Every format over the same small plans. UPDATE_SNAPSHOTS=1 writes the expected files anew, to be reviewed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from builders import a_report
+from small_plans import HOSTILE, SMALL_PLANS
+
+from reconciler.planning.plan_file import encode_plan
+from reconciler.render.document import plan_document
+from reconciler.render.html import render_outcome_html, render_plan_html
+from reconciler.render.json_report import render_json, report_document
+from reconciler.render.layout import Paper
+from reconciler.render.markdown import render_plan_markdown
+from reconciler.render.outcome_document import outcome_document
+from reconciler.render.outcome_text import render_outcome_markdown, render_outcome_text
+from reconciler.render.terminal import render_plan_text
+
+EXPECTED = Path(__file__).parent / "expected"
+FORMATS = {
+    "txt": lambda plan: render_plan_text(plan_document(plan)),
+    "80.txt": lambda plan: render_plan_text(plan_document(plan), Paper(width=80)),
+    "color.txt": lambda plan: render_plan_text(plan_document(plan), Paper(width=100, color=True)),
+    "users.txt": lambda plan: render_plan_text(plan_document(plan, show_users=True)),
+    "md": lambda plan: render_plan_markdown(plan_document(plan)),
+    "html": lambda plan: render_plan_html(plan_document(plan)),
+    "json": lambda plan: render_json(encode_plan(plan)),
+}
+REPORTS = {
+    "txt": lambda report: render_outcome_text(outcome_document(report)),
+    "md": lambda report: render_outcome_markdown(outcome_document(report)),
+    "html": lambda report: render_outcome_html(outcome_document(report)),
+    "json": lambda report: render_json(report_document(report)),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", SMALL_PLANS)
+def test_a_plan_looks_as_it_did(name: str, form: str) -> None:
+    """What people read changes only where somebody looked at the change."""
+    compare(f"plan-{name}.{form}", FORMATS[form](SMALL_PLANS[name]()))
+
+
+@pytest.mark.parametrize("form", REPORTS)
+def test_a_report_looks_as_it_did(form: str) -> None:
+    """The report of an apply, with one flag of each status and a hostile error, is as it was reviewed."""
+    compare(f"report.{form}", REPORTS[form](a_report(error=" ".join(HOSTILE))))
+
+
+def test_no_snapshot_is_left_over() -> None:
+    """Every file of expected/ belongs to a test above."""
+    names = {f"plan-{name}.{form}" for name in SMALL_PLANS for form in FORMATS}
+    assert {path.name for path in EXPECTED.iterdir()} == names | {f"report.{form}" for form in REPORTS}
+
+
+def test_the_json_snapshots_are_json() -> None:
+    """JSON stays JSON after the markers of build logs are broken in it, and means the same."""
+    plan = SMALL_PLANS["hostile"]()
+    assert json.loads(render_json(encode_plan(plan))) == json.loads(json.dumps(encode_plan(plan)))
+
+
+def compare(name: str, text: str) -> None:
+    """Hold a text against its snapshot. The version, and the digest it goes into, are masked."""
+    masked = re.sub(r'("version": ")[0-9][^"]*|("digest": "sha256:)[0-9a-f]{64}', r"\1\2MASKED", text)
+    file = EXPECTED / name
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        file.write_bytes(masked.encode("utf-8"))
+    assert masked.encode("utf-8") == file.read_bytes()
