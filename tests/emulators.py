@@ -46,8 +46,7 @@ def an_emulator(
 
 def seeded(emulator: Emulator, flags: Iterable[Mapping[str, Any]]) -> None:
     """Puts flags into an emulator, the oldest first."""
-    for flag in flags:
-        emulator.store.seed_flag({"projectId": PROJECT, **flag})
+    emulator.store.seed_flags({"projectId": PROJECT, **flag} for flag in flags)
 
 
 def a_live_flag(key: str = "new-checkout", **fields: Any) -> dict[str, Any]:

@@ -141,9 +141,9 @@ def flag_record(given: Mapping[str, Json], *, flag_id: str, user: str, at: str) 
         "lastModifiedBy": given.get("createdBy", user),
         "lastModifiedAt": given.get("createdAt", at),
     }
-    said = {name: given[name] for name in FlagRecord.__required_keys__ if name in given}
     segments = [segment_record(item, bucketing_key) for item in given.get("targetSegments", ())]
-    return cast("FlagRecord", {**defaults, **said, "variants": variants, "targetSegments": segments})
+    whole = {**defaults, **given, "variants": variants, "targetSegments": segments}
+    return cast("FlagRecord", {name: whole[name] for name in FlagRecord.__annotations__})
 
 
 def first_version(flag: FlagRecord) -> VersionRecord:

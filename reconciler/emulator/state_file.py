@@ -84,8 +84,7 @@ def load(store: Store, document: bytes) -> None:
     """Puts the document's state in the place of the store's. StateError leaves the store as it was."""
     try:
         state = json.loads(document)
-        if state.get("format", FORMAT) != FORMAT:
-            raise StateError(f"the state has format {state['format']!r}, not {FORMAT}")
+        _require(state.get("format", FORMAT) == FORMAT, f"its format is not {FORMAT}")
         flags = _flags(state.get("flags", ()), store.timestamp())
         versions = _versions(state.get("versions", ()), flags)
         projects = {name: _deployments(name, item) for name, item in state.get("projects", {}).items()}
@@ -93,17 +92,29 @@ def load(store: Store, document: bytes) -> None:
             key: {"user": item["user"], "projects": list(item["projects"])}
             for key, item in state.get("keys", {}).items()
         }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StateError(f"this is not a state of the emulator: {error!r}") from error
+    except KeyError as error:
+        raise StateError(f"this is not a state of the emulator: {error} is missing") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise StateError(f"this is not a state of the emulator: {error}") from error
     store.replace(projects=projects, keys=keys, flags=flags, versions=versions)
 
 
 def _flags(given: Sequence[dict[str, Json]], at: str) -> list[FlagRecord]:
     taken = {item["id"] for item in given if "id" in item}
     free = (number for number in map(str, count(FIRST_ID)) if number not in taken)
-    return [
-        flag_record(item, flag_id=item["id"] if "id" in item else next(free), user=SEED_USER, at=at) for item in given
+    flags = [
+        flag_record(item, flag_id=next(free) if "id" not in item else "", user=SEED_USER, at=at) for item in given
     ]
+    for flag in flags:
+        strings = (flag["id"], flag["projectId"], flag["key"])
+        _require(all(isinstance(value, str) for value in strings), f"the ids of flag {flag['key']} must be strings")
+    _require(len({flag["id"] for flag in flags}) == len(flags), "two flags have the same id")
+    return flags
+
+
+def _require(condition: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as an assertion
+    if not condition:
+        raise ValueError(otherwise)
 
 
 def _versions(given: Sequence[dict[str, Json]], flags: Sequence[FlagRecord]) -> list[VersionRecord]:

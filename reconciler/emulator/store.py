@@ -89,15 +89,13 @@ class Store:
         `given` needs `projectId` and `key`. It is shown at once, whatever the read lag. Raises ValueError for
         an id that is taken.
         """
-        flag_id = given.get("id") or self.new_id()
-        if flag_id in self.flags:
-            raise ValueError(f"there already is a flag of id {flag_id}")
-        flag = flag_record(deepcopy(given), flag_id=flag_id, user=user, at=self.timestamp())
-        self.projects.setdefault(flag["projectId"], {})
-        self.flags[flag_id] = flag
-        self.append_version(first_version(flag))
+        return self.seed_flags([given], user)[0]
+
+    def seed_flags(self, given: Iterable[Mapping[str, Json]], user: str = SEED_USER) -> list[FlagRecord]:
+        """Many flags, the oldest first, as one change of the state; see `seed_flag`."""
+        flags = [self._seed(item, user) for item in given]
         self._changed()
-        return flag
+        return flags
 
     def commit(self, flag: FlagRecord, user: str, *, bumps: bool = True) -> FlagRecord:
         """The flag as it is from now on; with `bumps` it gets a version and says who changed it when."""
@@ -150,6 +148,16 @@ class Store:
     def timestamp(self) -> str:
         """The time now as answers carry it: ISO 8601 in UTC, with milliseconds."""
         return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _seed(self, given: Mapping[str, Json], user: str) -> FlagRecord:
+        flag_id = given.get("id") or self.new_id()
+        if flag_id in self.flags:
+            raise ValueError(f"there already is a flag of id {flag_id}")
+        flag = flag_record(deepcopy(given), flag_id=flag_id, user=user, at=self.timestamp())
+        self.projects.setdefault(flag["projectId"], {})
+        self.flags[flag_id] = flag
+        self.append_version(first_version(flag))
+        return flag
 
     def _changed(self) -> None:
         for watcher in self.watchers:

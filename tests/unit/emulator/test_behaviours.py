@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from itertools import combinations, product
 from typing import Any
 
 import pytest
-from emulators import a_live_flag, an_emulator, ask, flag_of, pairwise_behaviours, variant_of
+from emulators import a_live_flag, an_emulator, ask, flag_of, variant_of
 
 from reconciler.emulator import Behaviour, Emulator
 
@@ -53,32 +52,6 @@ def test_every_behaviour_has_a_test_here() -> None:
     assert [
         field for field in Behaviour.alternatives() if not any(name.startswith(f"test_{field}_") for name in names)
     ] == []
-
-
-def test_a_behaviour_that_does_not_exist_is_refused() -> None:
-    """A misspelt alternative cannot quietly be the expected one."""
-    with pytest.raises(ValueError, match="ids is one of"):
-        Behaviour(ids="text")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="read_lag"):
-        Behaviour(read_lag=-1)
-    assert Behaviour(read_lag=5).read_lag == 5
-
-
-def test_the_expected_form_of_every_behaviour_is_the_default() -> None:
-    """The first alternative is what a plain Behaviour has, and there is always another."""
-    for name, alternatives in Behaviour.alternatives().items():
-        assert getattr(Behaviour(), name) == alternatives[0]
-        assert len(alternatives) > 1
-
-
-def test_a_few_servers_hold_every_pair_of_alternatives() -> None:
-    """The pairwise servers leave out no two alternatives of different fields."""
-    servers = pairwise_behaviours()
-    alternatives = Behaviour.alternatives()
-    for one, other in combinations(alternatives, 2):
-        met = {(getattr(server, one), getattr(server, other)) for server in servers}
-        assert met == set(product(alternatives[one], alternatives[other]))
-    assert len(servers) < 40
 
 
 def test_ids_are_strings_or_numbers() -> None:

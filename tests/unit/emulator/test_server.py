@@ -1,0 +1,136 @@
+"""The emulator on a real socket, and its control room."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from emulators import AUTHORIZATION, a_live_flag, an_emulator, flag_of
+
+from reconciler.emulator import Emulator, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def emulator() -> Emulator:
+    return an_emulator(a_live_flag())
+
+
+@pytest.fixture
+def client(emulator: Emulator) -> Iterator[httpx.Client]:
+    with serve(emulator) as url, httpx.Client(base_url=url, headers=AUTHORIZATION) as client:
+        yield client
+
+
+def test_it_is_served_over_http(client: httpx.Client, emulator: Emulator) -> None:
+    """Reads, writes and DELETE with a body work over a socket, and are in the log."""
+    assert client.get("/api/1/flags", params={"key": "new-checkout"}).json()["flags"][0]["id"] == "1001"
+    assert client.patch("/api/1/flags/1001", json={"enabled": False}).text == "OK"
+    path = "/api/1/flags/1001/variants/control/bulk-delete-users"
+    assert client.request("DELETE", path, json={"users": ["ada"]}).status_code == 200
+    assert flag_of(emulator, "new-checkout")["enabled"] is False
+    assert [(entry.method, entry.path) for entry in emulator.log] == [
+        ("GET", "/api/1/flags"),
+        ("PATCH", "/api/1/flags/1001"),
+        ("DELETE", path),
+    ]
+    assert emulator.log[0].query == {"key": "new-checkout"}
+
+
+def test_escaped_segments_are_told_apart_before_they_are_decoded(client: httpx.Client) -> None:
+    """An escaped slash stays inside its segment and leads to no other endpoint."""
+    answer = client.get("/api/1/flags/1001%2Fvariants")
+    assert (answer.status_code, answer.text) == (404, "flag '1001/variants' not found")
+
+
+def test_it_listens_on_this_machine_only(client: httpx.Client) -> None:
+    """The address is a loopback one, at a port that was free."""
+    assert client.base_url.host == "127.0.0.1"
+    assert client.base_url.port
+
+
+def test_it_stops_with_its_block(emulator: Emulator) -> None:
+    """After the block nobody listens any more, and no thread is left."""
+    with serve(emulator) as url:
+        port = httpx.URL(url).port
+        assert port is not None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+    assert "emulator" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_taken_port_is_an_error(emulator: Emulator) -> None:
+    """Asking for a port that somebody listens on raises OSError."""
+    with serve(emulator) as url:
+        port = httpx.URL(url).port
+        assert port is not None
+        with pytest.raises(OSError, match="in use"), serve(emulator, port=port):
+            pass
+
+
+def test_an_answer_does_not_wait_for_the_clients_acknowledgement(client: httpx.Client) -> None:
+    """Thirty answers on one connection take less than a second: nothing is held back to be sent together."""
+    elapsed = sum((client.get("/api/1/flags/1001").elapsed.total_seconds() for _ in range(30)), 0.0)
+    assert elapsed < 1.0
+
+
+def test_the_log_can_be_read_and_emptied_from_outside(client: httpx.Client) -> None:
+    """The control room shows each request and forgets them on demand; its own calls are not in the log."""
+    client.patch("/api/1/flags/1001", json={"enabled": False})
+    (entry,) = client.get("/_emulator/log", headers={"Authorization": ""}).json()
+    assert {name: entry[name] for name in ("number", "method", "path", "query", "body", "status", "user")} == {
+        "number": 1,
+        "method": "PATCH",
+        "path": "/api/1/flags/1001",
+        "query": {},
+        "body": {"enabled": False},
+        "status": 200,
+        "user": "ada@example.com",
+    }
+    assert client.delete("/_emulator/log").status_code == 204
+    assert client.get("/_emulator/log").json() == []
+
+
+def test_the_state_can_be_read_and_replaced_from_outside(client: httpx.Client, emulator: Emulator) -> None:
+    """What was read can be put back; what is no state is a 400 and changes nothing."""
+    start = client.get("/_emulator/state").content
+    client.patch("/api/1/flags/1001", json={"enabled": False})
+    changed = client.get("/_emulator/state").content
+    assert client.put("/_emulator/state", content=b"[]").status_code == 400
+    assert emulator.dump() == changed != start
+    assert client.put("/_emulator/state", content=start).status_code == 204
+    assert emulator.dump() == start
+
+
+def test_it_can_be_reset_from_outside(client: httpx.Client, emulator: Emulator) -> None:
+    """A reset is back to where serving began, or to the state that was put there since."""
+    start = emulator.dump()
+    client.patch("/api/1/flags/1001", json={"rolloutPercentage": 1})
+    middle = emulator.dump()
+    assert client.post("/_emulator/reset").status_code == 204
+    assert emulator.dump() == start
+    client.put("/_emulator/state", content=middle)
+    client.patch("/api/1/flags/1001", json={"rolloutPercentage": 2})
+    client.post("/_emulator/reset")
+    assert emulator.dump() == middle
+
+
+def test_it_can_be_served_in_the_foreground_until_a_signal() -> None:
+    """A process that serves says where, answers, and ends on SIGTERM."""
+    program = (
+        "from reconciler.emulator import Emulator, serve_in_foreground\n"
+        "serve_in_foreground(Emulator(), on_start=lambda url: print(url, flush=True))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert httpx.get(f"{url}/api/1/flags").status_code == 401
+        process.terminate()
+        assert process.wait(timeout=20) == -15

@@ -1,0 +1,137 @@
+"""The state as a document: what is written is what is read, and a file is never half of one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from emulators import DEPLOYMENTS, KEY, USER, a_live_flag, an_emulator, ask, flag_of, variant_of
+
+from reconciler.emulator import Emulator, StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def lived() -> Emulator:
+    """An emulator with flags, edits, inclusions and an archived flag."""
+    emulator = an_emulator(a_live_flag(), a_live_flag("old", archived=True), projects={"7": DEPLOYMENTS, "8": {}})
+    ask(emulator, "POST", "/flags/1001/variants/control/users", {"inclusions": ["ada", "é", '"']})
+    ask(emulator, "PATCH", "/flags/1001", {"tags": ["a"], "rolloutPercentage": 3})
+    ask(emulator, "POST", "/flags", {"projectId": "8", "key": "made"})
+    return emulator
+
+
+def answers(emulator: Emulator) -> list[bytes]:
+    paths = ("/flags?includeArchived=true", "/flags/1001", "/flags/1001/versions", "/versions", "/deployments")
+    return [ask(emulator, "GET", path).body for path in paths]
+
+
+def test_a_loaded_state_answers_like_the_one_that_was_saved() -> None:
+    """Flags, versions, keys, projects and their order survive, to the byte."""
+    first, second = lived(), Emulator()
+    second.load(first.dump())
+    assert second.dump() == first.dump()
+    assert answers(second) == answers(first)
+    assert json.loads(first.dump())["format"] == 1
+
+
+def test_new_ids_do_not_meet_loaded_ones() -> None:
+    """A create after loading gets an id of its own."""
+    second = Emulator()
+    second.load(lived().dump())
+    created = ask(second, "POST", "/flags", {"projectId": "7", "key": "later"}).json()["id"]
+    assert created == "1004"
+
+
+def test_every_write_is_in_the_file_at_once(tmp_path: Path) -> None:
+    """Another emulator on the same file begins where the first one ended."""
+    path = tmp_path / "state.json"
+    first = an_emulator(a_live_flag(), state_file=path)
+    ask(first, "PATCH", "/flags/1001", {"rolloutPercentage": 42})
+    assert path.read_bytes() == first.dump()
+    second = Emulator(state_file=path)
+    assert flag_of(second, "new-checkout")["rolloutPercentage"] == 42
+    assert ask(second, "GET", "/flags").status == 200
+    assert len(second.store.versions_of("1001")) == 2
+
+
+def test_nothing_is_left_beside_the_file(tmp_path: Path) -> None:
+    """The file is replaced in one step."""
+    emulator = an_emulator(state_file=tmp_path / "state.json")
+    ask(emulator, "POST", "/flags", {"projectId": "7", "key": "made"})
+    assert [item.name for item in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_a_refused_write_leaves_the_file_alone(tmp_path: Path) -> None:
+    """A 400 writes nothing."""
+    path = tmp_path / "state.json"
+    emulator = an_emulator(a_live_flag(), state_file=path)
+    before = path.stat().st_mtime_ns
+    ask(emulator, "PATCH", "/flags/1001", {"rolloutPercentage": -1})
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_state_may_be_written_by_hand() -> None:
+    """Ids, versions and most fields may be missing; flags come in the order of the file, the oldest first."""
+    state: dict[str, Any] = {
+        "projects": {"7": {"deployments": [{"id": "67"}]}},
+        "keys": {KEY: {"user": USER, "projects": ["7"]}},
+        "flags": [
+            {"projectId": "7", "key": "first", "variants": [{"key": "on", "inclusions": {"users": ["ada"]}}]},
+            {"projectId": "7", "key": "second", "id": "1001"},
+        ],
+    }
+    emulator = Emulator()
+    emulator.load(json.dumps(state).encode())
+    assert [flag["key"] for flag in ask(emulator, "GET", "/flags").json()["flags"]] == ["second", "first"]
+    assert variant_of(emulator, "first", "on")["users"] == ["ada"]
+    assert flag_of(emulator, "first")["id"] != "1001"
+    assert [item["version"] for item in ask(emulator, "GET", "/flags/1001/versions").json()] == [1]
+    assert ask(emulator, "GET", "/deployments").json()["deployments"][0]["label"] == "67"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"format": 2}',
+        b'{"flags": [{"key": "a"}]}',
+        b'{"flags": [{"projectId": "7"}]}',
+        b'{"flags": {"a": 1}}',
+        b'{"flags": [{"projectId": "7", "key": "a", "id": 5}]}',
+        b'{"flags": [{"projectId": "7", "key": "a", "id": "5"}, {"projectId": "7", "key": "b", "id": "5"}]}',
+        b'{"keys": {"k": {"user": "ada@example.com"}}}',
+        b'{"versions": [{"version": 1}]}',
+        b'{"projects": {"7": {"deployments": [{"label": "web"}]}}}',
+    ],
+)
+def test_what_is_not_a_state_is_refused_whole(document: bytes) -> None:
+    """A broken document raises, and the state before it stays."""
+    emulator = lived()
+    before = emulator.dump()
+    with pytest.raises(StateError, match="not a state of the emulator"):
+        emulator.load(document)
+    assert emulator.dump() == before
+
+
+def test_reset_comes_back_to_the_remembered_state() -> None:
+    """After edits the flags, versions and the empty log of the start are there again."""
+    emulator = an_emulator(a_live_flag())
+    start = emulator.dump()
+    ask(emulator, "PATCH", "/flags/1001", {"enabled": False})
+    ask(emulator, "POST", "/flags", {"projectId": "7", "key": "made"})
+    emulator.reset()
+    assert emulator.dump() == start
+    assert emulator.log == []
+
+
+def test_the_dump_tells_any_two_states_apart() -> None:
+    """An inclusion alone, even without a version, changes the bytes."""
+    emulator = an_emulator(a_live_flag())
+    before = emulator.dump()
+    ask(emulator, "POST", "/flags/1001/variants/control/users", {"inclusions": ["ada"]})
+    assert emulator.dump() != before
