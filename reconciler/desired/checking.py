@@ -87,32 +87,38 @@ class Checking:
         self._register(document)
         if "environments" in value:
             self._report(document, unknown_environment(value, self.configs[0].environments))
+            for config in self.configs:
+                self._check_overlaid(document, config)
         else:
-            self._apply_document_rules(document, FlagView.of(value), None)
-        for config in self.configs:
-            self._check_environment(document, config)
+            view = FlagView.of(value)
+            self._apply_document_rules(document, view, None)
+            for config in self.configs:
+                self._apply_config_rules(document, view, config)
         if self.decodes and not self.errors:
             body = for_environment(value, self.configs[0].environment)
             self.flags[body["key"]] = decode_flag(body, document.start, self.configs[0].deployments)
 
-    def _check_environment(self, document: Document, config: Config) -> None:
-        """What holds in one environment; what no overlay touches has been checked for all of them."""
-        value = document.value
-        body = for_environment(value, config.environment)
+    def _check_overlaid(self, document: Document, config: Config) -> None:
+        """A document with overlays is checked anew for each environment, as that environment sees it."""
+        body = for_environment(document.value, config.environment)
+        overlays = document.value["environments"]
+        if isinstance(overlays, dict) and config.environment in overlays:
+            self._report(document, check(body, "flag"), config)
         view = FlagView.of(body)
-        if body is not value:
-            overlays = value["environments"]
-            if isinstance(overlays, dict) and config.environment in overlays:
-                self._report(document, check(body, "flag"), config)
-            self._apply_document_rules(document, view, config)
-        for rule in CONFIG_RULES.values():
-            self._report(document, rule(view, config), config)
+        self._apply_document_rules(document, view, config)
+        self._apply_config_rules(document, view, config)
 
     def _apply_document_rules(self, document: Document, view: FlagView, config: Config | None) -> None:
         for rule in DOCUMENT_RULES.values():
-            self._report(document, rule(view), config)
+            for item in rule(view):
+                self._report(document, (item,), config)
         if self.today is not None:
             self._report(document, expired(view, self.today), config)
+
+    def _apply_config_rules(self, document: Document, view: FlagView, config: Config) -> None:
+        for rule in CONFIG_RULES.values():
+            for item in rule(view, config):
+                self._report(document, (item,), config)
 
     def _register(self, document: Document) -> None:
         """A flag key stands once in all files."""

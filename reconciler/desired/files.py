@@ -117,9 +117,10 @@ def read_flag_file(path: Path | str) -> bytes:
     """The bytes of a regular file; one byte more than is allowed, at most. Raises OSError."""
     descriptor = os.open(path, _OPEN_FLAGS)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(EINVAL, "it is not a regular file")
-        return os.read(descriptor, MAX_BYTES + 1)
+        return os.read(descriptor, min(status.st_size, MAX_BYTES) + 1)
     finally:
         os.close(descriptor)
 

@@ -8,8 +8,7 @@ passes give the same values (tests/unit/source/test_yaml_fuzz.py).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from sys import intern
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from unicodedata import is_normalized
 
 import yaml
@@ -34,6 +33,10 @@ from reconciler.source.scalars import NUMBER_STARTS, WORDS, resolve_number
 if TYPE_CHECKING:
     from reconciler.source.events import EventParser
     from reconciler.source.findings import Finding, Json
+
+MAX_KNOWN_KEYS: Final = 4096
+_KNOWN_KEYS: Final[dict[str, str]] = {}
+"""Keys that were accepted: nearly all keys of flag files are the same few words."""
 
 
 class SourceText:
@@ -184,6 +187,7 @@ def _build(parser: EventParser, *, has_escapes: bool) -> list[tuple[Json, int, i
     parents: list[Json] = []
     container: Json = None
     key: str | None = None
+    known_keys = _KNOWN_KEYS
     for _ in range(MAX_NODES):
         event = parser.get_event()
         kind = event.__class__
@@ -213,9 +217,11 @@ def _build(parser: EventParser, *, has_escapes: bool) -> list[tuple[Json, int, i
             return None
         if container.__class__ is dict:
             if key is None:
-                if value.__class__ is not str or value in container or not _is_plain_key(value):
+                if value.__class__ is not str or value in container:
                     return None
-                key = intern(value)
+                key = known_keys.get(value) or _accept_key(value, known_keys)
+                if key is None:
+                    return None
                 continue
             container[key] = value
             key = None
@@ -233,5 +239,10 @@ def _build(parser: EventParser, *, has_escapes: bool) -> list[tuple[Json, int, i
     return None
 
 
-def _is_plain_key(key: str) -> bool:
-    return key != "<<" and (key.isascii() or is_normalized("NFC", key))
+def _accept_key(key: str, known_keys: dict[str, str]) -> str | None:
+    """The key, remembered so that files share it; None where it may be refused."""
+    if key == "<<" or not (key.isascii() or is_normalized("NFC", key)):
+        return None
+    if len(known_keys) >= MAX_KNOWN_KEYS:
+        known_keys.clear()
+    return known_keys.setdefault(key, key)

@@ -61,7 +61,7 @@ def unknown_variant(flag: FlagView) -> Iterator[Finding]:
     keys = flag.variant_keys
     if keys is None:
         return
-    for path, weights in flag.weights():
+    for path, weights in flag.weights:
         if weights.keys() <= keys:
             continue
         for key in weights:
@@ -89,7 +89,7 @@ def _known(keys: frozenset[str]) -> str:
 
 def zero_weights(flag: FlagView) -> Iterator[Finding]:
     """Weights are ratios: of nothing but zeros there is none."""
-    for path, weights in flag.weights():
+    for path, weights in flag.weights:
         if not any(weights.values()):
             message = "All weights are 0: no user could get a variant."
             yield Finding(

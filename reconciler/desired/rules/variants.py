@@ -29,7 +29,7 @@ def reserved_variant(flag: FlagView) -> Iterator[Finding]:
         if variant.get("key") == OFF:
             yield Finding(rule="reserved-variant", message=message, path=f"/variants/{index}/key")
     if flag.variant_keys is None:
-        for path, weights in flag.weights():
+        for path, weights in flag.weights:
             if OFF in weights:
                 yield Finding(
                     rule="reserved-variant", message=message, path=path, at=f"{path}/{OFF}", of_key=True
@@ -69,7 +69,7 @@ def rename_collision(flag: FlagView) -> Iterator[Finding]:
 
 def user_in_two_variants(flag: FlagView) -> Iterator[Finding]:
     """A user can be included in one variant only."""
-    lists = list(flag.inclusions("users"))
+    lists = [(path, members) for kind, path, members in flag.inclusions if kind == "users"]
     sets = [{user for user in users if isinstance(user, str)} for _, users in lists]
     if sum(map(len, sets)) == len(set().union(*sets)):
         return
@@ -83,9 +83,8 @@ def user_in_two_variants(flag: FlagView) -> Iterator[Finding]:
 
 def duplicate_inclusion(flag: FlagView) -> Iterator[Finding]:
     """An id stands once in a list of users or cohorts."""
-    for kind in ("users", "cohorts"):
-        for path, members in flag.inclusions(kind):
-            yield from repeated(members, "duplicate-inclusion", f"The id stands twice among the {kind}.", path)
+    for kind, path, members in flag.inclusions:
+        yield from repeated(members, "duplicate-inclusion", f"The id stands twice among the {kind}.", path)
 
 
 def repeated(members: list[Json], rule: str, message: str, path: str) -> Iterator[Finding]:
@@ -123,11 +122,10 @@ def space_around_id(flag: FlagView) -> Iterator[Finding]:
 
 
 def _unclean_ids(flag: FlagView) -> Iterator[tuple[str, str]]:
-    for kind in ("users", "cohorts"):
-        for path, members in flag.inclusions(kind):
-            for index, item in enumerate(members):
-                if isinstance(item, str) and not _is_clean_id(item):
-                    yield f"{path}/{index}", item
+    for _, path, members in flag.inclusions:
+        for index, item in enumerate(members):
+            if isinstance(item, str) and not _is_clean_id(item):
+                yield f"{path}/{index}", item
 
 
 def large_integer(flag: FlagView) -> Iterator[Finding]:

@@ -18,43 +18,58 @@ Indexed = tuple[tuple[int, dict[str, "Json"]], ...]
 
 @dataclass(frozen=True, slots=True)
 class FlagView:
-    """A document of one environment. Variants and segments keep their index in the document."""
+    """A document of one environment, its parts with their index or pointer.
+
+    `variant_keys` is None where variants are not declared, or not all of them can be read. `weights` are the
+    flag's own and those of the segments; `inclusions` are lists of `users` or `cohorts` with their kind.
+    """
 
     body: dict[str, Json]
     variants: Indexed
     segments: Indexed
+    variant_keys: frozenset[str] | None
+    weights: tuple[tuple[str, dict[str, Json]], ...]
+    inclusions: tuple[tuple[str, str, list[Json]], ...]
 
     @classmethod
     def of(cls, body: dict[str, Json]) -> FlagView:
         """The view of a document."""
-        return cls(body, _mappings(body.get("variants")), _mappings(body.get("targetSegments")))
+        variants = _mappings(body.get("variants"))
+        segments = _mappings(body.get("targetSegments"))
+        return cls(
+            body,
+            variants,
+            segments,
+            _variant_keys(body.get("variants")),
+            tuple(_weights(body, segments)),
+            tuple(_inclusions(variants)),
+        )
 
-    @property
-    def variant_keys(self) -> frozenset[str] | None:
-        """The declared variants; None where they are not declared, or not all of them can be read."""
-        declared = self.body.get("variants")
-        keys = frozenset(key for _, variant in self.variants if isinstance(key := variant.get("key"), str))
-        if not isinstance(declared, list) or any(not isinstance(item.get("key"), str) for _, item in self.variants):
-            return None
-        return keys if len(self.variants) == len(declared) else None
 
-    def weights(self) -> Iterator[tuple[str, dict[str, Json]]]:
-        """Every map of weights, with its pointer: the flag's own, then those of the segments."""
-        own = self.body.get("rolloutWeights")
-        if isinstance(own, dict):
-            yield "/rolloutWeights", own
-        for index, segment in self.segments:
-            weights = segment.get("rolloutWeights")
-            if isinstance(weights, dict):
-                yield f"/targetSegments/{index}/rolloutWeights", weights
+def _variant_keys(declared: Json) -> frozenset[str] | None:
+    if not isinstance(declared, list):
+        return None
+    keys = [key for item in declared if isinstance(item, dict) and isinstance(key := item.get("key"), str)]
+    return frozenset(keys) if len(keys) == len(declared) else None
 
-    def inclusions(self, kind: str) -> Iterator[tuple[str, list[Json]]]:
-        """Every list of `users` or `cohorts`, with its pointer."""
-        for index, variant in self.variants:
-            included = variant.get("inclusions")
-            members = included.get(kind) if isinstance(included, dict) else None
-            if isinstance(members, list):
-                yield f"/variants/{index}/inclusions/{kind}", members
+
+def _weights(body: dict[str, Json], segments: Indexed) -> Iterator[tuple[str, dict[str, Json]]]:
+    own = body.get("rolloutWeights")
+    if isinstance(own, dict):
+        yield "/rolloutWeights", own
+    for index, segment in segments:
+        weights = segment.get("rolloutWeights")
+        if isinstance(weights, dict):
+            yield f"/targetSegments/{index}/rolloutWeights", weights
+
+
+def _inclusions(variants: Indexed) -> Iterator[tuple[str, str, list[Json]]]:
+    for index, variant in variants:
+        included = variant.get("inclusions")
+        if isinstance(included, dict):
+            for kind in ("users", "cohorts"):
+                if isinstance(members := included.get(kind), list):
+                    yield kind, f"/variants/{index}/inclusions/{kind}", members
 
 
 def strings(value: Json) -> Iterator[tuple[int, str]]:
