@@ -101,19 +101,19 @@ def is_verbose(arguments: Sequence[str]) -> bool:
 
 def _redaction(arguments: Sequence[str], environ: Mapping[str, str]) -> Callable[[str], str]:
     """What takes the key out of a text: even an unexpected error of a library must not show it."""
-    from reconciler.api.redaction import spellings
+    from reconciler.api.access import KEY_VARIABLE, ApiKey
 
-    secrets = [environ.get("AMPLITUDE_MANAGEMENT_API_KEY", "").strip()]
+    secrets = [environ.get(KEY_VARIABLE, "").strip()]
     for index, argument in enumerate(arguments):
         if argument.startswith("--api-key-file"):
             _, separator, file = argument.partition("=")
             with suppress(OSError, ValueError, IndexError):
                 secrets.append(Path(file if separator else arguments[index + 1]).read_text(encoding="utf-8").strip())
-    forms = [form for secret in secrets for form in spellings(secret)]
+    keys = [ApiKey(secret) for secret in secrets if secret]
 
     def hide(text: str) -> str:
-        for form in forms:
-            text = text.replace(form, "***")
+        for key in keys:
+            text = key.redact(text)
         return text
 
     return hide

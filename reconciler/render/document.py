@@ -6,6 +6,7 @@ controls, bidi and zero-width characters are already shown as escapes. Escaping 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,24 +66,30 @@ class RefusalLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanDocument:
-    """A whole plan. `last_line` is the fixed line of the contract; `facts` are short sentences about the rest."""
+    """A whole plan. `last_line` is the fixed line of the contract.
+
+    `facts` are short sentences about the rest, `notes` what holds for the exposure of several flags.
+    """
 
     title: str
     flags: tuple[FlagSection, ...]
     refusals: tuple[RefusalLine, ...]
     warnings: tuple[str, ...]
     facts: tuple[str, ...]
+    notes: tuple[str, ...]
     last_line: str
 
 
 def plan_document(plan: Plan, *, show_users: bool = False) -> PlanDocument:
     """The document of a plan. Without `show_users` user ids are counted, not shown."""
+    shared = _shared_notes(plan)
     return PlanDocument(
         title=_title(plan),
-        flags=tuple(_flag_section(flag, show_users=show_users) for flag in plan.flags),
+        flags=tuple(_flag_section(flag, frozenset(shared), show_users=show_users) for flag in plan.flags),
         refusals=tuple(_refusal_line(refusal) for refusal in plan.refusals),
         warnings=tuple(visible(warning) for warning in plan.warnings),
         facts=tuple(_facts(plan)),
+        notes=tuple(visible(note) for note in shared),
         last_line=last_line(plan.summary) if plan.flags else NO_CHANGES,
     )
 
@@ -124,13 +131,19 @@ def _facts(plan: Plan) -> list[str]:
     return facts
 
 
+def _shared_notes(plan: Plan) -> tuple[str, ...]:
+    """Notes on exposure that more than one flag carries, in the order of their first appearance."""
+    counts = Counter(note for flag in plan.flags if flag.exposure for note in flag.exposure.notes)
+    return tuple(note for note, count in counts.items() if count > 1)
+
+
 def _refusal_line(refusal: Refusal) -> RefusalLine:
     return RefusalLine(
         guard=visible(refusal.guard), message=visible(refusal.message), override=visible(refusal.override)
     )
 
 
-def _flag_section(flag: FlagPlan, *, show_users: bool) -> FlagSection:
+def _flag_section(flag: FlagPlan, shared: frozenset[str], *, show_users: bool) -> FlagSection:
     return FlagSection(
         symbol=SYMBOLS[flag.action],
         action=flag.action.value,
@@ -141,7 +154,7 @@ def _flag_section(flag: FlagPlan, *, show_users: bool) -> FlagSection:
             _call_line(order, operation, flag.flag_id, show_users=show_users)
             for order, operation in enumerate(flag.operations, start=1)
         ),
-        exposure=exposure_block(flag.exposure, flag.transient) if flag.exposure else None,
+        exposure=exposure_block(flag.exposure, flag.transient, shared) if flag.exposure else None,
         warnings=tuple(visible(warning) for warning in flag.warnings),
     )
 

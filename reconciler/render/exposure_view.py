@@ -88,15 +88,23 @@ class ExposureBlock:
     notes: tuple[str, ...]
 
 
-def exposure_block(exposure: FlagExposure, transient: Fraction) -> ExposureBlock:
-    """The exposure of a flag; variants have the same tone in every row."""
+def exposure_block(
+    exposure: FlagExposure, transient: Fraction, elsewhere: frozenset[str] = frozenset()
+) -> ExposureBlock:
+    """The exposure of a flag; variants have the same tone in every row. Where nobody is moved there are no rows.
+
+    `elsewhere` are notes that are said once for the whole plan.
+    """
     tones = _tones(exposure)
     label = "" if exposure.is_exact else " (expected)"
+    moves = bool(exposure.switched or transient)
     return ExposureBlock(
-        headline=f"At most {percent(exposure.switched)} of the users of any segment get another variant{label}.",
+        headline=f"At most {percent(exposure.switched)} of the users of any segment get another variant{label}."
+        if moves
+        else "Nobody gets another variant.",
         transient=f"Between two calls {percent(transient)} see neither their old nor their new variant.",
-        rows=tuple(_row(item, tones) for item in exposure.transitions),
-        notes=tuple(visible(note) for note in exposure.notes),
+        rows=tuple(_row(item, tones) for item in exposure.transitions) if moves else (),
+        notes=tuple(visible(note) for note in exposure.notes if note not in elsewhere) if moves else (),
     )
 
 

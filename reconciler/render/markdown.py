@@ -46,6 +46,8 @@ def _plan(document: PlanDocument) -> Iterator[str]:
         yield "\n".join(f"- ⚠️ {markdown_text(warning)}" for warning in document.warnings)
     for section in document.flags:
         yield from _flag(section)
+    if document.notes:
+        yield "\n".join(f"- {markdown_text(note)}" for note in document.notes)
     if document.facts:
         yield markdown_text("; ".join(document.facts)) + "."
 
@@ -92,7 +94,8 @@ def _call(call: CallLine) -> str:
 
 
 def _exposure(block: ExposureBlock) -> Iterator[str]:
-    yield f"**Exposure.** {markdown_text(block.headline)} {markdown_text(block.transient)}"
+    transient = f" {markdown_text(block.transient)}" if block.rows else ""
+    yield f"**Exposure.** {markdown_text(block.headline)}{transient}"
     if block.rows:
         yield code_block("\n".join(line for row in block.rows for line in _row(row)))
     if block.notes:

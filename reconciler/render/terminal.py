@@ -31,6 +31,8 @@ def render_plan_text(document: PlanDocument, paper: Paper | None = None) -> str:
     sheet.blank()
     for warning in document.warnings:
         sheet.line(("Warning: ", "yellow"), warning)
+    for note in document.notes:
+        sheet.line(("Note: ", "dim"), (note, "dim"))
     if document.facts:
         sheet.line((_sentence(document.facts), "dim"))
     _refusals(sheet, document)
@@ -107,7 +109,8 @@ def _call(sheet: Sheet, call: CallLine, widths: tuple[int, int]) -> None:
 def _exposure(sheet: Sheet, block: ExposureBlock) -> None:
     sheet.line(("exposure", "dim"), indent=_INDENT)
     sheet.line(block.headline, indent=_INDENT + 2)
-    sheet.line(block.transient, indent=_INDENT + 2)
+    if block.rows:
+        sheet.line(block.transient, indent=_INDENT + 2)
     for row in block.rows:
         _row(sheet, row)
     for note in block.notes:

@@ -63,9 +63,8 @@ class _Story:
         self._say("Four flags are declared in YAML. Are the files right? (No network is needed for this.)")
         self._run("validate")
         self._say("What differs between git and the live project, which calls would change it, and who would notice?")
-        self._run("plan")
-        self._say("Make it so, and read it back. The plan is saved first, so that what was reviewed is what is done.")
-        self._run("plan", "--out", "plan.json", "--format", "json", "--output", "plan-again.json")
+        self._run("plan", "--out", "plan.json", "--quiet")
+        self._say("Make it so: exactly the plan that was reviewed and saved, or nothing. Then read it back.")
         self._run("apply", "plan.json", "--auto-approve", "--format", "markdown", "--quiet")
         self._say("Is anything left to do?")
         self._run("plan")
@@ -75,8 +74,8 @@ class _Story:
 
     def _say(self, sentence: str) -> None:
         self._step += 1
-        style = {"bold": True} if self._voice.paper().color else {}
-        self._voice.result("\n" + click.style(f"{self._step}. {sentence}", **style) + "\n")
+        line = f"{self._step}. {sentence}"
+        self._voice.result(f"\n{click.style(line, bold=True) if self._voice.paper().color else line}\n")
 
     def _run(self, *arguments: str, expected: int = 0) -> None:
         from reconciler.cli.main import run
