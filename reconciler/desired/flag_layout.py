@@ -10,7 +10,7 @@ from reconciler.wire import SPEC_FIELDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TEAM_FIELDS: Final = ("owner", "expires", "frozenUntil", "links", "notes")
+TEAM_FIELDS: Final = ("owner", "expires", "links", "notes", "frozenUntil")
 """The fields of a flag document that are reconciler's own and never sent."""
 
 

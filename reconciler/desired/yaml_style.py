@@ -7,6 +7,7 @@ Writing what was read from this style gives the same text again.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Final
 
 from reconciler.desired.flag_layout import FLAG
@@ -50,13 +51,18 @@ def _joined(lines: Iterable[str]) -> str:
 
 
 def _collection_lines(node: Collection, indent: int, layout: Layout) -> Iterator[str]:
+    """The lines of a block; it never begins with a blank one."""
+    yield from dropwhile(lambda line: not line, _entry_lines(node, indent, layout))
+    yield from _comment_lines(node.foot, indent)
+
+
+def _entry_lines(node: Collection, indent: int, layout: Layout) -> Iterator[str]:
     if node.is_mapping:
         for entry in sorted(node.entries, key=lambda entry: layout.place(entry.key or "")):
             yield from _pair_lines(entry, indent, layout.of(entry.key))
     else:
         for entry in node.entries:
             yield from _item_lines(entry, indent, layout.of(None))
-    yield from _comment_lines(node.foot, indent)
 
 
 def _pair_lines(entry: Entry, indent: int, layout: Layout) -> Iterator[str]:

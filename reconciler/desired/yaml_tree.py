@@ -1,32 +1,23 @@
-"""YAML text to trees that keep every comment. For text that `source.yaml_source` has accepted; nothing is refused here.
+"""YAML text to trees that keep every comment.
 
-Comments are no events of a YAML parser: they are found in the gaps between scalars, where a `#` can be nothing else,
-and each goes to the entry that it stands above, beside or, by its indentation, at the end of.
+Each comment goes to the entry that it stands above or beside or, where it is indented deeper than what follows, to
+the end of the collection that it closes. For text that `source.yaml_source` has accepted; nothing is refused here.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
-import yaml
-from yaml.events import (
-    CollectionEndEvent,
-    CollectionStartEvent,
-    DocumentEndEvent,
-    DocumentStartEvent,
-    MappingStartEvent,
-    ScalarEvent,
-)
-
+from reconciler.desired.yaml_draft import Branch, Draft, read_drafts
 from reconciler.desired.yaml_nodes import Collection, Document, Entry, Scalar
-from reconciler.source.events import open_events
-from reconciler.source.scalars import resolve_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from reconciler.desired.yaml_draft import Leaf, Remark
     from reconciler.desired.yaml_nodes import Comments, Node
 
 MODELINE: Final = "# yaml-language-server:"
@@ -35,7 +26,7 @@ MODELINE: Final = "# yaml-language-server:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldLines:
-    """The lines of one field of a document, both included, counted from 0; comments above it are not among them."""
+    """The lines of one field of a document, both included, from 0; comments above it are not among them."""
 
     key: str
     first: int
@@ -44,201 +35,150 @@ class FieldLines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadDocument:
-    """A document and where its fields stand. `fields` is None where they do not each begin a line of their own."""
+    """A document, the line it begins on (its `---`, if it has one), and where its fields stand.
+
+    `fields` is None where they do not each begin at the start of a line.
+    """
 
     document: Document
+    first_line: int
     fields: tuple[FieldLines, ...] | None
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Branch:
-    """A collection that is being built. `start` and `end` are offsets; a block has no end."""
-
-    is_mapping: bool
-    is_flow: bool
-    start: int
-    column: int
-    parent: _Leaf | None
-    entries: list[_Leaf] = field(default_factory=list)
-    foot: list[str] = field(default_factory=list)
-    end: int = -1
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Leaf:
-    """An entry that is being built. `last` is the last line that anything of it stands on."""
-
-    parent: _Branch
-    start: int
-    line: int
-    key: str | None = None
-    value: _Branch | Scalar | None = None
-    value_start: int = -1
-    above: list[str] = field(default_factory=list)
-    beside: list[str] = field(default_factory=list)
-    last: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Remark:
-    """A comment or, with the text "", a blank line. `is_alone`: nothing else stands on its line."""
-
-    offset: int
-    line: int
-    column: int
-    text: str
-    is_alone: bool
-
-
-@dataclass(slots=True)
-class _Draft:
-    """One document that is being built: its entries in the order of the text, and where its tokens end."""
-
-    start: int
-    root: _Branch | Scalar | None = None
-    entries: list[_Leaf] = field(default_factory=list)
-    flows: list[_Branch] = field(default_factory=list)
-    ends: list[tuple[int, int, _Leaf | None]] = field(default_factory=list)
-    remarks: list[_Remark] = field(default_factory=list)
 
 
 def read_tree(text: str) -> tuple[ReadDocument, ...]:
     """Every document of a YAML text, in order. Line ends must be LF."""
-    reader = _Reader(text)
-    return tuple(_finished(draft) for draft in reader.drafts)
+    return tuple(_finished(draft) for draft in read_drafts(text))
 
 
-class _Reader:
-    """One pass over the events, then the comments of the gaps between them."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._lines = text.split("\n")
-        self._masked = list(text)
-        self._inside: set[int] = set()
-        self.drafts: list[_Draft] = []
-        self._end_of_document = 0
-        parser = open_events(text.encode())
-        while (event := parser.get_event()) is not None:
-            if isinstance(event, DocumentStartEvent):
-                start = event.start_mark.index if event.explicit else self._end_of_document
-                self.drafts.append(_Draft(start if self.drafts else 0))
-            elif isinstance(event, DocumentEndEvent):
-                self._end_of_document = event.start_mark.index
-            elif isinstance(event, ScalarEvent | CollectionStartEvent):
-                self.drafts[-1].root = self._node(event, parser, None)
-        for remark in self._remarks():
-            index = bisect_right([draft.start for draft in self.drafts], remark.offset) - 1
-            self.drafts[index].remarks.append(remark)
-
-    def _node(self, event: Any, parser: Any, owner: _Leaf | None) -> _Branch | Scalar:  # noqa: ANN401
-        if isinstance(event, ScalarEvent):
-            return self._scalar(event, owner)
-        draft, mark = self.drafts[-1], event.start_mark
-        branch = _Branch(
-            is_mapping=isinstance(event, MappingStartEvent),
-            is_flow=bool(event.flow_style),
-            start=mark.index,
-            column=mark.column,
-            parent=owner,
-        )
-        if branch.is_flow:
-            draft.flows.append(branch)
-            self._note_end(owner, event.end_mark.index, event.end_mark.line)
-        while not isinstance(item := parser.get_event(), CollectionEndEvent):
-            self._entry(item, parser, branch)
-        if branch.is_flow:
-            branch.end = item.end_mark.index
-            self._note_end(owner, branch.end, item.end_mark.line)
-        return branch
-
-    def _entry(self, event: Any, parser: Any, branch: _Branch) -> None:  # noqa: ANN401
-        mark = event.start_mark
-        entry = _Leaf(parent=branch, start=mark.index, line=mark.line, last=mark.line)
-        branch.entries.append(entry)
-        self.drafts[-1].entries.append(entry)
-        if branch.is_mapping:
-            self._scalar(event, entry)
-            entry.key, event = event.value, parser.get_event()
-        entry.value_start = event.start_mark.index
-        entry.value = self._node(event, parser, entry)
-
-    def _note_end(self, owner: _Leaf | None, offset: int, line: int) -> None:
-        self.drafts[-1].ends.append((offset, line, owner))
-        _stretch(owner, line)
-
-    def _scalar(self, event: Any, owner: _Leaf | None) -> Scalar:  # noqa: ANN401
-        start, end = event.start_mark, event.end_mark
-        if event.style in {"|", ">"}:
-            return self._block_scalar(event, owner)
-        self._mask(start.index, end.index)
-        self._inside.update(range(start.line + 1, end.line + 1))
-        self._note_end(owner, end.index, end.line)
-        return Scalar(value=event.value if event.style else resolve_plain(event.value))
-
-    def _block_scalar(self, event: Any, owner: _Leaf | None) -> Scalar:  # noqa: ANN401
-        first = event.start_mark.line
-        header = self._lines[first][event.start_mark.column :].split("#")[0].strip()
-        last = min(event.end_mark.line, len(self._lines)) - 1
-        if event.end_mark.column and event.end_mark.line < len(self._lines):
-            last += 1
-        while last > first and not self._lines[last].strip() and "+" not in header:
-            last -= 1
-        begin = event.start_mark.index + len(self._lines[first]) - event.start_mark.column
-        self._mask(event.start_mark.index, event.start_mark.index + len(header))
-        self._mask(begin, begin + sum(len(line) + 1 for line in self._lines[first + 1 : last + 1]))
-        self._inside.update(range(first + 1, last + 1))
-        self._note_end(owner, event.start_mark.index + len(header), first)
-        _stretch(owner, last)
-        return Scalar(value=event.value, block=_block(header, self._lines[first + 1 : last + 1], event.value))
-
-    def _mask(self, start: int, end: int) -> None:
-        for index in range(start, min(end, len(self._masked))):
-            if self._masked[index] != "\n":
-                self._masked[index] = "x"
-
-    def _remarks(self) -> Iterator[_Remark]:
-        offset = 0
-        for number, line in enumerate("".join(self._masked).split("\n")[:-1] if self._text.endswith("\n") else
-                                      "".join(self._masked).split("\n")):
-            code, sign, _ = line.partition("#")
-            if sign:
-                column = len(code)
-                text = self._lines[number][column:].rstrip()
-                yield _Remark(offset + column, number, column, text, not code.strip())
-            elif not code.strip() and number not in self._inside:
-                yield _Remark(offset, number, 0, "", is_alone=True)
-            offset += len(line) + 1
+def _finished(draft: Draft) -> ReadDocument:
+    loose: list[str] = []
+    _give_away_remarks(draft, loose)
+    root = draft.root
+    if isinstance(root, Scalar):
+        return ReadDocument(document=Document(root=root, head=_tidy(loose)), first_line=draft.line, fields=None)
+    head: Comments = ()
+    if root.entries:
+        above = root.entries[0].above
+        end = _end_of_head(above)
+        head, root.entries[0].above = _tidy(above[:end], keep_last=True), above[end:]
+    document = Document(root=_frozen(root), head=(*_tidy(loose), *head))
+    return ReadDocument(document=document, first_line=draft.line, fields=_field_lines(root))
 
 
-def _block(header: str, lines: list[str], value: str) -> tuple[str, tuple[str, ...]] | None:
-    """How to write a block scalar again at another indentation; None where that would not give the same value."""
-    widths = [len(line) - len(line.lstrip(" ")) for line in lines if line.strip()]
-    if not widths or any(sign.isdigit() for sign in header):
+def _field_lines(root: Branch) -> tuple[FieldLines, ...] | None:
+    if root.is_flow or not root.is_mapping or root.column:
         return None
-    bare = tuple(line[min(widths) :].rstrip() if line.strip() == "" else line[min(widths) :] for line in lines)
-    again = "".join(f"  {line}\n" if line else "\n" for line in bare)
-    try:
-        reread = yaml.safe_load(f"x: {header}\n{again}y: 1\n")
-    except yaml.YAMLError:
-        return None
-    return (header, bare) if reread == {"x": value, "y": 1} else None
+    return tuple(FieldLines(key=entry.key or "", first=entry.line, last=entry.last) for entry in root.entries)
 
 
-def _stretch(entry: _Leaf | None, line: int) -> None:
-    while entry is not None and entry.last < line:
-        entry.last = line
-        entry = entry.parent.parent
+def _end_of_head(above: Sequence[str]) -> int:
+    """How many of the first lines are the document's rather than its first key's: to the last blank or modeline."""
+    ends = [number for number, line in enumerate(above, start=1) if not line or line.startswith(MODELINE)]
+    return max(ends, default=0)
 
 
-def _finished(draft: _Draft) -> ReadDocument:
+def _give_away_remarks(draft: Draft, loose: list[str]) -> None:
     starts = [entry.start for entry in draft.entries]
-    blank = False
-    for remark, following in zip(draft.remarks, [*draft.remarks[1:], None], strict=True):
-        if not remark.is_alone and (owner := _beside(draft, remark)) is not None:
+    pending = False
+    for remark, following in pairwise([*draft.remarks, None]):
+        if remark is None:
+            continue
+        if not remark.is_alone and (owner := _stands_beside(draft, remark)) is not None:
             owner.beside.append(remark.text)
             continue
-        place = _place(draft, starts, remark, following)
-        place += [""] if blank else []
-        ...
-    raise NotImplementedError
+        place = _place_of(draft, starts, remark)
+        if remark.text:
+            target = loose if place is None else place
+            target += ["", remark.text] if pending else [remark.text]
+            pending = False
+        elif following is not None and _goes_before_same(starts, remark, following):
+            pending = True
+        elif place is not None:
+            place.append("")
+            pending = False
+
+
+def _goes_before_same(starts: list[int], blank: Remark, following: Remark) -> bool:
+    """Whether nothing but blanks stands between a blank line and the next remark."""
+    return following.is_alone and bisect_right(starts, blank.offset) == bisect_right(starts, following.offset)
+
+
+def _stands_beside(draft: Draft, remark: Remark) -> Leaf | None:
+    """The entry whose key or value ends before the comment on the same line."""
+    number = bisect_right(draft.ends, remark.offset, key=lambda end: end[0]) - 1
+    if number < 0 or draft.ends[number][1] != remark.line:
+        return None
+    return draft.ends[number][2]
+
+
+def _place_of(draft: Draft, starts: list[int], remark: Remark) -> list[str] | None:
+    """The list of comments that a comment on its own line belongs to; None where the document has no entry."""
+    flow = next((flow for flow in reversed(draft.flows) if flow.start < remark.offset < flow.end), None)
+    if flow is not None:
+        inside = next((entry for entry in flow.entries if entry.start > remark.offset), None)
+        return flow.foot if inside is None else inside.above
+    number = bisect_right(starts, remark.offset)
+    before = draft.entries[number - 1] if number else None
+    after = draft.entries[number] if number < len(starts) else None
+    if before is None:
+        return after.above if after else None
+    value = before.value
+    if before.value_start > remark.offset and (isinstance(value, Scalar) or value.is_flow):
+        return before.above
+    if after is None and not remark.text:
+        return None
+    closing = _closed_at(before, after, remark)
+    if closing is None:
+        return after.above if after else None
+    if closing.parent is not None:
+        closing.parent.stretch(remark.line)
+    return closing.foot
+
+
+def _closed_at(before: Leaf, after: Leaf | None, remark: Remark) -> Branch | None:
+    """The block that ends between two entries and that the comment's indentation puts it into."""
+    if after is not None and (not remark.text or remark.column <= after.parent.column):
+        return None
+    still_open = set() if after is None else {id(branch) for branch in _branches_around(after)}
+    ending = [branch for branch in _branches_around(before) if id(branch) not in still_open and not branch.is_flow]
+    chosen = ending[-1] if after is None and ending else None
+    for branch in reversed(ending):
+        if branch.column <= remark.column and (chosen is None or branch.column > chosen.column):
+            chosen = branch
+    return chosen
+
+
+def _branches_around(entry: Leaf) -> Iterator[Branch]:
+    """The collections that an entry stands in, the innermost first."""
+    parent: Leaf | None = entry
+    while parent is not None:
+        yield parent.parent
+        parent = parent.parent.parent
+
+
+def _frozen(node: Branch | Scalar) -> Node:
+    if isinstance(node, Scalar):
+        return node
+    entries = tuple(_frozen_entry(entry, is_first=not number) for number, entry in enumerate(node.entries))
+    return Collection(is_mapping=node.is_mapping, entries=entries, foot=_tidy(node.foot))
+
+
+def _frozen_entry(entry: Leaf, *, is_first: bool) -> Entry:
+    above = _tidy([*entry.above, *entry.beside[:-1]], keep_first=not is_first, keep_last=True)
+    return Entry(
+        key=entry.key,
+        node=_frozen(entry.value),
+        above=above,
+        beside=entry.beside[-1] if entry.beside else None,
+    )
+
+
+def _tidy(lines: Sequence[str], *, keep_first: bool = True, keep_last: bool = False) -> Comments:
+    """Comments with one blank line at a time, and none at an end where it means nothing."""
+    found: list[str] = []
+    for line in lines:
+        if line or (found[-1] if found else keep_first):
+            found.append(line)
+    while found and not found[-1] and not keep_last:
+        found.pop()
+    return tuple(found)

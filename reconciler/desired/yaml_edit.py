@@ -1,0 +1,147 @@
+"""Changing fields of a flag document in its text: every other line stays as it is, and no comment is lost.
+
+A field that changes is written anew in the house style. Its comments stay with what is still there; those of what is
+gone move to what follows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.canonical import canonical_text, same_json
+from reconciler.desired.flag_layout import FLAG
+from reconciler.desired.yaml_nodes import Collection, Entry, Scalar, comments_in, comments_of, node_of, value_of
+from reconciler.desired.yaml_style import write_documents, write_entry
+from reconciler.desired.yaml_tree import read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.desired.yaml_nodes import Comments, Node
+    from reconciler.desired.yaml_tree import FieldLines
+    from reconciler.model import Json
+
+
+@dataclass(frozen=True, slots=True)
+class _Replacement:
+    """Lines `first` up to, not including, `end` become `lines`."""
+
+    first: int
+    end: int
+    lines: tuple[str, ...]
+
+
+def rewrite_document(text: str, index: int, wanted: Mapping[str, Json]) -> str:
+    """The text of a file in which the document `index` (from 0) has exactly the fields of `wanted`.
+
+    Fields whose value is the same keep their lines; the other documents keep theirs. New fields go where the house
+    style puts them. A document that is not laid out field by line is first brought into the house style, and the
+    file with it. CRLF line ends stay CRLF.
+    """
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    text = text.replace("\r\n", "\n")
+    documents = read_tree(text)
+    if documents[index].fields is None:
+        text = write_documents([read.document for read in documents])
+        documents = read_tree(text)
+    fields = documents[index].fields or ()
+    root = documents[index].document.root
+    lines = text.split("\n")
+    found = [*_changes(root, fields, wanted), *_additions(fields, wanted)]
+    for change in sorted(found, key=lambda change: (change.first, change.end), reverse=True):
+        lines[change.first : change.end] = change.lines
+    return line_end.join(lines)
+
+
+def _changes(root: Node, fields: tuple[FieldLines, ...], wanted: Mapping[str, Json]) -> Iterator[_Replacement]:
+    for place in fields:
+        old = _field(root, place.key)
+        if place.key not in wanted:
+            lines = [comment for comment in comments_of(replace(old, above=())) if comment]
+            yield _Replacement(place.first, place.last + 1, tuple(lines))
+        elif not same_json(value_of(old.node), wanted[place.key]):
+            new = graft_entry(Entry(key=place.key, node=node_of(wanted[place.key])), replace(old, above=()))
+            yield _Replacement(place.first, place.last + 1, _lines_of(new))
+
+
+def _additions(fields: tuple[FieldLines, ...], wanted: Mapping[str, Json]) -> Iterator[_Replacement]:
+    """New fields, each behind the fields that stand before it in the house style; several at one place together."""
+    declared = {place.key for place in fields}
+    groups: dict[int, list[str]] = {}
+    for key in sorted(wanted.keys() - declared, key=FLAG.place):
+        before = [place.last + 1 for place in fields if FLAG.place(place.key) <= FLAG.place(key)]
+        at = max(before, default=fields[0].first if fields else 0)
+        groups.setdefault(at, []).extend(_lines_of(Entry(key=key, node=node_of(wanted[key]))))
+    for at, lines in groups.items():
+        yield _Replacement(at, at, tuple(lines))
+
+
+def _field(root: Node, key: str) -> Entry:
+    found = root.get(key) if isinstance(root, Collection) else None
+    return found or Entry(key=key, node=Scalar(value=None))
+
+
+def _lines_of(entry: Entry) -> tuple[str, ...]:
+    return tuple(write_entry(entry, FLAG.of(entry.key)).removesuffix("\n").split("\n"))
+
+
+def graft_entry(new: Entry, old: Entry) -> Entry:
+    """The new entry with every comment of the old one."""
+    node, lost = graft(new.node, old.node)
+    return replace(new, node=node, above=(*old.above, *new.above, *lost), beside=old.beside or new.beside)
+
+
+def graft(new: Node, old: Node) -> tuple[Node, Comments]:
+    """The new tree with the comments of the old one, and those that found no place in it.
+
+    Pairs are matched by key, items by what identifies them: their `key`, `name` or `prop`, else their value. What
+    is equal stays as it was written.
+    """
+    if same_json(value_of(new), value_of(old)):
+        return old, ()
+    if isinstance(new, Scalar) or isinstance(old, Scalar) or new.is_mapping != old.is_mapping or not new.entries:
+        return new, tuple(comments_in(old))
+    return _graft_collection(new, old), ()
+
+
+def _graft_collection(new: Collection, old: Collection) -> Collection:
+    partners = _partners(new, old)
+    entries = {number: graft_entry(new.entries[number], entry) for number, entry in partners.items()}
+    matched = {id(entry): number for number, entry in partners.items()}
+    foot: list[str] = []
+    orphans: list[str] = []
+    for entry in old.entries:
+        number = matched.get(id(entry))
+        if number is None:
+            orphans += comments_of(entry)
+        elif orphans:
+            entries[number] = replace(entries[number], above=(*orphans, *entries[number].above))
+            orphans = []
+    foot += [*orphans, *old.foot]
+    kept = tuple(entries.get(number, entry) for number, entry in enumerate(new.entries))
+    return replace(new, entries=kept, foot=tuple(foot))
+
+
+def _partners(new: Collection, old: Collection) -> dict[int, Entry]:
+    """The old entry that each new one is, by the new one's number."""
+    waiting: dict[str, list[Entry]] = {}
+    for entry in old.entries:
+        waiting.setdefault(_identity(entry), []).append(entry)
+    found = {}
+    for number, entry in enumerate(new.entries):
+        candidates = waiting.get(_identity(entry))
+        if candidates:
+            found[number] = candidates.pop(0)
+    return found
+
+
+def _identity(entry: Entry) -> str:
+    if entry.key is not None:
+        return entry.key
+    value = value_of(entry.node)
+    if isinstance(value, dict):
+        for name in ("key", "name", "prop"):
+            if name in value:
+                return canonical_text([name, value[name]])
+    return canonical_text(value)
