@@ -1,0 +1,66 @@
+"""Versions of several flags at once: those of named flags, and the feed of all that were made since a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.api.client import PAGE_SIZE
+from reconciler.api.parallel import map_bounded
+from reconciler.errors import MalformedAnswerError, OversizedAnswerError, RejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.api.client import Client
+    from reconciler.model import Version
+
+MOST_PAGES = 1000
+_NOT_SHOWN = frozenset({403, 404})
+
+
+async def read_versions(client: Client, ids: Mapping[str, str]) -> dict[str, tuple[Version, ...]]:
+    """The versions, newest first, of flags whose ids are given by key: one read each ("List versions").
+
+    A flag whose versions the server does not show (403, 404: an archived one, say) has none.
+    """
+
+    async def one(flag_id: str) -> tuple[Version, ...]:
+        try:
+            versions = await client.list_versions(flag_id)
+        except RejectedError as error:
+            if error.status in _NOT_SHOWN:
+                return ()
+            raise
+        return tuple(sorted(versions, key=lambda version: version.version, reverse=True))
+
+    found = await map_bounded(one, list(ids.values()), limit=client.concurrency)
+    return dict(zip(ids, found, strict=True))
+
+
+async def read_feed(client: Client, start: str) -> tuple[Version, ...] | None:
+    """Every version that a flag of our project was given since `start` (ISO 8601), newest first, by pages.
+
+    None where the server or the key does not offer the feed. A page too large to be read is asked for in halves.
+    """
+    found: dict[tuple[str, int], Version] = {}
+    cursor, limit, pages = None, PAGE_SIZE, 0
+    seen: set[str] = set()
+    while pages < MOST_PAGES:
+        try:
+            page = await client.list_all_versions(start=start, limit=limit, cursor=cursor)
+        except OversizedAnswerError:
+            if limit == 1:
+                raise
+            limit //= 2
+            continue
+        if page is None:
+            return None
+        pages += 1
+        found |= {(version.flag.id, version.version): version for version in page.versions}
+        cursor = page.next_cursor
+        if cursor is None or not page.rows:
+            return tuple(found.values())
+        if cursor in seen:
+            raise MalformedAnswerError("GET /api/1/versions goes in circles: a page's cursor came again.")
+        seen.add(cursor)
+    raise MalformedAnswerError(f"GET /api/1/versions does not end: {MOST_PAGES} pages were read.")

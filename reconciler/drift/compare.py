@@ -1,0 +1,62 @@
+"""One declared flag beside the live one: the fields that differ, as planning sees them, and who made them so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.drift.attribution import attribute
+from reconciler.drift.report import AttributedChange, FlagDrift
+from reconciler.model import Unset
+from reconciler.planning.calls import pair_variants
+from reconciler.planning.diff import diff_flag
+from reconciler.planning.effective import desired_for_live, live_as_renamed
+from reconciler.planning.frozen import is_frozen
+from reconciler.planning.plan import ValueChange
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from reconciler.model import DesiredFlag, LiveFlag, Variant, Version
+    from reconciler.planning.plan import FieldChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A declared flag that differs. `pairs` maps declared variant keys to the live variants they are."""
+
+    desired: DesiredFlag
+    live: LiveFlag
+    changes: tuple[FieldChange, ...]
+    pairs: Mapping[str, Variant]
+
+
+def compare(desired: DesiredFlag, live: LiveFlag, *, managed_tag: str | None, shows_tags: bool) -> Comparison | None:
+    """The declared fields that differ; None where none does.
+
+    Of a flag that is archived live and does not declare `archived`, just that: a declared flag is meant to live.
+    """
+    if live.spec.archived and isinstance(desired.spec.archived, Unset):
+        archived = ValueChange(path="/archived", before=True, after=False)
+        return Comparison(desired=desired, live=live, changes=(archived,), pairs={})
+    spec = desired_for_live(desired.spec, live.spec, managed_tag, shows_tags=shows_tags)
+    seen = live_as_renamed(spec, live.spec)
+    pairs = pair_variants(spec, seen)
+    changes = diff_flag(spec, seen, pairs)
+    return Comparison(desired=desired, live=live, changes=changes, pairs=pairs) if changes else None
+
+
+def attributed(comparison: Comparison, versions: Sequence[Version], now: datetime) -> FlagDrift:
+    """The flag's drift, each change with who made it. `versions` are the flag's, newest first; none will do."""
+    desired, live = comparison.desired, comparison.live
+    return FlagDrift(
+        key=desired.key,
+        flag_id=live.id,
+        changes=tuple(
+            AttributedChange(change=change, attribution=attribute(change, live, versions, comparison.pairs))
+            for change in comparison.changes
+        ),
+        source=desired.source,
+        frozen_until=desired.frozen_until if is_frozen(desired, now) else None,
+    )

@@ -1,0 +1,210 @@
+"""Looking for drift: list, choose the reads, compare, attribute. Only reads are sent.
+
+The reads are those that planning would make, plus one for each flag that differs: its versions. `since` leaves out
+the flags that nobody edited; a budget leaves out what it has no room for, and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.api.hydration import hydrate
+from reconciler.api.live import Progress
+from reconciler.api.versions import read_feed, read_versions
+from reconciler.drift.compare import Comparison, attributed, compare
+from reconciler.drift.memory import compare_with, not_looked_at
+from reconciler.drift.reads import Choice, choose, paths_of, reads_needed, without_reads
+from reconciler.drift.report import DriftReport, FieldOfFlag, Sweep
+from reconciler.drift.view import View, keys_in_scope, view_by_list, view_of_edits
+from reconciler.errors import BudgetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from reconciler.api.client import Client
+    from reconciler.config import Config
+    from reconciler.drift.memory import Memory
+    from reconciler.drift.view import DriftOptions
+    from reconciler.model import DesiredState, FlagSpec, LiveFlag, Version
+
+
+async def detect_drift(
+    client: Client,
+    desired: DesiredState,
+    config: Config,
+    options: DriftOptions,
+    *,
+    now: datetime,
+    memory: Memory | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> DriftReport:
+    """What differs live from the declaration, and who made it so.
+
+    Requests are counted from the client's first; where there is a budget, the client's own `requests.dailyBudget`
+    should be no more, because repetitions count. With `memory`, what differed last time is looked at first, a sweep
+    goes on where it ended, and `notice` says how the two looks compare. Raises ApiErrors: whatever cannot be read is
+    neither drift nor its absence. BudgetError where the budget does not even show which flags there are.
+    """
+    look = _Look(
+        client=client,
+        desired=desired,
+        config=config,
+        options=options,
+        now=now,
+        memory=memory,
+        on_progress=on_progress,
+    )
+    report = await look.report()
+    if memory is None:
+        return report
+    scope = keys_in_scope(desired, options.targets)
+    report = replace(report, remembered=not_looked_at(memory, report.checked, report.unchecked, scope))
+    return replace(report, notice=compare_with(memory, report, scope))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """One look; its methods are its steps, in order."""
+
+    client: Client
+    desired: DesiredState
+    config: Config
+    options: DriftOptions
+    now: datetime
+    memory: Memory | None
+    on_progress: Callable[[Progress], None]
+
+    async def report(self) -> DriftReport:
+        view = await self._view()
+        choice, compared = await self._compare(view)
+        versions, warnings = await self._versions(compared)
+        scope = self.options
+        return DriftReport(
+            project_id=self.config.project_id,
+            region=self.config.region,
+            environment=self.config.environment,
+            flags=tuple(attributed(item, versions.get(item.desired.key, ()), self.now) for item in compared),
+            missing=tuple(key for key in view.keys if key not in {*view.live.flags, *view.live.duplicates}),
+            unmanaged=view.unmanaged,
+            duplicates={key: ids for key, ids in view.live.duplicates.items() if key in view.keys},
+            checked=frozenset(view.keys),
+            unchecked=tuple(sorted(self._unchecked(view, choice))),
+            since=scope.since,
+            sweep=None if scope.budget is None else _sweep(choice),
+            requests=self.client.requests,
+            warnings=(*view.warnings, *warnings),
+        )
+
+    async def _view(self) -> View:
+        """Which declared flags are compared, and what the list shows of them."""
+        options, known = self.options, self._known
+        try:
+            if options.since is None:
+                return await view_by_list(self.client, self.desired, options.targets, self.on_progress)
+            feed = await read_feed(self.client, options.since.isoformat().replace("+00:00", "Z"))
+            if feed is None:
+                listed = await view_by_list(self.client, self.desired, options.targets, self.on_progress)
+                return listed.edited_since(options.since, known)
+            edited = frozenset(version.flag.key for version in feed)
+            if self._sweeps:
+                listed = await view_by_list(self.client, self.desired, options.targets, self.on_progress)
+                return replace(listed, urgent=edited)
+            return await view_of_edits(self.client, self.desired, options.targets, edited, known)
+        except BudgetError as error:
+            if not self._is_spent:
+                raise
+            raise BudgetError(
+                f"--budget {options.budget} does not show which flags there are, so nothing was checked: allow more.",
+                attempts=error.attempts,
+            ) from error
+
+    async def _compare(self, view: View) -> tuple[Choice, tuple[Comparison, ...]]:
+        """Read what the list hides, as far as there is room, and compare."""
+        needed = [read for key, live in view.existing for read in reads_needed(self._spec(key), live)]
+        listed, none = [live for _, live in view.existing], choose(needed, 0, first=(), after=None)
+        room = None
+        if self.options.budget is not None:
+            by_list_alone = self._compared(view, listed, none)
+            room = max(self.options.budget - self.client.requests - len(by_list_alone), 0)
+        after = self.memory.swept_to if self.memory else None
+        choice = choose(needed, room, first=self._known | view.urgent, after=after)
+        try:
+            return choice, self._compared(view, await self._hydrated(view, choice), choice)
+        except BudgetError:
+            if not self._is_spent:
+                raise
+            return none, self._compared(view, listed, none)
+
+    async def _hydrated(self, view: View, choice: Choice) -> list[LiveFlag]:
+        done = 0
+
+        def on_read() -> None:
+            nonlocal done
+            done += 1
+            self.on_progress(Progress(done=done, expected=len(choice.chosen), what="variants and inclusions"))
+
+        declared = {key: self._reduced(key, live, choice) for key, live in view.existing}
+        return await hydrate(self.client, [live for _, live in view.existing], declared, on_read=on_read)
+
+    def _compared(self, view: View, flags: Iterable[LiveFlag], choice: Choice) -> tuple[Comparison, ...]:
+        listed = dict(view.existing)
+        found = []
+        for live in flags:
+            desired = self.desired.flags[live.key]
+            desired = replace(desired, spec=self._reduced(live.key, listed[live.key], choice))
+            tag, shows_tags = self.config.managed_tag, view.live.shows_tags
+            comparison = compare(desired, live, managed_tag=tag, shows_tags=shows_tags)
+            found += [comparison] if comparison else []
+        return tuple(found)
+
+    async def _versions(
+        self, compared: tuple[Comparison, ...]
+    ) -> tuple[dict[str, tuple[Version, ...]], tuple[str, ...]]:
+        """The versions of the flags that differ, as far as there is room."""
+        ids = {item.desired.key: item.live.id for item in compared}
+        room = len(ids) if self.options.budget is None else max(self.options.budget - self.client.requests, 0)
+        within = dict(list(ids.items())[:room])
+        try:
+            found = await read_versions(self.client, within)
+        except BudgetError:
+            if not self._is_spent:
+                raise
+            found = {}
+        if len(found) == len(ids):
+            return found, ()
+        left = len(ids) - len(found)
+        return found, (f"The budget left no room to read the versions of {left} flags: their last editor is named.",)
+
+    def _unchecked(self, view: View, choice: Choice) -> Iterable[FieldOfFlag]:
+        listed = dict(view.existing)
+        for read in choice.skipped:
+            for path in paths_of(read, self._spec(read.key), listed[read.key]):
+                yield FieldOfFlag(key=read.key, path=path)
+
+    def _spec(self, key: str) -> FlagSpec:
+        return self.desired.flags[key].spec
+
+    def _reduced(self, key: str, live: LiveFlag, choice: Choice) -> FlagSpec:
+        return without_reads(self._spec(key), live, choice.skipped_of(key))
+
+    @property
+    def _known(self) -> frozenset[str]:
+        """The flags that differed last time."""
+        return frozenset(place.key for place in self.memory.differences) if self.memory else frozenset()
+
+    @property
+    def _sweeps(self) -> bool:
+        """Whether requests that `since` saves go into reads that it cannot see the need of."""
+        budget = self.options.budget
+        return self.memory is not None and budget is not None and budget > self.client.requests
+
+    @property
+    def _is_spent(self) -> bool:
+        budget = self.options.budget
+        return budget is not None and self.client.requests >= budget
+
+
+def _sweep(choice: Choice) -> Sweep:
+    return Sweep(total=choice.waiting, done=len(choice.turn), last=choice.turn[-1] if choice.skipped else None)

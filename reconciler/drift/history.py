@@ -1,0 +1,62 @@
+"""A flag's past: its versions, with what changed in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.planning.calls import pair_variants
+from reconciler.planning.diff import diff_flag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.model import Version
+    from reconciler.planning.plan import FieldChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """A version: who made it when, and its differences from the one before it (`before` is the older value).
+
+    No changes: the same in all that versions show; inclusions, for one, they do not. `is_first`: the oldest version
+    that is shown, which has nothing to be compared with.
+    """
+
+    version: int
+    created_at: str
+    created_by: str | None
+    changes: tuple[FieldChange, ...] = ()
+    is_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagHistory:
+    """The versions of a flag, newest first. `requests` counts what was read."""
+
+    key: str
+    flag_id: str
+    entries: tuple[HistoryEntry, ...]
+    requests: int = 0
+
+
+def history_entries(versions: Iterable[Version]) -> tuple[HistoryEntry, ...]:
+    """The versions of one flag, in whatever order, as a history: newest first."""
+    ordered = sorted(versions, key=lambda version: version.version, reverse=True)
+    older: list[Version | None] = [*ordered[1:], None]
+    return tuple(_entry(version, before) for version, before in zip(ordered, older, strict=True))
+
+
+def _entry(version: Version, before: Version | None) -> HistoryEntry:
+    return HistoryEntry(
+        version=version.version,
+        created_at=version.created_at,
+        created_by=version.created_by,
+        changes=() if before is None else _changes(before, version),
+        is_first=before is None,
+    )
+
+
+def _changes(before: Version, after: Version) -> tuple[FieldChange, ...]:
+    old, new = before.flag.spec, after.flag.spec
+    return diff_flag(new, old, pair_variants(new, old))

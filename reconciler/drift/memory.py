@@ -1,0 +1,166 @@
+"""What one look for drift leaves to the next: the differences, as fingerprints, and where the sweep ended.
+
+It is a small JSON document that belongs to one project. It holds no values of flags and no user ids.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from reconciler.canonical import canonical_text
+from reconciler.drift.reads import Read
+from reconciler.drift.report import FieldOfFlag, Notice
+from reconciler.errors import ReconcilerError, UsageError
+from reconciler.planning.plan_file import encode_change
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from reconciler.config import Config
+    from reconciler.drift.report import DriftReport
+    from reconciler.model import Json
+
+FORMAT_VERSION = 1
+_FLAG_ITSELF = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """`differences` are fingerprints by field; `swept_to` is the read behind which the next sweep goes on."""
+
+    project_id: str
+    region: str
+    environment: str | None
+    differences: Mapping[FieldOfFlag, str]
+    swept_to: Read | None = None
+
+
+def no_memory(config: Config) -> Memory:
+    """What is known before the first look."""
+    return Memory(project_id=config.project_id, region=config.region, environment=config.environment, differences={})
+
+
+def recall(text: str, config: Config, name: str) -> Memory:
+    """The memory in the text of a state file; `name` is the file's, for messages.
+
+    Raises ReconcilerError for a text that is no such memory, and UsageError for one of another project, region or
+    environment.
+    """
+    try:
+        memory = _decode(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ReconcilerError(
+            f"The state file {name!r} cannot be read as one of this version. Delete it to begin anew."
+        ) from None
+    for what, theirs, ours in (
+        ("project", memory.project_id, config.project_id),
+        ("region", memory.region, config.region),
+        ("environment", memory.environment, config.environment),
+    ):
+        if theirs != ours:
+            raise UsageError(
+                f"The state file {name!r} is of {what} {theirs}, not {ours}: give each a file of its own."
+            )
+    return memory
+
+
+def encode_memory(memory: Memory) -> dict[str, Json]:
+    """The state file's document."""
+    return {
+        "formatVersion": FORMAT_VERSION,
+        "projectId": memory.project_id,
+        "region": memory.region,
+        "environment": memory.environment,
+        "differences": [
+            {"key": place.key, "path": place.path, "fingerprint": fingerprint}
+            for place, fingerprint in sorted(memory.differences.items())
+        ],
+        "sweptTo": None
+        if memory.swept_to is None
+        else [memory.swept_to.key, memory.swept_to.variant, memory.swept_to.kind],
+    }
+
+
+def not_looked_at(
+    memory: Memory, checked: Collection[str], unchecked: Collection[FieldOfFlag], in_scope: Collection[str]
+) -> tuple[FieldOfFlag, ...]:
+    """The remembered differences of flags in scope that a look did not come by. Sorted."""
+    left = frozenset(unchecked)
+    return tuple(
+        place
+        for place in sorted(memory.differences)
+        if place.key in in_scope and (place.key not in checked or place in left)
+    )
+
+
+def compare_with(memory: Memory, report: DriftReport, in_scope: Collection[str]) -> Notice:
+    """How the report differs from what was known of the declared flags in scope."""
+    before = {place: value for place, value in memory.differences.items() if place.key in in_scope}
+    now = _differences(report, memory)
+    if now == before:
+        return Notice.SAME if now else Notice.NONE
+    if not before:
+        return Notice.NEW
+    return Notice.CHANGED if now else Notice.RECOVERED
+
+
+def remember(memory: Memory, report: DriftReport, in_scope: Collection[str], declared: Collection[str]) -> Memory:
+    """What is known after a report. What is out of its scope stays; flags that are declared no more are forgotten."""
+    kept = {
+        place: value
+        for place, value in memory.differences.items()
+        if place.key in declared and place.key not in in_scope
+    }
+    last = report.sweep.last if report.sweep else None
+    return Memory(
+        project_id=memory.project_id,
+        region=memory.region,
+        environment=memory.environment,
+        differences=kept | _differences(report, memory),
+        swept_to=last or memory.swept_to,
+    )
+
+
+def _differences(report: DriftReport, memory: Memory) -> dict[FieldOfFlag, str]:
+    found = {place: memory.differences[place] for place in report.remembered}
+    return found | dict(_found(report))
+
+
+def _found(report: DriftReport) -> Iterator[tuple[FieldOfFlag, str]]:
+    for flag in report.flags:
+        for item in flag.changes:
+            yield FieldOfFlag(key=flag.key, path=item.change.path), _digest(encode_change(item.change))
+    for key in report.missing:
+        yield FieldOfFlag(key=key, path=_FLAG_ITSELF), _digest("missing")
+    for key, ids in report.duplicates.items():
+        yield FieldOfFlag(key=key, path=_FLAG_ITSELF), _digest(list(ids))
+
+
+def _digest(value: Json) -> str:
+    return "sha256:" + sha256(canonical_text(value).encode()).hexdigest()
+
+
+def _decode(document: dict[str, Json]) -> Memory:
+    if document["formatVersion"] != FORMAT_VERSION:
+        raise ValueError("another version")
+    swept_to = document["sweptTo"]
+    environment = document["environment"]
+    return Memory(
+        project_id=_text(document["projectId"]),
+        region=_text(document["region"]),
+        environment=None if environment is None else _text(environment),
+        differences={
+            FieldOfFlag(key=_text(item["key"]), path=_text(item["path"])): _text(item["fingerprint"])
+            for item in document["differences"]
+        },
+        swept_to=None if swept_to is None else Read(*(_text(part) for part in swept_to)),
+    )
+
+
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a text is due")
+    return value

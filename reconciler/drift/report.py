@@ -1,0 +1,143 @@
+"""What a look for drift found, as frozen values: what differs live, who changed it, and what was not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from reconciler.diagnostics import SourcePosition
+    from reconciler.drift.reads import Read
+    from reconciler.planning.plan import FieldChange
+
+
+class Basis(StrEnum):
+    """What an attribution rests on."""
+
+    VERSION = "version"
+    """The oldest version since which the field has had its live value."""
+    OLDEST_VERSION = "oldest-version"
+    """The same, but older versions are not shown: it was that one or an earlier one."""
+    LAST_EDIT = "last-edit"
+    """Versions do not show the field, or do not have its live value: whoever edited the flag last."""
+    UNKNOWN = "unknown"
+    """Nothing was shown."""
+
+
+class Notice(StrEnum):
+    """How a look compares with the one before it."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    RECOVERED = "recovered"
+    SAME = "same"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Who made a difference, when (as the server writes it) and in which version; None where that is not known."""
+
+    by: str | None = None
+    at: str | None = None
+    version: int | None = None
+    basis: Basis = Basis.UNKNOWN
+
+    @property
+    def order(self) -> tuple[datetime, int]:
+        """A key by which the later attribution is the greater one."""
+        return moment(self.at) or datetime.min.replace(tzinfo=UTC), self.version or 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributedChange:
+    """A field that differs (`before` is live, `after` is declared, as in a plan) and who made it so."""
+
+    change: FieldChange
+    attribution: Attribution = field(default_factory=Attribution)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagDrift:
+    """A declared flag that differs, in at least one field. `frozen_until` is there while the freeze lasts."""
+
+    key: str
+    flag_id: str
+    changes: tuple[AttributedChange, ...]
+    source: SourcePosition | None = None
+    frozen_until: date | datetime | None = None
+
+    @property
+    def latest(self) -> Attribution:
+        """The attribution of the change that was made last."""
+        return max((item.attribution for item in self.changes), key=lambda item: item.order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class FieldOfFlag:
+    """A field of a flag: `path` is a JSON Pointer as in a change, "" the flag as a whole."""
+
+    key: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """Reads that a budget holds back, taken in turn: of `total`, `done` in this run; `last` is where it ended."""
+
+    total: int
+    done: int
+    last: Read | None = None
+
+    @property
+    def runs(self) -> int | None:
+        """How many runs like this one look at everything once; None: none ever does."""
+        if not self.total:
+            return 1
+        return -(-self.total // self.done) if self.done else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftReport:
+    """Everything that one look found, flags and fields sorted.
+
+    `checked` are the declared flags that were compared; `unchecked` those fields of theirs that the budget left out.
+    `remembered` are differences that an earlier run found and this one did not look at again: they count as drift.
+    `duplicates` are declared keys that several live flags carry, with the ids. `unmanaged` flags are no drift.
+    `since` is the time before which edits were not looked for.
+    """
+
+    project_id: str
+    region: str
+    environment: str | None
+    flags: tuple[FlagDrift, ...] = ()
+    missing: tuple[str, ...] = ()
+    unmanaged: tuple[str, ...] = ()
+    duplicates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    checked: frozenset[str] = frozenset()
+    unchecked: tuple[FieldOfFlag, ...] = ()
+    remembered: tuple[FieldOfFlag, ...] = ()
+    since: datetime | None = None
+    sweep: Sweep | None = None
+    notice: Notice | None = None
+    requests: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_drifted(self) -> bool:
+        """Whether a declared flag differs, is missing, or is there twice."""
+        return bool(self.flags or self.missing or self.duplicates or self.remembered)
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time as the server writes it, in UTC where it names no zone; None where it cannot be read."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

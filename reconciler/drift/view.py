@@ -1,0 +1,99 @@
+"""Which declared flags a look compares, and what the list shows of them, before any read beyond it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from reconciler.api.live import fetch_live_state
+from reconciler.drift.reads import bare
+from reconciler.drift.report import moment
+from reconciler.model import DesiredState, LiveState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from datetime import datetime
+
+    from reconciler.api.client import Client
+    from reconciler.api.live import Progress
+    from reconciler.model import LiveFlag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftOptions:
+    """What is looked at: `targets` are globs of keys, `budget` the most requests, `since` aware of its time zone."""
+
+    targets: tuple[str, ...] = ()
+    since: datetime | None = None
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """`keys` are the declared flags that are compared, sorted; of these, reads of `urgent` ones come first."""
+
+    live: LiveState
+    keys: tuple[str, ...]
+    unmanaged: tuple[str, ...]
+    urgent: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def existing(self) -> tuple[tuple[str, LiveFlag], ...]:
+        """The flags that are compared and live, by key."""
+        return tuple((key, self.live.flags[key]) for key in self.keys if key in self.live.flags)
+
+    def edited_since(self, since: datetime, known: Collection[str]) -> View:
+        """The same, of flags that were edited since then, or are known to differ, or are not to be seen."""
+        flags = self.live.flags
+        keys = tuple(key for key in self.keys if key in known or _may_be_edited(flags.get(key), since))
+        unmanaged = tuple(key for key in self.unmanaged if _may_be_edited(flags.get(key), since))
+        return replace(self, keys=keys, unmanaged=unmanaged)
+
+
+def keys_in_scope(desired: DesiredState, targets: tuple[str, ...]) -> frozenset[str]:
+    """The declared flags among the targets."""
+    return frozenset(key for key in desired.flags if _is_target(key, targets))
+
+
+async def view_by_list(
+    client: Client, desired: DesiredState, targets: tuple[str, ...], on_progress: Callable[[Progress], None]
+) -> View:
+    """Every declared flag in scope, as the list shows it."""
+    keys = sorted(keys_in_scope(desired, targets))
+    live = await fetch_live_state(client, _bare(desired, keys), targets=targets, on_progress=on_progress)
+    unmanaged = (
+        key
+        for key, flag in sorted(live.flags.items())
+        if key not in desired.flags and not flag.spec.archived and _is_target(key, targets)
+    )
+    return View(live=live, keys=tuple(keys), unmanaged=tuple(unmanaged), warnings=live.warnings)
+
+
+async def view_of_edits(
+    client: Client, desired: DesiredState, targets: tuple[str, ...], edited: Collection[str], known: Collection[str]
+) -> View:
+    """The declared flags that the feed of versions names, and those that are known to differ; no request for none."""
+    keys = tuple(sorted(keys_in_scope(desired, targets) & {*edited, *known}))
+    unmanaged = tuple(sorted(key for key in edited if key not in desired.flags and _is_target(key, targets)))
+    live = LiveState(project_id=client.project_id, flags={}, is_complete=False)
+    if keys:
+        live = await fetch_live_state(client, _bare(desired, keys), targets=keys)
+    return View(live=live, keys=keys, unmanaged=unmanaged, warnings=live.warnings)
+
+
+def _bare(desired: DesiredState, keys: Iterable[str]) -> DesiredState:
+    flags = {key: replace(desired.flags[key], spec=bare(desired.flags[key].spec)) for key in keys}
+    return replace(desired, flags=flags)
+
+
+def _may_be_edited(flag: LiveFlag | None, since: datetime) -> bool:
+    if flag is None or flag.spec.archived:
+        return True
+    edited = moment(flag.last_modified_at)
+    return edited is None or edited >= since
+
+
+def _is_target(key: str, targets: tuple[str, ...]) -> bool:
+    return not targets or any(fnmatchcase(key, pattern) for pattern in targets)

@@ -1,0 +1,37 @@
+"""Drift and plan over random pairs: the same differences, for no more reads than planning needs."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from looks import look
+from worlds import a_world, an_emulator, random_live_flag, random_spec
+
+from reconciler.planning.plan import Action
+
+PAIRS, BLOCKS = 300, 10
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_drift_agrees_with_plan(block: int) -> None:
+    """Drift lists what a plan would change, no more and no less, with one read more for each flag that differs."""
+    for seed in range(block * PAIRS // BLOCKS, (block + 1) * PAIRS // BLOCKS):
+        _one_pair(Random(seed))
+
+
+def _one_pair(random: Random) -> None:
+    live = [random_live_flag(random, f"flag-{index}") for index in range(random.randint(1, 3))]
+    specs = [random_spec(random, flag["key"], flag) for flag in live if random.random() < 0.7]
+    specs += [random_spec(random, f"new-{index}", None) for index in range(random.randint(0, 1))]
+    world = a_world(an_emulator(*live), *specs)
+
+    plan, report = world.plan(), look(world)
+
+    assert report.missing == tuple(flag.key for flag in plan.flags if flag.action is Action.CREATE)
+    assert {flag.key: tuple(item.change for item in flag.changes) for flag in report.flags} == {
+        flag.key: flag.changes for flag in plan.flags if flag.action is not Action.CREATE
+    }
+    assert report.unmanaged == plan.unmanaged
+    assert report.is_drifted == (not plan.is_empty)
+    assert report.requests == plan.requests + len(report.flags)
