@@ -62,7 +62,14 @@ class Checking:
                 self._add((refuse_total(file),))
                 return
             self.files += 1
-            self._check_file(file, content)
+            self.check_file(file, content)
+
+    def check_file(self, file: FlagFile, content: bytes) -> None:
+        """Check one file, whatever it holds."""
+        reading = read_source(content, file.shown)
+        self._add(reading.diagnostics)
+        for document in reading.documents:
+            self._check_document(document)
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All findings in the order of files and lines; each says in which environments it holds unless in all."""
@@ -72,12 +79,6 @@ class Checking:
             for item, holds_in in self.findings.items()
         ]
         return tuple(sorted(found, key=_order))
-
-    def _check_file(self, file: FlagFile, content: bytes) -> None:
-        reading = read_source(content, file.shown)
-        self._add(reading.diagnostics)
-        for document in reading.documents:
-            self._check_document(document)
 
     def _check_document(self, document: Document) -> None:
         value = document.value

@@ -1,0 +1,91 @@
+"""Mutated flag files end in flags or in findings with a place; never in another exception, and never slowly."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from yaml_mutations import EXAMPLES, mutate
+
+from reconciler.canonical import canonical_text
+from reconciler.desired.checking import Checking
+from reconciler.desired.config_file import load_config
+from reconciler.desired.files import FlagFile
+from reconciler.source.marked import read_marked
+from reconciler.source.yaml_source import read_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.config import Config
+
+CONFIG = """\
+version: 1
+ignore: [{flags: "ops-*", paths: [/enabled]}]
+environments:
+  staging: {projectId: "1", deployments: {web: "1", ios: "2", server: "3"}}
+  production: {projectId: "2", deployments: {web: "4", ios: "5", server: "6"}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """An environment under which the examples hold."""
+    (tmp_path / "flags").mkdir()
+    (tmp_path / "reconciler.yaml").write_text(CONFIG)
+    return load_config(tmp_path / "reconciler.yaml", "production")
+
+
+def check_mutant(config: Config, content: bytes) -> int:
+    """The number of flags that a file declares; all that must hold of any file is asserted."""
+    started = time.process_time()
+    checking = Checking(configs=(config,), decodes=True)
+    checking.check_file(FlagFile("flags/a.yaml", "flags/a.yaml"), content)
+    assert time.process_time() - started < 1, content
+    lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
+    for item in checking.diagnostics():
+        assert item.position is not None
+        assert 1 <= item.position.line <= lines + 1, (item, content)
+        assert item.position.column >= 1
+    assert checking.errors or checking.flags
+    check_passes(content)
+    return 0 if checking.errors else len(checking.flags)
+
+
+def check_passes(content: bytes) -> None:
+    """Where nothing is refused, the slow pass refuses nothing either and reads the same values."""
+    reading = read_source(content, "f")
+    if not reading.diagnostics:
+        marked = read_marked(content)
+        assert not marked.problems, content
+        fast = [canonical_text(document.value) for document in reading.documents]
+        assert fast == [canonical_text(root.value) for root in marked.roots], content
+        places = [(document.line, document.column) for document in reading.documents]
+        assert places == [(root.line, root.column) for root in marked.roots], content
+
+
+def run_mutants(config: Config, seed: int, count: int) -> None:
+    """Mutants of one seed; some of them must still be good, or the mutations test nothing but refusal."""
+    random = Random(seed)
+    good = sum(check_mutant(config, mutate(random)) > 0 for _ in range(count))
+    assert 0 < good < count
+
+
+def test_examples_are_good_before_they_are_mutated(config: Config) -> None:
+    """Each seed file declares flags."""
+    assert all(check_mutant(config, content) for content in EXAMPLES)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mutated_files_end_in_flags_or_findings(config: Config, seed: int) -> None:
+    """500 mutants of each seed."""
+    run_mutants(config, seed, 500)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_twenty_thousand_mutated_files_end_in_flags_or_findings(config: Config, seed: int) -> None:
+    """1,000 mutants of each of 20 seeds."""
+    run_mutants(config, seed, 1000)
