@@ -9,7 +9,7 @@ from urllib.parse import quote
 from reconciler import __version__
 from reconciler.diagnostics import Severity
 from reconciler.render.layout import Paper, Sheet
-from reconciler.render.sanitize import visible
+from reconciler.render.sanitize import break_markers, visible
 from reconciler.render.values import counted
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def _annotation(item: Diagnostic, directory: str) -> str:
 
 def _escaped(text: str, *, property_value: bool = False) -> str:
     """Text as the runner's command parser gives it back: its own escapes, and nothing invisible."""
-    shown = visible(text).replace("%", "%25")
-    return shown.replace(":", "%3A").replace(",", "%2C") if property_value else shown.replace("##[", "# #[")
+    shown = break_markers(visible(text)).replace("%", "%25")
+    return shown.replace(":", "%3A").replace(",", "%2C") if property_value else shown
 
 
 def _result(item: Diagnostic, rules: list[str], directory: str) -> dict[str, Json]:

@@ -11,7 +11,7 @@ from io import StringIO
 from rich.console import Console
 from rich.text import Text
 
-from reconciler.render.sanitize import defuse, visible
+from reconciler.render.sanitize import break_markers, defuse, visible
 
 PLAIN_WIDTH = 80
 _LEAST_WIDTH = 40
@@ -48,7 +48,8 @@ class Sheet:
         content = Text()
         for piece in pieces:
             words, style = (piece, "") if isinstance(piece, str) else piece
-            content.append(visible(words), style or None)
+            shown = break_markers(visible(words))
+            content.append(shown if content else defuse(shown), style or None)
         first, *rest = self._broken(content, indent, hang)
         self.lines.append(Text(" " * indent).append_text(first))
         self.lines += [Text(" " * (indent + hang)).append_text(line) for line in rest]
@@ -74,7 +75,8 @@ class Sheet:
     def _broken(self, content: Text, indent: int, hang: int) -> list[Text]:
         if self.paper.width is None or content.cell_len + indent <= self.paper.columns:
             return [content]
-        space = max(self.paper.columns - indent - hang, _LEAST_WIDTH // 2)
+        # One column stays free: a line that is broken before `::` becomes one longer when it is defused.
+        space = max(self.paper.columns - indent - hang - 1, _LEAST_WIDTH // 2)
         return list(content.wrap(_RULER, space, overflow="fold"))
 
 

@@ -48,6 +48,11 @@ def defuse(text: str) -> str:
     return "\n".join(_defuse_line(line) for line in text.split("\n"))
 
 
+def break_markers(text: str) -> str:
+    """The same text without the markers that a runner obeys anywhere in a line."""
+    return _COMMAND_ANYWHERE.sub("# #", text)
+
+
 def for_log(text: str) -> str:
     """Text of one or several lines as it may go to a terminal or a build log."""
     return defuse(visible_lines(text))
@@ -89,7 +94,7 @@ def json_for_log(text: str) -> str:
 
 
 def _defuse_line(line: str) -> str:
-    return _COMMAND_ANYWHERE.sub("# #", _COMMAND_START.sub(r"\1: ", line))
+    return break_markers(_COMMAND_START.sub(r"\1: ", line))
 
 
 def _escape(match: re.Match[str]) -> str:

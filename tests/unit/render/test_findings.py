@@ -1,0 +1,78 @@
+"""Findings as text, as GitHub annotations and as SARIF."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from builders import a_position
+from small_plans import HOSTILE
+
+from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.render.findings import render_findings_text, render_github, render_sarif, summary_of
+
+ERROR = Diagnostic(
+    severity=Severity.ERROR,
+    rule="unknown-variant",
+    message='There is no variant "treatmnt".',
+    position=a_position(line=3, column=5),
+    path="/targetSegments/0/rolloutWeights",
+    hint='Did you mean "treatment"?',
+)
+WARNING = Diagnostic(severity=Severity.WARNING, rule="expired", message="The flag has expired.")
+
+
+def test_text_is_a_line_per_finding() -> None:
+    """Place, severity, message and rule, as editors and people read them; the hint below; the counts last."""
+    assert render_findings_text([ERROR, WARNING]).splitlines() == [
+        'flags/new-checkout.yaml:3:5: error: There is no variant "treatmnt". [unknown-variant]',
+        '    hint: Did you mean "treatment"?',
+        "warning: The flag has expired. [expired]",
+        "",
+        "1 error, 1 warning.",
+    ]
+
+
+def test_nothing_found_is_said() -> None:
+    """Silence is not an answer."""
+    assert render_findings_text([]) == "No findings.\n"
+    assert summary_of([ERROR, ERROR]) == "2 errors"
+
+
+def test_annotations_name_the_line() -> None:
+    """The runner gets file, line, column and title, from the root of the repository."""
+    assert render_github([ERROR], "config/") == (
+        "::error file=config/flags/new-checkout.yaml,line=3,col=5,title=unknown-variant::"
+        'There is no variant "treatmnt". Did you mean "treatment"?\n'
+    )
+    assert render_github([WARNING]) == "::warning title=expired::The flag has expired.\n"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_an_annotation_is_one_command(text: str) -> None:
+    """Whatever a message or a file name holds, there is one command with one message, and no other."""
+    hostile = Diagnostic(
+        severity=Severity.ERROR, rule="r", message=text, position=a_position(file=f"flags/{text},line=9::x.yaml")
+    )
+    output = render_github([hostile])
+    assert output.count("\n") == 1
+    match = re.fullmatch(r"::error file=([^,:]*),line=2,col=1,title=r::(.*)\n", output)
+    assert match
+    assert "##[" not in output
+
+
+def test_sarif_points_at_rules_and_places() -> None:
+    """Results name their rule by id and index, and their place in percent-encoded paths."""
+    log = render_sarif([ERROR, WARNING], "my config/")
+    (run,) = log["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert log["version"] == "2.1.0"
+    assert [rules[result["ruleIndex"]] for result in run["results"]] == [
+        result["ruleId"] for result in run["results"]
+    ]
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place == {
+        "artifactLocation": {"uri": "my%20config/flags/new-checkout.yaml"},
+        "region": {"startLine": 3, "startColumn": 5},
+    }
+    assert "locations" not in run["results"][1]

@@ -1,0 +1,94 @@
+"""The text plan: the fixed last line, widths, colour, and what it shows of users."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from builders import a_flag_plan, a_plan, an_empty_plan
+from rich.text import Text
+from small_plans import PERSON, SMALL_PLANS
+
+from reconciler.planning.plan import Action
+from reconciler.render.document import last_line, plan_document
+from reconciler.render.layout import Paper
+from reconciler.render.terminal import render_plan_text
+
+LAST_LINE = re.compile(
+    r"Plan: \d+ create, \d+ update, \d+ archive; \d+ API calls; max exposure change \d+(\.\d+)?%|No changes\."
+)
+
+
+@pytest.mark.parametrize("paper", [Paper(), Paper(width=40), Paper(width=80), Paper(width=20, color=True)])
+@pytest.mark.parametrize("name", SMALL_PLANS)
+def test_the_last_line_is_fixed(name: str, paper: Paper) -> None:
+    """Whatever the width and the colours, the last line is the contract's, whole and plain."""
+    text = render_plan_text(plan_document(SMALL_PLANS[name]()), paper)
+    assert text.endswith("\n")
+    assert LAST_LINE.fullmatch(text.splitlines()[-1])
+
+
+def test_the_last_line_counts() -> None:
+    """Creates, updates and archives by themselves; flags that come back are updates; calls over all flags."""
+    plan = a_plan(*(a_flag_plan(action.value, action=action) for action in Action))
+    assert last_line(plan.summary) == "Plan: 1 create, 2 update, 1 archive; 8 API calls; max exposure change 40%"
+
+
+def test_an_empty_plan_says_so() -> None:
+    """No changes means the fixed sentence and no plan."""
+    text = render_plan_text(plan_document(an_empty_plan()))
+    assert text.splitlines()[-1] == "No changes."
+    assert "Plan for" not in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("name", SMALL_PLANS)
+def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
+    """Every line but the last fits; nothing is cut off to make it fit."""
+    document = plan_document(SMALL_PLANS[name]())
+    narrow = render_plan_text(document, Paper(width=width))
+    assert all(Text(line).cell_len <= width for line in narrow.splitlines()[:-1])
+    kept = re.sub(r"\s|live|git|→", "", narrow)
+    assert sorted(kept) == sorted(re.sub(r"\s|live|git|→", "", render_plan_text(document, Paper(width=10_000))))
+
+
+@pytest.mark.parametrize("name", SMALL_PLANS)
+def test_colours_add_nothing(name: str) -> None:
+    """Without its colour codes a coloured plan is the plain one: nothing is said by colour alone."""
+    document = plan_document(SMALL_PLANS[name]())
+    colored = render_plan_text(document, Paper(width=80, color=True))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", colored)
+    assert "\x1b[" not in plain
+    assert [line.rstrip() for line in plain.splitlines()] == render_plan_text(document, Paper(width=80)).splitlines()
+
+
+def test_without_a_terminal_lines_are_not_broken() -> None:
+    """A log keeps a call and its body on one line each, so that they can be searched for."""
+    text = render_plan_text(plan_document(SMALL_PLANS["everyday"]()))
+    assert any(
+        line.strip().startswith('{"description": "A description') and line.endswith("}") for line in text.splitlines()
+    )
+
+
+@pytest.mark.parametrize("name", SMALL_PLANS)
+def test_user_ids_are_shown_on_request_only(name: str) -> None:
+    """No user id is in the text, neither in fields nor in bodies nor in conditions, unless --show-users."""
+    assert PERSON not in render_plan_text(plan_document(SMALL_PLANS[name]()))
+    if name == "everyday":
+        assert PERSON in render_plan_text(plan_document(SMALL_PLANS[name](), show_users=True))
+
+
+def test_calls_are_exact() -> None:
+    """Each call shows its number, its method, the path that is sent, and the body."""
+    text = render_plan_text(plan_document(a_plan()))
+    assert '1. edit-flag  PATCH /api/1/flags/123  {"rolloutPercentage": 50}' in text
+    assert "2. add-users  POST /api/1/flags/123/variants/treatment/users" in text
+
+
+def test_notes_of_several_flags_are_said_once() -> None:
+    """A note that more than one flag carries stands at the end, once."""
+    plan = SMALL_PLANS["everyday"]()
+    flags = [a_flag_plan(key, exposure=plan.flags[3].exposure) for key in ("a", "b")]
+    text = render_plan_text(plan_document(a_plan(*flags)))
+    assert text.count("prerequisites") == 1
+    assert "\nNote: " in text
