@@ -126,6 +126,14 @@ _SHARED: tuple[Callable[[Any], Any], ...] = (
     click.option("--no-color", is_flag=True, help="No colours, as with NO_COLOR."),
 )
 
+key_file_option = click.option(
+    "--api-key-file",
+    type=FILE,
+    metavar="FILE",
+    help="Read the key from a file instead of AMPLITUDE_MANAGEMENT_API_KEY.",
+)
+"""The one way to give a key besides the environment; every command that asks the server takes it."""
+
 _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
@@ -138,12 +146,7 @@ _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
     click.option("--allow", multiple=True, type=GuardType(), help="Override a guard by its name; may be repeated."),
     click.option("--shield", is_flag=True, help="Two calls more, so that nobody sees a state in between."),
     click.option("--shard", type=ShardType(), help="Only the I-th of N parts of all flags."),
-    click.option(
-        "--api-key-file",
-        type=FILE,
-        metavar="FILE",
-        help="Read the key from a file instead of AMPLITUDE_MANAGEMENT_API_KEY.",
-    ),
+    key_file_option,
 )
 
 _DELIVERY: tuple[Callable[[Any], Any], ...] = (

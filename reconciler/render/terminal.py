@@ -54,7 +54,7 @@ def _flag(sheet: Sheet, section: FlagSection) -> None:
         *([("  " + section.place, "dim")] if section.place else []),
         (f"  {section.action}", style),
     )
-    _fields(sheet, section.fields)
+    draw_fields(sheet, section.fields)
     for warning in section.warnings:
         sheet.line(("! ", "bold yellow"), warning, indent=_INDENT)
     if section.calls:
@@ -69,7 +69,8 @@ def _flag(sheet: Sheet, section: FlagSection) -> None:
         _exposure(sheet, section.exposure)
 
 
-def _fields(sheet: Sheet, fields: tuple[FieldLine, ...]) -> None:
+def draw_fields(sheet: Sheet, fields: tuple[FieldLine, ...]) -> None:
+    """The lines of a flag's fields, in a column of labels where they fit; live and git below each other where not."""
     width = max((len(line.label) for line in fields if len(line.label) <= _LABEL_LIMIT), default=0)
     for line in fields:
         mark = (f"{line.symbol} ", STYLES[line.symbol])
