@@ -142,8 +142,9 @@ class _Reader:
         while not isinstance(item := self._parser.get_event(), CollectionEndEvent):
             self._entry(item, branch)
         if branch.is_flow:
-            branch.end = item.end_mark.index
-            self._note_end(owner, branch.end, item.end_mark.line)
+            end: Any = item.end_mark
+            branch.end = end.index
+            self._note_end(owner, end.index, end.line)
         return branch
 
     def _entry(self, event: Any, branch: Branch) -> None:  # noqa: ANN401

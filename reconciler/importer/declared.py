@@ -1,0 +1,64 @@
+"""Where each declared flag stands in the files that there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.desired.files import list_flag_files, read_flag_file
+from reconciler.desired.overlay import for_environment
+from reconciler.errors import InvalidInputError
+from reconciler.source.yaml_source import read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from reconciler.config import Config
+    from reconciler.diagnostics import Diagnostic
+    from reconciler.model import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """A flag document in a file: `index` counts the documents from 0; `shown` is what users call the file.
+
+    `document` is what the file says as the environment sees it, `text` the whole file.
+    """
+
+    path: Path
+    shown: str
+    index: int
+    document: dict[str, Json]
+    text: str
+
+
+def find_declared_flags(config: Config) -> Mapping[str, Declared]:
+    """Every flag document of the configuration's directory by its key; none where the directory does not exist.
+
+    Raises InvalidInputError with every finding where a file is refused as YAML, since nobody can say what it
+    declares, and where two documents claim one key. Schema and rules are not looked at.
+    """
+    found: dict[str, Declared] = {}
+    if not config.flags_dir.is_dir():
+        return found
+    root = config.file.parent
+    listing = list_flag_files(root, config.flags_dir)
+    problems: list[Diagnostic] = list(listing.diagnostics)
+    for file in listing.files:
+        content = read_flag_file(file.path)
+        reading = read_source(content, file.shown)
+        problems += reading.diagnostics
+        for document in reading.documents:
+            value = document.value
+            if isinstance(value, dict) and isinstance(key := value.get("key"), str):
+                found[key] = Declared(
+                    path=root / file.shown,
+                    shown=file.shown,
+                    index=document.index,
+                    document=for_environment(value, config.environment),
+                    text=content.decode(errors="replace"),
+                )
+    if problems:
+        raise InvalidInputError("Flag files cannot be read: put them right first.", problems)
+    return found

@@ -1,0 +1,132 @@
+"""The fields of a live flag as JSON values of a flag document, in its order; what a new flag has anyway left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from reconciler.model import Unset
+from reconciler.wire import SPEC_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.config import Config
+    from reconciler.model import Condition, FlagSpec, Json, TargetSegment, Variant, Weights
+
+NEW_FLAG: Final[dict[str, Json]] = {
+    "description": "",
+    "enabled": False,
+    "archived": False,
+    "bucketingUnit": "User",
+    "rolloutPercentage": 0,
+    "rolloutWeights": {},
+    "targetSegments": [],
+    "deployments": [],
+    "tags": [],
+}
+"""What a new flag has, by the name of the field. The others are always written: what a create that is silent about
+them makes of them is not in the reference."""
+
+_NEW_VARIANT: Final[dict[str, Json]] = {"name": "", "description": "", "payload": None}
+_NO_PAYLOADS: Final[tuple[Json, ...]] = (None, {})
+
+
+def document_of(spec: FlagSpec, config: Config, keep: Mapping[str, Json]) -> dict[str, Json]:
+    """Everything that is set in a live spec, beside what a new flag has; of that only what `keep` declares."""
+    document: dict[str, Json] = {"key": spec.key}
+    for name, public in SPEC_FIELDS.items():
+        if name == "key" or isinstance(getattr(spec, name), Unset):
+            continue
+        value = _field(spec, name, config, keep)
+        if public in keep or public not in NEW_FLAG or value != NEW_FLAG[public]:
+            document[public] = value
+    return document
+
+
+def _field(spec: FlagSpec, name: str, config: Config, keep: Mapping[str, Json]) -> Json:
+    match name:
+        case "rollout_weights":
+            return own_weights(spec)
+        case "variants":
+            return variants_of(spec.variants or (), keep.get("variants") or ())
+        case "target_segments":
+            return [segment_of(item, _keys(spec)) for item in spec.target_segments or ()]
+        case "deployments":
+            return deployment_names(spec.deployments or (), config)
+        case "tags":
+            return sorted(set(spec.tags or ()) - {config.managed_tag})
+        case _:
+            return getattr(spec, name)
+
+
+def _keys(spec: FlagSpec) -> tuple[str, ...]:
+    return () if isinstance(spec.variants, Unset) else tuple(variant.key for variant in spec.variants)
+
+
+def own_weights(spec: FlagSpec) -> dict[str, Json]:
+    """The flag's weights with every variant in its order; weights of what is no variant mean nothing."""
+    weights = spec.rollout_weights
+    if isinstance(weights, Unset) or not any(weights.as_dict().values()):
+        return {}
+    keys = _keys(spec)
+    return {key: weights.get(key) for key in keys} if keys else weights.as_dict()
+
+
+def segment_of(segment: TargetSegment, keys: tuple[str, ...]) -> dict[str, Json]:
+    """A segment; its weights in the order of the variants, those of 0 left out."""
+    body: dict[str, Json] = {"name": segment.name, "conditions": [_condition(item) for item in segment.conditions]}
+    if not segment.conditions:
+        body["everyone"] = True
+    body["percentage"] = segment.percentage
+    if not isinstance(segment.bucketing_key, Unset):
+        body["bucketingKey"] = segment.bucketing_key
+    body["rolloutWeights"] = _segment_weights(segment.rollout_weights, keys)
+    return body
+
+
+def _segment_weights(weights: Weights, keys: tuple[str, ...]) -> dict[str, Json]:
+    ordered = [*(key for key in keys if key in set(weights)), *(key for key in weights if key not in keys)]
+    found = {key: weights.get(key) for key in ordered}
+    return {key: weight for key, weight in found.items() if weight} or found
+
+
+def _condition(condition: Condition) -> dict[str, Json]:
+    return {"prop": condition.prop, "op": condition.op, "values": list(condition.values)}
+
+
+def variants_of(variants: Iterable[Variant], keep: Iterable[Mapping[str, Json]]) -> list[dict[str, Json]]:
+    """The variants in their order. What `keep` declares of a variant of the same key is written too."""
+    declared = {item["key"]: item for item in keep}
+    return [variant_of(variant, declared.get(variant.key, {})) for variant in variants]
+
+
+def variant_of(variant: Variant, keep: Mapping[str, Json]) -> dict[str, Json]:
+    """One variant; inclusions that were not read are taken from `keep`."""
+    body: dict[str, Json] = {"key": variant.key}
+    for name, empty in _NEW_VARIANT.items():
+        value = getattr(variant, name)
+        if isinstance(value, Unset):
+            continue
+        is_empty = value in _NO_PAYLOADS if name == "payload" else value == empty
+        if name in keep or not is_empty:
+            body[name] = value
+    inclusions = {
+        name: members
+        for name in ("users", "cohorts")
+        if (members := _members(getattr(variant, name), name, keep.get("inclusions") or {})) is not None
+    }
+    return body | ({"inclusions": inclusions} if inclusions else {})
+
+
+def _members(live: tuple[str, ...] | Unset, name: str, keep: Mapping[str, Json]) -> list[str] | None:
+    if isinstance(live, Unset):
+        return keep.get(name)
+    return sorted(live) if live or name in keep else None
+
+
+def deployment_names(ids: Iterable[str], config: Config) -> list[str]:
+    """Deployments by their configured names, where they have one, sorted."""
+    names: dict[str, str] = {}
+    for name, deployment in config.deployments.items():
+        names.setdefault(deployment, name)
+    return sorted({names.get(deployment, deployment) for deployment in ids})

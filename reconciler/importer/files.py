@@ -1,0 +1,105 @@
+"""Which files an import writes, and their text. Writing them is the command's business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reconciler.desired.flag_layout import TEAM_FIELDS
+from reconciler.desired.write import flag_to_yaml, rewrite_flag
+from reconciler.importer.represent import represent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from reconciler.config import Config
+    from reconciler.importer.declared import Declared
+    from reconciler.importer.represent import Representation
+    from reconciler.model import Json, LiveFlag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """A file and its new text. `is_new`: it does not exist yet; `keys` are the flags that it was written for."""
+
+    path: Path
+    text: str
+    is_new: bool
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportResult:
+    """What an import comes to, flags sorted by key.
+
+    `files` are those to write, `unchanged` the flags whose file says it all already, `skipped` those that no file
+    can hold, `partial` those of which something is left out; `taken` the flags that are declared already, with
+    the file that declares them.
+    """
+
+    files: tuple[FileChange, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    skipped: tuple[Representation, ...] = ()
+    partial: tuple[Representation, ...] = ()
+    taken: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(slots=True)
+class _Draft:
+    files: dict[Path, FileChange] = field(default_factory=dict)
+    unchanged: list[str] = field(default_factory=list)
+    skipped: list[Representation] = field(default_factory=list)
+    partial: list[Representation] = field(default_factory=list)
+    taken: list[tuple[str, str]] = field(default_factory=list)
+
+
+def build_import(
+    flags: Sequence[LiveFlag], declared: Mapping[str, Declared], config: Config, *, keys: Mapping[str, str]
+) -> ImportResult:
+    """The files that declare the live flags: `<key>.yaml` for a new one, its own file for one that is declared.
+
+    In a repository with several environments a flag that is declared already gets its differences as an overlay of
+    the configuration's environment, so that it stays what it was for the others. `keys` gives keys by flag id.
+    """
+    draft = _Draft()
+    for flag in sorted(flags, key=lambda flag: flag.key):
+        known = declared.get(flag.key)
+        shown = represent(flag, config, keep=known.document if known else None, keys=keys)
+        if shown.document is None:
+            draft.skipped.append(shown)
+            continue
+        if shown.left_out:
+            draft.partial.append(shown)
+        if known is None:
+            _add_file(draft, config.flags_dir / f"{flag.key}.yaml", shown)
+        else:
+            draft.taken.append((flag.key, known.shown))
+            _change_file(draft, known, shown, config)
+    return ImportResult(
+        files=tuple(draft.files.values()),
+        unchanged=tuple(draft.unchanged),
+        skipped=tuple(draft.skipped),
+        partial=tuple(draft.partial),
+        taken=tuple(draft.taken),
+    )
+
+
+def _add_file(draft: _Draft, path: Path, shown: Representation) -> None:
+    text = flag_to_yaml(shown.document or {}, shown.remarks)
+    draft.files[path] = FileChange(path=path, text=text, is_new=True, keys=(shown.key,))
+
+
+def _change_file(draft: _Draft, known: Declared, shown: Representation, config: Config) -> None:
+    before = draft.files.get(known.path)
+    text = before.text if before else known.text
+    document: dict[str, Json] = (shown.document or {}) | {
+        name: known.document[name] for name in TEAM_FIELDS if name in known.document
+    }
+    overlaid = config.environment if len(config.environments) > 1 else None
+    changed = rewrite_flag(text, known.index, document, environment=overlaid, remarks=shown.remarks)
+    if changed == text:
+        draft.unchanged.append(shown.key)
+        return
+    keys = (*(before.keys if before else ()), shown.key)
+    draft.files[known.path] = FileChange(path=known.path, text=changed, is_new=False, keys=keys)

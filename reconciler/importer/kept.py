@@ -1,0 +1,63 @@
+"""What a file says already, kept as it is written there wherever it means what is live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.desired.decode import decode_flag
+from reconciler.diagnostics import SourcePosition
+from reconciler.model import Unset
+from reconciler.planning.diff import field_differs, payload_differs
+from reconciler.wire import SPEC_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.config import Config
+    from reconciler.model import Json, Variant
+
+_NOWHERE = SourcePosition(file="", line=1, column=1)
+
+
+def in_kept_words(document: dict[str, Json], keep: Mapping[str, Json], config: Config) -> dict[str, Json]:
+    """The document, with each field that `keep` declares too, and that means the same, as `keep` has it.
+
+    Both must hold to schema and rules. `{a: 1, b: 1}` and `{a: 50, b: 50}` mean the same, as do lists of tags in
+    any order.
+    """
+    if not keep:
+        return document
+    wanted = decode_flag(document, _NOWHERE, config.deployments).spec
+    kept = decode_flag(dict(keep), _NOWHERE, config.deployments).spec
+    chosen = dict(document)
+    for name, public in SPEC_FIELDS.items():
+        if public not in keep or public not in document:
+            continue
+        new, old = getattr(wanted, name), getattr(kept, name)
+        is_same = _same_variants(new, old) if name == "variants" else not field_differs(name, new, old)
+        if is_same:
+            chosen[public] = keep[public]
+    return chosen
+
+
+def _same_variants(new: tuple[Variant, ...], old: tuple[Variant, ...]) -> bool:
+    return len(new) == len(old) and all(_same_variant(*pair) for pair in zip(new, old, strict=True))
+
+
+def _same_variant(new: Variant, old: Variant) -> bool:
+    if new.key != old.key or old.renamed_from is not None or not _same_payload(new, old):
+        return False
+    return all(
+        _as_set(getattr(new, name)) == _as_set(getattr(old, name))
+        for name in ("name", "description", "users", "cohorts")
+    )
+
+
+def _same_payload(new: Variant, old: Variant) -> bool:
+    if isinstance(new.payload, Unset) or isinstance(old.payload, Unset):
+        return new.payload is old.payload
+    return not payload_differs(new.payload, old.payload)
+
+
+def _as_set(value: Json) -> Json:
+    return frozenset(value) if isinstance(value, tuple) else value

@@ -1,0 +1,95 @@
+"""Why a document of a live flag cannot stand in a file as it is: asked of the checks that every file goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.canonical import same_json
+from reconciler.desired.decode import decode_flag
+from reconciler.desired.rules import CONFIG_RULES, DOCUMENT_RULES
+from reconciler.desired.rules.view import FlagView
+from reconciler.desired.write import flag_to_yaml
+from reconciler.diagnostics import Severity, SourcePosition
+from reconciler.planning.calls import pair_variants
+from reconciler.planning.diff import diff_flag
+from reconciler.planning.effective import desired_for_live
+from reconciler.source.pointer import join_pointer
+from reconciler.source.schema_check import check
+from reconciler.source.yaml_source import read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reconciler.config import Config
+    from reconciler.model import Json, LiveFlag
+    from reconciler.source.findings import Finding
+
+_NOWHERE = SourcePosition(file="", line=1, column=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A value that a flag file cannot hold, and why, in one sentence that quotes no user."""
+
+    pointer: str
+    reason: str
+
+
+def find_obstacles(document: dict[str, Json], flag: LiveFlag, config: Config) -> tuple[Obstacle, ...]:
+    """What keeps the document from being written, checked and compared without a difference; empty when nothing does.
+
+    Asked in this order, each only where the one before finds nothing: the strict reader, schema and rules, planning.
+    """
+    return find_faults(document, config) or tuple(_differences(document, flag, config))
+
+
+def find_faults(document: dict[str, Json], config: Config) -> tuple[Obstacle, ...]:
+    """What the strict reader refuses of the document, else what schema and rules do; one per pointer."""
+    if _why_unreadable(document) is not None:
+        return _unreadable(document)
+    findings = (item for item in _findings(document, config) if item.severity is Severity.ERROR)
+    return tuple({item.path: Obstacle(item.path, item.message) for item in findings}.values())
+
+
+def _unreadable(document: dict[str, Json]) -> tuple[Obstacle, ...]:
+    found = []
+    for pointer, value in _parts(document):
+        reason = _why_unreadable({"value": value})
+        found += [Obstacle(pointer, reason)] if reason else []
+    return tuple(found) or (Obstacle("/key", "The flag is too large for one document."),)
+
+
+def _why_unreadable(document: dict[str, Json]) -> str | None:
+    reading = read_source(flag_to_yaml(document), "")
+    if reading.diagnostics:
+        return reading.diagnostics[0].message
+    return None if same_json(reading.documents[0].value, document) else "It does not come back as it was written."
+
+
+def _parts(document: dict[str, Json]) -> Iterator[tuple[str, Json]]:
+    """The values that can be left out one by one, with their pointers."""
+    for name, value in document.items():
+        if name != "variants":
+            yield f"/{name}", value
+            continue
+        for index, variant in enumerate(value):
+            for field, inner in variant.items():
+                yield join_pointer((name, index, field)), inner
+
+
+def _findings(document: dict[str, Json], config: Config) -> Iterator[Finding]:
+    yield from check(document, "flag")
+    view = FlagView.of(document)
+    for rule in DOCUMENT_RULES.values():
+        yield from rule(view)
+    for config_rule in CONFIG_RULES.values():
+        yield from config_rule(view, config)
+
+
+def _differences(document: dict[str, Json], flag: LiveFlag, config: Config) -> Iterable[Obstacle]:
+    declared = decode_flag(document, _NOWHERE, config.deployments).spec
+    spec = desired_for_live(declared, flag.spec, None, shows_tags=True)
+    for change in diff_flag(spec, flag.spec, pair_variants(spec, flag.spec)):
+        if change.path != "/tags" or config.managed_tag is None:
+            yield Obstacle(change.path, "The live value is one that would not compare equal to any declared one.")

@@ -1,0 +1,80 @@
+"""The live flags with everything that a flag file can say of them: one list, and what it hides, read in parallel."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from reconciler.api.hydration import hydrate
+from reconciler.api.live import Progress, fetch_live_state
+from reconciler.model import UNSET, DesiredState, FlagSpec, Unset, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reconciler.api.client import Client
+    from reconciler.model import LiveFlag, LiveState
+
+
+async def read_importable(
+    client: Client,
+    *,
+    targets: Sequence[str] = (),
+    inclusions: bool = True,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> tuple[LiveState, tuple[LiveFlag, ...]]:
+    """The live state, and its flags that are to be imported, sorted by key, as complete as the API shows them.
+
+    `targets` are globs of keys; none means all. Archived flags are left out unless a target is exactly their key.
+    With `inclusions` False users and cohorts stay unread (UNSET). At most `client.concurrency` reads are under way
+    at a time. Rests on "List", "List variants", "Get variant inclusions" and "Get variant cohort inclusions".
+    Raises ApiErrors.
+    """
+    live = await fetch_live_state(client, DesiredState(flags={}), targets=tuple(targets), on_progress=on_progress)
+    chosen = [flag for flag in live.flags.values() if _is_wanted(flag, targets)]
+    counter = _Counter(live.requests, on_progress)
+    unknown = [flag for flag in chosen if isinstance(flag.spec.variants, Unset)]
+    if unknown:
+        read = {flag.id: flag for flag in await _hydrated(client, unknown, counter, inclusions=False)}
+        chosen = [read.get(flag.id, flag) for flag in chosen]
+    complete = await _hydrated(client, chosen, counter, inclusions=inclusions)
+    return live, tuple(sorted(complete, key=lambda flag: flag.key))
+
+
+def _is_wanted(flag: LiveFlag, targets: Sequence[str]) -> bool:
+    if flag.spec.archived:
+        return flag.key in targets
+    return not targets or any(fnmatchcase(flag.key, pattern) for pattern in targets)
+
+
+async def _hydrated(
+    client: Client, flags: Sequence[LiveFlag], counter: _Counter, *, inclusions: bool
+) -> list[LiveFlag]:
+    declared = {flag.key: _everything(flag.spec, inclusions=inclusions) for flag in flags}
+    return await hydrate(client, flags, declared, expect=counter.expect, on_read=counter.on_read)
+
+
+def _everything(live: FlagSpec, *, inclusions: bool) -> FlagSpec:
+    """A declaration that names every field of every variant, so that none is left unread."""
+    members: tuple[str, ...] | Unset = () if inclusions else UNSET
+    variants = tuple(
+        Variant(key=item.key, name="", description="", payload=None, users=members, cohorts=members)
+        for item in (() if isinstance(live.variants, Unset) else live.variants)
+    )
+    return FlagSpec(key=live.key, archived=False, variants=variants)
+
+
+class _Counter:
+    """Reads done and expected, for whoever watches."""
+
+    def __init__(self, done: int, listener: Callable[[Progress], None] | None) -> None:
+        self._done = self._expected = done
+        self._listener = listener
+
+    def expect(self, reads: int) -> None:
+        self._expected += reads
+
+    def on_read(self) -> None:
+        self._done += 1
+        if self._listener is not None:
+            self._listener(Progress(done=self._done, expected=self._expected, what="variants and inclusions"))

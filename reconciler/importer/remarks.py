@@ -1,0 +1,49 @@
+"""The words of the comments that `import` writes: what is read-only, and what was left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.desired.write import flag_to_yaml
+from reconciler.importer.fields import segment_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from reconciler.model import Json, LiveFlag, TargetSegment
+
+
+def dependency_remark(flag: LiveFlag, keys: Mapping[str, str]) -> tuple[str, ...]:
+    """A line about the flag's parents, by key where `keys` knows their ids; "parentDependencies" is read-only."""
+    dependencies = flag.parent_dependencies
+    if dependencies is None:
+        return ()
+    parents = sorted(f"{keys.get(parent, parent)} ({', '.join(names)})" for parent, names in dependencies.flags)
+    return (one_line(f"parentDependencies, {dependencies.operator} of: {', '.join(parents)}"),)
+
+
+def conditions_remarks(segments: Sequence[TargetSegment]) -> Iterator[str]:
+    """Lines that show segments which hold a condition that the API cannot take back."""
+    yield "targetSegments are not declared: the API cannot take back conditions on cohorts. They are:"
+    bodies = [_with_types(segment_of(segment, ()), segment) for segment in segments]
+    for line in flag_to_yaml({"targetSegments": bodies}).splitlines()[1:]:
+        yield one_line(line)
+
+
+def _with_types(body: dict[str, Json], segment: TargetSegment) -> dict[str, Json]:
+    conditions = [
+        {"type": condition.type, **shown} if condition.type != "property" else shown
+        for condition, shown in zip(segment.conditions, body["conditions"], strict=True)
+    ]
+    return body | {"conditions": conditions}
+
+
+def left_out_remark(item: tuple[str, str]) -> str:
+    """A line about a field, given by its pointer, that no file can hold, and why."""
+    pointer, reason = item
+    return one_line(f"{pointer.removeprefix('/')} is left out: {reason}")
+
+
+def one_line(text: str) -> str:
+    """Text that can stand in a comment: what is no printable character becomes a question mark."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text).rstrip()

@@ -1,0 +1,116 @@
+"""One live flag as a flag document that declares exactly what is live, and what of it no document can say.
+
+A field is left out when it is what a new flag has anyway, when a rule of the configuration ignores it, and when no
+flag file could hold it: then a remark says so. What stays passes every check of `desired`, and planning finds no
+difference between it and the flag.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from reconciler.importer.fields import document_of
+from reconciler.importer.kept import in_kept_words
+from reconciler.importer.obstacles import find_obstacles
+from reconciler.importer.remarks import conditions_remarks, dependency_remark, left_out_remark
+from reconciler.model import UNSET, Unset
+from reconciler.source.pointer import split_pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.config import Config
+    from reconciler.model import FlagSpec, Json, LiveFlag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Representation:
+    """A flag as a document; None where not even its key can stand in a file.
+
+    `remarks` are lines for comments: what is read-only, what was left out and why. `left_out` are the pointers of
+    live values that the document does not hold although they are worth declaring.
+    """
+
+    key: str
+    document: dict[str, Json] | None
+    remarks: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def represent(
+    flag: LiveFlag, config: Config, *, keep: Mapping[str, Json] | None = None, keys: Mapping[str, str] | None = None
+) -> Representation:
+    """The document of a live flag, with the fields in the order of a flag file.
+
+    `keep` is the document that declares the flag already, as its environment sees it: what it declares stays
+    declared, as it is written where it means the live value. `keys` gives the keys of flags by id, for remarks
+    about dependencies.
+    """
+    spec, read_only = _without_cohort_segments(flag.spec)
+    document = document_of(spec, config, keep or {})
+    for pointer in _ignored(flag.key, config):
+        remove_at(document, pointer)
+    left_out: dict[str, str] = {}
+    while obstacles := find_obstacles(document, flag, config):
+        # Each round takes something away, so that this ends; an obstacle may hide behind one of the same round.
+        removed = [item for item in obstacles if item.pointer != "/key" and remove_at(document, item.pointer)]
+        if not removed:
+            return Representation(key=flag.key, document=None, remarks=tuple(item.reason for item in obstacles))
+        left_out |= {item.pointer: item.reason for item in removed}
+    return Representation(
+        key=flag.key,
+        document=in_kept_words(document, keep or {}, config),
+        remarks=(*dependency_remark(flag, keys or {}), *read_only, *map(left_out_remark, left_out.items())),
+        left_out=(*(["/targetSegments"] if read_only else []), *left_out),
+    )
+
+
+def _without_cohort_segments(spec: FlagSpec) -> tuple[FlagSpec, tuple[str, ...]]:
+    """Segments that hold a condition the API cannot take back are shown, not declared."""
+    segments = spec.target_segments
+    if isinstance(segments, Unset) or all(item.type == "property" for each in segments for item in each.conditions):
+        return spec, ()
+    return replace(spec, target_segments=UNSET), tuple(conditions_remarks(segments))
+
+
+def _ignored(key: str, config: Config) -> Iterator[str]:
+    for rule in config.ignore:
+        if fnmatchcase(key, rule.flags):
+            yield from rule.paths
+
+
+def remove_at(document: dict[str, Json], pointer: str) -> bool:
+    """Take away what a pointer names, variants by key or index; False where nothing is left to take away.
+
+    A list of variants or segments is authoritative: of a single variant or segment, and of its key, the whole list
+    goes.
+    """
+    tokens = split_pointer(pointer)
+    if not tokens or tokens[0] not in document:
+        return False
+    if tokens[0] == "variants" and len(tokens) > 2 and tokens[2] != "key":  # noqa: PLR2004 - field, variant, field of it
+        variant = _variant_at(document["variants"], tokens[1])
+        if variant is None or tokens[2] not in variant:
+            return False
+        _remove_from_variant(variant, tokens[2:])
+        return True
+    del document[tokens[0]]
+    return True
+
+
+def _variant_at(variants: list[dict[str, Json]], token: str) -> dict[str, Json] | None:
+    named = next((item for item in variants if item.get("key") == token), None)
+    if named is None and token.isdecimal() and int(token) < len(variants):
+        return variants[int(token)]
+    return named
+
+
+def _remove_from_variant(variant: dict[str, Json], tokens: tuple[str, ...]) -> None:
+    name, *rest = tokens
+    if name == "inclusions" and rest:
+        variant[name].pop(rest[0], None)
+        if variant[name]:
+            return
+    del variant[name]

@@ -1,0 +1,109 @@
+"""The document that declares what a flag was in a past version: for review, like any change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.importer.fields import document_of
+from reconciler.importer.kept import in_kept_words
+from reconciler.importer.obstacles import find_faults
+from reconciler.model import UNSET, Unset
+from reconciler.wire import SPEC_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.config import Config
+    from reconciler.importer.obstacles import Obstacle
+    from reconciler.model import FlagSpec, Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """What becomes of a document.
+
+    `changed` names the fields that get the version's values, `not_shown` those that the file declares and the
+    version does not show, so that they stay. `obstacles` says why the version cannot be declared as it was; then
+    `document` is not to be written.
+    """
+
+    document: dict[str, Json]
+    changed: tuple[str, ...] = ()
+    not_shown: tuple[str, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+
+
+def roll_back(document: Mapping[str, Json], version: FlagSpec, config: Config) -> Rollback:
+    """The document with the values that a version shows for the fields that it declares; no field is added.
+
+    `document` is what the file says as the environment sees it, `version` what "Get version details" shows. A
+    variant that the version has and the file has not is added with what is shown of it; inclusions are in no
+    version, and stay with their variant.
+    """
+    shown, hidden = _restorable(document, version)
+    wanted = dict(document)
+    values = document_of(shown, config, document)
+    for name in document:
+        if name == "variants" and name in values:
+            wanted[name] = _variants(document[name], values[name])
+        elif name in values:
+            wanted[name] = values[name]
+    faults = find_faults(wanted, config)
+    if not faults:
+        wanted = in_kept_words(wanted, document, config)
+    changed = tuple(name for name in document if wanted[name] != document[name])
+    return Rollback(document=wanted, changed=changed, not_shown=tuple(hidden), obstacles=faults)
+
+
+def _restorable(document: Mapping[str, Json], version: FlagSpec) -> tuple[FlagSpec, list[str]]:
+    """The declared fields that the version shows in a form that a file can hold, and the names of the others."""
+    hidden = [public for name, public in SPEC_FIELDS.items() if public in document and not _is_shown(version, name)]
+    hidden += _hidden_in_variants(document, version)
+    undeclared = {
+        name: UNSET
+        for name, public in SPEC_FIELDS.items()
+        if name != "key" and (public not in document or public in hidden)
+    }
+    return replace(version, **undeclared), hidden  # type: ignore[arg-type]
+
+
+def _is_shown(version: FlagSpec, name: str) -> bool:
+    value = getattr(version, name)
+    if name == "target_segments" and not isinstance(value, Unset):
+        return all(condition.type == "property" for segment in value for condition in segment.conditions)
+    return not isinstance(value, Unset)
+
+
+def _hidden_in_variants(document: Mapping[str, Json], version: FlagSpec) -> Iterator[str]:
+    if isinstance(version.variants, Unset):
+        return
+    shown = {variant.key: variant for variant in version.variants}
+    for declared in document.get("variants", ()):
+        variant = shown.get(declared["key"]) or shown.get(declared.get("renamedFrom", ""))
+        for name in ("name", "description", "payload"):
+            if variant is not None and name in declared and isinstance(getattr(variant, name), Unset):
+                yield f"variants/{declared['key']}/{name}"
+        for name in declared.get("inclusions", {}):
+            yield f"variants/{declared['key']}/inclusions/{name}"
+
+
+def _variants(declared: list[dict[str, Json]], shown: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    """The version's variants, each with what the file says of it and the version does not show.
+
+    A variant that the file renames, and that the version has under its old key, is renamed back.
+    """
+    by_key = {item["key"]: item for item in declared}
+    renamed = {item["renamedFrom"]: item for item in declared if "renamedFrom" in item}
+    found = []
+    for variant in shown:
+        key = variant["key"]
+        former = by_key.get(key)
+        if former is not None:
+            found.append({**former, **{name: variant[name] for name in variant if name in former}})
+        elif key in renamed:
+            rest = {name: variant.get(name, value) for name, value in renamed[key].items()}
+            found.append(rest | {"key": key, "renamedFrom": renamed[key]["key"]})
+        else:
+            found.append(variant)
+    return found
