@@ -116,3 +116,11 @@ def a_random_user(random: Random, number: int) -> dict[str, Any]:
         "groups": random.choice(({}, {"org id": [f"org {number % 50}"]})),
     }
     return {name: value for name, value in user.items() if value is not None}
+
+
+def without_order(spec: FlagSpec) -> FlagSpec:
+    """The flag without what the order of calls may leave different: names in weights, and users in lists."""
+    assert isinstance(spec.rollout_weights, Weights)
+    variants = tuple(replace(item, users=tuple(sorted(item.users or ()))) for item in spec.variants or ())
+    weights = Weights(tuple(sorted(spec.rollout_weights.pairs)))
+    return replace(spec, rollout_weights=weights, variants=variants)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor
+from math import floor
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from reconciler.evaluation.hashing import DISTRIBUTIONS, RESIDUES
@@ -144,12 +144,17 @@ def cuts_of(variants: tuple[str, ...], weights: Weights) -> tuple[tuple[str, int
     weighed: list[tuple[str, Number]] = [(variant, numbers.get(variant, 0)) for variant in variants]
     if not any(weight > 0 for _, weight in weighed):
         weighed = [(variant, 1) for variant in variants]
-    positive = [(variant, Fraction(weight)) for variant, weight in weighed if weight > 0]
-    total = sum((weight for _, weight in positive), Fraction(0))
-    cuts, reached = [], Fraction(0)
+    positive = [
+        (variant, weight if isinstance(weight, int) else Fraction(weight))
+        for variant, weight in weighed
+        if weight > 0
+    ]
+    total = sum(weight for _, weight in positive)
+    cuts: list[tuple[str, int]] = []
+    reached: int | Fraction = 0
     for variant, weight in positive:
         reached += weight
-        cuts.append((variant, ceil(reached * DISTRIBUTIONS / total)))
+        cuts.append((variant, -(-reached * DISTRIBUTIONS // total)))
     return tuple(cuts)
 
 

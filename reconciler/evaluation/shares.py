@@ -74,8 +74,17 @@ def stray_share(before: SegmentRule, between: SegmentRule, after: SegmentRule) -
     """The share of users who get, under `between`, neither their variant under `before` nor the one under `after`."""
     if between in {before, after}:
         return Fraction(0)
-    cells = overlay(before, between, after).cells
-    return sum((share for (x, seen, y), share in cells if seen not in {x, y}), Fraction(0))
+    rules = (before, between, after)
+    groups = _groups_by_hash(rules)
+    if len(groups) > 1:
+        return sum((share for (x, seen, y), share in overlay(*rules).cells if seen not in {x, y}), Fraction(0))
+    constants = tuple(rule.constant for rule in rules)
+    strays = 0
+    positions = groups[0] if groups else []
+    for chosen, count in _count_cells(tuple(rules[position] for position in positions)):
+        x, seen, y = _place(constants, positions, chosen)
+        strays += count if seen not in {x, y} else 0
+    return Fraction(strays, HASHES)
 
 
 def _groups_by_hash(rules: tuple[SegmentRule, ...]) -> list[list[int]]:

@@ -3,7 +3,8 @@
 What a flag is between two calls depends on which calls were made, not on their order. The transient of an order
 is the largest over the states it passes through, so the least one is a bottleneck shortest path through at most
 2^n states instead of n! orders: exact up to EXACT_LIMIT calls. Beyond, the rules of thumb that weights rise
-before they fall and the largest rise comes first, improved by swapping pairs.
+before they fall and the largest rise comes first, or that the next state is the least bad one: each improved by
+swapping pairs, and the better taken.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from reconciler.planning.phases import Phase, phase_of
 from reconciler.planning.transients import FREE, Cost, Transients
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from reconciler.model import FlagSpec, Weights
     from reconciler.planning.operations import Operation
@@ -66,7 +67,9 @@ class OrderSearch:
     def find_route(self) -> Route | None:
         """The order with the least cost, ties by phase and then by position; None when no order keeps the rules."""
         if len(self._operations) > EXACT_LIMIT:
-            return self._improved(self._by_rules_of_thumb())
+            orders = map(self._starting_order, (self._by_rule_of_thumb, self._by_next_cost))
+            routes = [self._improved(order) for order in orders if order is not None]
+            return min(routes, key=lambda route: route.cost, default=None)
         least = self._least_bottleneck()
         if least is None:
             return None
@@ -145,22 +148,26 @@ class OrderSearch:
             return False
         return True
 
-    def _by_rules_of_thumb(self) -> tuple[int, ...] | None:
+    def _starting_order(self, preference: Callable[[int, int], tuple[object, ...]]) -> tuple[int, ...] | None:
+        """The order that takes, at every state, the call that comes first by `preference(state, call)`."""
         order: list[int] = []
         made = 0
         while made != self._all:
             steps = self._steps_from(made)
             if not steps:
                 return None
-            state = self._states[made]
-            step = min(steps, key=lambda index: _rule_of_thumb(state, self._operations[index]))
+            step = min(steps, key=lambda index: preference(made, index))
             order.append(step)
             made |= 1 << step
         return tuple(order)
 
-    def _improved(self, order: tuple[int, ...] | None) -> Route | None:
-        if order is None:
-            return None
+    def _by_rule_of_thumb(self, made: int, index: int) -> tuple[object, ...]:
+        return _rule_of_thumb(self._states[made], self._operations[index])
+
+    def _by_next_cost(self, made: int, index: int) -> tuple[object, ...]:
+        return (self._cost(made | 1 << index), *self._by_rule_of_thumb(made, index))
+
+    def _improved(self, order: tuple[int, ...]) -> Route:
         best = Route(order=order, cost=self._route_cost(order) or FREE)
         for _ in range(_SWAP_ROUNDS):
             improved = self._best_swap(best)
