@@ -6,7 +6,8 @@ All findings are collected; a file in error never hides what is wrong with anoth
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from reconciler.desired.decode import decode_flag
 from reconciler.desired.files import MAX_TOTAL_BYTES, read_flag_file, refuse_file, refuse_total
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
     from reconciler.diagnostics import Diagnostic
     from reconciler.model import DesiredFlag, Json
     from reconciler.source.yaml_source import Document
+
+MAX_FINDINGS_OF_FILE: Final = 100
+MAX_FINDINGS: Final = 10_000
+"""Findings after which checking ends: nobody reads more, and they must not fill the memory."""
+
+_TOO_MANY: Final = Finding(
+    rule="too-many-findings", message="The rest of the file is not checked: fix the findings above first."
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +61,8 @@ class Checking:
         self._add(listing.diagnostics)
         total = 0
         for file in listing.files:
+            if len(self.findings) >= MAX_FINDINGS:
+                return
             try:
                 content = read_flag_file(file.path)
             except OSError as error:
@@ -68,7 +79,11 @@ class Checking:
         """Check one file, whatever it holds."""
         reading = read_source(content, file.shown)
         self._add(reading.diagnostics)
+        before = len(self.findings)
         for document in reading.documents:
+            if len(self.findings) - before >= MAX_FINDINGS_OF_FILE:
+                self._add((document.diagnose(_TOO_MANY),))
+                return
             self._check_document(document)
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -111,14 +126,14 @@ class Checking:
 
     def _apply_document_rules(self, document: Document, view: FlagView, config: Config | None) -> None:
         for rule in DOCUMENT_RULES.values():
-            for item in rule(view):
+            for item in islice(rule(view), MAX_FINDINGS_OF_FILE):
                 self._report(document, (item,), config)
         if self.today is not None:
             self._report(document, expired(view, self.today), config)
 
     def _apply_config_rules(self, document: Document, view: FlagView, config: Config) -> None:
         for rule in CONFIG_RULES.values():
-            for item in rule(view, config):
+            for item in islice(rule(view, config), MAX_FINDINGS_OF_FILE):
                 self._report(document, (item,), config)
 
     def _register(self, document: Document) -> None:

@@ -12,11 +12,12 @@ from unicodedata import is_normalized
 import yaml
 from yaml.events import (
     AliasEvent,
-    CollectionEndEvent,
-    CollectionStartEvent,
     DocumentStartEvent,
+    MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
 )
 
 from reconciler.source import events
@@ -33,16 +34,20 @@ MAX_PROBLEMS: Final = 100
 """Findings in one file, after which reading it further helps nobody."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Node:
-    """A value, where it stands, where its key stands if it has one, and its children by key or index."""
+    """A value, where it stands, its children by key or index, and where its key stands if it has one."""
 
     value: Json
     line: int
     column: int
+    children: dict[str | int, Node]
     key_line: int = 0
     key_column: int = 0
-    children: dict[str | int, Node] = field(default_factory=dict)
+
+
+_NO_CHILDREN: Final[dict[str | int, Node]] = {}
+"""Shared by all scalars, and never written to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,12 +165,13 @@ class _Marker:
             self._marked.roots.pop()
 
     def _take(self, event: Any) -> None:  # noqa: ANN401 - PyYAML's events share no useful type
-        if isinstance(event, CollectionEndEvent):
+        kind = event.__class__
+        if kind is MappingEndEvent or kind is SequenceEndEvent:
             self._frames.pop()
-        elif isinstance(event, DocumentStartEvent):
+        elif kind is DocumentStartEvent:
             if event.tags is not None or event.version not in {None, (1, 2)}:
                 self._report_at(events.DIRECTIVE, event)
-        elif isinstance(event, AliasEvent | ScalarEvent | CollectionStartEvent):
+        elif kind in _NODE_EVENTS:
             self._take_node(event)
 
     def _take_node(self, event: Any) -> None:  # noqa: ANN401
@@ -173,28 +179,16 @@ class _Marker:
         if self._nodes >= events.MAX_NODES:
             self._report_at(_TOO_MANY_NODES, event)
             raise _StopReadingError
+        is_scalar = event.__class__ is ScalarEvent
+        value, broken = _value_of(event)
         mark = event.start_mark
-        node = Node(value=None, line=mark.line + 1, column=mark.column + 1)
-        broken = self._refuse_properties(event)
-        if isinstance(event, ScalarEvent):
-            value = _scalar_value(event)
-            broken = value if isinstance(value, Refusal) else broken
-            node.value = None if isinstance(value, Refusal) else value
-        elif isinstance(event, CollectionStartEvent):
-            node.value = {} if isinstance(event, MappingStartEvent) else []
+        node = Node(value, mark.line + 1, mark.column + 1, _NO_CHILDREN if is_scalar else {})
         if broken is not None:
             self._report(broken, node.line, node.column, breaks=not self._awaits_key())
-        is_merge = isinstance(event, ScalarEvent) and not event.style and event.value == "<<"
+        is_merge = is_scalar and event.value == "<<" and not event.style
         tokens = self._attach(node, is_merge=is_merge, is_broken=broken is not None)
-        if isinstance(event, CollectionStartEvent):
+        if event.__class__ is MappingStartEvent or event.__class__ is SequenceStartEvent:
             self._open(node, tokens)
-
-    def _refuse_properties(self, event: Any) -> Refusal | None:  # noqa: ANN401
-        if isinstance(event, AliasEvent):
-            return events.ALIAS
-        if event.anchor is not None:
-            return events.ANCHOR
-        return None if event.tag is None else events.TAG
 
     def _open(self, node: Node, tokens: tuple[str | int, ...]) -> None:
         if len(self._frames) >= events.MAX_DEPTH:
@@ -275,13 +269,25 @@ class _Marker:
             raise _StopReadingError
 
 
-def _scalar_value(event: Any) -> Json | Refusal:  # noqa: ANN401
+def _value_of(event: Any) -> tuple[Json, Refusal | None]:  # noqa: ANN401
+    """The value of a node, empty for a collection, and why it is refused if it is."""
+    kind = event.__class__
+    if kind is AliasEvent:
+        return None, events.ALIAS
+    broken = None if event.tag is None else events.TAG
+    if event.anchor is not None:
+        broken = events.ANCHOR
+    if kind is not ScalarEvent:
+        return ({} if kind is MappingStartEvent else []), broken
+    value = event.value
     if not event.style:
-        return resolve_plain(event.value)
-    match = find_forbidden(event.value) if event.style == '"' else None
-    return event.value if match is None else refuse_character(match.group())
+        value = resolve_plain(value)
+    elif event.style == '"' and (match := find_forbidden(value)):
+        value = refuse_character(match.group())
+    return (None, value) if isinstance(value, Refusal) else (value, broken)
 
 
+_NODE_EVENTS: Final = frozenset({AliasEvent, ScalarEvent, MappingStartEvent, SequenceStartEvent})
 _TOO_LARGE: Final = Refusal(
     "file-too-large", f"The file has more than {events.MAX_BYTES // 1024} KiB.", "Split it into several files."
 )

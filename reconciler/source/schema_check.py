@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from functools import cache
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from reconciler.source.findings import Finding
@@ -36,20 +37,15 @@ def check(value: Json, schema_name: str) -> tuple[Finding, ...]:
     """Everything in which a value breaks a schema, in the order of the document; empty when it holds."""
     if _verdict(schema_name).is_valid(value):
         return ()
-    found: list[Finding] = []
-    for error in _speaker(schema_name).iter_errors(value):
-        found.extend(_findings(error))
-        if len(found) >= MAX_FINDINGS:
-            break
-    return tuple(_without_repeats(found)) or (_UNEXPLAINED,)
+    found = chain.from_iterable(map(_findings, _speaker(schema_name).iter_errors(value)))
+    return tuple(islice(_without_repeats(found), MAX_FINDINGS)) or (_UNEXPLAINED,)
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
-    """`Did you mean "…"?` for the known word that is nearest, if one is near."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6) or [
-        item for item in known if item.lower() == word.lower()
-    ]
-    return f'Did you mean "{near[0]}"?' if near else None
+    """`Did you mean "…"?` for the known word that is nearest, whatever its case, if one is near."""
+    by_lower = {item.lower(): item for item in known}
+    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f'Did you mean "{by_lower[near[0]]}"?' if near else None
 
 
 def quoted(word: object) -> str:
@@ -176,7 +172,7 @@ def _hint(error: _Error) -> str | None:
     return None
 
 
-def _without_repeats(found: list[Finding]) -> Iterator[Finding]:
+def _without_repeats(found: Iterable[Finding]) -> Iterator[Finding]:
     """A value of the wrong type can break several keywords: the first finding of each rule and place stays."""
     seen = set()
     for item in found:

@@ -56,8 +56,8 @@ def _both_forms(content: str | bytes) -> tuple[str, bytes]:
 def _is_deep(content: bytes) -> bool:
     """Take the innermost pairs of brackets away, MAX_DEPTH times; count exactly only where some are left."""
     brackets = content.translate(None, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        if len(brackets) <= MAX_DEPTH:
+    for removed in range(MAX_DEPTH):
+        if removed + len(brackets) <= MAX_DEPTH:
             return False
         shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
         if len(shorter) == len(brackets):
