@@ -69,8 +69,11 @@ def _flag(sheet: Sheet, section: FlagSection) -> None:
         _exposure(sheet, section.exposure)
 
 
-def draw_fields(sheet: Sheet, fields: tuple[FieldLine, ...]) -> None:
-    """The lines of a flag's fields, in a column of labels where they fit; live and git below each other where not."""
+def draw_fields(
+    sheet: Sheet, fields: tuple[FieldLine, ...], sides: tuple[str, str] = ("live", "git")
+) -> None:
+    """The lines of a flag's fields: labels in a column where they fit, the two sides below each other where not."""
+    heads = [f"{side:<{max(map(len, sides)) + 2}}" for side in sides]
     width = max((len(line.label) for line in fields if len(line.label) <= _LABEL_LIMIT), default=0)
     for line in fields:
         mark = (f"{line.symbol} ", STYLES[line.symbol])
@@ -80,8 +83,8 @@ def draw_fields(sheet: Sheet, fields: tuple[FieldLine, ...]) -> None:
             continue
         sheet.line(mark, line.label, indent=_INDENT)
         if line.before is not None and line.after is not None and not sheet.fits(value, _INDENT + 4):
-            sheet.line(("live  ", "dim"), (line.before, "red"), indent=_INDENT + 4, hang=6)
-            sheet.line(("git   ", "dim"), (line.after, "green"), indent=_INDENT + 4, hang=6)
+            sheet.line((heads[0], "dim"), (line.before, "red"), indent=_INDENT + 4, hang=len(heads[0]))
+            sheet.line((heads[1], "dim"), (line.after, "green"), indent=_INDENT + 4, hang=len(heads[1]))
         else:
             sheet.line(*_value(line), indent=_INDENT + 4)
 

@@ -1,0 +1,87 @@
+"""`reconciler doctor`: key, host, project, clock, limits: what works and what does not. Sends GET only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.options import Settings, key_file_option, shared_options
+from reconciler.errors import AccessError, ReconcilerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.cli.session import Access
+    from reconciler.cli.voice import Voice
+    from reconciler.config import Config
+    from reconciler.doctor import Check
+
+
+@click.command
+@shared_options
+@click.option(
+    "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True, help="How to show it."
+)
+@key_file_option
+def doctor(settings: Settings, *, form: str, api_key_file: Path | None) -> int:
+    """Check the configuration, the key, the host, the project, the clock and the limits, and say what to do.
+
+    The key is never shown. Exit code 0 where nothing fails, 4 where the key is refused, 1 otherwise.
+
+    \b
+      reconciler doctor --env production
+    """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.cli.voice import Voice
+    from reconciler.desired.config_file import find_config, load_config
+    from reconciler.doctor import exit_code
+
+    voice = Voice.of(settings)
+    config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
+    checks = _checks(config, api_key_file, voice)
+    code = exit_code(checks)
+    voice.result(_presented(checks, code, form, voice))
+    return code
+
+
+def _checks(config: Config, key_file: Path | None, voice: Voice) -> tuple[Check, ...]:
+    from reconciler.api.access import origin_for
+    from reconciler.cli.session import access
+    from reconciler.doctor import Check, Status, failed, limits
+
+    environment = f", environment {config.environment}" if config.environment else ""
+    origin = origin_for(config.region, os.environ)
+    offline = (
+        Check(name="configuration", status=Status.OK, message=f"{config.file}{environment}"),
+        limits(config),
+        Check(name="host", status=Status.OK, message=f"{origin} (region {config.region})"),
+    )
+    try:
+        allowed = access(config, key_file, voice, os.environ)
+    except AccessError as error:
+        return (*offline, failed("key", error))
+    place = f"in {key_file}" if key_file else "in the environment"
+    key = Check(name="key", status=Status.OK, message=f"found {place}; it is never shown")
+    return (*offline, key, *asyncio.run(_examined(config, allowed)))
+
+
+async def _examined(config: Config, allowed: Access) -> tuple[Check, ...]:
+    from reconciler.cli.session import connected, now
+    from reconciler.doctor import examine
+
+    async with connected(config, allowed, read_only=True) as client:
+        return await examine(client, config, now)
+
+
+def _presented(checks: tuple[Check, ...], code: int, form: str, voice: Voice) -> str:
+    from reconciler.render.doctor_text import doctor_json, render_doctor_text
+
+    if form == "text":
+        return render_doctor_text(checks, voice.paper())
+    from reconciler.render.json_report import error_member, render_json
+
+    errors: list[ReconcilerError] = [check.error for check in checks if check.error]
+    failure = errors[0] if errors else ReconcilerError("A check failed.")
+    return render_json(doctor_json(checks) | ({"error": error_member(failure) | {"exitCode": code}} if code else {}))

@@ -1,0 +1,164 @@
+"""`reconciler drift`: what the live state differs in, and who changed it when. Sends GET only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.options import FILE, Delivery, Settings, key_file_option, shared_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.cli.session import Loaded
+    from reconciler.cli.voice import Voice
+    from reconciler.config import Config
+    from reconciler.drift import DriftOptions, DriftReport, Memory
+
+DRIFTED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What is looked at, and with what in mind."""
+
+    loaded: Loaded
+    options: DriftOptions
+    memory: Memory | None
+
+
+@click.command
+@shared_options
+@click.option(
+    "--format", "form", type=click.Choice(("text", "json", "markdown")), default="text", show_default=True,
+    help="How to show it.",
+)  # fmt: skip
+@click.option("--output", type=FILE, metavar="FILE", help="Write the result to a file instead of stdout.")
+@click.option(
+    "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
+)
+@click.option("--since", metavar="TIME", help="Only flags edited since then: ISO 8601, or 30m, 2h, 1d. Cheap.")
+@click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Send at most N requests.")
+@click.option("--state", type=FILE, metavar="FILE", help="Remember the outcome, for the next run to compare with.")
+@key_file_option
+def drift(
+    settings: Settings,
+    *,
+    form: str,
+    output: Path | None,
+    targets: tuple[str, ...],
+    since: str | None,
+    budget: int | None,
+    state: Path | None,
+    api_key_file: Path | None,
+) -> int:
+    """Show which declared fields differ live, and who made them so, when, in which version.
+
+    Exit code 2 with drift, 0 without; 1 where that cannot be told. Live is `before`, git is `after`, as in a plan.
+
+    --since asks the feed of versions which flags were edited at all: one request where none was. It sees neither
+    older drift nor edits that make no version, as edits of inclusions may. --budget stops before it is exceeded and
+    says what was not checked; with --state, runs take turns at that. --state also tells a new drift from a known one.
+
+    \b
+      reconciler drift --env production
+      reconciler drift --since 15m --format json
+      reconciler drift --since 15m --budget 50 --state drift.json --format markdown
+    """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.cli.present import deliver
+    from reconciler.cli.session import load, now
+    from reconciler.cli.voice import Voice, check_writable
+    from reconciler.drift import DriftOptions
+    from reconciler.drift.since import parse_since
+
+    check_writable(output, state)
+    voice = Voice.of(settings)
+    options = DriftOptions(targets=targets, since=None if since is None else parse_since(since, now()), budget=budget)
+    loaded = load(settings, voice)
+    look = _Look(loaded=loaded, options=options, memory=_recalled(state, loaded.config))
+    report = _detect(look, api_key_file, voice)
+    delivery = Delivery(form=form, output=output)
+    deliver(_presented(report, delivery, voice), delivery, voice)
+    if state is not None:
+        _remember(state, look, report)
+    return DRIFTED if report.is_drifted else 0
+
+
+def _detect(look: _Look, key_file: Path | None, voice: Voice) -> DriftReport:
+    from reconciler.cli.session import access
+
+    allowed = access(look.loaded.config, key_file, voice, os.environ)
+
+    async def run() -> DriftReport:
+        from reconciler.cli.progress import Progress
+        from reconciler.cli.session import connected, now
+        from reconciler.drift import detect_drift
+
+        config = _within_budget(look.loaded.config, look.options.budget)
+        with Progress.of(voice) as progress:
+            async with connected(config, allowed, read_only=True) as client:
+                return await detect_drift(
+                    client,
+                    look.loaded.desired,
+                    config,
+                    look.options,
+                    now=now(),
+                    memory=look.memory,
+                    on_progress=progress.on_refresh,
+                )
+
+    return asyncio.run(run())
+
+
+def _within_budget(config: Config, budget: int | None) -> Config:
+    """The configuration with which not even repetitions exceed the budget."""
+    if budget is None:
+        return config
+    requests = replace(config.requests, daily_budget=min(budget, config.requests.daily_budget))
+    return replace(config, requests=requests)
+
+
+def _presented(report: DriftReport, delivery: Delivery, voice: Voice) -> str:
+    if delivery.form == "json":
+        from reconciler.render.drift_json import drift_json
+        from reconciler.render.json_report import render_json
+
+        return render_json(drift_json(report))
+    from reconciler.render.drift_document import drift_document
+    from reconciler.render.drift_text import render_drift_markdown, render_drift_text
+
+    document = drift_document(report)
+    if delivery.form == "markdown":
+        return render_drift_markdown(document)
+    return render_drift_text(document, voice.paper_for(delivery.output))
+
+
+def _recalled(state: Path | None, config: Config) -> Memory | None:
+    """What the state file remembers; nothing yet where there is no file."""
+    from reconciler.drift import no_memory, recall
+    from reconciler.errors import ReconcilerError
+
+    if state is None:
+        return None
+    try:
+        return recall(state.read_text(encoding="utf-8"), config, str(state))
+    except FileNotFoundError:
+        return no_memory(config)
+    except UnicodeDecodeError:
+        raise ReconcilerError(f"The state file {str(state)!r} is no text. Delete it to begin anew.") from None
+
+
+def _remember(state: Path, look: _Look, report: DriftReport) -> None:
+    from reconciler.cli.voice import write_file
+    from reconciler.drift import encode_memory, keys_in_scope, remember
+    from reconciler.render.json_report import render_json
+
+    assert look.memory is not None, "a state file was recalled before it is written"
+    desired = look.loaded.desired
+    scope = keys_in_scope(desired, look.options.targets)
+    memory = remember(look.memory, report, scope, desired.flags.keys())
+    write_file(state, render_json(encode_memory(memory)), private=True)

@@ -1,0 +1,69 @@
+"""`reconciler history KEY`: a flag's versions, with what changed in each. Sends GET only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.options import Settings, key_file_option, shared_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.api.client import Client
+    from reconciler.drift import FlagHistory
+
+
+@click.command
+@click.argument("key")
+@shared_options
+@click.option(
+    "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True, help="How to show it."
+)
+@key_file_option
+def history(settings: Settings, *, key: str, form: str, api_key_file: Path | None) -> int:
+    """Show a live flag's versions, newest first, with what changed in each, who made it and when.
+
+    The flag need not be declared. Versions do not show inclusions, nor all of a variant's fields.
+
+    \b
+      reconciler history new-checkout
+    """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.cli.session import access, connected
+    from reconciler.cli.voice import Voice
+    from reconciler.desired.config_file import find_config, load_config
+
+    voice = Voice.of(settings)
+    config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
+    allowed = access(config, api_key_file, voice, os.environ)
+
+    async def run() -> FlagHistory:
+        async with connected(config, allowed, read_only=True) as client:
+            return await _read(client, key)
+
+    found = asyncio.run(run())
+    if form == "json":
+        from reconciler.render.drift_json import history_json
+        from reconciler.render.json_report import render_json
+
+        voice.result(render_json(history_json(found)))
+    else:
+        from reconciler.render.history_text import render_history_text
+
+        voice.result(render_history_text(found, voice.paper()))
+    return 0
+
+
+async def _read(client: Client, key: str) -> FlagHistory:
+    from reconciler.api.live import find_flag
+    from reconciler.drift import FlagHistory, history_entries
+    from reconciler.errors import ReconcilerError
+
+    flag = await find_flag(client, key)
+    if flag is None:
+        raise ReconcilerError(f'There is no flag with the key "{key}" in project {client.project_id}.')
+    versions = await client.list_versions(flag.id)
+    return FlagHistory(key=flag.key, flag_id=flag.id, entries=history_entries(versions), requests=client.requests)

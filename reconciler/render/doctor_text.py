@@ -1,0 +1,49 @@
+"""The doctor's checks as text and as a JSON document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.render.layout import Paper, Sheet
+from reconciler.render.values import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.doctor import Check
+    from reconciler.model import Json
+
+FORMAT_VERSION = 1
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def render_doctor_text(checks: Sequence[Check], paper: Paper | None = None) -> str:
+    """A line per check, what to do below it, and a last line with the verdict."""
+    sheet = Sheet(paper or Paper())
+    width = max((len(check.name) for check in checks), default=0)
+    for check in checks:
+        status = check.status.value
+        sheet.line((f"{status:<5}", _STYLES[status]), f"{check.name:<{width}}  {check.message}", hang=width + 7)
+        if check.advice:
+            sheet.line(check.advice, indent=width + 7, hang=0)
+    sheet.blank()
+    bad, odd = (sum(check.status.value == status for check in checks) for status in ("fail", "warn"))
+    sheet.verbatim(f"{counted(bad, 'failure')}, {counted(odd, 'warning')}.")
+    return sheet.render()
+
+
+def doctor_json(checks: Sequence[Check]) -> dict[str, Json]:
+    """The checks in order; `ok` when none failed."""
+    return {
+        "formatVersion": FORMAT_VERSION,
+        "ok": not any(check.status.value == "fail" for check in checks),
+        "checks": [
+            {
+                "name": check.name,
+                "status": check.status.value,
+                "message": check.message,
+                "advice": check.advice or None,
+            }
+            for check in checks
+        ],
+    }

@@ -1,0 +1,162 @@
+"""A drift report as lines: what differs, who made it so, what was not seen; decided once for every format.
+
+User ids of inclusions are counted, never shown; editors are named, because that is what the report is for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from reconciler.drift import Basis, Notice
+from reconciler.render.fields import FieldLine, field_lines
+from reconciler.render.sanitize import visible
+from reconciler.render.values import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.drift import Attribution, DriftReport, FlagDrift, Sweep
+
+_MOST_NAMED = 10
+_NOTICES = {
+    Notice.NEW: "New since the last run.",
+    Notice.CHANGED: "Changed since the last run.",
+    Notice.RECOVERED: "Recovered: the last run found drift.",
+    Notice.SAME: "The same as in the last run.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthoredFields:
+    """Fields that differ, and a sentence on who made them so."""
+
+    fields: tuple[FieldLine, ...]
+    author: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftSection:
+    """A flag that differs. `place` is `file:line`; `frozen` says until when it is left alone, or is empty."""
+
+    symbol: str
+    key: str
+    place: str
+    frozen: str
+    groups: tuple[AuthoredFields, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftDocument:
+    """A whole report. `verdict` is one line of a fixed shape; `absent` are flags that are missing or there twice.
+
+    `notice` compares with the run before it (empty: nothing to say); `facts` are sentences about the rest.
+    """
+
+    title: str
+    verdict: str
+    notice: str
+    sections: tuple[DriftSection, ...]
+    absent: tuple[str, ...]
+    warnings: tuple[str, ...]
+    facts: tuple[str, ...]
+
+
+def drift_document(report: DriftReport) -> DriftDocument:
+    """The document of a report."""
+    environment = f", environment {visible(report.environment)}" if report.environment else ""
+    return DriftDocument(
+        title=f"project {visible(report.project_id)} ({visible(report.region)}){environment}",
+        verdict=_verdict(report),
+        notice=_NOTICES.get(report.notice, "") if report.notice else "",
+        sections=tuple(_section(flag) for flag in report.flags),
+        absent=tuple(_absent(report)),
+        warnings=tuple(visible(warning) for warning in report.warnings),
+        facts=tuple(_facts(report)),
+    )
+
+
+def _verdict(report: DriftReport) -> str:
+    reads = counted(report.requests, "request")
+    if report.is_drifted:
+        parts = [f"{len(report.flags)} changed", f"{len(report.missing)} missing"]
+        parts += [f"{len(report.duplicates)} duplicate"] if report.duplicates else []
+        parts += [f"{len(report.remembered)} not looked at again"] if report.remembered else []
+        return f"Drift: {', '.join(parts)}; {reads}"
+    where = (
+        f" in {len(report.checked)} flags edited since {_time(report)}" if report.since and not report.sweep else ""
+    )
+    limits = f"; {counted(len(report.unchecked), 'field')} not checked" if report.unchecked else ""
+    return f"No drift{where}{limits}; {reads}"
+
+
+def _time(report: DriftReport) -> str:
+    return report.since.isoformat(timespec="seconds").replace("+00:00", "Z") if report.since else ""
+
+
+def _section(flag: FlagDrift) -> DriftSection:
+    groups = groupby(flag.changes, key=lambda item: item.attribution)
+    return DriftSection(
+        symbol="~",
+        key=visible(flag.key),
+        place=visible(f"{flag.source.file}:{flag.source.line}") if flag.source else "",
+        frozen=f"frozen until {flag.frozen_until.isoformat()}" if flag.frozen_until else "",
+        groups=tuple(
+            AuthoredFields(
+                fields=field_lines(tuple(item.change for item in items), show_users=False),
+                author=_author(attribution),
+            )
+            for attribution, items in groups
+        ),
+    )
+
+
+def _author(attribution: Attribution) -> str:
+    if attribution.basis is Basis.UNKNOWN:
+        return "the server does not say by whom"
+    who = visible(attribution.by) if attribution.by else "somebody"
+    when = f", {visible(attribution.at)}" if attribution.at else ""
+    version = f", version {attribution.version}" if attribution.version is not None else ""
+    if attribution.basis is Basis.LAST_EDIT:
+        return f"last edit of the flag: {who}{when}{version} (versions do not show this field's past)"
+    earlier = " or an earlier one" if attribution.basis is Basis.OLDEST_VERSION else ""
+    return f"by {who}{when}{version}{earlier}"
+
+
+def _absent(report: DriftReport) -> Iterator[str]:
+    for key in report.missing:
+        yield f"{visible(key)} is declared and does not exist live"
+    for key, ids in report.duplicates.items():
+        yield f"{visible(key)} exists more than once live (ids {visible(', '.join(ids))})"
+    for place in report.remembered:
+        field = f" {visible(place.path)}" if place.path else ""
+        yield f"{visible(place.key)}{field} differed in an earlier run and was not looked at in this one"
+
+
+def _facts(report: DriftReport) -> Iterator[str]:
+    if report.since:
+        yield f"Edits before {_time(report)} were not looked for"
+    if report.unmanaged:
+        yield f"{counted(len(report.unmanaged), 'flag')} not managed here: {_named(report.unmanaged)}"
+    if report.unchecked:
+        keys = tuple(dict.fromkeys(place.key for place in report.unchecked))
+        fields, flags = counted(len(report.unchecked), "field"), counted(len(keys), "flag")
+        yield f"The budget left {fields} of {flags} unchecked: {_named(keys)}"
+    if report.sweep:
+        yield _sweep_words(report.sweep)
+
+
+def _sweep_words(sweep: Sweep) -> str:
+    reads = f"{sweep.done} of {counted(sweep.total, 'read')} that wait their turn"
+    if sweep.runs is None:
+        return f"{reads} were made: with this budget nothing of it is ever read"
+    if sweep.runs == 1:
+        return f"{reads} were made: each run looks at everything"
+    return f"{reads} were made: {sweep.runs} runs like this one, with one --state file, look at everything"
+
+
+def _named(keys: tuple[str, ...]) -> str:
+    shown = [visible(key) for key in keys[:_MOST_NAMED]]
+    more = len(keys) - len(shown)
+    return ", ".join([*shown, f"{more} more"] if more else shown)

@@ -1,0 +1,108 @@
+"""A drift report as text for a terminal, and as Markdown for an issue, a chat webhook or a step summary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.render.layout import Paper, Sheet
+from reconciler.render.sanitize import code_span, defuse, markdown_text
+from reconciler.render.terminal import draw_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.render.drift_document import AuthoredFields, DriftDocument, DriftSection
+    from reconciler.render.fields import FieldLine
+
+MARKDOWN_LIMIT = 30_000
+"""Characters: GitHub takes 65,536 in an issue, chat webhooks 40,000 before they cut."""
+
+_TAIL = 2_000
+
+
+def render_drift_text(document: DriftDocument, paper: Paper | None = None) -> str:
+    """The report as text; its last line is `document.verdict`."""
+    sheet = Sheet(paper or Paper())
+    if document.sections or document.absent:
+        sheet.line((f"Drift in {document.title}", "bold"), ("; fields read live → git", "dim"))
+    for section in document.sections:
+        sheet.blank()
+        _flag(sheet, section)
+    sheet.blank()
+    for line in document.absent:
+        sheet.line(("! ", "bold red"), line)
+    sheet.blank()
+    for warning in document.warnings:
+        sheet.line(("Warning: ", "yellow"), warning)
+    for fact in document.facts:
+        sheet.line((f"{fact}.", "dim"))
+    sheet.blank()
+    if document.notice:
+        sheet.line(document.notice)
+    sheet.verbatim(document.verdict)
+    return sheet.render()
+
+
+def render_drift_markdown(document: DriftDocument) -> str:
+    """The report as Markdown, verdict first, without tables, folds or headings, which chat tools do not know.
+
+    At most MARKDOWN_LIMIT characters: what is missing comes before what differs, and the flags that do not fit are
+    counted.
+    """
+    head = [f"**{markdown_text(document.verdict)}** ({markdown_text(document.title)})"]
+    head += [markdown_text(document.notice)] if document.notice else []
+    tail = [f"⚠️ {markdown_text(warning)}" for warning in document.warnings]
+    tail += [markdown_text(f"{fact}.") for fact in document.facts]
+    room = MARKDOWN_LIMIT - sum(len(block) + 2 for block in (*head, *tail))
+    listed, left = _fitting([*_absent_items(document), *_flag_items(document)], max(room, _TAIL))
+    more = [f"{left} more are not shown here; `reconciler drift` lists them."] if left else []
+    return defuse("\n\n".join([*head, *(["\n".join(listed)] if listed else []), *more, *tail])) + "\n"
+
+
+def _flag(sheet: Sheet, section: DriftSection) -> None:
+    place = [("  " + section.place, "dim")] if section.place else []
+    frozen = [(f"  {section.frozen}", "cyan")] if section.frozen else []
+    sheet.line((f"{section.symbol} ", "bold yellow"), (section.key, "bold"), *place, *frozen)
+    for group in section.groups:
+        draw_fields(sheet, group.fields)
+        sheet.line((group.author, "dim"), indent=8)
+
+
+def _absent_items(document: DriftDocument) -> list[str]:
+    return [f"- {markdown_text(line)}" for line in document.absent]
+
+
+def _flag_items(document: DriftDocument) -> list[str]:
+    return ["\n".join(_flag_lines(section)) for section in document.sections]
+
+
+def _flag_lines(section: DriftSection) -> Iterator[str]:
+    place = f" {code_span(section.place)}" if section.place else ""
+    frozen = f" ({markdown_text(section.frozen)})" if section.frozen else ""
+    yield f"- {code_span(section.key)}{place}{frozen}"
+    for group in section.groups:
+        yield from _group_lines(group)
+
+
+def _group_lines(group: AuthoredFields) -> Iterator[str]:
+    for line in group.fields:
+        yield f"    - {code_span(line.label)}: {_sides(line)}"
+    yield f"    - {markdown_text(group.author)}"
+
+
+def _sides(line: FieldLine) -> str:
+    if line.before is None or line.after is None:
+        shown = line.after if line.before is None else line.before
+        where = "git only" if line.before is None else "live only"
+        return f"{code_span(shown or '')} ({where})"
+    return f"{code_span(line.before)} → {code_span(line.after)}"
+
+
+def _fitting(items: list[str], room: int) -> tuple[list[str], int]:
+    """The first items that fit into so many characters, and how many do not."""
+    used = 0
+    for index, item in enumerate(items):
+        used += len(item) + 1
+        if used > room:
+            return items[:index], len(items) - index
+    return items, 0
