@@ -1,0 +1,235 @@
+"""Who a plan moves: transitions, headline, notes; and what raises an alarm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from reconciler.evaluation.rules import ALWAYS_TRUE
+from reconciler.exposure import preview, with_exposure
+from reconciler.model import Condition, Dependencies, FlagSpec, LiveFlag, LiveState, TargetSegment, Variant, Weights
+from reconciler.planning.alarms import alarms
+from reconciler.planning.plan import Action, FlagExposure, FlagPlan, Plan
+from reconciler.planning.shield import shielded_segments
+
+US = TargetSegment(
+    name="US",
+    conditions=(Condition(prop="country", op="is", values=("US",)),),
+    percentage=50,
+    rollout_weights=Weights.of({"a": 1}),
+)
+FLAG = FlagSpec(
+    key="f",
+    enabled=True,
+    archived=False,
+    evaluation_mode="remote",
+    bucketing_salt="s",
+    bucketing_key="user_id",
+    bucketing_unit="User",
+    rollout_percentage=10,
+    rollout_weights=Weights.of({"a": 1, "b": 1}),
+    variants=(Variant(key="a"), Variant(key="b")),
+    target_segments=(),
+)
+
+
+def a_plan(before: FlagSpec | None, after: FlagSpec | None, **fields: Any) -> FlagPlan:
+    """The plan of a flag between two states."""
+    return FlagPlan(
+        key="f", flag_id="1", action=Action.UPDATE, changes=(), operations=(), before=before, after=after, **fields
+    )
+
+
+def notes(after: FlagSpec, before: FlagSpec | None = FLAG) -> str:
+    """The notes of a change, as one text."""
+    return "\n".join(preview(a_plan(before, after)).notes)
+
+
+def test_a_wider_rollout() -> None:
+    """10 % to 50 %: shares per side, who comes from where, all of it unavoidable."""
+    exposure = preview(a_plan(FLAG, replace(FLAG, rollout_percentage=50)))
+
+    (transition,) = exposure.transitions
+    assert (
+        [variant for variant, _ in transition.before]
+        == [variant for variant, _ in transition.after]
+        == ["a", "b", "off"]
+    )
+    assert sum(share for _, share in transition.after) == 1
+    assert {(old, new) for old, new, _ in transition.matrix} == {
+        ("a", "a"), ("b", "b"), ("off", "a"), ("off", "b"), ("off", "off"),
+    }  # fmt: skip
+    assert float(exposure.switched) == pytest.approx(0.4, abs=1e-7)
+    assert (transition.excess, exposure.is_exact) == (0, True)
+
+
+def test_a_shuffle_has_excess() -> None:
+    """Adding c to 1:1 moves half the users where a third would do."""
+    after = replace(
+        FLAG,
+        rollout_percentage=100,
+        variants=(*FLAG.variants, Variant(key="c")),  # type: ignore[misc]
+        rollout_weights=Weights.of({"a": 1, "b": 1, "c": 1}),
+    )
+
+    (transition,) = preview(a_plan(replace(FLAG, rollout_percentage=100), after)).transitions
+
+    assert float(transition.excess) == pytest.approx(1 / 6, abs=1e-7)
+
+
+def test_the_headline_is_the_worst_segment() -> None:
+    """Per pair of segments a transition, the rest last; the headline is the largest of their figures."""
+    exposure = preview(a_plan(FLAG, replace(FLAG, target_segments=(US,))))
+
+    assert [(item.before_segment, item.after_segment) for item in exposure.transitions] == [
+        ("All Other Users", "US"),
+        ("All Other Users", "All Other Users"),
+    ]
+    assert exposure.switched == exposure.transitions[0].switched > 0
+    assert "Figures are per segment" in exposure.notes[0]
+
+
+def test_a_new_flag() -> None:
+    """Before a flag exists, nobody has a variant."""
+    (transition,) = preview(a_plan(None, FLAG)).transitions
+
+    assert transition.before == (("off", Fraction(1)),)
+    assert float(transition.switched) == pytest.approx(0.1, abs=1e-7)
+
+
+def test_a_new_salt_is_expected() -> None:
+    """A new salt gives expectations, and says so."""
+    exposure = preview(a_plan(FLAG, replace(FLAG, bucketing_salt="other")))
+
+    assert not exposure.is_exact
+    assert "Expected rather than exact" in "\n".join(exposure.notes)
+
+
+def test_a_saved_plan_keeps_its_exposure() -> None:
+    """A plan read from a file has nothing to compare: its figures stay."""
+    saved = FlagExposure(notes=("saved",))
+
+    assert preview(a_plan(None, None, exposure=saved)) is saved
+    assert preview(a_plan(None, None)) == FlagExposure()
+
+
+def test_listed_users() -> None:
+    """Listed users who get another variant are counted, never named."""
+    before = replace(FLAG, variants=(Variant(key="a", users=("u1", "u2", "u3")), Variant(key="b", users=("u4",))))
+    after = replace(FLAG, variants=(Variant(key="a", users=("u3",)), Variant(key="b", users=("u1", "u4", "u5"))))
+
+    text = notes(after, before)
+
+    assert "1 from a to b, 1 from a to their segment's variant, 1 from their segment's variant to b" in text
+    assert "u1" not in text
+    assert "Listed users" not in notes(before, before)
+    assert "3 from off to a, 1 from off to b" in notes(before, replace(before, enabled=False))
+
+
+def test_what_cannot_be_known() -> None:
+    """Sticky bucketing, cohorts, groups, users without an id and an unfinished shield each have their sentence."""
+    wide = replace(FLAG, rollout_percentage=50)
+    cohort = replace(US, conditions=(Condition(prop="userdata_cohort", op="is", values=("c",), type="cohort"),))
+    whole = replace(FLAG, rollout_percentage=100, rollout_weights=Weights.of({"a": 1}))
+
+    assert "sticky bucketing" in notes(wide)
+    assert "sticky" not in notes(FLAG)
+    assert "cohorts" in notes(replace(FLAG, target_segments=(cohort,)))
+    assert "Bucketed by org id" in notes(replace(FLAG, bucketing_unit="org id"))
+    assert "Users without user_id" in notes(whole)
+    assert "shield of an earlier plan" in notes(FLAG, replace(FLAG, target_segments=shielded_segments(FLAG)))
+
+
+def test_a_shield_moves_nobody() -> None:
+    """Putting up a shield, or taking it down, switches nobody."""
+    up = replace(FLAG, target_segments=shielded_segments(FLAG))
+
+    assert preview(a_plan(FLAG, up)).switched == preview(a_plan(up, FLAG)).switched == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "start"),
+    [
+        ({"bucketing_salt": "t"}, "The bucketing salt changes"),
+        ({"bucketing_key": "device_id"}, "The bucketing key changes from user_id to device_id"),
+        ({"bucketing_unit": "org id"}, "The bucketing unit changes from User to org id"),
+        ({"variants": (Variant(key="b"), Variant(key="a"))}, "The order of variants changes"),
+        ({"evaluation_mode": "local"}, "The evaluation mode becomes local"),
+        ({"target_segments": (replace(US, conditions=()),)}, 'Segment "US" has no conditions'),
+        ({"target_segments": (replace(US, conditions=(ALWAYS_TRUE,)),)}, 'Segment "US" has no conditions'),
+        ({"rollout_weights": Weights.of({"a": 0, "b": 0})}, "All weights are 0"),
+    ],
+)
+def test_alarms(change: dict[str, Any], start: str) -> None:
+    """What silently moves everyone raises its alarm, once, while the flag is on; off, nobody is moved."""
+    after = replace(FLAG, **change)
+
+    (text,) = alarms(a_plan(FLAG, after))
+
+    assert text.startswith(start)
+    assert alarms(a_plan(after, after)) == ()
+    assert alarms(a_plan(FLAG, replace(after, enabled=False))) == ()
+
+
+def test_the_alarm_of_a_segments_key() -> None:
+    """A segment that is bucketed by something else deals out its users anew."""
+    before = replace(FLAG, target_segments=(US,))
+    after = replace(FLAG, target_segments=(replace(US, bucketing_key="device_id"),))
+
+    assert alarms(a_plan(before, after)) == (
+        'The bucketing key of segment "US" changes: its users are dealt out anew.',
+    )
+
+
+def test_no_alarm_for_harmless_changes() -> None:
+    """A wider rollout, other weights, a new flag or a shield raise none."""
+    quiet = [
+        (FLAG, replace(FLAG, rollout_percentage=90)),
+        (FLAG, replace(FLAG, rollout_weights=Weights.of({"a": 9, "b": 1}))),
+        (None, FLAG),
+        (FLAG, replace(FLAG, target_segments=shielded_segments(FLAG))),
+    ]
+
+    assert [alarms(a_plan(before, after)) for before, after in quiet] == [()] * 4
+
+
+def a_live_state(*flags: LiveFlag) -> LiveState:
+    """The live state of these flags."""
+    return LiveState(project_id="7", flags={flag.key: flag for flag in flags})
+
+
+def test_dependencies() -> None:
+    """With the live state, a plan tells whose users lose their variant, and on whom its own shares depend."""
+    parents = Dependencies(flags=(("1", ("a",)),), operator="all")
+    child = LiveFlag(id="2", project_id="7", spec=replace(FLAG, key="child"), parent_dependencies=parents)
+    flag = LiveFlag(id="1", project_id="7", spec=FLAG, parent_dependencies=replace(parents, flags=(("9", ("on",)),)))
+    live = a_live_state(flag, child)
+    plan = Plan(
+        project_id="7", region="us", environment=None,
+        flags=(a_plan(FLAG, replace(FLAG, enabled=False), warnings=("first",)),),
+    )  # fmt: skip
+
+    (exposed,) = with_exposure(plan, live).flags
+
+    assert exposed.warnings == (
+        "first",
+        'Flag "child" depends on this one: its users get nothing while this one is off.',
+    )
+    assert exposed.exposure is not None
+    assert exposed.exposure.notes[-1].endswith("(ids 9).")
+    assert with_exposure(plan).flags[0].warnings == ("first",)
+
+
+def test_exposure_twice_is_exposure_once() -> None:
+    """Exposing a plan again changes nothing."""
+    plan = Plan(
+        project_id="7", region="us", environment=None, flags=(a_plan(FLAG, replace(FLAG, bucketing_salt="t")),)
+    )
+
+    once = with_exposure(plan)
+
+    assert with_exposure(once) == once
+    assert once.summary.max_exposure_change == once.flags[0].exposure.switched > 0  # type: ignore[union-attr]
