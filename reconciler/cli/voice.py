@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from contextlib import suppress
@@ -90,9 +91,10 @@ def check_writable(*paths: Path | None) -> None:
 
 
 def write_file(path: Path, text: str, *, private: bool) -> None:
-    """Write a file whole: a reader sees the old content or the new, never a part. Private: mode 0600 from the start.
+    """Write a file whole: a reader sees the old content or the new, never a part.
 
-    A pipe or a device is written to as it is. Raises OSError.
+    Private: mode 0600 from the start. Otherwise a file that exists keeps its mode. A pipe or a device is written to
+    as it is. Raises OSError.
     """
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8", newline="\n")
@@ -102,7 +104,7 @@ def write_file(path: Path, text: str, *, private: bool) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
-            os.fchmod(stream.fileno(), _PRIVATE if private else _PUBLIC & ~_umask())
+            os.fchmod(stream.fileno(), _PRIVATE if private else _usual_mode(path))
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).replace(path)
@@ -110,6 +112,10 @@ def write_file(path: Path, text: str, *, private: bool) -> None:
         with suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+def _usual_mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else _PUBLIC & ~_umask()
 
 
 def _umask() -> int:

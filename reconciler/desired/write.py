@@ -12,11 +12,13 @@ from reconciler.desired.yaml_nodes import Document, comments_in, node_of
 from reconciler.desired.yaml_style import write_document, write_documents
 from reconciler.desired.yaml_tree import MODELINE, read_tree
 from reconciler.errors import ReconcilerError
-from reconciler.source.yaml_source import read_documents
+from reconciler.source.schema_check import check
+from reconciler.source.yaml_source import read_documents, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.diagnostics import Diagnostic
     from reconciler.model import Json
 
 REMARK: Final = "# read-only: "
@@ -31,6 +33,21 @@ def flag_to_yaml(document: Mapping[str, Json], remarks: Sequence[str] = ()) -> s
     """
     head = tuple(f"{REMARK}{line}".rstrip() for line in remarks)
     return write_document(Document(root=node_of(dict(document)), head=head))
+
+
+def check_format(content: bytes, file: str) -> tuple[Diagnostic, ...]:
+    """Everything for which a file cannot be formatted: it is no YAML that is read, or breaks the schema of a flag.
+
+    Whether values fit each other is not asked: a file that is half done can be formatted.
+    """
+    reading = read_source(content, file)
+    found = [
+        document.diagnose(item)
+        for document in reading.documents
+        for item in check(document.value, "flag")
+        if not document.is_broken_at(item.place)
+    ]
+    return (*reading.diagnostics, *found)
 
 
 def format_text(text: str, file: str) -> str:

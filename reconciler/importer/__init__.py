@@ -8,7 +8,7 @@ rollback   the document that declares a version's values
 """
 
 from reconciler.importer.declared import Declared, find_declared_flags
-from reconciler.importer.files import FileChange, ImportResult, build_import
+from reconciler.importer.files import FileChange, ImportResult, build_import, overlay_of
 from reconciler.importer.read import read_importable
 from reconciler.importer.represent import Representation, represent
 from reconciler.importer.rollback import Rollback, roll_back
@@ -21,6 +21,7 @@ __all__ = [
     "Rollback",
     "build_import",
     "find_declared_flags",
+    "overlay_of",
     "read_importable",
     "represent",
     "roll_back",

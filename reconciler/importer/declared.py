@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Declared:
     """A flag document in a file: `index` counts the documents from 0; `shown` is what users call the file.
 
-    `document` is what the file says as the environment sees it, `text` the whole file.
+    `document` is what the file says as the environment sees it, `text` the whole file. `is_overlaid`: the document
+    has an overlay for that environment.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Declared:
     index: int
     document: dict[str, Json]
     text: str
+    is_overlaid: bool = False
 
 
 def find_declared_flags(config: Config) -> Mapping[str, Declared]:
@@ -58,6 +60,7 @@ def find_declared_flags(config: Config) -> Mapping[str, Declared]:
                     index=document.index,
                     document=for_environment(value, config.environment),
                     text=content.decode(errors="replace"),
+                    is_overlaid=config.environment in (value.get("environments") or {}),
                 )
     if problems:
         raise InvalidInputError("Flag files cannot be read: put them right first.", problems)

@@ -54,6 +54,14 @@ class _Draft:
     taken: list[tuple[str, str]] = field(default_factory=list)
 
 
+def overlay_of(config: Config, declared: Declared) -> str | None:
+    """The environment whose overlay is to be written in a document that exists; None where the document itself is.
+
+    A document that serves one environment, and has no overlay for it, says what it says for that one.
+    """
+    return config.environment if len(config.environments) > 1 or declared.is_overlaid else None
+
+
 def build_import(
     flags: Sequence[LiveFlag], declared: Mapping[str, Declared], config: Config, *, keys: Mapping[str, str]
 ) -> ImportResult:
@@ -96,8 +104,7 @@ def _change_file(draft: _Draft, known: Declared, shown: Representation, config: 
     document: dict[str, Json] = (shown.document or {}) | {
         name: known.document[name] for name in TEAM_FIELDS if name in known.document
     }
-    overlaid = config.environment if len(config.environments) > 1 else None
-    changed = rewrite_flag(text, known.index, document, environment=overlaid, remarks=shown.remarks)
+    changed = rewrite_flag(text, known.index, document, environment=overlay_of(config, known), remarks=shown.remarks)
     if changed == text:
         draft.unchanged.append(shown.key)
         return

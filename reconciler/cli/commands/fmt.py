@@ -1,0 +1,128 @@
+"""`reconciler fmt`: flag files in the house style, comments kept, offline."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.options import Settings, shared_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reconciler.config import Config
+    from reconciler.desired.files import Listing
+    from reconciler.diagnostics import Diagnostic
+
+UNFORMATTED = 2
+
+
+@click.command
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+@shared_options
+@click.option("--check", is_flag=True, help="Write nothing; exit with 2 and name the files that are not formatted.")
+def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
+    """Bring flag files into one order and style: all of them, or the files and directories given.
+
+    Values and comments stay what they are. Where a file is not valid, nothing is written at all. The names of the
+    files that change go to stdout, a line each.
+
+    \b
+      reconciler fmt
+      reconciler fmt --check flags/new-checkout.yaml
+    """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.cli.voice import Voice, write_file
+    from reconciler.errors import InvalidInputError
+
+    voice = Voice.of(settings)
+    files, problems = _files(settings, paths)
+    changed: dict[Path, str] = {}
+    for file in files:
+        before, after, findings = _format(file)
+        problems += findings
+        if after != before:
+            changed[file] = after
+    if problems:
+        raise InvalidInputError("Nothing was written: put the files right first.", problems)
+    for file, text in changed.items():
+        if not check:
+            write_file(file, text, private=False)
+        voice.result(f"{file.as_posix()}\n")
+    voice.note(_summary(len(changed), len(files), check=check))
+    return UNFORMATTED if changed and check else 0
+
+
+def _summary(changed: int, all_files: int, *, check: bool) -> str:
+    verb = "would be formatted" if check else "formatted"
+    return f"{changed} of {all_files} files {verb}."
+
+
+def _format(file: Path) -> tuple[str, str, Sequence[Diagnostic]]:
+    """The text of a file, its formatted text, and what is wrong with it; the text twice where something is."""
+    from reconciler.desired.files import FlagFile, read_flag_file, refuse_file
+    from reconciler.desired.write import check_format, format_text
+
+    shown = file.as_posix()
+    try:
+        content = read_flag_file(file)
+    except OSError as error:
+        return "", "", [refuse_file(FlagFile(str(file), shown), error)]
+    if findings := check_format(content, shown):
+        return "", "", findings
+    text = content.decode()
+    return text, format_text(text, shown), ()
+
+
+def _files(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[Diagnostic]]:
+    """The files to look at, in order, each once; and what was refused on the way."""
+    from reconciler.desired.files import list_flag_files
+
+    here = Path.cwd()
+    configs = _configs(settings, is_needed=not paths)
+    listings = [list_flag_files(here, directory.absolute()) for directory in _directories(configs)]
+    if paths:
+        listings = [_listing(path, listings, here) for path in paths]
+    files = {Path(file.shown): None for listing in listings for file in listing.files}
+    return list(files), list(dict.fromkeys(item for listing in listings for item in listing.diagnostics))
+
+
+def _directories(configs: Sequence[Config]) -> Iterator[Path]:
+    yield from dict.fromkeys(config.flags_dir for config in configs)
+
+
+def _configs(settings: Settings, *, is_needed: bool) -> Sequence[Config]:
+    """The configurations of all environments; none where there is no file and paths were given."""
+    from reconciler.desired.config_file import find_config, load_configs
+    from reconciler.errors import UsageError
+
+    try:
+        file = find_config(settings.config)
+    except UsageError:
+        if is_needed or settings.config is not None or settings.environment is not None:
+            raise
+        return ()
+    return load_configs(file, settings.environment, needs_flags=is_needed)
+
+
+def _listing(path: Path, listings: Sequence[Listing], here: Path) -> Listing:
+    """The file, or the flag files below the directory: the configured ones where there are any, else all YAML."""
+    from reconciler.desired.files import FlagFile, choose_files, list_flag_files
+    from reconciler.desired.files import Listing as Files
+    from reconciler.errors import UsageError
+
+    if not path.exists() and not path.is_symlink():
+        raise UsageError(f"{path} does not exist.")
+    if not path.is_dir():
+        shown = Path(os.path.relpath(path.absolute(), here)).as_posix()
+        return Files(files=(FlagFile(str(path), shown),))
+    try:
+        chosen = choose_files(listings, [path], here)
+    except UsageError:
+        return list_flag_files(here, path.absolute())
+    return Files(
+        files=tuple(file for listing in chosen for file in listing.files),
+        diagnostics=tuple(item for listing in chosen for item in listing.diagnostics),
+    )

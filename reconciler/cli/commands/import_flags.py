@@ -1,0 +1,158 @@
+"""`reconciler import`: live flags as flag files. Sends GET only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.options import Settings, key_file_option, shared_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.cli.voice import Voice
+    from reconciler.config import Config
+    from reconciler.importer import Declared, ImportResult
+    from reconciler.model import LiveFlag, LiveState
+
+
+@click.command("import")
+@shared_options
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write to this directory [default: the configured directory of flags].",
+)
+@click.option(
+    "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
+)
+@click.option("--force", is_flag=True, help="Update flags that files declare already; their comments stay.")
+@click.option("--no-inclusions", is_flag=True, help="Do not read users and cohorts: two requests less per variant.")
+@key_file_option
+def import_flags(
+    settings: Settings,
+    *,
+    out: Path | None,
+    targets: tuple[str, ...],
+    force: bool,
+    no_inclusions: bool,
+    api_key_file: Path | None,
+) -> int:
+    """Write live flags as YAML, a file for each, with what differs from what a new flag is.
+
+    Afterwards `reconciler plan` has nothing to do. Archived flags are left out, unless a target is exactly their key.
+    What the API cannot take back, as conditions on cohorts, and what a file cannot hold stands in comments.
+
+    Without --force nothing is written as soon as one of the flags is declared already. With it such a flag is
+    updated where it stands; with several environments, in the overlay of the chosen one.
+
+    \b
+      reconciler import
+      reconciler import --target 'checkout-*' --force
+    """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.cli.voice import Voice
+    from reconciler.desired.config_file import find_config, load_config
+    from reconciler.importer import build_import
+
+    voice = Voice.of(settings)
+    config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
+    config = config if out is None else replace(config, flags_dir=out)
+    declared = _declared(config)
+    live, flags = _read(config, targets, api_key_file, voice, inclusions=not no_inclusions)
+    keys = {flag.id: flag.key for flag in live.flags.values()}
+    result = build_import(flags, declared, config, keys=keys)
+    if not force:
+        _refuse_taken(result)
+    _write(result)
+    _warn(result, live, config, voice)
+    voice.result("".join(f"{line}\n" for line in _lines(result, config)))
+    return 0
+
+
+def _declared(config: Config) -> Mapping[str, Declared]:
+    """What the directory declares already. Raises InvalidInputError where that is not valid."""
+    from reconciler.desired.load import load_desired
+    from reconciler.importer import find_declared_flags
+
+    if config.flags_dir.is_dir():
+        load_desired(config)
+    return find_declared_flags(config)
+
+
+def _read(
+    config: Config, targets: tuple[str, ...], key_file: Path | None, voice: Voice, *, inclusions: bool
+) -> tuple[LiveState, tuple[LiveFlag, ...]]:
+    from reconciler.cli.session import access
+
+    allowed = access(config, key_file, voice, os.environ)
+
+    async def run() -> tuple[LiveState, tuple[LiveFlag, ...]]:
+        from reconciler.cli.progress import Progress
+        from reconciler.cli.session import connected
+        from reconciler.importer import read_importable
+
+        with Progress.of(voice) as progress:
+            async with connected(config, allowed, read_only=True) as client:
+                return await read_importable(
+                    client, targets=targets, inclusions=inclusions, on_progress=progress.on_refresh
+                )
+
+    return asyncio.run(run())
+
+
+def _refuse_taken(result: ImportResult) -> None:
+    from reconciler.errors import ReconcilerError
+
+    if result.taken:
+        names = "".join(f"\n  {key}  {place}" for key, place in result.taken)
+        raise ReconcilerError(
+            f"Nothing was written, because files declare some of these flags already:{names}\n"
+            "--force updates them, comments kept; --target chooses others."
+        )
+
+
+def _write(result: ImportResult) -> None:
+    from reconciler.cli.voice import write_file
+
+    for file in result.files:
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(file.path, file.text, private=False)
+
+
+def _warn(result: ImportResult, live: LiveState, config: Config, voice: Voice) -> None:
+    for warning in live.warnings:
+        voice.warn(warning)
+    for key, ids in live.duplicates.items():
+        voice.warn(f"{key}: several live flags carry this key (ids {', '.join(ids)}): none was imported.")
+    for shown in result.skipped:
+        voice.warn(f"{shown.key}: no file can hold this flag: {' '.join(shown.remarks)}")
+    for shown in result.partial:
+        names = ", ".join(pointer.removeprefix("/") for pointer in shown.left_out)
+        voice.warn(f"{shown.key}: left out {names}; comments in the file say why.")
+    untagged = [key for key, flag in live.flags.items() if config.managed_tag not in (flag.spec.tags or ())]
+    if config.managed_tag and live.shows_tags and (count := len(set(untagged) & _imported(result))):
+        voice.note(f"{count} of these flags do not carry `managedTag` yet: the next plan puts it on them.")
+
+
+def _imported(result: ImportResult) -> set[str]:
+    return {key for file in result.files for key in file.keys} | set(result.unchanged)
+
+
+def _lines(result: ImportResult, config: Config) -> Iterator[str]:
+    """A line per file, and a last one with the counts."""
+    for file in result.files:
+        shown = Path(os.path.relpath(file.path, config.file.parent)).as_posix()
+        yield f"{'+' if file.is_new else '~'} {shown}" + ("" if file.is_new else f"  {', '.join(file.keys)}")
+    counts = [
+        f"{sum(file.is_new for file in result.files)} new",
+        f"{sum(not file.is_new for file in result.files)} updated",
+        f"{len(result.unchanged)} unchanged",
+    ]
+    skipped = f", {len(result.skipped)} skipped" if result.skipped else ""
+    yield f"Imported {len(_imported(result))} flags: {', '.join(counts)}{skipped}."

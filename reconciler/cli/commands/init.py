@@ -1,0 +1,87 @@
+"""`reconciler init`: a configuration, an example flag, and files for continuous integration. Offline."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from reconciler import __version__
+from reconciler.cli.options import Settings, shared_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BASE: Final = {
+    "flags/example.yaml": "example.yaml",
+    ".pre-commit-config.yaml": "pre-commit-config.yaml",
+}
+_CI: Final[Mapping[str, Mapping[str, str]]] = {
+    "github": {
+        f".github/workflows/flags-{name}.yml": f"github/flags-{name}.yml" for name in ("plan", "apply", "drift")
+    },
+    "gitlab": {".gitlab-ci.yml": "gitlab-ci.yml"},
+    "none": {},
+}
+"""Which template becomes which file of the repository."""
+
+_STEPS: Final[Mapping[str, str]] = {
+    "github": "In the repository's settings make the environments flags-plan (with required reviewers), flags-apply "
+    "and flags-drift (limited to the default branch), each with the secret AMPLITUDE_MANAGEMENT_API_KEY.",
+    "gitlab": "In the project's settings store AMPLITUDE_MANAGEMENT_API_KEY as a masked variable for the "
+    "environments flags-plan, flags-apply and flags-drift, and schedule a pipeline for drift.",
+    "none": "Run `reconciler validate` and `reconciler plan` on every change, `reconciler apply` on what is merged.",
+}
+
+
+@click.command
+@shared_options
+@click.option(
+    "--ci", type=click.Choice(tuple(_CI)), default="github", show_default=True, help="Which CI to write files for."
+)
+@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+def init(settings: Settings, *, ci: str, force: bool) -> int:
+    """Write reconciler.yaml, flags/example.yaml, a .pre-commit configuration, and CI files, here or next to --config.
+
+    Nothing is written as soon as one of the files exists, unless --force. The CI files validate every pull request,
+    plan those that come from no fork, apply what is merged and look for drift; the key is only ever a secret of a
+    protected environment.
+
+    \b
+      reconciler init
+      reconciler init --ci gitlab
+    """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.cli.voice import Voice, write_file
+    from reconciler.errors import ReconcilerError
+
+    config = settings.config or Path("reconciler.yaml")
+    files = {config: _template("reconciler.yaml")}
+    files |= {config.parent / name: _template(source) for name, source in {**_BASE, **_CI[ci]}.items()}
+    taken = [path for path in files if path.exists() or path.is_symlink()]
+    if taken and not force:
+        names = "".join(f"\n  {path.as_posix()}" for path in taken)
+        raise ReconcilerError(f"Nothing was written, because these files exist:{names}\n--force overwrites them.")
+    voice = Voice.of(settings)
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, text, private=False)
+        voice.result(f"+ {path.as_posix()}\n")
+    voice.result(_next_steps(config, ci))
+    return 0
+
+
+def _template(name: str) -> str:
+    text = resources.files("reconciler.cli").joinpath("templates", name).read_text(encoding="utf-8")
+    return text.replace("@VERSION@", __version__)
+
+
+def _next_steps(config: Path, ci: str) -> str:
+    steps = [
+        f"Put the project's id into {config.as_posix()}.",
+        "Set AMPLITUDE_MANAGEMENT_API_KEY to a management key, and see with `reconciler doctor` that it works.",
+        "Write the flags that there are as files: `reconciler import`. Then `reconciler plan` has nothing to do.",
+        _STEPS[ci],
+    ]
+    return "\nNext:\n" + "".join(f"  {number}. {step}\n" for number, step in enumerate(steps, start=1))

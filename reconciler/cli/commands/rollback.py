@@ -1,0 +1,143 @@
+"""`reconciler rollback KEY --to N`: the YAML of a flag as it was in a version. Sends GET only, applies nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.options import FILE, Settings, key_file_option, shared_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reconciler.api.client import Client
+    from reconciler.cli.voice import Voice
+    from reconciler.config import Config
+    from reconciler.importer import Declared, Rollback
+    from reconciler.model import Version
+
+NOT_FOUND = (400, 404)
+"""What servers answer where there is no such version."""
+
+
+@click.command
+@click.argument("key")
+@shared_options
+@click.option("--to", "number", type=click.IntRange(min=1), required=True, metavar="N", help="The version.")
+@click.option("--out", type=FILE, metavar="FILE", help="Write the changed file here, and leave the flag's own alone.")
+@key_file_option
+def rollback(settings: Settings, *, key: str, number: int, out: Path | None, api_key_file: Path | None) -> int:
+    """Rewrite a flag's YAML to the values of version N, for review like any change. Applies nothing.
+
+    Only fields that the file declares change, and every comment stays. What versions do not show, as inclusions,
+    stays as it is and is named. `reconciler history KEY` lists the versions.
+
+    \b
+      reconciler rollback new-checkout --to 12
+    """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.cli.voice import Voice, check_writable
+    from reconciler.desired.config_file import find_config, load_config
+    from reconciler.importer import roll_back
+
+    check_writable(out)
+    voice = Voice.of(settings)
+    config = load_config(find_config(settings.config), settings.environment)
+    declared = _declared(config, key)
+    version = _read(config, key, number, api_key_file, voice)
+    rolled = roll_back(declared.document, version.flag.spec, config)
+    _refuse_faulty(rolled, declared, number)
+    _write(rolled, declared, config, out)
+    voice.result("".join(f"{line}\n" for line in _lines(rolled, declared, version)))
+    return 0
+
+
+def _declared(config: Config, key: str) -> Declared:
+    """The document of the flag. Raises InvalidInputError where files are not valid, ReconcilerError without it."""
+    from reconciler.desired.load import load_desired
+    from reconciler.errors import ReconcilerError
+    from reconciler.importer import find_declared_flags
+
+    load_desired(config)
+    declared = find_declared_flags(config).get(key)
+    if declared is None:
+        raise ReconcilerError(f'No file declares a flag "{key}": `reconciler import --target {key}` writes one.')
+    return declared
+
+
+def _read(config: Config, key: str, number: int, key_file: Path | None, voice: Voice) -> Version:
+    from reconciler.cli.session import access, connected
+
+    allowed = access(config, key_file, voice, os.environ)
+
+    async def run() -> Version:
+        async with connected(config, allowed, read_only=True) as client:
+            return await _read_version(client, key, number)
+
+    return asyncio.run(run())
+
+
+async def _read_version(client: Client, key: str, number: int) -> Version:
+    from reconciler.api.live import find_flag
+    from reconciler.errors import ReconcilerError, RejectedError
+
+    flag = await find_flag(client, key)
+    if flag is None:
+        raise ReconcilerError(f'There is no flag with the key "{key}" in project {client.project_id}.')
+    try:
+        return await client.get_version(flag.id, number)
+    except RejectedError as error:
+        if error.status not in NOT_FOUND:
+            raise
+        message = f'The flag "{key}" has no version {number}: `reconciler history {key}` lists them.'
+        raise ReconcilerError(message) from error
+
+
+def _refuse_faulty(rolled: Rollback, declared: Declared, number: int) -> None:
+    """A version that no file can declare is not written. Raises InvalidInputError with the reasons."""
+    from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
+    from reconciler.errors import InvalidInputError
+
+    if rolled.obstacles:
+        position = SourcePosition(file=declared.shown, line=1, column=1)
+        raise InvalidInputError(
+            f"Version {number} cannot be declared as it was; nothing was written.",
+            [
+                Diagnostic(
+                    severity=Severity.ERROR,
+                    rule="not-declarable",
+                    message=item.reason,
+                    position=position,
+                    path=item.pointer,
+                )
+                for item in rolled.obstacles
+            ],
+        )
+
+
+def _write(rolled: Rollback, declared: Declared, config: Config, out: Path | None) -> None:
+    from reconciler.cli.voice import write_file
+    from reconciler.desired.write import rewrite_flag
+    from reconciler.importer import overlay_of
+
+    text = rewrite_flag(declared.text, declared.index, rolled.document, environment=overlay_of(config, declared))
+    if out is not None or text != declared.text:
+        write_file(out or declared.path, text, private=False)
+
+
+def _lines(rolled: Rollback, declared: Declared, version: Version) -> Iterator[str]:
+    """What changed and what could not, a line each."""
+    by = f" by {version.created_by}" if version.created_by else ""
+    key = declared.document["key"]
+    yield f"{key}  {declared.shown}: version {version.version} of {version.created_at}{by}"
+    for name in rolled.changed:
+        yield f"  ~ {name}"
+    for name in rolled.not_shown:
+        yield f"  = {name}: the version does not show it in a form that a file can hold; left as it is"
+    if rolled.changed:
+        yield "Nothing was applied: review the file, then `reconciler plan`."
+    else:
+        yield "No changes: the file declares these values already."
