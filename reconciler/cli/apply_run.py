@@ -8,6 +8,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from reconciler.cli import signals
 from reconciler.cli.progress import Progress
 from reconciler.cli.session import connected
 from reconciler.errors import InterruptedRunError, PartlyAppliedError, ReconcilerError
@@ -67,6 +68,7 @@ def _signals_to(halt: Halt) -> Iterator[None]:
     for number in _SIGNALS:
         loop.add_signal_handler(number, on_signal, number)
     try:
+        signals.raise_pending()
         yield
     finally:
         for number, handler in before.items():

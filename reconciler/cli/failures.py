@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.signals import TerminatedError
 from reconciler.errors import (
     GuardRefusedError,
     InterruptedRunError,
@@ -27,13 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
-class TerminatedError(BaseException):
-    """SIGTERM came; like KeyboardInterrupt, nothing but the one handler catches it."""
-
-
 def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
     """Show a failure in the form that the arguments ask for, and give its exit code."""
-    if isinstance(error, SystemExit):
+    if isinstance(error, SystemExit) and not isinstance(error, TerminatedError):
         return error.code if isinstance(error.code, int) else 1
     failure = as_reconciler_error(error)
     hide = _redaction(arguments, os.environ)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from reconciler import __version__
+from reconciler.cli import signals
 from reconciler.cli.group import CommandEntry, LazyGroup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
 
 _COMMANDS = "reconciler.cli.commands"
 
@@ -58,18 +57,12 @@ cli = LazyGroup(
 
 def main() -> NoReturn:
     """What the installed command runs: exits with a code of the contract, whatever happens."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signals.install()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a character shows its escape; no report ends in an encoding error.
             stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - signal's signature
-    from reconciler.cli.failures import TerminatedError
-
-    raise TerminatedError
 
 
 def run(arguments: Sequence[str]) -> int:

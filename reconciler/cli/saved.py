@@ -41,4 +41,6 @@ def read_saved(path: Path) -> SavedPlan:
         raise StalePlanError(
             f"{str(path)!r} is not a saved plan: {error} Make a new one with `plan --out`."
         ) from error
+    if not isinstance(document, dict):
+        raise StalePlanError(f"{str(path)!r} is not a saved plan. Make a new one with `plan --out`.")
     return SavedPlan(document=document, plan=decode_plan(document))

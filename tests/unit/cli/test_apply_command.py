@@ -1,0 +1,196 @@
+"""`apply`: asks or refuses, does what was planned, reports, and takes a saved plan for all or nothing."""
+
+from __future__ import annotations
+
+import json
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.source.schemas import load_schema
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+FIXED_BY_A_PLAN = [
+    ["--target", "x"],
+    ["--prune"],
+    ["--unarchive"],
+    ["--allow", "empty"],
+    ["--shield"],
+    ["--shard", "1/2"],
+    ["--changed-since", "HEAD"],
+    ["--env", "production"],
+]
+
+
+def test_apply_makes_it_so(repository: Repository) -> None:
+    """The plan and the report on stdout, the live flag changed, the next plan empty."""
+    ran = repository.run("apply", "--auto-approve")
+    assert ran.code == 0
+    assert "Plan: 0 create, 1 update" in ran.out
+    assert ran.out.splitlines()[-1] == "Apply: 1 applied, 0 failed, 0 unknown, 0 skipped; 0 unchanged; verified"
+    assert repository.live("new-checkout")["rolloutPercentage"] == 50
+    assert repository.run("plan").out.splitlines()[-1] == "No changes."
+
+
+def test_json_is_the_report_and_the_plan_goes_to_stderr(repository: Repository) -> None:
+    """Stdout carries the report alone; --report writes the same, for nobody else to read."""
+    ran = repository.run("apply", "--auto-approve", "--format", "json", "--report", "report.json")
+    document = json.loads(ran.out)
+    Draft202012Validator(load_schema("report")).validate(document)
+    assert document["summary"]["applied"] == 1
+    assert document["verified"] is True
+    assert "Plan: 0 create" in ran.err
+    report = repository.root / "report.json"
+    assert json.loads(report.read_text()) == document
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("form", "starts"), [("markdown", "**Apply: 1 applied"), ("html", "<!doctype html>")])
+def test_a_report_has_the_other_forms_too(repository: Repository, form: str, starts: str) -> None:
+    """Markdown for a pull request, HTML for a page."""
+    assert repository.run("apply", "--auto-approve", "--format", form, "-q").out.startswith(starts)
+
+
+def test_nothing_to_do_is_done(repository: Repository) -> None:
+    """An empty plan is applied at once: exit code 0, a report of nothing, no write."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\n")
+    ran = repository.run("apply", "--auto-approve")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "No changes.")
+    document = json.loads(repository.run("apply", "--auto-approve", "--format", "json").out)
+    assert document["summary"] == {"applied": 0, "failed": 0, "unknown": 0, "skipped": 0, "unchanged": 1}
+    assert repository.emulator.writes == []
+
+
+def test_without_a_terminal_apply_refuses(repository: Repository) -> None:
+    """No terminal and no --auto-approve: wrong usage, before any request."""
+    ran = repository.run("apply")
+    assert ran.code == 64
+    assert "--auto-approve" in ran.err
+    assert repository.emulator.log == []
+
+
+@pytest.mark.parametrize(("answer", "code", "writes"), [("y\n", 0, 1), ("n\n", 1, 0), ("\n", 1, 0)])
+def test_with_a_terminal_apply_asks(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, writes: int
+) -> None:
+    """Only a yes is a yes; the question names the project and is not part of the result."""
+    terminal_says(monkeypatch, answer)
+    ran = repository.run("apply")
+    assert ran.code == code
+    assert "project 7" in ran.err
+    assert "[y/N]" not in ran.out
+    assert len(repository.emulator.writes) == writes
+
+
+def test_a_refusal_at_the_question_is_json_too(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A no is a failure with a document."""
+    terminal_says(monkeypatch, "n\n")
+    ran = repository.run("apply", "--format", "json")
+    assert json.loads(ran.out)["error"]["exitCode"] == 1
+
+
+def terminal_says(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    """Stand in for a terminal on stdin, at which somebody types."""
+    import io
+    import sys
+
+    stream = io.StringIO(answer)
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stdin", stream)
+
+
+def test_a_guard_refuses_before_anything_is_sent(repository: Repository) -> None:
+    """Exit code 5, the plan and the guard shown, JSON with the plan and the error, no write."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingKey: user_id\n")
+    assert repository.run("apply", "--auto-approve").code == 5
+    document = json.loads(repository.run("apply", "--auto-approve", "--format", "json").out)
+    assert document["error"]["guards"] == ["rebucket"]
+    assert document["flags"][0]["key"] == "new-checkout"
+    assert repository.emulator.writes == []
+    assert repository.run("apply", "--auto-approve", "--allow", "rebucket").code == 0
+
+
+def test_a_saved_plan_is_applied_once(repository: Repository) -> None:
+    """The plan that was reviewed is what is done; the second time it is stale."""
+    repository.run("plan", "--out", "plan.json")
+    assert repository.run("apply", "plan.json", "--auto-approve").code == 0
+    assert repository.live("new-checkout")["rolloutPercentage"] == 50
+    ran = repository.run("apply", "plan.json", "--auto-approve", "--format", "json")
+    assert (ran.code, json.loads(ran.out)["error"]["kind"]) == (6, "stale-plan")
+
+
+@pytest.mark.parametrize("options", FIXED_BY_A_PLAN, ids=lambda options: options[0])
+def test_a_saved_plan_fixes_everything(repository: Repository, options: list[str]) -> None:
+    """An option that would change the plan is wrong usage with it, before any request."""
+    repository.run("plan", "--out", "plan.json")
+    asked = len(repository.emulator.log)
+    ran = repository.run("apply", "plan.json", "--auto-approve", *options)
+    assert ran.code == 64
+    assert options[0] in ran.err
+    assert len(repository.emulator.log) == asked
+
+
+def test_a_saved_plan_keeps_its_options(repository: Repository) -> None:
+    """What shaped the plan is repeated, not asked for again."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingKey: user_id\n")
+    assert repository.run("plan", "--allow", "rebucket", "--target", "new-*", "--out", "plan.json").code == 0
+    assert repository.run("apply", "plan.json", "--auto-approve").code == 0
+
+
+def test_a_plan_is_stale_when_the_live_flag_changed(repository: Repository) -> None:
+    """An edit by hand after the plan: exit code 6, nothing sent."""
+    repository.run("plan", "--out", "plan.json")
+    flag_id = repository.live("new-checkout")["id"]
+    repository.emulator.edit_as("grace@example.com", "PATCH", f"/flags/{flag_id}", {"rolloutPercentage": 11})
+    assert repository.run("apply", "plan.json", "--auto-approve").code == 6
+    assert repository.emulator.writes == []
+
+
+def test_a_plan_is_stale_when_the_files_changed(repository: Repository) -> None:
+    """Another declaration after the plan: exit code 6."""
+    repository.run("plan", "--out", "plan.json")
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
+    assert repository.run("apply", "plan.json", "--auto-approve").code == 6
+
+
+def test_an_environment_variable_must_fit_the_plan(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RECONCILER_ENV naming another environment than the plan's is wrong usage, naming the plan's own is fine."""
+    repository.write(
+        "reconciler.yaml", 'version: 1\nenvironments:\n  one: {projectId: "7"}\n  two: {projectId: "7"}\n'
+    )
+    repository.run("plan", "--env", "one", "--out", "plan.json")
+    monkeypatch.setenv("RECONCILER_ENV", "two")
+    assert repository.run("apply", "plan.json", "--auto-approve").code == 64
+    monkeypatch.setenv("RECONCILER_ENV", "one")
+    assert repository.run("apply", "plan.json", "--auto-approve").code == 0
+
+
+def test_a_failure_is_in_the_report_and_the_exit_code(repository: Repository) -> None:
+    """One flag that the server refuses does not stop the other; exit code 7; JSON carries the error."""
+    repository.write("flags/second.yaml", "key: other-flag\ndeployments: ['999']\n")
+    ran = repository.run("apply", "--auto-approve", "--format", "json", "--report", "report.json")
+    document = json.loads(ran.out)
+    Draft202012Validator(load_schema("report")).validate(document)
+    assert ran.code == 7
+    assert (document["summary"]["applied"], document["summary"]["failed"]) == (1, 1)
+    assert document["error"]["kind"] == "partial"
+    assert json.loads((repository.root / "report.json").read_text()) == document
+
+
+def test_no_verify_reads_nothing_back(repository: Repository) -> None:
+    """`verified` is null then, and the text says so."""
+    document = json.loads(repository.run("apply", "--auto-approve", "--no-verify", "--format", "json").out)
+    assert document["verified"] is None
+    assert repository.emulator.log[-1].method == "PATCH"
+
+
+def test_prune_archives_only_what_is_tagged(repository: Repository) -> None:
+    """With --prune a managed flag that nothing declares is archived, and a foreign one is left alone."""
+    repository.emulator.store.seed_flag({"projectId": "7", "key": "old", "tags": ["managed"]})
+    assert repository.run("apply", "--auto-approve", "--prune").code == 0
+    assert repository.live("old")["archived"] is True
+    assert repository.live("other-flag")["archived"] is False

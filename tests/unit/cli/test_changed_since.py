@@ -1,0 +1,111 @@
+"""`--changed-since`: what git says differs, and nothing else, is looked at."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.cli.git import changed_files, content_at, current_commit
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Repository
+
+
+def git(directory: Path, *arguments: str) -> str:
+    """Run git with a fixed identity."""
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"]
+    command = ["git", "-C", str(directory), *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def committed(repository: Repository) -> Repository:
+    """The repository, with two flag files and everything committed."""
+    repository.write("flags/other.yaml", "key: other-flag\nname: Other\n")
+    git(repository.root, "init", "-q", "-b", "main")
+    git(repository.root, "add", ".")
+    git(repository.root, "commit", "-q", "-m", "Begin")
+    return repository
+
+
+def test_only_flags_of_changed_files_are_planned(committed: Repository) -> None:
+    """The other flag differs live too, but its file did not change."""
+    committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
+    ran = committed.run("plan", "--changed-since", "HEAD")
+    assert ran.out.splitlines()[-1].startswith("Plan: 0 create, 1 update, 0 archive; 1 API calls")
+    assert "other-flag  " not in ran.out
+
+
+def test_a_new_file_counts_before_it_is_committed(committed: Repository) -> None:
+    """Untracked flag files differ from any commit."""
+    committed.write("flags/brand-new.yaml", "key: brand-new\nvariants: [{key: a}]\n")
+    assert "+ brand-new" in committed.run("plan", "--changed-since", "HEAD").out
+
+
+def test_nothing_changed_needs_no_request(committed: Repository) -> None:
+    """Exit code 0, No changes, and not one request."""
+    ran = committed.run("plan", "--changed-since", "HEAD", "--out", "plan.json")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "No changes.")
+    assert committed.emulator.log == []
+    assert committed.run("apply", "--changed-since", "HEAD", "--auto-approve").code == 0
+
+
+def test_a_deleted_file_can_be_pruned(committed: Repository) -> None:
+    """What the file declared at that commit is in scope of --prune."""
+    (committed.root / "flags/new-checkout.yaml").unlink()
+    ran = committed.run("plan", "--changed-since", "HEAD", "--prune")
+    assert "- new-checkout  archive" in ran.out
+    assert ran.out.splitlines()[-1].startswith("Plan: 0 create, 0 update, 1 archive")
+
+
+def test_another_configuration_means_every_flag(committed: Repository) -> None:
+    """reconciler.yaml may change what any flag means."""
+    committed.write("reconciler.yaml", 'version: 1\nprojectId: "7"\n')
+    ran = committed.run("plan", "--changed-since", "HEAD")
+    assert "Plan: 0 create, 2 update" in ran.out
+    assert "every flag" in ran.err
+
+
+def test_targets_narrow_further(committed: Repository) -> None:
+    """A flag must match and have changed."""
+    committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
+    ran = committed.run("plan", "--changed-since", "HEAD", "--target", "other-*")
+    assert ran.out.splitlines()[-1] == "No changes."
+
+
+@pytest.mark.parametrize("reference", ["no-such-branch", "--output=x", "HEAD~99", "a b", ""])
+def test_an_unknown_commit_is_wrong_usage(committed: Repository, reference: str) -> None:
+    """A name that git does not know, or that looks like an option, never reaches git as one."""
+    assert committed.run("plan", f"--changed-since={reference}").code == 64
+    assert not (committed.root / "x").exists()
+
+
+def test_outside_of_a_repository_it_is_wrong_usage(repository: Repository) -> None:
+    """And a plan without it has no commit."""
+    assert repository.run("plan", "--changed-since", "HEAD").code == 64
+    assert current_commit(repository.root) is None
+
+
+def test_a_plan_names_its_commit(committed: Repository) -> None:
+    """The full id of HEAD."""
+    head = git(committed.root, "rev-parse", "HEAD")
+    assert current_commit(committed.root) == head
+    assert f'"commit": "{head}"' in committed.run("plan", "--format", "json").out
+
+
+def test_names_are_relative_to_the_configuration(committed: Repository) -> None:
+    """Also where the configuration stands in a subdirectory, with names that git would quote."""
+    odd = "config/flags/ünï code.yaml"
+    committed.write(odd, "key: a\n")
+    assert changed_files(committed.root / "config", "HEAD") == {"flags/ünï code.yaml"}
+    git(committed.root, "add", ".")
+    git(committed.root, "commit", "-q", "-m", "Add")
+    assert content_at(committed.root / "config", "HEAD", "flags/ünï code.yaml") == "key: a\n"
+    assert content_at(committed.root / "config", "HEAD", "flags/absent.yaml") is None
+    with pytest.raises(UsageError):
+        content_at(committed.root, "nope", "flags/absent.yaml")

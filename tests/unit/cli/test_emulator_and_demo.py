@@ -1,0 +1,74 @@
+"""`emulator` and `demo`: they need no key, and leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.cli.emulation import DEFAULT_PROJECT, EMULATOR_KEY, an_emulator
+from reconciler.cli.main import run
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+
+def test_the_demo_tells_the_whole_story(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Plan, apply, no changes, a difference after an edit by hand; no key, no trace, nothing on stderr."""
+    monkeypatch.delenv("AMPLITUDE_MANAGEMENT_API_KEY", raising=False)
+    monkeypatch.delenv("RECONCILER_API_URL", raising=False)
+    monkeypatch.setenv("RECONCILER_ENV", "production")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    here = Path.cwd()
+    assert run(["demo"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    steps = ["No findings.", "Plan: 1 create, 2 update, 1 archive;", "4 applied, 0 failed", "No changes.", "100 → 50"]
+    places = [out.index(step) for step in steps]
+    assert places == sorted(places)
+    assert "All Other Users: 40% switched" in out
+    assert "\x1b" not in out
+    assert list(tmp_path.iterdir()) == []
+    assert (Path.cwd(), os.environ["RECONCILER_ENV"]) == (here, "production")
+    assert "AMPLITUDE_MANAGEMENT_API_KEY" not in os.environ
+
+
+def test_an_emulator_serves_what_the_configuration_names(repository: Repository) -> None:
+    """Projects and deployments come from reconciler.yaml, the key from nowhere but the emulator."""
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\ndeployments: {web: "67"}\n')
+    command = [sys.executable, "-m", "reconciler.cli.main", "emulator", "--state", "state.json", "--quiet"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(2)]
+    process.terminate()
+    process.communicate(timeout=20)
+    assert lines[1] == f"export AMPLITUDE_MANAGEMENT_API_KEY={EMULATOR_KEY}\n"
+    state = json.loads((repository.root / "state.json").read_text())
+    assert [item["id"] for item in state["projects"]["7"]["deployments"]] == ["67"]
+
+
+def test_an_emulator_without_a_configuration_has_a_project() -> None:
+    """So that one can begin with nothing."""
+    emulator = an_emulator()
+    assert list(emulator.store.projects) == [DEFAULT_PROJECT]
+    assert emulator.store.keys[EMULATOR_KEY]["projects"] == [DEFAULT_PROJECT]
+
+
+def test_a_file_that_is_no_state_is_wrong_usage(tmp_path: Path) -> None:
+    """Nothing is overwritten then."""
+    state = tmp_path / "state.json"
+    state.write_text("[]")
+    with pytest.raises(UsageError):
+        an_emulator(state=state)
+    assert state.read_text() == "[]"

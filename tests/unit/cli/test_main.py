@@ -1,0 +1,206 @@
+"""The front door: usage, exit codes, JSON on every path, and how little `--help` imports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler import __version__
+from reconciler.cli.failures import as_reconciler_error, is_verbose, report_failure, wants_json
+from reconciler.cli.main import COMMANDS, run
+from reconciler.cli.signals import TerminatedError
+from reconciler.source.schemas import SCHEMA_NAMES, load_schema, schema_text
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+KEYED = "canary-management-key-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["pln"], 'Did you mean "plan"?'),
+        (["plan", "--targt", "x"], "--target"),
+        (["--env", "x", "plan"], "options come after it"),
+        (["plan", "--format", "xml"], "xml"),
+        (["plan", "extra"], "extra"),
+        (["plan", "--shard", "3/2"], "I/N"),
+        (["plan", "--shard", "0/2"], "I/N"),
+        (["plan", "--allow", "everything"], "rebucket"),
+        (["show"], "PLAN.json"),
+        (["schema", "nothing"], "nothing"),
+        (["emulator", "--port", "70000"], "70000"),
+        ([], "Which command?"),
+    ],
+)
+def test_wrong_usage_is_64(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Click's own 2 would read as "changes"; the message says what is wrong and where help is."""
+    assert run(arguments) == 64
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "--format", "json", "--nope"],
+        ["plan", "--format=json", "--shard", "x"],
+        ["apply", "--format", "json"],
+        ["nope", "--format", "json"],
+        ["validate", "--format", "json", "--config", "absent.yaml"],
+    ],
+)
+def test_wrong_usage_is_json_where_json_was_asked_for(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A failure document on stdout even when the arguments cannot be read."""
+    assert run(arguments) == 64
+    document = json.loads(capsys.readouterr().out)
+    Draft202012Validator(load_schema("failure")).validate(document)
+    assert (document["error"]["kind"], document["error"]["exitCode"]) == ("usage", 64)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_and_the_shared_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each explains itself and takes the options that every command takes."""
+    assert run([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    for option in ("--config", "--env", "--help", "--verbose", "--quiet", "--no-color"):
+        assert option in out
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command with its line."""
+    assert run(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out and entry.help[:20] in out for name, entry in COMMANDS.items())
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version names the tool and its version."""
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"reconciler {__version__}\n"
+
+
+def test_help_imports_little() -> None:
+    """`--help` pays for click and nothing else of weight."""
+    heavy = {
+        "httpx",
+        "yaml",
+        "rich",
+        "jinja2",
+        "deepdiff",
+        "jsonschema",
+        "asyncio",
+        "starlette",
+        "reconciler.planning",
+    }
+    code = "import sys; from reconciler.cli.main import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not heavy & set(done.stderr.split())
+
+
+@pytest.mark.parametrize("name", SCHEMA_NAMES)
+def test_schema_prints_the_published_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """To the byte; without a name, the one of flag files."""
+    assert run(["schema", name]) == 0
+    assert capsys.readouterr().out == schema_text(name)
+    assert run(["schema"]) == 0
+    assert capsys.readouterr().out == schema_text("flag")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "kind"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (click.Abort(), 130, "interrupted"),
+        (TerminatedError(), 143, "interrupted"),
+        (PermissionError(13, "Permission denied", "flags/a.yaml"), 1, "failed"),
+        (RuntimeError("something\nunexpected"), 1, "failed"),
+        (click.UsageError("no"), 64, "usage"),
+    ],
+)
+def test_every_exception_has_its_code(
+    error: BaseException, code: int, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Interrupts, the system's errors and defects end in a code, one sentence, and a document."""
+    assert report_failure(error, ["plan", "--format", "json"]) == code
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"]["kind"] == kind
+    assert "Traceback" not in err
+
+
+def test_a_traceback_is_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> None:
+    """--verbose shows where a defect happened."""
+    try:
+        raise RuntimeError("unexpected")  # noqa: TRY301 - a traceback is what is tested
+    except RuntimeError as error:
+        report_failure(error, ["plan", "-v"])
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_key_is_in_no_failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even an error of a library that quotes the key is shown without it, traceback and JSON included."""
+    monkeypatch.setenv("AMPLITUDE_MANAGEMENT_API_KEY", KEYED)
+    try:
+        raise RuntimeError(f"Illegal header value Bearer {KEYED}")  # noqa: TRY301
+    except RuntimeError as error:
+        report_failure(error, ["plan", "--verbose", "--format", "json"])
+    out, err = capsys.readouterr()
+    assert KEYED not in out + err
+    assert "***" in out
+
+
+def test_the_key_of_a_file_is_in_no_failure(capsys: pytest.CaptureFixture[str], tmp_path) -> None:  # noqa: ANN001
+    """Nor is the one that --api-key-file names."""
+    key_file = tmp_path / "key"
+    key_file.write_text(KEYED + "\n")
+    for arguments in (["--api-key-file", str(key_file)], [f"--api-key-file={key_file}"], ["--api-key-file"]):
+        report_failure(RuntimeError(f"Bearer {KEYED}"), ["plan", *arguments])
+        shown = capsys.readouterr().err
+        assert (KEYED in shown) is (arguments == ["--api-key-file"])
+
+
+def test_failures_command_no_runner(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a server said cannot forge a line of a build log or reach the terminal raw."""
+    report_failure(as_reconciler_error(RuntimeError("\x1b[2J")), ["plan"])
+    report_failure(click.UsageError("x\n::add-mask::secret\n##[error]y"), ["plan"])
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert not any(line.lstrip().startswith("::") or "##[" in line for line in err.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["plan", "--format", "json"], True),
+        (["plan", "--format=json"], True),
+        (["plan", "--format", "json", "--format", "text"], False),
+        (["plan", "--format"], False),
+        (["validate", "--", "--format", "json"], False),
+        (["plan"], False),
+    ],
+)
+def test_json_is_recognised_without_parsing(arguments: list[str], expected: bool) -> None:
+    """The last --format counts, as with click."""
+    assert wants_json(arguments) is expected
+
+
+def test_verbose_is_recognised_without_parsing() -> None:
+    """In its long and short form."""
+    assert is_verbose(["plan", "--verbose"])
+    assert is_verbose(["plan", "-qv"])
+    assert not is_verbose(["plan", "--version"])
+
+
+def test_no_colour_without_a_terminal(repository: Repository) -> None:
+    """What is piped holds no escape sequence."""
+    assert "\x1b" not in repository.run("plan").out

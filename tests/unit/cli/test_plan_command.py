@@ -1,0 +1,185 @@
+"""`plan`: forms, files, exit codes; GET only."""
+
+from __future__ import annotations
+
+import json
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.source.schemas import load_schema
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+LAST_LINE = "Plan: 0 create, 1 update, 0 archive; 1 API calls; max exposure change 40%"
+
+
+def test_plan_shows_the_change_and_sends_nothing(repository: Repository) -> None:
+    """Text on stdout with the fixed last line, nothing on stderr, exit code 0, GET only."""
+    ran = repository.run("plan")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[-1] == LAST_LINE
+    assert "rolloutPercentage  10 → 50" in ran.out
+    assert repository.emulator.writes == []
+    assert {entry.method for entry in repository.emulator.log} == {"GET"}
+
+
+def test_detailed_exitcode_tells_changes_from_none(repository: Repository) -> None:
+    """2 with changes, 0 without, the same for every form."""
+    for form in ("text", "json", "markdown", "html"):
+        assert repository.run("plan", "--detailed-exitcode", "--format", form).code == 2
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 10\n")
+    ran = repository.run("plan", "--detailed-exitcode")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "No changes.")
+
+
+def test_json_is_the_plan_document(repository: Repository) -> None:
+    """The document of the contract, valid and complete."""
+    document = json.loads(repository.run("plan", "--format", "json").out)
+    Draft202012Validator(load_schema("plan")).validate(document)
+    assert document["summary"]["update"] == 1
+    assert document["flags"][0]["operations"][0]["body"] == {"rolloutPercentage": 50}
+    assert document["unmanaged"] == ["other-flag"]
+    assert document["createdAt"].endswith("Z")
+
+
+@pytest.mark.parametrize(("form", "private"), [("json", True), ("text", False), ("markdown", False), ("html", False)])
+def test_output_goes_to_a_file(repository: Repository, form: str, private: bool) -> None:
+    """The file holds what stdout would; JSON holds user ids, so nobody else may read it."""
+    expected = repository.run("plan", "--format", form).out
+    ran = repository.run("plan", "--format", form, "--output", "result", "--quiet")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    written = repository.root / "result"
+    assert (stat.S_IMODE(written.stat().st_mode) == 0o600) is private
+    if form != "json":
+        assert written.read_text(encoding="utf-8") == expected
+
+
+def test_a_saved_plan_is_private_and_can_be_shown(repository: Repository) -> None:
+    """--out writes mode 0600; `show` gives the same text offline."""
+    planned = repository.run("plan", "--out", "plan.json")
+    saved = repository.root / "plan.json"
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    asked = len(repository.emulator.log)
+    shown = repository.run("show", "plan.json")
+    assert (shown.code, shown.out) == (0, planned.out)
+    assert json.loads(repository.run("show", "plan.json", "--format", "json").out) == json.loads(saved.read_text())
+    assert len(repository.emulator.log) == asked
+
+
+def test_show_refuses_what_is_no_plan(repository: Repository) -> None:
+    """A changed plan and a file of something else are refused with exit code 6; a missing file is wrong usage."""
+    repository.run("plan", "--out", "plan.json")
+    saved = repository.root / "plan.json"
+    saved.write_text(saved.read_text().replace('"after": 50', '"after": 51'))
+    assert repository.run("show", "plan.json").code == 6
+    repository.write("other.json", "[1]")
+    assert repository.run("show", "other.json").code == 6
+    repository.write("broken.json", "{")
+    ran = repository.run("show", "broken.json", "--format", "json")
+    assert (ran.code, json.loads(ran.out)["error"]["kind"]) == (6, "stale-plan")
+    assert repository.run("show", "absent.json").code == 64
+
+
+def test_users_are_counted_unless_shown(repository: Repository) -> None:
+    """Text, Markdown and HTML count users; --show-users names them; JSON holds them."""
+    repository.write(
+        "flags/new-checkout.yaml",
+        "key: new-checkout\nvariants: [{key: control}, {key: treatment, inclusions: {users: [grace@example.com]}}]\n",
+    )
+    for form in ("text", "markdown", "html"):
+        assert "grace@example.com" not in repository.run("plan", "--format", form).out
+        assert "grace@example.com" in repository.run("plan", "--format", form, "--show-users").out
+    assert "grace@example.com" in repository.run("plan", "--format", "json").out
+
+
+def test_a_refused_plan_is_shown_with_its_refusals(repository: Repository) -> None:
+    """Exit code 5; text shows plan and guard, JSON the document and the error; nothing is saved."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingSalt: other\n")
+    ran = repository.run("plan", "--out", "plan.json")
+    assert ran.code == 5
+    assert "rebucket" in ran.out
+    assert "--allow rebucket" in ran.out
+    assert "rebucket" in ran.err
+    assert not (repository.root / "plan.json").exists()
+    document = json.loads(repository.run("plan", "--format", "json").out)
+    Draft202012Validator(load_schema("plan")).validate(document)
+    assert document["error"]["exitCode"] == 5
+    assert document["error"]["guards"] == ["rebucket"]
+    assert repository.run("plan", "--allow", "rebucket").code == 0
+
+
+def test_targets_and_shards_narrow_the_plan(repository: Repository) -> None:
+    """Only matching flags are planned; the shards of a plan are the plan."""
+    assert repository.run("plan", "--target", "other-*").out.splitlines()[-1] == "No changes."
+    ends = [repository.run("plan", "--shard", f"{part}/2").out.splitlines()[-1] for part in (1, 2)]
+    assert sorted(ends) == sorted([LAST_LINE, "No changes."])
+
+
+def test_invalid_files_end_a_plan(repository: Repository) -> None:
+    """Exit code 3, every finding on stderr, findings in the JSON failure, no request."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentag: 50\nenabled: maybe\n")
+    ran = repository.run("plan", "--format", "json")
+    assert ran.code == 3
+    assert "flags/new-checkout.yaml:2" in ran.err
+    assert "flags/new-checkout.yaml:3" in ran.err
+    error = json.loads(ran.out)["error"]
+    assert (error["kind"], error["exitCode"], len(error["findings"])) == ("invalid", 3, 2)
+    assert repository.emulator.log == []
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_refused_key_is_exit_code_4(repository: Repository, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """The message does not repeat the key."""
+    monkeypatch.setenv("AMPLITUDE_MANAGEMENT_API_KEY", "wrong-management-key-canary")
+    ran = repository.run("plan", "--format", form)
+    assert ran.code == 4
+    assert "canary" not in ran.out + ran.err
+    if form == "json":
+        assert json.loads(ran.out)["error"]["kind"] == "auth"
+
+
+def test_no_key_is_exit_code_4(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a key nothing is sent."""
+    monkeypatch.delenv("AMPLITUDE_MANAGEMENT_API_KEY")
+    assert repository.run("plan").code == 4
+    assert repository.emulator.log == []
+
+
+def test_the_key_may_come_from_a_file(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--api-key-file stands in for the variable."""
+    from emulators import KEY
+
+    monkeypatch.delenv("AMPLITUDE_MANAGEMENT_API_KEY")
+    key_file = repository.write("key", KEY + "\n")
+    key_file.chmod(0o600)
+    assert repository.run("plan", "--api-key-file", "key").code == 0
+
+
+def test_an_unreachable_server_is_a_failure(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1 and a JSON failure: never an empty plan."""
+    monkeypatch.setenv("RECONCILER_API_URL", "http://127.0.0.1:9")
+    ran = repository.run("plan", "--format", "json", "--detailed-exitcode")
+    assert (ran.code, json.loads(ran.out)["error"]["kind"]) == (1, "api")
+
+
+def test_environments_are_chosen(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a choice it is wrong usage; RECONCILER_ENV and --env choose, the option first."""
+    repository.write(
+        "reconciler.yaml", 'version: 1\nenvironments:\n  one: {projectId: "7"}\n  two: {projectId: "7"}\n'
+    )
+    assert repository.run("plan").code == 64
+    monkeypatch.setenv("RECONCILER_ENV", "one")
+    assert json.loads(repository.run("plan", "--format", "json").out)["environment"] == "one"
+    assert json.loads(repository.run("plan", "-e", "two", "--format", "json").out)["environment"] == "two"
+    assert repository.run("plan", "-e", "three").code == 64
+
+
+def test_a_file_that_cannot_be_written_is_refused_first(repository: Repository) -> None:
+    """A missing directory for --out or --output is wrong usage, before anything is read."""
+    assert repository.run("plan", "--out", "absent/plan.json").code == 64
+    assert repository.run("plan", "--output", "absent/plan.txt").code == 64
+    assert repository.emulator.log == []
