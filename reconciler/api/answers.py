@@ -151,9 +151,9 @@ def decode_deployments(body: Json, where: str = "answer") -> tuple[DeploymentInf
     return tuple(_deployment(row, f"{where}/{index}") for index, row in enumerate(_list(body, where)))
 
 
-def decode_all_deployments(body: Json) -> tuple[DeploymentInfo, ...]:
-    """The list of all deployments, which stands under a name of its own."""
-    return decode_deployments(_object(body, "answer").get("deployments"), "deployments")
+def decode_deployment_page(body: Json) -> tuple[tuple[DeploymentInfo, ...], str | None]:
+    """A page of all deployments, and where the next one begins."""
+    return decode_deployments(_object(body, "answer").get("deployments"), "deployments"), _cursor(body)
 
 
 def decode_members(body: Json) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ from reconciler.api.answers import (
     FlagPage,
     VersionPage,
     decode,
-    decode_all_deployments,
     decode_created,
+    decode_deployment_page,
     decode_deployments,
     decode_flag_page,
     decode_members,
@@ -227,10 +227,18 @@ class Client:
 
     async def list_all_deployments(self) -> tuple[DeploymentInfo, ...] | None:
         """Every deployment of our project; None where the server or the key does not offer the list (403 or 404)."""
-        reply = await self._optional("deployments", {"limit": str(PAGE_SIZE)})
-        if reply is None:
-            return None
-        return tuple(item for item in decode(reply, decode_all_deployments) if item.project_id == self.project_id)
+        found: dict[str, DeploymentInfo] = {}
+        query, seen = {"limit": str(PAGE_SIZE)}, set[str]()
+        while True:
+            reply = await self._optional("deployments", query)
+            if reply is None:
+                return None
+            rows, cursor = decode(reply, decode_deployment_page)
+            found |= {item.id: item for item in rows if item.project_id == self.project_id}
+            if cursor is None or cursor in seen or not rows:
+                return tuple(found.values())
+            seen.add(cursor)
+            query |= {"cursor": cursor}
 
     async def _optional(self, name: str, query: dict[str, str]) -> Reply | None:
         try:

@@ -37,8 +37,8 @@ MIB = 1024 * 1024
 
 BAD_SEGMENTS = [
     "", ".", "..", "/", "a/b", "../1", "..%2f", "%2e%2e", "%2e", "a%2fb", "\\", "a\\b", "?", "a?b", "#", "a#b", ";",
-    "a;b", "a b", " ", "\n", "a\n", "\r\nHost: evil", "\x00", "a\x00", "ä", "\u2024\u2024", "\uff0e\uff0e", "on\u200b",
-    "a:b", "@", "a@b",
+    "a;b", "a b", " ", "\n", "a\n", "\r\nHost: evil", "\x00", "a\x00", "ä", "\u2024\u2024", "\uff0e\uff0e",
+    "on\u200b", "a:b", "@", "a@b",
     "//evil.example.com", "https://evil.example.com", "{id}", "a,b", "a&b", "a=b", "+", "*", "'", '"', "<",
     "a" * 513,
 ]  # fmt: skip

@@ -1,0 +1,272 @@
+"""How fast and how much: measured in time that a test makes, not in seconds that it waits."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from clients import LOOPBACK, Handler, a_key
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from reconciler.api.limits import Clock, Pace, Spending, rate_limiter
+from reconciler.api.parallel import map_bounded
+from reconciler.api.retry import RetryPolicy
+from reconciler.api.transport import Transport
+from reconciler.config import Requests
+from reconciler.errors import AmbiguousError, BudgetError, RejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+
+class _Skipping(selectors.DefaultSelector):
+    """Does not wait: tells the loop's clock how long it would have."""
+
+    skipped = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        self.skipped += 1e-7  # time always passes: who waits for the next instant would wait for ever
+        if not ready and timeout:
+            self.skipped += timeout
+        return ready
+
+
+class _VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time passes only while nobody has anything to do."""
+
+    def __init__(self) -> None:
+        self._skipping = _Skipping()
+        super().__init__(self._skipping)
+
+    def time(self) -> float:
+        return self._skipping.skipped
+
+
+def in_virtual_time(main: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns, run in time that does not take any."""
+    with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
+        return runner.run(main)
+
+
+def loop_clock() -> Clock:
+    """The running loop's time as the transport's clock."""
+    return Clock(now=asyncio.get_running_loop().time)
+
+
+def busiest_second(times: list[float]) -> int:
+    """The most starts in any window of one second, its end not included."""
+    return max(bisect_left(times, start + 1 - 1e-6) - index for index, start in enumerate(times))
+
+
+async def starts(per_second: int, count: int, workers: int, pauses: list[float]) -> list[float]:
+    """When so many requests start that are made as fast as they may be, with pauses of the caller in between."""
+    limiter, loop, times = rate_limiter(per_second), asyncio.get_running_loop(), []
+
+    async def one(index: int) -> None:
+        await asyncio.sleep(pauses[index % len(pauses)] if pauses else 0)
+        await limiter.acquire()
+        times.append(loop.time())
+
+    await map_bounded(one, range(count), limit=workers)
+    return sorted(times)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    per_second=st.integers(1, 300),
+    workers=st.integers(1, 40),
+    pauses=st.lists(st.floats(0, 2), max_size=7),
+)
+@example(per_second=100, workers=16, pauses=[])
+@example(per_second=1, workers=4, pauses=[])
+@example(per_second=29, workers=16, pauses=[0.0, 1.0])
+def test_no_second_sees_more_than_allowed(per_second: int, workers: int, pauses: list[float]) -> None:
+    """In no second do more requests start than `perSecond` says, after pauses and in bursts alike."""
+    times = in_virtual_time(starts(per_second, min(5 * per_second, 400), workers, pauses))
+    assert busiest_second(times) <= per_second
+
+
+@pytest.mark.parametrize(("per_second", "count"), [(95, 5000), (50, 500), (100, 1000), (10, 100), (1, 10)])
+def test_the_allowed_rate_is_used(per_second: int, count: int) -> None:
+    """A long run of requests takes at most 8 percent longer than the rate allows, and 5 at the rate of the target."""
+    times = in_virtual_time(starts(per_second, count, 16, []))
+    assert times[-1] <= count / per_second * (1.05 if per_second >= 95 else 1.08)
+
+
+def test_a_pause_holds_every_start_back() -> None:
+    """While the pace is held nothing starts; a longer hold that comes meanwhile counts."""
+
+    async def session() -> list[float]:
+        pace, loop, times = Pace(rate_limiter(1000), loop_clock()), asyncio.get_running_loop(), []
+
+        async def one(_: int) -> None:
+            await pace.turn()
+            times.append(loop.time())
+
+        await one(0)
+        pace.hold(10)
+        loop.call_later(5, pace.hold, 20)
+        await map_bounded(one, range(5), limit=5)
+        return times
+
+    first, *others = in_virtual_time(session())
+    assert first < 0.1
+    assert all(25 <= time < 25.1 for time in others)
+
+
+def test_a_shorter_hold_does_not_shorten_a_longer_one() -> None:
+    """Of two holds the one that ends later counts."""
+
+    async def session() -> float:
+        pace = Pace(rate_limiter(1000), loop_clock())
+        pace.hold(10)
+        pace.hold(1)
+        await pace.turn()
+        return asyncio.get_running_loop().time()
+
+    assert in_virtual_time(session()) >= 10
+
+
+def test_spending_counts_and_stops() -> None:
+    """Requests are counted one by one, and the one beyond the day's budget is refused and not counted."""
+    spending = Spending(RetryPolicy(attempt_seconds=30, run_seconds=100), 2, Clock(now=lambda: 0))
+    assert [spending.before_request("x"), spending.before_request("x")] == [30, 30]
+    with pytest.raises(BudgetError, match="00:00 UTC"):
+        spending.before_request("x")
+    assert spending.requests == 2
+
+
+def test_an_attempt_may_not_outlast_the_run() -> None:
+    """Near the end of a run an attempt has only what is left of it."""
+    time = iter([0, 90, 101])
+    spending = Spending(RetryPolicy(attempt_seconds=30, run_seconds=100), 10, Clock(now=lambda: next(time)))
+    assert [spending.before_request("x"), spending.before_request("x")] == [30, 10]
+    with pytest.raises(BudgetError, match="100 seconds"):
+        spending.before_request("x")
+
+
+class _Slow(httpx.AsyncBaseTransport):
+    """A server that takes its time, and remembers how many requests it had at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.under_way, self.most, self.seen = seconds, 0, 0, 0
+
+    async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+        self.under_way += 1
+        self.seen += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.under_way -= 1
+        return httpx.Response(200, stream=httpx.ByteStream(b"[]"))
+
+
+def _transport(server: httpx.AsyncBaseTransport, **options: Any) -> Transport:
+    return Transport(origin=LOOPBACK, key=a_key(), read_only=False, clock=loop_clock(), http=server, **options)
+
+
+def test_no_more_requests_are_open_than_allowed() -> None:
+    """However many calls are made at once, `concurrency` of them are under way."""
+
+    async def session() -> int:
+        server = _Slow(1)
+        async with _transport(server, requests=Requests(per_second=100_000, concurrency=16)) as transport:
+            await asyncio.gather(*(transport.send("GET", ["flags"]) for _ in range(100)))
+        return server.most
+
+    assert in_virtual_time(session()) == 16
+
+
+@pytest.mark.parametrize(("method", "attempts"), [("GET", 4), ("POST", 1)])
+def test_an_attempt_has_a_deadline(method: str, attempts: int) -> None:
+    """A server that does not answer in time is given up: reads are repeated, writes are ambiguous at once."""
+
+    async def session() -> tuple[float, Any]:
+        server = _Slow(1000)
+        async with _transport(server, policy=RetryPolicy(attempt_seconds=30)) as transport:
+            with pytest.raises(AmbiguousError, match="in time") as caught:
+                await transport.send(method, ["flags"])
+        assert (server.seen, server.under_way) == (attempts, 0)
+        return asyncio.get_running_loop().time(), caught.value.attempts
+
+    seconds, counted = in_virtual_time(session())
+    assert 30 * attempts <= seconds <= 30 * attempts + 4
+    assert counted == attempts
+
+
+def test_a_call_that_is_abandoned_leaves_its_place() -> None:
+    """Cancelling a call gives its connection back, and is not answered by a repetition."""
+
+    async def session() -> int:
+        server = _Slow(10)
+        requests = Requests(per_second=100_000, concurrency=1)
+        async with _transport(server, requests=requests) as transport:
+            first = asyncio.create_task(transport.send("GET", ["flags"]))
+            await asyncio.sleep(1)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            await transport.send("GET", ["flags"])
+        return server.seen
+
+    assert in_virtual_time(session()) == 2
+
+
+def test_parallel_results_come_in_order() -> None:
+    """Results stand in the order of the items, however long each took, and no more than `limit` run at once."""
+    under_way = most = 0
+
+    async def slow(number: int) -> int:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(10 - number)
+        under_way -= 1
+        return number * number
+
+    assert in_virtual_time(map_bounded(slow, range(10), limit=3)) == [number * number for number in range(10)]
+    assert most == 3
+    assert in_virtual_time(map_bounded(slow, [], limit=3)) == []
+
+
+def test_the_first_failure_stops_the_others() -> None:
+    """Its exception is raised as it is, and calls that wait or sleep are not finished."""
+    finished: list[int] = []
+
+    async def call(number: int) -> None:
+        await asyncio.sleep(number)
+        if number == 2:
+            raise RejectedError("no", status=400)
+        finished.append(number)
+
+    with pytest.raises(RejectedError, match="no"):
+        in_virtual_time(map_bounded(call, range(10), limit=4))
+    assert finished == [0, 1]
+
+
+def test_throttled_calls_do_not_storm() -> None:
+    """A server that turns everything away for ten seconds sees few requests in them, from all calls together."""
+
+    async def session() -> tuple[int, float]:
+        loop, seen = asyncio.get_running_loop(), 0
+
+        def answer(_: httpx.Request) -> httpx.Response:
+            nonlocal seen
+            seen += 1
+            left = 10 - loop.time()
+            return httpx.Response(429, headers={"Retry-After": "10"}) if left > 0 else httpx.Response(200, json=[])
+
+        async with _transport(Handler(answer), requests=Requests(per_second=50)) as transport:
+            await asyncio.gather(*(transport.send("GET", ["flags"]) for _ in range(40)))
+        return seen, loop.time()
+
+    seen, seconds = in_virtual_time(session())
+    assert seen <= 40 + 16
+    assert seconds < 13
