@@ -77,16 +77,19 @@ def _entries(directory: str, prefix: str, refused: list[Diagnostic]) -> Iterator
         refused.append(_refuse(prefix.rstrip("/") or ".", "unreadable-file", f"{error.strerror}."))
 
 
-def choose_files(listings: Sequence[Listing], paths: Sequence[Path], root: Path) -> list[Listing]:
+def choose_files(listings: Sequence[Listing], paths: Sequence[Path], config_file: Path) -> list[Listing]:
     """The parts of listings that paths name: files, or directories with all that is below them.
 
-    Raises UsageError for a path that does not exist or holds no flag file of any listing.
+    The configuration file may be among them, as pre-commit names every file that changed. Raises UsageError for a
+    path that does not exist or holds no flag file of any listing.
     """
     chosen: set[str] = set()
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path} does not exist.")
-        shown = Path(os.path.relpath(path.absolute(), root.absolute())).as_posix()
+        if path.resolve() == config_file.resolve():
+            continue
+        shown = Path(os.path.relpath(_place_of(path), config_file.parent.resolve())).as_posix()
         names = {name for listing in listings for name in _names(listing) if _is_at_or_below(name, shown)}
         if not names:
             raise UsageError(f"{path} is not a flag file of this configuration, nor a directory with one.")
@@ -98,6 +101,11 @@ def choose_files(listings: Sequence[Listing], paths: Sequence[Path], root: Path)
         )
         for listing in listings
     ]
+
+
+def _place_of(path: Path) -> Path:
+    """The path without links in its directories; the last part may be one, and is refused as such."""
+    return path.parent.resolve() / path.name if path.name not in {"", ".."} else path.resolve()
 
 
 def _names(listing: Listing) -> Iterator[str]:

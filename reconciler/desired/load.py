@@ -30,9 +30,9 @@ MANY_FILES: Final = 100
 def load_desired(config: Config, *, paths: Sequence[Path] | None = None, today: date | None = None) -> DesiredState:
     """Every declared flag of one environment, by key, sorted; warnings beside them.
 
-    `paths`: only these files and directories. `today`: warn of flags that have expired by then.
-    Raises InvalidInputError with all findings where there is an error among them, UsageError for a path that
-    holds no flag file.
+    `paths`: only these files and directories; the configuration file itself adds nothing. `today`: warn of flags
+    that have expired by then. Raises InvalidInputError with all findings where there is an error among them,
+    UsageError for a path that holds no flag file.
     """
     (checking,) = _check((config,), paths=paths, today=today, decodes=True)
     diagnostics = checking.diagnostics()
@@ -60,10 +60,10 @@ def _check(
     groups: dict[Path, list[Config]] = {}
     for config in configs:
         groups.setdefault(config.flags_dir, []).append(config)
-    root = configs[0].file.parent
-    listings = [list_flag_files(root, directory) for directory in groups]
+    file = configs[0].file
+    listings = [list_flag_files(file.parent, directory) for directory in groups]
     if paths:
-        listings = choose_files(listings, paths, root)
+        listings = choose_files(listings, paths, file)
     checked = []
     with _resting_collector(freezes=decodes and sum(len(listing.files) for listing in listings) >= MANY_FILES):
         for group, listing in zip(groups.values(), listings, strict=True):

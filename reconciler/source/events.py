@@ -20,7 +20,7 @@ except ImportError:  # pragma: no cover - wheels for every usual platform carry 
 
 MAX_DEPTH: Final = 50
 """Nested collections in one document. libyaml itself turns quadratic far beyond it."""
-MAX_NODES: Final = 200_000
+MAX_NODES: Final = 100_000
 """Scalars, mappings and lists in one file."""
 MAX_BYTES: Final = 1024 * 1024
 """Bytes in one file."""
