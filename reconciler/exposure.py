@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.evaluation.populations import feasible_matches
 from reconciler.evaluation.rules import DEFAULT_BUCKETING_UNIT, OFF, is_on, segments_of, variants_of
-from reconciler.evaluation.shares import overlay, switched_share, unavoidable_share, variant_shares
+from reconciler.evaluation.shares import overlay, unavoidable_share, variant_shares
 from reconciler.model import Unset
 from reconciler.planning.alarms import alarms
 from reconciler.planning.plan import FlagExposure, SegmentTransition
@@ -20,6 +20,7 @@ from reconciler.planning.transients import rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from fractions import Fraction
 
     from reconciler.evaluation.rules import SegmentRule
     from reconciler.model import FlagSpec, LiveFlag, LiveState
@@ -47,7 +48,8 @@ def preview(flag_plan: FlagPlan, live_flag: LiveFlag | None = None) -> FlagExpos
         return flag_plan.exposure or FlagExposure()
     before, after = rules_of(flag_plan.before), rules_of(flag_plan.after)
     pairs = [(before[i], after[k]) for i, k in feasible_matches(before, after)]
-    transitions = tuple(_transition(old, new) for old, new in pairs)
+    shares = {rule: variant_shares(rule) for rule in (*before, *after)}
+    transitions = tuple(_transition(old, new, shares) for old, new in pairs)
     exposure = FlagExposure(transitions=transitions)
     notes = (*_notes(flag_plan, exposure, pairs), *_dependency_notes(live_flag))
     return replace(exposure, notes=notes)
@@ -59,17 +61,18 @@ def _exposed(flag: FlagPlan, live: LiveState | None) -> FlagPlan:
     return replace(flag, exposure=preview(flag, live_flag), warnings=tuple(warnings))
 
 
-def _transition(before: SegmentRule, after: SegmentRule) -> SegmentTransition:
+def _transition(
+    before: SegmentRule, after: SegmentRule, shares: dict[SegmentRule, dict[str, Fraction]]
+) -> SegmentTransition:
     joint = overlay(before, after)
-    old, new = variant_shares(before), variant_shares(after)
-    matrix = tuple((x, y, share) for (x, y), share in joint.cells)
+    old, new = shares[before], shares[after]
     return SegmentTransition(
         before_segment=before.segment,
         after_segment=after.segment,
         before=tuple(old.items()),
         after=tuple(new.items()),
-        matrix=matrix,
-        switched=switched_share(before, after),
+        matrix=tuple((x, y, share) for (x, y), share in joint.cells),
+        switched=joint.switched,
         unavoidable=unavoidable_share(old, new),
         is_exact=joint.is_exact,
     )

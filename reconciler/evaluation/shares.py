@@ -32,6 +32,11 @@ class Overlay:
     cells: tuple[tuple[tuple[str, ...], Fraction], ...]
     is_exact: bool
 
+    @property
+    def switched(self) -> Fraction:
+        """The share of users whose variant under the last rule is another than under the first."""
+        return sum((share for variants, share in self.cells if variants[0] != variants[-1]), Fraction(0))
+
     def as_dict(self) -> dict[tuple[str, ...], Fraction]:
         """The shares by tuple of variants."""
         return dict(self.cells)
@@ -56,11 +61,6 @@ def overlay(*rules: SegmentRule) -> Overlay:
             for chosen, count in counted
         }
     return Overlay(cells=tuple(sorted(joint.items())), is_exact=len(groups) <= 1)
-
-
-def switched_share(before: SegmentRule, after: SegmentRule) -> Fraction:
-    """The share of users who get another variant."""
-    return sum((share for (x, y), share in overlay(before, after).cells if x != y), Fraction(0))
 
 
 def unavoidable_share(before: dict[str, Fraction], after: dict[str, Fraction]) -> Fraction:

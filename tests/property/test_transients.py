@@ -106,7 +106,7 @@ def _least_of_all_orders(seed: int) -> None:
 
 
 def test_least_of_all_orders() -> None:
-    """200 weight changes of up to 6 variants: the transient is the least over all orders, and no state is all zero."""
+    """200 weight changes of up to 6 variants: the transient is the least over all orders, no state all zero."""
     for seed in range(200):
         _least_of_all_orders(seed)
 

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.evaluation.populations import feasible_matches
 from reconciler.evaluation.rules import ALL_OTHER_USERS, ALWAYS_TRUE, Bucketing, SegmentRule, cuts_of, flag_rules
-from reconciler.evaluation.shares import overlay, stray_share, switched_share, unavoidable_share, variant_shares
+from reconciler.evaluation.shares import overlay, stray_share, unavoidable_share, variant_shares
 from reconciler.model import Condition, FlagSpec, TargetSegment, Variant, Weights
 
 HALF = 21_474_837
@@ -168,7 +168,7 @@ def test_unavoidable() -> None:
     least = unavoidable_share(variant_shares(old), variant_shares(new))
 
     assert float(least) == pytest.approx(1 / 3, abs=1e-7)
-    assert float(switched_share(old, new)) == pytest.approx(1 / 2, abs=1e-7)
+    assert float(overlay(old, new).switched) == pytest.approx(1 / 2, abs=1e-7)
     assert unavoidable_share({"a": Fraction(1)}, {"b": Fraction(1)}) == 1
 
 
