@@ -67,24 +67,25 @@ async def fetch_live_state(
     desired: DesiredState,
     *,
     targets: tuple[str, ...] = (),
+    is_wanted: Callable[[str], bool] = lambda _: True,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> LiveState:
     """The live state of the client's project, as far as `desired` and `targets` (globs of keys) need it.
 
     Declared keys within the targets that the list does not show are looked up, archived flags included. With at
     most 10 targets and no wildcard in them nothing but those keys is read, and the state is not complete. Inclusions
-    and hidden variant fields are read of declared flags within the targets only. `requests` counts every attempt
-    that was sent for it. Raises ApiErrors; a malformed answer ends the refresh, it is never taken for nothing.
+    and hidden variant fields are read of declared flags within the targets only; `is_wanted` narrows those further (a
+    shard). `requests` counts every attempt that was sent for it. Raises ApiErrors; a malformed answer ends the refresh, it is never taken for nothing.
     """
     sent, meter = client.requests, _Meter(on_progress)
-    wanted = [key for key in desired.flags if _is_target(key, targets)]
+    wanted = [key for key in desired.flags if _is_target(key, targets) and is_wanted(key)]
     is_complete = not targets or len(targets) > MOST_LOOKED_UP or any(_WILDCARDS & set(item) for item in targets)
     if is_complete:
         listing = await read_list(client, on_page=meter.on_page)
         pages, sought = listing.pages, wanted
     else:
         listing = await look_up(client, targets, include_archived=False, most=len(targets), on_read=meter.on_page)
-        pages, sought = MOST_LOOKED_UP, list(targets)
+        pages, sought = MOST_LOOKED_UP, [key for key in targets if is_wanted(key)]
     absent = set(sought) - {flag.key for flag in listing.flags.values()}
     hidden = await look_up_hidden(client, absent, most=max(pages, FEW_KEYS), on_read=meter.on_page)
     meter.on_listed()

@@ -314,6 +314,16 @@ def test_wildcards_and_many_targets_take_the_list(targets: tuple[str, ...]) -> N
     assert (set(live.flags), live.is_complete) == ({"one", "xtra"}, True)
 
 
+def test_a_shard_reads_no_more_than_its_own() -> None:
+    """Declared flags that are not wanted are neither looked into nor looked for."""
+    emulator = an_emulator(a_seen_flag("one"), a_seen_flag("two", id="2"))
+    variants = (a_variant("control", users=()),)
+    desired = a_desired_state(a_flag("one", variants=variants), a_flag("two", variants=variants), a_flag("absent"))
+    live = ask(emulator, lambda client: fetch_live_state(client, desired, is_wanted=lambda key: key == "two"))
+    assert log(emulator) == ["2/variants/control/users", "list"]
+    assert set(live.flags) == {"one", "two"}
+
+
 def test_ten_targets_are_still_few() -> None:
     """The eleventh makes the list cheaper."""
     emulator = an_emulator(*(a_live_flag(f"t-{number}") for number in range(11)))
