@@ -1,21 +1,17 @@
-"""Styled lines for a terminal or a log: hanging indents, no line a runner's command, colour only where wanted.
+"""Lines for a terminal or a log: hanging indents, styles by name, no line a runner's command.
 
-The only user of rich. A `Sheet` collects lines and becomes a string; it prints nothing.
+A `Sheet` collects lines and becomes a string; it prints nothing. Breaking and colouring is `styled`'s, which costs
+the import of rich and is not needed for logs and files.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from io import StringIO
-
-from rich.console import Console
-from rich.text import Text
 
 from reconciler.render.sanitize import break_markers, defuse, visible
 
 PLAIN_WIDTH = 80
-_LEAST_WIDTH = 40
-_RULER = Console(file=StringIO(), width=PLAIN_WIDTH)
+LEAST_WIDTH = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +24,24 @@ class Paper:
     @property
     def columns(self) -> int:
         """The width that layouts aim at."""
-        return PLAIN_WIDTH if self.width is None else max(self.width, _LEAST_WIDTH)
+        return PLAIN_WIDTH if self.width is None else max(self.width, LEAST_WIDTH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of `(text, style)` pieces behind an indent; where it must break, it goes on `hang` columns further in.
+
+    `hang` None: it is never broken.
+    """
+
+    pieces: tuple[tuple[str, str], ...] = ()
+    indent: int = 0
+    hang: int | None = None
+
+    @property
+    def plain(self) -> str:
+        """The whole line without styles."""
+        return (" " * self.indent + "".join(text for text, _ in self.pieces)).rstrip()
 
 
 @dataclass(slots=True)
@@ -36,49 +49,43 @@ class Sheet:
     """Lines in the making. Styles are rich's (`bold`, `green`, `dim`)."""
 
     paper: Paper
-    lines: list[Text] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
 
     def blank(self) -> None:
         """An empty line, never two, never at the top."""
         if self.lines and self.lines[-1].plain:
-            self.lines.append(Text())
+            self.lines.append(Line())
 
     def line(self, *pieces: str | tuple[str, str], indent: int = 0, hang: int = 2) -> None:
-        """A line of plain and `(text, style)` pieces; where it must break, it goes on `hang` columns further in."""
-        content = Text()
+        """Add a line of plain and `(text, style)` pieces."""
+        shown: list[tuple[str, str]] = []
         for piece in pieces:
             words, style = (piece, "") if isinstance(piece, str) else piece
-            shown = break_markers(visible(words))
-            content.append(shown if content else defuse(shown), style or None)
-        first, *rest = self._broken(content, indent, hang)
-        self.lines.append(Text(" " * indent).append_text(first))
-        self.lines += [Text(" " * (indent + hang)).append_text(line) for line in rest]
+            text = break_markers(visible(words))
+            shown.append((text if shown else defuse(text), style))
+        self.lines.append(Line(pieces=tuple(shown), indent=indent, hang=hang))
 
     def verbatim(self, line: str) -> None:
-        """A line that is never broken or coloured."""
-        self.lines.append(Text(visible(line)))
+        """Add a line that is never broken or coloured."""
+        self.lines.append(Line(pieces=((visible(line), ""),)))
 
     def fits(self, text: str, indent: int) -> bool:
         """Whether the text stands on one line."""
-        return Text(text).cell_len + indent <= self.paper.columns
+        return columns_of(text) + indent <= self.paper.columns
 
     def render(self) -> str:
         """The lines as one string that ends with a line break."""
-        if not self.paper.color:
-            return "".join(defuse(line.plain.rstrip()) + "\n" for line in self.lines)
-        stream = StringIO()
-        console = Console(file=stream, force_terminal=True, color_system="standard", no_color=False, width=10_000)
-        for line in self.lines:
-            console.print(_defused(line), soft_wrap=True, highlight=False, markup=False)
-        return stream.getvalue()
+        if self.paper.width is None and not self.paper.color:
+            return "".join(defuse(line.plain) + "\n" for line in self.lines)
+        from reconciler.render.styled import render_styled  # noqa: PLC0415 - 50 ms that a log does not need
 
-    def _broken(self, content: Text, indent: int, hang: int) -> list[Text]:
-        if self.paper.width is None or content.cell_len + indent <= self.paper.columns:
-            return [content]
-        # One column stays free: a line that is broken before `::` becomes one longer when it is defused.
-        space = max(self.paper.columns - indent - hang - 1, _LEAST_WIDTH // 2)
-        return list(content.wrap(_RULER, space, overflow="fold"))
+        return render_styled(self.lines, self.paper)
 
 
-def _defused(line: Text) -> Text:
-    return line if defuse(line.plain) == line.plain else Text(defuse(line.plain))
+def columns_of(text: str) -> int:
+    """How many columns of a terminal the text takes; East Asian characters take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415 - only its table is needed, not rich
+
+    return cell_len(text)
