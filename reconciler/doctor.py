@@ -96,7 +96,7 @@ def exit_code(checks: Iterable[Check]) -> int:
 
 def _project(listing: Listing, config: Config) -> Check:
     count = len(listing.flags)
-    message = f"project {config.project_id} answers: {count} flags on {listing.pages} pages of the list"
+    message = f"project {config.project_id} answers; flags: {count}; pages of the list: {listing.pages}"
     if count:
         return Check(name="project", status=Status.OK, message=message)
     advice = "If it should have flags, check `projectId` and `region`."

@@ -102,14 +102,14 @@ class _Look:
         options, known = self.options, self._known
         try:
             if options.since is None:
-                return await view_by_list(self.client, self.desired, options.targets, self.on_progress)
+                return await view_by_list(self.client, self.desired, options, self.on_progress)
             feed = await read_feed(self.client, options.since.isoformat().replace("+00:00", "Z"))
             if feed is None:
-                listed = await view_by_list(self.client, self.desired, options.targets, self.on_progress)
+                listed = await view_by_list(self.client, self.desired, options, self.on_progress)
                 return listed.edited_since(options.since, known)
             edited = frozenset(version.flag.key for version in feed)
             if self._sweeps:
-                listed = await view_by_list(self.client, self.desired, options.targets, self.on_progress)
+                listed = await view_by_list(self.client, self.desired, options, self.on_progress)
                 return replace(listed, urgent=edited)
             return await view_of_edits(self.client, self.desired, options.targets, edited, known)
         except BudgetError as error:
@@ -126,8 +126,8 @@ class _Look:
         listed, none = [live for _, live in view.existing], choose(needed, 0, first=(), after=None)
         room = None
         if self.options.budget is not None:
-            by_list_alone = self._compared(view, listed, none)
-            room = max(self.options.budget - self.client.requests - len(by_list_alone), 0)
+            left = max(self.options.budget - self.client.requests, 0)
+            room = left - min(len(self._compared(view, listed, none)), left // 2)
         after = self.memory.swept_to if self.memory else None
         choice = choose(needed, room, first=self._known | view.urgent, after=after)
         try:
@@ -178,6 +178,7 @@ class _Look:
         return found, (f"The budget left no room to read the versions of {left} flags: their last editor is named.",)
 
     def _unchecked(self, view: View, choice: Choice) -> Iterable[FieldOfFlag]:
+        yield from (FieldOfFlag(key=key) for key in view.unseen)
         listed = dict(view.existing)
         for read in choice.skipped:
             for path in paths_of(read, self._spec(read.key), listed[read.key]):
@@ -207,4 +208,6 @@ class _Look:
 
 
 def _sweep(choice: Choice) -> Sweep:
-    return Sweep(total=choice.waiting, done=len(choice.turn), last=choice.turn[-1] if choice.skipped else None)
+    return Sweep(
+        total=choice.waiting, done=len(choice.turn), last=choice.turn[-1] if choice.turn and choice.skipped else None
+    )

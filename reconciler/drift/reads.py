@@ -91,20 +91,23 @@ def paths_of(read: Read, declared: FlagSpec, live: LiveFlag) -> Iterator[str]:
 def choose(needed: Collection[Read], room: int | None, *, first: Collection[str], after: Read | None) -> Choice:
     """Which of the needed reads are made when there is room for so many (None: for all).
 
-    Those of the flags in `first` come first; the others take turns, beginning behind `after`, where the last run
-    ended.
+    Half of the room at most goes to the flags in `first`. All others take turns, beginning behind `after`, where the
+    last run ended, so that every read has its turn however many are urgent.
     """
-    if room is None or len(needed) <= room:
-        return Choice(chosen=frozenset(needed), skipped=(), turn=tuple(sorted(needed)), waiting=len(needed))
     ordered = sorted(needed)
-    urgent = [read for read in ordered if read.key in first]
-    rest = [read for read in ordered if read.key not in first]
-    start = 0 if after is None else bisect_right(rest, after)
-    queue = rest[start:] + rest[:start]
-    turn = queue[: max(room - len(urgent), 0)]
-    chosen = frozenset([*urgent[: max(room, 0)], *turn])
+    if room is None or len(ordered) <= room:
+        return Choice(chosen=frozenset(ordered), skipped=(), turn=tuple(ordered), waiting=len(ordered))
+    urgent = frozenset(_from(after, [read for read in ordered if read.key in first])[: room // 2])
+    turn = _from(after, [read for read in ordered if read not in urgent])[: room - len(urgent)]
+    chosen = urgent.union(turn)
     skipped = tuple(read for read in ordered if read not in chosen)
-    return Choice(chosen=chosen, skipped=skipped, turn=tuple(turn), waiting=len(rest))
+    return Choice(chosen=chosen, skipped=skipped, turn=tuple(turn), waiting=len(ordered))
+
+
+def _from(after: Read | None, ordered: list[Read]) -> list[Read]:
+    """The reads beginning with the first behind `after`, round to it."""
+    start = 0 if after is None else bisect_right(ordered, after)
+    return ordered[start:] + ordered[:start]
 
 
 def _reads(declared: FlagSpec, live: LiveFlag) -> Iterator[Read]:

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from reconciler.api.client import PAGE_SIZE
+from reconciler.api.listing import FEW_KEYS, look_up_hidden
 from reconciler.api.live import fetch_live_state
 from reconciler.drift.reads import bare
 from reconciler.drift.report import moment
-from reconciler.model import DesiredState, LiveState
+from reconciler.errors import BudgetError
+from reconciler.model import LiveState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.api.live import Progress
-    from reconciler.model import LiveFlag
+    from reconciler.model import DesiredState, LiveFlag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +34,16 @@ class DriftOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """`keys` are the declared flags that are compared, sorted; of these, reads of `urgent` ones come first."""
+    """`keys` are the declared flags that are compared, sorted; of these, reads of `urgent` ones come first.
+
+    `unseen` are declared flags of which a budget left unknown whether they exist.
+    """
 
     live: LiveState
     keys: tuple[str, ...]
     unmanaged: tuple[str, ...]
     urgent: frozenset[str] = frozenset()
+    unseen: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -58,29 +65,72 @@ def keys_in_scope(desired: DesiredState, targets: tuple[str, ...]) -> frozenset[
 
 
 async def view_by_list(
-    client: Client, desired: DesiredState, targets: tuple[str, ...], on_progress: Callable[[Progress], None]
+    client: Client, desired: DesiredState, options: DriftOptions, on_progress: Callable[[Progress], None]
 ) -> View:
-    """Every declared flag in scope, as the list shows it."""
-    keys = sorted(keys_in_scope(desired, targets))
-    live = await fetch_live_state(client, _bare(desired, keys), targets=targets, on_progress=on_progress)
+    """Every declared flag in scope, as the list shows it.
+
+    Where a budget is spent before the keys that the list does not show were looked up, these are `unseen`.
+    """
+    targets, unseen = options.targets, frozenset[str]()
+    keys = keys_in_scope(desired, targets)
+    if options.budget is None:
+        live = await fetch_live_state(client, _bare(desired, keys), targets=targets, on_progress=on_progress)
+    else:
+        listed = await fetch_live_state(client, _bare(desired, ()), targets=targets, on_progress=on_progress)
+        live, unseen = await _with_absent(client, listed, keys, options.budget)
     unmanaged = (
         key
         for key, flag in sorted(live.flags.items())
         if key not in desired.flags and not flag.spec.archived and _is_target(key, targets)
     )
-    return View(live=live, keys=tuple(keys), unmanaged=tuple(unmanaged), warnings=live.warnings)
+    return View(
+        live=live,
+        keys=tuple(sorted(keys - unseen)),
+        unmanaged=tuple(unmanaged),
+        unseen=tuple(sorted(unseen)),
+        warnings=live.warnings,
+    )
 
 
 async def view_of_edits(
     client: Client, desired: DesiredState, targets: tuple[str, ...], edited: Collection[str], known: Collection[str]
 ) -> View:
-    """The declared flags that the feed of versions names, and those that are known to differ; no request for none."""
+    """The declared flags that the feed of versions names, and those known to differ; none: no request."""
     keys = tuple(sorted(keys_in_scope(desired, targets) & {*edited, *known}))
     unmanaged = tuple(sorted(key for key in edited if key not in desired.flags and _is_target(key, targets)))
     live = LiveState(project_id=client.project_id, flags={}, is_complete=False)
     if keys:
-        live = await fetch_live_state(client, _bare(desired, keys), targets=keys)
+        pages = -(-len(desired.flags) // PAGE_SIZE)
+        is_list_cheaper = len(keys) > max(pages, FEW_KEYS)
+        live = await fetch_live_state(client, _bare(desired, keys), targets=() if is_list_cheaper else keys)
     return View(live=live, keys=keys, unmanaged=unmanaged, warnings=live.warnings)
+
+
+async def _with_absent(
+    client: Client, listed: LiveState, keys: Collection[str], budget: int
+) -> tuple[LiveState, frozenset[str]]:
+    """The state with the keys that the list did not show looked up, and those for which there was no room."""
+    absent = frozenset(keys) - listed.flags.keys() - listed.duplicates.keys() if listed.is_complete else frozenset()
+    if not absent:
+        return listed, absent
+    try:
+        hidden = await look_up_hidden(client, absent, most=max(listed.pages, FEW_KEYS))
+    except BudgetError:
+        if client.requests < budget:
+            raise
+        return listed, absent
+    return _joined(listed, hidden), frozenset()
+
+
+def _joined(listed: LiveState, hidden: Iterable[LiveFlag]) -> LiveState:
+    """The state with flags that the list did not show; a live one outdoes archived ones of its key."""
+    claims: dict[str, list[LiveFlag]] = {}
+    for flag in hidden:
+        claims.setdefault(flag.key, []).append(flag)
+    best = {key: [flag for flag in found if not flag.spec.archived] or found for key, found in claims.items()}
+    flags = {key: found[0] for key, found in best.items() if len(found) == 1}
+    twice = {key: tuple(sorted(flag.id for flag in found)) for key, found in best.items() if len(found) > 1}
+    return replace(listed, flags={**listed.flags, **flags}, duplicates={**listed.duplicates, **twice})
 
 
 def _bare(desired: DesiredState, keys: Iterable[str]) -> DesiredState:

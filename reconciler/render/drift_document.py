@@ -29,11 +29,32 @@ _NOTICES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorLine:
+    """Who made a difference: words, then who and when (either may be empty), then words."""
+
+    words: str
+    who: str = ""
+    when: str = ""
+    rest: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.words}{self.who}{', ' if self.when else ''}{self.when}{self.rest}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthoredFields:
-    """Fields that differ, and a sentence on who made them so."""
+    """Fields that differ, and who made them so."""
 
     fields: tuple[FieldLine, ...]
-    author: str
+    author: AuthorLine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbsentLine:
+    """A declared flag that is not live as one flag, or a field of one that was not looked at again."""
+
+    key: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +70,7 @@ class DriftSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftDocument:
-    """A whole report. `verdict` is one line of a fixed shape; `absent` are flags that are missing or there twice.
+    """A whole report. `verdict` is one line of a fixed shape; `absent` are flags that cannot be compared.
 
     `notice` compares with the run before it (empty: nothing to say); `facts` are sentences about the rest.
     """
@@ -58,7 +79,7 @@ class DriftDocument:
     verdict: str
     notice: str
     sections: tuple[DriftSection, ...]
-    absent: tuple[str, ...]
+    absent: tuple[AbsentLine, ...]
     warnings: tuple[str, ...]
     facts: tuple[str, ...]
 
@@ -84,10 +105,8 @@ def _verdict(report: DriftReport) -> str:
         parts += [f"{len(report.duplicates)} duplicate"] if report.duplicates else []
         parts += [f"{len(report.remembered)} not looked at again"] if report.remembered else []
         return f"Drift: {', '.join(parts)}; {reads}"
-    where = (
-        f" in {len(report.checked)} flags edited since {_time(report)}" if report.since and not report.sweep else ""
-    )
-    limits = f"; {counted(len(report.unchecked), 'field')} not checked" if report.unchecked else ""
+    where = f" in {counted(len(report.checked), 'edited flag')}" if report.since and not report.sweep else ""
+    limits = f"; {len(report.unchecked)} not checked" if report.unchecked else ""
     return f"No drift{where}{limits}; {reads}"
 
 
@@ -112,26 +131,27 @@ def _section(flag: FlagDrift) -> DriftSection:
     )
 
 
-def _author(attribution: Attribution) -> str:
+def _author(attribution: Attribution) -> AuthorLine:
     if attribution.basis is Basis.UNKNOWN:
-        return "the server does not say by whom"
-    who = visible(attribution.by) if attribution.by else "somebody"
-    when = f", {visible(attribution.at)}" if attribution.at else ""
+        return AuthorLine(words="the server does not say by whom")
+    who, when = visible(attribution.by or ""), visible(attribution.at or "")
+    somebody = "" if who else "somebody"
     version = f", version {attribution.version}" if attribution.version is not None else ""
     if attribution.basis is Basis.LAST_EDIT:
-        return f"last edit of the flag: {who}{when}{version} (versions do not show this field's past)"
+        rest = f"{version} (versions do not show since when the field is so)"
+        return AuthorLine(words=f"last edit of the flag: {somebody}", who=who, when=when, rest=rest)
     earlier = " or an earlier one" if attribution.basis is Basis.OLDEST_VERSION else ""
-    return f"by {who}{when}{version}{earlier}"
+    return AuthorLine(words=f"by {somebody}", who=who, when=when, rest=f"{version}{earlier}")
 
 
-def _absent(report: DriftReport) -> Iterator[str]:
+def _absent(report: DriftReport) -> Iterator[AbsentLine]:
     for key in report.missing:
-        yield f"{visible(key)} is declared and does not exist live"
+        yield AbsentLine(key=visible(key), words="is declared and does not exist live")
     for key, ids in report.duplicates.items():
-        yield f"{visible(key)} exists more than once live (ids {visible(', '.join(ids))})"
+        yield AbsentLine(key=visible(key), words=f"exists more than once live (ids {visible(', '.join(ids))})")
     for place in report.remembered:
-        field = f" {visible(place.path)}" if place.path else ""
-        yield f"{visible(place.key)}{field} differed in an earlier run and was not looked at in this one"
+        words = "differed in an earlier run and was not looked at in this one"
+        yield AbsentLine(key=visible(place.key), words=f"{visible(place.path)} {words}".lstrip())
 
 
 def _facts(report: DriftReport) -> Iterator[str]:
@@ -141,8 +161,7 @@ def _facts(report: DriftReport) -> Iterator[str]:
         yield f"{counted(len(report.unmanaged), 'flag')} not managed here: {_named(report.unmanaged)}"
     if report.unchecked:
         keys = tuple(dict.fromkeys(place.key for place in report.unchecked))
-        fields, flags = counted(len(report.unchecked), "field"), counted(len(keys), "flag")
-        yield f"The budget left {fields} of {flags} unchecked: {_named(keys)}"
+        yield f"The budget left {counted(len(keys), 'flag')} unchecked, in whole or in part: {_named(keys)}"
     if report.sweep:
         yield _sweep_words(report.sweep)
 

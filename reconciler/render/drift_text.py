@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reconciler.render.layout import Paper, Sheet
@@ -11,13 +12,14 @@ from reconciler.render.terminal import draw_fields
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.render.drift_document import AuthoredFields, DriftDocument, DriftSection
+    from reconciler.render.drift_document import AuthoredFields, AuthorLine, DriftDocument, DriftSection
     from reconciler.render.fields import FieldLine
 
 MARKDOWN_LIMIT = 30_000
 """Characters: GitHub takes 65,536 in an issue, chat webhooks 40,000 before they cut."""
 
-_TAIL = 2_000
+_LEAST_ROOM = 2_000
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?", re.ASCII)
 
 
 def render_drift_text(document: DriftDocument, paper: Paper | None = None) -> str:
@@ -30,7 +32,7 @@ def render_drift_text(document: DriftDocument, paper: Paper | None = None) -> st
         _flag(sheet, section)
     sheet.blank()
     for line in document.absent:
-        sheet.line(("! ", "bold red"), line)
+        sheet.line(("! ", "bold red"), (line.key, "bold"), f" {line.words}")
     sheet.blank()
     for warning in document.warnings:
         sheet.line(("Warning: ", "yellow"), warning)
@@ -52,9 +54,9 @@ def render_drift_markdown(document: DriftDocument) -> str:
     head = [f"**{markdown_text(document.verdict)}** ({markdown_text(document.title)})"]
     head += [markdown_text(document.notice)] if document.notice else []
     tail = [f"⚠️ {markdown_text(warning)}" for warning in document.warnings]
-    tail += [markdown_text(f"{fact}.") for fact in document.facts]
+    tail += [_prose(f"{fact}.") for fact in document.facts]
     room = MARKDOWN_LIMIT - sum(len(block) + 2 for block in (*head, *tail))
-    listed, left = _fitting([*_absent_items(document), *_flag_items(document)], max(room, _TAIL))
+    listed, left = _fitting([*_absent_items(document), *_flag_items(document)], max(room, _LEAST_ROOM))
     more = [f"{left} more are not shown here; `reconciler drift` lists them."] if left else []
     return defuse("\n\n".join([*head, *(["\n".join(listed)] if listed else []), *more, *tail])) + "\n"
 
@@ -65,11 +67,11 @@ def _flag(sheet: Sheet, section: DriftSection) -> None:
     sheet.line((f"{section.symbol} ", "bold yellow"), (section.key, "bold"), *place, *frozen)
     for group in section.groups:
         draw_fields(sheet, group.fields)
-        sheet.line((group.author, "dim"), indent=8)
+        sheet.line((str(group.author), "dim"), indent=8)
 
 
 def _absent_items(document: DriftDocument) -> list[str]:
-    return [f"- {markdown_text(line)}" for line in document.absent]
+    return [f"- {code_span(line.key)} {markdown_text(line.words)}" for line in document.absent]
 
 
 def _flag_items(document: DriftDocument) -> list[str]:
@@ -87,7 +89,12 @@ def _flag_lines(section: DriftSection) -> Iterator[str]:
 def _group_lines(group: AuthoredFields) -> Iterator[str]:
     for line in group.fields:
         yield f"    - {code_span(line.label)}: {_sides(line)}"
-    yield f"    - {markdown_text(group.author)}"
+    yield f"    - {_author(group.author)}"
+
+
+def _author(line: AuthorLine) -> str:
+    named = [code_span(part) for part in (line.who, line.when) if part]
+    return markdown_text(line.words) + ", ".join(named) + markdown_text(line.rest)
 
 
 def _sides(line: FieldLine) -> str:
@@ -96,6 +103,15 @@ def _sides(line: FieldLine) -> str:
         where = "git only" if line.before is None else "live only"
         return f"{code_span(shown or '')} ({where})"
     return f"{code_span(line.before)} → {code_span(line.after)}"
+
+
+def _prose(text: str) -> str:
+    """Prose as Markdown, times in it as code: chat tools show the entities that keep colons from being syntax."""
+    pieces, rest = [], 0
+    for match in _TIME.finditer(text):
+        pieces += [markdown_text(text[rest : match.start()]), code_span(match[0])]
+        rest = match.end()
+    return "".join([*pieces, markdown_text(text[rest:])])
 
 
 def _fitting(items: list[str], room: int) -> tuple[list[str], int]:

@@ -1,0 +1,131 @@
+"""Who made a difference, where versions say it and where they do not."""
+
+from __future__ import annotations
+
+import pytest
+from emulators import a_live_flag
+from looks import ADA, BOB, EVE, a_declaration, changed_paths, edit, flag_id_of, include, look
+from worlds import a_world, an_emulator
+
+from reconciler.drift import Attribution, Basis
+from reconciler.emulator import Behaviour
+from reconciler.model import FlagSpec, Variant
+
+KEY = "new-checkout"
+
+
+def attributions(world: object) -> dict[str, Attribution]:
+    """The attribution of each difference of the only flag that differs."""
+    (drift,) = look(world).flags  # type: ignore[arg-type]
+    return {item.change.path: item.attribution for item in drift.changes}
+
+
+def test_the_edit_since_which_a_value_stands_counts() -> None:
+    """Later edits of other fields, and an earlier one of the same value that was taken back, do not."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, ADA, KEY, rolloutPercentage=5)
+    edit(emulator, ADA, KEY, rolloutPercentage=100)
+    edit(emulator, BOB, KEY, rolloutPercentage=5)
+    edit(emulator, EVE, KEY, description="other")
+    found = attributions(a_world(emulator, a_declaration()))["/rolloutPercentage"]
+    assert (found.by, found.version, found.basis) == (BOB, 4, Basis.VERSION)
+
+
+def test_the_headline_is_the_latest_difference() -> None:
+    """Of several differences the flag names who made the last one, not who edited it last."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, ADA, KEY, rolloutPercentage=5)
+    edit(emulator, BOB, KEY, enabled=False)
+    edit(emulator, EVE, KEY, description="not declared")
+    (drift,) = look(a_world(emulator, a_declaration())).flags
+    assert changed_paths(drift) == ["/enabled", "/rolloutPercentage"]
+    assert (drift.latest.by, drift.latest.version) == (BOB, 3)
+
+
+def test_inclusions_fall_back_on_the_last_edit() -> None:
+    """Versions do not show inclusions: the flag's last edit is named, as such, with its version if it made one."""
+    emulator = an_emulator(a_live_flag())
+    include(emulator, BOB, KEY, "treatment", "eve@example.com")
+    found = attributions(a_world(emulator, a_declaration()))
+    (users,) = found.values()
+    assert (users.by, users.version, users.basis) == (BOB, 2, Basis.LAST_EDIT)
+
+
+def test_an_edit_without_a_version_has_none() -> None:
+    """Where edits of inclusions leave no trace, whoever edited the flag last is named with that version at most."""
+    emulator = an_emulator(a_live_flag(), behaviour=Behaviour(inclusion_edits_bump=False))
+    edit(emulator, ADA, KEY, description="seen")
+    include(emulator, BOB, KEY, "treatment", "eve@example.com")
+    (users,) = attributions(a_world(emulator, a_declaration())).values()
+    assert (users.by, users.version, users.basis) == (ADA, 2, Basis.LAST_EDIT)
+
+
+@pytest.mark.parametrize(("shows", "basis"), [("all", Basis.VERSION), ("key", Basis.LAST_EDIT)])
+def test_variant_fields_are_attributed_where_versions_show_them(shows: str, basis: Basis) -> None:
+    """A payload's editor is found in versions that show payloads, and falls back where they do not."""
+    emulator = an_emulator(a_live_flag(), behaviour=Behaviour(list_shows=shows))  # type: ignore[arg-type]
+    path = f"/flags/{flag_id_of(emulator, KEY)}/variants/treatment"
+    emulator.edit_as(ADA, "PATCH", path, {"payload": {"a": 1}})
+    edit(emulator, BOB, KEY, description="later")
+    declared = FlagSpec(key=KEY, variants=(Variant(key="control"), Variant(key="treatment", payload={"a": 2})))
+    (payload,) = attributions(a_world(emulator, declared)).values()
+    assert payload.basis is basis
+    assert payload.by == (ADA if basis is Basis.VERSION else BOB)
+
+
+def test_a_removed_variant_names_who_removed_it() -> None:
+    """A declared variant that is gone was removed by somebody, and so was its weight."""
+    emulator = an_emulator(a_live_flag())
+    emulator.edit_as(BOB, "DELETE", f"/flags/{flag_id_of(emulator, KEY)}/variants/treatment")
+    edit(emulator, ADA, KEY, description="later")
+    found = attributions(a_world(emulator, a_declaration()))
+    assert found["/variants/treatment"].by == BOB
+    assert found["/rolloutWeights"].by == BOB
+
+
+def test_an_added_variant_names_who_added_it() -> None:
+    """An undeclared variant was added by somebody, whoever edited it since."""
+    emulator = an_emulator(a_live_flag())
+    path = f"/flags/{flag_id_of(emulator, KEY)}/variants"
+    emulator.edit_as(BOB, "POST", path, {"key": "surprise"})
+    emulator.edit_as(ADA, "PATCH", f"{path}/surprise", {"name": "Surprise"})
+    found = attributions(a_world(emulator, a_declaration()))
+    assert found["/variants/surprise"].by == BOB
+
+
+def test_an_archived_flag_is_drift_even_undeclared() -> None:
+    """A declared flag is meant to be live: archived live it differs, and its last editor is named."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, BOB, KEY, archive=True, rolloutPercentage=1)
+    found = attributions(a_world(emulator, a_declaration()))
+    assert list(found) == ["/archived"]
+    assert found["/archived"].by == BOB
+
+
+def test_a_flag_whose_versions_are_hidden_is_attributed_all_the_same() -> None:
+    """Where the server answers 404 for the versions of an archived flag, its own stamps name the editor."""
+    emulator = an_emulator(a_live_flag(), behaviour=Behaviour(archived_details="hidden"))
+    edit(emulator, BOB, KEY, archive=True)
+    (found,) = attributions(a_world(emulator, a_declaration())).values()
+    assert (found.by, found.version, found.basis) == (BOB, None, Basis.LAST_EDIT)
+
+
+def test_tags_that_versions_do_not_show_fall_back() -> None:
+    """A managed tag that somebody took away is drift, whoever edited the flag last."""
+    emulator = an_emulator(a_live_flag(tags=["managed-by:reconciler"]))
+    edit(emulator, BOB, KEY, tags=[])
+    world = a_world(emulator, a_declaration(), managed_tag="managed-by:reconciler")
+    found = attributions(world)
+    assert {path: item.by for path, item in found.items()} == {"/tags": BOB}
+
+
+@pytest.mark.parametrize(
+    "behaviour", [Behaviour(ids="number"), Behaviour(list_shows="key"), Behaviour(tags="absent")]
+)
+def test_other_servers_name_the_same_editor(behaviour: Behaviour) -> None:
+    """What lists and versions show of ids, variants and tags makes no difference."""
+    emulator = an_emulator(a_live_flag(), behaviour=behaviour)
+    edit(emulator, BOB, KEY, enabled=False)
+    edit(emulator, ADA, KEY, description="later")
+    found = attributions(a_world(emulator, a_declaration()))
+    assert found["/enabled"].by == BOB

@@ -1,0 +1,115 @@
+"""What one look leaves to the next: notices, and the state file's document."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from builders import a_config
+from emulators import a_live_flag
+from looks import BOB, Cron, a_declaration, edit, include
+from worlds import a_world, an_emulator
+
+from reconciler.drift import Memory, encode_memory, no_memory, recall
+from reconciler.drift.reads import Read
+from reconciler.drift.report import FieldOfFlag
+from reconciler.errors import ReconcilerError, UsageError
+
+KEY = "new-checkout"
+CONFIG = a_config()
+
+
+def a_cron(**options: object) -> Cron:
+    """Looks at one flag that is as declared."""
+    return Cron(a_world(an_emulator(a_live_flag()), a_declaration()), **options)
+
+
+def test_notices_follow_the_state_not_the_runs() -> None:
+    """None, new, the same, changed, the same, recovered, none: a cron alerts on four of seven runs at most."""
+    cron = a_cron()
+    emulator = cron.world.emulator
+    notices = [cron.run().notice]
+    edit(emulator, BOB, KEY, enabled=False)
+    notices += [cron.run().notice, cron.run().notice]
+    edit(emulator, BOB, KEY, rolloutPercentage=1)
+    notices += [cron.run().notice]
+    edit(emulator, BOB, KEY, rolloutPercentage=2)
+    notices += [cron.run().notice, cron.run().notice]
+    edit(emulator, BOB, KEY, rolloutPercentage=100, enabled=True)
+    notices += [cron.run().notice, cron.run().notice]
+    assert notices == ["none", "new", "same", "changed", "changed", "same", "recovered", "none"]
+
+
+def test_missing_flags_are_remembered() -> None:
+    """A flag that is declared and missing is drift of its own, new once."""
+    cron = Cron(a_world(an_emulator(a_live_flag()), a_declaration(), a_declaration("gone")))
+    assert [cron.run().notice for _ in range(2)] == ["new", "same"]
+    assert cron.memory.differences.keys() == {FieldOfFlag(key="gone")}
+
+
+def test_drift_that_is_not_looked_at_again_is_not_recovered() -> None:
+    """A difference behind a read that a later budget leaves out still counts as drift."""
+    cron = a_cron()
+    include(cron.world.emulator, BOB, KEY, "treatment", "eve@example.com")
+    assert cron.run().notice == "new"
+    report = cron.run(budget=1)
+    assert report.flags == ()
+    assert report.remembered == (FieldOfFlag(key=KEY, path="/variants/treatment/inclusions/users"),)
+    assert (report.is_drifted, report.notice) == (True, "same")
+
+
+def test_flags_out_of_scope_stay_as_they_were() -> None:
+    """A look at some targets neither reports nor forgets what is known of the others."""
+    cron = Cron(a_world(an_emulator(a_live_flag("a"), a_live_flag("b")), a_declaration("a"), a_declaration("b")))
+    edit(cron.world.emulator, BOB, "a", enabled=False)
+    assert cron.run().notice == "new"
+    report = cron.run(targets=("b",))
+    assert (report.notice, report.is_drifted) == ("none", False)
+    assert cron.run().notice == "same"
+
+
+def test_a_released_flag_is_forgotten() -> None:
+    """A flag that is declared no more is nobody's drift."""
+    cron = a_cron()
+    edit(cron.world.emulator, BOB, KEY, enabled=False)
+    cron.run()
+    cron.world.desired = a_world(cron.world.emulator).desired
+    assert cron.run().notice == "none"
+    assert not cron.memory.differences
+
+
+def test_the_document_comes_back_as_it_was() -> None:
+    """What is written is what is recalled."""
+    memory = Memory(
+        project_id="7",
+        region="us",
+        environment=None,
+        differences={FieldOfFlag(key="a", path="/enabled"): "sha256:1", FieldOfFlag(key="b"): "sha256:2"},
+        swept_to=Read("a", "on", "users"),
+    )
+    assert recall(json.dumps(encode_memory(memory)), CONFIG, "drift.json") == memory
+
+
+def test_the_document_holds_no_ids_of_users() -> None:
+    """Inclusions that differ are remembered by a fingerprint."""
+    cron = a_cron()
+    include(cron.world.emulator, BOB, KEY, "treatment", "eve@example.com")
+    cron.run()
+    assert "eve@example.com" not in json.dumps(encode_memory(cron.memory))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", "{}", '{"formatVersion": 2}', "[" * 100_000, '{"formatVersion":1,"projectId":7}']
+)
+def test_other_documents_are_refused(text: str) -> None:
+    """A file that is no memory of this version ends the run before anything is sent; it is never taken for empty."""
+    with pytest.raises(ReconcilerError, match=r"drift\.json"):
+        recall(text, CONFIG, "drift.json")
+
+
+@pytest.mark.parametrize("other", [{"project_id": "8"}, {"region": "eu"}, {"environment": "staging"}])
+def test_the_file_of_another_project_is_refused(other: dict[str, str]) -> None:
+    """A state file belongs to one project, region and environment."""
+    text = json.dumps(encode_memory(no_memory(a_config(**other))))
+    with pytest.raises(UsageError, match="state file"):
+        recall(text, CONFIG, "drift.json")

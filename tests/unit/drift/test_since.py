@@ -1,0 +1,172 @@
+"""`--since`: what it costs, what it sees, and what it does where there is no feed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from builders import NOON
+from emulators import a_live_flag
+from looks import ADA, BOB, Cron, a_declaration, changed_paths, edit, flag_id_of, include, look
+from worlds import World, a_world, an_emulator
+
+from reconciler.drift.since import parse_since
+from reconciler.emulator import Behaviour, Emulator
+from reconciler.errors import UsageError
+
+LATER = datetime.now(UTC) + timedelta(days=1)
+EARLIER = datetime.now(UTC) - timedelta(days=1)
+
+
+class Clocked:
+    """A project of three flags as declared, whose clock is ours."""
+
+    def __init__(self, behaviour: Behaviour | None = None) -> None:
+        self.time = NOON - timedelta(days=1)
+        self.emulator = Emulator(behaviour=behaviour, now=lambda: self.time)
+        base = an_emulator(*(a_live_flag(key, createdAt="2030-01-01T00:00:00.000Z") for key in ("a", "b", "c")))
+        self.emulator.load(base.dump())
+        self.world: World = a_world(self.emulator, *(a_declaration(key) for key in ("a", "b", "c")))
+        self.time = NOON
+
+
+def paths(world: World) -> list[str]:
+    """What the last look asked for, without ids."""
+    return [entry.path.removeprefix("/api/1") for entry in world.emulator.log]
+
+
+def test_an_unchanged_project_costs_one_request() -> None:
+    """Where no version was made since then, the feed is all that is read, and there is no drift to speak of."""
+    world = Clocked().world
+    report = look(world, since=NOON)
+    assert paths(world) == ["/versions"]
+    assert not report.is_drifted
+    assert report.requests == 1
+
+
+def test_only_flags_that_were_edited_are_read() -> None:
+    """An edit of one flag makes drift of that one; the others are neither read nor reported."""
+    project = Clocked()
+    edit(project.emulator, BOB, "b", rolloutPercentage=5)
+    report = look(project.world, since=NOON)
+    (drift,) = report.flags
+    assert (drift.key, drift.latest.by, drift.latest.version) == ("b", BOB, 2)
+    assert report.checked == {"b"}
+    flag_id = flag_id_of(project.emulator, "b")
+    assert [path for path in paths(project.world) if path.startswith("/flags/")] == [
+        *(f"/flags/{flag_id}/variants/{variant}/users" for variant in ("control", "treatment")),
+        f"/flags/{flag_id}/versions",
+    ]
+
+
+def test_older_drift_is_not_looked_for() -> None:
+    """A difference that was made before that time stays unreported, and the report says from when on it looked."""
+    project = Clocked()
+    edit(project.emulator, BOB, "b", rolloutPercentage=5)
+    project.time += timedelta(hours=1)
+    edit(project.emulator, ADA, "a", description="seen")
+    report = look(project.world, since=project.time)
+    assert report.flags == ()
+    assert report.since == project.time
+    assert report.checked == {"a"}
+
+
+def test_an_edit_that_restores_the_declaration_is_no_drift() -> None:
+    """Edited and equal is equal."""
+    project = Clocked()
+    edit(project.emulator, BOB, "b", rolloutPercentage=5)
+    edit(project.emulator, BOB, "b", rolloutPercentage=100)
+    assert not look(project.world, since=NOON).is_drifted
+
+
+def test_a_flag_that_was_archived_since_then_is_drift() -> None:
+    """An archived flag is no longer in the list, but its edit is in the feed."""
+    project = Clocked()
+    edit(project.emulator, BOB, "b", archive=True)
+    (drift,) = look(project.world, since=NOON).flags
+    assert changed_paths(drift) == ["/archived"]
+    assert drift.latest.by == BOB
+
+
+def test_new_undeclared_flags_are_unmanaged() -> None:
+    """What was made since then and is not declared is named, and is no drift."""
+    project = Clocked()
+    project.emulator.store.seed_flag({"projectId": "7", "key": "foreign"})
+    report = look(project.world, since=NOON)
+    assert report.unmanaged == ("foreign",)
+    assert not report.is_drifted
+
+
+@pytest.mark.parametrize("refusal", ["403", "404"])
+def test_without_a_feed_the_list_says_what_was_edited(refusal: str) -> None:
+    """A server without a feed costs one request more: the list's times decide which flags are read."""
+    project = Clocked(Behaviour(feeds=refusal))  # type: ignore[arg-type]
+    assert not look(project.world, since=NOON).is_drifted
+    assert paths(project.world) == ["/versions", "/flags"]
+    edit(project.emulator, BOB, "b", rolloutPercentage=5)
+    (drift,) = look(project.world, since=NOON).flags
+    assert (drift.key, drift.latest.by) == ("b", BOB)
+
+
+def test_edits_of_inclusions_may_go_unseen() -> None:
+    """Where an edit of inclusions makes no version the feed does not know of it; a whole look does."""
+    project = Clocked(Behaviour(inclusion_edits_bump=False))
+    include(project.emulator, BOB, "b", "treatment", "eve@example.com")
+    assert not look(project.world, since=NOON).is_drifted
+    assert look(project.world).is_drifted
+
+
+def test_many_edited_flags_are_read_from_the_list() -> None:
+    """Beyond a few flags one page of the list is cheaper than a look-up each."""
+    keys = [f"flag-{number}" for number in range(8)]
+    world = a_world(an_emulator(*(a_live_flag(key) for key in keys)), *(a_declaration(key) for key in keys))
+    report = look(world, since=EARLIER)
+    assert report.checked == set(keys)
+    assert [path for path in paths(world) if not path.startswith("/flags/")] == ["/versions", "/flags"]
+
+
+def test_what_differed_last_time_is_looked_at_again() -> None:
+    """With a memory, --since does not take drift for recovered because nobody edited the flag meanwhile."""
+    project = Clocked()
+    cron = Cron(project.world)
+    edit(project.emulator, BOB, "b", rolloutPercentage=5)
+    assert cron.run().notice == "new"
+    project.time += timedelta(hours=1)
+    report = cron.run(since=project.time)
+    assert (report.notice, report.is_drifted) == ("same", True)
+    assert report.checked == {"b"}
+
+
+def test_a_budget_and_a_memory_sweep_what_the_feed_does_not_show() -> None:
+    """What --since saves goes into inclusion reads in turn, so that unseen edits come to light."""
+    project = Clocked(Behaviour(inclusion_edits_bump=False))
+    include(project.emulator, BOB, "c", "treatment", "eve@example.com")
+    cron = Cron(project.world, since=NOON, budget=4)
+    reports = [cron.run() for _ in range(3)]
+    assert [report.is_drifted for report in reports] == [False, False, True]
+    assert all(report.sweep is not None and report.sweep.runs == 3 for report in reports)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2h", NOON - timedelta(hours=2)),
+        ("90s", NOON - timedelta(seconds=90)),
+        ("1d", NOON - timedelta(days=1)),
+        ("2w", NOON - timedelta(weeks=2)),
+        ("2030-01-02T14:00:00+02:00", NOON),
+        ("2030-01-02T12:00:00Z", NOON),
+        ("2030-01-02T12:00", NOON),
+        ("2030-01-02", NOON.replace(hour=0)),
+    ],
+)
+def test_times_and_spans(text: str, expected: datetime) -> None:
+    """ISO 8601 is read as it stands, UTC where it names no zone; a span counts back from now."""
+    assert parse_since(text, NOON) == expected
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2 h", "-2h", "1y", "2030-13-01", "999999w", "\uff12h"])
+def test_other_times_are_refused(text: str) -> None:
+    """What is neither a time nor a span is wrong usage."""
+    with pytest.raises(UsageError):
+        parse_since(text, NOON)
