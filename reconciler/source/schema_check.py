@@ -6,9 +6,10 @@ quote keys and enumerated words only where they are short and plain; values, whi
 
 from __future__ import annotations
 
+import json
 import re
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _Error: TypeAlias = Any
 """A jsonschema.ValidationError; its stubs leave the fields of a subschema's errors open."""
+
+_Validator: TypeAlias = Any
+"""A jsonschema validator; `descend` is missing from its protocol."""
 
 MAX_FINDINGS: Final = 100
 """Findings about one value, after which more help nobody."""
@@ -66,9 +70,29 @@ def _speaker(schema_name: str) -> jsonschema.protocols.Validator:
     from jsonschema import Draft202012Validator, validators  # noqa: PLC0415 - 66 ms, only for input in error
     from referencing import Registry  # noqa: PLC0415
 
-    strict = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+    words = {"pattern": _pattern, "items": partial(_items, schema_name)}
+    strict = validators.extend(Draft202012Validator, words)  # type: ignore[no-untyped-call]
     speaker: jsonschema.protocols.Validator = strict(load_schema(schema_name), registry=Registry())
     return speaker
+
+
+def _items(
+    schema_name: str, validator: _Validator, items: dict[str, Any], instance: object, _schema: object
+) -> Iterator[_Error]:
+    """`items` for what fails only: jsonschema needs 10 µs for an item that the verdict passes in 0.1."""
+    if isinstance(instance, list):
+        verdict = _part_verdict(schema_name, json.dumps(items))
+        for index, item in enumerate(instance):
+            if not verdict.is_valid(item):
+                yield from validator.descend(item, items, path=index)
+
+
+@cache
+def _part_verdict(schema_name: str, part: str) -> jsonschema_rs.Draft202012Validator:
+    import jsonschema_rs  # noqa: PLC0415
+
+    whole = {**json.loads(part), "$defs": load_schema(schema_name)["$defs"]}
+    return jsonschema_rs.Draft202012Validator(whole, validate_formats=False)
 
 
 def _pattern(_: object, pattern: str, instance: object, _schema: object) -> Iterator[jsonschema.ValidationError]:
