@@ -68,7 +68,8 @@ class RefusalLine:
 class PlanDocument:
     """A whole plan. `last_line` is the fixed line of the contract.
 
-    `facts` are short sentences about the rest, `notes` what holds for the exposure of several flags.
+    `facts` are short sentences about the rest, `notes` what holds for the exposure of several flags. `marker` tells
+    the plans of several environments apart.
     """
 
     title: str
@@ -78,6 +79,7 @@ class PlanDocument:
     facts: tuple[str, ...]
     notes: tuple[str, ...]
     last_line: str
+    marker: str = "plan"
 
 
 def plan_document(plan: Plan, *, show_users: bool = False) -> PlanDocument:
@@ -91,6 +93,7 @@ def plan_document(plan: Plan, *, show_users: bool = False) -> PlanDocument:
         facts=tuple(_facts(plan)),
         notes=tuple(visible(note) for note in shared),
         last_line=last_line(plan.summary) if plan.flags else NO_CHANGES,
+        marker=f"plan-{plan.environment}" if plan.environment else "plan",
     )
 
 

@@ -1,4 +1,4 @@
-"""A plan, a report or findings as Markdown for a pull request: verdict and risks first, a folded block per flag.
+"""A plan as Markdown for a pull request: verdict and risks first, a folded block per flag, never more than fits.
 
 Text that others wrote stands in code spans and fenced blocks, or has its signs as entities: it makes no link,
 mention, image, table or comment.
@@ -6,35 +6,92 @@ mention, image, table or comment.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
 
+from reconciler.planning.plan import Action
 from reconciler.render.document import advice
 from reconciler.render.exposure_view import bar, fill
+from reconciler.render.markdown_fit import Block, fit
+from reconciler.render.markdown_marker import marker
 from reconciler.render.sanitize import code_block, code_span, defuse, markdown_text
 from reconciler.render.values import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reconciler.render.document import CallLine, FlagSection, PlanDocument
     from reconciler.render.exposure_view import ExposureBlock, ExposureRow, Share
     from reconciler.render.fields import FieldLine
+    from reconciler.render.markdown_fit import Fitted
+
+LIMIT = 64_000
+"""Characters: GitHub takes 65,536 in a comment, and a workflow adds a line of its own."""
 
 _BAR_WIDTH = 40
+_MOST_WARNINGS = 20
+_SENTENCE = 200
+"""Room for the sentence about what is not shown."""
 
 
-def render_plan_markdown(document: PlanDocument) -> str:
-    """The plan as Markdown; its first line after the title is the line that ends the text plan."""
-    return _page(_plan(document))
+def render_plan_markdown(document: PlanDocument, limit: int = LIMIT) -> str:
+    """The plan as Markdown; its first line is a hidden marker, its first sentence the line that ends the text plan.
+
+    Where it would be longer than the limit, in characters, flags are shown in brief or only counted, those from which
+    something is taken away last, and it says so.
+    """
+    whole = _page([*_head(document, None), *(_flag(section) for section in document.flags), *_foot(document)])
+    return whole if len(whole) <= limit else _shortened(document, limit)
 
 
-def _page(blocks: Iterator[str]) -> str:
+def _page(blocks: Iterable[str]) -> str:
     return defuse("\n\n".join(blocks)) + "\n"
 
 
-def _plan(document: PlanDocument) -> Iterator[str]:
-    yield f"### Plan for {markdown_text(document.title)}"
+def _shortened(document: PlanDocument, limit: int) -> str:
+    """Defusing a line makes it longer by characters that cannot be counted before: then there is less room."""
+    fixed = [*_head(document, _MOST_WARNINGS), *_foot(document)]
+    blocks = [_block(section) for section in document.flags]
+    room = limit - len(_page(fixed)) - _SENTENCE
+    while True:
+        fitted = fit(blocks, room)
+        page = _page([*_head(document, _MOST_WARNINGS), _omission(fitted), *fitted.texts, *_foot(document)])
+        if len(page) <= limit or room <= 0:
+            return page
+        room -= len(page) - limit
+
+
+def _omission(fitted: Fitted) -> str:
+    briefly = f"{counted(fitted.shortened, 'flag')} in brief" if fitted.shortened else ""
+    not_at_all = f"{counted(fitted.left_out, 'flag')} not at all" if fitted.left_out else ""
+    shown = " and ".join(part for part in (briefly, not_at_all) if part)
+    return f"**Too long for one comment: {shown}.** `reconciler plan` shows everything."
+
+
+def _block(section: FlagSection) -> Block:
+    without_shares = replace(section, exposure=None)
+    return Block(
+        forms=(_flag(section), _flag(without_shares), _brief(section)), comes_first=_takes_away(section) is not None
+    )
+
+
+def _takes_away(section: FlagSection) -> str | None:
+    """What the plan takes from a flag, in a few words; None where it takes nothing."""
+    calls = [f"{call.kind} {code_span(call.path)}" for call in section.calls if call.method == "DELETE"]
+    if section.action == Action.ARCHIVE.value:
+        calls.insert(0, "archives the flag")
+    return ", ".join(calls) or None
+
+
+def _brief(section: FlagSection) -> str:
+    taken = _takes_away(section)
+    line = f"- {code_span(f'{section.symbol} {section.key}')} {section.action}: {_figures(section)}"
+    return line if taken is None else f"{line}; {taken}"
+
+
+def _head(document: PlanDocument, most_warnings: int | None) -> Iterator[str]:
+    yield f"{marker(document.marker)}\n### Plan for {markdown_text(document.title)}"
     yield f"**{document.last_line}**"
     if document.refusals:
         yield "**Refused as unsafe; nothing was sent.**"
@@ -42,17 +99,25 @@ def _plan(document: PlanDocument) -> Iterator[str]:
             f"- {code_span(item.guard)}: {markdown_text(item.message)} {markdown_text(advice(item))}"
             for item in document.refusals
         )
-    if document.warnings:
-        yield "\n".join(f"- ⚠️ {markdown_text(warning)}" for warning in document.warnings)
-    for section in document.flags:
-        yield from _flag(section)
+    warnings = document.warnings[:most_warnings]
+    if warnings:
+        yield "\n".join(f"- ⚠️ {markdown_text(warning)}" for warning in warnings)
+    if len(warnings) < len(document.warnings):
+        yield f"- ⚠️ {counted(len(document.warnings) - len(warnings), 'more warning')}"
+
+
+def _foot(document: PlanDocument) -> Iterator[str]:
     if document.notes:
         yield "\n".join(f"- {markdown_text(note)}" for note in document.notes)
     if document.facts:
         yield markdown_text("; ".join(document.facts)) + "."
 
 
-def _flag(section: FlagSection) -> Iterator[str]:
+def _flag(section: FlagSection) -> str:
+    return "\n\n".join(_flag_parts(section))
+
+
+def _flag_parts(section: FlagSection) -> Iterator[str]:
     yield "<details>"
     place = f" {code_span(section.place)}" if section.place else ""
     yield f"<summary>{_summary(section)}</summary>"
@@ -70,8 +135,11 @@ def _flag(section: FlagSection) -> Iterator[str]:
 
 def _summary(section: FlagSection) -> str:
     """A line of raw HTML, in which Markdown is not looked for."""
-    figures = f"{counted(len(section.fields), 'field')}, {counted(len(section.calls), 'call')}"
-    return f"<code>{escape(f'{section.symbol} {section.key}')}</code> {section.action}: {figures}"
+    return f"<code>{escape(f'{section.symbol} {section.key}')}</code> {section.action}: {_figures(section)}"
+
+
+def _figures(section: FlagSection) -> str:
+    return f"{counted(len(section.fields), 'field')}, {counted(len(section.calls), 'call')}"
 
 
 def _fields_table(fields: tuple[FieldLine, ...]) -> str:
