@@ -28,6 +28,7 @@ print("too late")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_dropped_signal_is_remembered(name: str) -> None:
     """Raised inside a destructor it is lost; asked for, it is raised again."""
-    done = subprocess.run([sys.executable, "-c", LOSING.format(name=name)], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", LOSING.format(name=name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "still here\n"
     assert done.returncode != 0
