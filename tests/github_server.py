@@ -1,0 +1,138 @@
+"""A local stand-in of GitHub's REST API: comments, issues and comparisons of one repository, and their refusals."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "ghs_token-of-the-workflow"
+REPOSITORY = "example/flags"
+BOT = "github-actions[bot]"
+LIMIT = 65_536
+
+
+@dataclass(slots=True)
+class GithubState:
+    """What the stand-in knows, what it was asked, and how it is to misbehave."""
+
+    comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    comparisons: dict[str, dict[str, Any]] = field(default_factory=dict)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[int] = field(default_factory=list)
+    url: str = ""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a runner puts into the environment of a step, and the token."""
+        return {"GITHUB_API_URL": self.url, "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_TOKEN": TOKEN}
+
+    def writes(self) -> list[str]:
+        """The methods of the requests that changed something."""
+        return [method for method, _ in self.requests if method != "GET"]
+
+    def add_comment(self, number: int, body: str, login: str = BOT) -> dict[str, Any]:
+        """Put a comment on a pull request."""
+        comment = {"id": sum(map(len, self.comments.values())) + 1, "body": body, "user": {"login": login}}
+        self.comments.setdefault(number, []).append(comment)
+        return comment
+
+    def add_issue(self, title: str, body: str, login: str = BOT, **fields: Any) -> dict[str, Any]:
+        """Open an issue."""
+        issue = {
+            "number": len(self.issues) + 1, "title": title, "body": body, "state": "open", "labels": [],
+            "user": {"login": login}, **fields,
+        }  # fmt: skip
+        self.issues.append(issue)
+        return issue
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
+        """The status and the JSON of one request below the repository."""
+        if len(body.get("body", "")) > LIMIT:
+            return 422, {"message": "Validation Failed"}
+        match (method, [unquote(part) for part in path.strip("/").split("/")]):
+            case "GET", ["issues"]:
+                found = [issue for issue in self.issues if issue["state"] == query.get("state", "open")]
+                return 200, _page(found, query)
+            case "POST", ["issues"]:
+                return 201, self.add_issue(body["title"], body["body"], labels=body.get("labels", []))
+            case "PATCH", ["issues", "comments", number]:
+                every = (comment for comments in self.comments.values() for comment in comments)
+                return 200, _edited(next(item for item in every if item["id"] == int(number)), body)
+            case "PATCH", ["issues", number]:
+                return 200, _edited(self.issues[int(number) - 1], body)
+            case "GET", ["issues", number, "comments"]:
+                return 200, _page(self.comments.get(int(number), []), query)
+            case "POST", ["issues", number, "comments"]:
+                return 201, self.add_comment(int(number), body["body"])
+            case "GET", ["compare", basehead] if basehead in self.comparisons:
+                return 200, self.comparisons[basehead]
+        return 404, {"message": "Not Found"}
+
+
+def _page(items: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
+    size, page = int(query["per_page"]), int(query["page"])
+    return items[(page - 1) * size : page * size]
+
+
+def _edited(item: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    item.update(body)
+    if "body" in item:
+        item["body"] = item["body"].replace("\n", "\r\n")
+    return item
+
+
+class _Handler(BaseHTTPRequestHandler):
+    state: GithubState
+
+    def _answer(self) -> None:
+        url = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else {}
+        self.state.requests.append((self.command, self.path))
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        prefix, path = f"/repos/{REPOSITORY}", url.path
+        if self.state.failures:
+            status, answer = self.state.failures.pop(0), {"message": "Unavailable"}
+        elif self.headers["Authorization"] != f"Bearer {TOKEN}":
+            status, answer = 401, {"message": "Bad credentials"}
+        elif not path.startswith(prefix):
+            status, answer = 404, {"message": "Not Found"}
+        else:
+            status, answer = self.state.answer(self.command, path.removeprefix(prefix), query, body)
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        if status in {301, 302}:
+            self.send_header("Location", f"{self.state.url}/elsewhere")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PATCH = _answer  # noqa: N815 - the names that http.server calls
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
+        """Say nothing: requests are kept in the state."""
+
+
+@contextmanager
+def a_github() -> Iterator[GithubState]:
+    """The stand-in, served on a free port of this machine."""
+    state = GithubState()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
