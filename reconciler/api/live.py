@@ -74,8 +74,9 @@ async def fetch_live_state(
 
     Declared keys within the targets that the list does not show are looked up, archived flags included. With at
     most 10 targets and no wildcard in them nothing but those keys is read, and the state is not complete. Inclusions
-    and hidden variant fields are read of declared flags within the targets only; `is_wanted` narrows those further (a
-    shard). `requests` counts every attempt that was sent for it. Raises ApiErrors; a malformed answer ends the refresh, it is never taken for nothing.
+    and hidden variant fields are read of declared flags within the targets only; `is_wanted` narrows those further
+    (a shard). `requests` counts every attempt that was sent for it. Raises ApiErrors; a malformed answer ends the
+    refresh, it is never taken for nothing.
     """
     sent, meter = client.requests, _Meter(on_progress)
     wanted = [key for key in desired.flags if _is_target(key, targets) and is_wanted(key)]

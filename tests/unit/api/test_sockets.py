@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -179,6 +180,26 @@ def test_a_server_that_is_not_there_was_not_sent_to() -> None:
 
         with pytest.raises(NotSentError, match="could not be sent"):
             asyncio.run(session())
+
+
+def test_a_server_that_cannot_prove_itself_is_not_sent_to() -> None:
+    """Without a TLS handshake that holds, neither the request nor the key leaves."""
+    received: list[bytes] = []
+
+    async def plain(_: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.read(5000))
+        writer.write(OK)
+        await writer.drain()
+
+    async def session() -> None:
+        async with talking(plain) as (_, transport):
+            origin = replace(transport._origin, scheme="https")
+            async with Transport(origin=origin, key=a_key(), read_only=False, policy=ONCE) as secure:
+                await secure.send("POST", ["flags"])
+
+    with pytest.raises(NotSentError):
+        asyncio.run(session())
+    assert b"flags" not in b"".join(received)
 
 
 def test_connections_are_used_again_and_not_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import ssl
 import traceback
 import tracemalloc
 import zlib
@@ -31,6 +32,7 @@ from reconciler.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 CANARY = "canary/4f+7d9a2b8c1e6035"
 MIB = 1024 * 1024
@@ -62,7 +64,7 @@ def test_a_segment_that_is_none_is_not_sent(method: str, segment: str) -> None:
     """What would be empty, a dot, or more than one segment of a path goes nowhere, wherever it stands."""
     server = Recorder()
     for path in (["flags", segment], [segment, "1"], ["flags", "1", "variants", segment, "users"]):
-        with pytest.raises(NotSentError) as caught:
+        with pytest.raises(NotSentError, match="cannot stand in the path") as caught:
             send(server, method, path)
         assert caught.value.attempts == 0
     assert server.requests == []
@@ -115,6 +117,21 @@ def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
         reply = send(None, "GET", ["flags"], origin=origin)
     assert reply.status == 200
     assert len(emulator.log) == 1
+
+
+def test_the_environment_cannot_listen_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither other authorities nor a file for the connections' keys are taken from the environment."""
+    log, authorities = tmp_path / "keys", tmp_path / "authorities"
+    authorities.write_text("no certificate")
+    monkeypatch.setenv("SSLKEYLOGFILE", str(log))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authorities))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    transport = Transport(origin=REGIONS["us"], key=a_key(), read_only=True)
+    context = transport._http._pool._ssl_context
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert context.cert_store_stats()["x509_ca"] > 50
+    assert context.keylog_filename is None
+    assert not log.exists()
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "PUT", "get", "Get", "HEAD", "OPTIONS", "", "GET "])
