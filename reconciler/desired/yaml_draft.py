@@ -64,8 +64,8 @@ class Leaf:
     def stretch(self, line: int) -> None:
         """Let the entry, and all that it stands in, reach to a line."""
         entry: Leaf | None = self
-        while entry is not None and entry.last < line:
-            entry.last = line
+        while entry is not None:
+            entry.last = max(entry.last, line)
             entry = entry.parent.parent
 
 

@@ -35,7 +35,9 @@ def write_document(document: Document) -> str:
     """The text of one document, without `---`."""
     lines = list(document.head)
     if isinstance(document.root, Collection) and document.root.is_mapping and document.root.entries:
-        lines += _collection_lines(document.root, 0, FLAG)
+        body = _entry_lines(document.root, 0, FLAG)
+        lines += body if lines and lines[-1] else _without_first_blanks(body)
+        lines += document.root.foot
     else:
         lines += [_flow_text(document.root), *comments_in(document.root)]
     return _joined(lines)
@@ -52,7 +54,7 @@ def _joined(lines: Iterable[str]) -> str:
 
 def _collection_lines(node: Collection, indent: int, layout: Layout) -> Iterator[str]:
     """The lines of a block; it never begins with a blank one."""
-    yield from dropwhile(lambda line: not line, _entry_lines(node, indent, layout))
+    yield from _without_first_blanks(_entry_lines(node, indent, layout))
     yield from _comment_lines(node.foot, indent)
 
 
@@ -72,19 +74,31 @@ def _pair_lines(entry: Entry, indent: int, layout: Layout) -> Iterator[str]:
 
 
 def _item_lines(entry: Entry, indent: int, layout: Layout) -> Iterator[str]:
-    entry = _with_foot_above(entry)
+    entry = _with_foot_above(_with_first_above(entry, layout))
     node = entry.node
     if isinstance(node, Scalar) or _one_line(node, indent + _STEP, layout) is not None:
         yield from _comment_lines(entry.above, indent)
         yield from _labelled_lines("-", entry, indent, layout)
         return
-    # A comment cannot stand between the dash and the first line behind it: it moves in front of the dash.
-    lines = list(_collection_lines(node, indent + _STEP, layout))
-    first = next(number for number, line in enumerate(lines) if line and not line.lstrip().startswith("#"))
     beside = (entry.beside,) if entry.beside else ()
-    yield from _comment_lines((*entry.above, *beside, *(line.strip() for line in lines[:first])), indent)
-    yield f"{' ' * indent}- {lines[first].lstrip()}"
-    yield from lines[first + 1 :]
+    yield from _comment_lines((*entry.above, *beside), indent)
+    first, *rest = _collection_lines(node, indent + _STEP, layout)
+    yield f"{' ' * indent}- {first.lstrip()}"
+    yield from rest
+
+
+def _with_first_above(entry: Entry, layout: Layout) -> Entry:
+    """A comment cannot stand between the dash and the first line behind it: it moves in front of the dash."""
+    node = entry.node
+    if isinstance(node, Scalar) or not node.entries:
+        return entry
+    first = min(node.entries, key=lambda entry: layout.place(entry.key or "")) if node.is_mapping else node.entries[0]
+    lifted = _with_foot_above(first if node.is_mapping else _with_first_above(first, layout.of(None)))
+    if not lifted.above:
+        return entry
+    entries = tuple(replace(lifted, above=()) if item is first else item for item in node.entries)
+    above = (*entry.above, *_without_first_blanks(lifted.above))
+    return replace(entry, above=above, node=replace(node, entries=entries))
 
 
 def _labelled_lines(label: str, entry: Entry, indent: int, layout: Layout) -> Iterator[str]:
@@ -145,6 +159,10 @@ def _with_foot_above(entry: Entry) -> Entry:
     if isinstance(node, Scalar) or node.entries or not node.foot:
         return entry
     return replace(entry, above=(*entry.above, *node.foot), node=replace(node, foot=()))
+
+
+def _without_first_blanks(lines: Iterable[str]) -> Iterator[str]:
+    return dropwhile(lambda line: not line, lines)
 
 
 def _comment_lines(comments: Comments, indent: int) -> Iterator[str]:

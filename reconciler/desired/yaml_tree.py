@@ -60,7 +60,7 @@ def _finished(draft: Draft) -> ReadDocument:
     if root.entries:
         above = root.entries[0].above
         end = _end_of_head(above)
-        head, root.entries[0].above = _tidy(above[:end], keep_last=True), above[end:]
+        head, root.entries[0].above = _tidy(above[:end], keep_first=False, keep_last=True), above[end:]
     document = Document(root=_frozen(root), head=(*_tidy(loose), *head))
     return ReadDocument(document=document, first_line=draft.line, fields=_field_lines(root))
 
@@ -72,9 +72,8 @@ def _field_lines(root: Branch) -> tuple[FieldLines, ...] | None:
 
 
 def _end_of_head(above: Sequence[str]) -> int:
-    """How many of the first lines are the document's rather than its first key's: to the last blank or modeline."""
-    ends = [number for number, line in enumerate(above, start=1) if not line or line.startswith(MODELINE)]
-    return max(ends, default=0)
+    """How many of the first lines are about the document rather than its first key: to the last blank, else all."""
+    return max((number for number, line in enumerate(above, start=1) if not line), default=len(above))
 
 
 def _give_away_remarks(draft: Draft, loose: list[str]) -> None:
