@@ -89,7 +89,7 @@ def _lines_of(entry: Entry) -> tuple[str, ...]:
 def graft_entry(new: Entry, old: Entry) -> Entry:
     """The new entry with every comment of the old one."""
     node, lost = graft(new.node, old.node)
-    return replace(new, node=node, above=(*old.above, *new.above, *lost), beside=old.beside or new.beside)
+    return replace(new, node=node, above=(*old.above, *old.between, *lost), beside=old.beside or new.beside)
 
 
 def graft(new: Node, old: Node) -> tuple[Node, Comments]:

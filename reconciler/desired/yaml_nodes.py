@@ -28,13 +28,15 @@ class Scalar:
 class Entry:
     """A pair of a mapping, or an item of a sequence (then `key` is None).
 
-    `above` stands on lines of its own in front of the entry, `beside` behind its key or value.
+    `above` stands on lines of its own in front of the entry, `beside` behind its key or value, and `between` behind
+    its key where something else is behind its value.
     """
 
     node: Node
     key: str | None = None
     above: Comments = ()
     beside: str | None = None
+    between: Comments = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ def comments_in(node: Node) -> Iterator[str]:
 
 def comments_of(entry: Entry) -> Iterator[str]:
     """Every comment of an entry: above, beside and inside it; blank lines left out."""
-    yield from (line for line in entry.above if line)
+    yield from (line for line in (*entry.above, *entry.between) if line)
     if entry.beside:
         yield entry.beside
     yield from comments_in(entry.node)

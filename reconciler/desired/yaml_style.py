@@ -69,7 +69,7 @@ def _entry_lines(node: Collection, indent: int, layout: Layout) -> Iterator[str]
 
 def _pair_lines(entry: Entry, indent: int, layout: Layout) -> Iterator[str]:
     entry = _with_foot_above(entry)
-    yield from _comment_lines(entry.above, indent)
+    yield from _comment_lines((*entry.above, *entry.between), indent)
     yield from _labelled_lines(f"{key_text(entry.key or '')}:", entry, indent, layout)
 
 
@@ -77,11 +77,11 @@ def _item_lines(entry: Entry, indent: int, layout: Layout) -> Iterator[str]:
     entry = _with_foot_above(_with_first_above(entry, layout))
     node = entry.node
     if isinstance(node, Scalar) or _one_line(node, indent + _STEP, layout) is not None:
-        yield from _comment_lines(entry.above, indent)
+        yield from _comment_lines((*entry.above, *entry.between), indent)
         yield from _labelled_lines("-", entry, indent, layout)
         return
     beside = (entry.beside,) if entry.beside else ()
-    yield from _comment_lines((*entry.above, *beside), indent)
+    yield from _comment_lines((*entry.above, *entry.between, *beside), indent)
     first, *rest = _collection_lines(node, indent + _STEP, layout)
     yield f"{' ' * indent}- {first.lstrip()}"
     yield from rest
@@ -94,10 +94,10 @@ def _with_first_above(entry: Entry, layout: Layout) -> Entry:
         return entry
     first = min(node.entries, key=lambda entry: layout.place(entry.key or "")) if node.is_mapping else node.entries[0]
     lifted = _with_foot_above(first if node.is_mapping else _with_first_above(first, layout.of(None)))
-    if not lifted.above:
+    if not lifted.above and not lifted.between:
         return entry
-    entries = tuple(replace(lifted, above=()) if item is first else item for item in node.entries)
-    above = (*entry.above, *_without_first_blanks(lifted.above))
+    entries = tuple(replace(lifted, above=(), between=()) if item is first else item for item in node.entries)
+    above = (*entry.above, *_without_first_blanks(lifted.above), *lifted.between)
     return replace(entry, above=above, node=replace(node, entries=entries))
 
 
@@ -140,7 +140,10 @@ def _may_flow(node: Node, depth: int) -> bool:
         return node.block is None and not (isinstance(node.value, str) and "\n" in node.value)
     if node.entries and (depth == 0 or node.foot):
         return False
-    return all(not entry.above and not entry.beside and _may_flow(entry.node, depth - 1) for entry in node.entries)
+    return all(
+        not entry.above and not entry.between and not entry.beside and _may_flow(entry.node, depth - 1)
+        for entry in node.entries
+    )
 
 
 def _flow_text(node: Node, layout: Layout = FLAG) -> str:

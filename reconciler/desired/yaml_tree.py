@@ -163,11 +163,11 @@ def _frozen(node: Branch | Scalar) -> Node:
 
 
 def _frozen_entry(entry: Leaf, *, is_first: bool) -> Entry:
-    above = _tidy([*entry.above, *entry.beside[:-1]], keep_first=not is_first, keep_last=True)
     return Entry(
         key=entry.key,
         node=_frozen(entry.value),
-        above=above,
+        above=_tidy(entry.above, keep_first=not is_first, keep_last=True),
+        between=tuple(entry.beside[:-1]),
         beside=entry.beside[-1] if entry.beside else None,
     )
 
