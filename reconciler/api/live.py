@@ -68,19 +68,22 @@ async def fetch_live_state(
     *,
     targets: tuple[str, ...] = (),
     is_wanted: Callable[[str], bool] = lambda _: True,
+    whole_project: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> LiveState:
     """The live state of the client's project, as far as `desired` and `targets` (globs of keys) need it.
 
     Declared keys within the targets that the list does not show are looked up, archived flags included. With at
-    most 10 targets and no wildcard in them nothing but those keys is read, and the state is not complete. Inclusions
+    most 10 targets and no wildcard in them nothing but those keys is read, and the state is not complete, unless the
+    `whole_project` is asked for. Inclusions
     and hidden variant fields are read of declared flags within the targets only; `is_wanted` narrows those further
     (a shard). `requests` counts every attempt that was sent for it. Raises ApiErrors; a malformed answer ends the
     refresh, it is never taken for nothing.
     """
     sent, meter = client.requests, _Meter(on_progress)
     wanted = [key for key in desired.flags if _is_target(key, targets) and is_wanted(key)]
-    is_complete = not targets or len(targets) > MOST_LOOKED_UP or any(_WILDCARDS & set(item) for item in targets)
+    many = len(targets) > MOST_LOOKED_UP or any(_WILDCARDS & set(item) for item in targets)
+    is_complete = whole_project or not targets or many
     if is_complete:
         listing = await read_list(client, on_page=meter.on_page)
         pages, sought = listing.pages, wanted

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from reconciler.api.access import ApiKey, Origin
     from reconciler.api.client import Client
     from reconciler.cli.options import PlanArguments, Settings
+    from reconciler.cli.progress import Progress
     from reconciler.cli.voice import Voice
     from reconciler.config import Config
     from reconciler.model import DesiredState, LiveState
+    from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import Plan
 
 NO_FLAG = "(none)"
@@ -70,12 +72,16 @@ def plan_with(
     loaded: Loaded, options: PlanOptions, key_file: Path | None, voice: Voice, environ: Mapping[str, str] = os.environ
 ) -> Planned:
     """The plan of what is loaded, under options that are complete."""
+    from reconciler.cli.git import current_commit
+
     if options.targets == (NO_FLAG,):
         return Planned(plan=_nothing(loaded, options), loaded=loaded, live=_unread(loaded), access=None)
     allowed = access(loaded.config, key_file, voice, environ)
-    live = asyncio.run(refresh(loaded, allowed, options, voice))
-    plan = replace(build(loaded, live, options), origin=str(allowed.origin))
-    return Planned(plan=plan, loaded=loaded, live=live, access=allowed)
+    plan, live = asyncio.run(_read_and_plan(loaded, allowed, options, voice))
+    stamped = replace(
+        plan, origin=str(allowed.origin), created_at=now(), commit=current_commit(loaded.config.file.parent)
+    )
+    return Planned(plan=stamped, loaded=loaded, live=live, access=allowed)
 
 
 def load(settings: Settings, voice: Voice) -> Loaded:
@@ -137,30 +143,65 @@ async def connected(config: Config, allowed: Access, *, read_only: bool) -> Asyn
         yield client
 
 
-async def refresh(loaded: Loaded, allowed: Access, options: PlanOptions, voice: Voice) -> LiveState:
-    """Read the live state, with a client that cannot write."""
-    from reconciler.api.live import fetch_live_state
+async def _read_and_plan(
+    loaded: Loaded, allowed: Access, options: PlanOptions, voice: Voice
+) -> tuple[Plan, LiveState]:
+    """Refresh, compare, preview exposure and ask the guards, with a client that cannot write.
+
+    Two things are read only where the plan makes them matter: the whole project, where targets alone were read and
+    other flags may depend on what goes; and the versions of flags that are off and would be switched on.
+    """
     from reconciler.cli.progress import Progress
+    from reconciler.planning.guards import check_guards, may_let_others_down
 
+    desired, config = loaded.desired, loaded.config
     with Progress.of(voice) as progress:
-        async with connected(loaded.config, allowed, read_only=True) as client:
-            live = await fetch_live_state(
-                client, loaded.desired, targets=options.targets, on_progress=progress.on_refresh
-            )
-    voice.detail(f"Read {len(live.flags)} live flags with {live.requests} requests from {allowed.origin}.")
-    return live
+        async with connected(config, allowed, read_only=True) as client:
+            live = await _refresh(client, desired, options, progress)
+            plan = _build(loaded, live, options)
+            if not live.is_complete and may_let_others_down(plan):
+                live = await _refresh(client, desired, options, progress, whole_project=True)
+                plan = _build(loaded, live, options)
+            switches = await _kill_switches(client, plan, desired)
+            requests = client.requests
+    voice.detail(f"Read {len(live.flags)} live flags with {requests} requests from {allowed.origin}.")
+    plan = check_guards(replace(plan, requests=requests), desired, live, config, switches)
+    return plan, live
 
 
-def build(loaded: Loaded, live: LiveState, options: PlanOptions) -> Plan:
-    """Compare, plan, preview exposure, ask the guards; stamp with the time and the commit."""
-    from reconciler.cli.git import current_commit
+async def _refresh(
+    client: Client, desired: DesiredState, options: PlanOptions, progress: Progress, *, whole_project: bool = False
+) -> LiveState:
+    from reconciler.api.live import fetch_live_state
+    from reconciler.planning.planner import is_in_scope
+
+    return await fetch_live_state(
+        client,
+        desired,
+        targets=options.targets,
+        is_wanted=lambda key: is_in_scope(key, options),
+        whole_project=whole_project,
+        on_progress=progress.on_refresh,
+    )
+
+
+def _build(loaded: Loaded, live: LiveState, options: PlanOptions) -> Plan:
     from reconciler.exposure import with_exposure
-    from reconciler.planning.guards import check_guards
     from reconciler.planning.planner import build_plan
 
-    plan = build_plan(loaded.desired, live, loaded.config, options)
-    plan = check_guards(with_exposure(plan), loaded.desired, live, loaded.config)
-    return replace(plan, created_at=now(), commit=current_commit(loaded.config.file.parent))
+    return with_exposure(build_plan(loaded.desired, live, loaded.config, options, now=now()))
+
+
+async def _kill_switches(client: Client, plan: Plan, desired: DesiredState) -> tuple[KillSwitch, ...]:
+    """What somebody switched off by hand and the plan would switch on again: one read for each candidate."""
+    from reconciler.planning.kill_switch import find_kill_switches, flags_switched_on
+
+    versions = {
+        flag.key: await client.list_versions(flag.flag_id)
+        for flag in flags_switched_on(plan)
+        if flag.flag_id is not None
+    }
+    return find_kill_switches(plan, desired, versions)
 
 
 def refusal_of(plan: Plan) -> GuardRefusedError | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from reconciler.config import Config, Limit
     from reconciler.model import DesiredState, FlagSpec, LiveFlag, LiveState
+    from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import FlagPlan, Plan
 
 _REBUCKETING = {
@@ -38,14 +39,17 @@ class Facts:
     desired: DesiredState
     live: LiveState
     config: Config
+    kill_switches: tuple[KillSwitch, ...] = ()
 
 
-def check_guards(plan: Plan, desired: DesiredState, live: LiveState, config: Config) -> Plan:
+def check_guards(
+    plan: Plan, desired: DesiredState, live: LiveState, config: Config, kill_switches: tuple[KillSwitch, ...] = ()
+) -> Plan:
     """The plan with a Refusal for every guard that refuses it and is not overridden, in the table's order.
 
-    `plan` carries its exposure already.
+    `plan` carries its exposure already; `kill_switches` are those that it would undo.
     """
-    facts = Facts(plan=plan, desired=desired, live=live, config=config)
+    facts = Facts(plan=plan, desired=desired, live=live, config=config, kill_switches=kill_switches)
     refusals = [
         Refusal(guard=name, message=message, override=override)
         for name, guard, override in GUARDS
@@ -154,6 +158,16 @@ def _dependents(facts: Facts) -> Iterator[str]:
                 yield f'"{child.key}" depends on variant {", ".join(named)} of "{plan.key}", which would go.'
 
 
+def may_let_others_down(plan: Plan) -> bool:
+    """Whether the plan switches off a flag, or takes a variant away, that another flag may depend on."""
+    return any(flag.flag_id and (_switched_off(flag) or _lost_variants(flag)) for flag in plan.flags)
+
+
+def _kill_switch(facts: Facts) -> Iterator[str]:
+    for switch in facts.kill_switches:
+        yield switch.message
+
+
 def _switched_off(flag: FlagPlan) -> str:
     body = _patched(flag)
     if body.get("archive") is True:
@@ -232,6 +246,7 @@ GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]], str], ...] = (
     ("rebucket", _rebucket, "--allow rebucket"),
     ("cohort-conditions", _cohort_conditions, "--allow cohort-conditions"),
     ("dependents", _dependents, "--allow dependents"),
+    ("kill-switch", _kill_switch, "--allow kill-switch"),
     ("exposure", _exposure, "--allow exposure"),
     ("zero-weights", _zero_weights, ""),
     ("shield", _shield, ""),

@@ -14,13 +14,15 @@ from reconciler.planning.calls import calls_for_existing_flag, calls_for_new_fla
 from reconciler.planning.diff import diff_flag, diff_new_flag
 from reconciler.planning.effective import desired_for_live, desired_for_new, live_as_renamed
 from reconciler.planning.effects import apply_operations
+from reconciler.planning.frozen import is_frozen
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
 from reconciler.planning.remarks import problem, problems_with, remarks_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from reconciler.config import Config
     from reconciler.diagnostics import Diagnostic
@@ -118,8 +120,12 @@ def is_left_archived(desired: DesiredFlag, live: LiveFlag, options: PlanOptions)
     return not (desired.spec.archived is False and options.unarchive)
 
 
-def build_plan(desired: DesiredState, live: LiveState, config: Config, options: PlanOptions) -> Plan:
+def build_plan(
+    desired: DesiredState, live: LiveState, config: Config, options: PlanOptions, *, now: datetime | None = None
+) -> Plan:
     """Everything that would make the live state equal to the declared one, flag by flag, sorted by key.
+
+    Flags that are frozen at `now` (None: no flag is) are planned, but only for the warning that says so.
 
     Raises InvalidInputError with every declaration that no calls can meet, and UsageError for `--prune` without
     a managed tag. Refusals and exposure are added by `guards` and `exposure`.
@@ -127,20 +133,8 @@ def build_plan(desired: DesiredState, live: LiveState, config: Config, options: 
     if options.prune and config.managed_tag is None:
         raise UsageError("--prune archives only flags that carry `managedTag`: set it in reconciler.yaml first.")
     planner = Planner(config=config, options=options, shows_tags=live.shows_tags)
-    planned: list[FlagPlan] = []
-    problems: list[Diagnostic] = []
     considered = [flag for flag in desired.flags.values() if is_in_scope(flag.key, options)]
-    for flag in considered:
-        if flag.key in live.duplicates:
-            continue
-        try:
-            plan = planner.plan_flag(flag, live.flags.get(flag.key))
-        except InvalidInputError as error:
-            problems += error.diagnostics
-        else:
-            planned += [plan] if plan else []
-    if problems:
-        raise InvalidInputError(f"{len(problems)} declarations cannot be met.", problems)
+    planned, frozen = _plan_declared(planner, considered, live, now)
     unmanaged = _unmanaged(desired, live, options)
     unchanged = len(considered) - len(planned)
     if options.prune:
@@ -155,9 +149,38 @@ def build_plan(desired: DesiredState, live: LiveState, config: Config, options: 
         unmanaged=tuple(flag.key for flag in unmanaged),
         unchanged=unchanged,
         options=options,
-        warnings=tuple(_warnings(desired, live)),
+        warnings=(*_warnings(desired, live), *frozen),
         requests=live.requests,
     )
+
+
+def _plan_declared(
+    planner: Planner, declared: Iterable[DesiredFlag], live: LiveState, now: datetime | None
+) -> tuple[list[FlagPlan], list[str]]:
+    """The plans of the declared flags that need one, and a warning for each that is frozen."""
+    planned: list[FlagPlan] = []
+    frozen: list[str] = []
+    problems: list[Diagnostic] = []
+    for flag in declared:
+        if flag.key in live.duplicates:
+            continue
+        try:
+            plan = planner.plan_flag(flag, live.flags.get(flag.key))
+        except InvalidInputError as error:
+            problems += error.diagnostics
+            continue
+        if plan and now and is_frozen(flag, now):
+            frozen.append(_frozen_warning(flag, plan))
+        elif plan:
+            planned.append(plan)
+    if problems:
+        raise InvalidInputError(f"{len(problems)} declarations cannot be met.", problems)
+    return planned, frozen
+
+
+def _frozen_warning(flag: DesiredFlag, plan: FlagPlan) -> str:
+    paths = ", ".join(change.path for change in plan.changes)
+    return f'"{flag.key}" is frozen until {flag.frozen_until}: it differs in {paths}, and that is left as it is.'
 
 
 def is_in_scope(key: str, options: PlanOptions) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
@@ -24,6 +25,7 @@ from reconciler.model import (
     Weights,
 )
 from reconciler.planning.guards import ALLOWABLE, GUARDS, check_guards
+from reconciler.planning.kill_switch import KillSwitch
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.planning.planner import build_plan
 
@@ -57,6 +59,7 @@ def plan_of(
     *,
     duplicates: Any = None,
     safety: Safety | None = None,
+    kill_switches: tuple[KillSwitch, ...] = (),
     **options: Any,
 ) -> Plan:
     """The plan of these flags, guards asked."""
@@ -64,7 +67,7 @@ def plan_of(
     state = DesiredState(flags={spec.key: DesiredFlag(spec=spec, source=a_position()) for spec in desired})
     live_state = LiveState(project_id="7", flags={flag.key: flag for flag in live}, duplicates=duplicates or {})
     plan = with_exposure(build_plan(state, live_state, config, PlanOptions(**options)))
-    return check_guards(plan, state, live_state, config)
+    return check_guards(plan, state, live_state, config, kill_switches)
 
 
 def off(key: str) -> FlagSpec:
@@ -75,6 +78,7 @@ def many(count: int) -> list[LiveFlag]:
     return [a_live(f"f{index}", str(index), tags=("managed",)) for index in range(count)]
 
 
+SWITCH = KillSwitch(key="f", disabled_by="grace@example.com", disabled_at="2030-01-01T00:00:00.000Z", version=4)
 PARENT = Dependencies(flags=(("9", ("b",)),), operator="all")
 SEGMENT = TargetSegment(name="Cohort", conditions=(COHORT,), percentage=100, rollout_weights=Weights.of({"a": 1}))
 TAGS: dict[str, Any] = {"tags": ("managed",)}
@@ -94,6 +98,7 @@ CASES: dict[str, tuple[list[FlagSpec], list[LiveFlag], dict[str, Any]]] = {
     "rebucket": ([FlagSpec(key="f", bucketing_salt="t")], [a_live(**LIVE_TAGS)], {}),
     "cohort-conditions": ([FlagSpec(key="f", target_segments=())], [a_live(target_segments=(SEGMENT,))], {}),
     "dependents": ([FlagSpec(key="f", enabled=False)], [a_live(), a_live("child", "10", PARENT)], {}),
+    "kill-switch": ([FlagSpec(key="f", enabled=True)], [a_live(enabled=False)], {"kill_switches": (SWITCH,)}),
     "exposure": (
         [FlagSpec(key="f", rollout_percentage=0)],
         [a_live()],
@@ -215,3 +220,16 @@ def test_guards_leave_the_plan_itself_alone() -> None:
     plan = plan_of(desired, live, **settings)
     allowed = plan_of(desired, live, allow=frozenset({"transient"}))
     assert replace(plan, refusals=()) == replace(allowed, options=plan.options)
+
+
+def test_a_frozen_flag_is_told_of_and_left_alone() -> None:
+    """Until its time comes, what a frozen flag differs in is a warning; from then on it is a plan."""
+    desired = DesiredFlag(
+        spec=FlagSpec(key="f", name="new"), source=a_position(), frozen_until=datetime(2030, 1, 2, tzinfo=UTC)
+    )
+    state = DesiredState(flags={"f": desired})
+    live = LiveState(project_id="7", flags={"f": a_live()})
+    before = build_plan(state, live, a_config(), PlanOptions(), now=datetime(2030, 1, 1, tzinfo=UTC))
+    assert before.is_empty
+    assert ["/name" in warning for warning in before.warnings] == [True]
+    assert not build_plan(state, live, a_config(), PlanOptions(), now=datetime(2030, 1, 2, tzinfo=UTC)).is_empty
