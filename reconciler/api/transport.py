@@ -24,6 +24,7 @@ from reconciler.api.body import ACCEPTED_ENCODING, LARGEST_BODY, OversizedBodyEr
 from reconciler.api.failures import Call, Diagnosis, is_success
 from reconciler.api.limits import Clock, Pace, Spending, rate_limiter
 from reconciler.api.retry import Failure, Repeat, RetryPolicy
+from reconciler.api.tally import one_try
 from reconciler.config import Requests
 from reconciler.errors import AmbiguousError, BudgetError, NotSentError, OversizedAnswerError
 
@@ -196,14 +197,19 @@ class Transport:
             started = self._clock.now()
             status: int | None = None
             try:
-                async with asyncio.timeout(seconds):
-                    outcome = await self._exchange(call, url, content)
+                with one_try():
+                    outcome = await self._ended(call, url, content, seconds)
                 status = outcome.error.status if isinstance(outcome, Failure) else outcome[0]
-            except (httpx.RequestError, OSError) as error:
-                outcome = Failure(self._diagnosis.of_exception(call, error))
             finally:
                 self._tell(call, status, self._clock.now() - started)
         return outcome
+
+    async def _ended(self, call: Call, url: httpx.URL, content: bytes | None, seconds: float) -> _Outcome:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._exchange(call, url, content)
+        except (httpx.RequestError, OSError) as error:
+            return Failure(self._diagnosis.of_exception(call, error))
 
     async def _exchange(self, call: Call, url: httpx.URL, content: bytes | None) -> _Outcome:
         headers = HEADERS | {"Authorization": f"Bearer {self._key.reveal()}"}

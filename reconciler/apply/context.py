@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.errors import InterruptedRunError
+from reconciler.errors import AccessError, BudgetError, InterruptedRunError, RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from reconciler.planning.planner import Planner
 
 T = TypeVar("T")
+
+THROTTLED = 429
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,47 +47,55 @@ class Halt:
     """Whether the run goes on: a signal, a refused key or an exhausted budget ends it for every flag."""
 
     def __init__(self) -> None:
-        self._event = asyncio.Event()
+        self._interrupted = asyncio.Event()
         self.reason: ReconcilerError | None = None
+        self.interruption: InterruptedRunError | None = None
 
     def stop(self, reason: ReconcilerError) -> None:
-        """End the run; the first reason is kept."""
-        if self.reason is None:
-            self.reason = reason
-        self._event.set()
+        """End the run: nothing more is sent, what is in flight may finish. The first reason is kept."""
+        self.reason = self.reason or reason
 
     def interrupt(self, signal_number: int) -> None:
-        """End the run because of a signal."""
-        self.stop(InterruptedRunError("Interrupted: nothing more is sent.", signal_number))
+        """End the run because of a signal, which outranks any other reason: what is in flight is abandoned."""
+        if self.interruption is None:
+            self.interruption = InterruptedRunError("Interrupted: nothing more is sent.", signal_number)
+            self.reason = self.interruption
+        self._interrupted.set()
 
     @property
     def is_set(self) -> bool:
         """Whether nothing more may be sent."""
-        return self._event.is_set()
+        return self.reason is not None
 
     @property
     def is_signal(self) -> bool:
         """Whether a signal, rather than a failure, ended the run."""
-        return isinstance(self.reason, InterruptedRunError)
+        return self.interruption is not None
 
-    async def race(self, request: Coroutine[object, object, T]) -> T:
-        """The request's answer. A signal that comes first abandons the request: InterruptedRunError."""
-        sending = asyncio.ensure_future(request)
-        stopping = asyncio.ensure_future(self._event.wait())
+    async def race(self, work: Coroutine[object, object, T]) -> T:
+        """The work's result. A signal that comes first, or came before, abandons it: InterruptedRunError."""
+        if self.interruption is not None:
+            work.close()
+            raise self.interruption
+        working = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self._interrupted.wait())
         try:
-            await asyncio.wait({sending, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            while not sending.done() and not self.is_signal:
-                # A failure elsewhere lets what is in flight finish; only a signal abandons it.
-                await asyncio.wait({sending}, timeout=0.05)
-            if sending.done():
-                return sending.result()
-            assert isinstance(self.reason, InterruptedRunError)
-            raise self.reason
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            assert self.interruption is not None
+            raise self.interruption
         finally:
             stopping.cancel()
-            if not sending.done():
-                sending.cancel()
-            await asyncio.gather(sending, stopping, return_exceptions=True)
+            working.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+def ends_the_run(error: Exception) -> bool:
+    """Whether a failure will meet every other call as well: the key, the limits of the server, or our own."""
+    if isinstance(error, AccessError | BudgetError):
+        return True
+    return isinstance(error, RejectedError) and error.status == THROTTLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,3 +110,11 @@ class ApplyContext:
     halt: Halt
     on_event: Callable[[ApplyEvent], None]
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait. Raises InterruptedRunError as soon as a signal comes."""
+        if seconds:
+            await self.halt.race(self._slept(seconds))
+
+    async def _slept(self, seconds: float) -> None:
+        await self.sleep(seconds)

@@ -1,8 +1,8 @@
 """One flag of a plan, from its first call to its last.
 
 Calls of a flag go out in the plan's order, one at a time. After an answer that leaves open whether the call took
-effect, the flag is read and planned again: what is then left must lie within what the plan still had to do, or the
-flag is left as it is and reported.
+effect, `doubt` looks at the flag: what is then left must lie within what the plan still had to do, or the flag is
+left as it is and reported.
 """
 
 from __future__ import annotations
@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING
 
 from reconciler.api.answers import CreatedFlag
 from reconciler.api.live import find_flag, reread
+from reconciler.api.tally import tallied
+from reconciler.apply.context import ends_the_run
+from reconciler.apply.doubt import Sight, look_into
 from reconciler.apply.perform import perform
-from reconciler.apply.report import FlagOutcome, OperationOutcome, Status
-from reconciler.apply.within import is_within
-from reconciler.errors import (
-    AccessError,
-    AmbiguousError,
-    ApiError,
-    BudgetError,
-    InterruptedRunError,
-    NotSentError,
-    RejectedError,
-)
+from reconciler.apply.report import FlagOutcome, Status
+from reconciler.apply.steps import steps_of
+from reconciler.errors import AmbiguousError, ApiError, InterruptedRunError, RejectedError
 from reconciler.model import FlagSpec, LiveFlag
 from reconciler.planning.operations import UNKNOWN_ID, CreateFlag, RemoveUserAt
 
@@ -30,27 +25,47 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.apply.context import ApplyContext
+    from reconciler.apply.steps import Step
     from reconciler.planning.operations import Operation
     from reconciler.planning.plan import FlagPlan
 
-RESENDS = 2
-"""How often one operation is sent again after the flag was read and seen not to have it."""
+SENDS = 3
+"""How often one operation is sent at most, each time after the flag was read and seen not to have it."""
 
-LOOK_UPS = (0.0, 0.5, 1.0, 2.0)
-"""Seconds before each look-up of a flag whose create had no clear answer: it may show late."""
+SENDS_OF_CREATE = 2
+"""A create that was lost is sent once more, not twice: each may still arrive late and make a flag of its own."""
+
+LAG = (0.25, 0.5, 1.0, 2.0)
+"""Seconds before each further try of a call that meets a 404 although this run made the flag: it may show late."""
+
+NOT_FOUND = 404
 
 
 class FlagRun:
-    """The outcomes of one flag as they come in."""
+    """The steps of one flag and what becomes of them."""
 
     def __init__(self, context: ApplyContext, plan: FlagPlan) -> None:
         self.context = context
         self.plan = plan
         self.flag_id = plan.flag_id
-        self.outcomes: list[OperationOutcome] = []
-        self.error: str | None = None
+        self.steps = steps_of(plan.operations)
         self.status = Status.APPLIED
-        self.resent = 0
+        self.error: str | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this run made the flag, or tries to."""
+        return self.plan.flag_id is None
+
+    @property
+    def may_be_twice(self) -> bool:
+        """Whether more than one create was sent: another one may arrive late."""
+        return any(isinstance(step.operation, CreateFlag) and step.attempts > 1 for step in self.steps)
+
+    @property
+    def made(self) -> list[Operation]:
+        """The operations that were made so far."""
+        return [step.operation for step in self.steps if step.status is Status.APPLIED]
 
     def outcome(self, verified: bool | None = None) -> FlagOutcome:  # noqa: FBT001 - the one fact that comes later
         """The flag's outcome as far as it is known."""
@@ -58,7 +73,7 @@ class FlagRun:
             key=self.plan.key,
             action=self.plan.action,
             status=self.status,
-            operations=tuple(self.outcomes),
+            operations=tuple(step.outcome() for step in sorted(self.steps, key=lambda step: step.order)),
             flag_id=self.flag_id,
             error=self.error,
             verified=verified,
@@ -69,138 +84,131 @@ class FlagRun:
         spec = self.plan.before or FlagSpec(key=self.plan.key)
         return LiveFlag(id=self.flag_id or UNKNOWN_ID, project_id=self.context.client.project_id, spec=spec)
 
-    def skip(self, operations: Sequence[Operation], reason: str | None = None) -> None:
-        """Note operations that were never sent."""
-        for operation in operations:
-            self._note(operation, Status.SKIPPED, attempts=0)
-        if reason:
-            self.status, self.error = Status.SKIPPED, reason
+    def leave(self, reason: str, status: Status = Status.SKIPPED) -> None:
+        """Send nothing of it, for a reason."""
+        self.status, self.error = status, reason
 
-    async def send_all(self, operations: Sequence[Operation]) -> None:
-        """Send operations in order until one fails; the rest are skipped."""
-        pending = list(operations)
-        while pending and self.status is Status.APPLIED:
+    def extend(self, operations: Sequence[Operation], *, after: Step | None = None) -> None:
+        """Add operations that turned out to be needed: after a step, or last."""
+        place = len(self.steps) if after is None else self.steps.index(after) + 1
+        self.steps[place:place] = steps_of(operations, first=len(self.steps) + 1)
+
+    async def make_all(self) -> None:
+        """Make the open steps in order until one does not succeed or the run ends."""
+        for step in self.steps:
+            if not step.is_open:
+                continue
             if self.context.halt.is_set:
+                sent = any(step.attempts for step in self.steps)
+                self.leave(str(self.context.halt.reason), Status.FAILED if sent else Status.SKIPPED)
+                return
+            await self._make(step)
+            if self.status is not Status.APPLIED:
+                return
+
+    async def _make(self, step: Step) -> None:
+        """Send a step until it is in place, surely is not, or nobody can tell."""
+        in_doubt, error = False, None
+        for _ in range(SENDS_OF_CREATE if isinstance(step.operation, CreateFlag) else SENDS):
+            error = await self._send(step)
+            if error is None:
+                return
+            in_doubt = in_doubt or isinstance(error, AmbiguousError)
+            if not in_doubt or isinstance(error, InterruptedRunError) or ends_the_run(error):
                 break
-            operation = pending.pop(0)
+            sight = await look_into(self, step, error)
+            if sight is Sight.UNCLEAR:
+                return
+            if sight is Sight.IN_PLACE:
+                step.end(Status.APPLIED, http_status=getattr(error, "status", None))
+                return
+            if not isinstance(error, AmbiguousError):
+                break
+        if step.is_open and error is not None:
+            self.fail(step, error, Status.FAILED)
+
+    async def _send(self, step: Step) -> ApiError | InterruptedRunError | None:
+        """What went wrong with a step, if anything. It is sent again while a flag of this run does not show yet."""
+        error: ApiError | InterruptedRunError | None = None
+        for delay in LAG:
+            error = await self._send_once(step)
+            if not self._may_show_late(error):
+                return error
             try:
-                await self._send(operation)
-            except AmbiguousError as error:
-                pending = await self._after_ambiguity(operation, pending, error)
+                await self.context.pause(delay)
+            except InterruptedRunError as interruption:
+                return interruption
+        return error
+
+    def _may_show_late(self, error: Exception | None) -> bool:
+        is_known = self.is_new and self.flag_id is not None
+        return is_known and isinstance(error, RejectedError) and error.status == NOT_FOUND
+
+    async def _send_once(self, step: Step) -> ApiError | InterruptedRunError | None:
+        try:
+            await self._check_copy(step.to_send)
+            await self._perform(step)
+        except (ApiError, InterruptedRunError) as error:
+            return error
+        return None
+
+    async def _perform(self, step: Step) -> None:
+        with tallied() as tally:
+            try:
+                answer = await self.context.halt.race(
+                    perform(self.context.client, self.flag_id or UNKNOWN_ID, step.to_send)
+                )
             except InterruptedRunError as error:
-                self._fail(operation, error, Status.UNKNOWN)
-            except ApiError as error:
-                self._fail(operation, error, Status.FAILED)
-                if isinstance(error, AccessError | BudgetError) or self.context.options.on_error_abort:
-                    self.context.halt.stop(error)
-        self._close(pending)
+                if tally.is_under_way:
+                    self.fail(step, error, Status.UNKNOWN)
+                raise
+            finally:
+                step.attempts += tally.tries
+        if isinstance(answer, CreatedFlag):
+            self.flag_id = answer.id
+        step.end(Status.APPLIED, http_status=answer.status)
 
-    def _close(self, pending: Sequence[Operation]) -> None:
-        if pending and self.status is Status.APPLIED:
-            self.status = Status.FAILED if self.outcomes else Status.SKIPPED
-            self.error = str(self.context.halt.reason)
-        self.skip(pending)
-
-    async def _send(self, operation: Operation) -> None:
-        halt, client = self.context.halt, self.context.client
-        if isinstance(operation, RemoveUserAt) and not await self._copy_is_there(operation):
+    async def _check_copy(self, operation: Operation) -> None:
+        """See that a place in a list still is the surplus copy. Raises RejectedError where it is not."""
+        if not isinstance(operation, RemoveUserAt):
+            return
+        listing = self.context.client.list_users(self.flag_id or UNKNOWN_ID, operation.variant_key)
+        try:
+            users = await self.context.halt.race(listing)
+        except AmbiguousError as error:
+            raise RejectedError(f"Nothing was sent, because reading before it failed: {error}") from error
+        there = operation.index < len(users) and users[operation.index] == operation.user
+        if not there or users.count(operation.user) == 1:
             raise RejectedError(
                 f'The list of users of "{operation.variant_key}" has changed: copy {operation.index} is another now.'
             )
-        answer = await halt.race(perform(client, self.flag_id or UNKNOWN_ID, operation))
-        if isinstance(answer, CreatedFlag):
-            self.flag_id = answer.id
-        self._note(operation, Status.APPLIED, attempts=answer.attempts, http_status=answer.status)
 
-    async def _copy_is_there(self, operation: RemoveUserAt) -> bool:
-        users = await self.context.client.list_users(self.flag_id or UNKNOWN_ID, operation.variant_key)
-        there = operation.index < len(users) and users[operation.index] == operation.user
-        return there and users.count(operation.user) > 1
+    def fail(self, step: Step, error: Exception, status: Status) -> None:
+        """End a step, and with it the flag, without success; where the failure concerns all flags, end the run."""
+        if isinstance(error, InterruptedRunError) and not step.attempts:
+            status = Status.SKIPPED
+        step.end(status, http_status=getattr(error, "status", None), error=str(error))
+        sent = any(item.attempts for item in self.steps)
+        self.leave(str(error), Status.FAILED if sent and status is Status.SKIPPED else status)
+        if ends_the_run(error) or (self.context.options.on_error_abort and isinstance(error, ApiError)):
+            self.context.halt.stop(error)  # type: ignore[arg-type] # both are ReconcilerErrors
 
-    async def _after_ambiguity(
-        self, operation: Operation, pending: list[Operation], error: AmbiguousError
-    ) -> list[Operation]:
-        """What to send next once the flag was read again; what was already in place is noted as applied."""
-        left = await self._what_is_left(operation, pending, error)
-        if left is None:
-            return pending
-        if operation not in left:
-            self._note(operation, Status.APPLIED, attempts=error.attempts, http_status=error.status)
-            return left
-        self.resent += 1
-        if self.resent > RESENDS:
-            self._fail(operation, error, Status.FAILED)
-            return pending
-        return left
-
-    async def _what_is_left(
-        self, operation: Operation, pending: Sequence[Operation], error: AmbiguousError
-    ) -> list[Operation] | None:
-        """What a fresh look at the flag still asks for; None when that is unclear, and the flag has failed."""
-        try:
-            live = await self.context.halt.race(self.look(operation))
-        except (ApiError, InterruptedRunError) as failure:
-            self._fail(operation, error, Status.UNKNOWN)
-            if isinstance(failure, AccessError | BudgetError):
-                self.context.halt.stop(failure)
-            return None
+    async def look(self) -> LiveFlag | None:
+        """The flag as it is now, found by its key while its id is not known. Raises ApiError."""
+        context = self.context
+        if self.flag_id is not None:
+            found = await reread(context.client, [self.stub()], context.desired, pages=context.live.pages)
+            return found.get(self.plan.key)
+        live = await find_flag(context.client, self.plan.key)
         if live is None:
-            if isinstance(operation, CreateFlag):
-                return [operation, *pending]
-            self._fail(operation, error, Status.UNKNOWN)
             return None
-        self.flag_id = live.id
-        left = self.operations_left(live)
-        if all(is_within(item, [operation, *pending]) for item in left):
-            return left
-        self._fail(operation, error, Status.UNKNOWN)
-        self.error = f"{error} Afterwards the flag was not as planned: somebody else may be editing it."
-        return None
+        again = await reread(context.client, [live], context.desired, pages=context.live.pages)
+        return again.get(self.plan.key)
 
     def operations_left(self, live: LiveFlag) -> list[Operation]:
-        """What planning asks for, given the flag as it is now."""
+        """What planning asks for, given the flag as it is now. Raises InvalidInputError."""
         declared = self.context.desired.flags.get(self.plan.key)
         if declared is None:
             return [] if live.spec.archived else list(self.plan.operations)
         plan = self.context.planner.plan_flag(declared, live)
         return list(plan.operations) if plan else []
-
-    async def look(self, operation: Operation | None = None) -> LiveFlag | None:
-        """The flag as it is now; after a create without a clear answer it is waited for."""
-        context = self.context
-        if not isinstance(operation, CreateFlag) and self.flag_id is not None:
-            found = await reread(context.client, [self.stub()], context.desired, pages=context.live.pages)
-            return found.get(self.plan.key)
-        for delay in LOOK_UPS:
-            await context.sleep(delay)
-            live = await find_flag(context.client, self.plan.key)
-            if live is not None:
-                again = await reread(context.client, [live], context.desired, pages=context.live.pages)
-                return again.get(self.plan.key)
-        return None
-
-    def _fail(self, operation: Operation, error: Exception, status: Status) -> None:
-        attempts = 0 if isinstance(error, NotSentError) else getattr(error, "attempts", 1)
-        http_status = getattr(error, "status", None)
-        self._note(operation, status, attempts=attempts, http_status=http_status, error=str(error))
-        self.status, self.error = status, str(error)
-
-    def _note(
-        self,
-        operation: Operation,
-        status: Status,
-        *,
-        attempts: int,
-        http_status: int | None = None,
-        error: str | None = None,
-    ) -> None:
-        self.outcomes.append(
-            OperationOutcome(
-                order=len(self.outcomes) + 1,
-                operation=operation,
-                status=status,
-                attempts=attempts,
-                http_status=http_status,
-                error=error,
-            )
-        )

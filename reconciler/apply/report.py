@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from reconciler.errors import AccessError, PartlyAppliedError, ReconcilerError
+from reconciler.errors import PartlyAppliedError, ReconcilerError
 
 if TYPE_CHECKING:
     from reconciler.planning.operations import Operation
@@ -25,7 +25,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationOutcome:
-    """One operation: `order` counts from 1 within the flag, `attempts` what was sent of it (0: nothing)."""
+    """One operation: `order` counts from 1 within the flag, `attempts` how often it was sent or tried to (0: never).
+
+    Those beyond the plan's own were needed because the server did less, or more, than it was asked.
+    """
 
     order: int
     operation: Operation
@@ -81,13 +84,17 @@ class ApplyReport:
 
     @property
     def exit_code(self) -> int:
-        """0 all applied · 130/143 a signal · 7 in part, or a conflict · 4 key refused first · 1 all failed."""
+        """0 all applied · 130/143 a signal · 7 in part, or a conflict.
+
+        Where nothing was changed: 4 when the key was refused, 1 when calls failed.
+        """
         if self.signal_number is not None:
             return 128 + self.signal_number
         if self.ok and self.stopped_by is None:
             return 0
-        touched = any(outcome.changed_something for outcome in self.outcomes)
-        if not touched and isinstance(self.stopped_by, AccessError):
-            return AccessError.exit_code
+        if any(outcome.changed_something for outcome in self.outcomes):
+            return PartlyAppliedError.exit_code
+        if self.stopped_by is not None:
+            return self.stopped_by.exit_code
         failed = any(outcome.status is Status.FAILED for outcome in self.outcomes)
-        return ReconcilerError.exit_code if failed and not touched else PartlyAppliedError.exit_code
+        return ReconcilerError.exit_code if failed else PartlyAppliedError.exit_code

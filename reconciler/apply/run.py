@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from reconciler.api.live import find_flag, reread
-from reconciler.apply.context import ApplyContext, ApplyEvent, ApplyOptions, Halt
+from reconciler.apply.context import ApplyContext, ApplyEvent, ApplyOptions, Halt, ends_the_run
 from reconciler.apply.flag_run import FlagRun
 from reconciler.apply.report import ApplyReport, Status
-from reconciler.apply.verify import read_back
+from reconciler.apply.verify import ReadBack
 from reconciler.canonical import fields_that_moved
-from reconciler.errors import AccessError, ApiError, BudgetError, InterruptedRunError
+from reconciler.errors import ApiError, InterruptedRunError
 from reconciler.planning.planner import Planner
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def apply_plan(
     before = client.requests
     seen = await _read_all_again(context, runs)
     await _send_side_by_side(context, runs, seen)
-    verified = await read_back(context, runs) if context.options.verify and not context.halt.is_signal else {}
+    verified = await ReadBack(context, runs).run() if _may_read_back(context) else {}
     outcomes = tuple(run.outcome(verified.get(run.plan.key)) for run in runs)
     known = [outcome.verified for outcome in outcomes if outcome.verified is not None]
     reason = context.halt.reason
@@ -71,14 +71,20 @@ async def apply_plan(
     )
 
 
+def _may_read_back(context: ApplyContext) -> bool:
+    reason = context.halt.reason
+    is_over = isinstance(reason, InterruptedRunError) or (reason is not None and ends_the_run(reason))
+    return context.options.verify and not is_over
+
+
 async def _read_all_again(context: ApplyContext, runs: list[FlagRun]) -> Mapping[str, LiveFlag | None] | None:
     """The flags as they are now, by one list, where that is fewer requests than one per flag; None otherwise."""
     existing = [run.stub() for run in runs if run.flag_id is not None]
     if len(existing) <= context.live.pages:
         return None
     try:
-        return await reread(context.client, existing, context.desired, pages=context.live.pages)
-    except ApiError as error:
+        return await context.halt.race(reread(context.client, existing, context.desired, pages=context.live.pages))
+    except (ApiError, InterruptedRunError) as error:
         context.halt.stop(error)
         return {}
 
@@ -102,21 +108,21 @@ async def _send_side_by_side(
 
 async def _send_one(context: ApplyContext, run: FlagRun, seen: Mapping[str, LiveFlag | None] | None) -> None:
     if context.halt.is_set:
-        run.skip(run.plan.operations, str(context.halt.reason))
+        run.leave(str(context.halt.reason))
         return
     try:
         conflict = await context.halt.race(_conflict(context, run, seen))
-    except (ApiError, InterruptedRunError) as error:
-        if isinstance(error, AccessError | BudgetError):
+    except InterruptedRunError as error:
+        run.leave(str(error))
+    except ApiError as error:
+        run.leave(str(error), Status.FAILED)
+        if ends_the_run(error) or context.options.on_error_abort:
             context.halt.stop(error)
-        run.skip(run.plan.operations, str(error))
-        if not isinstance(error, InterruptedRunError):
-            run.status = Status.FAILED
-        return
-    if conflict:
-        run.skip(run.plan.operations, conflict)
-        return
-    await run.send_all(run.plan.operations)
+    else:
+        if conflict:
+            run.leave(conflict)
+        else:
+            await run.make_all()
 
 
 async def _conflict(context: ApplyContext, run: FlagRun, seen: Mapping[str, LiveFlag | None] | None) -> str | None:

@@ -8,55 +8,103 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.api.live import reread
+from reconciler.api.live import find_flag, reread
+from reconciler.apply.context import ends_the_run
+from reconciler.apply.leftover import leftovers
 from reconciler.apply.report import Status
-from reconciler.errors import ApiError, InvalidInputError
-from reconciler.planning.operations import CreateFlag, DeleteVariant, EditVariant, RemoveUsers
+from reconciler.apply.within import is_within
+from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
+from reconciler.planning.operations import (
+    AddUsers,
+    CreateFlag,
+    DeleteVariant,
+    EditFlag,
+    EditVariant,
+    RemoveUserAt,
+    RemoveUsers,
+    kind_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from reconciler.apply.context import ApplyContext
     from reconciler.apply.flag_run import FlagRun
     from reconciler.model import LiveFlag
     from reconciler.planning.operations import Operation
 
-
-async def read_back(context: ApplyContext, runs: Sequence[FlagRun]) -> dict[str, bool]:
-    """By flag key, whether what was applied is in place. Flags that are not get a status and an error."""
-    waiting = [run for run in runs if run.status is Status.APPLIED and run.outcomes and run.flag_id is not None]
-    verified: dict[str, bool] = {}
-    mended: set[str] = set()
-    for delay in (0.0, *context.options.read_back_delays):
-        if not waiting or context.halt.is_set:
-            break
-        if delay:
-            await context.sleep(delay)
-        left = await _left(context, waiting)
-        if left is None:
-            break
-        verified |= {key: True for key, operations in left.items() if not operations}
-        waiting = [run for run in waiting if left.get(run.plan.key)]
-        for run in waiting:
-            operations = left[run.plan.key]
-            if delay and run.plan.key not in mended and _is_mending(run, operations):
-                mended.add(run.plan.key)
-                await run.send_all(operations)
-        waiting = [run for run in waiting if run.status is Status.APPLIED]
-    for run in waiting:
-        verified[run.plan.key] = False
-        run.status = Status.UNKNOWN
-        run.error = "Read back, the flag is not as declared."
-    return verified
+NOT_SHOWN = "The server said that it was done, but reading the flag back does not show it."
 
 
-async def _left(context: ApplyContext, runs: Sequence[FlagRun]) -> Mapping[str, list[Operation]] | None:
-    """By flag key, what planning still asks for; None when nothing could be read."""
-    try:
+class ReadBack:
+    """The flags that are still to be confirmed, and what the last look at each of them left."""
+
+    def __init__(self, context: ApplyContext, runs: Sequence[FlagRun]) -> None:
+        self._context = context
+        self._waiting = [run for run in runs if run.status is Status.APPLIED and run.made]
+        self._left: dict[str, list[Operation]] = {}
+        self._mended: set[str] = set()
+        self._failure: ApiError | None = None
+        self.verified: dict[str, bool] = {}
+
+    async def run(self) -> dict[str, bool]:
+        """By flag key, whether what was applied is in place. Flags that are not get a status and an error."""
+        try:
+            for delay in (0.0, *self._context.options.read_back_delays):
+                if not self._waiting:
+                    break
+                await self._context.pause(delay)
+                if await self._look() and delay:
+                    await self._mend()
+        except InterruptedRunError:
+            return self.verified
+        for run in self._waiting:
+            self._give_up(run)
+        return self.verified
+
+    async def _look(self) -> bool:
+        """Look at every waiting flag once; False where nothing could be read."""
+        try:
+            self._left = await self._context.halt.race(self._read())
+        except ApiError as error:
+            self._failure = error
+            if ends_the_run(error):
+                self._context.halt.stop(error)
+            return False
+        self._failure = None
+        self.verified |= {key: True for key, operations in self._left.items() if not operations}
+        self._waiting = [run for run in self._waiting if self._left[run.plan.key]]
+        return True
+
+    async def _read(self) -> dict[str, list[Operation]]:
+        context, runs = self._context, self._waiting
+        for run in runs:
+            if run.may_be_twice:
+                await find_flag(context.client, run.plan.key)
         live = await reread(context.client, [run.stub() for run in runs], context.desired, pages=context.live.pages)
-    except ApiError:
-        return None
-    return {run.plan.key: _operations_left(run, live.get(run.plan.key)) for run in runs}
+        return {run.plan.key: _operations_left(run, live.get(run.plan.key)) for run in runs}
+
+    async def _mend(self) -> None:
+        """Send what the server left undone, once for each flag; a difference of another kind is not ours to undo."""
+        for run in self._waiting:
+            extra = [item for item in self._left[run.plan.key] if not is_within(item, run.made)]
+            if extra and run.plan.key not in self._mended and all(_is_mending(run, item) for item in extra):
+                self._mended.add(run.plan.key)
+                run.extend(extra)
+                await run.make_all()
+        self._waiting = [run for run in self._waiting if run.status is Status.APPLIED]
+
+    def _give_up(self, run: FlagRun) -> None:
+        self.verified[run.plan.key] = False
+        if self._failure is not None:
+            run.leave(f"What was applied could not be read back: {self._failure}", Status.UNKNOWN)
+            return
+        left = self._left[run.plan.key]
+        steps = [step for step in run.steps if step.status is Status.APPLIED]
+        for step, rest in zip(steps, leftovers([step.operation for step in steps], left), strict=True):
+            if rest is not None:
+                step.end(Status.UNKNOWN, http_status=step.http_status, error=NOT_SHOWN)
+        run.leave(f"Read back, the flag is not as declared: {_named(left)}.", Status.UNKNOWN)
 
 
 def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
@@ -68,13 +116,30 @@ def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
         return list(run.plan.operations)
 
 
-def _is_mending(run: FlagRun, operations: Sequence[Operation]) -> bool:
-    """Whether these calls are new ones, asked for because a create, a rename or a removal did less than it should."""
-    sent = [item.operation for item in run.outcomes]
-    if any(operation in sent for operation in operations):
-        return False
-    return any(
-        isinstance(operation, CreateFlag | DeleteVariant | RemoveUsers)
-        or (isinstance(operation, EditVariant) and "key" in operation.body)
-        for operation in sent
-    )
+def _is_mending(run: FlagRun, operation: Operation) -> bool:
+    """Whether a call that was not planned is asked for because one that was made did less than it should, or more."""
+    for made in run.made:
+        match made:
+            case CreateFlag() | DeleteVariant():
+                return True
+            case EditVariant(body=body) if "key" in body:
+                return True
+            case RemoveUsers() | AddUsers() if isinstance(operation, RemoveUserAt | RemoveUsers):
+                return True
+            case RemoveUserAt() if isinstance(operation, AddUsers):
+                return True
+            case _:
+                continue
+    return False
+
+
+def _named(operations: Sequence[Operation]) -> str:
+    """The fields and the things that calls are about, for a person to look at."""
+    names = []
+    for operation in operations:
+        if isinstance(operation, EditFlag):
+            names += sorted(operation.body)
+        else:
+            variant = getattr(operation, "variant_key", None)
+            names.append(kind_of(operation) + (f" {variant}" if variant else ""))
+    return ", ".join(dict.fromkeys(names))

@@ -71,16 +71,25 @@ def _covered(body: dict[str, object], bodies: list[dict[str, object]]) -> bool:
 
 
 def _members_covered(operation: Operation, planned: list[Operation]) -> bool:
-    name = _MEMBERS.get(type(operation))
-    if name is None:
+    if not members_of(operation):
         return False
-    alike = [item for item in planned if _target(item) == _target(operation)]
     if isinstance(operation, RemoveUsers) and any(
         isinstance(item, ClearUsers) and item.variant_key == operation.variant_key for item in planned
     ):
         return True
-    members = {member for item in alike for member in getattr(item, name)}
-    return set(getattr(operation, name)) <= members
+    return set(members_of(operation)) <= members_named(operation, planned)
+
+
+def members_of(operation: Operation) -> tuple[str, ...]:
+    """The users, cohorts or deployments that an operation adds or removes; nothing of other kinds."""
+    name = _MEMBERS.get(type(operation))
+    found: tuple[str, ...] = getattr(operation, name) if name else ()
+    return found
+
+
+def members_named(operation: Operation, others: Iterable[Operation]) -> set[str]:
+    """The members that operations of the same kind on the same thing name."""
+    return {member for item in others if _target(item) == _target(operation) for member in members_of(item)}
 
 
 def _target(operation: Operation) -> tuple[type, str]:

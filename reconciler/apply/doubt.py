@@ -1,0 +1,105 @@
+"""After an answer that says nothing certain: look at the flag until it is clear what became of the call.
+
+A server may show writes late. So that a call "is in place" is believed at the first look, that it "is not" only at
+the last one.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from reconciler.apply.leftover import leftovers
+from reconciler.apply.report import Status
+from reconciler.apply.within import is_within
+from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
+from reconciler.planning.operations import CreateFlag, EditFlag
+
+if TYPE_CHECKING:
+    from reconciler.apply.flag_run import FlagRun
+    from reconciler.apply.steps import Step
+    from reconciler.model import LiveFlag
+    from reconciler.planning.operations import Operation
+
+LOOKS = (0.0, 0.5, 1.0, 2.0)
+"""Seconds before each look."""
+
+LOOKS_FOR_CREATE = (*LOOKS, 3.0, 3.0)
+"""A flag that is made twice cannot be unmade: one that was lost is looked for longer."""
+
+ON_WHILE_NEW = frozenset({"enabled", "rolloutPercentage"})
+"""What a server may have switched on in a flag that was just made, and is switched off first."""
+
+
+class Sight(Enum):
+    """What the looks at a flag have shown of one call."""
+
+    IN_PLACE = "it took effect"
+    MISSING = "it did not"
+    UNCLEAR = "nobody can tell; the flag has failed"
+
+
+async def look_into(run: FlagRun, step: Step, error: Exception) -> Sight:
+    """What became of a step whose call ended in `error`. Open steps are cut down to what is still missing.
+
+    UNCLEAR when reads fail, or the flag is not what the plan could have made of it: then the step is noted as
+    unknown, and the flag with it.
+    """
+    halt, sight = run.context.halt, Sight.UNCLEAR
+    is_create = isinstance(step.operation, CreateFlag)
+    for delay in LOOKS_FOR_CREATE if is_create else LOOKS:
+        try:
+            await run.context.pause(delay)
+            live = await halt.race(run.look())
+        except (ApiError, InterruptedRunError) as failure:
+            run.fail(step, failure, Status.UNKNOWN)
+            run.error = f"{error} Reading the flag afterwards failed as well: {failure}"
+            return Sight.UNCLEAR
+        if live is None:
+            sight = Sight.MISSING if is_create else Sight.UNCLEAR
+            continue
+        sight = _compare(run, step, live)
+        if sight is Sight.IN_PLACE:
+            return sight
+    if sight is Sight.UNCLEAR:
+        run.fail(step, error, Status.UNKNOWN)
+        run.error = f"{error} Afterwards the flag was not as planned: somebody else may be editing it."
+    return sight
+
+
+def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
+    """Where one look at the flag puts the step; a flag that was found gives the run its id."""
+    left = _operations_left(run, live)
+    pending = [item for item in run.steps if item.is_open]
+    planned = [item.operation for item in pending]
+    extra = [] if left is None else [item for item in left if not is_within(item, planned)]
+    if left is None or not all(_may_follow(step, item) for item in extra):
+        return Sight.UNCLEAR
+    run.flag_id = live.id
+    rest = leftovers(planned, left)
+    if rest[0] is not None:
+        step.to_send = rest[0]
+        return Sight.MISSING
+    for item, part in zip(pending[1:], rest[1:], strict=True):
+        if part is None:
+            item.end(Status.SKIPPED, error="It was in place already: nothing was sent.")
+        else:
+            item.to_send = part
+    run.extend(extra, after=step)
+    return Sight.IN_PLACE
+
+
+def _operations_left(run: FlagRun, live: LiveFlag) -> list[Operation] | None:
+    try:
+        return run.operations_left(live)
+    except InvalidInputError:
+        return None
+
+
+def _may_follow(step: Step, operation: Operation) -> bool:
+    """Whether a call that was not planned may be made after the step: what a server switched on by itself."""
+    return (
+        isinstance(step.operation, CreateFlag)
+        and isinstance(operation, EditFlag)
+        and operation.body.keys() <= ON_WHILE_NEW
+    )
