@@ -66,7 +66,18 @@ def list_flag_files(root: Path, flags_dir: Path) -> Listing:
     files.sort(key=lambda file: file.shown)
     if len(files) > MAX_FILES:
         refused.append(_refuse(shown, "too-many-files", f"There are more than {MAX_FILES:,} flag files."))
+    refused.extend(_ambiguous_names(files))
     return Listing(files=tuple(files[:MAX_FILES]), diagnostics=tuple(refused))
+
+
+def _ambiguous_names(files: list[FlagFile]) -> Iterator[Diagnostic]:
+    """Of two names that differ by case only, some file systems keep one file, and the other's flags are gone."""
+    seen: dict[str, str] = {}
+    for file in files:
+        other = seen.setdefault(file.shown.casefold(), file.shown)
+        if other != file.shown:
+            message = "Another file's name differs by case only: some file systems keep one of the two."
+            yield _refuse(file.shown, "ambiguous-file-name", message)
 
 
 def _entries(directory: str, prefix: str, refused: list[Diagnostic]) -> Iterator[os.DirEntry[str]]:

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 SCHEMA_NAMES: Final = ("flag", "config", "plan", "report", "drift", "findings", "failure")
-"""Every schema that is published, by the name that `schema_text` takes."""
+"""The schemas that `reconciler schema` prints."""
+
+_PUBLISHED: Final = (*SCHEMA_NAMES, "findings", "failure")
 
 
 def schema_text(name: str) -> str:
-    """The text of `schemas/<name>.schema.json`. Raises KeyError for a name that is not in SCHEMA_NAMES."""
-    if name not in SCHEMA_NAMES:
+    """The text of `schemas/<name>.schema.json`. Raises KeyError for a name that is not published."""
+    if name not in _PUBLISHED:
         raise KeyError(name)
     return (_directory() / f"{name}.schema.json").read_text(encoding="utf-8")
 

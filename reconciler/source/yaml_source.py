@@ -8,6 +8,7 @@ passes give the same values (tests/unit/source/test_yaml_fuzz.py).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 from unicodedata import is_normalized
 
@@ -28,13 +29,16 @@ from reconciler.source.characters import Refusal, find_forbidden, is_clean_ascii
 from reconciler.source.events import MAX_BYTES, MAX_DEPTH, MAX_NODES, open_events
 from reconciler.source.marked import MarkedText, Problem, read_marked
 from reconciler.source.pointer import split_pointer
-from reconciler.source.scalars import NUMBER_STARTS, WORDS, resolve_number
+from reconciler.source.scalars import NUMBER_STARTS, WORDS, resolve_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.source.events import EventParser
     from reconciler.source.findings import Finding, Json
 
 MAX_KNOWN_KEYS: Final = 4096
+_COLLECTIONS: Final[dict[type, Callable[[], Json]]] = {MappingStartEvent: dict, SequenceStartEvent: list}
 _KNOWN_KEYS: Final[dict[str, str]] = {}
 """Keys that were accepted: nearly all keys of flag files are the same few words."""
 
@@ -124,7 +128,7 @@ def read_source(content: str | bytes, file: str) -> Reading:
     raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     text = SourceText(raw, file)
     roots = _read_plain(raw) if _is_plain(raw) else None
-    if not roots:
+    if not roots or any(value is None for value, _, _ in roots):
         return _read_with_marks(text)
     return Reading(
         documents=tuple(
@@ -182,67 +186,56 @@ def _read_plain(content: bytes) -> list[tuple[Json, int, int]] | None:
 
 
 def _build(parser: EventParser, *, has_escapes: bool) -> list[tuple[Json, int, int]] | None:  # noqa: C901, PLR0912
-    """One loop without calls: it runs for every scalar of every file, and is most of the time of `validate`."""
+    """One loop with few calls: it runs for every scalar of every file, and is most of the time of `validate`."""
     roots: list[tuple[Json, int, int]] = []
     parents: list[Json] = []
     container: Json = None
     key: str | None = None
-    known_keys = _KNOWN_KEYS
-    for _ in range(MAX_NODES):
-        event = parser.get_event()
+    for event in islice(iter(parser.get_event, None), MAX_NODES):
         kind = event.__class__
         if kind is ScalarEvent:
             value = event.value
-            if event.style:
-                if has_escapes and find_forbidden(value):
-                    return None
-            elif value in WORDS:
-                value = WORDS[value]
-            elif value[0] in NUMBER_STARTS:
-                value = resolve_number(value)
-        elif kind is MappingStartEvent:
-            value = {}
-        elif kind is SequenceStartEvent:
-            value = []
+            if not event.style and (value in WORDS or value[0] in NUMBER_STARTS):
+                value = resolve_plain(value)
+            elif has_escapes and find_forbidden(value):
+                return None
+        elif kind in _COLLECTIONS:
+            value = _COLLECTIONS[kind]()
         elif kind is MappingEndEvent or kind is SequenceEndEvent:
             container = parents.pop()
             continue
-        elif event is None:
-            return roots
         elif kind is AliasEvent or (kind is DocumentStartEvent and (event.version or event.tags)):
             return None
         else:
             continue
         if event.anchor is not None or event.tag is not None or value.__class__ is Refusal:
             return None
-        if container.__class__ is dict:
-            if key is None:
-                if value.__class__ is not str or value in container:
-                    return None
-                key = known_keys.get(value) or _accept_key(value, known_keys)
-                if key is None:
-                    return None
-                continue
+        if container is None:
+            roots.append((value, event.start_mark.line + 1, event.start_mark.column + 1))
+        elif container.__class__ is list:
+            container.append(value)
+        elif key is not None:
             container[key] = value
             key = None
-        elif container is not None:
-            container.append(value)
-        elif value is None:
+        elif (key := _accept_key(value, container)) is None:
             return None
-        else:
-            roots.append((value, event.start_mark.line + 1, event.start_mark.column + 1))
         if kind is not ScalarEvent:
-            if len(parents) >= MAX_DEPTH:
-                return None
             parents.append(container)
             container = value
-    return None
+            if len(parents) > MAX_DEPTH:
+                return None
+    return roots if parser.get_event() is None else None
 
 
-def _accept_key(key: str, known_keys: dict[str, str]) -> str | None:
+def _accept_key(key: Json, container: dict[str, Json]) -> str | None:
     """The key, remembered so that files share it; None where it may be refused."""
-    if key == "<<" or not (key.isascii() or is_normalized("NFC", key)):
+    if key.__class__ is not str or key in container:
         return None
-    if len(known_keys) >= MAX_KNOWN_KEYS:
-        known_keys.clear()
-    return known_keys.setdefault(key, key)
+    known = _KNOWN_KEYS.get(key)
+    if known is not None:
+        return known
+    if key == "<<" or not is_normalized("NFC", key):
+        return None
+    if len(_KNOWN_KEYS) >= MAX_KNOWN_KEYS:
+        _KNOWN_KEYS.clear()
+    return _KNOWN_KEYS.setdefault(key, key)

@@ -128,15 +128,18 @@ def _index_of(items: list[Json], token: str) -> int | None:
 
 
 def unknown_environment(body: dict[str, Json], environments: tuple[str, ...]) -> Iterator[Finding]:
-    """An overlay is for an environment of the configuration."""
+    """An overlay is for an environment of the configuration; where that has none at all, overlays wait for them."""
     overlays = body.get("environments")
     for name in overlays if isinstance(overlays, dict) else ():
         if name not in environments:
-            known = f"Environments are: {', '.join(environments)}." if environments else "It has no environments."
+            known = (
+                f"Environments are: {', '.join(environments)}." if environments else "It has none: this is unused."
+            )
             yield Finding(
                 rule="unknown-environment",
                 message=f"The configuration has no environment {quoted(name)}.",
                 path=join_pointer(("environments", name)),
                 of_key=True,
+                severity=Severity.ERROR if environments else Severity.WARNING,
                 hint=suggest(name, environments) or known,
             )

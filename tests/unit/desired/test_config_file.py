@@ -138,7 +138,7 @@ REFUSALS: dict[str, tuple[str, str, int, int, str]] = {
     "limit above all": (HEAD + "safety: {maxUpdates: 101%}\n", "invalid-limit", 3, 22, "/safety/maxUpdates"),
     "share that is no percentage": (HEAD + "safety: {maxTransient: 5}\n", "invalid-percentage", 3, 24,
                                     "/safety/maxTransient"),
-    "too many requests": (HEAD + "requests: {perSecond: 101}\n", "out-of-range", 3, 23, "/requests/perSecond"),
+    "too many requests": (HEAD + "requests: {perSecond: 0}\n", "out-of-range", 3, 23, "/requests/perSecond"),
     "ignored field that no flag has": (HEAD + "ignore: [{flags: '*', paths: [/enabeld]}]\n", "unknown-field", 3, 31,
                                        "/ignore/0/paths/0"),
     "ignored path that is no pointer": (HEAD + "ignore: [{flags: '*', paths: [enabled]}]\n", "invalid-pointer", 3, 31,

@@ -115,6 +115,20 @@ def test_warnings_do_not_stop_loading(tmp_path: Path) -> None:
     assert load_desired(config).warnings == ()
 
 
+def test_names_that_differ_by_case_only_are_refused(tmp_path: Path) -> None:
+    """A checkout on another file system would silently lose one of the two."""
+    (finding,) = findings_of(tmp_path, {"A/x.yaml": "key: a\n", "a/x.yaml": "key: b\n"})
+    assert (finding.rule, str(finding.position)) == ("ambiguous-file-name", "flags/a/x.yaml:1:1")
+
+
+def test_overlays_wait_for_environments_where_there_are_none(tmp_path: Path) -> None:
+    """A warning: nothing is wrong with the flag, and nothing comes of the overlay."""
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: a\nenvironments: {staging: {enabled: true}}\n"})
+    state = load_desired(config)
+    assert [item.rule for item in state.warnings] == ["unknown-environment"]
+    assert state.flags["a"].spec.enabled is UNSET
+
+
 @pytest.mark.parametrize("kind", ["link to a file", "link to a directory", "link to nothing", "pipe"])
 def test_links_pipes_and_devices_are_refused_not_followed(tmp_path: Path, kind: str) -> None:
     """Neither their content nor a hang."""

@@ -116,8 +116,6 @@ REFUSALS: dict[str, tuple[str | bytes, str, int, int, str]] = {
         HEAD + SEGMENT.replace("Beta", "reconciler-shield 1") + CONDITIONS, "reserved-segment-name", 4, 11,
         "/targetSegments/0/name"),
     # files and environments
-    "overlay of an environment that is not configured": (
-        HEAD + "environments:\n  staging: {enabled: true}\n", "unknown-environment", 4, 3, "/environments/staging"),
     "the same flag again": (HEAD + "---\nkey: a-flag\n", "duplicate-flag", 4, 6, "/key"),
     "an empty document": (HEAD + "---\n# nothing\n", "empty-document", 5, 1, ""),
 }  # fmt: skip
@@ -167,6 +165,16 @@ def test_the_same_flag_in_two_files_names_both(tmp_path: Path) -> None:
     (finding,) = findings_of(tmp_path, {"a.yaml": HEAD, "b.yaml": "enabled: true\nkey: a-flag\n"})
     assert str(finding.position) == "flags/b.yaml:2:6"
     assert finding.message == 'The flag "a-flag" is declared at flags/a.yaml:2 already.'
+
+
+def test_an_overlay_of_an_environment_that_is_not_configured_is_refused(tmp_path: Path) -> None:
+    """Its values would never be used, and nobody would notice."""
+    config = "version: 1\nenvironments: {staging: {projectId: '1'}, production: {projectId: '2'}}\n"
+    content = HEAD + "environments:\n  stagign: {enabled: true}\n"
+    (finding,) = findings_of(tmp_path, {"a.yaml": content}, config)
+    assert (finding.is_error, finding.rule) == (True, "unknown-environment")
+    assert (str(finding.position), finding.path) == ("flags/a.yaml:4:3", "/environments/stagign")
+    assert finding.hint == 'Did you mean "staging"?'
 
 
 def test_no_finding_names_a_user(tmp_path: Path) -> None:
