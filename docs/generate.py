@@ -1,0 +1,81 @@
+"""The documentation that is made from code: docs/cli.md and examples/ci. `make docs` writes it, a test checks it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler import __version__
+from reconciler.cli.main import COMMANDS, cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATES = ROOT / "reconciler" / "cli" / "templates"
+EXAMPLES = {
+    "examples/ci/github/flags-plan.yml": "github/flags-plan.yml",
+    "examples/ci/github/flags-apply.yml": "github/flags-apply.yml",
+    "examples/ci/github/flags-drift.yml": "github/flags-drift.yml",
+    "examples/ci/gitlab/.gitlab-ci.yml": "gitlab-ci.yml",
+    "examples/ci/pre-commit/.pre-commit-config.yaml": "pre-commit-config.yaml",
+}
+"""What `reconciler init` writes, to be read without running it."""
+
+WIDTH = 100
+HEAD = """# The commands
+
+<!-- Made from the commands by `make docs`. Change their help texts instead. -->
+
+stdout carries the result and nothing else; progress, warnings and logs go to stderr. With `--format json` the
+document is printed on every path, failures too. Exit codes are in [troubleshooting](guides/troubleshooting.md), the
+documents in [plan-format.md](plan-format.md).
+
+| environment variable | does |
+|---|---|
+| `AMPLITUDE_MANAGEMENT_API_KEY` | the management key; or `--api-key-file FILE`. There is no option with the value |
+| `RECONCILER_ENV` | the environment, where `--env` is not given |
+| `RECONCILER_API_URL` | another server: loopback as it is, others with https and `RECONCILER_ALLOW_CUSTOM_HOST=1` |
+| `NO_COLOR` | no colours |
+"""
+
+
+def generated() -> dict[str, str]:
+    """The files that are made, by their path from the root, and what they have to hold."""
+    files = {"docs/cli.md": "\n".join([HEAD, *_sections()])}
+    for target, template in EXAMPLES.items():
+        files[target] = (TEMPLATES / template).read_text(encoding="utf-8").replace("@VERSION@", __version__)
+    return files
+
+
+def _sections() -> Iterator[str]:
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        yield f"## {name}\n\n```text\n{help_of(command, name)}\n```\n"
+
+
+def help_of(command: click.Command, name: str) -> str:
+    """What `reconciler NAME --help` prints on a terminal of WIDTH columns."""
+    context = click.Context(
+        command, info_name=f"reconciler {name}", terminal_width=WIDTH, help_option_names=["--help", "-h"]
+    )
+    return command.get_help(context).rstrip()
+
+
+def main() -> int:
+    """Write what differs and name it; nothing to do is silent."""
+    for name, text in generated().items():
+        file = ROOT / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+            print(f"wrote {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

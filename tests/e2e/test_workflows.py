@@ -1,0 +1,273 @@
+"""The workflows of examples/ci and the action, step by step as they stand, beside an emulator and a local GitHub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from emulators import KEY
+from github_server import TOKEN
+from workflow_runner import PINNED
+
+if TYPE_CHECKING:
+    from conftest import World
+    from workflow_runner import JobRun
+
+ROOT = Path(__file__).parents[2]
+GITHUB = ROOT / "examples" / "ci" / "github"
+PLAN, APPLY, DRIFT = (GITHUB / f"flags-{name}.yml" for name in ("plan", "apply", "drift"))
+WORKFLOWS = sorted(GITHUB.glob("*.yml"))
+
+
+def a_pull_request(world: World, rollout: int | str, branch: str = "change") -> None:
+    """A branch that sets the rollout, checked out merged into main, as GitHub does for a pull request."""
+    world.git("checkout", "--quiet", "-B", branch, "main")
+    world.write("flags/new-checkout.yaml", f"key: new-checkout\nrolloutPercentage: {rollout}\n")
+    world.write("README.md", f"{rollout}\n")
+    world.commit()
+    world.git("checkout", "--quiet", "--detach", "main")
+    world.git("merge", "--quiet", "--no-ff", "--message", "merge", branch)
+
+
+def on_pull_request(world: World, *, fork: bool = False) -> dict[str, JobRun]:
+    """Run the workflow of pull requests for number 5."""
+    world.runner.environ["GITHUB_REF"] = "refs/pull/5/merge"
+    repository = "mallory/flags" if fork else world.runner.contexts["github.repository"]
+    return world.runner.run(PLAN, **{"github.event.pull_request.head.repo.full_name": repository})
+
+
+def on_merge(world: World, status: str = "identical", files: tuple[str, ...] = ()) -> JobRun:
+    """Run the workflow of the default branch for what is checked out; `files` changed on the branch since."""
+    commit = world.git("rev-parse", "HEAD")
+    world.runner.environ |= {"GITHUB_SHA": commit, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}
+    world.github.comparisons[f"{commit}...main"] = {"status": status, "files": [{"filename": name} for name in files]}
+    return world.runner.run(APPLY)["apply"]
+
+
+def comments(world: World) -> list[str]:
+    """What the comments of pull request 5 say."""
+    return [comment["body"] for comment in world.github.comments.get(5, [])]
+
+
+def test_a_pull_request_gets_one_comment_with_its_plan(world: World) -> None:
+    """Opened, then pushed to: the comment is made, then updated; nothing is written to Amplitude."""
+    a_pull_request(world, 50)
+    runs = on_pull_request(world)
+    assert all(run.succeeded for run in runs.values())
+    assert runs["plan"].outputs == {"code": "2"}
+    assert len(comments(world)) == 1
+    assert "**Plan: 0 create, 1 update, 0 archive; 1 API calls; max exposure change 40%**" in comments(world)[0]
+    assert "max exposure change 40%" in runs["plan"].summary
+    a_pull_request(world, 60)
+    on_pull_request(world)
+    assert len(comments(world)) == 1
+    assert "`10` | `60`" in comments(world)[0]
+    assert world.github.writes() == ["POST", "PATCH"]
+    assert world.emulator.writes == []
+
+
+def test_a_pull_request_without_changes_gets_no_comment(world: World) -> None:
+    """What differs live but is not in the pull request's files is not its business."""
+    world.edit_by_hand(rolloutPercentage=77)
+    world.git("checkout", "--quiet", "-B", "docs", "main")
+    world.write("README.md", "words\n")
+    world.commit()
+    world.git("checkout", "--quiet", "--detach", "main")
+    world.git("merge", "--quiet", "--no-ff", "--message", "merge", "docs")
+    runs = on_pull_request(world)
+    assert runs["comment"].log == "Comment on pull request 5: left out.\n"
+    assert comments(world) == []
+
+
+def test_a_pull_request_of_a_fork_is_validated_without_a_key(world: World) -> None:
+    """It is checked and annotated; no job that knows a secret runs, and nobody is asked anything."""
+    a_pull_request(world, "much")
+    runs = on_pull_request(world, fork=True)
+    assert not runs["validate"].succeeded
+    assert re.search(r"^::error .*file=flags/new-checkout.yaml,line=2", runs["validate"].log, re.MULTILINE)
+    a_pull_request(world, 50)
+    runs = on_pull_request(world, fork=True)
+    assert runs["validate"].succeeded
+    assert runs["plan"].is_skipped
+    assert runs["comment"].is_skipped
+    assert (world.emulator.log, world.github.requests) == ([], [])
+
+
+def test_a_plan_that_fails_is_said_in_the_comment(world: World) -> None:
+    """A refused key fails the check and replaces the comment; neither log nor comment shows the key."""
+    a_pull_request(world, 50)
+    on_pull_request(world)
+    world.runner.contexts["secrets.AMPLITUDE_MANAGEMENT_API_KEY"] = "not-the-key-0123456789"
+    runs = on_pull_request(world)
+    assert not runs["plan"].succeeded
+    assert runs["comment"].succeeded
+    assert "**There is no plan (exit code 4).**" in comments(world)[0]
+    assert len(comments(world)) == 1
+    assert "not-the-key" not in runs["plan"].log + comments(world)[0]
+
+
+def test_a_merge_is_applied_once(world: World) -> None:
+    """The merged state becomes live and its report the summary; running again finds nothing to do."""
+    a_pull_request(world, 50)
+    run = on_merge(world)
+    assert run.succeeded
+    assert world.live_rollout() == 50
+    assert "1 applied, 0 failed" in run.summary
+    writes = len(world.emulator.writes)
+    assert on_merge(world, status="ahead", files=("README.md",)).succeeded
+    assert len(world.emulator.writes) == writes
+
+
+def test_an_older_commit_does_not_win_over_a_newer_one(world: World) -> None:
+    """A run that comes late, or is started again, applies nothing once the flags have moved on."""
+    a_pull_request(world, 50)
+    run = on_merge(world, status="ahead", files=("flags/new-checkout.yaml",))
+    assert not run.succeeded
+    assert "main has moved on" in run.log
+    assert world.emulator.log == []
+
+
+def test_a_failed_apply_fails_the_run_and_still_reports(world: World) -> None:
+    """A guard that refuses is the summary of the run."""
+    world.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nsafety: {maxExposureChange: 1%}\n')
+    world.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 90\n")
+    world.commit()
+    run = on_merge(world)
+    assert not run.succeeded
+    assert "Refused as unsafe" in run.summary
+    assert world.emulator.writes == []
+
+
+def test_drift_has_one_issue_from_first_to_last(world: World) -> None:
+    """Hour by hour: nothing, an edit by hand, another one, no access, and the edit taken back."""
+
+    def an_hour_later() -> JobRun:
+        return world.runner.run(DRIFT)["drift"]
+
+    assert an_hour_later().log.endswith("Issue: none open.\n")
+    world.edit_by_hand(rolloutPercentage=100)
+    run = an_hour_later()
+    assert run.succeeded
+    assert "grace@example.com" in run.summary
+    (issue,) = world.github.issues
+    assert (issue["title"], issue["state"]) == ("Feature flags differ from git", "open")
+    world.edit_by_hand(enabled=False)
+    assert an_hour_later().log.endswith("Issue: updated.\n")
+    assert "enabled" in issue["body"]
+    world.runner.contexts["secrets.AMPLITUDE_MANAGEMENT_API_KEY"] = "not-the-key-0123456789"
+    assert not an_hour_later().succeeded
+    assert issue["state"] == "open"
+    world.runner.contexts["secrets.AMPLITUDE_MANAGEMENT_API_KEY"] = KEY
+    world.edit_by_hand(rolloutPercentage=10, enabled=True)
+    assert an_hour_later().log.endswith("Issue: closed.\n")
+    assert [item["state"] for item in world.github.issues] == ["closed"]
+    assert world.emulator.writes == []
+
+
+def run_action(world: World, mode: str, *, event: str = "push", **inputs: str) -> tuple[JobRun, dict[str, str]]:
+    """Run the composite action with its defaults and these inputs; what it leaves, and its contexts."""
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    given = {"mode": mode, "management-key": KEY, "github-token": TOKEN} | {
+        name.replace("_", "-"): value for name, value in inputs.items()
+    }
+    defaults = {name: fields.get("default", "") for name, fields in action["inputs"].items()}
+    contexts = {f"inputs.{name}": value for name, value in {**defaults, **given}.items()} | {
+        "github.event_name": event
+    }
+    steps: list[dict[str, Any]] = action["runs"]["steps"]
+    installed = world.runner.directory / "installed"
+    if not installed.exists():
+        (installed / "bin").mkdir(parents=True)
+        for name in ("python", "reconciler"):
+            tool = Path(world.environ["PATH"].partition(":")[0]) / name
+            (installed / "bin" / name).write_bytes(tool.read_bytes())
+            (installed / "bin" / name).chmod(0o755)
+    in_place = {
+        "name": "In place of the installation",
+        "shell": "bash",
+        "run": 'ln -s "$INSTALLED" "$RUNNER_TEMP/reconciler"',
+    }
+    world.runner.environ["INSTALLED"] = str(installed)
+    return world.runner.run_steps([in_place, *steps[1:]], contexts), contexts
+
+
+def test_the_action_validates_plans_applies_and_looks_for_drift(world: World) -> None:
+    """All four modes in the order of a change; the exit code is an output, and only what is wrong fails."""
+    world.runner.environ["GITHUB_REF"] = "refs/pull/5/merge"
+    a_pull_request(world, 50)
+    run, contexts = run_action(world, "validate", management_key="")
+    assert run.succeeded, run.log
+    run, contexts = run_action(world, "plan", event="pull_request", args="--target=new-*\n\n--show-users\n")
+    assert run.succeeded, run.log
+    assert contexts["steps.run.outputs.code"] == "2"
+    assert "max exposure change 40%" in comments(world)[0]
+    run, _ = run_action(world, "plan", event="push")
+    assert "Comment" not in run.log
+    commit = world.git("rev-parse", "HEAD")
+    world.runner.environ |= {"GITHUB_SHA": commit, "GITHUB_REF_NAME": "main"}
+    assert not run_action(world, "apply")[0].succeeded
+    assert world.live_rollout() == 10
+    world.github.comparisons[f"{commit}...main"] = {"status": "identical"}
+    run, _ = run_action(world, "apply")
+    assert run.succeeded, run.log
+    assert world.live_rollout() == 50
+    assert run_action(world, "drift")[0].log.endswith("Issue: none open.\n")
+    world.edit_by_hand(rolloutPercentage=99)
+    assert run_action(world, "drift")[0].log.endswith("Issue: opened.\n")
+    assert not run_action(world, "drift", issue="false")[0].succeeded
+
+
+@pytest.mark.parametrize(
+    ("mode", "inputs"),
+    [
+        ("destroy", {}),
+        ("plan", {"config": "missing.yaml"}),
+        ("plan", {"environment": "production"}),
+        ("drift", {"management_key": "not-the-key-0123456789"}),
+    ],
+)
+def test_the_action_fails_where_the_command_does(world: World, mode: str, inputs: dict[str, str]) -> None:
+    """Wrong inputs fail the step instead of being taken for no changes."""
+    run, _ = run_action(world, mode, **inputs)
+    assert not run.succeeded
+    assert world.github.issues == []
+
+
+@pytest.mark.parametrize("version", ["", "latest", "0.1.0 --index-url=x", "0.1.0; y", ">=0.1"])
+def test_the_action_installs_exact_versions_only(world: World, version: str) -> None:
+    """Nothing but a version gets into what is installed."""
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    run = world.runner.run_steps(action["runs"]["steps"][:1], {"inputs.version": version})
+    assert not run.succeeded
+    assert "has to be exact" in run.log
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_a_workflow_may_no_more_than_it_needs(file: Path) -> None:
+    """Pinned actions, no permission by default, no contents written, no credentials left, no privileged trigger."""
+    text = file.read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    assert "pull_request_target" not in text
+    assert "workflow_run" not in text
+    for name, job in workflow["jobs"].items():
+        writes = {scope for scope, access in job["permissions"].items() if access == "write"}
+        assert writes <= {"pull-requests", "issues"}
+        holds_key = "secrets." in str(job)
+        assert holds_key is ("environment" in job), f"{name}: the key belongs to protected environments"
+        assert not (holds_key and "pull-requests" in writes)
+        assert job["timeout-minutes"] <= 60
+        uses = [step["uses"] for step in job["steps"] if "uses" in step]
+        assert all(PINNED.match(use) for use in uses)
+    for line in text.splitlines():
+        assert "uses:" not in line or re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+
+
+def test_applies_are_queued_and_never_cut_short() -> None:
+    """Two merges never apply at once, and a newer one does not cancel one that is under way."""
+    workflow = yaml.safe_load(APPLY.read_text(encoding="utf-8"))
+    assert workflow["concurrency"] == {"group": "flags-apply", "cancel-in-progress": False}
+    assert workflow[True]["push"]["branches"] == ["main"]
