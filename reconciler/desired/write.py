@@ -117,14 +117,17 @@ def _patch(base: Mapping[str, Json], wanted: Mapping[str, Json], former: Mapping
 
 
 def _with_remarks(text: str, index: int, remarks: Sequence[str]) -> str:
-    """The text with these read-only comments on top of a document instead of those it has."""
+    """The text with these read-only comments on top of a document instead of those it has; they may stay in place."""
     line_end = "\r\n" if "\r\n" in text else "\n"
     lines = text.split(line_end)
     first, end = _span(text.replace("\r\n", "\n"), index)
-    kept = [line for line in lines[first:end] if not line.startswith(REMARK.rstrip())]
+    written = [f"{REMARK}{line}".rstrip() for line in remarks]
+    former = [line for line in lines[first:end] if line.startswith(REMARK.rstrip())]
+    if former == written:
+        return text
+    kept = [line for line in lines[first:end] if line not in former]
     at = next((number + 1 for number, line in enumerate(kept) if line.startswith(MODELINE)), 0)
     at = max(at, 1 if kept and kept[0].startswith("---") else 0)
-    written = [f"{REMARK}{line}".rstrip() for line in remarks]
     return line_end.join([*lines[:first], *kept[:at], *written, *kept[at:], *lines[end:]])
 
 

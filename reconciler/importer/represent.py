@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from reconciler.importer.fields import document_of
 from reconciler.importer.kept import in_kept_words
-from reconciler.importer.obstacles import find_obstacles
+from reconciler.importer.obstacles import Obstacle, find_obstacles
 from reconciler.importer.remarks import conditions_remarks, dependency_remark, left_out_remark
 from reconciler.model import UNSET, Unset
-from reconciler.source.pointer import split_pointer
+from reconciler.source.pointer import join_pointer, split_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.config import Config
     from reconciler.model import FlagSpec, Json, LiveFlag
@@ -54,17 +54,27 @@ def represent(
         remove_at(document, pointer)
     left_out: dict[str, str] = {}
     while obstacles := find_obstacles(document, flag, config):
-        # Each round takes something away, so that this ends; an obstacle may hide behind one of the same round.
-        removed = [item for item in obstacles if item.pointer != "/key" and remove_at(document, item.pointer)]
+        # Each round takes something away, so that this ends; what takes nothing away hid behind what did.
+        is_named = all(item.pointer != "/key" for item in obstacles)
+        removed = _remove_all(document, obstacles) if is_named else {}
         if not removed:
             return Representation(key=flag.key, document=None, remarks=tuple(item.reason for item in obstacles))
-        left_out |= {item.pointer: item.reason for item in removed}
+        left_out |= removed
     return Representation(
         key=flag.key,
         document=in_kept_words(document, keep or {}, config),
         remarks=(*dependency_remark(flag, keys or {}), *read_only, *map(left_out_remark, left_out.items())),
         left_out=(*(["/targetSegments"] if read_only else []), *left_out),
     )
+
+
+def _remove_all(document: dict[str, Json], obstacles: Sequence[Obstacle]) -> dict[str, str]:
+    """Take away what obstacles name; the reasons by the pointer of what went."""
+    removed: dict[str, str] = {}
+    for item in obstacles:
+        if (pointer := remove_at(document, item.pointer)) is not None:
+            removed.setdefault(pointer, item.reason)
+    return removed
 
 
 def _without_cohort_segments(spec: FlagSpec) -> tuple[FlagSpec, tuple[str, ...]]:
@@ -81,23 +91,22 @@ def _ignored(key: str, config: Config) -> Iterator[str]:
             yield from rule.paths
 
 
-def remove_at(document: dict[str, Json], pointer: str) -> bool:
-    """Take away what a pointer names, variants by key or index; False where nothing is left to take away.
+def remove_at(document: dict[str, Json], pointer: str) -> str | None:
+    """Take away what a pointer names, variants by key or index, and say what went; None where nothing is there.
 
-    A list of variants or segments is authoritative: of a single variant or segment, and of its key, the whole list
-    goes.
+    Of a variant's field that field goes, of inclusions the list of users or of cohorts. Every other field of a flag
+    goes as a whole: a list that is authoritative cannot be declared in part.
     """
     tokens = split_pointer(pointer)
     if not tokens or tokens[0] not in document:
-        return False
+        return None
     if tokens[0] == "variants" and len(tokens) > 2 and tokens[2] != "key":  # noqa: PLR2004 - field, variant, field of it
         variant = _variant_at(document["variants"], tokens[1])
         if variant is None or tokens[2] not in variant:
-            return False
-        _remove_from_variant(variant, tokens[2:])
-        return True
+            return None
+        return join_pointer(("variants", variant["key"], *_remove_from_variant(variant, tokens[2:])))
     del document[tokens[0]]
-    return True
+    return f"/{tokens[0]}"
 
 
 def _variant_at(variants: list[dict[str, Json]], token: str) -> dict[str, Json] | None:
@@ -107,10 +116,12 @@ def _variant_at(variants: list[dict[str, Json]], token: str) -> dict[str, Json] 
     return named
 
 
-def _remove_from_variant(variant: dict[str, Json], tokens: tuple[str, ...]) -> None:
+def _remove_from_variant(variant: dict[str, Json], tokens: tuple[str, ...]) -> tuple[str, ...]:
     name, *rest = tokens
     if name == "inclusions" and rest:
         variant[name].pop(rest[0], None)
-        if variant[name]:
-            return
+        if not variant[name]:
+            del variant[name]
+        return name, rest[0]
     del variant[name]
+    return (name,)

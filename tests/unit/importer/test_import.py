@@ -1,0 +1,371 @@
+"""What an import writes of a project, and what it leaves out and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from adoption import a_repository
+from emulators import a_live_flag, an_emulator
+from worlds import OTHER_USER
+
+from reconciler.config import IgnoreRule
+from reconciler.emulator import Behaviour
+from reconciler.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from adoption import Repository
+
+COHORT = {"type": "cohort", "prop": "userdata_cohort", "op": "set contains", "values": ["abc123"]}
+COUNTRY = {"type": "property", "prop": "country", "op": "is", "values": ["US"]}
+
+
+def a_segment(*conditions: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A segment that gives its users the treatment."""
+    return {
+        "name": "Beta",
+        "conditions": list(conditions),
+        "percentage": 100,
+        "rolloutWeights": {"treatment": 1},
+    } | fields
+
+
+def imported(directory: Path, *flags: dict[str, Any], **settings: Any) -> Repository:
+    """A repository into which these live flags were imported."""
+    repository = a_repository(directory, an_emulator(*flags), **settings)
+    repository.adopt()
+    return repository
+
+
+def document(repository: Repository, name: str = "new-checkout.yaml") -> dict[str, Any]:
+    """The value of a file."""
+    value: dict[str, Any] = yaml.safe_load(repository.texts()[name])
+    return value
+
+
+def test_a_file_says_what_differs_from_a_new_flag(tmp_path: Path) -> None:
+    """Defaults are left out; what create and edit can carry is there, in the order and style of a flag file."""
+    flag = a_live_flag(
+        bucketingSalt="mHdQDzeE",
+        rolloutPercentage=25,
+        targetSegments=[a_segment(COUNTRY, bucketingKey="amplitude_id")],
+        deployments=["67", "68"],
+        tags=["b", "a"],
+    )
+    repository = imported(tmp_path, flag, a_live_flag("plain", enabled=False, rolloutPercentage=0, description=""),
+                          deployments={"web": "67"})  # fmt: skip
+    assert (
+        repository.texts()["new-checkout.yaml"]
+        == """\
+key: new-checkout
+name: New checkout
+description: One-page checkout
+enabled: true
+evaluationMode: remote
+bucketingKey: amplitude_id
+bucketingSalt: mHdQDzeE
+rolloutPercentage: 25
+rolloutWeights: {control: 1, treatment: 1}
+variants:
+  - key: control
+    name: Control
+  - key: treatment
+    name: Treatment
+targetSegments:
+  - name: Beta
+    conditions:
+      - {prop: country, op: is, values: [US]}
+    percentage: 100
+    bucketingKey: amplitude_id
+    rolloutWeights: {treatment: 1}
+deployments: ["68", web]
+tags: [a, b]
+"""
+    )
+    assert set(document(repository, "plain.yaml")) == {
+        "key", "name", "evaluationMode", "bucketingKey", "bucketingSalt", "rolloutWeights", "variants",
+    }  # fmt: skip
+
+
+def test_inclusions_are_read_and_sorted(tmp_path: Path) -> None:
+    """Users and cohorts of each variant, ids that look like numbers in quotes."""
+    variants = [{"key": "treatment", "users": ["zoe@example.com", "00123"], "cohorts": ["abc"]}, {"key": "control"}]
+    repository = imported(tmp_path, a_live_flag(variants=variants))
+    assert (
+        '      users: ["00123", zoe@example.com]\n      cohorts: [abc]\n' in repository.texts()["new-checkout.yaml"]
+    )
+    assert document(repository)["variants"][1] == {"key": "control"}
+
+
+def test_without_inclusions_none_are_read(tmp_path: Path) -> None:
+    """Their lists are neither asked for nor written."""
+    variants = [{"key": "treatment", "users": ["zoe@example.com"]}]
+    repository = a_repository(tmp_path, an_emulator(a_live_flag(variants=variants)))
+    repository.adopt(inclusions=False)
+    assert document(repository)["variants"] == [{"key": "treatment"}]
+    assert not [entry for entry in repository.emulator.log if entry.path.endswith(("users", "cohorts"))]
+
+
+@pytest.mark.parametrize("shows", ["key", "key-name", "all"])
+def test_what_the_list_hides_of_variants_is_read(tmp_path: Path, shows: Any) -> None:
+    """Name, description and payload are complete, whatever the list shows; one read a flag where it hides some."""
+    variants = [{"key": "treatment", "name": "T", "description": "D", "payload": {"x": 1}}]
+    emulator = an_emulator(a_live_flag(variants=variants), behaviour=Behaviour(list_shows=shows))
+    repository = a_repository(tmp_path, emulator)
+    repository.adopt()
+    assert document(repository)["variants"] == variants
+    reads = [entry for entry in emulator.log if entry.path.endswith("/variants")]
+    assert len(reads) == (0 if shows == "all" else 1)
+
+
+def test_archived_flags_come_only_when_named(tmp_path: Path) -> None:
+    """An archived flag is left out, unless a target is its very key; then the file says that it is archived."""
+    emulator = an_emulator(a_live_flag("gone", archived=True), a_live_flag("here"))
+    repository = a_repository(tmp_path, emulator)
+    repository.adopt()
+    assert set(repository.texts()) == {"here.yaml"}
+    repository.adopt("go*")
+    assert set(repository.texts()) == {"here.yaml"}
+    repository.adopt("gone")
+    assert document(repository, "gone.yaml")["archived"] is True
+    assert repository.world.plan().is_empty
+
+
+def test_the_managed_tag_is_implied(tmp_path: Path) -> None:
+    """The tag that planning adds anyway is not written; other tags are."""
+    repository = imported(tmp_path, a_live_flag(tags=["managed", "x"]), a_live_flag("only", tags=["managed"]),
+                          managed_tag="managed")  # fmt: skip
+    assert document(repository)["tags"] == ["x"]
+    assert "tags" not in document(repository, "only.yaml")
+    assert repository.world.plan().is_empty
+
+
+@pytest.mark.parametrize(
+    ("path", "gone"),
+    [
+        ("/enabled", lambda found: "enabled" not in found),
+        ("/rolloutPercentage", lambda found: "rolloutPercentage" not in found),
+        ("/variants/treatment/payload", lambda found: "payload" not in found["variants"][0]),
+        ("/variants/treatment/inclusions/users", lambda found: "users" not in found["variants"][0]["inclusions"]),
+        ("/variants/treatment/inclusions", lambda found: "inclusions" not in found["variants"][0]),
+        ("/variants/treatment", lambda found: "variants" not in found),
+        ("/rolloutWeights/treatment", lambda found: "rolloutWeights" not in found),
+        ("/targetSegments/Beta", lambda found: "targetSegments" not in found),
+    ],
+)
+def test_ignored_fields_are_left_out(tmp_path: Path, path: str, gone: Any) -> None:
+    """What is never compared is not written, for flags whose key matches; the rest is valid and plans empty."""
+    variants = [{"key": "treatment", "payload": 1, "users": ["u"], "cohorts": ["c"]}, {"key": "control"}]
+    flag = {"variants": variants, "targetSegments": [a_segment(COUNTRY)], "rolloutPercentage": 5}
+    rules = (IgnoreRule(flags="ops-*", paths=(path,)),)
+    repository = imported(tmp_path, a_live_flag("ops-a", **flag), a_live_flag("b", **flag), ignore=rules)
+    assert gone(document(repository, "ops-a.yaml"))
+    assert not gone(document(repository, "b.yaml"))
+    assert repository.world.plan().is_empty
+
+
+def test_cohort_conditions_are_shown_not_declared(tmp_path: Path) -> None:
+    """Segments that the API could not take back stand in read-only comments, as they are."""
+    repository = imported(tmp_path, a_live_flag(targetSegments=[a_segment(COUNTRY, COHORT)]))
+    text = repository.texts()["new-checkout.yaml"]
+    assert "targetSegments" not in document(repository)
+    assert text.startswith("# read-only: targetSegments are not declared: ")
+    assert "# read-only:       - {prop: userdata_cohort, op: set contains, values: [abc123], type: cohort}\n" in text
+    assert repository.world.plan().is_empty
+
+
+def test_dependencies_are_shown_by_key(tmp_path: Path) -> None:
+    """A line names the flags that must let a user through; it is read-only."""
+    emulator = an_emulator(a_live_flag("parent"))
+    parent = next(iter(emulator.store.flags))
+    emulator.store.seed_flag(
+        {"projectId": "7", **a_live_flag("child"),
+         "parentDependencies": {"flags": {parent: ["treatment", "control"]}, "operator": "all"}}
+    )  # fmt: skip
+    repository = a_repository(tmp_path, emulator)
+    repository.adopt()
+    assert repository.texts()["child.yaml"].startswith(
+        "# read-only: parentDependencies, all of: parent (treatment, control)\nkey: child\n"
+    )
+    assert repository.world.plan().is_empty
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        ({"rolloutPercentage": 12.5}, "rolloutPercentage"),
+        ({"rolloutWeights": {"control": 33.3, "treatment": 66.7}}, "rolloutWeights"),
+        ({"evaluationMode": "hybrid"}, "evaluationMode"),
+        ({"description": "bell \a inside"}, "description"),
+        ({"description": "right to left \u202e"}, "description"),
+        ({"deployments": ["not digits"]}, "deployments"),
+        ({"tags": [" outer space"]}, "tags"),
+        ({"targetSegments": [a_segment({**COUNTRY, "op": "matches regex"})]}, "targetSegments"),
+        ({"targetSegments": [a_segment(), a_segment(COUNTRY, name="Never")]}, "targetSegments"),
+        ({"targetSegments": [a_segment(COUNTRY, percentage=0.5)]}, "targetSegments"),
+        ({"targetSegments": [a_segment(COUNTRY, rolloutWeights={"treatment": 0})]}, "targetSegments"),
+        ({"targetSegments": [a_segment(COUNTRY, rolloutWeights={"gone": 1})]}, "targetSegments"),
+    ],
+)
+def test_what_no_file_can_hold_is_left_out_and_named(tmp_path: Path, fields: dict[str, Any], missing: str) -> None:
+    """The rest is written, a comment says what is missing and why, and nothing is left to plan."""
+    repository = a_repository(tmp_path, an_emulator(a_live_flag(**fields)))
+    result = repository.adopt()
+    assert [item.left_out for item in result.partial] == [(f"/{missing}",)]
+    assert f"# read-only: {missing} is left out: " in repository.texts()["new-checkout.yaml"]
+    assert missing not in document(repository)
+    assert repository.world.plan().is_empty
+
+
+@pytest.mark.parametrize(
+    ("variant", "missing"),
+    [
+        ({"payload": {"bell": "\a"}}, "payload"),
+        ({"payload": {"a": [[[["deep"]]]] * 2, "e\u0301": 1}}, "payload"),
+        ({"name": "two\nlines"}, "name"),
+        ({"users": ["twice", "once", "twice"], "cohorts": ["c"]}, "inclusions/users"),
+        ({"users": ["a,b"]}, "inclusions/users"),
+    ],
+)
+def test_a_part_of_a_variant_is_left_out_alone(tmp_path: Path, variant: dict[str, Any], missing: str) -> None:
+    """What one field of a variant holds keeps neither its variant nor its flag out of the file."""
+    flag = a_live_flag(variants=[{"key": "control"}, {"key": "treatment", "description": "kept", **variant}])
+    repository = a_repository(tmp_path, an_emulator(flag))
+    result = repository.adopt()
+    assert [[pointer.split("/", 3)[3] for pointer in item.left_out] for item in result.partial] == [[missing]]
+    assert document(repository)["variants"][1]["description"] == "kept"
+    assert repository.world.plan().is_empty
+
+
+def test_a_user_in_two_variants_is_named_in_no_comment(tmp_path: Path) -> None:
+    """Lists that contradict each other are left out; the comment holds no id."""
+    variants = [{"key": "control", "users": ["ada@example.com"]}, {"key": "treatment", "users": ["ada@example.com"]}]
+    repository = imported(tmp_path, a_live_flag(variants=variants))
+    comments = [line for line in repository.texts()["new-checkout.yaml"].splitlines() if line.startswith("#")]
+    assert comments
+    assert not [line for line in comments if "ada" in line]
+    assert repository.world.plan().is_empty
+
+
+def test_a_key_that_no_file_can_hold_is_skipped(tmp_path: Path) -> None:
+    """A flag whose key is outside the pattern is named, not written; the others are."""
+    repository = a_repository(tmp_path, an_emulator(a_live_flag("Not.A.Key"), a_live_flag("fine")))
+    result = repository.adopt()
+    assert [item.key for item in result.skipped] == ["Not.A.Key"]
+    assert set(repository.texts()) == {"fine.yaml"}
+
+
+def test_a_second_import_changes_nothing(tmp_path: Path) -> None:
+    """With nothing new live the files stay as they are, comments and style of their authors included."""
+    repository = imported(tmp_path, a_live_flag(tags=["a", "b"], targetSegments=[a_segment(COUNTRY, COHORT)]))
+    text = repository.texts()["new-checkout.yaml"].replace("tags: [a, b]", "tags:   ['b', a] # both")
+    repository.write(
+        "new-checkout.yaml", "# mine\n" + text.replace("{control: 1, treatment: 1}", "{treatment: 5, control: 5}")
+    )
+    before = repository.texts()
+    result = repository.adopt()
+    assert result.unchanged == ("new-checkout",)
+    assert result.files == ()
+    assert repository.texts() == before
+
+
+def test_a_declared_flag_is_updated_where_it_stands(tmp_path: Path) -> None:
+    """The file and document that declare it change, in the lines that differ; comments and neighbours stay."""
+    emulator = an_emulator(a_live_flag(rolloutPercentage=50, enabled=False))
+    repository = a_repository(tmp_path, emulator)
+    text = (
+        "# one file for all\nkey: another\nvariants: [{key: on}]\n---\n# ours\nkey: new-checkout # k\n"
+        "enabled:   true # live is off\nrolloutPercentage: 10 # was\nowner: me\n"
+    )
+    repository.write("all.yaml", text)
+    result = repository.adopt()
+    assert result.taken == (("new-checkout", "flags/all.yaml"),)
+    written = repository.texts()["all.yaml"]
+    assert written.startswith(
+        "# one file for all\nkey: another\nvariants: [{key: on}]\n---\n# ours\nkey: new-checkout # k\n"
+    )
+    assert "\nenabled: false  # live is off\n" in written
+    assert "\nrolloutPercentage: 50  # was\n" in written
+    assert written.endswith("owner: me\n")
+    assert set(repository.texts()) == {"all.yaml"}
+
+
+def test_declared_defaults_stay_declared(tmp_path: Path) -> None:
+    """A field that a file declares is written even where it is what a new flag has."""
+    repository = a_repository(tmp_path, an_emulator(a_live_flag(enabled=False, description="")))
+    repository.write(
+        "new-checkout.yaml",
+        "key: new-checkout\ndescription: old\nenabled: true\nvariants:\n  - key: control\n    name: old\n"
+        "  - key: treatment\n    description: old\n    inclusions: {users: [gone]}\ntargetSegments: []\ntags: [x]\n",
+    )
+    repository.adopt()
+    found = document(repository)
+    assert (found["description"], found["enabled"], found["tags"], found["targetSegments"]) == ("", False, [], [])
+    assert found["variants"][1]["description"] == ""
+    assert found["variants"][1]["inclusions"] == {"users": []}
+    assert repository.world.plan().is_empty
+
+
+def test_unread_inclusions_stay_as_the_file_has_them(tmp_path: Path) -> None:
+    """Updating without inclusions leaves declared ones alone."""
+    variants = [{"key": "treatment", "name": "New", "users": ["live"]}, {"key": "control"}]
+    repository = a_repository(tmp_path, an_emulator(a_live_flag(variants=variants)))
+    repository.write(
+        "new-checkout.yaml",
+        "key: new-checkout\nvariants:\n  - key: treatment\n    name: Old\n"
+        "    inclusions: {users: [declared]}\n  - key: control\n",
+    )
+    repository.adopt(inclusions=False)
+    assert document(repository)["variants"][0] == {
+        "key": "treatment", "name": "New", "inclusions": {"users": ["declared"]},
+    }  # fmt: skip
+
+
+def test_several_environments_get_overlays(tmp_path: Path) -> None:
+    """A flag that is declared gets its differences as an overlay; the other environments see what they saw."""
+    emulator = an_emulator(a_live_flag(rolloutPercentage=100, tags=["x"]))
+    repository = a_repository(tmp_path, emulator, environment="staging", environments=("staging", "production"))
+    base = (
+        "key: new-checkout\nname: New checkout\nrolloutPercentage: 10 # careful\n"
+        "variants:\n  - key: control\n  - key: treatment\n"
+        "environments:\n  production: {rolloutPercentage: 5} # p\n"
+    )
+    repository.write("new-checkout.yaml", base)
+    repository.adopt()
+    found = document(repository)
+    assert found["rolloutPercentage"] == 10
+    assert found["environments"]["production"] == {"rolloutPercentage": 5}
+    assert found["environments"]["staging"]["rolloutPercentage"] == 100
+    assert "# careful" in repository.texts()["new-checkout.yaml"]
+    assert "# p" in repository.texts()["new-checkout.yaml"]
+    assert repository.world.plan().is_empty
+
+
+def test_files_that_cannot_be_read_stop_the_import(tmp_path: Path) -> None:
+    """Nobody can say what a broken file declares, so that nothing is written beside it."""
+    repository = a_repository(tmp_path, an_emulator(a_live_flag()))
+    repository.write("broken.yaml", "key: [\n")
+    with pytest.raises(InvalidInputError):
+        repository.adopt()
+    assert set(repository.texts()) == {"broken.yaml"}
+
+
+def test_reading_costs_the_fewest_requests(tmp_path: Path) -> None:
+    """One page of the list, one read of variants a flag, two of inclusions a variant; GET only."""
+    emulator = an_emulator(*(a_live_flag(f"flag-{number}") for number in range(5)))
+    repository = a_repository(tmp_path, emulator)
+    repository.read()
+    assert len(emulator.log) == 1 + 5 * (1 + 2 * 2)
+    assert {entry.method for entry in emulator.log} == {"GET"}
+
+
+def test_another_editor_is_no_obstacle(tmp_path: Path) -> None:
+    """What others changed since is what the next import writes."""
+    repository = imported(tmp_path, a_live_flag())
+    flag = next(iter(repository.emulator.store.flags.values()))
+    repository.emulator.store.commit({**flag, "rolloutPercentage": 7}, OTHER_USER)
+    repository.adopt()
+    assert document(repository)["rolloutPercentage"] == 7
