@@ -69,9 +69,7 @@ def _flag(sheet: Sheet, section: FlagSection) -> None:
         _exposure(sheet, section.exposure)
 
 
-def draw_fields(
-    sheet: Sheet, fields: tuple[FieldLine, ...], sides: tuple[str, str] = ("live", "git")
-) -> None:
+def draw_fields(sheet: Sheet, fields: tuple[FieldLine, ...], sides: tuple[str, str] = ("live", "git")) -> None:
     """The lines of a flag's fields: labels in a column where they fit, the two sides below each other where not."""
     heads = [f"{side:<{max(map(len, sides)) + 2}}" for side in sides]
     width = max((len(line.label) for line in fields if len(line.label) <= _LABEL_LIMIT), default=0)

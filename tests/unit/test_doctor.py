@@ -1,0 +1,117 @@
+"""What the doctor finds, against servers that are well and servers that are not."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from builders import a_config
+from emulators import a_live_flag
+from worlds import World, a_world, an_emulator
+
+from reconciler.config import Requests
+from reconciler.doctor import Check, Status, examine, exit_code, failed, limits
+from reconciler.emulator import Behaviour
+from reconciler.errors import AccessError, NotSentError
+
+
+def checks(world: World, now: datetime | None = None) -> dict[str, Check]:
+    """The checks by name."""
+
+    async def run() -> tuple[Check, ...]:
+        async with world.client(read_only=True) as client:
+            return await examine(client, world.config, lambda: now or datetime.now(UTC))
+
+    return {check.name: check for check in asyncio.run(run())}
+
+
+def test_all_is_well() -> None:
+    """A project that answers, known deployments, a feed and tags: nothing to do, exit code 0."""
+    found = checks(a_world(an_emulator(a_live_flag()), deployments={"web": "67"}))
+    assert list(found) == ["project", "clock", "deployments", "versions feed", "tags"]
+    assert {check.status for name, check in found.items() if name != "clock"} == {Status.OK}
+    assert exit_code(found.values()) == 0
+
+
+@pytest.mark.parametrize("refusal", ["403", "404"])
+def test_what_the_server_does_not_offer_is_a_warning(refusal: str) -> None:
+    """No feed, no list of deployments, no tags: said, with what follows, and no failure."""
+    behaviour = Behaviour(feeds=refusal, tags="absent")  # type: ignore[arg-type]
+    found = checks(a_world(an_emulator(a_live_flag(), behaviour=behaviour), deployments={"web": "67"}))
+    assert {found[name].status for name in ("deployments", "versions feed", "tags")} == {Status.WARN}
+    assert "web (67)" in found["deployments"].message
+    assert exit_code(found.values()) == 0
+
+
+def test_a_deployment_that_does_not_exist_fails() -> None:
+    """It is named with its id, beside those that the project has; exit code 1."""
+    found = checks(a_world(an_emulator(a_live_flag()), deployments={"web": "67", "tv": "99"}))
+    assert found["deployments"].status is Status.FAIL
+    assert "tv (99)" in found["deployments"].message
+    assert "web (67)" in found["deployments"].advice
+    assert exit_code(found.values()) == 1
+
+
+def test_an_empty_project_is_a_warning() -> None:
+    """It may be the wrong one."""
+    assert checks(a_world(an_emulator()))["project"].status is Status.WARN
+
+
+def test_a_refused_key_ends_the_checks_with_its_own_code() -> None:
+    """Nothing else can be told; exit code 4."""
+    emulator = an_emulator(a_live_flag())
+    emulator.store.keys.clear()
+    found = checks(a_world(emulator))
+    assert list(found) == ["project"]
+    assert exit_code(found.values()) == 4
+
+
+def test_a_key_without_access_to_the_project_is_refused() -> None:
+    """Another project's id in the configuration ends the same way."""
+    assert exit_code(checks(a_world(an_emulator(a_live_flag()), project_id="404")).values()) == 4
+
+
+@pytest.mark.parametrize(
+    ("skew", "status"),
+    [(0, Status.OK), (-20, Status.OK), (120, Status.WARN), (-120, Status.WARN), (3600, Status.FAIL)],
+)
+def test_the_clock_is_held_against_the_servers(skew: int, status: Status) -> None:
+    """Half a minute is nothing, minutes are a warning, more than a saved plan tolerates fails."""
+
+    class Dated:
+        server_date = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
+
+    from reconciler.doctor import _clock
+
+    assert _clock(Dated.server_date, Dated.server_date + timedelta(seconds=skew)).status is status
+
+
+def test_an_unknown_server_time_is_said() -> None:
+    """A server without a Date header leaves the clock unchecked."""
+    from reconciler.doctor import _clock
+
+    assert _clock(None, datetime.now(UTC)).status is Status.WARN
+
+
+@pytest.mark.parametrize(
+    ("requests", "status"),
+    [
+        (Requests(), Status.OK),
+        (Requests(per_second=200), Status.WARN),
+        (Requests(daily_budget=200_000), Status.WARN),
+        (Requests(concurrency=64), Status.WARN),
+    ],
+)
+def test_limits_beyond_the_apis_are_a_warning(requests: Requests, status: Status) -> None:
+    """The API's limits hold for all clients of a project together."""
+    assert limits(a_config(requests=requests)).status is status
+
+
+def test_the_key_outranks_other_failures() -> None:
+    """A refused key decides the exit code, whatever else fails."""
+    network, key = failed("a", NotSentError("no network")), failed("b", AccessError("no key"))
+    assert exit_code([network]) == 1
+    assert exit_code([network, key]) == 4
+    assert exit_code([replace(network, status=Status.WARN)]) == 0
