@@ -12,7 +12,7 @@ from emulators import OTHER_PROJECT, OTHER_USER, PROJECT, a_live_flag, an_emulat
 
 from reconciler.api.live import Progress, fetch_live_state, find_flag, reread
 from reconciler.emulator import Behaviour, Emulator, Limits
-from reconciler.errors import ApiError, MalformedAnswerError
+from reconciler.errors import ApiError, MalformedAnswerError, RejectedError
 from reconciler.model import UNSET, DesiredState, LiveFlag, LiveState
 
 NOTHING = a_desired_state()
@@ -265,6 +265,18 @@ def test_what_is_hidden_of_an_archived_flag_stays_not_shown() -> None:
     assert log(emulator) == sorted(["list", "key=old+", "9/variants", "9/variants/control/users"])
 
 
+def test_a_live_flag_that_vanishes_while_it_is_read_ends_the_refresh() -> None:
+    """Only of archived flags may something be hidden: a 404 for a live one is not taken for empty."""
+    rows = {"flags": [{"id": 1, "projectId": 7, "key": "one", "variants": [{"key": "a"}]}]}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=rows) if request.url.path == "/api/1/flags" else httpx.Response(404)
+
+    for variant in (a_variant("a", payload=1), a_variant("a", users=())):
+        with pytest.raises(RejectedError):
+            refresh(answer, a_desired_state(a_flag("one", variants=(variant,))))
+
+
 def test_two_live_flags_of_one_key_are_reported() -> None:
     """Neither is in the state, and both ids are named."""
     emulator = an_emulator(a_live_flag("one", id="5"), a_live_flag("one", id="6"), a_live_flag("two"))
@@ -491,6 +503,26 @@ def test_rereading_finds_flags_that_were_created_meanwhile() -> None:
     again = look_again(emulator, [], desired, created={"one": "1", "lost": "77"})
     assert again["one"].spec.variants[0].users == ("ada@example.com",)
     assert again["lost"] is None
+
+
+def test_rereading_an_archived_flag_asks_for_archived_ones_at_once() -> None:
+    """What was archived is not first looked for among the others."""
+    emulator = an_emulator(archived("old"), a_live_flag("one"))
+    old = refresh(emulator, a_desired_state(a_flag("old"))).flags["old"]
+    assert look_again(emulator, [old]) == {"old": old}
+    assert log(emulator) == ["key=old+"]
+
+
+def test_rereading_a_flag_without_tags_shows_the_same_again() -> None:
+    """A server that leaves out tags where there are none: the flag read alone has none, as it had in the list."""
+    rows = [{"id": 1, "projectId": 7, "key": "one", "tags": ["a"]}, {"id": 2, "projectId": 7, "key": "two"}]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        key = request.url.params.get("key")
+        return httpx.Response(200, json={"flags": [row for row in rows if key in {None, row["key"]}]})
+
+    two = refresh(answer).flags["two"]
+    assert ask(answer, lambda client: reread(client, [two], NOTHING, pages=9)) == {"two": two}
 
 
 def test_rereading_nothing_asks_nothing() -> None:
