@@ -30,7 +30,8 @@ CONFIG_NAME: Final = "reconciler.yaml"
 def find_config(chosen: Path | None = None, start: Path | None = None) -> Path:
     """The configuration file: the chosen one, or that of a directory (default: the current one) or of its parents.
 
-    Raises UsageError where there is none.
+    Raises UsageError where the chosen one is no file, InvalidInputError where none is found: a repository without a
+    configuration is an invalid one.
     """
     if chosen is not None:
         if not chosen.is_file():
@@ -40,7 +41,7 @@ def find_config(chosen: Path | None = None, start: Path | None = None) -> Path:
     for directory in (here, *here.parents):
         if (directory / CONFIG_NAME).is_file():
             return directory / CONFIG_NAME
-    raise UsageError(
+    raise InvalidInputError(
         f"There is no {CONFIG_NAME} here or in a parent directory. `reconciler init` writes one; --config names one."
     )
 

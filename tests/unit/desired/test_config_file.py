@@ -79,9 +79,9 @@ def test_the_file_is_found_here_or_in_a_parent(tmp_path: Path, monkeypatch: pyte
     assert find_config(file) == file
 
 
-def test_no_configuration_is_a_usage_error(tmp_path: Path) -> None:
-    """With the two ways out."""
-    with pytest.raises(UsageError, match="init"):
+def test_no_configuration(tmp_path: Path) -> None:
+    """A repository without one is invalid, with the two ways out named; a chosen one that is no file is a misuse."""
+    with pytest.raises(InvalidInputError, match="init"):
         find_config(start=tmp_path)
     with pytest.raises(UsageError, match="is not a file"):
         find_config(tmp_path / "other.yaml")
