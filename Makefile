@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= auto
+WORKFLOWS := $(wildcard examples/ci/github/*.yml)
 
 .PHONY: demo test lint format docs clean
 
@@ -27,10 +28,19 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci examples/ci/gitlab/.gitlab-ci.yml
+	$(BIN)/zizmor --offline --quiet --no-progress action.yml $(WORKFLOWS)
+	$(BIN)/python -P .ci/lint_shell.py
+	.ci/lint_actions $(WORKFLOWS)
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/.dev
+	$(BIN)/python -P docs/generate.py
 
 clean:
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
