@@ -9,40 +9,12 @@ import pytest
 from builders import a_desired_state, a_flag, a_variant
 from clients import ask
 from emulators import OTHER_PROJECT, OTHER_USER, PROJECT, a_live_flag, an_emulator, each_behaviour
+from refreshes import NOTHING, a_seen_flag, archived, log, refresh
 
-from reconciler.api.live import Progress, fetch_live_state, find_flag, reread
-from reconciler.emulator import Behaviour, Emulator, Limits
-from reconciler.errors import ApiError, MalformedAnswerError, RejectedError
-from reconciler.model import UNSET, DesiredState, LiveFlag, LiveState
-
-NOTHING = a_desired_state()
-
-
-def refresh(emulator: Any, desired: DesiredState = NOTHING, *targets: str) -> LiveState:
-    """A refresh by a client that only reads."""
-    return ask(emulator, lambda client: fetch_live_state(client, desired, targets=targets), read_only=True)
-
-
-def log(emulator: Emulator) -> list[str]:
-    """What was asked since the last call, in short: `list`, `list+`, `key=a`, `key=a+` (archived ones too), paths."""
-    found = []
-    for entry in emulator.log:
-        plus = "+" if entry.query.get("includeArchived") == "true" else ""
-        if entry.path == "/api/1/flags":
-            key = entry.query.get("key")
-            assert (entry.query["projectId"], entry.query["limit"]) == (PROJECT, "1000")
-            found.append(f"key={key}{plus}" if key else f"list{plus}")
-        else:
-            found.append(entry.path.removeprefix("/api/1/flags/"))
-    emulator.log.clear()
-    return sorted(found)
-
-
-def a_seen_flag(key: str = "one", **fields: Any) -> dict[str, Any]:
-    """A live flag with id 1 that holds users and cohorts."""
-    control = {"key": "control", "name": "Control", "users": ["ada@example.com"], "cohorts": ["c1"]}
-    treatment = {"key": "treatment", "name": "", "payload": {"a": 1}, "users": [], "cohorts": []}
-    return a_live_flag(key, **{"id": "1", "variants": [control, treatment], **fields})
+from reconciler.api.live import Progress, fetch_live_state, reread
+from reconciler.emulator import Behaviour, Limits
+from reconciler.errors import ApiError, MalformedAnswerError
+from reconciler.model import UNSET
 
 
 def changed(behaviour: Behaviour) -> str:
@@ -51,11 +23,6 @@ def changed(behaviour: Behaviour) -> str:
     return " ".join(
         f"{name}={getattr(behaviour, name)}" for name in fields if getattr(behaviour, name) != fields[name][0]
     )
-
-
-def archived(key: str, **fields: Any) -> dict[str, Any]:
-    """A live flag that is archived."""
-    return a_live_flag(key, archived=True, **fields)
 
 
 def test_a_list_is_all_that_plain_flags_need() -> None:
@@ -73,108 +40,6 @@ def test_pages_are_counted() -> None:
     emulator = an_emulator(*(a_live_flag(f"flag-{number}") for number in range(5)), limits=Limits(page=2))
     live = refresh(emulator)
     assert (live.pages, live.requests, len(live.flags)) == (3, 3, 5)
-
-
-def test_users_are_read_of_live_variants_that_declare_them() -> None:
-    """Endpoint 7 for each live variant whose declaration has users, none for new and removed ones; 8 likewise."""
-    emulator = an_emulator(a_seen_flag(), a_live_flag("undeclared"))
-    variants = (
-        a_variant("control", users=()),
-        a_variant("treatment", cohorts=("c1",)),
-        a_variant("new", users=("x",), cohorts=("c2",)),
-    )
-    live = refresh(emulator, a_desired_state(a_flag("one", variants=variants)))
-    assert log(emulator) == ["1/variants/control/users", "1/variants/treatment/cohorts", "list"]
-    control, treatment = live.flags["one"].spec.variants
-    assert (control.users, control.cohorts) == (("ada@example.com",), UNSET)
-    assert (treatment.users, treatment.cohorts) == (UNSET, ())
-    assert live.requests == 3
-
-
-def test_nothing_is_read_of_variants_that_will_go() -> None:
-    """A live variant that is not declared is removed with its inclusions: they are not looked at."""
-    emulator = an_emulator(a_seen_flag())
-    refresh(emulator, a_desired_state(a_flag("one", variants=(a_variant("treatment", users=()),))))
-    assert log(emulator) == ["1/variants/treatment/users", "list"]
-
-
-@pytest.mark.parametrize(("old", "asked"), [("control", "control"), ("gone", None), ("treatment", "treatment")])
-def test_a_renamed_variant_is_read_under_its_old_key(old: str, asked: str | None) -> None:
-    """Inclusions of a declared variant that is not live are those of the variant it was renamed from."""
-    emulator = an_emulator(a_seen_flag())
-    variants = (a_variant("fresh", renamed_from=old, users=()),)
-    refresh(emulator, a_desired_state(a_flag("one", variants=variants)))
-    assert log(emulator) == ([f"1/variants/{asked}/users"] if asked else []) + ["list"]
-
-
-def test_a_rename_that_was_made_is_read_under_its_new_key() -> None:
-    """Once the new key is live, the old one is not looked for."""
-    emulator = an_emulator(a_seen_flag())
-    variants = (a_variant("treatment", renamed_from="control", users=()),)
-    refresh(emulator, a_desired_state(a_flag("one", variants=variants)))
-    assert log(emulator) == ["1/variants/treatment/users", "list"]
-
-
-@pytest.mark.parametrize(
-    ("shows", "fields", "reads"),
-    [
-        ("key", {}, 0),
-        ("key", {"name": "Control"}, 1),
-        ("key-name", {"name": "Control"}, 0),
-        ("key-name", {"payload": None}, 1),
-        ("key-name", {"description": ""}, 1),
-        ("all", {"name": "Control", "payload": 1, "description": ""}, 0),
-    ],
-)
-def test_variants_are_read_when_the_list_hides_what_is_declared(
-    shows: Any, fields: dict[str, Any], reads: int
-) -> None:
-    """Endpoint 5 once for a flag of which a declared variant field is not shown, and for no other."""
-    emulator = an_emulator(a_seen_flag(), a_live_flag("two"), behaviour=Behaviour(list_shows=shows))
-    desired = a_desired_state(a_flag("one", variants=(a_variant("control", **fields),)), a_flag("two", enabled=True))
-    live = refresh(emulator, desired)
-    assert log(emulator) == ["1/variants"] * reads + ["list"]
-    if reads:
-        control, treatment = live.flags["one"].spec.variants
-        assert (control.name, control.description, control.payload) == ("Control", "", {})
-        assert (treatment.name, treatment.payload) == ("", {"a": 1})
-
-
-def test_hidden_fields_of_new_variants_need_no_read() -> None:
-    """What a variant that does not exist yet declares cannot be compared."""
-    emulator = an_emulator(a_seen_flag(), behaviour=Behaviour(list_shows="key"))
-    refresh(emulator, a_desired_state(a_flag("one", variants=(a_variant("new", payload=1),))))
-    assert log(emulator) == ["list"]
-
-
-def test_what_no_read_shows_is_empty() -> None:
-    """After endpoint 5 a field that is still not shown is empty, and what only the list showed is kept."""
-    answers = {
-        "/api/1/flags": {"flags": [{"id": 1, "projectId": 7, "key": "one", "variants": [{"key": "a", "name": "A"}]}]},
-        "/api/1/flags/1/variants": [{"key": "a"}],
-    }
-    variants = (a_variant("a", payload=1),)
-    live = refresh(
-        lambda request: httpx.Response(200, json=answers[request.url.path]),
-        a_desired_state(a_flag("one", variants=variants)),
-    )
-    (variant,) = live.flags["one"].spec.variants
-    assert (variant.name, variant.description, variant.payload) == ("A", "", None)
-
-
-def test_a_list_without_variants_is_completed_first() -> None:
-    """Where the list shows no variants at all, they are read, and then their inclusions."""
-    answers = {
-        "/api/1/flags": {"flags": [{"id": 1, "projectId": 7, "key": "one"}]},
-        "/api/1/flags/1/variants": [{"key": "a", "name": "A", "payload": 3}],
-        "/api/1/flags/1/variants/a/users": ["x", "x"],
-    }
-    variants = (a_variant("a", users=("x",)),)
-    live = refresh(
-        lambda request: httpx.Response(200, json=answers[request.url.path]),
-        a_desired_state(a_flag("one", variants=variants)),
-    )
-    assert live.flags["one"].spec.variants == (a_variant("a", name="A", description="", payload=3, users=("x", "x")),)
 
 
 @pytest.mark.parametrize(
@@ -245,36 +110,6 @@ def test_archived_flags_that_nobody_declares_are_not_seen() -> None:
     emulator = an_emulator(archived("old"), a_live_flag("one"))
     assert set(refresh(emulator).flags) == {"one"}
     assert log(emulator) == ["list"]
-
-
-def test_an_archived_flag_is_read_in_full_only_where_the_declaration_speaks_of_it() -> None:
-    """Without `archived` in the declaration the flag is refused anyway, so its inclusions are not read."""
-    variants = (a_variant("control", users=()),)
-    for field, reads in ({}, []), ({"archived": False}, ["9/variants/control/users"]):
-        emulator = an_emulator(archived("old", id="9"))
-        refresh(emulator, a_desired_state(a_flag("old", variants=variants, **field)))
-        assert log(emulator) == sorted(["list", "key=old+", *reads])
-
-
-def test_what_is_hidden_of_an_archived_flag_stays_not_shown() -> None:
-    """A server that answers 404 for an archived flag's parts does not end the refresh."""
-    emulator = an_emulator(archived("old", id="9"), behaviour=Behaviour(archived_details="hidden", list_shows="key"))
-    variants = (a_variant("control", payload=1, users=()),)
-    live = refresh(emulator, a_desired_state(a_flag("old", archived=False, variants=variants)))
-    assert live.flags["old"].spec.variants[0].users is UNSET
-    assert log(emulator) == sorted(["list", "key=old+", "9/variants", "9/variants/control/users"])
-
-
-def test_a_live_flag_that_vanishes_while_it_is_read_ends_the_refresh() -> None:
-    """Only of archived flags may something be hidden: a 404 for a live one is not taken for empty."""
-    rows = {"flags": [{"id": 1, "projectId": 7, "key": "one", "variants": [{"key": "a"}]}]}
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json=rows) if request.url.path == "/api/1/flags" else httpx.Response(404)
-
-    for variant in (a_variant("a", payload=1), a_variant("a", users=())):
-        with pytest.raises(RejectedError):
-            refresh(answer, a_desired_state(a_flag("one", variants=(variant,))))
 
 
 def test_two_live_flags_of_one_key_are_reported() -> None:
@@ -455,104 +290,3 @@ def test_progress_is_told() -> None:
     ask(emulator, lambda client: fetch_live_state(client, desired, on_progress=heard.append))
     assert [(item.done, item.expected) for item in heard] == [(1, None), (2, 2), (3, 4), (4, 4)]
     assert [item.what for item in heard] == ["flags", *["variants and inclusions"] * 3]
-
-
-def look_again(
-    emulator: Emulator, flags: list[LiveFlag], desired: DesiredState = NOTHING, **options: Any
-) -> dict[str, LiveFlag | None]:
-    """A reread, and the log of it alone."""
-    emulator.log.clear()
-    return dict(ask(emulator, lambda client: reread(client, flags, desired, **{"pages": 1, **options})))
-
-
-def test_rereading_takes_the_fewest_requests() -> None:
-    """The list where that is fewer requests than one for each flag, look-ups otherwise."""
-    emulator = an_emulator(*(a_live_flag(f"flag-{n}") for n in range(8)), limits=Limits(page=3))
-    flags = list(refresh(emulator).flags.values())
-    for count, expected in ((3, [f"key=flag-{n}" for n in range(3)]), (4, ["list"] * 3), (1, ["key=flag-0"])):
-        assert None not in look_again(emulator, flags[:count], pages=3).values()
-        assert log(emulator) == sorted(expected)
-
-
-def test_rereading_hydrates_as_the_refresh_did() -> None:
-    """What the declaration needs is read again, and nothing else."""
-    emulator = an_emulator(a_seen_flag(), a_live_flag("two"))
-    desired = a_desired_state(a_flag("one", variants=(a_variant("control", users=(), payload=1),)))
-    flags = refresh(emulator, desired).flags
-    again = look_again(emulator, [flags["one"]], desired)
-    assert log(emulator) == ["1/variants", "1/variants/control/users", "key=one"]
-    assert again == {"one": flags["one"]}
-
-
-def test_rereading_sees_what_changed() -> None:
-    """An edit, an archive and a new flag under the old key are all noticed."""
-    emulator = an_emulator(a_live_flag("one", id="1"), a_live_flag("two", id="2"), a_live_flag("three", id="3"))
-    flags = list(refresh(emulator).flags.values())
-    emulator.edit_as(OTHER_USER, "PATCH", "/flags/1", {"name": "Edited"})
-    emulator.edit_as(OTHER_USER, "PATCH", "/flags/2", {"archive": True})
-    del emulator.store.flags["3"]
-    again = look_again(emulator, flags)
-    assert (again["one"].spec.name, again["two"].spec.archived, again["three"]) == ("Edited", True, None)
-    assert log(emulator) == ["key=three+", "key=two+", "list"]
-
-
-def test_rereading_finds_flags_that_were_created_meanwhile() -> None:
-    """A flag that is known by key and id alone is read like the others, and hydrated by its declaration."""
-    emulator = an_emulator(a_seen_flag())
-    desired = a_desired_state(a_flag("one", variants=(a_variant("control", users=()),)))
-    again = look_again(emulator, [], desired, created={"one": "1", "lost": "77"})
-    assert again["one"].spec.variants[0].users == ("ada@example.com",)
-    assert again["lost"] is None
-
-
-def test_rereading_an_archived_flag_asks_for_archived_ones_at_once() -> None:
-    """What was archived is not first looked for among the others."""
-    emulator = an_emulator(archived("old"), a_live_flag("one"))
-    old = refresh(emulator, a_desired_state(a_flag("old"))).flags["old"]
-    assert look_again(emulator, [old]) == {"old": old}
-    assert log(emulator) == ["key=old+"]
-
-
-def test_rereading_a_flag_without_tags_shows_the_same_again() -> None:
-    """A server that leaves out tags where there are none: the flag read alone has none, as it had in the list."""
-    rows = [{"id": 1, "projectId": 7, "key": "one", "tags": ["a"]}, {"id": 2, "projectId": 7, "key": "two"}]
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        key = request.url.params.get("key")
-        return httpx.Response(200, json={"flags": [row for row in rows if key in {None, row["key"]}]})
-
-    two = refresh(answer).flags["two"]
-    assert ask(answer, lambda client: reread(client, [two], NOTHING, pages=9)) == {"two": two}
-
-
-def test_rereading_nothing_asks_nothing() -> None:
-    """No flags, no requests."""
-    emulator = an_emulator(a_live_flag("one"))
-    assert look_again(emulator, []) == {}
-    assert emulator.log == []
-
-
-@pytest.mark.parametrize("marker", ["deleted", "none"])
-@pytest.mark.parametrize("key_filter", ["exact", "substring"])
-def test_a_flag_is_found_by_its_exact_key(key_filter: Any, marker: Any) -> None:
-    """Archived or not, and never one whose key only contains the other."""
-    emulator = an_emulator(
-        a_live_flag("one-more"),
-        a_live_flag("one", id="1"),
-        archived("old", id="2"),
-        behaviour=Behaviour(key_filter=key_filter, archived_marker=marker),
-    )
-    live, old, absent = (
-        ask(emulator, lambda client, key=key: find_flag(client, key)) for key in ("one", "old", "on")
-    )
-    assert (live.id, live.spec.archived) == ("1", False)
-    assert (old.id, old.spec.archived) == ("2", True)
-    assert absent is None
-    assert log(emulator).count("key=on+") == 1
-
-
-def test_a_key_that_two_flags_carry_cannot_be_found() -> None:
-    """Both ids are named, and neither flag is returned."""
-    emulator = an_emulator(a_live_flag("one", id="5"), a_live_flag("one", id="6"))
-    with pytest.raises(ApiError, match="5, 6"):
-        ask(emulator, lambda client: find_flag(client, "one"))

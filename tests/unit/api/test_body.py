@@ -1,0 +1,102 @@
+"""What is taken in of an answer: honest compression, and never more than the cap."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+import zlib
+from functools import cache
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from clients import send
+
+from reconciler.api.body import LARGEST_BODY
+from reconciler.errors import (
+    AmbiguousError,
+    OversizedAnswerError,
+    RejectedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MIB = 1024 * 1024
+
+
+def encoded(content: bytes, encoding: str, **headers: str) -> Callable[[httpx.Request], httpx.Response]:
+    """A server that answers these bytes, saying that they are so encoded."""
+    raw = httpx.ByteStream(content)
+    return lambda _: httpx.Response(200, headers={"Content-Encoding": encoding, **headers}, stream=raw)
+
+
+def test_gzip_is_understood() -> None:
+    """An honest compressed answer is inflated, with either of gzip's names or zlib's format."""
+    assert send(encoded(gzip.compress(b"[1]"), "gzip"), "GET", ["flags"]).body == b"[1]"
+    assert send(encoded(gzip.compress(b"[1]"), " X-GZIP "), "GET", ["flags"]).body == b"[1]"
+    assert send(encoded(zlib.compress(b"[1]"), "deflate"), "GET", ["flags"]).body == b"[1]"
+    assert send(encoded(b"[1]", "identity"), "GET", ["flags"]).body == b"[1]"
+    assert send(encoded(b"", "gzip"), "GET", ["flags"]).body == b""
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        (gzip.compress(b"[1]" * 1000)[:-12], "gzip"),
+        (gzip.compress(b"[1]")[:5], "gzip"),
+        (b"[1]", "gzip"),
+        (gzip.compress(b"[1]")[:-4] + b"\0\0\0\0", "gzip"),
+        (b"[1]", "br"),
+        (b"[1]", "gzip, gzip"),
+        (b"[1]", "zstd"),
+    ],
+)
+def test_a_broken_or_unknown_encoding_is_ambiguous(content: bytes, encoding: str) -> None:
+    """A stream that breaks off or was not asked for is not taken for a shorter answer."""
+    for method, attempts in (("GET", 4), ("PATCH", 1)):
+        with pytest.raises(AmbiguousError) as caught:
+            send(encoded(content, encoding), method, ["flags"])
+        assert caught.value.attempts == attempts
+
+
+def test_a_bomb_is_not_inflated() -> None:
+    """Hundreds of megabytes in a little gzip end at the cap, in little memory, and is not asked for again."""
+    bomb = _bomb()
+    tracemalloc.start()
+    with pytest.raises(OversizedAnswerError, match="10 MiB") as caught:
+        send(encoded(bomb, "gzip"), "GET", ["flags"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.attempts == 1
+    assert peak < 60 * MIB
+
+
+@cache
+def _bomb() -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    zeros = bytes(MIB)
+    return b"".join([*(packer.compress(zeros) for _ in range(256)), packer.flush()])
+
+
+def test_a_body_of_the_largest_size_is_taken_and_no_larger() -> None:
+    """10 MiB are read, one byte more is not; of a write nobody knows then what it did."""
+    for content in (b" " * LARGEST_BODY, gzip.compress(b" " * LARGEST_BODY, 1)):
+        encoding = "identity" if content[:1] == b" " else "gzip"
+        assert len(send(encoded(content, encoding), "GET", ["flags"]).body) == LARGEST_BODY
+    larger = encoded(b" " * (LARGEST_BODY + 1), "identity")
+    with pytest.raises(OversizedAnswerError):
+        send(larger, "GET", ["flags"])
+    with pytest.raises(AmbiguousError):
+        send(larger, "POST", ["flags"])
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "br"])
+def test_a_refusal_is_one_whatever_its_body(encoding: str) -> None:
+    """An error status counts even when its body is endless, broken or unknown."""
+    for content in (b"x" * 20 * MIB, _bomb(), b"\xff\x00"):
+        stream = httpx.ByteStream(content)
+        response = httpx.Response(400, headers={"Content-Encoding": encoding}, stream=stream)
+        with pytest.raises(RejectedError) as caught:
+            send(lambda _, response=response: response, "PATCH", ["flags", "1"])
+        assert len(str(caught.value)) < 500
