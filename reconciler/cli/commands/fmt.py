@@ -11,7 +11,7 @@ import click
 from reconciler.cli.options import Settings, shared_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from reconciler.config import Config
     from reconciler.desired.files import Listing
@@ -82,26 +82,24 @@ def _files(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[
 
     here = Path.cwd()
     configs = _configs(settings, is_needed=not paths)
-    listings = [list_flag_files(here, directory.absolute()) for directory in _directories(configs)]
+    directories = dict.fromkeys(config.flags_dir.absolute() for config in configs)
+    listings = [list_flag_files(here, directory) for directory in directories]
     if paths:
-        listings = [_listing(path, listings, here) for path in paths]
+        ours = {config.file.resolve() for config in configs}
+        listings = [_listing(path, listings, here) for path in paths if path.resolve() not in ours]
     files = {Path(file.shown): None for listing in listings for file in listing.files}
     return list(files), list(dict.fromkeys(item for listing in listings for item in listing.diagnostics))
-
-
-def _directories(configs: Sequence[Config]) -> Iterator[Path]:
-    yield from dict.fromkeys(config.flags_dir for config in configs)
 
 
 def _configs(settings: Settings, *, is_needed: bool) -> Sequence[Config]:
     """The configurations of all environments; none where there is no file and paths were given."""
     from reconciler.desired.config_file import find_config, load_configs
-    from reconciler.errors import UsageError
+    from reconciler.errors import InvalidInputError
 
     try:
         file = find_config(settings.config)
-    except UsageError:
-        if is_needed or settings.config is not None or settings.environment is not None:
+    except InvalidInputError:
+        if is_needed or settings.environment is not None:
             raise
         return ()
     return load_configs(file, settings.environment, needs_flags=is_needed)
@@ -109,7 +107,7 @@ def _configs(settings: Settings, *, is_needed: bool) -> Sequence[Config]:
 
 def _listing(path: Path, listings: Sequence[Listing], here: Path) -> Listing:
     """The file, or the flag files below the directory: the configured ones where there are any, else all YAML."""
-    from reconciler.desired.files import FlagFile, choose_files, list_flag_files
+    from reconciler.desired.files import FlagFile, list_flag_files
     from reconciler.desired.files import Listing as Files
     from reconciler.errors import UsageError
 
@@ -118,11 +116,18 @@ def _listing(path: Path, listings: Sequence[Listing], here: Path) -> Listing:
     if not path.is_dir():
         shown = Path(os.path.relpath(path.absolute(), here)).as_posix()
         return Files(files=(FlagFile(str(path), shown),))
-    try:
-        chosen = choose_files(listings, [path], here)
-    except UsageError:
-        return list_flag_files(here, path.absolute())
-    return Files(
-        files=tuple(file for listing in chosen for file in listing.files),
-        diagnostics=tuple(item for listing in chosen for item in listing.diagnostics),
+    root = path.resolve()
+    configured = Files(
+        files=tuple(
+            file for each in listings for file in each.files if Path(file.path).parent.resolve().is_relative_to(root)
+        ),
+        diagnostics=tuple(
+            item
+            for each in listings
+            for item in each.diagnostics
+            if item.position and (here / item.position.file).parent.resolve().is_relative_to(root)
+        ),
     )
+    if configured.files or configured.diagnostics:
+        return configured
+    return list_flag_files(here, path.absolute())

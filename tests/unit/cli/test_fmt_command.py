@@ -1,0 +1,111 @@
+"""`fmt`: which files, what is written, exit codes."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+UGLY = "name:   A # n\nkey: a\n"
+PRETTY = "key: a\nname: A  # n\n"
+
+
+def test_fmt_rewrites_what_is_not_formatted(repository: Repository) -> None:
+    """Changed files are named on stdout and keep their mode; a second run changes nothing."""
+    path = repository.write("flags/deep/a.yml", UGLY)
+    path.chmod(0o600)
+    ran = repository.run("fmt")
+    assert (ran.code, ran.out) == (0, "flags/deep/a.yml\n")
+    assert path.read_text() == PRETTY
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert repository.run("fmt").out == ""
+
+
+def test_check_writes_nothing(repository: Repository) -> None:
+    """With --check unformatted files are named, exit code 2; formatted ones are exit code 0."""
+    path = repository.write("flags/a.yaml", UGLY)
+    ran = repository.run("fmt", "--check")
+    assert (ran.code, ran.out) == (2, "flags/a.yaml\n")
+    assert path.read_text() == UGLY
+    assert repository.run("fmt", "--check", "flags/new-checkout.yaml").code == 0
+
+
+def test_line_ends_become_lf(repository: Repository) -> None:
+    """A file with CRLF is unformatted even where nothing else is."""
+    path = repository.write("flags/a.yaml", "")
+    path.write_bytes(PRETTY.replace("\n", "\r\n").encode())
+    assert repository.run("fmt", "--check").code == 2
+    assert repository.run("fmt").code == 0
+    assert path.read_bytes() == PRETTY.encode()
+
+
+def test_one_invalid_file_keeps_all_as_they_are(repository: Repository) -> None:
+    """Findings of every file on stderr with file and line, exit code 3, nothing written."""
+    path = repository.write("flags/a.yaml", UGLY)
+    repository.write("flags/b.yaml", "key: b\nkey: b\n")
+    repository.write("flags/c.yaml", "key: c\nrolloutPercentge: 1\n")
+    for arguments in ((), ("--check",)):
+        ran = repository.run("fmt", *arguments)
+        assert (ran.code, ran.out) == (3, "")
+        assert "flags/b.yaml:2:1: error:" in ran.err
+        assert "flags/c.yaml:2:1: error:" in ran.err
+        assert path.read_text() == UGLY
+
+
+@pytest.mark.parametrize("given", ["flags/sub", "flags/sub/a.yaml", "./flags/sub/"])
+def test_paths_choose_files(repository: Repository, given: str) -> None:
+    """Files and directories limit what is looked at; names are as seen from here."""
+    repository.write("flags/sub/a.yaml", UGLY)
+    repository.write("flags/b.yaml", UGLY.replace("key: a", "key: b"))
+    assert repository.run("fmt", "--check", given).out == "flags/sub/a.yaml\n"
+
+
+def test_a_directory_above_means_its_flag_files(repository: Repository) -> None:
+    """`fmt .` formats flag files and leaves reconciler.yaml and other YAML alone."""
+    repository.write("flags/a.yaml", UGLY)
+    repository.write("compose.yaml", "services:   {}\n")
+    ran = repository.run("fmt", ".")
+    assert (ran.code, ran.out) == (0, "flags/a.yaml\n")
+    assert repository.run("fmt", "reconciler.yaml", "flags/a.yaml").code == 0
+    assert (repository.root / "compose.yaml").read_text() == "services:   {}\n"
+
+
+def test_without_a_configuration_paths_are_needed(
+    repository: Repository, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file outside any repository can be formatted; without a path there is nothing to look at."""
+    directory = tmp_path_factory.mktemp("bare")
+    (directory / "a.yaml").write_text(UGLY)
+    monkeypatch.chdir(directory)
+    assert repository.run("fmt", "a.yaml").code == 0
+    assert (directory / "a.yaml").read_text() == PRETTY
+    assert repository.run("fmt").code == 3
+    assert repository.run("fmt", "missing.yaml").code == 64
+
+
+def test_environments_share_their_files(repository: Repository) -> None:
+    """Without --env all environments are looked at, their directories included, each file once."""
+    repository.write(
+        "reconciler.yaml",
+        'version: 1\nenvironments:\n  a: {projectId: "1"}\n  b: {projectId: "2"}\n'
+        '  c: {projectId: "3", flags: other}\n',
+    )
+    repository.write("flags/a.yaml", UGLY)
+    repository.write("other/a.yaml", UGLY)
+    assert repository.run("fmt", "--check").out == "flags/a.yaml\nother/a.yaml\n"
+    assert repository.run("fmt", "--check", "--env", "c").out == "other/a.yaml\n"
+    assert repository.run("fmt", "--check", "--env", "d").code == 64
+
+
+def test_links_are_not_followed(repository: Repository) -> None:
+    """A symbolic link is refused, not formatted through."""
+    target = repository.root / "outside.yaml"
+    target.write_text(UGLY)
+    (repository.root / "flags" / "a.yaml").symlink_to(target)
+    assert repository.run("fmt").code == 3
+    assert repository.run("fmt", "flags/a.yaml").code == 3
+    assert target.read_text() == UGLY

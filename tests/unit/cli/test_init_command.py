@@ -1,0 +1,142 @@
+"""`init`: what it writes, and that what it writes is sound."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from reconciler import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Repository
+
+BASE = ["reconciler.yaml", "flags/example.yaml", ".pre-commit-config.yaml"]
+GITHUB = [f".github/workflows/flags-{name}.yml" for name in ("plan", "apply", "drift")]
+ALLOWED = {"contents": "read", "issues": "write", "pull-requests": "write", "actions": "read"}
+_is_pinned = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40}").fullmatch
+
+
+@pytest.fixture
+def empty(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A directory without a repository."""
+    directory = tmp_path / "empty"
+    directory.mkdir()
+    monkeypatch.chdir(directory)
+    return repository
+
+
+def written(directory: Path) -> dict[str, str]:
+    return {
+        path.relative_to(directory).as_posix(): path.read_text() for path in directory.rglob("*") if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "files"),
+    [
+        ((), BASE + GITHUB),
+        (("--ci", "github"), BASE + GITHUB),
+        (("--ci", "gitlab"), [*BASE, ".gitlab-ci.yml"]),
+        (("--ci", "none"), BASE),
+    ],
+)
+def test_init_writes_what_a_repository_needs(
+    empty: Repository, tmp_path: Path, arguments: tuple[str, ...], files: list[str]
+) -> None:
+    """The files are named on stdout, then the next steps; they are valid, formatted, and free of placeholders."""
+    ran = empty.run("init", *arguments)
+    assert (ran.code, ran.err) == (0, "")
+    assert [line.removeprefix("+ ") for line in ran.out.splitlines() if line.startswith("+ ")] == files
+    assert "\nNext:\n  1. Put the project's id into reconciler.yaml.\n" in ran.out
+    found = written(tmp_path / "empty")
+    assert sorted(found) == sorted(files)
+    assert not [name for name, text in found.items() if "@VERSION@" in text]
+    assert empty.run("validate").out.strip() == "No findings."
+    assert empty.run("fmt", "--check").code == 0
+
+
+def test_init_overwrites_nothing(empty: Repository, tmp_path: Path) -> None:
+    """One file that exists keeps all from being written and is named: exit code 1. --force overwrites."""
+    (tmp_path / "empty" / ".pre-commit-config.yaml").write_text("repos: []\n")
+    ran = empty.run("init", "--ci", "none")
+    assert (ran.code, ran.out) == (1, "")
+    assert ".pre-commit-config.yaml" in ran.err
+    assert written(tmp_path / "empty") == {".pre-commit-config.yaml": "repos: []\n"}
+    assert empty.run("init", "--ci", "none", "--force").code == 0
+    assert "reconciler fmt" in (tmp_path / "empty" / ".pre-commit-config.yaml").read_text()
+
+
+def test_config_names_the_place(empty: Repository, tmp_path: Path) -> None:
+    """With --config everything is written around that file."""
+    assert empty.run("init", "--ci", "none", "--config", "service/flags.yaml").code == 0
+    assert set(written(tmp_path / "empty" / "service")) == {
+        "flags.yaml", "flags/example.yaml", ".pre-commit-config.yaml",
+    }  # fmt: skip
+
+
+def workflows(empty: Repository, directory: Path) -> dict[str, Any]:
+    """The GitHub workflows by name; YAML 1.1 reads the key `on` as true."""
+    empty.run("init")
+    return {name: yaml.safe_load(text) for name, text in written(directory / "empty").items() if name in GITHUB}
+
+
+def test_workflows_pin_actions_and_ask_for_little(empty: Repository, tmp_path: Path) -> None:
+    """Every action at a full commit id, no credentials left in the checkout, no permission to write contents."""
+    for name, workflow in workflows(empty, tmp_path).items():
+        assert workflow["permissions"] == {}, name
+        assert "pull_request_target" not in workflow[True], name
+        assert "workflow_run" not in workflow[True], name
+        for job in workflow["jobs"].values():
+            assert job["permissions"].items() <= ALLOWED.items(), name
+            assert job["timeout-minutes"]
+            for step in job["steps"]:
+                assert "uses" not in step or _is_pinned(step["uses"]), name
+                if step.get("uses", "").startswith("actions/checkout"):
+                    assert step["with"]["persist-credentials"] is False
+
+
+def test_the_key_is_only_in_protected_environments(empty: Repository, tmp_path: Path) -> None:
+    """A job that has the key runs in an environment, and its command alone sees it; forks get validation only."""
+    for name, workflow in workflows(empty, tmp_path).items():
+        for job_name, job in workflow["jobs"].items():
+            holders = [step for step in job["steps"] if "AMPLITUDE" in str(step)]
+            assert bool(holders) == ("environment" in job), (name, job_name)
+            assert all("reconciler " in step["run"] for step in holders)
+            assert "AMPLITUDE" not in str(job.get("env")) + str(workflow.get("env"))
+    jobs = workflows(empty, tmp_path)[GITHUB[0]]["jobs"]
+    assert "AMPLITUDE" not in str(jobs["validate"])
+    assert jobs["plan"]["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+
+
+def test_no_expression_reaches_a_shell(empty: Repository, tmp_path: Path) -> None:
+    """What a pull request can choose is in no script."""
+    for workflow in workflows(empty, tmp_path).values():
+        for job in workflow["jobs"].values():
+            assert not [step for step in job["steps"] if "${{" in step.get("run", "")]
+
+
+def test_every_file_installs_this_version(empty: Repository, tmp_path: Path) -> None:
+    """The tool is pinned wherever it is installed, and never installed from the checkout."""
+    empty.run("init", "--force")
+    empty.run("init", "--force", "--ci", "gitlab")
+    for name, text in written(tmp_path / "empty").items():
+        for line in text.splitlines():
+            if "amplitude-flag-reconciler" in line:
+                assert f"amplitude-flag-reconciler=={__version__}" in line, name
+
+
+def test_gitlab_plans_no_fork_and_applies_the_default_branch(empty: Repository, tmp_path: Path) -> None:
+    """Jobs with a key have rules that leave forks out; apply is one at a time and never interrupted."""
+    empty.run("init", "--ci", "gitlab")
+    jobs = yaml.safe_load((tmp_path / "empty" / ".gitlab-ci.yml").read_text())
+    assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_PATH == $CI_PROJECT_PATH" in jobs["flags plan"]["rules"][0]["if"]
+    assert "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH" in jobs["flags apply"]["rules"][0]["if"]
+    assert jobs["flags apply"]["resource_group"]
+    assert jobs["flags apply"]["interruptible"] is False
+    assert "environment" not in jobs["flags validate"]
+    assert all("environment" in jobs[f"flags {name}"] for name in ("plan", "apply", "drift"))

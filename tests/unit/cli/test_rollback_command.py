@@ -1,0 +1,99 @@
+"""`rollback`: the file of a flag, words, exit codes; GET only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from emulators import ask
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+TEXT = """\
+# ours
+key: new-checkout
+enabled: true      # live
+rolloutPercentage: 50 # half
+variants:
+  - key: control # c
+  - key: treatment
+    inclusions: {users: [ada@example.com]}
+"""
+
+
+@pytest.fixture
+def edited(repository: Repository) -> Repository:
+    """A repository whose flag was at 10 percent in version 1, and at 50 and off in version 2."""
+    flag_id = next(flag["id"] for flag in repository.emulator.store.flags.values() if flag["key"] == "new-checkout")
+    answer = ask(repository.emulator, "PATCH", f"/flags/{flag_id}", {"rolloutPercentage": 50, "enabled": False})
+    assert answer.status == 200
+    repository.write("flags/new-checkout.yaml", TEXT)
+    repository.emulator.log.clear()
+    return repository
+
+
+def test_rollback_rewrites_the_declared_fields(edited: Repository) -> None:
+    """Declared fields get the version's values, other lines stay; stdout says what changed and what could not."""
+    ran = edited.run("rollback", "new-checkout", "--to", "1")
+    assert (ran.code, ran.err) == (0, "")
+    assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT.replace(
+        "rolloutPercentage: 50 # half", "rolloutPercentage: 10  # half"
+    )
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("new-checkout  flags/new-checkout.yaml: version 1 of ")
+    assert lines[1] == "  ~ rolloutPercentage"
+    assert lines[2].startswith("  = variants/treatment/inclusions/users: ")
+    assert lines[-1] == "Nothing was applied: review the file, then `reconciler plan`."
+    assert {entry.method for entry in edited.emulator.log} == {"GET"}
+
+
+def test_undeclared_fields_stay_undeclared(edited: Repository) -> None:
+    """A file that says nothing of a field says nothing of it afterwards."""
+    edited.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 1\n")
+    assert edited.run("rollback", "new-checkout", "--to", "2").code == 0
+    assert (edited.root / "flags/new-checkout.yaml").read_text() == "key: new-checkout\nrolloutPercentage: 50\n"
+
+
+def test_out_leaves_the_file_alone(edited: Repository) -> None:
+    """With --out the result goes elsewhere."""
+    assert edited.run("rollback", "new-checkout", "--to", "1", "--out", "old.yaml").code == 0
+    assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT
+    assert "rolloutPercentage: 10  # half" in (edited.root / "old.yaml").read_text()
+
+
+def test_the_present_version_changes_nothing(edited: Repository) -> None:
+    """Where the file has the version's values already, it is not touched."""
+    edited.write("flags/new-checkout.yaml", TEXT.replace("true ", "false "))
+    before = (edited.root / "flags/new-checkout.yaml").stat().st_mtime_ns
+    ran = edited.run("rollback", "new-checkout", "--to", "2")
+    assert ran.out.splitlines()[-1] == "No changes: the file declares these values already."
+    assert (edited.root / "flags/new-checkout.yaml").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("new-checkout", "--to", "9"), 1, "has no version 9"),
+        (("other-flag", "--to", "1"), 1, 'No file declares a flag "other-flag"'),
+        (("new-checkout", "--to", "0"), 64, "0 is not in the range"),
+        (("new-checkout",), 64, "--to"),
+    ],
+)
+def test_what_does_not_exist_is_said(edited: Repository, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """A version, a flag or an option that is not there: an exit code, a sentence, and the file as it was."""
+    ran = edited.run("rollback", *arguments)
+    assert (ran.code, ran.out) == (code, "")
+    assert words in ran.err
+    assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT
+
+
+def test_a_version_that_cannot_be_declared_is_refused(edited: Repository) -> None:
+    """Fractions of percents are in no file: exit code 3, and nothing is written."""
+    store = edited.emulator.store
+    flag = next(flag for flag in store.flags.values() if flag["key"] == "new-checkout")
+    store.commit({**flag, "rolloutPercentage": 12.5}, "grace@example.com")  # type: ignore[typeddict-item]
+    ran = edited.run("rollback", "new-checkout", "--to", "3")
+    assert ran.code == 3
+    assert "whole number" in ran.err
+    assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT
