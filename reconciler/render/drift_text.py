@@ -19,6 +19,7 @@ MARKDOWN_LIMIT = 30_000
 """Characters: GitHub takes 65,536 in an issue, chat webhooks 40,000 before they cut."""
 
 _LEAST_ROOM = 2_000
+_CUT_NOTE = 100
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?", re.ASCII)
 
 
@@ -55,7 +56,7 @@ def render_drift_markdown(document: DriftDocument) -> str:
     head += [markdown_text(document.notice)] if document.notice else []
     tail = [f"⚠️ {markdown_text(warning)}" for warning in document.warnings]
     tail += [_prose(f"{fact}.") for fact in document.facts]
-    room = MARKDOWN_LIMIT - sum(len(block) + 2 for block in (*head, *tail))
+    room = MARKDOWN_LIMIT - _CUT_NOTE - sum(len(block) + 2 for block in (*head, *tail))
     listed, left = _fitting([*_absent_items(document), *_flag_items(document)], max(room, _LEAST_ROOM))
     more = [f"{left} more are not shown here; `reconciler drift` lists them."] if left else []
     return defuse("\n\n".join([*head, *(["\n".join(listed)] if listed else []), *more, *tail])) + "\n"
@@ -88,7 +89,7 @@ def _flag_lines(section: DriftSection) -> Iterator[str]:
 
 def _group_lines(group: AuthoredFields) -> Iterator[str]:
     for line in group.fields:
-        yield f"    - {code_span(line.label)}: {_sides(line)}"
+        yield f"    - {code_span(f'{line.symbol} {line.label}')}: {_sides(line)}"
     yield f"    - {_author(group.author)}"
 
 
@@ -98,11 +99,7 @@ def _author(line: AuthorLine) -> str:
 
 
 def _sides(line: FieldLine) -> str:
-    if line.before is None or line.after is None:
-        shown = line.after if line.before is None else line.before
-        where = "git only" if line.before is None else "live only"
-        return f"{code_span(shown or '')} ({where})"
-    return f"{code_span(line.before)} → {code_span(line.after)}"
+    return " → ".join(code_span(side) for side in (line.before, line.after) if side is not None)
 
 
 def _prose(text: str) -> str:
