@@ -1,0 +1,50 @@
+"""The installed way: `drift` in a process of its own, against the emulator over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from emulators import KEY, OTHER_USER, PROJECT, a_live_flag, an_emulator
+from looks import edit
+
+from reconciler.emulator.server import serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def drift(root: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    environ = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    environ |= {"RECONCILER_API_URL": url, "AMPLITUDE_MANAGEMENT_API_KEY": KEY}
+    command = [sys.executable, "-m", "reconciler.cli.main", "drift", *arguments]
+    return subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_day_of_a_cron(tmp_path: Path) -> None:
+    """Quiet while nothing changes, one alert for an edit by hand, one for its end, and few requests for all that."""
+    emulator = an_emulator(*(a_live_flag(f"flag-{number}") for number in range(20)))
+    (tmp_path / "reconciler.yaml").write_text(f'version: 1\nprojectId: "{PROJECT}"\n')
+    (tmp_path / "flags").mkdir()
+    for number in range(20):
+        text = f"key: flag-{number}\nenabled: true\nrolloutPercentage: 100\n"
+        (tmp_path / f"flags/flag-{number}.yaml").write_text(text)
+    with serve(emulator) as url:
+
+        def run() -> tuple[int, str, int]:
+            done = drift(tmp_path, url, "--state", "drift.json", "--format", "json")
+            document = json.loads(done.stdout)
+            return done.returncode, document["notify"], document["requests"]
+
+        assert run() == (0, "none", 1)
+        edit(emulator, OTHER_USER, "flag-7", enabled=False)
+        assert run() == (2, "new", 2)
+        assert run() == (2, "same", 2)
+        edit(emulator, OTHER_USER, "flag-7", enabled=True)
+        assert run() == (0, "recovered", 1)
+    gone = drift(tmp_path, url, "--format", "json")
+    assert (gone.returncode, json.loads(gone.stdout)["error"]["exitCode"]) == (1, 1)

@@ -1,0 +1,149 @@
+"""A look at a whole project: what it reads, what it calls drift, and what it cannot tell."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from emulators import OTHER_PROJECT, a_live_flag
+from looks import BOB, a_declaration, changed_paths, edit, include, look
+from worlds import a_world, an_emulator
+
+from reconciler.drift.reads import Read, choose
+from reconciler.emulator import Behaviour, Limits
+from reconciler.errors import AccessError, BudgetError
+from reconciler.model import DesiredFlag, FlagSpec, Variant
+
+KEY = "new-checkout"
+
+
+def test_a_thousand_flags_cost_no_more_than_planning() -> None:
+    """1,000 flags of 3 variants with declared inclusions: a page of the list, 3,000 reads, and one for the drift."""
+    names = ("a", "b", "c")
+    live = [{"key": f"flag-{number}", "variants": [{"key": name} for name in names]} for number in range(1000)]
+    specs = [
+        FlagSpec(key=flag["key"], enabled=False, variants=tuple(Variant(key=name, users=()) for name in names))
+        for flag in live
+    ]
+    emulator = an_emulator(*live)
+    edit(emulator, BOB, "flag-7", enabled=True)
+    report = look(a_world(emulator, *specs))
+    assert [flag.key for flag in report.flags] == ["flag-7"]
+    assert report.requests == 1 + 3000 + 1
+
+
+def test_targets_alone_are_looked_at() -> None:
+    """Other flags are neither read, nor missing, nor unmanaged."""
+    emulator = an_emulator(a_live_flag("a"), a_live_flag("b"), a_live_flag("c"))
+    for key in ("a", "b"):
+        edit(emulator, BOB, key, enabled=False)
+    world = a_world(emulator, a_declaration("a"), a_declaration("b"), a_declaration("gone"))
+    for targets in (("a",), ("a*",)):
+        report = look(world, targets=targets)
+        assert [flag.key for flag in report.flags] == ["a"]
+        assert (report.missing, report.unmanaged, report.checked) == ((), (), {"a"})
+
+
+def test_two_live_flags_of_one_key_are_drift() -> None:
+    """Nobody can say which one is meant; neither is compared."""
+    emulator = an_emulator(a_live_flag(), a_live_flag(), behaviour=Behaviour(taken_key="second-flag"))
+    report = look(a_world(emulator, a_declaration()))
+    assert list(report.duplicates) == [KEY]
+    assert (report.flags, report.missing, report.is_drifted) == ((), (), True)
+
+
+def test_flags_of_other_projects_are_nobodys_drift() -> None:
+    """A key that reaches several projects sees ours alone."""
+    emulator = an_emulator(a_live_flag(), projects={"7": {}, OTHER_PROJECT: {}})
+    emulator.store.seed_flag({"key": "foreign", "projectId": OTHER_PROJECT})
+    report = look(a_world(emulator, a_declaration()))
+    assert (report.unmanaged, report.is_drifted) == ((), False)
+
+
+def test_fields_that_are_not_declared_are_no_drift() -> None:
+    """Whatever is done to them."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, BOB, KEY, description="other", tags=["x"])
+    assert not look(a_world(emulator, a_declaration())).is_drifted
+
+
+def test_a_frozen_flag_is_drift_until_then_and_after() -> None:
+    """A freeze is reported while it lasts (now is the noon of 2030-01-02)."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, BOB, KEY, enabled=False)
+    world = a_world(emulator, a_declaration())
+    (flag,) = world.desired.flags.values()
+    for until, expected in ((date(2030, 1, 3), date(2030, 1, 3)), (date(2030, 1, 2), None)):
+        frozen = DesiredFlag(spec=flag.spec, source=flag.source, frozen_until=until)
+        world.desired = type(world.desired)(flags={KEY: frozen}, files=1)
+        (drift,) = look(world).flags
+        assert drift.frozen_until == expected
+
+
+def test_a_refused_key_is_no_answer() -> None:
+    """401 raises; it is neither drift nor its absence."""
+    emulator = an_emulator(a_live_flag())
+    emulator.store.keys.clear()
+    with pytest.raises(AccessError):
+        look(a_world(emulator, a_declaration()))
+
+
+def test_a_budget_that_does_not_cover_the_list_is_no_answer() -> None:
+    """Two pages do not fit into one request: nothing is known of any flag."""
+    emulator = an_emulator(a_live_flag("a"), a_live_flag("b"), limits=Limits(page=1))
+    with pytest.raises(BudgetError, match="--budget 1 "):
+        look(a_world(emulator, a_declaration("a")), budget=1)
+
+
+def test_a_budget_that_does_not_cover_a_look_up_leaves_the_flag_unchecked() -> None:
+    """A key that the list does not show may be archived: unchecked is not missing."""
+    world = a_world(an_emulator(a_live_flag("a")), FlagSpec(key="a", enabled=True), a_declaration("gone"))
+    report = look(world, budget=1)
+    assert [(place.key, place.path) for place in report.unchecked] == [("gone", "")]
+    assert (report.missing, report.is_drifted) == ((), False)
+    assert look(world, budget=2).missing == ("gone",)
+
+
+def test_a_budget_that_does_not_cover_the_versions_names_the_last_editor() -> None:
+    """The difference is reported, and that its editor was not looked up."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, BOB, KEY, enabled=False)
+    report = look(a_world(emulator, FlagSpec(key=KEY, enabled=True)), budget=1)
+    (drift,) = report.flags
+    assert (drift.latest.by, drift.latest.version) == (BOB, None)
+    assert "versions of 1 flags" in report.warnings[0]
+
+
+def test_inclusions_that_differ_are_found() -> None:
+    """As sets of ids."""
+    emulator = an_emulator(a_live_flag())
+    include(emulator, BOB, KEY, "treatment", "eve@example.com")
+    (drift,) = look(a_world(emulator, a_declaration())).flags
+    assert changed_paths(drift) == ["/variants/treatment/inclusions/users"]
+
+
+READS = [Read(key, "on", kind) for key in "abc" for kind in ("cohorts", "users")]
+
+
+def test_turns_go_round() -> None:
+    """Each choice begins where the last one ended, and goes on from the start."""
+    after, seen = None, []
+    for _ in range(3):
+        choice = choose(READS, 4, first=(), after=after)
+        seen.append(choice.turn)
+        after = choice.turn[-1]
+    assert seen == [tuple(READS[:4]), tuple(READS[4:] + READS[:2]), tuple(READS[2:])]
+
+
+def test_urgent_reads_take_half_the_room_at_most() -> None:
+    """So that the others have their turn, however many flags are urgent."""
+    choice = choose(READS, 4, first={"b", "c"}, after=None)
+    assert choice.turn == (READS[0], READS[1])
+    assert choice.chosen - set(choice.turn) == {READS[2], READS[3]}
+    assert choice.skipped == (READS[4], READS[5])
+
+
+def test_a_turn_that_has_gone_is_no_obstacle() -> None:
+    """The read where the last run ended may be needed no more."""
+    assert choose(READS, 1, first=(), after=Read("b", "gone", "users")).turn == (READS[2],)
+    assert choose(READS, 1, first=(), after=Read("z", "on", "users")).turn == (READS[0],)
