@@ -24,6 +24,7 @@ COMMANDS = {
     "show": CommandEntry(f"{_COMMANDS}.show:show", "Show a saved plan again, offline."),
     "drift": CommandEntry(f"{_COMMANDS}.drift:drift", "Show what differs live, and who changed it when."),
     "history": CommandEntry(f"{_COMMANDS}.history:history", "Show a flag's versions, with what changed in each."),
+    "evaluate": CommandEntry(f"{_COMMANDS}.evaluate:evaluate", "Show which variant a user gets, and why."),
     "doctor": CommandEntry(f"{_COMMANDS}.doctor:doctor", "Check key, host, project, clock and limits."),
     "import": CommandEntry(f"{_COMMANDS}.import_flags:import_flags", "Write live flags as YAML."),
     "rollback": CommandEntry(f"{_COMMANDS}.rollback:rollback", "Rewrite a flag's YAML to a past version."),

@@ -7,7 +7,7 @@ experiments and is not evaluated: the flags API does not show it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +56,9 @@ class Reason(StrEnum):
 class Assignment:
     """The variant of one user (`off`: none), and why.
 
-    `segment` is the name of the rule that matched, if it came to that. `allocation` (0..99) and `distribution`
-    (0..42949672) are the user's place in that rule; None where nothing was hashed: the rule gives everyone the
-    same, or the user has no bucketing value. `notes` name what cannot be known.
+    `segment` is the name of the rule that matched, if it came to that, and `rule` the rule. `allocation` (0..99) and
+    `distribution` (0..42949672) are the user's place in that rule; None where nothing was hashed: the rule gives
+    everyone the same, or the user has no bucketing value. `notes` name what cannot be known.
     """
 
     variant: str
@@ -67,6 +67,7 @@ class Assignment:
     allocation: int | None = None
     distribution: int | None = None
     notes: tuple[str, ...] = ()
+    rule: SegmentRule | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,7 @@ def _bucketed(rule: SegmentRule, user: Mapping[str, Any], reason: Reason, notes:
     segment = ALL_OTHER_USERS if reason is Reason.REST else rule.segment
     value = None if rule.bucketing is None else bucketing_value(rule.bucketing, user)
     if rule.bucketing is None or value is None:
-        return Assignment(variant=rule.constant, reason=reason, segment=segment, notes=notes)
+        return Assignment(variant=rule.constant, reason=reason, segment=segment, notes=notes, rule=rule)
     allocation, distribution = coordinates(hash_of(rule.bucketing.salt, value))
     return Assignment(
         variant=rule.variant_at(allocation, distribution),
@@ -154,6 +155,7 @@ def _bucketed(rule: SegmentRule, user: Mapping[str, Any], reason: Reason, notes:
         allocation=allocation,
         distribution=distribution,
         notes=notes,
+        rule=rule,
     )
 
 

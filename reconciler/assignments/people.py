@@ -1,0 +1,121 @@
+"""Users as they are typed or stand in a file, one JSON object a line, as the SDKs describe them.
+
+A line may be an SDK's user (`user_properties` beside the built-in fields) or flat. A field that is no built-in one
+is a custom property, with or without `gp:` before its name; it can also be met by its bare name. No message ever
+repeats what a line holds.
+"""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
+
+from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
+from reconciler.errors import UsageError
+from reconciler.source.strict_json import MalformedJsonError, parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reconciler.model import Json
+
+User: TypeAlias = dict[str, Any]
+"""A user as `evaluation.conditions` reads one."""
+
+BUILT_IN: Final = frozenset({
+    "user_id", "device_id", "amplitude_id", "country", "region", "city", "dma", "language", "platform", "version",
+    "os", "device_manufacturer", "device_brand", "device_model", "carrier", "library", "ip_address",
+})  # fmt: skip
+"""The fields of an SDK's user that conditions name without `gp:`."""
+
+LONGEST_LINE: Final = 1_000_000
+"""Bytes of one line; memory does not grow beyond it, whatever the file."""
+
+_IDS = ("user_id", "device_id", "amplitude_id")
+_MAPPINGS = ("user_properties", "groups", "group_properties", "group_cohort_ids")
+_COHORTS = "cohort_ids"
+
+
+class NoUserError(ValueError):
+    """A JSON value that is no user. The message names fields, never their values."""
+
+
+def fields_of_options(
+    user_id: str | None, device_id: str | None, properties: Iterable[tuple[str, str]]
+) -> dict[str, Json]:
+    """The flat description of a user that a command line gives, which `user_of_json` takes.
+
+    A property given several times is a list, `cohort_ids` always is; fields that are objects (`groups`) are given as
+    JSON. Raises UsageError.
+    """
+    given: dict[str, list[str]] = {}
+    for name, value in properties:
+        given.setdefault(name, []).append(value)
+    ids = {name: value for name, value in (("user_id", user_id), ("device_id", device_id)) if value is not None}
+    try:
+        fields = ids | {name: _field(name, values) for name, values in given.items() if name not in ids}
+        _check(fields)
+    except (NoUserError, MalformedJsonError) as error:
+        raise UsageError(f"--property: {error}") from None
+    return fields
+
+
+def user_of_json(value: Json) -> User:
+    """The user that a JSON object describes; null stands for nothing there. Raises NoUserError."""
+    if not isinstance(value, dict):
+        raise NoUserError("A user is a JSON object.")
+    user: User = {name: item for name, item in value.items() if item is not None}
+    _check(user)
+    custom = {
+        name.removeprefix("gp:"): item
+        for name, item in user.items()
+        if name not in BUILT_IN and name not in _MAPPINGS and name != _COHORTS
+    }
+    return user | {"user_properties": custom | user.get("user_properties", {})} if custom else user
+
+
+def read_users(stream: IO[bytes], file: str) -> Iterator[User | Diagnostic]:
+    """The users of a stream, line after line; for a line that is none, what is wrong with it. Blank lines are none.
+
+    Lines of more than LONGEST_LINE bytes end the reading: what follows is no line's beginning.
+    """
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            yield _finding(file, number, f"The line is longer than {LONGEST_LINE:,} bytes.")
+            return
+        if not line.strip():
+            continue
+        try:
+            yield user_of_json(parse_json(line.rstrip(b"\r\n")))
+        except MalformedJsonError as error:
+            # Each line is parsed for itself: the parser's line is always 1.
+            yield _finding(file, number, str(error).replace(" at line 1, column", " at column"))
+        except NoUserError as error:
+            yield _finding(file, number, str(error))
+
+
+def _field(name: str, values: list[str]) -> Json:
+    if name in _MAPPINGS:
+        return parse_json(values[-1])
+    return values if len(values) > 1 or name == _COHORTS else values[0]
+
+
+def _check(user: User) -> None:
+    for name in _IDS:
+        if name in user and (isinstance(user[name], bool) or not isinstance(user[name], str | int)):
+            raise NoUserError(f"{name} is a string or a whole number.")
+    for name in _MAPPINGS:
+        if name in user and not isinstance(user[name], dict):
+            raise NoUserError(f"{name} is an object.")
+    if _COHORTS in user and not isinstance(user[_COHORTS], list):
+        raise NoUserError(f"{_COHORTS} is a list.")
+
+
+def _finding(file: str, line: int, message: str) -> Diagnostic:
+    return Diagnostic(
+        severity=Severity.ERROR,
+        rule="user",
+        message=message,
+        position=SourcePosition(file=file, line=line, column=1),
+    )

@@ -1,0 +1,112 @@
+"""Reading one flag, everything that decides who gets what of it, and the flags that it depends on. Nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.api.hydration import hydrate, pairs
+from reconciler.api.live import find_flag
+from reconciler.api.parallel import map_bounded
+from reconciler.errors import RejectedError
+from reconciler.evaluation.rules import variants_of
+from reconciler.model import FlagSpec, Unset, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.api.client import Client
+    from reconciler.model import LiveFlag
+
+MOST_PARENTS = 50
+"""So many flags that a flag depends on, in turn or at once, are read; what lies beyond counts as not readable."""
+
+_NOT_SHOWN = frozenset({403, 404})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """A live flag (None: there is none of that key) with all its inclusions, and the flags that it depends on.
+
+    `parents` are those that could be read, each after the ones it depends on itself, unless they go in circles.
+    """
+
+    flag: LiveFlag | None
+    parents: tuple[LiveFlag, ...] = ()
+
+
+async def read_lineage(client: Client, key: str, declared: Mapping[str, FlagSpec]) -> Lineage:
+    """The live flag of a key, whole, and its parents, theirs included.
+
+    `declared` are the declarations by key: of these flags the fields that they name are read too. Rests on "List",
+    "Get details", "List variants", "Get variant inclusions" and "Get variant cohort inclusions". Raises ApiErrors; a
+    parent that this key may not see, or that is gone, is left out.
+    """
+    flag = await find_flag(client, key)
+    if flag is None:
+        return Lineage(flag=None)
+    parents = await _read_parents(client, flag)
+    found = [await _completed(client, item, declared) for item in (*_in_order(flag, parents), flag)]
+    return Lineage(flag=found[-1], parents=tuple(found[:-1]))
+
+
+async def _read_parents(client: Client, flag: LiveFlag) -> dict[str, LiveFlag]:
+    """Every flag above this one, by id, generation by generation."""
+
+    async def read(flag_id: str) -> LiveFlag | None:
+        try:
+            return await client.get_flag(flag_id)
+        except RejectedError as error:
+            if error.status in _NOT_SHOWN:
+                return None
+            raise
+
+    found: dict[str, LiveFlag] = {}
+    asked, generation = {flag.id}, [flag]
+    while generation:
+        wanted = [parent for item in generation for parent in _parent_ids(item) if parent not in asked]
+        wanted = list(dict.fromkeys(wanted))[: MOST_PARENTS + 1 - len(asked)]
+        asked.update(wanted)
+        generation = [item for item in await map_bounded(read, wanted, limit=client.concurrency) if item]
+        found |= {item.id: item for item in generation}
+    return found
+
+
+def _in_order(flag: LiveFlag, parents: dict[str, LiveFlag]) -> list[LiveFlag]:
+    """The parents, each after those it depends on; where they go in circles, somewhere."""
+    ordered: dict[str, LiveFlag] = {}
+    entered = {flag.id}
+
+    def enter(item: LiveFlag) -> None:
+        for flag_id in _parent_ids(item):
+            if flag_id in parents and flag_id not in entered:
+                entered.add(flag_id)
+                enter(parents[flag_id])
+                ordered[flag_id] = parents[flag_id]
+
+    enter(flag)
+    return list(ordered.values())
+
+
+def _parent_ids(flag: LiveFlag) -> list[str]:
+    return [flag_id for flag_id, _ in flag.parent_dependencies.flags] if flag.parent_dependencies else []
+
+
+async def _completed(client: Client, flag: LiveFlag, declared: Mapping[str, FlagSpec]) -> LiveFlag:
+    """The flag with the inclusions of all its variants, declared or not, and what its declaration names."""
+    if isinstance(flag.spec.variants, Unset):
+        (flag,) = await hydrate(client, [flag], {flag.key: FlagSpec(key=flag.key, archived=False, variants=())})
+    wanted = FlagSpec(key=flag.key, archived=False, variants=_wanted(declared.get(flag.key), flag.spec))
+    (flag,) = await hydrate(client, [flag], {flag.key: wanted})
+    return flag
+
+
+def _wanted(declared: FlagSpec | None, live: FlagSpec) -> tuple[Variant, ...]:
+    twins = {found.key: twin for twin, found in pairs(declared, live)} if declared else {}
+    return tuple(_with_lists(twins.get(variant.key), variant.key) for variant in variants_of(live))
+
+
+def _with_lists(twin: Variant | None, key: str) -> Variant:
+    if twin is None:
+        return Variant(key=key, users=(), cohorts=())
+    return Variant(key=key, name=twin.name, description=twin.description, payload=twin.payload, users=(), cohorts=())

@@ -1,0 +1,178 @@
+"""`reconciler evaluate KEY`: which variant a user gets, live and desired, and why. Sends GET only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from reconciler.cli.options import Settings, key_file_option, shared_options
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.assignments import Lineage, Sides
+    from reconciler.cli.session import Loaded
+    from reconciler.cli.voice import Voice
+    from reconciler.model import Json
+
+_STDIN = Path("-")
+
+
+class PropertyType(click.ParamType[tuple[str, str]]):
+    """`NAME=VALUE`: a property of a user."""
+
+    name = "K=V"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """The name and the value; fails with a usage error."""
+        name, equals, text = str(value).partition("=")
+        if not (name and equals):
+            self.fail(f"{value!r} is not NAME=VALUE, as in country=US.", param, ctx)
+        return name, text
+
+
+@click.command
+@click.argument("key")
+@shared_options
+@click.option("--user-id", metavar="ID", help="The user's id.")
+@click.option("--device-id", metavar="ID", help="The user's device id.")
+@click.option(
+    "--property",
+    "properties",
+    multiple=True,
+    type=PropertyType(),
+    help="A property; may be repeated, and is a list where it is given several times.",
+)
+@click.option(
+    "--users",
+    type=click.Path(dir_okay=False, exists=True, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="Count a file of users instead, a JSON object a line; - reads stdin.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True, help="How to show it."
+)
+@key_file_option
+def evaluate(
+    settings: Settings,
+    *,
+    key: str,
+    user_id: str | None,
+    device_id: str | None,
+    properties: tuple[tuple[str, str], ...],
+    users: Path | None,
+    form: str,
+    api_key_file: Path | None,
+) -> int:
+    """Show which variant a user gets of a flag, live and once the plan is made, and why: the arithmetic included.
+
+    Built-in properties go by their names (country, platform, amplitude_id …), others are custom ones, with or without
+    gp: before them. Flags that this one depends on are evaluated too. Only these flags are read, their inclusions
+    included; who is in a cohort the API does not tell: give cohort_ids.
+
+    With --users nobody is shown: how many users of the file get which variant, live and desired, for which reasons,
+    and how many of them the plan would move. A line is a user as the SDKs describe one, or flat.
+
+    \b
+      reconciler evaluate new-checkout --user-id ada@example.com --property country=US
+      reconciler evaluate new-checkout --users users.jsonl --format json
+    """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.assignments import fields_of_options
+    from reconciler.cli.session import load
+    from reconciler.cli.voice import Voice
+
+    fields = fields_of_options(user_id, device_id, properties)
+    if fields and users:
+        raise UsageError("--users evaluates the users of a file: no other user can be given beside it.")
+    if not fields and not users:
+        raise UsageError("Whom? Give --user-id, --device-id or --property, or a file with --users.")
+    voice = Voice.of(settings)
+    with _opened(users) as stream:
+        loaded = load(settings, voice)
+        sides = _sides(key, loaded, api_key_file, voice)
+        result = (
+            _judged(sides, loaded, fields, form, voice)
+            if stream is None
+            else _counted(sides, loaded, stream, form, voice)
+        )
+    voice.result(result)
+    return 0
+
+
+@contextmanager
+def _opened(users: Path | None) -> Iterator[IO[bytes] | None]:
+    """The file of users, opened before anything is sent."""
+    if users is None:
+        yield None
+        return
+    with nullcontext(sys.stdin.buffer) if users == _STDIN else users.open("rb") as stream:
+        yield stream
+
+
+def _sides(key: str, loaded: Loaded, key_file: Path | None, voice: Voice) -> Sides:
+    from reconciler.assignments import take_sides
+    from reconciler.cli.session import access, connected, now
+
+    allowed = access(loaded.config, key_file, voice, os.environ)
+
+    async def read() -> Lineage:
+        from reconciler.assignments import read_lineage
+
+        declared = {name: flag.spec for name, flag in loaded.desired.flags.items()}
+        async with connected(loaded.config, allowed, read_only=True) as client:
+            lineage = await read_lineage(client, key, declared)
+            voice.detail(
+                f"Read {1 + len(lineage.parents)} flags with {client.requests} requests from {allowed.origin}."
+            )
+            return lineage
+
+    lineage = asyncio.run(read())
+    if lineage.flag is None and key not in loaded.desired.flags:
+        raise UsageError(_no_flag(key, loaded))
+    return take_sides(key, lineage, loaded.desired, loaded.config, now=now())
+
+
+def _no_flag(key: str, loaded: Loaded) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, loaded.desired.flags, n=1)
+    hint = f' Did you mean "{near[0]}"?' if near else ""
+    project = loaded.config.project_id
+    return f'There is no flag with the key "{key}" in project {project}, and no flag file declares one.{hint}'
+
+
+def _judged(sides: Sides, loaded: Loaded, fields: dict[str, Json], form: str, voice: Voice) -> str:
+    from reconciler.assignments import user_of_json
+
+    user = user_of_json(fields)
+    live, desired = sides.live.judge(user), sides.desired.judge(user)
+    if form == "json":
+        from reconciler.render.evaluation_json import user_json
+        from reconciler.render.json_report import render_json
+
+        return render_json(user_json(sides, loaded.config, fields, live, desired))
+    from reconciler.render.evaluation_text import render_user_text
+
+    return render_user_text(sides, fields, live, desired, voice.paper())
+
+
+def _counted(sides: Sides, loaded: Loaded, stream: IO[bytes], form: str, voice: Voice) -> str:
+    from reconciler.assignments import read_users, take_census
+
+    file = "stdin" if stream is sys.stdin.buffer else str(stream.name)
+    census = take_census(sides, read_users(stream, file))
+    if form == "json":
+        from reconciler.render.evaluation_json import census_json
+        from reconciler.render.json_report import render_json
+
+        return render_json(census_json(sides, loaded.config, census))
+    from reconciler.render.evaluation_text import render_census_text
+
+    return render_census_text(sides, census, file, voice.paper())

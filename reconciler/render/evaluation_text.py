@@ -1,0 +1,163 @@
+"""What users get of a flag, as text: one user with the reasons, or a table and bars over a file of users."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reconciler.render.evaluation_words import UNKNOWN, explanation, reason_in_words
+from reconciler.render.exposure_view import OFF, Share, bar, fill
+from reconciler.render.layout import Paper, Sheet, columns_of
+from reconciler.render.sanitize import visible
+from reconciler.render.values import counted, flow_text, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from reconciler.assignments.census import Census
+    from reconciler.assignments.census import Share as Part
+    from reconciler.assignments.sides import Sides
+    from reconciler.assignments.verdict import Verdict
+    from reconciler.model import Json
+
+_TONES = ("dim", "cyan", "magenta", "blue", "yellow", "green", "red")
+_BAR_WIDTH = 48
+
+
+def render_user_text(
+    sides: Sides, fields: Mapping[str, Any], live: Verdict, desired: Verdict, paper: Paper | None = None
+) -> str:
+    """The variant on both sides, and why, of one user; the last line says whether the plan moves the user.
+
+    `fields` are what was given of the user, and are shown.
+    """
+    sheet = Sheet(paper or Paper())
+    _head(sheet, sides)
+    sheet.line(("for ", "dim"), ", ".join(f"{name} {_plain(value)}" for name, value in fields.items()), hang=4)
+    sheet.blank()
+    width = max(columns_of(_shown(verdict.variant)) for verdict in (live, desired))
+    for label, verdict in (("live", live), ("desired", desired)):
+        gap = " " * (width - columns_of(_shown(verdict.variant)))
+        reason = reason_in_words(verdict.ground, verdict.segment, verdict.standing)
+        sheet.line((f"{label:<9}", "dim"), (_shown(verdict.variant), "bold"), f"{gap}  {reason}", hang=width + 11)
+    reasons = {"live": explanation(live), "desired": explanation(desired)}
+    if reasons["live"] == reasons["desired"]:
+        reasons = {"live and desired": reasons["live"]}
+    for label, lines in reasons.items():
+        sheet.blank()
+        sheet.line((label, "dim"))
+        for line in lines:
+            sheet.line(line, indent=2)
+    _notes(sheet, [*sides.notes, *dict.fromkeys((*live.notes, *desired.notes))])
+    sheet.blank()
+    sheet.line(_user_verdict(live, desired))
+    return sheet.render()
+
+
+def render_census_text(sides: Sides, census: Census, file: str, paper: Paper | None = None) -> str:
+    """The users of a file in numbers; the last line says how many the plan moves."""
+    sheet = Sheet(paper or Paper())
+    _head(sheet, sides)
+    sheet.line((f"{counted(census.total, 'user')} of {file}", "dim"))
+    sheet.blank()
+    tones = _tones(census)
+    for label, shares in _stacks(census, tones).items():
+        runs = [(run, _TONES[tone % len(_TONES)]) for run, tone in bar(shares, _BAR_WIDTH)]
+        sheet.line((f"{label:<9}", "dim"), *runs)
+    variants = [
+        (f"{fill(tones[row.variant])} {_shown(row.variant)}", row.live, row.desired) for row in census.variants
+    ]
+    reasons = [
+        (reason_in_words(row.ground, row.segment, row.standing), row.live, row.desired) for row in census.reasons
+    ]
+    _table(sheet, "variant", variants)
+    _table(sheet, "reason", reasons)
+    _moves(sheet, census)
+    _notes(sheet, [*sides.notes, *(f"{note} ({counted(count, 'user')})" for note, count in census.notes)])
+    sheet.blank()
+    if census.undecided.count:
+        sheet.line(f"Of {counted(census.undecided.count, 'user')} nobody can say whether the plan moves them.")
+    sheet.line(
+        f"The plan moves {census.moved.count} of {counted(census.total, 'user')} ({percent(census.moved.part)})."
+    )
+    return sheet.render()
+
+
+def _head(sheet: Sheet, sides: Sides) -> None:
+    where = f"  id {sides.flag_id}" if sides.flag_id else "  not live yet"
+    sheet.line((sides.key, "bold"), (where, "dim"))
+
+
+def _user_verdict(live: Verdict, desired: Verdict) -> str:
+    if live.variant is None or desired.variant is None:
+        return "Whether the plan moves this user cannot be said."
+    if live.variant == desired.variant:
+        return "The plan does not move this user."
+    return f"The plan moves this user from {live.variant} to {desired.variant}."
+
+
+def _tones(census: Census) -> dict[str | None, int]:
+    """A number for each variant, by which its fill and colour are chosen; `off` has 0."""
+    shown = [row.variant for row in census.variants if row.variant != OFF]
+    return {OFF: 0} | {variant: tone for tone, variant in enumerate(shown, start=1)}
+
+
+def _stacks(census: Census, tones: dict[str | None, int]) -> dict[str, tuple[Share, ...]]:
+    """Both bars, without what nobody has; none at all for no users."""
+    sides = {
+        "live": [(row.variant, row.live) for row in census.variants],
+        "desired": [(row.variant, row.desired) for row in census.variants],
+    }
+    return {
+        label: tuple(
+            Share(variant=_shown(variant), part=part.part, text=percent(part.part), tone=tones[variant])
+            for variant, part in rows
+            if part.count
+        )
+        for label, rows in sides.items()
+        if census.total
+    }
+
+
+def _table(sheet: Sheet, head: str, rows: Sequence[tuple[str, Part, Part]]) -> None:
+    """Rows of a label and the two sides, in columns."""
+    if not rows:
+        return
+    sheet.blank()
+    cells = [(visible(label), _amount(live), _amount(desired)) for label, live, desired in rows]
+    labels, lives, desireds = zip((head, "live", "desired"), *cells, strict=True)
+    widths = [max(map(columns_of, column)) for column in (labels, lives, desireds)]
+    for number, (label, live, desired) in enumerate(zip(labels, lives, desireds, strict=True)):
+        pad = " " * (widths[0] - columns_of(label))
+        text = f"{label}{pad}  {live:>{widths[1]}}  {desired:>{widths[2]}}"
+        sheet.line((text, "" if number else "dim"))
+
+
+def _moves(sheet: Sheet, census: Census) -> None:
+    moves = sorted((cell for cell in census.matrix if cell.moves), key=lambda cell: -cell.share.count)
+    if not moves:
+        return
+    sheet.blank()
+    sheet.line(("moves", "dim"))
+    labels = [f"{_shown(cell.live)} → {_shown(cell.desired)}" for cell in moves]
+    width = max(map(columns_of, labels))
+    for label, cell in zip(labels, moves, strict=True):
+        pad = " " * (width - columns_of(label))
+        sheet.line(f"{label}{pad}  {_amount(cell.share, moves[0].share.count)}", indent=2)
+
+
+def _notes(sheet: Sheet, notes: Iterable[str]) -> None:
+    sheet.blank()
+    for note in notes:
+        sheet.line(("Note: ", "dim"), (note, "dim"))
+
+
+def _plain(value: Json) -> str:
+    return value if isinstance(value, str) else flow_text(value)
+
+
+def _amount(part: Part, largest: int = 0) -> str:
+    return f"{part.count:>{len(str(largest))}}  {percent(part.part):>6}"
+
+
+def _shown(variant: str | None) -> str:
+    return UNKNOWN if variant is None else visible(variant)
