@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.model import LiveFlag, LiveState
+
+_is_variant_key = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 
 
 async def read_importable(
@@ -55,11 +58,15 @@ async def _hydrated(
 
 
 def _everything(live: FlagSpec, *, inclusions: bool) -> FlagSpec:
-    """A declaration that names every field of every variant, so that none is left unread."""
+    """A declaration that names every field of every variant, so that none is left unread.
+
+    A variant whose key no file can hold is not asked about: its flag's variants cannot be declared anyway.
+    """
     members: tuple[str, ...] | Unset = () if inclusions else UNSET
     variants = tuple(
         Variant(key=item.key, name="", description="", payload=None, users=members, cohorts=members)
         for item in (() if isinstance(live.variants, Unset) else live.variants)
+        if _is_variant_key(item.key)
     )
     return FlagSpec(key=live.key, archived=False, variants=variants)
 

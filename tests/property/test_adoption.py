@@ -6,11 +6,13 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from adoption import a_random_project, a_repository
-from emulators import an_emulator
+from adoption import a_random_live_flag, a_random_project, a_repository
+from emulators import an_emulator, each_behaviour, pairwise_behaviours
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from reconciler.emulator import Behaviour
 
 SHORT, LONG = 100, 1_000
 BATCHES = 10
@@ -41,6 +43,20 @@ def check_projects(directory: Path, seeds: range) -> None:
 def test_import_plans_nothing_and_makes_the_project_anew(tmp_path: Path, batch: int) -> None:
     """After an import the plan is empty; applied to an empty project, it gives a project that imports the same."""
     check_projects(tmp_path, range(batch * SHORT // BATCHES, (batch + 1) * SHORT // BATCHES))
+
+
+@pytest.mark.parametrize("behaviour", [*each_behaviour(), *pairwise_behaviours()])
+def test_any_server_can_be_imported(tmp_path: Path, behaviour: Behaviour) -> None:
+    """Whatever the reference leaves open, an import ends, and nothing is left to plan."""
+    for seed in range(2):
+        random = Random(seed)
+        flags = [a_random_live_flag(random, f"flag-{number}") for number in range(2)]
+        repository = a_repository(tmp_path / str(seed), an_emulator(*flags, behaviour=behaviour))
+        assert not repository.adopt().skipped
+        assert repository.world.plan().is_empty
+        before = repository.texts()
+        assert repository.adopt().files == ()
+        assert repository.texts() == before
 
 
 @pytest.mark.long

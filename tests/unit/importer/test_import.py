@@ -369,3 +369,14 @@ def test_another_editor_is_no_obstacle(tmp_path: Path) -> None:
     repository.emulator.store.commit({**flag, "rolloutPercentage": 7}, OTHER_USER)
     repository.adopt()
     assert document(repository)["rolloutPercentage"] == 7
+
+
+@pytest.mark.parametrize("key", ["two words", "a/b", "..", "a.b", "é"])
+def test_odd_variant_keys_stop_nothing(tmp_path: Path, key: str) -> None:
+    """Variants whose keys no file can hold are left out with what names them; the flag is written without."""
+    flag = a_live_flag(variants=[{"key": key}, {"key": "fine"}], rolloutWeights={key: 1, "fine": 1})
+    repository = a_repository(tmp_path, an_emulator(flag, a_live_flag("other")))
+    result = repository.adopt()
+    assert [item.key for item in result.partial] == ["new-checkout"]
+    assert {"variants", "rolloutWeights"}.isdisjoint(document(repository))
+    assert repository.world.plan().is_empty
