@@ -21,12 +21,15 @@ _NOT_SHOWN = frozenset({403, 404})
 async def read_versions(client: Client, ids: Mapping[str, str]) -> dict[str, tuple[Version, ...]]:
     """The versions, newest first, of flags whose ids are given by key: one read each ("List versions").
 
-    A flag whose versions the server does not show (403, 404: an archived one, say) has none.
+    A flag whose versions the server does not show (403 or 404, as of an archived one), or shows in a form that cannot
+    be read, has none: versions say who did something, never what is. Every other failure is raised.
     """
 
     async def one(flag_id: str) -> tuple[Version, ...]:
         try:
             versions = await client.list_versions(flag_id)
+        except MalformedAnswerError:
+            return ()
         except RejectedError as error:
             if error.status in _NOT_SHOWN:
                 return ()

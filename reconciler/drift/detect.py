@@ -172,10 +172,11 @@ class _Look:
             if not self._is_spent:
                 raise
             found = {}
-        if len(found) == len(ids):
-            return found, ()
-        left = len(ids) - len(found)
-        return found, (f"The budget left no room to read the versions of {left} flags: their last editor is named.",)
+        left = sum(not found.get(key) for key in ids)
+        words = (
+            f"The versions of flags that differ were not to be had ({left} of {len(ids)}): their last edit is named."
+        )
+        return found, (words,) if left else ()
 
     def _unchecked(self, view: View, choice: Choice) -> Iterable[FieldOfFlag]:
         yield from (FieldOfFlag(key=key) for key in view.unseen)

@@ -1,0 +1,77 @@
+"""The versions of several flags, and the feed of all of them, by pages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from emulators import OTHER_PROJECT, a_live_flag
+from looks import BOB, edit, flag_id_of
+from worlds import a_world, an_emulator
+
+from reconciler.api.versions import read_feed, read_versions
+from reconciler.emulator import Behaviour, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from reconciler.api.client import Client
+    from reconciler.emulator import Emulator
+
+LONG_AGO = "2000-01-01T00:00:00Z"
+
+
+def ask(emulator: Emulator, question: Callable[[Client], Awaitable[Any]]) -> Any:
+    """What a client of the emulator is answered."""
+
+    async def run() -> Any:
+        async with a_world(emulator).client(read_only=True) as client:
+            return await question(client)
+
+    return asyncio.run(run())
+
+
+def test_versions_by_key_newest_first() -> None:
+    """One read a flag."""
+    emulator = an_emulator(a_live_flag("a"), a_live_flag("b"))
+    edit(emulator, BOB, "b", enabled=False)
+    ids = {key: flag_id_of(emulator, key) for key in ("a", "b")}
+    found = ask(emulator, lambda client: read_versions(client, ids))
+    assert {key: [version.version for version in versions] for key, versions in found.items()} == {
+        "a": [1],
+        "b": [2, 1],
+    }
+    assert len(emulator.log) == 2
+
+
+def test_a_flag_without_versions_to_show_has_none() -> None:
+    """404 for one flag leaves the others as they are."""
+    emulator = an_emulator(a_live_flag("a"), a_live_flag("b"), behaviour=Behaviour(archived_details="hidden"))
+    edit(emulator, BOB, "b", archive=True)
+    ids = {key: flag_id_of(emulator, key) for key in ("a", "b")}
+    found = ask(emulator, lambda client: read_versions(client, ids))
+    assert (len(found["a"]), found["b"]) == (1, ())
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 1000])
+@pytest.mark.parametrize("end", ["null", "empty", "absent", "always"])
+def test_the_feed_is_read_to_its_end(page: int, end: str) -> None:
+    """Every version of our project, newest first, whatever the pages and however they end."""
+    behaviour = Behaviour(cursor_end=end)  # type: ignore[arg-type]
+    projects: dict[str, dict[str, str]] = {"7": {}, OTHER_PROJECT: {}}
+    emulator = an_emulator(
+        a_live_flag("a"), a_live_flag("b"), behaviour=behaviour, limits=Limits(page=page), projects=projects
+    )
+    emulator.store.seed_flag({"key": "foreign", "projectId": OTHER_PROJECT})
+    edit(emulator, BOB, "a", enabled=False)
+    feed = ask(emulator, lambda client: read_feed(client, LONG_AGO))
+    assert [(version.flag.key, version.version) for version in feed] == [("a", 2), ("b", 1), ("a", 1)]
+
+
+@pytest.mark.parametrize("refusal", ["403", "404"])
+def test_a_feed_that_is_not_offered_is_none(refusal: str) -> None:
+    """None is not the same as nothing new."""
+    emulator = an_emulator(a_live_flag(), behaviour=Behaviour(feeds=refusal))  # type: ignore[arg-type]
+    assert ask(emulator, lambda client: read_feed(client, LONG_AGO)) is None
+    assert ask(an_emulator(a_live_flag()), lambda client: read_feed(client, "2099-01-01T00:00:00Z")) == ()
