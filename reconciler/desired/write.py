@@ -16,7 +16,7 @@ from reconciler.source.schema_check import check
 from reconciler.source.yaml_source import read_documents, read_source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.diagnostics import Diagnostic
     from reconciler.model import Json
@@ -59,11 +59,13 @@ def format_text(text: str, file: str) -> str:
     plain = text.replace("\r\n", "\n")
     trees = [read.document for read in read_tree(plain)]
     formatted = write_documents(trees)
+    if formatted == plain:
+        return formatted
     after = read_documents(formatted, file)
     same = len(before) == len(after) and all(
         same_json(old.value, new.value) for old, new in zip(before, after, strict=True)
     )
-    if not same or _comments_of(formatted) != _comments_of(plain):
+    if not same or _comments_of(read.document for read in read_tree(formatted)) != _comments_of(trees):
         raise ReconcilerError(f"This is a defect of reconciler: {file} cannot be formatted and was left as it is.")
     return formatted
 
@@ -137,9 +139,9 @@ def _span(text: str, index: int) -> tuple[int, int]:
     return starts[index], starts[index + 1] if index + 1 < len(starts) else len(text.split("\n"))
 
 
-def _comments_of(text: str) -> Counter[str]:
+def _comments_of(documents: Iterable[Document]) -> Counter[str]:
     return Counter(
         comment
-        for read in read_tree(text)
-        for comment in (*(line for line in read.document.head if line), *comments_in(read.document.root))
+        for document in documents
+        for comment in (*(line for line in document.head if line), *comments_in(document.root))
     )
