@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from builders import NOON
-from worlds import FAST, World, a_world
+from worlds import FAST, World, a_world, run_now
 
 from reconciler.drift import DriftOptions, DriftReport, Memory, detect_drift, keys_in_scope, no_memory, remember
 from reconciler.drift.history import history_entries
@@ -31,7 +30,7 @@ def look(world: World, memory: Memory | None = None, **options: Any) -> DriftRep
             return await detect_drift(client, world.desired, world.config, wanted, now=NOON, memory=memory)
 
     world.emulator.log.clear()
-    report = asyncio.run(run())
+    report: DriftReport = run_now(run())
     assert report.requests == len(world.emulator.log)
     assert {entry.method for entry in world.emulator.log} <= {"GET"}
     return report
@@ -61,7 +60,8 @@ def history_of(emulator: Emulator, key: str) -> tuple[HistoryEntry, ...]:
         async with world.client(read_only=True) as client:
             return history_entries(await client.list_versions(flag_id_of(emulator, key)))
 
-    return asyncio.run(run())
+    entries: tuple[HistoryEntry, ...] = run_now(run())
+    return entries
 
 
 def flag_id_of(emulator: Emulator, key: str) -> str:

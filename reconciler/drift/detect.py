@@ -86,7 +86,7 @@ class _Look:
             region=self.config.region,
             environment=self.config.environment,
             flags=tuple(attributed(item, versions.get(item.desired.key, ()), self.now) for item in compared),
-            missing=tuple(key for key in view.keys if key not in {*view.live.flags, *view.live.duplicates}),
+            missing=view.missing,
             unmanaged=view.unmanaged,
             duplicates={key: ids for key, ids in view.live.duplicates.items() if key in view.keys},
             checked=frozenset(view.keys),

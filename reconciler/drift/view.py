@@ -51,6 +51,12 @@ class View:
         """The flags that are compared and live, by key."""
         return tuple((key, self.live.flags[key]) for key in self.keys if key in self.live.flags)
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The flags that are compared and not live at all."""
+        live = self.live.flags.keys() | self.live.duplicates.keys()
+        return tuple(key for key in self.keys if key not in live)
+
     def edited_since(self, since: datetime, known: Collection[str]) -> View:
         """The same, of flags that were edited since then, or are known to differ, or are not to be seen."""
         flags = self.live.flags
