@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.options import FILE, Settings, shared_options
-from reconciler.errors import UsageError
+from reconciler.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,8 +56,6 @@ def _configs(settings: Settings) -> tuple[Config, ...]:
 
     try:
         file = find_config(settings.config)
-    except UsageError:
-        if settings.config is not None:
-            raise
+    except InvalidInputError:
         return ()
     return load_configs(file, settings.environment, needs_flags=False)
