@@ -70,14 +70,11 @@ def drift(
       reconciler drift --since 15m --budget 50 --state drift.json --format markdown
     """  # noqa: D301 - the backspace tells click not to wrap
     from reconciler.cli.present import deliver
-    from reconciler.cli.session import load, now
+    from reconciler.cli.session import load
     from reconciler.cli.voice import Voice, check_writable
-    from reconciler.drift import DriftOptions
-    from reconciler.drift.since import parse_since
 
     check_writable(output, state)
-    voice = Voice.of(settings)
-    options = DriftOptions(targets=targets, since=None if since is None else parse_since(since, now()), budget=budget)
+    voice, options = Voice.of(settings), _options(targets, since, budget)
     loaded = load(settings, voice)
     look = _Look(loaded=loaded, options=options, memory=_recalled(state, loaded.config))
     report = _detect(look, api_key_file, voice)
@@ -86,6 +83,15 @@ def drift(
     if state is not None:
         _remember(state, look, report)
     return DRIFTED if report.is_drifted else 0
+
+
+def _options(targets: tuple[str, ...], since: str | None, budget: int | None) -> DriftOptions:
+    from reconciler.cli.session import now
+    from reconciler.drift import DriftOptions
+    from reconciler.drift.since import parse_since
+
+    start = None if since is None else parse_since(since, now())
+    return DriftOptions(targets=targets, since=start, budget=budget)
 
 
 def _detect(look: _Look, key_file: Path | None, voice: Voice) -> DriftReport:

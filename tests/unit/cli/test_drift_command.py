@@ -95,9 +95,7 @@ def test_invalid_files_and_refused_keys(repository: Repository, text: str, code:
     assert (ran.code, document(ran)["error"]["exitCode"]) == (code, code)
 
 
-@pytest.mark.parametrize(
-    "arguments", [("--budget", "0"), ("--budget", "x"), ("--since", "soon"), ("--format", "html")]
-)
+@pytest.mark.parametrize("arguments", [("--budget", "0"), ("--budget", "x"), ("--since", "soon")])
 def test_wrong_usage_is_64(repository: Repository, arguments: tuple[str, str]) -> None:
     """Options that mean nothing are refused before anything is sent."""
     declare(repository)
