@@ -13,7 +13,7 @@ from reconciler.model import Unset
 from reconciler.planning.calls import calls_for_existing_flag, calls_for_new_flag, pair_variants
 from reconciler.planning.diff import diff_flag, diff_new_flag
 from reconciler.planning.effective import desired_for_live, desired_for_new, live_as_renamed
-from reconciler.planning.effects import apply_operations
+from reconciler.planning.effects import apply_operations, settle
 from reconciler.planning.frozen import is_frozen
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.ordering import order_operations
@@ -80,8 +80,7 @@ class Planner:
 
     def _in_order(self, desired: DesiredFlag, live: LiveFlag | None, unordered: _Unordered) -> FlagPlan:
         before = live.spec if live else None
-        after = apply_operations(before, unordered.operations)
-        assert after is not None, "a plan has operations"
+        after = settle(before, unordered.operations)
         ordered = order_operations(before, after, unordered.operations, shield=self.options.shield)
         return FlagPlan(
             key=desired.key,
