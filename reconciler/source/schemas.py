@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-SCHEMA_NAMES: Final = ("flag", "config", "plan", "report", "drift", "findings", "failure")
+SCHEMA_NAMES: Final = ("flag", "config", "plan", "report", "drift", "evaluation", "findings", "failure")
 """The schemas that `reconciler schema` prints."""
 
 _PUBLISHED: Final = (*SCHEMA_NAMES, "findings", "failure")
