@@ -1,0 +1,131 @@
+"""Counts over a file: variants, reasons, the matrix, what is not known; and that no user is kept."""
+
+from __future__ import annotations
+
+import tracemalloc
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from builders import a_full_flag, a_full_variant
+from evaluations import counted, matrix_of
+
+from reconciler.assignments.census import MOST_FINDINGS, Share, take_census
+from reconciler.assignments.people import read_users
+from reconciler.assignments.sides import Sides
+from reconciler.assignments.state import COHORTS_LISTED, FlagState, Member
+from reconciler.assignments.verdict import Ground, Standing
+from reconciler.errors import InvalidInputError
+from reconciler.evaluation.evaluate import evaluate
+from reconciler.model import UNSET, Condition, FlagSpec, TargetSegment, Weights
+
+PEOPLE = [{"user_id": f"user-{number}", "country": "US" if number % 4 == 0 else "DE"} for number in range(400)]
+BETA = TargetSegment(
+    name="Beta",
+    conditions=(Condition(prop="country", op="is", values=("US",)),),
+    percentage=100,
+    rollout_weights=Weights.of({"treatment": 1}),
+)
+
+
+def a_spec(**fields: Any) -> FlagSpec:
+    """A flag at 10 % that hashes user ids."""
+    return a_full_flag(**{"bucketing_key": "user_id", "enabled": True} | fields)
+
+
+def sides(before: FlagSpec | None, after: FlagSpec | None) -> Sides:
+    """Both sides of a flag."""
+    live, desired = (FlagState([Member(flag_id="1", key="f", spec=spec)]) for spec in (before, after))
+    return Sides(key="f", flag_id="1", is_declared=True, before=before, after=after, live=live, desired=desired)
+
+
+def test_counts_are_of_what_each_user_gets() -> None:
+    """The matrix, both columns, and the moved share follow from evaluating every user by hand."""
+    before, after = a_spec(), a_spec(rollout_percentage=50, target_segments=(BETA,))
+    expected: dict[tuple[str, str], int] = {}
+    for user in PEOPLE:
+        pair = evaluate(before, user).variant, evaluate(after, user).variant
+        expected[pair] = expected.get(pair, 0) + 1
+    census = counted(sides(before, after), PEOPLE)
+
+    assert matrix_of(census) == expected
+    moved = sum(count for (x, y), count in expected.items() if x != y)
+    assert census.moved == Share(count=moved, part=Fraction(moved, 400))
+    assert moved > 0
+    assert [row.variant for row in census.variants] == ["control", "treatment", "off"]
+    assert sum(row.live.count for row in census.variants) == sum(row.desired.count for row in census.variants) == 400
+    assert census.variants[-1].live.count == sum(count for (x, _), count in expected.items() if x == "off")
+
+
+def test_reasons_come_in_the_order_they_are_asked() -> None:
+    """Segments by name, then the rest; who is in a segment is what the API cannot say and a file can."""
+    rows = counted(sides(a_spec(), a_spec(target_segments=(BETA,))), [*PEOPLE, {"device_id": "d"}]).reasons
+
+    found = [(row.ground, row.segment, row.standing, row.live.count, row.desired.count) for row in rows]
+    rest = "All Other Users"
+    assert found[0] == (Ground.SEGMENT, "Beta", Standing.EVERYONE, 0, 100)
+    assert found[-1] == (Ground.REST, rest, Standing.NO_VALUE, 1, 1)
+    assert [row[:3] for row in found[1:3]] == [
+        (Ground.REST, rest, Standing.ALLOCATED), (Ground.REST, rest, Standing.NOT_ALLOCATED),
+    ]  # fmt: skip
+    assert sum(row[3] for row in found) == sum(row[4] for row in found) == 401
+
+
+def test_what_is_not_known_is_not_counted_as_moved() -> None:
+    """Without a salt nobody can say who gets what: those users are undecided."""
+    before = a_spec(rollout_percentage=0)
+    census = counted(sides(before, a_spec(bucketing_salt=UNSET)), PEOPLE)
+    assert (census.moved.count, census.undecided.count) == (0, 400)
+    assert matrix_of(census) == {("off", None): 400}
+    assert [row.variant for row in census.variants] == ["control", "treatment", "off", None]
+
+
+def test_notes_count_users() -> None:
+    """A doubt is counted once for a user, though it is one on both sides."""
+    variants = (a_full_variant("control"), a_full_variant("treatment", cohorts=("c",)))
+    spec = a_spec(variants=variants)
+    census = counted(sides(spec, spec), [*PEOPLE[:3], {"user_id": "x", "cohort_ids": []}])
+    assert census.notes == ((COHORTS_LISTED, 3),)
+
+
+def test_no_users_are_no_shares() -> None:
+    """An empty file is counted: nobody, 0 %."""
+    census = counted(sides(a_spec(), a_spec()), [])
+    assert (census.total, census.matrix, census.reasons) == (0, (), ())
+    assert census.moved == Share(count=0, part=Fraction(0))
+
+
+def test_lines_that_are_no_users_end_the_count() -> None:
+    """They are named, the first of them at least; a wrong count is worse than none."""
+    lines = [{"user_id": 1.5}, PEOPLE[0]] * 30
+    with pytest.raises(InvalidInputError) as caught:
+        counted(sides(a_spec(), a_spec()), lines)
+    places = [finding.position.line for finding in caught.value.diagnostics if finding.position]
+    assert places == list(range(1, 2 * MOST_FINDINGS, 2))
+
+
+class Endless:
+    """A file of so many users, of which no two lines are there at once."""
+
+    def __init__(self, lines: int) -> None:
+        self.lines, self.read = lines, 0
+
+    def readline(self, size: int) -> bytes:
+        """The next line."""
+        self.read += 1
+        return b'{"user_id": "user-%d", "plan": "pro"}\n' % self.read if self.read <= self.lines else b""
+
+
+def test_memory_does_not_grow_with_the_file() -> None:
+    """Ten times as many users take no more memory."""
+    both = sides(a_spec(), a_spec(rollout_percentage=50))
+
+    def peak(lines: int) -> int:
+        tracemalloc.start()
+        assert take_census(both, read_users(Endless(lines), "users.jsonl")).total == lines  # type: ignore[arg-type]
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    peak(100)
+    assert peak(5000) < peak(500) + 20_000

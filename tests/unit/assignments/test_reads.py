@@ -1,0 +1,121 @@
+"""What is read for an evaluation: one flag and its parents, whole, with the fewest requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from emulators import a_live_flag, an_emulator, each_behaviour
+from evaluations import lineage_of
+from worlds import a_world
+
+from reconciler.assignments.reads import MOST_PARENTS
+from reconciler.model import FlagSpec, Variant
+
+if TYPE_CHECKING:
+    from reconciler.assignments import Lineage
+    from reconciler.emulator import Behaviour
+
+LISTED = [
+    {"key": "control", "users": ["ada@example.com", "dev-1"]},
+    {"key": "treatment", "cohorts": ["c1"]},
+]
+
+
+def depending(*ids: str, **fields: Any) -> dict[str, Any]:
+    """A flag that depends on others."""
+    dependencies = {"flags": {flag_id: ["on"] for flag_id in ids}, "operator": "ALL"}
+    return a_live_flag(**fields) | {"parentDependencies": dependencies}
+
+
+def paths(emulator: Any) -> list[str]:
+    """What was asked for, sorted, without the prefix."""
+    return sorted(entry.path.removeprefix("/api/1/") for entry in emulator.log)
+
+
+def keys(lineage: Lineage) -> list[str]:
+    """The parents' keys in their order."""
+    return [parent.key for parent in lineage.parents]
+
+
+@pytest.mark.parametrize("behaviour", list(each_behaviour()))
+def test_inclusions_of_every_variant_are_read(behaviour: Behaviour) -> None:
+    """Whatever the server shows, users and cohorts of all variants are there, declared or not, in their order."""
+    emulator = an_emulator(
+        a_live_flag(variants=LISTED), a_live_flag("new-checkout-2"), a_live_flag("other"), behaviour=behaviour
+    )
+    flag = lineage_of(a_world(emulator)).flag
+    assert flag is not None
+    assert isinstance(flag.spec.variants, tuple)
+    assert [(item.key, item.users, item.cohorts) for item in flag.spec.variants] == [
+        ("control", ("ada@example.com", "dev-1"), ()), ("treatment", (), ("c1",)),
+    ]  # fmt: skip
+
+
+def test_nothing_else_is_read() -> None:
+    """One look-up, and a list of users and one of cohorts for each variant."""
+    emulator = an_emulator(a_live_flag(id="5", variants=LISTED), a_live_flag("other"))
+    lineage_of(a_world(emulator))
+    lists = [f"flags/5/variants/{key}/{kind}" for key in ("control", "treatment") for kind in ("cohorts", "users")]
+    assert paths(emulator) == ["flags", *lists]
+
+
+def test_declared_fields_are_read_as_for_a_plan() -> None:
+    """A declared payload that the list hides takes one request more: the plan's calls have to be known."""
+    emulator = an_emulator(a_live_flag(id="5", variants=LISTED))
+    declared = FlagSpec(
+        key="new-checkout",
+        variants=(Variant(key="old", renamed_from="control", payload={}), Variant(key="treatment")),
+    )
+    lineage_of(a_world(emulator, declared))
+    assert paths(emulator)[:2] == ["flags", "flags/5/variants"]
+
+
+def test_a_flag_that_is_not_there() -> None:
+    """One look-up says so."""
+    emulator = an_emulator(a_live_flag("new-checkout-2"))
+    assert lineage_of(a_world(emulator)).flag is None
+    assert paths(emulator) == ["flags"]
+
+
+def test_an_archived_flag_is_found() -> None:
+    """It is there, and known to be archived."""
+    flag = lineage_of(a_world(an_emulator(a_live_flag(archived=True)))).flag
+    assert flag is not None
+    assert flag.spec.archived is True
+
+
+def test_parents_come_after_their_own() -> None:
+    """Grandparents first, each once, with their inclusions."""
+    flags = [
+        depending("2", "3", id="1"),
+        depending("4", key="left", id="2"),
+        depending("4", "2", key="right", id="3"),
+        a_live_flag("top", id="4", variants=LISTED),
+    ]
+    emulator = an_emulator(*flags)
+    lineage = lineage_of(a_world(emulator))
+    assert keys(lineage) == ["top", "left", "right"]
+    assert lineage.parents[0].spec.variants
+    assert lineage.parents[0].spec.variants[0].users == ("ada@example.com", "dev-1")
+    assert sum(path in {"flags/2", "flags/3", "flags/4"} for path in paths(emulator)) == 3
+
+
+def test_circles_end() -> None:
+    """Flags that depend on each other are read once."""
+    flags = [depending("2", id="1"), depending("3", key="two", id="2"), depending("1", "2", key="three", id="3")]
+    assert keys(lineage_of(a_world(an_emulator(*flags)))) == ["three", "two"]
+
+
+def test_parents_that_cannot_be_read_are_left_out() -> None:
+    """One that is gone, and one of another project."""
+    flags = [depending("2", "99", "3", id="1"), a_live_flag("on", id="3"), a_live_flag("two", id="2", projectId="8")]
+    emulator = an_emulator(*flags, projects={"7": {}, "8": {}})
+    assert keys(lineage_of(a_world(emulator))) == ["on"]
+
+
+def test_a_chain_of_parents_is_not_followed_forever() -> None:
+    """A long one is read so far."""
+    chain = [depending(str(number + 1), key=f"flag-{number}", id=str(number), variants=[]) for number in range(1, 80)]
+    emulator = an_emulator(*chain)
+    assert len(lineage_of(a_world(emulator), "flag-1").parents) == MOST_PARENTS
