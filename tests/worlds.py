@@ -101,6 +101,10 @@ class World:
         run = await self.plan_async()
         if meanwhile:
             meanwhile()
+        return await self.apply_planned(run)
+
+    async def apply_planned(self, run: Run) -> Run:
+        """Apply what was planned."""
         async with self.client(read_only=False) as client:
             report = await apply_plan(
                 run.plan,

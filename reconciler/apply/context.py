@@ -92,8 +92,8 @@ class Halt:
 
 
 def ends_the_run(error: Exception) -> bool:
-    """Whether a failure will meet every other call as well: the key, the limits of the server, or our own."""
-    if isinstance(error, AccessError | BudgetError):
+    """Whether a failure will meet every other call too: the key, a signal, the limits of the server or our own."""
+    if isinstance(error, AccessError | BudgetError | InterruptedRunError):
         return True
     return isinstance(error, RejectedError) and error.status == THROTTLED
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from reconciler.apply.context import ends_the_run
 from reconciler.apply.leftover import leftovers
 from reconciler.apply.report import Status
 from reconciler.apply.within import is_within
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
+from reconciler.model import Unset
+from reconciler.planning.calls import PATCH_NAMES
 from reconciler.planning.operations import CreateFlag, EditFlag
 
 if TYPE_CHECKING:
@@ -45,26 +48,36 @@ async def look_into(run: FlagRun, step: Step, error: Exception) -> Sight:
     UNCLEAR when reads fail, or the flag is not what the plan could have made of it: then the step is noted as
     unknown, and the flag with it.
     """
-    halt, sight = run.context.halt, Sight.UNCLEAR
     is_create = isinstance(step.operation, CreateFlag)
+    sight, failure = Sight.UNCLEAR, None
     for delay in LOOKS_FOR_CREATE if is_create else LOOKS:
         try:
             await run.context.pause(delay)
-            live = await halt.race(run.look())
-        except (ApiError, InterruptedRunError) as failure:
-            run.fail(step, failure, Status.UNKNOWN)
-            run.error = f"{error} Reading the flag afterwards failed as well: {failure}"
-            return Sight.UNCLEAR
+            live = await run.context.halt.race(run.look())
+        except (ApiError, InterruptedRunError) as caught:
+            failure = caught
+            if ends_the_run(caught):
+                break
+            continue
+        failure = None
         if live is None:
             sight = Sight.MISSING if is_create else Sight.UNCLEAR
             continue
         sight = _compare(run, step, live)
         if sight is Sight.IN_PLACE:
             return sight
-    if sight is Sight.UNCLEAR:
-        run.fail(step, error, Status.UNKNOWN)
+    if failure is None and sight is not Sight.UNCLEAR:
+        return sight
+    _give_up(run, step, error, failure)
+    return Sight.UNCLEAR
+
+
+def _give_up(run: FlagRun, step: Step, error: Exception, failure: Exception | None) -> None:
+    run.fail(step, failure or error, Status.UNKNOWN)
+    if failure is None:
         run.error = f"{error} Afterwards the flag was not as planned: somebody else may be editing it."
-    return sight
+    else:
+        run.error = f"{error} Reading the flag afterwards failed as well: {failure}"
 
 
 def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
@@ -76,7 +89,7 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
     if left is None or not all(_may_follow(step, item) for item in extra):
         return Sight.UNCLEAR
     run.flag_id = live.id
-    rest = leftovers(planned, left)
+    rest = leftovers(planned, left, hidden=_hidden(live))
     if rest[0] is not None:
         step.to_send = rest[0]
         return Sight.MISSING
@@ -87,6 +100,11 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
             item.to_send = part
     run.extend(extra, after=step)
     return Sight.IN_PLACE
+
+
+def _hidden(live: LiveFlag) -> set[str]:
+    """What an edit can carry and the server does not show."""
+    return {public for name, public in PATCH_NAMES.items() if isinstance(getattr(live.spec, name), Unset)}
 
 
 def _operations_left(run: FlagRun, live: LiveFlag) -> list[Operation] | None:

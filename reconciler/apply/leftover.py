@@ -15,6 +15,7 @@ from reconciler.planning.operations import (
     AddCohorts,
     AddDeployments,
     AddUsers,
+    ClearUsers,
     CreateVariant,
     EditFlag,
     EditVariant,
@@ -24,16 +25,19 @@ from reconciler.planning.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from reconciler.model import Json
     from reconciler.planning.operations import Operation
 
 
-def leftovers(planned: Sequence[Operation], left: Sequence[Operation]) -> list[Operation | None]:
+def leftovers(
+    planned: Sequence[Operation], left: Sequence[Operation], *, hidden: Collection[str] = ()
+) -> list[Operation | None]:
     """For each planned operation, the part of it that `left` still asks for; None where it is in place.
 
-    Of several removals of one user's copies those that come last are left: the others are in place.
+    `hidden` are fields of an edit that the server does not show: nobody can say that they are in place. Of several
+    removals of one user's copies those that come last are left: the others are in place.
     """
     copies = Counter((item.variant_key, item.user) for item in left if isinstance(item, RemoveUserAt))
     found: list[Operation | None] = []
@@ -41,7 +45,7 @@ def leftovers(planned: Sequence[Operation], left: Sequence[Operation]) -> list[O
         if isinstance(operation, RemoveUserAt):
             found.append(_copy_left(operation, left, copies))
         else:
-            found.append(_left_of(operation, left))
+            found.append(_left_of(operation, left, hidden))
     return found[::-1]
 
 
@@ -56,13 +60,18 @@ def _copy_left(
     return alike[copies[whose]]
 
 
-def _left_of(operation: Operation, left: Sequence[Operation]) -> Operation | None:
+def _left_of(operation: Operation, left: Sequence[Operation], hidden: Collection[str]) -> Operation | None:
     match operation:
         case EditFlag(body=body):
-            fields = _fields_left(body, [item.body for item in left if isinstance(item, EditFlag)])
+            bodies = [item.body for item in left if isinstance(item, EditFlag)]
+            fields = _fields_left(body, [*bodies, {name: body[name] for name in body.keys() & hidden}])
             return replace(operation, body=fields) if fields else None
         case EditVariant():
             return _variant_edit_left(operation, left)
+        case ClearUsers(variant_key=key):
+            # A list that somebody added wanted users to meanwhile is not cleared any more: some of it is removed.
+            removals = (item for item in left if isinstance(item, RemoveUsers) and item.variant_key == key)
+            return operation if operation in left else next(removals, None)
         case CreateVariant(variant_key=key):
             return next((item for item in left if isinstance(item, CreateVariant) and item.variant_key == key), None)
         case AddUsers() | RemoveUsers():

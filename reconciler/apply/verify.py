@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.context import ApplyContext
     from reconciler.apply.flag_run import FlagRun
+    from reconciler.apply.steps import Step
     from reconciler.model import LiveFlag
     from reconciler.planning.operations import Operation
 
@@ -41,7 +42,7 @@ class ReadBack:
 
     def __init__(self, context: ApplyContext, runs: Sequence[FlagRun]) -> None:
         self._context = context
-        self._waiting = [run for run in runs if run.status is Status.APPLIED and run.made]
+        self._waiting = [run for run in runs if run.status in {Status.APPLIED, Status.FAILED} and run.made]
         self._left: dict[str, list[Operation]] = {}
         self._mended: set[str] = set()
         self._failure: ApiError | None = None
@@ -72,8 +73,9 @@ class ReadBack:
                 self._context.halt.stop(error)
             return False
         self._failure = None
-        self.verified |= {key: True for key, operations in self._left.items() if not operations}
-        self._waiting = [run for run in self._waiting if self._left[run.plan.key]]
+        done = [run for run in self._waiting if not self._left[run.plan.key]]
+        self.verified |= {run.plan.key: True for run in done if run.status is Status.APPLIED}
+        self._waiting = [run for run in self._waiting if run not in done]
         return True
 
     async def _read(self) -> dict[str, list[Operation]]:
@@ -86,34 +88,52 @@ class ReadBack:
 
     async def _mend(self) -> None:
         """Send what the server left undone, once for each flag; a difference of another kind is not ours to undo."""
-        for run in self._waiting:
+        applied = [run for run in self._waiting if run.status is Status.APPLIED]
+        for run in applied:
             extra = [item for item in self._left[run.plan.key] if not is_within(item, run.made)]
             if extra and run.plan.key not in self._mended and all(_is_mending(run, item) for item in extra):
                 self._mended.add(run.plan.key)
                 run.extend(extra)
                 await run.make_all()
-        self._waiting = [run for run in self._waiting if run.status is Status.APPLIED]
 
     def _give_up(self, run: FlagRun) -> None:
+        if run.status is not Status.APPLIED:
+            self._note_what_is_not_shown(run)
+            return
         self.verified[run.plan.key] = False
         if self._failure is not None:
             run.leave(f"What was applied could not be read back: {self._failure}", Status.UNKNOWN)
             return
-        left = self._left[run.plan.key]
-        steps = [step for step in run.steps if step.status is Status.APPLIED]
-        for step, rest in zip(steps, leftovers([step.operation for step in steps], left), strict=True):
-            if rest is not None:
+        self._note_what_is_not_shown(run)
+        run.leave(f"Read back, the flag is not as declared: {_named(self._left[run.plan.key])}.", Status.UNKNOWN)
+
+    def _note_what_is_not_shown(self, run: FlagRun) -> None:
+        missing = _missing(run, self._left.get(run.plan.key, []))
+        copies = {_copy_of(step.operation) for step in missing} - {None}
+        for step in run.steps:
+            # Copies of one user are alike: which of them did not go cannot be told.
+            if step in missing or (step.status is Status.APPLIED and _copy_of(step.operation) in copies):
                 step.end(Status.UNKNOWN, http_status=step.http_status, error=NOT_SHOWN)
-        run.leave(f"Read back, the flag is not as declared: {_named(left)}.", Status.UNKNOWN)
+
+
+def _missing(run: FlagRun, left: list[Operation]) -> list[Step]:
+    """The steps that were made and that reads do not show."""
+    rests = leftovers([step.operation for step in run.steps], left)
+    pairs = zip(run.steps, rests, strict=True)
+    return [step for step, rest in pairs if rest is not None and step.status is Status.APPLIED]
 
 
 def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
+    """What the flag still lacks; of one that failed half-way, what it lacks of that which was made."""
     if live is None:
         return list(run.plan.operations)
     try:
-        return run.operations_left(live)
+        left = run.operations_left(live)
     except InvalidInputError:
         return list(run.plan.operations)
+    if run.status is Status.APPLIED:
+        return left
+    return [step.operation for step in _missing(run, left)]
 
 
 def _is_mending(run: FlagRun, operation: Operation) -> bool:
@@ -131,6 +151,10 @@ def _is_mending(run: FlagRun, operation: Operation) -> bool:
             case _:
                 continue
     return False
+
+
+def _copy_of(operation: Operation) -> tuple[str, str] | None:
+    return (operation.variant_key, operation.user) if isinstance(operation, RemoveUserAt) else None
 
 
 def _named(operations: Sequence[Operation]) -> str:
