@@ -12,6 +12,7 @@ from reconciler.model import Unset
 from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
 from reconciler.planning.plan import Action, Refusal
 from reconciler.planning.planner import is_in_scope, is_left_archived
+from reconciler.planning.quota import requests_to_apply
 from reconciler.planning.shield import without_shield
 
 if TYPE_CHECKING:
@@ -232,6 +233,16 @@ def _transient(facts: Facts) -> Iterator[str]:
             )
 
 
+def _quota(facts: Facts) -> Iterator[str]:
+    budget, spent = facts.config.requests.daily_budget, facts.live.requests
+    needed = requests_to_apply(facts.plan, facts.desired, facts.live)
+    if facts.plan.flags and spent + needed > budget:
+        yield (
+            f"Applying takes about {needed} requests after the {spent} of this refresh, more than requests.dailyBudget "
+            f"leaves ({budget}): it would end half-way. Use --target for a part of it, or raise the budget."
+        )
+
+
 def _percent(share: Fraction) -> str:
     return f"{float(share * 100):g}%"
 
@@ -251,6 +262,7 @@ GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]], str], ...] = (
     ("zero-weights", _zero_weights, ""),
     ("shield", _shield, ""),
     ("transient", _transient, "--allow transient"),
+    ("quota", _quota, "--allow quota"),
 )
 """Name, guard, and what overrides it ("" where nothing does: the state itself has to be put right)."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from builders import a_config, a_position
 
-from reconciler.config import Limit, Safety
+from reconciler.config import Limit, Requests, Safety
 from reconciler.exposure import with_exposure
 from reconciler.model import (
     Condition,
@@ -60,10 +60,11 @@ def plan_of(
     duplicates: Any = None,
     safety: Safety | None = None,
     kill_switches: tuple[KillSwitch, ...] = (),
+    requests: Requests | None = None,
     **options: Any,
 ) -> Plan:
     """The plan of these flags, guards asked."""
-    config = a_config(safety=safety or Safety(), managed_tag="managed")
+    config = a_config(safety=safety or Safety(), managed_tag="managed", requests=requests or Requests())
     state = DesiredState(flags={spec.key: DesiredFlag(spec=spec, source=a_position()) for spec in desired})
     live_state = LiveState(project_id="7", flags={flag.key: flag for flag in live}, duplicates=duplicates or {})
     plan = with_exposure(build_plan(state, live_state, config, PlanOptions(**options)))
@@ -115,6 +116,7 @@ CASES: dict[str, tuple[list[FlagSpec], list[LiveFlag], dict[str, Any]]] = {
         {"shield": True, "allow": frozenset({"transient"})},
     ),
     "transient": ([FlagSpec(key="f", rollout_weights=Weights.of({"a": 90, "b": 10}))], [a_live()], {}),
+    "quota": ([FlagSpec(key="f", name="new")], [a_live()], {"requests": Requests(daily_budget=2)}),
 }
 
 
@@ -151,6 +153,13 @@ def test_percentages_count_from_min_flags_on() -> None:
     strict = Safety(max_updates=Limit(count=3))
     assert [item.guard for item in plan_of(desired[:9], live[:9], safety=strict).refusals] == ["updates"]
     assert not plan_of(desired[:9], live[:9], safety=Safety(max_updates=Limit(count=4))).refusals
+
+
+def test_the_budget_may_be_used_up_to_its_end() -> None:
+    """A look before, one call and a look after fit into three requests, and into no fewer."""
+    desired, live, _ = CASES["quota"]
+    assert not plan_of(desired, live, requests=Requests(daily_budget=3)).refusals
+    assert not plan_of([], [], requests=Requests(daily_budget=0)).refusals
 
 
 def test_thresholds_are_inclusive() -> None:
