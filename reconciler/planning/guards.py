@@ -238,7 +238,7 @@ def _quota(facts: Facts) -> Iterator[str]:
     needed = requests_to_apply(facts.plan, facts.desired, facts.live)
     if facts.plan.flags and spent + needed > budget:
         yield (
-            f"Applying takes about {needed} requests after the {spent} of this refresh, more than requests.dailyBudget"
+            f"Applying takes about {needed} requests after the {spent} of the refresh, more than requests.dailyBudget"
             f" leaves ({budget}): it would end half-way. Use --target for a part of it, or raise the budget."
         )
 
