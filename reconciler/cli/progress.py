@@ -48,6 +48,10 @@ class Progress:
         """Calls done, of those planned."""
         self._show("Calls", event.done, event.total)
 
+    def on_users(self, count: int) -> None:
+        """Users of a file that are done."""
+        self._show("Users", count, None)
+
     def _show(self, what: str, done: int, total: int | None) -> None:
         moment = monotonic()
         if not self.shown or moment - self._last < _SECONDS_BETWEEN:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.assignments.verdict import Gate, Ground, Standing, intervals_of
-from reconciler.evaluation.hashing import DISTRIBUTIONS
 from reconciler.evaluation.rules import DEFAULT_BUCKETING_UNIT
 from reconciler.evaluation.shares import variant_shares
 from reconciler.render.values import flow_text, percent
@@ -105,8 +104,8 @@ def _place_line(verdict: Verdict, rule: SegmentRule, bucket: Bucket) -> str:
         return f"{bucket.allocation} is not below {rule.percentage}: not allocated, no variant."
     place = next(item for item in intervals_of(rule) if bucket.distribution < item.end)
     return (
-        f"{bucket.allocation} is below {rule.percentage}: allocated. {bucket.distribution} lies in {place.start} to "
-        f"{place.end - 1} of 0 to {DISTRIBUTIONS - 1}: {place.variant}."
+        f"{bucket.allocation} is below {rule.percentage}: allocated. {bucket.distribution} lies in the range of "
+        f"{place.variant}, {place.start} to {place.end - 1}."
     )
 
 

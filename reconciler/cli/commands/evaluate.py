@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import click
 
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.assignments import Lineage, Sides
+    from reconciler.cli.progress import Progress
     from reconciler.cli.session import Loaded
     from reconciler.cli.voice import Voice
     from reconciler.model import Json
 
+T = TypeVar("T")
+
 _STDIN = Path("-")
+_USERS_BETWEEN = 1000
 
 
 class PropertyType(click.ParamType[tuple[str, str]]):
@@ -165,9 +169,11 @@ def _judged(sides: Sides, loaded: Loaded, fields: dict[str, Json], form: str, vo
 
 def _counted(sides: Sides, loaded: Loaded, stream: IO[bytes], form: str, voice: Voice) -> str:
     from reconciler.assignments import read_users, take_census
+    from reconciler.cli.progress import Progress
 
     file = "stdin" if stream is sys.stdin.buffer else str(stream.name)
-    census = take_census(sides, read_users(stream, file))
+    with Progress.of(voice) as progress:
+        census = take_census(sides, _watched(read_users(stream, file), progress))
     if form == "json":
         from reconciler.render.evaluation_json import census_json
         from reconciler.render.json_report import render_json
@@ -176,3 +182,11 @@ def _counted(sides: Sides, loaded: Loaded, stream: IO[bytes], form: str, voice: 
     from reconciler.render.evaluation_text import render_census_text
 
     return render_census_text(sides, census, file, voice.paper())
+
+
+def _watched(users: Iterator[T], progress: Progress) -> Iterator[T]:
+    """The same users, counted where somebody watches."""
+    for number, user in enumerate(users, start=1):
+        if number % _USERS_BETWEEN == 0:
+            progress.on_users(number)
+        yield user
