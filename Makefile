@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= auto
+PEERS := benchmarks/.venvs
 WORKFLOWS := $(wildcard examples/ci/github/*.yml)
 
-.PHONY: demo test lint format docs clean
+.PHONY: demo test lint format docs bench bench-peers clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -41,6 +42,15 @@ format: .venv/.dev
 
 docs: .venv/.dev
 	$(BIN)/python -P docs/generate.py
+
+# make bench, make bench SIZE=1000, make bench QUICK=1
+bench: .venv/.dev
+	@$(BIN)/python -m benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(QUICK),--quick)
+
+# What `make bench` compares with, beyond what is installed here: each on its own, and none of them needed.
+bench-peers:
+	-$(PYTHON) -m venv $(PEERS)/octodns && $(PEERS)/octodns/bin/pip install --quiet octodns
+	-npm install --silent --no-fund --no-audit --prefix $(PEERS)/ajv ajv-cli
 
 clean:
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

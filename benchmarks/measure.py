@@ -1,0 +1,82 @@
+"""What a command costs: wall and CPU seconds and peak memory, medians of runs that take turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One contender. `codes` are the exit codes of success; `prepare` runs before each run, unmeasured."""
+
+    name: str
+    arguments: tuple[str, ...]
+    directory: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+    codes: frozenset[int] = frozenset({0})
+    prepare: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Seconds of wall clock and of CPU (children included), and the peak memory of the largest process."""
+
+    wall: float
+    cpu: float
+    mebibytes: float
+
+
+class FailedRunError(Exception):
+    """A contender did not do its work; the message holds the end of what it said."""
+
+
+def run_once(command: Command) -> Cost:
+    """The cost of one run. Raises FailedRunError where it ends with another code than is due."""
+    command.prepare()
+    with tempfile.TemporaryDirectory() as scratch:
+        report, said = Path(scratch, "cost.json"), Path(scratch, "output")
+        with said.open("wb") as stream:
+            subprocess.run(
+                [sys.executable, "-I", "-S", str(LAUNCHER), str(report), *command.arguments],
+                cwd=command.directory,
+                env={**os.environ, **command.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                check=True,
+            )
+        cost = json.loads(report.read_text())
+        if cost.pop("code") not in command.codes:
+            raise FailedRunError(f"{command.name}: {said.read_text(errors='replace')[-1500:]}")
+    return Cost(**cost)
+
+
+def compare(commands: Sequence[Command], runs: int) -> dict[str, Cost]:
+    """The median cost of each command, by name; they take turns, so that a busy machine is busy for all."""
+    costs: dict[str, list[Cost]] = {command.name: [] for command in commands}
+    for _ in range(runs):
+        for command in commands:
+            costs[command.name].append(run_once(command))
+    return {name: middle(found) for name, found in costs.items()}
+
+
+def middle(costs: Sequence[Cost]) -> Cost:
+    """The medians of several costs, each figure by itself."""
+    return Cost(
+        wall=median(cost.wall for cost in costs),
+        cpu=median(cost.cpu for cost in costs),
+        mebibytes=median(cost.mebibytes for cost in costs),
+    )

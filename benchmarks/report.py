@@ -1,0 +1,114 @@
+"""What a run found, as it is printed and as it stands in docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benchmarks.measure import Cost
+
+BEGIN, END = "<!-- results: written by make bench -->", "<!-- end of results -->"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A figure and the most (or the least) that it may be."""
+
+    what: str
+    figure: float
+    limit: float
+    at_least: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the figure is on the right side of the limit."""
+        return self.figure >= self.limit if self.at_least else self.figure <= self.limit
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """As a row of the table of targets."""
+        sign = "≥" if self.at_least else "≤"
+        return self.what, f"{self.figure:.3g}", f"{sign} {self.limit:.3g}", "met" if self.is_met else "**not met**"
+
+
+@dataclass(slots=True)
+class Report:
+    """Tables in the order of the run, the targets, and lines about what was left out."""
+
+    tables: list[str] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def compare(self, title: str, costs: Mapping[str, Cost]) -> None:
+        """Add and print what each contender cost, the first one being ours, with the ratios of ours to it."""
+        ours = next(iter(costs.values()))
+        rows = [
+            (name, f"{cost.wall:.2f} s", f"{cost.cpu:.2f} s", f"{cost.mebibytes:.0f} MiB",
+             *(("", "", "") if cost is ours else _ratios(ours, cost)))
+            for name, cost in costs.items()
+        ]  # fmt: skip
+        self.add(title, ("", "wall", "CPU", "memory", "wall ratio", "CPU ratio", "memory ratio"), rows)
+
+    def add(self, title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+        """Add and print a table."""
+        text = f"### {title}\n\n{table(head, rows)}"
+        self.tables.append(text)
+        print(f"\n{text}", flush=True)
+
+    def expect(self, what: str, figure: float, limit: float, *, at_least: bool = False) -> None:
+        """Add and print a target."""
+        target = Target(what=what, figure=figure, limit=limit, at_least=at_least)
+        self.targets.append(target)
+        print("  " + " · ".join(target.row), flush=True)
+
+    def skip(self, what: str) -> None:
+        """Add and print that something was left out, and why."""
+        self.notes.append(what)
+        print(f"  skipped: {what}", flush=True)
+
+    def text(self, sizes: tuple[int, ...]) -> str:
+        """Everything, with the date and the machine."""
+        date = datetime.now(UTC).date().isoformat()
+        intro = (
+            f"Run on {date}: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python"
+            f" {platform.python_version()}; {', '.join(f'{size:,}' for size in sizes)} flags. Medians; a ratio is the"
+            " figure of the first row divided by that of the other.\n"
+        )
+        met = sum(target.is_met for target in self.targets)
+        targets = table(("target", "measured", "limit", ""), [target.row for target in self.targets])
+        summary = f"### Targets: {met} of {len(self.targets)} met\n\n{targets}"
+        skipped = "".join(f"- Skipped: {note}\n" for note in self.notes)
+        return "\n".join(part for part in (intro, summary, *self.tables, skipped) if part)
+
+    def write(self, page: Path, sizes: tuple[int, ...]) -> None:
+        """Put the results between the marks of the page; what a person wrote around them stays."""
+        pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
+        found = page.read_text()
+        page.write_text(pattern.sub(lambda _: f"{BEGIN}\n{self.text(sizes)}{END}", found))
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _ratios(ours: Cost, theirs: Cost) -> tuple[str, str, str]:
+    pairs = ((ours.wall, theirs.wall), (ours.cpu, theirs.cpu), (ours.mebibytes, theirs.mebibytes))
+    return tuple(f"{own / other:.3f}" for own, other in pairs)  # type: ignore[return-value]
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    return found.group(1) if found else platform.processor() or "an unknown processor"
