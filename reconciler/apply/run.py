@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from reconciler.api.listing import FEW_KEYS, look_up_hidden
 from reconciler.api.live import find_flag, reread
 from reconciler.apply.context import ApplyContext, ApplyEvent, ApplyOptions, Halt, ends_the_run
 from reconciler.apply.flag_run import FlagRun
@@ -77,21 +78,37 @@ def _may_read_back(context: ApplyContext) -> bool:
     return context.options.verify and not is_over
 
 
-async def _read_all_again(context: ApplyContext, runs: list[FlagRun]) -> Mapping[str, LiveFlag | None] | None:
-    """The flags as they are now, by one list, where that is fewer requests than one per flag; None otherwise."""
-    existing = [run.stub() for run in runs if run.flag_id is not None]
-    if len(existing) <= context.live.pages:
-        return None
+async def _read_all_again(context: ApplyContext, runs: list[FlagRun]) -> Mapping[str, LiveFlag | None]:
+    """The flags as they are now, by one list, where that is fewer requests than one per flag; the rest is absent.
+
+    Of flags that are to be made: whoever carries their key by now, or None.
+    """
     try:
-        return await context.halt.race(reread(context.client, existing, context.desired, pages=context.live.pages))
+        return await context.halt.race(_existing_again(context, runs)) | await context.halt.race(
+            _taken(context, runs)
+        )
     except (ApiError, InterruptedRunError) as error:
         context.halt.stop(error)
         return {}
 
 
-async def _send_side_by_side(
-    context: ApplyContext, runs: list[FlagRun], seen: Mapping[str, LiveFlag | None] | None
-) -> None:
+async def _existing_again(context: ApplyContext, runs: list[FlagRun]) -> dict[str, LiveFlag | None]:
+    existing = [run.stub() for run in runs if run.flag_id is not None]
+    if len(existing) <= context.live.pages:
+        return {}
+    return dict(await reread(context.client, existing, context.desired, pages=context.live.pages))
+
+
+async def _taken(context: ApplyContext, runs: list[FlagRun]) -> dict[str, LiveFlag | None]:
+    new = [run.plan.key for run in runs if run.flag_id is None]
+    most = max(context.live.pages, FEW_KEYS)
+    if len(new) <= most:
+        return {}
+    found = await look_up_hidden(context.client, new, most=most)
+    return dict.fromkeys(new) | {flag.key: flag for flag in found}
+
+
+async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun], seen: Mapping[str, LiveFlag | None]) -> None:
     places = asyncio.Semaphore(context.options.concurrency)
     total = sum(len(run.plan.operations) for run in runs)
     done = 0
@@ -106,7 +123,7 @@ async def _send_side_by_side(
     await asyncio.gather(*(one(run) for run in runs))
 
 
-async def _send_one(context: ApplyContext, run: FlagRun, seen: Mapping[str, LiveFlag | None] | None) -> None:
+async def _send_one(context: ApplyContext, run: FlagRun, seen: Mapping[str, LiveFlag | None]) -> None:
     if context.halt.is_set:
         run.leave(str(context.halt.reason))
         return
@@ -125,14 +142,15 @@ async def _send_one(context: ApplyContext, run: FlagRun, seen: Mapping[str, Live
             await run.make_all()
 
 
-async def _conflict(context: ApplyContext, run: FlagRun, seen: Mapping[str, LiveFlag | None] | None) -> str | None:
+async def _conflict(context: ApplyContext, run: FlagRun, seen: Mapping[str, LiveFlag | None]) -> str | None:
     """Why the flag must not be touched: it is not what the plan was made from."""
     key = run.plan.key
     planned = context.live.flags.get(key)
     if planned is None:
-        return EXISTS_SINCE if await find_flag(context.client, key) else None
-    if seen is not None:
-        now = seen.get(key)
+        other = seen[key] if key in seen else await find_flag(context.client, key)
+        return EXISTS_SINCE if other else None
+    if key in seen:
+        now = seen[key]
     else:
         now = (await reread(context.client, [planned], context.desired, pages=context.live.pages)).get(key)
     if now is None:

@@ -66,13 +66,27 @@ def test_a_flag_that_changed_meanwhile_is_a_conflict(keys: tuple[str, ...]) -> N
     assert flag_of(world.emulator, "a")["rolloutPercentage"] == 50
 
 
-def test_a_key_that_was_taken_meanwhile_is_a_conflict() -> None:
-    """A flag that appears between plan and create is left alone."""
-    world = a_world(an_emulator(), FlagSpec(key="new", variants=(Variant(key="on"),)))
+@pytest.mark.parametrize("others", [0, 4], ids=["one look-up", "the list for several"])
+def test_a_key_that_was_taken_meanwhile_is_a_conflict(others: int) -> None:
+    """A flag that appears between plan and create is left alone; others are created."""
+    keys = ["new", *(f"other-{number}" for number in range(others))]
+    world = a_world(an_emulator(), *(FlagSpec(key=key, variants=(Variant(key="on"),)) for key in keys))
     body = {"projectId": PROJECT, "key": "new", "variants": [{"key": "other"}]}
     run = world.apply(lambda: world.emulator.edit_as(OTHER_USER, "POST", "/flags", body))
-    assert statuses(run.report) == {"new": "skipped"}
+    assert statuses(run.report) == {"new": "skipped"} | dict.fromkeys(keys[1:], "applied")
     assert [variant["key"] for variant in flag_of(world.emulator, "new")["variants"]] == ["other"]
+
+
+@pytest.mark.parametrize(("new", "reads"), [(1, 1), (3, 3), (4, 1), (40, 1)])
+def test_looks_for_new_keys_with_the_fewest_requests(new: int, reads: int) -> None:
+    """A few keys are looked up one by one; for more of them one list, archived flags included, is fewer requests."""
+    specs = (FlagSpec(key=f"new-{number}", variants=(Variant(key="on"),)) for number in range(new))
+    world = a_world(an_emulator(), *specs, apply_options=ApplyOptions(verify=False))
+    run = world.apply(world.emulator.log.clear)
+    asked = [entry for entry in world.emulator.log if entry.method == "GET"]
+    assert statuses(run.report) == {f"new-{number}": "applied" for number in range(new)}
+    assert len(asked) == reads
+    assert all(entry.query["includeArchived"] == "true" for entry in asked)
 
 
 def test_a_failure_stops_its_flag_and_no_other() -> None:
