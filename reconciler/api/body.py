@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-import httpx
+from reconciler.api.http import httpx
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

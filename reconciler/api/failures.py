@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
-
+from reconciler.api.http import httpx
 from reconciler.api.redaction import quotation
 from reconciler.api.retry import THROTTLED
 from reconciler.errors import AccessError, AmbiguousError, ApiError, NotSentError, RejectedError

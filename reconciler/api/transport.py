@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import certifi
-import httpx
 
 from reconciler import __version__
 from reconciler.api import retry
 from reconciler.api.body import ACCEPTED_ENCODING, LARGEST_BODY, OversizedBodyError, read_body, read_excerpt
 from reconciler.api.failures import Call, Diagnosis, is_success
+from reconciler.api.http import httpx
 from reconciler.api.limits import Clock, Pace, Spending, rate_limiter
 from reconciler.api.retry import Failure, Repeat, RetryPolicy
 from reconciler.api.tally import one_try
