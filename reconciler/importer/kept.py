@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.config import Config
-    from reconciler.model import Json, Variant
+    from reconciler.model import FlagSpec, Json, Variant
 
 _NOWHERE = SourcePosition(file="", line=1, column=1)
 
@@ -23,7 +23,7 @@ def in_kept_words(document: dict[str, Json], keep: Mapping[str, Json], config: C
     """The document, with each field that `keep` declares too, and that means the same, as `keep` has it.
 
     Both must hold to schema and rules. `{a: 1, b: 1}` and `{a: 50, b: 50}` mean the same, as do lists of tags in
-    any order.
+    any order. Weights that name a variant which the document no longer has are not kept, even if it weighs nothing.
     """
     if not keep:
         return document
@@ -35,9 +35,19 @@ def in_kept_words(document: dict[str, Json], keep: Mapping[str, Json], config: C
             continue
         new, old = getattr(wanted, name), getattr(kept, name)
         is_same = _same_variants(new, old) if name == "variants" else not field_differs(name, new, old)
-        if is_same:
+        if is_same and _names_only(name, old, wanted):
             chosen[public] = keep[public]
     return chosen
+
+
+def _names_only(name: str, value: Json, wanted: FlagSpec) -> bool:
+    """Whether weights, the flag's or those of segments, name no variants but the flag's, where those are said."""
+    if isinstance(wanted.variants, Unset):
+        return True
+    keys = {variant.key for variant in wanted.variants}
+    if name == "rollout_weights":
+        return keys.issuperset(value)
+    return name != "target_segments" or all(keys.issuperset(segment.rollout_weights) for segment in value)
 
 
 def _same_variants(new: tuple[Variant, ...], old: tuple[Variant, ...]) -> bool:
