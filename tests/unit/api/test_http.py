@@ -23,5 +23,6 @@ def test_leaves_the_command_line_of_httpx_out() -> None:
 def test_is_the_httpx_that_others_import() -> None:
     """Whoever imports httpx first, there is one of it, and its command line can be imported by those who want it."""
     for order in ("import httpx as first", "from reconciler.api.http import httpx as first"):
-        loaded_by(f"{order}; import httpx; from reconciler.api.http import httpx as own; assert own is httpx is first")
+        again = "import httpx; from reconciler.api.http import httpx as own"
+        loaded_by(f"{order}; {again}; assert own is httpx is first")
     assert "httpx._main" in loaded_by("from reconciler.api.http import httpx; import httpx._main")
