@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from reconciler.planning.operations import AddUsers, RemoveUserAt, RemoveUsers, kind_of, request_of
@@ -27,6 +28,7 @@ SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.U
 
 NO_CHANGES = "No changes."
 _MOST_UNMANAGED = 10
+_COMMIT_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class PlanDocument:
     """A whole plan. `last_line` is the fixed line of the contract.
 
     `facts` are short sentences about the rest, `notes` what holds for the exposure of several flags. `marker` tells
-    the plans of several environments apart.
+    the plans of several environments apart. `made` says when and from which commit, as far as that is known.
     """
 
     title: str
@@ -80,6 +82,7 @@ class PlanDocument:
     notes: tuple[str, ...]
     last_line: str
     marker: str = "plan"
+    made: str = ""
 
 
 def plan_document(plan: Plan, *, show_users: bool = False) -> PlanDocument:
@@ -94,6 +97,7 @@ def plan_document(plan: Plan, *, show_users: bool = False) -> PlanDocument:
         notes=tuple(visible(note) for note in shared),
         last_line=last_line(plan.summary) if plan.flags else NO_CHANGES,
         marker=f"plan-{plan.environment}" if plan.environment else "plan",
+        made=_made(plan),
     )
 
 
@@ -120,6 +124,12 @@ def advice(refusal: RefusalLine) -> str:
 def _title(plan: Plan) -> str:
     place = f"project {visible(plan.project_id)} ({visible(plan.region)})"
     return f"{place}, environment {visible(plan.environment)}" if plan.environment else place
+
+
+def _made(plan: Plan) -> str:
+    when = f" {plan.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if plan.created_at else ""
+    commit = f" from commit {visible(plan.commit)[:_COMMIT_SHOWN]}" if plan.commit else ""
+    return f"Made{when}{commit}" if when or commit else ""
 
 
 def _facts(plan: Plan) -> list[str]:

@@ -80,12 +80,17 @@ class ExposureRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExposureBlock:
-    """The exposure of one flag: the headline, a row per transition, and what the figures cannot know."""
+    """The exposure of one flag: the headline, a row per transition, and what the figures cannot know.
+
+    `switched` and `in_between` are the two figures of the sentences, exact.
+    """
 
     headline: str
     transient: str
     rows: tuple[ExposureRow, ...]
     notes: tuple[str, ...]
+    switched: Fraction = Fraction(0)
+    in_between: Fraction = Fraction(0)
 
 
 def exposure_block(
@@ -105,6 +110,8 @@ def exposure_block(
         transient=f"Between two calls {percent(transient)} see neither their old nor their new variant.",
         rows=tuple(_row(item, tones) for item in exposure.transitions) if moves else (),
         notes=tuple(visible(note) for note in exposure.notes if note not in elsewhere) if moves else (),
+        switched=exposure.switched,
+        in_between=transient,
     )
 
 

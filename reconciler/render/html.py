@@ -1,35 +1,51 @@
-"""A plan or a report as one self-contained page: no network, no script, everything escaped by jinja2."""
+"""A plan or a report as one self-contained page: no network, everything escaped by jinja2.
+
+Style and script are files of their own that hold no data. The page's policy names their hashes, so that nothing else
+is obeyed, whatever strings it shows; without the script everything is visible all the same.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from reconciler.render.document import advice
+from reconciler.render.drift_page import drift_page
+from reconciler.render.flow_view import flow
+from reconciler.render.outcome_page import outcome_page
+from reconciler.render.plan_page import plan_page
 from reconciler.render.sanitize import defuse
 
 if TYPE_CHECKING:
     from reconciler.render.document import PlanDocument
-    from reconciler.render.exposure_view import Share
+    from reconciler.render.drift_document import DriftDocument
     from reconciler.render.outcome_document import OutcomeDocument
-
-_BAR_UNITS = 1000
+    from reconciler.render.page import Page
 
 
 def render_plan_html(document: PlanDocument) -> str:
     """The plan as an HTML page."""
-    return _render("plan.html.j2", document)
+    return _render("plan.html.j2", plan_page(document), document)
+
+
+def render_drift_html(document: DriftDocument) -> str:
+    """The drift report as an HTML page."""
+    return _render("drift.html.j2", drift_page(document), document)
 
 
 def render_outcome_html(document: OutcomeDocument) -> str:
     """The report as an HTML page."""
-    return _render("outcome.html.j2", document)
+    return _render("outcome.html.j2", outcome_page(document), document)
 
 
-def _render(template: str, document: PlanDocument | OutcomeDocument) -> str:
-    return defuse(_environment().get_template(template).render(document=document)) + "\n"
+def _render(template: str, page: Page, document: PlanDocument | DriftDocument | OutcomeDocument) -> str:
+    return defuse(_environment().get_template(template).render(page=page, document=document)) + "\n"
 
 
 @cache
@@ -42,16 +58,26 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["advice"] = advice
-    environment.filters["rectangles"] = rectangles
+    environment.filters["flow"] = flow
+    environment.filters["breakable"] = breakable
+    for name in ("style", "script"):
+        text = _asset(f"page.{'css' if name == 'style' else 'js'}")
+        environment.globals[name] = Markup(text)  # noqa: S704 - a file of ours, not data
+        environment.globals[f"{name}_hash"] = _policy_hash(text)
     return environment
 
 
-def rectangles(shares: tuple[Share, ...]) -> list[tuple[Share, float, float]]:
-    """Each share with the start and width of its piece of a bar that is 1,000 units long."""
-    pieces: list[tuple[Share, float, float]] = []
-    start = 0.0
-    for share in shares:
-        width = float(share.part * _BAR_UNITS)
-        pieces.append((share, round(start, 2), round(width, 2)))
-        start += width
-    return pieces
+def breakable(path: str) -> Markup:
+    """A path that may be broken after each slash."""
+    return Markup("/<wbr>").join(path.split("/"))
+
+
+def _asset(name: str) -> str:
+    """The text of a file beside the templates, with line feeds only: browsers hash what they read after that."""
+    text = (resources.files("reconciler.render") / "templates" / name).read_text(encoding="utf-8")
+    return text.replace("\r\n", "\n")
+
+
+def _policy_hash(text: str) -> str:
+    """A hash source of a content security policy."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.options import FILE, Delivery, Settings, key_file_option, shared_options
+from reconciler.cli.options import FILE, PLAN_FORMATS, Delivery, Settings, key_file_option, shared_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ class _Look:
 @click.command
 @shared_options
 @click.option(
-    "--format", "form", type=click.Choice(("text", "json", "markdown")), default="text", show_default=True,
+    "--format", "form", type=click.Choice(PLAN_FORMATS), default="text", show_default=True,
     help="How to show it.",
 )  # fmt: skip
 @click.option("--output", type=FILE, metavar="FILE", help="Write the result to a file instead of stdout.")
@@ -140,6 +140,10 @@ def _presented(report: DriftReport, delivery: Delivery, voice: Voice) -> str:
     document = drift_document(report)
     if delivery.form == "markdown":
         return render_drift_markdown(document)
+    if delivery.form == "html":
+        from reconciler.render.html import render_drift_html
+
+        return render_drift_html(document)
     return render_drift_text(document, voice.paper_for(delivery.output))
 
 

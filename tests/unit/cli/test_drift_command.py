@@ -43,7 +43,7 @@ def test_no_drift_is_0(repository: Repository) -> None:
     assert repository.run("drift").out.splitlines()[-1] == "No drift; 1 request"
 
 
-@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
 def test_drift_is_2_in_every_form(repository: Repository, form: str) -> None:
     """The exit code is the same for every format, and only GET is sent."""
     declare(repository)

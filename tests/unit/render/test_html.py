@@ -2,65 +2,153 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
+import base64
+import hashlib
+import re
+from copy import deepcopy
+from functools import cache
+from typing import TYPE_CHECKING
 
+import html5lib
 import pytest
-from builders import a_report
+from builders import a_plan, a_report
+from pages import a_hostile_drift, a_large_plan, a_rich_plan, all_pages, plan_page_of
 from small_plans import HOSTILE, PERSON, SMALL_PLANS
 
 from reconciler.render.document import plan_document
-from reconciler.render.html import render_outcome_html, render_plan_html
+from reconciler.render.drift_document import drift_document
+from reconciler.render.html import render_drift_html, render_outcome_html, render_plan_html
 from reconciler.render.outcome_document import outcome_document
+from reconciler.render.sanitize import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from xml.etree.ElementTree import Element
+
+PAGES = (
+    "plan", "plan-empty", "plan-hostile", "drift", "drift-none", "drift-hostile", "apply", "apply-hostile",
+)  # fmt: skip
+OUR_ELEMENTS = {
+    "a", "body", "button", "caption", "circle", "code", "dd", "defs", "del", "details", "div", "dl", "dt",
+    "fieldset", "form", "h1", "h2", "h3", "h4", "h5", "head", "header", "html", "input", "ins", "kbd", "label",
+    "legend", "li", "main", "meta", "ol", "output", "p", "path", "pattern", "rect", "script", "section", "span",
+    "strong", "style", "summary", "svg", "table", "tbody", "td", "text", "th", "thead", "title", "tr", "ul", "wbr",
+}  # fmt: skip
+OUR_ATTRIBUTES = {
+    "aria-describedby", "aria-hidden", "aria-label", "aria-labelledby", "aria-live", "autocomplete", "charset",
+    "checked", "class", "content", "cx", "cy", "d", "data-do", "data-group", "data-kind", "data-marks", "data-total",
+    "fill", "focusable", "for", "height", "hidden", "href", "http-equiv", "id", "lang", "name", "open",
+    "patternTransform", "patternUnits", "placeholder", "preserveAspectRatio", "r", "role", "scope", "spellcheck",
+    "tabindex", "type", "value", "viewBox", "width", "x", "y",
+}  # fmt: skip
+PLAIN = re.compile(r"[-\w %.#()',;:/=…]*")
 
 
-class Page(HTMLParser):
-    """Elements, attributes and text of a page."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.elements: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-        self.feed(source)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember an element."""
-        self.elements.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        """Remember text."""
-        self.text += data
-
-    def handle_comment(self, data: str) -> None:
-        """A comment could only come from data."""
-        pytest.fail(f"a comment: {data}")
+@cache
+def tree(name: str) -> Element:
+    """A page as a browser reads it."""
+    return parsed(all_pages()[name])
 
 
-@pytest.mark.parametrize("name", SMALL_PLANS)
-def test_a_page_has_no_element_from_data(name: str) -> None:
-    """Whatever the strings, elements and attributes are those of the template: no script, no handler, no link."""
-    page = Page(render_plan_html(plan_document(SMALL_PLANS[name]())))
-    assert not set(page.elements) & {"script", "img", "a", "iframe", "b", "link", "form", "object", "base"}
-    assert not [
-        attribute for attribute, _ in page.attributes if attribute.startswith("on") or attribute in {"href", "src"}
-    ]
+def parsed(source: str) -> Element:
+    """The root of a page, read by the rules of HTML5; what is not well-formed is an error."""
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(source)
 
 
-def test_a_page_shows_hostile_strings_as_text() -> None:
+def elements(page: Element, name: str) -> list[Element]:
+    """The elements of that name, in order."""
+    return [element for element in page.iter() if local(element) == name]
+
+
+def local(element: Element) -> str:
+    """The name of an element without its namespace; a comment, which could only come from data, has none."""
+    assert isinstance(element.tag, str), f"a comment: {element.text}"
+    return element.tag.rpartition("}")[2]
+
+
+def attributes(page: Element) -> Iterator[tuple[str, str, str]]:
+    """Element, attribute and value of everything in a page."""
+    for element in page.iter():
+        for name, value in element.attrib.items():
+            yield local(element), name, value
+
+
+def words(page: Element) -> str:
+    """The text of a page, without style and script."""
+    body = deepcopy(page.find("body"))
+    assert body is not None
+    for script in elements(body, "script"):
+        script.text = None
+    return "".join(body.itertext())
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_element_or_attribute_from_data(name: str) -> None:
+    """Whatever the strings, elements and attribute names are those of the templates, and all is well-formed."""
+    page = tree(name)
+    assert {local(element) for element in page.iter()} <= OUR_ELEMENTS
+    assert {attribute for _, attribute, _ in attributes(page)} <= OUR_ATTRIBUTES
+    assert (len(elements(page, "script")), len(elements(page, "style"))) == (1, 1)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_only_a_description_holds_others_words_in_an_attribute(name: str) -> None:
+    """Classes, ids, links and data attributes hold the page's own words; `aria-label` is read, never obeyed."""
+    odd = [item for item in attributes(tree(name)) if item[1] != "aria-label" and item[0] != "meta"]
+    assert not [item for item in odd if not PLAIN.fullmatch(item[2])]
+    assert not [value for _, name, value in odd if name == "href" and not re.fullmatch(r"#flag(s|-\d+)", value)]
+
+
+@pytest.mark.parametrize("name", ["plan-hostile", "drift-hostile", "apply-hostile"])
+@pytest.mark.parametrize("hostile", [text for text in HOSTILE if "::" not in text and "##" not in text])
+def test_a_page_shows_hostile_strings_as_text(name: str, hostile: str) -> None:
     """Markup in a string is read as text, sign by sign."""
-    page = Page(render_plan_html(plan_document(SMALL_PLANS["hostile"]())))
-    assert HOSTILE[0] in page.text
-    assert "{{ 7*7 }} {% raw %}" in page.text
+    assert visible(hostile) in words(tree(name))
 
 
-def test_a_page_may_load_nothing() -> None:
-    """The content security policy forbids everything but the styles of the page itself."""
-    source = render_plan_html(plan_document(SMALL_PLANS["everyday"]()))
-    assert "default-src 'none'" in source
-    assert "http://" not in source
-    assert "https://" not in source
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_obeys_nothing_but_its_own_style_and_script(name: str) -> None:
+    """The policy forbids everything but one style and one script, named by the hashes of what the page holds."""
+    page = tree(name)
+    (policy,) = [meta.attrib["content"] for meta in elements(page, "meta") if "http-equiv" in meta.attrib]
+    hashes = {
+        kind: base64.b64encode(hashlib.sha256((elements(page, kind)[0].text or "").encode()).digest()).decode()
+        for kind in ("style", "script")
+    }
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{hashes['style']}'; script-src 'sha256-{hashes['script']}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_a_page_loads_nothing() -> None:
+    """No address of anywhere, and no style that could fetch one, is in a page."""
+    source = all_pages()["plan"]
     assert source.startswith("<!doctype html>")
+    assert not re.search(r"https?://|@import|url\((?!#pattern)|src=", source)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_everything_is_visible_without_the_script(name: str) -> None:
+    """Every flag is open, and only what needs the script to work is hidden until it does."""
+    page = tree(name)
+    assert all("open" in details.attrib for details in elements(page, "details"))
+    assert {element.attrib["class"] for element in page.iter() if "hidden" in element.attrib} <= {
+        "toolbar",
+        "nothing",
+    }
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_ids_are_unique_and_every_reference_has_its_target(name: str) -> None:
+    """Links, labels, descriptions and patterns lead to exactly one element."""
+    found = list(attributes(tree(name)))
+    ids = [value for _, attribute, value in found if attribute == "id"]
+    assert len(ids) == len(set(ids))
+    wanted = {value.removeprefix("#") for _, attribute, value in found if attribute == "href"}
+    wanted |= {value for _, attribute, value in found if attribute in {"for", "aria-labelledby", "aria-describedby"}}
+    wanted |= {value[5:-1] for _, attribute, value in found if attribute == "fill"}
+    assert wanted <= set(ids)
 
 
 def test_a_page_counts_users() -> None:
@@ -70,8 +158,79 @@ def test_a_page_counts_users() -> None:
     assert PERSON in render_plan_html(plan_document(plan, show_users=True))
 
 
-def test_a_report_page_escapes_errors() -> None:
-    """What a server wrote is text in the report's page."""
-    page = Page(render_outcome_html(outcome_document(a_report(error=HOSTILE[0]))))
-    assert "script" not in page.elements
-    assert HOSTILE[0] in page.text
+def test_the_verdict_and_the_risks_come_first() -> None:
+    """Above the flags: the refusal, the line that ends the text plan, the gravest flags of each risk first."""
+    text = words(parsed(plan_page_of(a_rich_plan())))
+    places = [
+        text.index(part)
+        for part in ("Refused as unsafe", "Plan: 1 create", "--allow exposure", "Something is taken away: 2 flags",
+                     "Users get another variant: 3 flags", "Wrong for a moment: 2 flags", "Search flags")
+    ]  # fmt: skip
+    assert places == sorted(places)
+    moved = text[places[4] : places[5]]
+    assert moved.index("ranking") < moved.index("new-checkout") < moved.index("pricing-page")
+
+
+def test_links_of_a_risk_are_few() -> None:
+    """A risk of very many flags links the first and counts the rest."""
+    text = " ".join(words(parsed(plan_page_of(a_large_plan(200)))).split())
+    assert "Users get another variant: 196 flags" in text
+    assert "and 184 more" in text
+
+
+def test_the_page_of_an_empty_plan_is_calm() -> None:
+    """Without changes there is nothing to search, and the page says so."""
+    page = tree("plan-empty")
+    assert "No changes: live is as git says." in words(page)
+    assert not elements(page, "form")
+
+
+def test_a_page_says_when_and_from_what_a_plan_was_made() -> None:
+    """Time and commit are in the head, as far as they are known."""
+    assert "Made 2030-01-02 12:00 UTC from commit 0123456789ab" in plan_page_of(a_plan())
+    assert "Made" not in words(parsed(plan_page_of(a_plan(created_at=None, commit=None))))
+
+
+def test_a_picture_has_its_figures_in_words() -> None:
+    """The bars and bands are described, and the same shares and moves stand beside them as tables."""
+    page = parsed(plan_page_of(a_plan()))
+    (label,) = [element.attrib["aria-label"] for element in elements(page, "svg") if "role" in element.attrib]
+    assert label == (
+        "Now: off 90%, control 5%, treatment 5%. Then: off 50%, control 25%, treatment 25%. "
+        "Moves: 20% off → control, 20% off → treatment."
+    )
+    cells = [" ".join("".join(row.itertext()).split()) for row in elements(page, "tr")]
+    assert cells == [
+        "variantnowthen", "off90%50%", "control5%25%", "treatment5%25%",
+        "nowthenshare", "offstays50%", "off→ control20%", "off→ treatment20%", "controlstays5%", "treatmentstays5%",
+    ]  # fmt: skip
+
+
+def test_the_page_of_drift_names_who_made_it() -> None:
+    """Each difference stands with its editor; what is missing has a card of its own."""
+    text = " ".join(words(tree("drift")).split())
+    assert "2 flags not as git says, 2 missing or in doubt." in text
+    assert "by ada@example.com, 2030-01-02T09:12:44Z, version 12" in text
+    assert "summer-banner is declared and does not exist live" in text
+
+
+def test_the_page_of_no_drift_is_calm() -> None:
+    """No drift is said in one line, with what it took to know."""
+    assert "No drift; 0 requests" in words(tree("drift-none"))
+
+
+def test_the_page_of_a_report_puts_failures_first() -> None:
+    """Failed, unknown and skipped flags are linked above; what was applied needs no opening."""
+    text = " ".join(words(tree("apply")).split())
+    assert text.index("Failed: 1 flag") < text.index("Unknown: 1 flag") < text.index("Search flags")
+    assert len(elements(tree("apply"), "details")) == 3
+
+
+def test_no_line_of_a_page_is_a_command_to_a_build_log() -> None:
+    """A page that goes to stdout in a workflow cannot make the runner do anything."""
+    pages = (
+        plan_page_of(SMALL_PLANS["hostile"]()),
+        render_drift_html(drift_document(a_hostile_drift())),
+        render_outcome_html(outcome_document(a_report(error=" ".join(HOSTILE)))),
+    )
+    assert not [line for page in pages for line in page.split("\n") if re.search(r"^\s*::|##\[|##vso\[", line)]

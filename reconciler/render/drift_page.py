@@ -1,0 +1,83 @@
+"""A drift report as a page: flags that differ, that are missing, and what can be filtered by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.render.page import Card, Figure, Mark, Page, facets
+from reconciler.render.values import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.render.drift_document import AbsentLine, DriftDocument, DriftSection
+
+_KINDS = {"changed": "Changed", "absent": "Missing or in doubt"}
+_MARKS = {"frozen": "Frozen"}
+
+
+def drift_page(document: DriftDocument) -> Page:
+    """The page of a drift report: flags that differ first, then those that cannot be compared."""
+    changed = [_changed(number, section) for number, section in enumerate(document.sections, start=1)]
+    absent = [_absent(number, line) for number, line in enumerate(document.absent, start=len(changed) + 1)]
+    cards = (*changed, *absent)
+    return Page(
+        title=f"Drift in {document.title}",
+        made=document.notice,
+        mood="alarm" if cards else "calm",
+        verdict=_verdict(len(changed), len(absent)),
+        line=document.verdict,
+        figures=tuple(_figures(document)) if cards else (),
+        risks=(),
+        cards=cards,
+        facets=facets(cards, _KINDS, _MARKS),
+        kind_legend="Finding",
+        mark_legend="Only",
+    )
+
+
+def _verdict(changed: int, absent: int) -> str:
+    if not changed and not absent:
+        return "No drift found."
+    parts = [f"{counted(changed, 'flag')} not as git says"] if changed else []
+    parts += [f"{absent} missing or in doubt"] if absent else []
+    return f"{', '.join(parts)}."
+
+
+def _figures(document: DriftDocument) -> Iterator[Figure]:
+    fields = sum(len(group.fields) for section in document.sections for group in section.groups)
+    editors = {group.author.who for section in document.sections for group in section.groups if group.author.who}
+    yield Figure(text=str(len(document.sections)), label="changed")
+    yield Figure(text=str(len(document.absent)), label="missing or in doubt")
+    yield Figure(text=str(fields), label="field" if fields == 1 else "fields")
+    yield Figure(text=str(len(editors)), label="editor" if len(editors) == 1 else "editors")
+
+
+def _changed(number: int, section: DriftSection) -> Card:
+    fields = sum(len(group.fields) for group in section.groups)
+    return Card(
+        number=number,
+        kind="changed",
+        key=section.key,
+        symbol=section.symbol,
+        word="changed",
+        place=section.place,
+        aside=counted(fields, "field"),
+        marks=(Mark(name="frozen", words=section.frozen),) if section.frozen else (),
+        section=section,
+    )
+
+
+def _absent(number: int, line: AbsentLine) -> Card:
+    return Card(
+        number=number,
+        kind="absent",
+        key=line.key,
+        symbol="!",
+        word=line.words,
+        place="",
+        aside="",
+        marks=(),
+        section=line,
+        opens=False,
+    )

@@ -1,0 +1,161 @@
+"""The geometry of a flow of users: two stacked bars, now above and then below, and a band for each move between them.
+
+Lengths are in thousandths of the width. Nothing is decided or rounded here but coordinates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.render.exposure_view import ExposureRow, Move, Share
+
+WIDTH = 1000
+HEIGHT = 100
+"""Of the space between the bars, in the units of a band's outline."""
+
+COLORS = 6
+"""How many colours there are beside the one of `off`; after that, colours come again with other patterns."""
+
+_LABELLED = Fraction(3, 25)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ink:
+    """How a variant is drawn: a colour (0 is `off`) and a pattern, so that no two of the first 36 look alike."""
+
+    color: int
+    pattern: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A variant's piece of a bar. `label` is empty where it would not fit."""
+
+    share: Share
+    ink: Ink
+    start: float
+    width: float
+    label: str
+
+    @property
+    def middle(self) -> float:
+        """Where the label stands."""
+        return round(self.start + self.width / 2, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """Users who go from one variant to another, or stay: an outline, and the ink of what they have now."""
+
+    move: Move
+    ink: Ink
+    outline: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareLine:
+    """A variant with its share now and then; `ink` is its own in every chart of the flag."""
+
+    variant: str
+    ink: Ink
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """One transition as a picture, and the same in figures."""
+
+    before: tuple[Piece, ...]
+    after: tuple[Piece, ...]
+    bands: tuple[Band, ...]
+    lines: tuple[ShareLine, ...]
+
+
+def flow(row: ExposureRow) -> Flow:
+    """The picture of a transition. Bands leave and arrive in the order of the bars, so that few cross."""
+    return Flow(before=_pieces(row.before), after=_pieces(row.after), bands=_bands(row), lines=_lines(row))
+
+
+def ink(tone: int) -> Ink:
+    """The ink of a tone."""
+    if not tone:
+        return Ink(color=0, pattern=0)
+    turn, place = divmod(tone - 1, COLORS)
+    return Ink(color=place + 1, pattern=(place + turn) % COLORS + 1)
+
+
+def _pieces(shares: tuple[Share, ...]) -> tuple[Piece, ...]:
+    start = Fraction(0)
+    pieces: list[Piece] = []
+    for share in shares:
+        label = share.text if share.part >= _LABELLED else ""
+        pieces.append(
+            Piece(share=share, ink=ink(share.tone), start=_percent(start), width=_percent(share.part), label=label)
+        )
+        start += share.part
+    return tuple(pieces)
+
+
+def _percent(part: Fraction) -> float:
+    return round(float(part * 100), 3)
+
+
+def _bands(row: ExposureRow) -> tuple[Band, ...]:
+    tones = {share.variant: share.tone for share in (*row.after, *row.before)}
+    moves = sorted(row.matrix, key=lambda move: (tones.get(move.before, 0), tones.get(move.after, 0)))
+    leaving = _starts(moves)
+    arriving = _starts(sorted(moves, key=lambda move: (tones.get(move.after, 0), tones.get(move.before, 0))))
+    return tuple(
+        Band(
+            move=move,
+            ink=ink(tones.get(move.before, 0)),
+            outline=_outline(leaving[move.before, move.after], arriving[move.before, move.after], move.part),
+        )
+        for move in moves
+    )
+
+
+def _starts(moves: Iterable[Move]) -> dict[tuple[str, str], Fraction]:
+    """Where each move begins when all are laid side by side."""
+    start = Fraction(0)
+    starts: dict[tuple[str, str], Fraction] = {}
+    for move in moves:
+        starts[move.before, move.after] = start
+        start += move.part
+    return starts
+
+
+def _outline(leaves: Fraction, arrives: Fraction, part: Fraction) -> str:
+    """An SVG path from the upper edge to the lower one and back."""
+    left, right = _units(leaves), _units(leaves + part)
+    low_left, low_right = _units(arrives), _units(arrives + part)
+    bend = HEIGHT / 2
+    return (
+        f"M{left:g} 0C{left:g} {bend:g} {low_left:g} {bend:g} {low_left:g} {HEIGHT}"
+        f"H{low_right:g}C{low_right:g} {bend:g} {right:g} {bend:g} {right:g} 0Z"
+    )
+
+
+def _units(part: Fraction) -> float:
+    return round(float(part * WIDTH), 1)
+
+
+def _lines(row: ExposureRow) -> tuple[ShareLine, ...]:
+    before = {share.variant: share for share in row.before}
+    after = {share.variant: share for share in row.after}
+    shares = sorted({share.tone: share for share in (*row.before, *row.after)}.values(), key=lambda item: item.tone)
+    return tuple(
+        ShareLine(
+            variant=share.variant,
+            ink=ink(share.tone),
+            before=before[share.variant].text if share.variant in before else "0%",
+            after=after[share.variant].text if share.variant in after else "0%",
+        )
+        for share in shares
+    )

@@ -1,0 +1,68 @@
+"""An apply report as a page: what went wrong first, then every flag with what was done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.render.page import Card, Figure, Mark, Page, facets, risk
+
+if TYPE_CHECKING:
+    from reconciler.render.outcome_document import OutcomeDocument, OutcomeSection
+    from reconciler.render.page import Risk
+
+_STATUSES = {"failed": "Failed", "unknown": "Unknown", "skipped": "Skipped", "applied": "Applied"}
+_RISKS = {
+    "failed": "Later calls of the same flag were not sent.",
+    "unknown": "The call may have taken effect: the next plan reads what is true.",
+    "skipped": "Nothing was sent for these.",
+}
+
+
+def outcome_page(document: OutcomeDocument) -> Page:
+    """The page of a report. Its cards are in the order of the document."""
+    cards = tuple(_card(number, section) for number, section in enumerate(document.sections, start=1))
+    statuses = [card.kind for card in cards]
+    went_well = set(statuses) <= {"applied"}
+    return Page(
+        title="What became of the plan",
+        made="",
+        mood="calm" if went_well else "alarm",
+        verdict=_verdict(statuses, went_well=went_well),
+        line=document.last_line,
+        figures=tuple(
+            Figure(text=str(statuses.count(status)), label=status) for status in _STATUSES if status in statuses
+        ),
+        risks=_risks(cards),
+        cards=cards,
+        facets=facets(cards, _STATUSES, {}),
+        kind_legend="Status",
+        mark_legend="Only",
+    )
+
+
+def _verdict(statuses: list[str], *, went_well: bool) -> str:
+    if not statuses:
+        return "There was nothing to do."
+    if went_well:
+        return "Everything was applied."
+    done = statuses.count("applied")
+    return f"{done} of {len(statuses)} flags applied." if done else "No flag was applied in whole."
+
+
+def _risks(cards: tuple[Card, ...]) -> tuple[Risk, ...]:
+    return tuple(found for status, words in _RISKS.items() for found in risk(cards, status, _STATUSES[status], words))
+
+
+def _card(number: int, section: OutcomeSection) -> Card:
+    return Card(
+        number=number,
+        kind=section.status,
+        key=section.key,
+        symbol=section.symbol,
+        word=section.status,
+        place="",
+        aside=section.detail,
+        marks=(Mark(name=section.status, words=""),),
+        section=section,
+        opens=bool(section.error or section.calls),
+    )
