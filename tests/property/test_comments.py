@@ -17,7 +17,7 @@ from reconciler.source.yaml_source import read_documents
 from reconciler.wire import decode_flag
 
 CORPUS = sorted((Path(__file__).parent.parent / "corpus" / "comments").iterdir())
-SEEDS = 150
+SEEDS = 60
 
 
 def values_in(text: str) -> list[Any]:
