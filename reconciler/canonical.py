@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from fractions import Fraction
-from math import gcd
+from math import gcd, lcm
 from typing import TYPE_CHECKING
 
 from reconciler.model import UNSET, Unset
@@ -44,20 +43,16 @@ def same_json(left: Json, right: Json) -> bool:
 
 def weight_ratio(weights: Weights) -> tuple[tuple[str, Number], ...]:
     """The smallest whole numbers with the same ratios, sorted by key, zeros left out."""
-    exact = {key: Fraction(weight) for key, weight in weights.pairs if weight}
-    if not exact:
-        return ()
-    common = 1
-    for weight in exact.values():
-        common = common * weight.denominator // gcd(common, weight.denominator)
-    whole = {key: int(weight * common) for key, weight in exact.items()}
+    parts = [(key, *weight.as_integer_ratio()) for key, weight in weights.pairs if weight]
+    common = lcm(*(below for _, _, below in parts))
+    whole = {key: above * (common // below) for key, above, below in parts}
     divisor = gcd(*whole.values())
     return tuple(sorted((key, weight // divisor) for key, weight in whole.items()))
 
 
 def same_weights(left: Weights, right: Weights) -> bool:
     """Whether both give every variant the same share."""
-    return weight_ratio(left) == weight_ratio(right)
+    return left == right or weight_ratio(left) == weight_ratio(right)
 
 
 def canonical_segment(segment: TargetSegment) -> Json:
@@ -141,7 +136,9 @@ def fields_that_moved(before: LiveFlag, now: LiveFlag) -> tuple[str, ...]:
         return ("id",)
     old, new = _spec_content(before.spec), _spec_content(now.spec)
     moved = [
-        name for name in old.keys() & new.keys() - {"variants"} if canonical_text(old[name]) != canonical_text(new[name])
+        name
+        for name in old.keys() & new.keys() - {"variants"}
+        if canonical_text(old[name]) != canonical_text(new[name])
     ]
     if _variants_moved(old.get("variants"), new.get("variants")):
         moved.append("variants")

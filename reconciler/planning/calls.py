@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import weight_ratio
+from reconciler.canonical import same_weights
 from reconciler.model import UNSET, FlagSpec, Unset, Variant, Weights
 from reconciler.planning.diff import field_differs, shown, surplus_copies, variant_fields_that_differ
 from reconciler.planning.operations import (
@@ -170,8 +170,7 @@ def weights_to_send(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Varia
 
 
 def _same_ratio(found: Mapping[str, Number], wanted: Weights) -> bool:
-    declared = Weights.of({key: wanted.get(key) for key in found})
-    return weight_ratio(Weights.of(found)) == weight_ratio(declared)
+    return same_weights(Weights.of(found), Weights.of({key: wanted.get(key) for key in found}))
 
 
 def _inclusion_calls(flag_key: str, desired: Variant, live: Variant | None) -> Iterator[Operation]:
