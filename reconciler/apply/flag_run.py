@@ -153,17 +153,13 @@ class FlagRun:
         return None
 
     async def _perform(self, step: Step) -> None:
+        call = perform(self.context.client, self.flag_id or UNKNOWN_ID, step.to_send)
         with tallied() as tally:
             try:
-                answer = await self.context.halt.race(
-                    perform(self.context.client, self.flag_id or UNKNOWN_ID, step.to_send)
-                )
-            except InterruptedRunError as error:
-                if tally.is_under_way:
-                    self.fail(step, error, Status.UNKNOWN)
-                raise
+                answer = await self.context.halt.race(call)
             finally:
                 step.attempts += tally.tries
+                step.is_under_way = tally.is_under_way
         if isinstance(answer, CreatedFlag):
             self.flag_id = answer.id
         step.end(Status.APPLIED, http_status=answer.status)
@@ -185,8 +181,11 @@ class FlagRun:
 
     def fail(self, step: Step, error: Exception, status: Status) -> None:
         """End a step, and with it the flag, without success; where the failure concerns all flags, end the run."""
-        if isinstance(error, InterruptedRunError) and not step.attempts:
-            status = Status.SKIPPED
+        if isinstance(error, InterruptedRunError):
+            if step.is_under_way:
+                status = Status.UNKNOWN
+            elif not step.attempts:
+                status = Status.SKIPPED
         step.end(status, http_status=getattr(error, "status", None), error=str(error))
         sent = any(item.attempts for item in self.steps)
         self.leave(str(error), Status.FAILED if sent and status is Status.SKIPPED else status)

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """`operation` is the plan's, `to_send` what is left of it. `status` is None until the step has ended."""
+    """`operation` is the plan's, `to_send` what is left of it. `status` is None until the step has ended.
+
+    `is_under_way`: its call was abandoned before there was an answer.
+    """
 
     order: int
     operation: Operation
     to_send: Operation
     status: Status | None = None
     attempts: int = 0
+    is_under_way: bool = False
     http_status: int | None = None
     error: str | None = None
 

@@ -1,4 +1,4 @@
-"""Everything that may happen to one request, by name: each a fault of `wire`, and what may be said of it afterwards."""
+"""Everything that may happen to one request, by name: a fault of `wire`, and what may be said of it afterwards."""
 
 from __future__ import annotations
 

@@ -6,13 +6,15 @@ Together they send every kind of operation, alone and in the company that decide
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulators import a_live_flag
 from worlds import UNGUARDED
 
 from reconciler.model import Condition, FlagSpec, TargetSegment, Variant, Weights
-from reconciler.planning.plan import PlanOptions
+
+if TYPE_CHECKING:
+    from reconciler.planning.plan import PlanOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +156,8 @@ def _variants() -> list[Scenario]:
             "variants": only, "rollout_weights": Weights.of({"treatment": 1}), "target_segments": (segment(),),
         }, targetSegments=[live_segment(control=1, treatment=1)]),
         _existing("variant-fields", {"name": "Other", "variants": (
-            Variant(key="control", name="C", payload={"__x": [1, {"y": None}]}), Variant(key="treatment", description="T"),
+            Variant(key="control", name="C", payload={"__x": [1, {"y": None}]}),
+            Variant(key="treatment", description="T"),
         )}),
         _existing("variants-exchanged", {
             "variants": (Variant(key="control"), Variant(key="other")),
