@@ -174,6 +174,8 @@ class Plan:
     """Flags with changes, sorted by key, and what was found beside them.
 
     `origin` is the server (scheme, host, port) that was read, `requests` how many reads that took.
+    `hourly_drift_requests` is what a drift every hour costs a day while nothing differs; None where the plan is of a
+    part of the project, which does not tell.
     """
 
     project_id: str
@@ -189,6 +191,7 @@ class Plan:
     commit: str | None = None
     origin: str = ""
     requests: int = 0
+    hourly_drift_requests: int | None = None
 
     @property
     def is_empty(self) -> bool:

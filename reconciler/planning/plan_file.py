@@ -36,7 +36,7 @@ FORMAT_VERSION = 1
 LIFETIME = timedelta(hours=24)
 """How long a saved plan may be applied."""
 
-_NOT_CONTENT = frozenset({"createdAt", "digest", "requests", "warnings"})
+_NOT_CONTENT = frozenset({"createdAt", "digest", "requests", "hourlyDriftRequests", "warnings"})
 """What may differ between a saved plan and the same plan made again."""
 
 
@@ -61,6 +61,8 @@ def encode_plan(plan: Plan) -> dict[str, Json]:
         "warnings": list(plan.warnings),
         "requests": plan.requests,
     }
+    if plan.hourly_drift_requests is not None:
+        document["hourlyDriftRequests"] = plan.hourly_drift_requests
     return document | {"digest": digest_of(document)}
 
 
@@ -204,6 +206,7 @@ def _decode(document: dict[str, Json]) -> Plan:
         commit=document["commit"],
         origin=document["origin"],
         requests=document["requests"],
+        hourly_drift_requests=document.get("hourlyDriftRequests"),
     )
 
 

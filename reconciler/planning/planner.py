@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import FieldChange
 
 
+HOURS_OF_A_DAY = 24
+
+
 @dataclass(frozen=True, slots=True)
 class _Unordered:
     """What happens to a flag, before it is in order."""
@@ -150,6 +153,7 @@ def build_plan(
         options=options,
         warnings=(*_warnings(desired, live), *frozen),
         requests=live.requests,
+        hourly_drift_requests=None if options.targets or options.shard else HOURS_OF_A_DAY * live.requests,
     )
 
 

@@ -141,6 +141,8 @@ def _facts(plan: Plan) -> list[str]:
         facts.append(f"{counted(len(plan.unmanaged), 'flag')} not managed here: {', '.join(shown)}")
     if plan.requests:
         facts.append(f"read with {counted(plan.requests, 'request')}")
+    if plan.hourly_drift_requests is not None:
+        facts.append(f"a drift every hour would send {counted(plan.hourly_drift_requests, 'request')} a day")
     return facts
 
 

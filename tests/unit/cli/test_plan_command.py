@@ -36,6 +36,28 @@ def test_detailed_exitcode_tells_changes_from_none(repository: Repository) -> No
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "No changes.")
 
 
+def test_a_plan_says_what_it_read_and_what_drift_would_cost(repository: Repository) -> None:
+    """The requests of this plan, and those that a drift every hour would send in a day."""
+    ran = repository.run("plan")
+    sent = len(repository.emulator.log)
+    assert f"read with {sent} request" in ran.out
+    assert f"a drift every hour would send {24 * sent} requests a day." in ran.out
+    document = json.loads(repository.run("plan", "--format", "json").out)
+    assert (document["requests"], document["hourlyDriftRequests"]) == (sent, 24 * sent)
+    repository.emulator.log.clear()
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 10\n")
+    assert repository.run("drift").code == 0
+    assert len(repository.emulator.log) == sent
+
+
+@pytest.mark.parametrize("narrowed", [("--target", "new-checkout"), ("--target", "new-*"), ("--shard", "1/1")])
+def test_a_plan_of_a_part_does_not_tell_what_drift_costs(repository: Repository, narrowed: tuple[str, str]) -> None:
+    """Where not everything was read, no figure is better than a wrong one."""
+    document = json.loads(repository.run("plan", *narrowed, "--format", "json").out)
+    assert "hourlyDriftRequests" not in document
+    assert "drift every hour" not in repository.run("plan", *narrowed).out
+
+
 def test_json_is_the_plan_document(repository: Repository) -> None:
     """The document of the contract, valid and complete."""
     document = json.loads(repository.run("plan", "--format", "json").out)
