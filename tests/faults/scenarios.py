@@ -118,9 +118,9 @@ def _weights() -> list[Scenario]:
         replace(
             _existing(
                 "weights-behind-a-shield",
-                {"rollout_weights": Weights.of({"a": 20, "b": 30, "c": 50}), "description": "shielded"},
+                {"rollout_weights": Weights.of({"a": 10, "b": 20, "c": 70}), "description": "shielded"},
                 variants=three,
-                rolloutWeights={"a": 50, "b": 30, "c": 20},
+                rolloutWeights={"a": 70, "b": 20, "c": 10},
             ),
             options=replace(UNGUARDED, shield=True),
         ),
