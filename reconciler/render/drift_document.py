@@ -72,7 +72,8 @@ class DriftSection:
 class DriftDocument:
     """A whole report. `verdict` is one line of a fixed shape; `absent` are flags that cannot be compared.
 
-    `notice` compares with the run before it (empty: nothing to say); `facts` are sentences about the rest.
+    `notice` compares with the run before it (empty: nothing to say); `facts` are sentences about the rest;
+    `is_partial` says that not everything was looked at.
     """
 
     title: str
@@ -82,6 +83,7 @@ class DriftDocument:
     absent: tuple[AbsentLine, ...]
     warnings: tuple[str, ...]
     facts: tuple[str, ...]
+    is_partial: bool = False
 
 
 def drift_document(report: DriftReport) -> DriftDocument:
@@ -95,6 +97,7 @@ def drift_document(report: DriftReport) -> DriftDocument:
         absent=tuple(_absent(report)),
         warnings=tuple(visible(warning) for warning in report.warnings),
         facts=tuple(_facts(report)),
+        is_partial=bool(report.unchecked or (report.since and not report.sweep)),
     )
 
 

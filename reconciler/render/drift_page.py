@@ -24,8 +24,8 @@ def drift_page(document: DriftDocument) -> Page:
     return Page(
         title=f"Drift in {document.title}",
         made=document.notice,
-        mood="alarm" if cards else "calm",
-        verdict=_verdict(len(changed), len(absent)),
+        mood="alarm" if cards else "work" if document.is_partial else "calm",
+        verdict=_verdict(len(changed), len(absent), is_partial=document.is_partial),
         line=document.verdict,
         figures=tuple(_figures(document)) if cards else (),
         risks=(),
@@ -36,9 +36,9 @@ def drift_page(document: DriftDocument) -> Page:
     )
 
 
-def _verdict(changed: int, absent: int) -> str:
+def _verdict(changed: int, absent: int, *, is_partial: bool) -> str:
     if not changed and not absent:
-        return "No drift found."
+        return "No drift in what was looked at." if is_partial else "No drift."
     parts = [f"{counted(changed, 'flag')} not as git says"] if changed else []
     parts += [f"{absent} missing or in doubt"] if absent else []
     return f"{', '.join(parts)}."

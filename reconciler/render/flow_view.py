@@ -22,6 +22,7 @@ COLORS = 6
 """How many colours there are beside the one of `off`; after that, colours come again with other patterns."""
 
 _LABELLED = Fraction(3, 25)
+_ROOMY = Fraction(1, 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,11 @@ class Piece:
     start: float
     width: float
     label: str
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether the label fits a wide screen only."""
+        return self.share.part < _ROOMY
 
     @property
     def middle(self) -> float:

@@ -39,10 +39,11 @@ class OutcomeSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeDocument:
-    """A whole report; `last_line` has one shape."""
+    """A whole report; `last_line` has one shape. `verified` is None where nothing was read back."""
 
     sections: tuple[OutcomeSection, ...]
     last_line: str
+    verified: bool | None = None
 
 
 def outcome_document(report: ApplyReport) -> OutcomeDocument:
@@ -53,6 +54,7 @@ def outcome_document(report: ApplyReport) -> OutcomeDocument:
     return OutcomeDocument(
         sections=tuple(_section(outcome) for outcome in report.outcomes),
         last_line=f"Apply: {words}; {report.unchanged} unchanged{verified[report.verified]}",
+        verified=report.verified,
     )
 
 

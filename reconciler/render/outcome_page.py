@@ -22,12 +22,12 @@ def outcome_page(document: OutcomeDocument) -> Page:
     """The page of a report. Its cards are in the order of the document."""
     cards = tuple(_card(number, section) for number, section in enumerate(document.sections, start=1))
     statuses = [card.kind for card in cards]
-    went_well = set(statuses) <= {"applied"}
+    went_well = set(statuses) <= {"applied"} and document.verified is not False
     return Page(
         title="What became of the plan",
         made="",
         mood="calm" if went_well else "alarm",
-        verdict=_verdict(statuses, went_well=went_well),
+        verdict=_verdict(statuses, document.verified),
         line=document.last_line,
         figures=tuple(
             Figure(text=str(statuses.count(status)), label=status) for status in _STATUSES if status in statuses
@@ -40,12 +40,12 @@ def outcome_page(document: OutcomeDocument) -> Page:
     )
 
 
-def _verdict(statuses: list[str], *, went_well: bool) -> str:
-    if not statuses:
-        return "There was nothing to do."
-    if went_well:
-        return "Everything was applied."
+def _verdict(statuses: list[str], verified: bool | None) -> str:  # noqa: FBT001 - as it is in the document
     done = statuses.count("applied")
+    if done == len(statuses):
+        if verified is False:
+            return "Live is not as the plan says, although every call was answered."
+        return "Everything was applied." if done else "There was nothing to do."
     return f"{done} of {len(statuses)} flags applied." if done else "No flag was applied in whole."
 
 

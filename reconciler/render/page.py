@@ -78,6 +78,7 @@ class Risk:
     """Flags that deserve a look for one reason, the gravest first; `more` are not linked."""
 
     title: str
+    count: str
     words: str
     cards: tuple[Card, ...]
     more: int
@@ -126,5 +127,6 @@ def risk(cards: Iterable[Card], name: str, title: str, words: str) -> tuple[Risk
     if not found:
         return ()
     ordered = [card for _, card in sorted(found, key=lambda pair: -pair[0])]
-    title = f"{title}: {counted(len(ordered), 'flag')}"
-    return (Risk(title=title, words=words, cards=tuple(ordered[:_MOST_LINKS]), more=len(ordered[_MOST_LINKS:])),)
+    first, rest = ordered[:_MOST_LINKS], ordered[_MOST_LINKS:]
+    count = counted(len(ordered), "flag")
+    return (Risk(title=title, count=count, words=words, cards=tuple(first), more=len(rest)),)

@@ -15,10 +15,14 @@ from builders import a_plan, a_report
 from pages import a_hostile_drift, a_large_plan, a_rich_plan, all_pages, plan_page_of
 from small_plans import HOSTILE, PERSON, SMALL_PLANS
 
+from reconciler.apply import Status
+from reconciler.drift import DriftReport, FieldOfFlag
 from reconciler.render.document import plan_document
 from reconciler.render.drift_document import drift_document
+from reconciler.render.drift_page import drift_page
 from reconciler.render.html import render_drift_html, render_outcome_html, render_plan_html
 from reconciler.render.outcome_document import outcome_document
+from reconciler.render.outcome_page import outcome_page
 from reconciler.render.sanitize import visible
 
 if TYPE_CHECKING:
@@ -160,11 +164,11 @@ def test_a_page_counts_users() -> None:
 
 def test_the_verdict_and_the_risks_come_first() -> None:
     """Above the flags: the refusal, the line that ends the text plan, the gravest flags of each risk first."""
-    text = words(parsed(plan_page_of(a_rich_plan())))
+    text = " ".join(words(parsed(plan_page_of(a_rich_plan()))).split())
     places = [
         text.index(part)
-        for part in ("Refused as unsafe", "Plan: 1 create", "--allow exposure", "Something is taken away: 2 flags",
-                     "Users get another variant: 3 flags", "Wrong for a moment: 2 flags", "Search flags")
+        for part in ("Refused as unsafe", "Plan: 1 create", "--allow exposure", "Something is taken away 2 flags",
+                     "Users get another variant 3 flags", "Wrong for a moment 2 flags", "Search flags")
     ]  # fmt: skip
     assert places == sorted(places)
     moved = text[places[4] : places[5]]
@@ -174,7 +178,7 @@ def test_the_verdict_and_the_risks_come_first() -> None:
 def test_links_of_a_risk_are_few() -> None:
     """A risk of very many flags links the first and counts the rest."""
     text = " ".join(words(parsed(plan_page_of(a_large_plan(200)))).split())
-    assert "Users get another variant: 196 flags" in text
+    assert "Users get another variant 196 flags" in text
     assert "and 184 more" in text
 
 
@@ -222,8 +226,42 @@ def test_the_page_of_no_drift_is_calm() -> None:
 def test_the_page_of_a_report_puts_failures_first() -> None:
     """Failed, unknown and skipped flags are linked above; what was applied needs no opening."""
     text = " ".join(words(tree("apply")).split())
-    assert text.index("Failed: 1 flag") < text.index("Unknown: 1 flag") < text.index("Search flags")
+    assert text.index("Failed 1 flag") < text.index("Unknown 1 flag") < text.index("Search flags")
     assert len(elements(tree("apply"), "details")) == 3
+
+
+@pytest.mark.parametrize(
+    ("report", "mood", "verdict"),
+    [
+        (DriftReport(project_id="7", region="us", environment=None), "calm", "No drift."),
+        (
+            DriftReport(project_id="7", region="us", environment=None, unchecked=(FieldOfFlag(key="a"),)),
+            "work",
+            "No drift in what was looked at.",
+        ),
+    ],
+)
+def test_what_was_not_looked_at_is_not_called_clean(report: DriftReport, mood: str, verdict: str) -> None:
+    """A look that a budget cut short does not promise that there is no drift."""
+    page = drift_page(drift_document(report))
+    assert (page.mood, page.verdict) == (mood, verdict)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "verified", "mood", "verdict"),
+    [
+        ((Status.APPLIED,), True, "calm", "Everything was applied."),
+        ((Status.APPLIED,), False, "alarm", "Live is not as the plan says, although every call was answered."),
+        ((Status.APPLIED, Status.FAILED), True, "alarm", "1 of 2 flags applied."),
+        ((Status.UNKNOWN,), None, "alarm", "No flag was applied in whole."),
+    ],
+)
+def test_a_report_is_calm_only_where_all_went_well(
+    statuses: tuple[Status, ...], verified: bool | None, mood: str, verdict: str
+) -> None:
+    """What failed, or was read back otherwise, is an alarm."""
+    page = outcome_page(outcome_document(a_report(*statuses, verified=verified)))
+    assert (page.mood, page.verdict) == (mood, verdict)
 
 
 def test_no_line_of_a_page_is_a_command_to_a_build_log() -> None:
