@@ -14,6 +14,8 @@ from benchmarks.workshop import Workshop
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 SIZES = (100, 1000, 10_000)
+MOST_IMPORTED = 1000
+"""An import reads each flag by itself: at the allowed rate, 10,000 of them take two minutes and show nothing new."""
 
 
 def main() -> int:
@@ -44,7 +46,8 @@ def measure(shop: Workshop, sizes: tuple[int, ...], *, quick: bool) -> None:
     for size in sizes:
         project = shop.project(size)
         validated[size] = offline.validate(shop, project)
-        online.drift_and_import(shop, project)
+        if size <= MOST_IMPORTED:
+            online.drift_and_import(shop, project)
         planned[size] = online.plans(shop, project)
     if {1000, 10_000} <= planned.keys():
         growth = planned[10_000].cpu / planned[1000].cpu

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from benchmarks import peers
 from benchmarks.measure import Command, Cost, compare
+from benchmarks.workshop import LARGE
 
 if TYPE_CHECKING:
     from benchmarks.projects import Project
     from benchmarks.workshop import Workshop
-
-LARGE = 10_000
 
 
 def start_up(shop: Workshop) -> None:
@@ -41,7 +40,7 @@ def validate(shop: Workshop, project: Project) -> Cost:
         others.append(peers.script(project, "validate", plain=True))
     for missing in {peers.CHECK_JSONSCHEMA, peers.AJV} - {item.name for item in others}:
         shop.report.skip(f"{missing} on {size:,} flags ({'it takes minutes' if size >= LARGE else 'not installed'})")
-    costs = compare([ours, *others], runs=shop.runs)
+    costs = compare([ours, *others], runs=shop.runs_of(project))
     shop.report.compare(f"validate, {size:,} flags", costs)
     own = costs[ours.name]
     limits = {peers.USUAL: 0.2, peers.CHECK_JSONSCHEMA: 0.06, peers.AJV: 1.0 if size >= LARGE else 0.8}

@@ -29,7 +29,7 @@ def plans(shop: Workshop, project: Project) -> Cost:
         server.put(project.state())
         ours = shop.ours(project, server, "plan", "--detailed-exitcode")
         quick, slow = _planners(shop, project, server)
-        costs = compare([ours, *quick], runs=shop.runs) | compare(slow, runs=1)
+        costs = compare([ours, *quick], runs=shop.runs_of(project)) | compare(slow, runs=1)
         shop.report.compare(f"plan without a change, {size:,} flags", costs)
         run_once(ours)
         shop.report.expect(f"no-op `plan`, {size:,} flags: requests", server.traffic().requests, project.pages)
@@ -39,7 +39,7 @@ def plans(shop: Workshop, project: Project) -> Cost:
         changed = shop.ours(project, server, "plan", "--detailed-exitcode", codes=(2,))
         others = [item for item in quick if item.name in {Form.BLOCKS.value, peers.OCTODNS}]
         others = [_changes(item, project) for item in others]
-        found = compare([changed, *others], runs=shop.runs)
+        found = compare([changed, *others], runs=shop.runs_of(project))
         shop.report.compare(f"plan with one flag changed, {size:,} flags", found)
         run_once(changed)
         shop.report.expect(f"one-change `plan`, {size:,} flags: requests", server.traffic().requests, project.pages)
@@ -108,21 +108,26 @@ def _changes(command: Command, project: Project) -> Command:
 
 def drift_and_import(shop: Workshop, project: Project) -> None:
     """`drift` without drift, and an import into an empty directory."""
-    rows = []
+    size, rows = len(project.flags), []
     with shop.emulator() as server:
         server.put(project.state())
         out = shop.place()
         commands = {
             "drift": (shop.ours(project, server, "drift"), project.pages),
-            "import": (shop.ours(project, server, "import", "--out", str(out), "--no-inclusions"), project.pages),
+            # The list hides what variants hold beside key and name: one read for each flag.
+            "import": (
+                shop.ours(project, server, "import", "--out", str(out), "--no-inclusions"),
+                project.pages + size,
+            ),
         }
-        for name, (command, _) in commands.items():
+        for name, (command, fewest) in commands.items():
             cost = run_once(command)
             requests = server.traffic().requests
             rows.append((name, f"{cost.wall:.2f} s", f"{cost.cpu:.2f} s", f"{cost.mebibytes:.0f} MiB", str(requests)))
+            shop.report.expect(f"`{name}`, {size:,} flags: requests against the fewest", requests / fewest, 1)
         shutil.rmtree(out, ignore_errors=True)
     head = ("", "wall", "CPU", "memory", "requests")
-    shop.report.add(f"drift and import, {len(project.flags):,} flags", head, rows)
+    shop.report.add(f"drift and import, {size:,} flags", head, rows)
 
 
 def refresh(shop: Workshop, project: Project, latency: int) -> None:
@@ -155,8 +160,9 @@ def first_apply(shop: Workshop, project: Project, latency: int = 20) -> None:
     shop.report.expect("first `apply`: share of the allowed rate", share, 0.9, at_least=True)
     shop.report.expect("first `apply`: most arrivals in a second", writes.busiest_second, ALLOWED_PER_SECOND)
     shop.report.expect("first `apply`: refusals", writes.refused + reads.refused, 0)
-    # The list and the look-up of what it does not show, before; the list and every list of users, after.
-    shop.report.expect("first `apply`: reads", reads.requests, 2 + project.pages + project.lists)
+    # Before: the list, the look-up of what it does not show, and once more right before the first write. After: the
+    # list, and every list of users.
+    shop.report.expect("first `apply`: reads", reads.requests, 3 + project.pages + project.lists)
 
 
 def _show_traffic(shop: Workshop, title: str, traffic: Traffic, cost: Cost, fewest: int) -> None:

@@ -36,7 +36,8 @@ class Target:
     def row(self) -> tuple[str, ...]:
         """As a row of the table of targets."""
         sign = "≥" if self.at_least else "≤"
-        return self.what, f"{self.figure:.3g}", f"{sign} {self.limit:.3g}", "met" if self.is_met else "**not met**"
+        verdict = "met" if self.is_met else "**not met**"
+        return self.what, _number(self.figure), f"{sign} {_number(self.limit)}", verdict
 
 
 @dataclass(slots=True)
@@ -79,8 +80,9 @@ class Report:
         date = datetime.now(UTC).date().isoformat()
         intro = (
             f"Run on {date}: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python"
-            f" {platform.python_version()}; {', '.join(f'{size:,}' for size in sizes)} flags. Medians; a ratio is the"
-            " figure of the first row divided by that of the other.\n"
+            f" {platform.python_version()}; {', '.join(f'{size:,}' for size in sizes)} flags. Medians of"
+            " runs that take turns, of 10,000 flags one run; a ratio is the figure of the first row divided by the"
+            " other's.\n"
         )
         met = sum(target.is_met for target in self.targets)
         targets = table(("target", "measured", "limit", ""), [target.row for target in self.targets])
@@ -99,6 +101,10 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() or value >= 1000 else f"{value:.3g}"
 
 
 def _ratios(ours: Cost, theirs: Cost) -> tuple[str, str, str]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from benchmarks.server import Server
 
+LARGE = 10_000
+"""A project of so many flags keeps the slow contenders busy for minutes."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Workshop:
@@ -26,6 +29,10 @@ class Workshop:
     runs: int
     report: Report = field(default_factory=Report)
     _places: int = 0
+
+    def runs_of(self, project: Project) -> int:
+        """How often contenders run on a project: where a run takes minutes, once."""
+        return 1 if len(project.flags) >= LARGE else self.runs
 
     def place(self) -> Path:
         """The path of a directory that does not exist yet."""
