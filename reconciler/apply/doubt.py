@@ -16,7 +16,7 @@ from reconciler.apply.within import is_within
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
 from reconciler.model import Unset
 from reconciler.planning.calls import PATCH_NAMES
-from reconciler.planning.operations import CreateFlag, EditFlag
+from reconciler.planning.operations import CreateFlag, EditFlag, EditVariant
 
 if TYPE_CHECKING:
     from reconciler.apply.flag_run import FlagRun
@@ -115,9 +115,16 @@ def _operations_left(run: FlagRun, live: LiveFlag) -> list[Operation] | None:
 
 
 def _may_follow(step: Step, operation: Operation) -> bool:
-    """Whether a call that was not planned may be made after the step: what a server switched on by itself."""
-    return (
-        isinstance(step.operation, CreateFlag)
-        and isinstance(operation, EditFlag)
-        and operation.body.keys() <= ON_WHILE_NEW
-    )
+    """Whether a call that was not planned may be made after the step, because the server did more or less than that.
+
+    It may have switched on what was just made, or have left weights and segments behind under a variant's old key.
+    """
+    match step.operation:
+        case CreateFlag():
+            return isinstance(operation, EditFlag) and operation.body.keys() <= ON_WHILE_NEW
+        case EditVariant(body={"key": key}):
+            if isinstance(operation, EditVariant):
+                return operation.variant_key == key and operation.body.keys() == {"rolloutWeight"}
+            return isinstance(operation, EditFlag) and operation.body.keys() == {"targetSegments"}
+        case _:
+            return False

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.apply.within import members_named, members_of
+from reconciler.apply.within import members_named, members_of, names_of
 from reconciler.canonical import same_json
 from reconciler.planning.operations import (
     AddCohorts,
@@ -90,9 +90,10 @@ def _left_of(operation: Operation, left: Sequence[Operation], hidden: Collection
 def _variant_edit_left(operation: EditVariant, left: Sequence[Operation]) -> EditVariant | None:
     """A variant that was renamed meanwhile is edited under its new key."""
     for item in left:
-        if isinstance(item, EditVariant) and item.variant_key in {operation.variant_key, operation.body.get("key")}:
+        if isinstance(item, EditVariant) and not names_of(operation).isdisjoint(names_of(item)):
             fields = _fields_left(operation.body, [item.body])
-            return replace(operation, variant_key=item.variant_key, body=fields) if fields else None
+            key = operation.variant_key if "key" in item.body else item.variant_key
+            return replace(operation, variant_key=key, body=fields) if fields else None
     return None
 
 

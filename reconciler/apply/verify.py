@@ -87,11 +87,16 @@ class ReadBack:
         return {run.plan.key: _operations_left(run, live.get(run.plan.key)) for run in runs}
 
     async def _mend(self) -> None:
-        """Send what the server left undone, once for each flag; a difference of another kind is not ours to undo."""
-        applied = [run for run in self._waiting if run.status is Status.APPLIED]
-        for run in applied:
-            extra = [item for item in self._left[run.plan.key] if not is_within(item, run.made)]
-            if extra and run.plan.key not in self._mended and all(_is_mending(run, item) for item in extra):
+        """Send what the server left undone, once for each flag; a difference of another kind is not ours to undo.
+
+        A look that does not show all that was made is an old one, and nothing follows from it.
+        """
+        for run in [run for run in self._waiting if run.status is Status.APPLIED]:
+            left = self._left[run.plan.key]
+            extra = [item for item in left if not is_within(item, run.made)]
+            if not extra or run.plan.key in self._mended or _missing(run, left):
+                continue
+            if all(_is_mending(run, item) for item in extra):
                 self._mended.add(run.plan.key)
                 run.extend(extra)
                 await run.make_all()

@@ -61,7 +61,12 @@ def is_within(operation: Operation, planned: Iterable[Operation]) -> bool:
 
 
 def _same_variant(operation: EditVariant, item: EditVariant | CreateVariant) -> bool:
-    return operation.variant_key in {item.variant_key, item.body.get("key")}
+    return not names_of(operation).isdisjoint(names_of(item))
+
+
+def names_of(operation: EditVariant | CreateVariant) -> set[object]:
+    """The keys that the operation knows its variant by: the one it has, and the one it gets."""
+    return {operation.variant_key, operation.body.get("key", operation.variant_key)}
 
 
 def _covered(body: dict[str, object], bodies: list[dict[str, object]]) -> bool:

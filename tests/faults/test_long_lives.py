@@ -60,9 +60,9 @@ class Life(RuleBasedStateMachine):
         random = Random(seed)
         self.emulator = an_emulator(*(random_live_flag(random, key) for key in LIVE))
         self.specs: dict[str, FlagSpec] = {}
-        self.by_hand = records(self.emulator)
         self.foreign = self._foreign()
-        self.impossible = False
+        for key in DECLARABLE[:4]:
+            self.declare(seed, key)
 
     @rule(seed=SEEDS, key=st.sampled_from(DECLARABLE))
     def declare(self, seed: int, key: str) -> None:
