@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.planning.planner import build_plan
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from random import Random
 
     from reconciler.api.client import Client
@@ -75,6 +76,7 @@ class World:
     config: Config
     options: PlanOptions = UNGUARDED
     apply_options: ApplyOptions = NO_WAIT
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     @asynccontextmanager
     async def client(self, *, read_only: bool) -> AsyncIterator[Client]:
@@ -113,6 +115,7 @@ class World:
                 live=run.live,
                 config=self.config,
                 options=self.apply_options,
+                sleep=self.sleep,
             )
         return replace(run, report=report)
 

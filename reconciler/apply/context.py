@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.errors import AccessError, BudgetError, InterruptedRunError, RejectedError
@@ -100,7 +100,7 @@ def ends_the_run(error: Exception) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyContext:
-    """One run. `sleep` is injectable so that tests need not wait."""
+    """One run. `sleep` is what waits between looks."""
 
     client: Client
     planner: Planner
@@ -109,7 +109,7 @@ class ApplyContext:
     options: ApplyOptions
     halt: Halt
     on_event: Callable[[ApplyEvent], None]
-    sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
+    sleep: Callable[[float], Awaitable[None]]
 
     async def pause(self, seconds: float) -> None:
         """Wait. Raises InterruptedRunError as soon as a signal comes."""

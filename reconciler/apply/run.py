@@ -16,7 +16,7 @@ from reconciler.errors import ApiError, InterruptedRunError
 from reconciler.planning.planner import Planner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from reconciler.api.client import Client
     from reconciler.config import Config
@@ -38,12 +38,13 @@ async def apply_plan(
     options: ApplyOptions | None = None,
     halt: Halt | None = None,
     on_event: Callable[[ApplyEvent], None] | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> ApplyReport:
     """Make every call of the plan, flag by flag, and read back what was touched.
 
     `desired` and `live` are those that the plan was made from. One flag's failure does not stop the others (unless
-    `options` says so); a refused key, an exhausted budget and `halt` stop all. Raises nothing of the API's: every
-    failure is in the report.
+    `options` says so); a refused key, an exhausted budget and `halt` stop all. `sleep` waits between looks at what a
+    server may show late. Raises nothing of the API's: every failure is in the report.
     """
     context = ApplyContext(
         client=client,
@@ -53,6 +54,7 @@ async def apply_plan(
         options=options or ApplyOptions(concurrency=config.requests.concurrency),
         halt=halt or Halt(),
         on_event=on_event or (lambda _: None),
+        sleep=sleep,
     )
     runs = [FlagRun(context, flag) for flag in plan.flags]
     before = client.requests
