@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +69,8 @@ class Voice:
 
         if not sys.stdout.isatty():
             return Paper()
+        import shutil
+
         return Paper(width=shutil.get_terminal_size().columns, color=self.color)
 
     def paper_for(self, output: Path | None) -> Paper:
@@ -99,6 +99,8 @@ def write_file(path: Path, text: str, *, private: bool) -> None:
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8", newline="\n")
         return
+    import tempfile
+
     directory = path.parent if path.parent != Path() else Path.cwd()
     descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=f".{path.name}.", suffix=".tmp")
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from difflib import get_close_matches
 from functools import cache, partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -47,6 +46,8 @@ def check(value: Json, schema_name: str) -> tuple[Finding, ...]:
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """`Did you mean "…"?` for the known word that is nearest, whatever its case, if one is near."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for input in error
+
     by_lower = {item.lower(): item for item in known}
     near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f'Did you mean "{by_lower[near[0]]}"?' if near else None

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+from typing import Any, Final
 
 SCHEMA_NAMES: Final = ("flag", "config", "plan", "report", "drift", "evaluation", "findings", "failure")
 """The schemas that `reconciler schema` prints."""
@@ -31,6 +27,7 @@ def load_schema(name: str) -> dict[str, Any]:
     return schema
 
 
-def _directory() -> Traversable:
-    shipped = files("reconciler") / "schemas"
+def _directory() -> Path:
+    # Not importlib.resources, which imports zipfile and tempfile for packages that are no directories: ours always is.
+    shipped = Path(__file__).parents[1] / "schemas"
     return shipped if shipped.is_dir() else Path(__file__).parents[2] / "schemas"
