@@ -28,6 +28,6 @@ def load_schema(name: str) -> dict[str, Any]:
 
 
 def _directory() -> Path:
-    # Not importlib.resources, which imports zipfile and tempfile for packages that are no directories: ours always is.
+    # Not importlib.resources: for packages that are no directories, as ours is, it imports zipfile and tempfile.
     shipped = Path(__file__).parents[1] / "schemas"
     return shipped if shipped.is_dir() else Path(__file__).parents[2] / "schemas"
