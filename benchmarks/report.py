@@ -42,11 +42,15 @@ class Target:
 
 @dataclass(slots=True)
 class Report:
-    """Tables in the order of the run, the targets, and lines about what was left out."""
+    """Tables in the order of the run, the targets, and lines about what was left out.
+
+    `load` is how busy the machine was with other work: ratios bear much of it, but not all.
+    """
 
     tables: list[str] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
 
     def compare(self, title: str, costs: Mapping[str, Cost]) -> None:
         """Add and print what each contender cost, the first one being ours, with the ratios of ours to it."""
@@ -82,7 +86,7 @@ class Report:
             f"Run on {date}: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python"
             f" {platform.python_version()}; {', '.join(f'{size:,}' for size in sizes)} flags. Medians of"
             " runs that take turns, of 10,000 flags one run; a ratio is the figure of the first row divided by the"
-            " other's.\n"
+            f" other's. Others kept {self.load:.1f} of the cores busy when it began.\n"
         )
         met = sum(target.is_met for target in self.targets)
         targets = table(("target", "measured", "limit", ""), [target.row for target in self.targets])
