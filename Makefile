@@ -5,7 +5,7 @@ JOBS ?= auto
 PEERS := benchmarks/.venvs
 WORKFLOWS := $(wildcard examples/ci/github/*.yml)
 
-.PHONY: demo test lint format docs bench bench-peers clean
+.PHONY: demo test faults lint format docs bench bench-peers clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -23,6 +23,10 @@ demo: .venv/.demo
 
 test: .venv/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not long' -q
+
+# The long form of the fault programme, whose short form runs in `make test`; prints what was counted.
+faults: .venv/.dev
+	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/faults
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -63,6 +63,7 @@ class ApplyArguments:
     on_error: str = "continue"
     report: Path | None = None
     no_verify: bool = False
+    expect_commit: str | None = None
 
 
 class ShardType(click.ParamType[tuple[int, int]]):
@@ -174,6 +175,11 @@ _APPLY: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--report", type=FILE, metavar="FILE", help="Write the report as JSON."),
     click.option("--no-verify", is_flag=True, help="Do not read back what was written."),
+    click.option(
+        "--expect-commit",
+        metavar="SHA",
+        help="Refuse where another commit is checked out, such as one that is no longer the branch's tip.",
+    ),
 )
 
 

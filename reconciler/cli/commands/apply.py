@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from reconciler.cli.options import (
     plan_options,
     shared_options,
 )
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.errors import ReconcilerError, StalePlanError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Planned
     from reconciler.cli.voice import Voice
     from reconciler.planning.plan import Plan
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}", re.ASCII)
 
 
 @click.command
@@ -61,6 +64,7 @@ def apply(
     check_writable(delivery.out, delivery.output, choices.report)
     voice = Voice.of(settings)
     planned = _plan(settings, plan_file, arguments, voice)
+    _check_commit(planned.plan.commit, choices.expect_commit)
     if refusal := refusal_of(planned.plan):
         return _refuse(planned.plan, refusal, delivery, voice)
     if delivery.out:
@@ -88,6 +92,19 @@ def _plan(settings: Settings, plan_file: Path | None, arguments: PlanArguments, 
     planned = plan_with(loaded, saved.plan.options, arguments.api_key_file, voice)
     check_saved(saved.document, planned.plan, now())
     return planned
+
+
+def _check_commit(found: str | None, expected: str | None) -> None:
+    """See that what is applied is what the branch holds now: runs may overtake each other. Raises StalePlanError."""
+    if expected is None:
+        return
+    if not _COMMIT.fullmatch(expected):
+        raise UsageError(f"--expect-commit takes a commit's id, of 7 to 64 hexadecimal digits, not {expected!r}.")
+    if found is None or not found.startswith(expected.lower()):
+        raise StalePlanError(
+            f"The commit that is checked out is {found or 'not known'}, not {expected}: a later one may have been"
+            " applied already. Nothing was sent. Check out the branch's tip and run again."
+        )
 
 
 def _refuse_other_options(settings: Settings, arguments: PlanArguments) -> None:

@@ -1,0 +1,241 @@
+"""Saved plans in the hands of the command: whatever is not exactly what was saved is refused, with code 6."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from emulators import OTHER_USER, PROJECT, a_live_flag
+from faults.checkouts import Checkout, a_checkout, write_flag
+from faults.scenarios import SCENARIOS, Scenario
+
+from reconciler.cli.main import run
+from reconciler.model import FlagSpec, Variant
+from reconciler.planning.plan_file import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+STALE = 6
+GROWN = Scenario(
+    name="grown",
+    live=(a_live_flag("a", rolloutPercentage=50), a_live_flag("b")),
+    specs=(FlagSpec(key="a", rollout_percentage=60), FlagSpec(key="b")),
+)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
+    """A repository in git with one change to make, and its saved plan in `plan.json`."""
+    with _saved(tmp_path, GROWN, monkeypatch) as made:
+        yield made
+
+
+@contextmanager
+def _saved(root: Path, scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
+    with a_checkout(root, scenario) as checkout:
+        monkeypatch.chdir(root)
+        for name in ("RECONCILER_API_URL", "AMPLITUDE_MANAGEMENT_API_KEY"):
+            monkeypatch.setenv(name, checkout.environ[name])
+        _git(root, "init", "--quiet", "--initial-branch", "main")
+        _git(root, "add", "--all")
+        _commit(root)
+        assert run(["plan", "--out", "plan.json", *checkout.options]) == 0
+        yield checkout
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _commit(root: Path) -> str:
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    _git(root, *who, "commit", "--quiet", "--allow-empty", "--message", "a change")
+    return _git(root, "rev-parse", "HEAD")
+
+
+def _document(checkout: Checkout) -> dict[str, Any]:
+    return json.loads((checkout.root / "plan.json").read_text("utf-8"))
+
+
+def _put(checkout: Checkout, document: dict[str, Any], *, with_digest: bool = True) -> None:
+    if with_digest:
+        document["digest"] = digest_of(document)
+    (checkout.root / "plan.json").write_text(json.dumps(document), "utf-8")
+
+
+def _apply(*arguments: str) -> int:
+    return run(["apply", *arguments, "--auto-approve"])
+
+
+def _refused(checkout: Checkout, *arguments: str) -> None:
+    checkout.world.emulator.log.clear()
+    assert _apply("plan.json", *arguments) == STALE
+    assert not [entry for entry in checkout.world.emulator.log if entry.method != "GET"]
+
+
+def test_the_plan_that_was_saved_is_applied(checkout: Checkout) -> None:
+    """Nothing has changed: the plan is applied, once."""
+    assert _apply("plan.json") == 0
+    _refused(checkout)
+
+
+@pytest.mark.parametrize("name", ["create-bare", "create-everything", "create-two"])
+def test_a_replay_is_refused_on_an_empty_project(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that was made while the project had no flag cannot be applied a second time."""
+    with _saved(tmp_path, SCENARIOS[name], monkeypatch) as checkout:
+        checkout.world.emulator.store.flags.clear()
+        assert run(["plan", "--out", "plan.json", *checkout.options]) == 0
+        assert _apply("plan.json") == 0
+        _refused(checkout)
+
+
+def test_a_replay_is_refused_after_everything_was_archived_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same flag under the same key is another one: the saved plan does not bring it back."""
+    with _saved(tmp_path, SCENARIOS["create-bare"], monkeypatch) as checkout:
+        assert _apply("plan.json") == 0
+        flag_id = next(flag["id"] for flag in checkout.world.emulator.store.flags.values() if flag["key"] == "new")
+        checkout.world.emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{flag_id}", {"archive": True})
+        checkout.world.emulator.log.clear()
+        assert _apply("plan.json") in {5, STALE}
+        assert not checkout.world.emulator.writes
+
+
+def _later(document: dict[str, Any], **change: float) -> None:
+    document["createdAt"] = (datetime.now(UTC) + timedelta(**change)).isoformat()
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "of yesterday": lambda document: _later(document, hours=-25),
+    "of tomorrow": lambda document: _later(document, hours=1),
+    "without a date": lambda document: document.update(createdAt=None),
+    "of another project": lambda document: document.update(projectId="8"),
+    "of another environment": lambda document: document.update(environment="production"),
+    "of another region": lambda document: document.update(region="eu"),
+    "of another server": lambda document: document.update(origin="https://experiment.amplitude.com"),
+    "of another version of the tool": lambda document: document["tool"].update(version="9.9.9"),
+    "of another commit": lambda document: document.update(commit="f" * 40),
+    "of a later format": lambda document: document.update(formatVersion=2),
+    "with another call": lambda document: document["flags"][0]["operations"][0]["body"].update(rolloutPercentage=99),
+    "with a call more": lambda document: document["flags"][0]["operations"].append(
+        {**document["flags"][0]["operations"][0], "order": 2}
+    ),
+    "with another fingerprint": lambda document: document["flags"][0].update(fingerprint="sha256:" + "0" * 64),
+    "without its flags": lambda document: document.update(flags=[]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_another_plan_is_refused_even_with_a_digest_that_fits(
+    change: Callable[[dict[str, Any]], Any], checkout: Checkout, count: Any
+) -> None:
+    """Whoever can write the file can write its digest: the plan is made again and compared, not believed."""
+    document = _document(checkout)
+    change(document)
+    _put(checkout, document)
+    checkout.world.emulator.log.clear()
+    assert _apply("plan.json") in {STALE, 64}
+    assert not checkout.world.emulator.writes
+    count("plans changed with a digest that fits", 1)
+
+
+def test_any_changed_character_is_refused(checkout: Checkout, count: Any) -> None:
+    """One character of the file, wherever it stands, is one too many."""
+    text, random = (checkout.root / "plan.json").read_text("utf-8"), Random(5)
+    digits = [place for place, character in enumerate(text) if character.isalnum()]
+    for place in random.sample(digits, 40):
+        other = "7" if text[place] != "7" else "8"
+        (checkout.root / "plan.json").write_text(text[:place] + other + text[place + 1 :], "utf-8")
+        _refused(checkout)
+    count("characters changed", 40)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"formatVersion": 1}', "\x00", "key: a"])
+def test_what_is_no_plan_is_refused(content: str, checkout: Checkout) -> None:
+    """A file that is no plan is named so, and nothing is sent."""
+    (checkout.root / "plan.json").write_text(content, "utf-8")
+    _refused(checkout)
+
+
+def test_a_commit_in_between_is_refused(checkout: Checkout) -> None:
+    """The plan belongs to the commit that it was made from, even where the files are the same."""
+    _commit(checkout.root)
+    _refused(checkout)
+
+
+def test_a_changed_file_is_refused(checkout: Checkout) -> None:
+    """What is declared now is another plan."""
+    write_flag(checkout.root, FlagSpec(key="a", rollout_percentage=61))
+    _refused(checkout)
+
+
+@pytest.mark.parametrize("key", ["a", "foreign"])
+def test_a_changed_live_flag(key: str, checkout: Checkout) -> None:
+    """An edit of a planned flag makes the plan stale; one of a flag that is not in it does not."""
+    flag_id = next(flag["id"] for flag in checkout.world.emulator.store.flags.values() if flag["key"] == key)
+    checkout.world.emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{flag_id}", {"description": "by hand"})
+    if key == "a":
+        _refused(checkout)
+    else:
+        assert _apply("plan.json") == 0
+
+
+def test_a_new_flag_of_the_same_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that was free when the plan was saved and is taken now makes it stale."""
+    with _saved(tmp_path, SCENARIOS["create-bare"], monkeypatch) as checkout:
+        body = {"projectId": PROJECT, "key": "new", "variants": [{"key": "theirs"}]}
+        checkout.world.emulator.edit_as(OTHER_USER, "POST", "/flags", body)
+        _refused(checkout)
+
+
+@pytest.mark.parametrize("plan", [["plan.json"], []], ids=["saved", "fresh"])
+def test_expect_commit(plan: list[str], checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the branch has moved on, an older checkout changes nothing; the tip itself is applied."""
+    head = _git(checkout.root, "rev-parse", "HEAD")
+    checkout.world.emulator.log.clear()
+    assert _apply(*plan, "--expect-commit", "f" * 40) == STALE
+    assert "f" * 40 in capsys.readouterr().err
+    assert not checkout.world.emulator.writes
+    assert _apply(*plan, "--expect-commit", head) == 0
+    assert checkout.world.emulator.writes
+
+
+@pytest.mark.parametrize("wrong", ["", "main", "--output", "abc", "g" * 40])
+def test_expect_commit_takes_an_id(wrong: str, checkout: Checkout) -> None:
+    """A branch's name moves; only an id says which commit is meant."""
+    assert _apply(f"--expect-commit={wrong}") == 64
+    assert not checkout.world.emulator.writes
+
+
+def test_expect_commit_outside_of_git(tmp_path: Path) -> None:
+    """Where nobody knows the commit, it is not the expected one."""
+    with a_checkout(tmp_path, GROWN) as checkout:
+        done = checkout.apply("--expect-commit", "f" * 40)
+        assert (done.code, checkout.world.emulator.writes) == (STALE, [])
+
+
+def test_a_plan_holds_no_way_to_run_anything(checkout: Checkout) -> None:
+    """Kinds of calls outside of the closed set, and paths of other flags, are refused."""
+    original = _document(checkout)
+    for change in ({"kind": "delete-flag"}, {"path": "/api/1/flags/1"}, {"method": "DELETE"}):
+        document = copy.deepcopy(original)
+        document["flags"][0]["operations"][0].update(change)
+        _put(checkout, document)
+        _refused(checkout)
+
+
+def test_variants_are_not_hidden_from_the_digest(checkout: Checkout) -> None:
+    """A declared payload under a name that begins with two underscores is part of the plan."""
+    variants = (Variant(key="control", payload={"__x": 1}), Variant(key="treatment"))
+    write_flag(checkout.root, FlagSpec(key="b", variants=variants))
+    _refused(checkout)
