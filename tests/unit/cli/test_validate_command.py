@@ -111,5 +111,5 @@ def test_the_configuration_may_be_named(repository: Repository, monkeypatch: pyt
     monkeypatch.chdir(repository.root / "flags")
     assert repository.run("validate").code == 0
     monkeypatch.chdir(repository.root.parent)
-    assert repository.run("validate").code == 64
+    assert repository.run("validate").code == 3
     assert repository.run("validate", "-c", str(repository.root / "reconciler.yaml")).code == 0
