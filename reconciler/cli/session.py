@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.access import ApiKey, Origin
     from reconciler.api.client import Client
+    from reconciler.api.member_cache import MemberCache
     from reconciler.cli.options import PlanArguments, Settings
     from reconciler.cli.progress import Progress
     from reconciler.cli.voice import Voice
@@ -60,24 +61,37 @@ class Planned:
 
 
 def make_plan(
-    settings: Settings, arguments: PlanArguments, voice: Voice, environ: Mapping[str, str] = os.environ
+    settings: Settings,
+    arguments: PlanArguments,
+    voice: Voice,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    cache: Path | None = None,
 ) -> Planned:
-    """The plan that options ask for. Raises the errors of each step."""
+    """The plan that options ask for; `cache` is where inclusions are kept. Raises the errors of each step."""
     loaded = load(settings, voice)
     options = narrow(arguments, loaded, voice)
-    return plan_with(loaded, options, arguments.api_key_file, voice, environ)
+    return plan_with(loaded, options, arguments.api_key_file, voice, environ, cache=cache)
 
 
 def plan_with(
-    loaded: Loaded, options: PlanOptions, key_file: Path | None, voice: Voice, environ: Mapping[str, str] = os.environ
+    loaded: Loaded,
+    options: PlanOptions,
+    key_file: Path | None,
+    voice: Voice,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    cache: Path | None = None,
 ) -> Planned:
     """The plan of what is loaded, under options that are complete."""
     from reconciler.cli.git import current_commit
+    from reconciler.cli.member_cache_file import member_cache
 
     if options.targets == (NO_FLAG,):
         return Planned(plan=_nothing(loaded, options), loaded=loaded, live=_unread(loaded), access=None)
     allowed = access(loaded.config, key_file, voice, environ)
-    plan, live = asyncio.run(_read_and_plan(loaded, allowed, options, voice))
+    with member_cache(cache, loaded.config.project_id, allowed.origin, now()) as known:
+        plan, live = asyncio.run(_read_and_plan(loaded, allowed, options, voice, known))
     stamped = replace(
         plan, origin=str(allowed.origin), created_at=now(), commit=current_commit(loaded.config.file.parent)
     )
@@ -144,7 +158,7 @@ async def connected(config: Config, allowed: Access, *, read_only: bool) -> Asyn
 
 
 async def _read_and_plan(
-    loaded: Loaded, allowed: Access, options: PlanOptions, voice: Voice
+    loaded: Loaded, allowed: Access, options: PlanOptions, voice: Voice, cache: MemberCache | None
 ) -> tuple[Plan, LiveState]:
     """Refresh, compare, preview exposure and ask the guards, with a client that cannot write.
 
@@ -157,20 +171,28 @@ async def _read_and_plan(
     desired, config = loaded.desired, loaded.config
     with Progress.of(voice) as progress:
         async with connected(config, allowed, read_only=True) as client:
-            live = await _refresh(client, desired, options, progress)
+            live = await _refresh(client, desired, options, progress, cache)
             plan = _build(loaded, live, options)
             if not live.is_complete and may_let_others_down(plan):
-                live = await _refresh(client, desired, options, progress, whole_project=True)
+                live = await _refresh(client, desired, options, progress, cache, whole_project=True)
                 plan = _build(loaded, live, options)
             switches = await _kill_switches(client, plan, desired)
             requests = client.requests
+    if cache is not None:
+        plan = replace(plan, hourly_drift_requests=None)  # drift has no cache: what was saved here tells nothing
     voice.detail(f"Read {len(live.flags)} live flags with {requests} requests from {allowed.origin}.")
     plan = check_guards(replace(plan, requests=requests), desired, live, config, switches)
     return plan, live
 
 
 async def _refresh(
-    client: Client, desired: DesiredState, options: PlanOptions, progress: Progress, *, whole_project: bool = False
+    client: Client,
+    desired: DesiredState,
+    options: PlanOptions,
+    progress: Progress,
+    cache: MemberCache | None,
+    *,
+    whole_project: bool = False,
 ) -> LiveState:
     from reconciler.api.live import fetch_live_state
     from reconciler.planning.planner import is_in_scope
@@ -182,6 +204,7 @@ async def _refresh(
         is_wanted=lambda key: is_in_scope(key, options),
         whole_project=whole_project,
         on_progress=progress.on_refresh,
+        cache=cache,
     )
 
 
@@ -189,18 +212,17 @@ def _build(loaded: Loaded, live: LiveState, options: PlanOptions) -> Plan:
     from reconciler.exposure import with_exposure
     from reconciler.planning.planner import build_plan
 
-    return with_exposure(build_plan(loaded.desired, live, loaded.config, options, now=now()))
+    plan = build_plan(loaded.desired, live, loaded.config, options, now=now())
+    return with_exposure(plan, live)
 
 
 async def _kill_switches(client: Client, plan: Plan, desired: DesiredState) -> tuple[KillSwitch, ...]:
     """What somebody switched off by hand and the plan would switch on again: one read for each candidate."""
+    from reconciler.api.versions import read_versions
     from reconciler.planning.kill_switch import find_kill_switches, flags_switched_on
 
-    versions = {
-        flag.key: await client.list_versions(flag.flag_id)
-        for flag in flags_switched_on(plan)
-        if flag.flag_id is not None
-    }
+    ids = {flag.key: flag.flag_id for flag in flags_switched_on(plan) if flag.flag_id is not None}
+    versions = await read_versions(client, ids)
     return find_kill_switches(plan, desired, versions)
 
 
