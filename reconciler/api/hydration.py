@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from reconciler.api.client import Client
+    from reconciler.api.member_cache import MemberCache
     from reconciler.model import FlagSpec, Json, LiveFlag, Variant
 
 T = TypeVar("T")
@@ -38,13 +39,15 @@ async def hydrate(
     *,
     expect: Callable[[int], None] = lambda _: None,
     on_read: Callable[[], None] = lambda: None,
+    cache: MemberCache | None = None,
 ) -> list[LiveFlag]:
     """The flags, in their order, with every variant field and inclusion that their declarations name.
 
     Endpoint 5 for flags of which the list hides a declared variant field, 7 and 8 for live variants that declare
     users or cohorts. A variant field that endpoint 5 does not show either is empty; what the server hides of an
     archived flag (404) stays not shown. `expect` is told how many
-    reads there will be, as far as that is known; `on_read` of each.
+    reads there will be, as far as that is known; `on_read` of each. Lists that `cache` knows are not read, and those
+    that are read are kept there.
     """
     incomplete = [flag for flag in flags if _needs_variants(declared.get(flag.key), flag)]
     expect(len(incomplete))
@@ -57,28 +60,35 @@ async def hydrate(
     read = await map_bounded(read_variants, incomplete, limit=client.concurrency)
     by_id = {flag.id: flag for flag in read}
     flags = [by_id.get(flag.id, flag) for flag in flags]
-    return await _with_inclusions(client, flags, declared, expect, on_read)
+    return await _with_inclusions(client, flags, declared, expect=expect, on_read=on_read, cache=cache)
 
 
 async def _with_inclusions(
     client: Client,
     flags: Sequence[LiveFlag],
     declared: Mapping[str, FlagSpec],
+    *,
     expect: Callable[[int], None],
     on_read: Callable[[], None],
+    cache: MemberCache | None,
 ) -> list[LiveFlag]:
     lists = [item for flag in flags for item in _members_needed(declared.get(flag.key), flag)]
-    expect(len(lists))
+    known = [cache.find(item.flag, item.variant, item.kind) if cache else None for item in lists]
+    unknown = [item for item, members in zip(lists, known, strict=True) if members is None]
+    expect(len(unknown))
 
     async def read_members(item: _Members) -> tuple[str, ...] | Unset:
         read = client.list_users if item.kind == "users" else client.list_cohorts
         members = await _unless_hidden(item.flag, read(item.flag.id, item.variant))
         on_read()
+        if cache is not None and not isinstance(members, Unset):
+            cache.keep(item.flag, item.variant, item.kind, members)
         return members
 
     found: dict[str, dict[tuple[str, str], tuple[str, ...] | Unset]] = {}
-    for item, members in zip(lists, await map_bounded(read_members, lists, limit=client.concurrency), strict=True):
-        found.setdefault(item.flag.id, {})[item.variant, item.kind] = members
+    read = iter(await map_bounded(read_members, unknown, limit=client.concurrency))
+    for item, members in zip(lists, known, strict=True):
+        found.setdefault(item.flag.id, {})[item.variant, item.kind] = next(read) if members is None else members
     return [_with_members(flag, found[flag.id]) if flag.id in found else flag for flag in flags]
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from reconciler.api.client import Client
+    from reconciler.api.member_cache import MemberCache
     from reconciler.model import DesiredState, LiveFlag
 
 MOST_LOOKED_UP = 10
@@ -70,6 +71,7 @@ async def fetch_live_state(
     is_wanted: Callable[[str], bool] = lambda _: True,
     whole_project: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    cache: MemberCache | None = None,
 ) -> LiveState:
     """The live state of the client's project, as far as `desired` and `targets` (globs of keys) need it.
 
@@ -77,8 +79,8 @@ async def fetch_live_state(
     most 10 targets and no wildcard in them nothing but those keys is read, and the state is not complete, unless the
     `whole_project` is asked for. Inclusions
     and hidden variant fields are read of declared flags within the targets only; `is_wanted` narrows those further
-    (a shard). `requests` counts every attempt that was sent for it. Raises ApiErrors; a malformed answer ends the
-    refresh, it is never taken for nothing.
+    (a shard), and inclusions that `cache` knows are not read. `requests` counts every attempt that was sent for it.
+    Raises ApiErrors; a malformed answer ends the refresh, it is never taken for nothing.
     """
     sent, meter = client.requests, _Meter(on_progress)
     wanted = [key for key in desired.flags if _is_target(key, targets) and is_wanted(key)]
@@ -96,7 +98,9 @@ async def fetch_live_state(
     flags, duplicates = _by_key([*listing.flags.values(), *hidden])
     shows_tags = _shows_tags(flags.values())
     declared = {key: desired.flags[key].spec for key in wanted}
-    hydrated = await hydrate(client, list(flags.values()), declared, expect=meter.expect, on_read=meter.on_read)
+    hydrated = await hydrate(
+        client, list(flags.values()), declared, expect=meter.expect, on_read=meter.on_read, cache=cache
+    )
     return LiveState(
         project_id=client.project_id,
         flags={flag.key: _with_tags(flag, shows_tags=shows_tags) for flag in hydrated},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,7 +18,13 @@ CHANGES = 2
 @click.command
 @shared_options
 @plan_options
-def plan(settings: Settings, *, arguments: PlanArguments, delivery: Delivery) -> int:
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep inclusions there; for a day, read only those of flags that changed.",
+)
+def plan(settings: Settings, *, arguments: PlanArguments, delivery: Delivery, cache: Path | None) -> int:
     """Show what would change, in which calls, and which share of users would notice.
 
     Nothing is sent but GET. A plan that a guard refuses is shown all the same, with the refusals, and ends with
@@ -34,7 +41,7 @@ def plan(settings: Settings, *, arguments: PlanArguments, delivery: Delivery) ->
 
     check_writable(delivery.out, delivery.output)
     voice = Voice.of(settings)
-    planned = make_plan(settings, arguments, voice).plan
+    planned = make_plan(settings, arguments, voice, cache=cache).plan
     refusal = refusal_of(planned)
     deliver(present_plan(planned, delivery, voice.paper_for(delivery.output), refusal), delivery, voice)
     if refusal:

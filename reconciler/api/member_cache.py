@@ -1,0 +1,97 @@
+"""Inclusions that an earlier run has read, for flags that the list shows unchanged: one read less for each list.
+
+Off unless it is asked for. A server may change inclusions without a new `lastModifiedAt`; so what is remembered is
+believed for a day at most, counted from the last run that believed nothing. Nothing is ever written on its word:
+apply reads a flag again before it sends anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from reconciler.source.strict_json import MalformedJsonError, parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.model import Json, LiveFlag
+
+FORMAT_VERSION = 1
+BELIEVED = timedelta(hours=24)
+"""How long after a run that read everything lists are taken from the cache."""
+
+
+@dataclass(slots=True, kw_only=True)
+class MemberCache:
+    """What is known of one project on one server.
+
+    `known` holds, by flag id, variant and kind, the flag's `lastModifiedAt` and the members; it is empty where a full
+    read is due, and `full_read_at` then is the time of this run.
+    """
+
+    origin: str
+    project_id: str
+    full_read_at: datetime
+    known: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def find(self, flag: LiveFlag, variant: str, kind: str) -> tuple[str, ...] | None:
+        """The `users` or `cohorts` of a variant of a flag as it is now; None where they must be read."""
+        entry = self.known.get(_name(flag, variant, kind))
+        return entry[1] if entry is not None and entry[0] == flag.last_modified_at else None
+
+    def keep(self, flag: LiveFlag, variant: str, kind: str, members: tuple[str, ...]) -> None:
+        """Remember a list that was read, unless the flag does not say when it changed."""
+        if flag.last_modified_at is not None:
+            self.known[_name(flag, variant, kind)] = (flag.last_modified_at, members)
+
+
+def encode_cache(cache: MemberCache) -> dict[str, Json]:
+    """The cache as a JSON document. It holds user ids."""
+    return {
+        "formatVersion": FORMAT_VERSION,
+        "origin": cache.origin,
+        "projectId": cache.project_id,
+        "fullReadAt": cache.full_read_at.isoformat(),
+        "lists": {name: [modified, list(members)] for name, (modified, members) in sorted(cache.known.items())},
+    }
+
+
+def decode_cache(text: str, *, origin: str, project_id: str, now: datetime) -> MemberCache:
+    """The cache of a document; an empty one where it is of another place, too old, or not one at all."""
+    try:
+        found = _decode(parse_json(text))
+    except (MalformedJsonError, LookupError, TypeError, ValueError, AttributeError):
+        found = None
+    if (
+        found is None
+        or (found.origin, found.project_id) != (origin, project_id)
+        or not timedelta() <= now - found.full_read_at < BELIEVED
+    ):
+        return MemberCache(origin=origin, project_id=project_id, full_read_at=now)
+    return found
+
+
+def _decode(document: Mapping[str, Json]) -> MemberCache | None:
+    if document["formatVersion"] != FORMAT_VERSION:
+        return None
+    return MemberCache(
+        origin=document["origin"],
+        project_id=document["projectId"],
+        full_read_at=datetime.fromisoformat(document["fullReadAt"]),
+        known={
+            name: (_text(modified), tuple(map(_text, members)))
+            for name, (modified, members) in document["lists"].items()
+        },
+    )
+
+
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _name(flag: LiveFlag, variant: str, kind: str) -> str:
+    return f"{flag.id}/{variant}/{kind}"
