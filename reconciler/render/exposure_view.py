@@ -157,9 +157,11 @@ def _shares(shares: tuple[tuple[str, Fraction], ...], tones: dict[str, int]) -> 
 
 
 def _tones(exposure: FlagExposure) -> dict[str, int]:
+    """The tone of each variant, in the flag's order as far as the rows show it: the one with most variants leads."""
     tones = {OFF: 0}
-    for item in exposure.transitions:
-        for variant, _ in (*item.before, *item.after):
+    sides = [side for item in exposure.transitions for side in (item.before, item.after)]
+    for side in sorted(sides, key=len, reverse=True):
+        for variant, _ in side:
             tones.setdefault(variant, len(tones))
     return tones
 
