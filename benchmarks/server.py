@@ -95,7 +95,11 @@ class Server:
 def emulator(command: str, directory: Path, *, latency: int = 0) -> Iterator[Server]:
     """A server for the block, started in an empty directory. `latency` is milliseconds before each answer."""
     process = subprocess.Popen(
-        [command, "emulator", "--quiet", "--latency", str(latency)], cwd=directory, stdout=subprocess.PIPE, text=True
+        [command, "emulator", "--quiet", "--latency", str(latency)],
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert process.stdout is not None
     try:
