@@ -86,7 +86,8 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
     pending = [item for item in run.steps if item.is_open]
     planned = [item.operation for item in pending]
     extra = [] if left is None else [item for item in left if not is_within(item, planned)]
-    if left is None or not all(_may_follow(step, item) for item in extra):
+    done = [step.operation, *run.made]
+    if left is None or not all(any(_may_follow(made, item) for made in done) for item in extra):
         return Sight.UNCLEAR
     run.flag_id = live.id
     rest = leftovers(planned, left, hidden=_hidden(live))
@@ -114,12 +115,12 @@ def _operations_left(run: FlagRun, live: LiveFlag) -> list[Operation] | None:
         return None
 
 
-def _may_follow(step: Step, operation: Operation) -> bool:
-    """Whether a call that was not planned may be made after the step, because the server did more or less than that.
+def _may_follow(made: Operation, operation: Operation) -> bool:
+    """Whether a call that was not planned is asked for because the server did more or less than what was made.
 
     It may have switched on what was just made, or have left weights and segments behind under a variant's old key.
     """
-    match step.operation:
+    match made:
         case CreateFlag():
             return isinstance(operation, EditFlag) and operation.body.keys() <= ON_WHILE_NEW
         case EditVariant(body={"key": key}):

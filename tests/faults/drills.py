@@ -139,18 +139,13 @@ class Drill:
         ward = self.watched(world, repeats=kind.repeats or kind.lies)
         first = run_in_virtual_time(attempt(world, ward))
         if first.report is not None:
-            self._check_report(first, leaves_doubt=kind.leaves_doubt)
+            check_report(first.report, first.sent, self.behaviour, leaves_doubt=kind.leaves_doubt, lies=kind.lies)
         elif first.exit_code:
             assert not [passage for passage in first.sent if passage.is_write]
         world.wire.settle()
         world.wire.plan = lambda _: None
         self.recover(world, ward)
         return first
-
-    def _check_report(self, done: Attempt, *, leaves_doubt: bool) -> None:
-        assert done.report is not None
-        is_on = self.behaviour.new_flag == "on"
-        check_report(done.report, done.sent, leaves_doubt=leaves_doubt, new_flags_are_on=is_on)
 
     def watched(self, world: WiredWorld, *, repeats: bool = False) -> Ward:
         """A ward over the world's wire."""
@@ -164,7 +159,7 @@ class Drill:
         for _ in range(RERUNS):
             again = run_in_virtual_time(attempt(world, ward))
             if again.report is not None:
-                self._check_report(again, leaves_doubt=True)
+                check_report(again.report, again.sent, self.behaviour, leaves_doubt=True)
             if again.exit_code == 0:
                 break
         for _ in range(self.behaviour.read_lag + 1):

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from reconciler.apply import ApplyReport, Status
+from reconciler.apply import ApplyReport, FlagOutcome, Status
 from reconciler.model import FlagSpec, Unset
-from reconciler.planning.operations import request_of
+from reconciler.planning.operations import EditFlag, request_of
+from reconciler.planning.plan import Action
 from reconciler.planning.transients import Transients, rules_of
 from reconciler.wire import decode_flag
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from faults.wire import Passage
 
-    from reconciler.emulator import Emulator
+    from reconciler.emulator import Behaviour, Emulator
     from reconciler.planning.operations import Operation
     from reconciler.planning.plan import Plan
 
@@ -175,12 +176,9 @@ class Ward:
 
 
 def check_report(
-    report: ApplyReport, sent: Sequence[Passage], *, leaves_doubt: bool, new_flags_are_on: bool = False
+    report: ApplyReport, sent: Sequence[Passage], behaviour: Behaviour, *, leaves_doubt: bool, lies: bool = False
 ) -> None:
-    """L3: what the report says of each call is what became of it.
-
-    Where the server switches new flags on, to switch one on can be in place without having been done.
-    """
+    """L3: what the report says of each call is what became of it."""
     writes = [passage for passage in sent if passage.is_write]
     assert sum(item.attempts for flag in report.outcomes for item in flag.operations) == len(writes), report
     for flag in report.outcomes:
@@ -188,11 +186,25 @@ def check_report(
             commits = sum(p.commits for p in writes if _is_of(p, item.operation, flag.flag_id or "{id}"))
             match item.status:
                 case Status.APPLIED:
-                    assert commits or new_flags_are_on, f"L3: reported as applied, and is not: {item}"
+                    is_seen = not _leaves_no_trace(item.operation, flag, behaviour, lies=lies)
+                    assert commits or not is_seen, f"L3: reported as applied, and is not: {item}"
                 case Status.UNKNOWN:
                     assert leaves_doubt, f"L3: could have been known: {item}"
                 case _:
                     assert not commits, f"L3: reported as {item.status}, and is in place: {item}"
+
+
+def _leaves_no_trace(operation: Operation, flag: FlagOutcome, behaviour: Behaviour, *, lies: bool) -> bool:
+    """Whether nobody can see if an edit was made: it was so already, is not shown, or is undone by a later one."""
+    if not isinstance(operation, EditFlag):
+        return False
+    if behaviour.new_flag == "on" and flag.action is Action.CREATE:
+        return True
+    hidden = behaviour.tags == "absent" and operation.body.keys() == {"tags"}
+    edits = [item.operation for item in flag.operations if isinstance(item.operation, EditFlag)]
+    later = edits[edits.index(operation) + 1 :]
+    undone = any(operation.body.keys() <= edit.body.keys() for edit in later)
+    return lies and (hidden or undone)
 
 
 def _is_of(passage: Passage, operation: Operation, flag_id: str) -> bool:

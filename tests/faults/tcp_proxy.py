@@ -72,6 +72,8 @@ class Proxy:
             _end(connection, cut, self._closing)
             return False
         answer = self._deliver(request, line)
+        if answer is None:
+            return False
         head, _, body = answer.partition(b"\r\n\r\n")
         match cut:
             case None | Cut.IDLE:
@@ -86,10 +88,11 @@ class Proxy:
                 _end(connection, cut, self._closing)
         return cut is None
 
-    def _deliver(self, request: bytes, line: str) -> bytes:
+    def _deliver(self, request: bytes, line: str) -> bytes | None:
+        """The server's answer; None where it broke off."""
         with socket.create_connection(self.upstream) as server:
             server.sendall(request)
-            answer = _read_message(server) or b""
+            answer = _read_message(server)
         with self._lock:
             self.delivered.append(line)
         return answer
@@ -111,22 +114,25 @@ def _end(connection: socket.socket, cut: Cut, closing: Event) -> None:
 
 
 def _read_message(connection: socket.socket) -> bytes | None:
-    """A whole request or answer; None where the other side has gone."""
+    """A whole request or answer, as it came; None where the other side has gone."""
     data = b""
     try:
-        while b"\r\n\r\n" not in data:
+        while not _is_whole(data):
             data += (piece := connection.recv(65536))
-            if not piece:
-                return None
-        head, _, body = data.partition(b"\r\n\r\n")
-        length = _content_length(head)
-        while len(body) < length:
-            body += (piece := connection.recv(65536))
             if not piece:
                 return None
     except OSError:
         return None
-    return head + b"\r\n\r\n" + body
+    return data
+
+
+def _is_whole(data: bytes) -> bool:
+    head, blank, body = data.partition(b"\r\n\r\n")
+    if not blank:
+        return False
+    if b"transfer-encoding: chunked" in head.lower():
+        return body.endswith(b"0\r\n\r\n")
+    return len(body) >= _content_length(head)
 
 
 def _content_length(head: bytes) -> int:
