@@ -87,7 +87,7 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
     planned = [item.operation for item in pending]
     extra = [] if left is None else [item for item in left if not is_within(item, planned)]
     done = [step.operation, *run.made]
-    if left is None or not all(any(_may_follow(made, item) for made in done) for item in extra):
+    if left is None or not all(any(may_follow(made, item) for made in done) for item in extra):
         return Sight.UNCLEAR
     run.flag_id = live.id
     rest = leftovers(planned, left, hidden=_hidden(live))
@@ -115,7 +115,7 @@ def _operations_left(run: FlagRun, live: LiveFlag) -> list[Operation] | None:
         return None
 
 
-def _may_follow(made: Operation, operation: Operation) -> bool:
+def may_follow(made: Operation, operation: Operation) -> bool:
     """Whether a call that was not planned is asked for because the server did more or less than what was made.
 
     It may have switched on what was just made, or have left weights and segments behind under a variant's old key.

@@ -17,9 +17,10 @@ from reconciler.apply.doubt import Sight, look_into
 from reconciler.apply.perform import perform
 from reconciler.apply.report import FlagOutcome, Status
 from reconciler.apply.steps import steps_of
-from reconciler.errors import AmbiguousError, ApiError, InterruptedRunError, RejectedError
+from reconciler.errors import AmbiguousError, ApiError, InterruptedRunError, InvalidInputError, RejectedError
 from reconciler.model import FlagSpec, LiveFlag
 from reconciler.planning.operations import UNKNOWN_ID, CreateFlag, RemoveUserAt
+from reconciler.planning.planner import is_left_archived
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,5 +210,8 @@ class FlagRun:
         declared = self.context.desired.flags.get(self.plan.key)
         if declared is None:
             return [] if live.spec.archived else list(self.plan.operations)
-        plan = self.context.planner.plan_flag(declared, live)
+        planner = self.context.planner
+        if is_left_archived(declared, live, planner.options):
+            raise InvalidInputError(f'Somebody archived "{live.key}" meanwhile: nothing is known to be left to do.')
+        plan = planner.plan_flag(declared, live)
         return list(plan.operations) if plan else []

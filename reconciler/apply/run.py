@@ -111,7 +111,8 @@ async def _taken(context: ApplyContext, runs: list[FlagRun]) -> dict[str, LiveFl
 
 
 async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun], seen: Mapping[str, LiveFlag | None]) -> None:
-    places = asyncio.Semaphore(context.options.concurrency)
+    # Where the first failure is to stop everything, nothing else is under way when it comes.
+    places = asyncio.Semaphore(1 if context.options.on_error_abort else context.options.concurrency)
     total = sum(len(run.plan.operations) for run in runs)
     done = 0
 

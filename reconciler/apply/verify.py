@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.api.live import find_flag, reread
 from reconciler.apply.context import ends_the_run
+from reconciler.apply.doubt import may_follow
 from reconciler.apply.leftover import leftovers
 from reconciler.apply.report import Status
 from reconciler.apply.within import is_within
@@ -144,11 +145,15 @@ def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
 def _is_mending(run: FlagRun, operation: Operation) -> bool:
     """Whether a call that was not planned is asked for because one that was made did less than it should, or more."""
     for made in run.made:
+        if may_follow(made, operation):
+            return True
         match made:
-            case CreateFlag() | DeleteVariant():
+            case CreateFlag() if isinstance(operation, DeleteVariant):
                 return True
-            case EditVariant(body=body) if "key" in body:
-                return True
+            case DeleteVariant() if isinstance(operation, EditFlag):
+                return operation.body.keys() == {"targetSegments"}
+            case DeleteVariant() if isinstance(operation, EditVariant):
+                return operation.body.keys() == {"rolloutWeight"}
             case RemoveUsers() | AddUsers() if isinstance(operation, RemoveUserAt | RemoveUsers):
                 return True
             case RemoveUserAt() if isinstance(operation, AddUsers):

@@ -64,7 +64,7 @@ _CREATE_NAMES = (
     "evaluation_mode",
 )
 
-_NEW_FLAG = FlagSpec(key="", enabled=False, archived=False, rollout_percentage=0, tags=())
+_NEW_FLAG = FlagSpec(key="", enabled=False, archived=False, rollout_percentage=0, tags=(), bucketing_unit="User")
 """What the fields that a create cannot carry are on a new flag."""
 
 
@@ -113,11 +113,22 @@ def calls_for_existing_flag(desired: FlagSpec, live: FlagSpec) -> tuple[Operatio
         for name, public in PATCH_NAMES.items()
         if field_differs(name, getattr(desired, name), shown(live, name))
     }
+    if "targetSegments" not in body and _names_what_goes(desired, live):
+        body["targetSegments"] = encode_value("target_segments", desired.target_segments)
     if body:
         operations.append(EditFlag(flag_key=desired.key, body=body))
     operations += _variant_calls(desired, live)
     operations += _deployment_calls(desired, live)
     return tuple(operations)
+
+
+def _names_what_goes(desired: FlagSpec, live: FlagSpec) -> bool:
+    """Whether declared segments equal the live ones, but these still name, at weight 0, a variant that is to go."""
+    if isinstance(desired.target_segments, Unset) or isinstance(desired.variants, Unset):
+        return False
+    kept = {variant.key for variant in pair_variants(desired, live).values()}
+    gone = {variant.key for variant in live.variants or ()} - kept
+    return any(gone & set(segment.rollout_weights) for segment in live.target_segments or ())
 
 
 def _variant_calls(desired: FlagSpec, live: FlagSpec) -> Iterator[Operation]:
@@ -174,9 +185,9 @@ def _same_ratio(found: Mapping[str, Number], wanted: Weights) -> bool:
 
 
 def _inclusion_calls(flag_key: str, desired: Variant, live: Variant | None) -> Iterator[Operation]:
-    if not isinstance(desired.users, Unset):
+    if not isinstance(desired.users, Unset) and not _is_hidden(live, "users"):
         yield from _user_calls(flag_key, desired.key, desired.users, _listed(live, "users"))
-    if not isinstance(desired.cohorts, Unset):
+    if not isinstance(desired.cohorts, Unset) and not _is_hidden(live, "cohorts"):
         listed = _listed(live, "cohorts")
         if added := sorted(set(desired.cohorts) - set(listed)):
             yield AddCohorts(flag_key=flag_key, variant_key=desired.key, cohorts=tuple(added))
@@ -220,6 +231,11 @@ def _deployment_calls(desired: FlagSpec, live: FlagSpec) -> Iterator[Operation]:
         yield AddDeployments(flag_key=desired.key, deployments=tuple(added))
     for deployment in sorted(set(listed) - set(desired.deployments)):
         yield RemoveDeployment(flag_key=desired.key, deployment=deployment)
+
+
+def _is_hidden(live: Variant | None, name: str) -> bool:
+    """Whether an existing variant's members could not be read: not shown is not empty."""
+    return live is not None and isinstance(getattr(live, name), Unset)
 
 
 def _listed(live: Variant | None, name: str) -> tuple[str, ...]:

@@ -65,10 +65,11 @@ def variant_fields_that_differ(desired: Variant, live: Variant) -> dict[str, Jso
         body["key"] = desired.key
     for name in ("name", "description"):
         wanted, found = getattr(desired, name), getattr(live, name)
-        if not isinstance(wanted, Unset) and wanted != ("" if isinstance(found, Unset) else found):
+        if not isinstance(wanted, Unset) and not isinstance(found, Unset) and wanted != found:
             body[name] = wanted
-    found = None if isinstance(live.payload, Unset) else live.payload
-    if not isinstance(desired.payload, Unset) and payload_differs(desired.payload, found):
+    if isinstance(desired.payload, Unset) or isinstance(live.payload, Unset):
+        return body
+    if payload_differs(desired.payload, live.payload):
         body["payload"] = desired.payload
     return body
 
@@ -135,8 +136,9 @@ def _member_changes(path: str, desired: Variant, live: Variant | None) -> Iterat
         wanted = getattr(desired, name)
         if isinstance(wanted, Unset):
             continue
-        found = getattr(live, name) if live else ()
-        listed = () if isinstance(found, Unset) else found
+        listed = getattr(live, name) if live else ()
+        if isinstance(listed, Unset):
+            continue
         added, removed = set(wanted) - set(listed), set(listed) - set(wanted)
         surplus = surplus_copies(wanted, listed) if name == "users" else ()
         if added or removed or surplus:

@@ -43,7 +43,6 @@ _NEW_FLAG = {
     "bucketingKey": "amplitude_id",
     "bucketingUnit": "User",
     "rolloutPercentage": 0,
-    "rolloutWeights": {},
     "variants": [],
     "targetSegments": [],
     "deployments": [],
@@ -133,7 +132,10 @@ def apply_operation(spec: FlagSpec | None, operation: Operation) -> FlagSpec:
 
 
 def _created(operation: CreateFlag) -> FlagSpec:
-    return _fresh_lists(_decoded(operation.flag_key, _NEW_FLAG | {"name": operation.flag_key} | operation.body))
+    """A new flag: off, and its variants weigh alike unless the create says otherwise."""
+    alike = {variant["key"]: 1 for variant in operation.body.get("variants", ())}
+    defaults = _NEW_FLAG | {"name": operation.flag_key, "rolloutWeights": alike}
+    return _fresh_lists(_decoded(operation.flag_key, defaults | operation.body))
 
 
 def _edited(spec: FlagSpec, body: dict[str, Json]) -> FlagSpec:

@@ -107,12 +107,26 @@ def _archives(facts: Facts) -> Iterator[str]:
 
 
 def _over(facts: Facts, count: int, limit: Limit, setting: str, what: str) -> Iterator[str]:
-    declared = sum(1 for key in facts.desired.flags if key in facts.live.flags)
+    declared = _declared_live(facts)
     if limit.count is not None:
         if count > limit.count:
             yield f"{count} {what}, more than safety.{setting} allows ({limit})."
     elif limit.share is not None and declared >= facts.config.safety.min_flags and count > limit.share * declared:
         yield f"{count} {what} of {declared} declared live flags, more than safety.{setting} allows ({limit})."
+
+
+def _declared_live(facts: Facts) -> int:
+    """The declared flags that a percentage counts against: of a shard its own; targets do not make them fewer.
+
+    Where targets alone were read, a declared flag outside of them is taken for a live one.
+    """
+    shard = replace(facts.plan.options, targets=())
+    return sum(
+        1
+        for key in facts.desired.flags
+        if is_in_scope(key, shard)
+        and (key in facts.live.flags or not (facts.live.is_complete or is_in_scope(key, facts.plan.options)))
+    )
 
 
 def _rebucket(facts: Facts) -> Iterator[str]:
@@ -143,12 +157,13 @@ def _cohort_conditions(facts: Facts) -> Iterator[str]:
 
 def _dependents(facts: Facts) -> Iterator[str]:
     archived = {flag.key for flag in facts.plan.flags if flag.action is Action.ARCHIVE}
+    returning = {flag.key for flag in facts.plan.flags if flag.action is Action.UNARCHIVE}
     for plan in facts.plan.flags:
         if plan.flag_id is None:
             continue
         off, variants = _switched_off(plan), _lost_variants(plan)
         for child in facts.live.flags.values():
-            if child.spec.archived or child.key in archived:
+            if (child.spec.archived and child.key not in returning) or child.key in archived:
                 continue
             allowed = dict(child.parent_dependencies.flags if child.parent_dependencies else ()).get(plan.flag_id)
             if allowed is None:

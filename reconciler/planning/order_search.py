@@ -32,6 +32,8 @@ EXACT_LIMIT = 12
 """Up to this many calls the search is exact: 4,096 states."""
 
 _SWAP_ROUNDS = 3
+_SWAP_LIMIT = 18
+"""Beyond so many calls swaps would take longer than anybody waits for a plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +171,7 @@ class OrderSearch:
 
     def _improved(self, order: tuple[int, ...]) -> Route:
         best = Route(order=order, cost=self._route_cost(order) or FREE)
-        for _ in range(_SWAP_ROUNDS):
+        for _ in range(_SWAP_ROUNDS if len(order) <= _SWAP_LIMIT else 0):
             improved = self._best_swap(best)
             if improved is best:
                 break

@@ -138,7 +138,8 @@ def build_plan(
     considered = [flag for flag in desired.flags.values() if is_in_scope(flag.key, options)]
     planned, frozen = _plan_declared(planner, considered, live, now)
     unmanaged = _unmanaged(desired, live, options)
-    unchanged = len(considered) - len(planned)
+    left = [flag for flag in considered if _is_refused(flag, live, options)]
+    unchanged = len(considered) - len(planned) - len(left)
     if options.prune:
         pruned = [planner.plan_prune(flag) for flag in unmanaged if config.managed_tag in (flag.spec.tags or ())]
         planned += pruned
@@ -151,10 +152,22 @@ def build_plan(
         unmanaged=tuple(flag.key for flag in unmanaged),
         unchanged=unchanged,
         options=options,
-        warnings=(*_warnings(desired, live), *frozen),
+        warnings=(*_warnings(desired, live), *_idle_targets(desired, live, options), *frozen),
         requests=live.requests,
         hourly_drift_requests=None if options.targets or options.shard else HOURS_OF_A_DAY * live.requests,
     )
+
+
+def _is_refused(flag: DesiredFlag, live: LiveState, options: PlanOptions) -> bool:
+    """Whether a flag is neither planned nor unchanged: a guard says why."""
+    found = live.flags.get(flag.key)
+    return flag.key in live.duplicates or (found is not None and is_left_archived(flag, found, options))
+
+
+def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) -> Iterator[str]:
+    for pattern in options.targets:
+        if not any(fnmatchcase(key, pattern) for key in (*desired.flags, *live.flags)):
+            yield f'The target "{pattern}" matches no flag, neither declared nor live.'
 
 
 def _plan_declared(

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from reconciler.cli.options import (
     FILE,
@@ -80,13 +79,14 @@ def _plan(settings: Settings, plan_file: Path | None, arguments: PlanArguments, 
 
     if plan_file is None:
         return make_plan(settings, arguments, voice)
-    _refuse_other_options(settings, arguments)
+    _refuse_other_options(arguments)
     from reconciler.cli.saved import read_saved
 
     saved = read_saved(plan_file)
     if settings.environment not in {None, saved.plan.environment}:
         raise UsageError(
-            f"RECONCILER_ENV is {settings.environment!r}, but the plan is for {saved.plan.environment or 'none'!r}."
+            f"The environment chosen is {settings.environment!r}, but the plan is for"
+            f" {saved.plan.environment or 'none'!r}: a saved plan fixes everything."
         )
     loaded = load(replace(settings, environment=saved.plan.environment), voice)
     planned = plan_with(loaded, saved.plan.options, arguments.api_key_file, voice)
@@ -107,7 +107,7 @@ def _check_commit(found: str | None, expected: str | None) -> None:
         )
 
 
-def _refuse_other_options(settings: Settings, arguments: PlanArguments) -> None:
+def _refuse_other_options(arguments: PlanArguments) -> None:
     """A saved plan fixes everything. Raises UsageError before anything is sent."""
     given = {
         "--target": arguments.targets,
@@ -117,8 +117,6 @@ def _refuse_other_options(settings: Settings, arguments: PlanArguments) -> None:
         "--allow": arguments.allow,
         "--shield": arguments.shield,
         "--shard": arguments.shard,
-        "--env": settings.environment is not None
-        and click.get_current_context().get_parameter_source("environment") is ParameterSource.COMMANDLINE,
     }
     if names := [name for name, value in given.items() if value]:
         raise UsageError(

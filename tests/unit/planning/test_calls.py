@@ -11,7 +11,8 @@ from reconciler.planning.operations import request_of
 from reconciler.planning.plan import PlanOptions
 from reconciler.planning.planner import Planner
 
-A, B, C = Variant(key="a", users=(), cohorts=()), Variant(key="b", users=(), cohorts=()), Variant(key="c")
+SHOWN = {"name": "", "description": "", "payload": None, "users": (), "cohorts": ()}
+A, B, C = Variant(key="a", **SHOWN), Variant(key="b", **SHOWN), Variant(key="c")
 EVEN = Weights.of({"a": 1, "b": 1})
 
 
