@@ -1,0 +1,124 @@
+"""Whether a run goes on: signals abandon what is in flight, failures let it finish."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from virtual_time import run_in_virtual_time
+
+from reconciler.api.tally import one_try, tallied
+from reconciler.apply import Halt
+from reconciler.apply.context import ends_the_run
+from reconciler.errors import AccessError, AmbiguousError, BudgetError, InterruptedRunError, RejectedError
+
+
+async def later(seconds: float, value: str = "done") -> str:
+    await asyncio.sleep(seconds)
+    return value
+
+
+def test_work_ends_as_it_would_without_a_race() -> None:
+    """Without a signal the result is the work's, and so is its failure."""
+
+    async def broken() -> None:
+        raise RejectedError("no", status=400)
+
+    async def work() -> str:
+        halt = Halt()
+        with pytest.raises(RejectedError):
+            await halt.race(broken())
+        return await halt.race(later(1))
+
+    assert run_in_virtual_time(work()) == "done"
+
+
+def test_a_signal_abandons_what_is_in_flight() -> None:
+    """The signal comes first: the work is given up at once."""
+
+    async def work() -> float:
+        halt, loop = Halt(), asyncio.get_running_loop()
+        loop.call_later(1, halt.interrupt, 15)
+        with pytest.raises(InterruptedRunError) as caught:
+            await halt.race(later(3600))
+        assert caught.value.exit_code == 143
+        return loop.time()
+
+    assert run_in_virtual_time(work()) < 1010
+
+
+def test_after_a_signal_nothing_begins() -> None:
+    """Work that is raced after the signal is never started."""
+    started: list[int] = []
+
+    async def begin() -> None:
+        started.append(1)
+
+    async def work() -> None:
+        halt = Halt()
+        halt.interrupt(2)
+        with pytest.raises(InterruptedRunError):
+            await halt.race(begin())
+
+    run_in_virtual_time(work())
+    assert started == []
+
+
+def test_a_failure_lets_what_is_in_flight_finish() -> None:
+    """Only a signal abandons: a refused key elsewhere stops the next call, not this one."""
+
+    async def work() -> str:
+        halt = Halt()
+        asyncio.get_running_loop().call_later(1, halt.stop, AccessError("no", status=401))
+        return await halt.race(later(5))
+
+    assert run_in_virtual_time(work()) == "done"
+
+
+def test_a_signal_outranks_a_failure() -> None:
+    """A run that was failing is reported as interrupted once it is; of two signals, the first counts."""
+    halt = Halt()
+    halt.stop(BudgetError("spent"))
+    halt.interrupt(2)
+    halt.interrupt(15)
+    halt.stop(BudgetError("again"))
+    assert isinstance(halt.reason, InterruptedRunError)
+    assert halt.reason.exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (AccessError("no", status=401), True),
+        (BudgetError("spent"), True),
+        (RejectedError("slow down", status=429), True),
+        (InterruptedRunError("", 2), True),
+        (RejectedError("no", status=400), False),
+        (AmbiguousError("?"), False),
+        (ValueError(), False),
+    ],
+)
+def test_what_ends_the_run(error: Exception, ends: bool) -> None:
+    """The key, the limits and signals concern every flag; a refused call concerns its own."""
+    assert ends_the_run(error) is ends
+
+
+def test_tries_are_counted_for_whoever_gives_a_call_up() -> None:
+    """What was tried is counted across tasks; a try that was abandoned stays under way."""
+
+    async def attempt(seconds: float) -> None:
+        with one_try():
+            await asyncio.sleep(seconds)
+
+    async def work() -> Any:
+        with tallied() as tally:
+            await asyncio.ensure_future(attempt(0))
+            finished = (tally.tries, tally.is_under_way)
+            task = asyncio.ensure_future(attempt(3600))
+            await asyncio.sleep(1)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        return finished, (tally.tries, tally.is_under_way)
+
+    assert run_in_virtual_time(work()) == ((1, False), (2, True))
