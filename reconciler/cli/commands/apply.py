@@ -85,7 +85,7 @@ def _plan(settings: Settings, plan_file: Path | None, arguments: PlanArguments, 
     saved = read_saved(plan_file)
     if settings.environment not in {None, saved.plan.environment}:
         raise UsageError(
-            f"The environment chosen is {settings.environment!r}, but the plan is for"
+            f"--env (or RECONCILER_ENV) says {settings.environment!r}, but the plan is for"
             f" {saved.plan.environment or 'none'!r}: a saved plan fixes everything."
         )
     loaded = load(replace(settings, environment=saved.plan.environment), voice)

@@ -169,6 +169,13 @@ def test_an_environment_variable_must_fit_the_plan(repository: Repository, monke
     assert repository.run("apply", "plan.json", "--auto-approve").code == 0
 
 
+def test_the_plan_s_own_environment_may_be_named(repository: Repository) -> None:
+    """Every command takes --env where there are environments: apply of a saved plan takes the plan's own."""
+    repository.write("reconciler.yaml", 'version: 1\nenvironments:\n  one: {projectId: "7"}\n')
+    repository.run("plan", "--env", "one", "--out", "plan.json")
+    assert repository.run("apply", "plan.json", "--env", "one", "--auto-approve").code == 0
+
+
 def test_a_failure_is_in_the_report_and_the_exit_code(repository: Repository) -> None:
     """One flag that the server refuses does not stop the other; exit code 7; JSON carries the error."""
     repository.write("flags/second.yaml", "key: other-flag\ndeployments: ['999']\n")
