@@ -147,8 +147,13 @@ def decode_flag(answer: Json, where: str = "flag", *, archived: bool = False) ->
 
 
 def decode_variants(answer: Json, where: str = "variants") -> tuple[Variant, ...]:
-    """The variants of a flag, in the server's order; a field that is not shown is UNSET."""
-    return tuple(decode_variant(item, f"{where}/{index}") for index, item in enumerate(_typed(answer, list, where)))
+    """The variants of a flag, in the server's order; a field that is not shown is UNSET. No key comes twice."""
+    variants = tuple(
+        decode_variant(item, f"{where}/{index}") for index, item in enumerate(_typed(answer, list, where))
+    )
+    if len({variant.key for variant in variants}) < len(variants):
+        raise MalformedAnswerError(f"The server's answer names a variant twice at {where}.")
+    return variants
 
 
 def decode_variant(answer: Json, where: str = "variant") -> Variant:

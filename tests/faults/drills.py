@@ -137,6 +137,7 @@ class Drill:
 
     def _run(self, world: WiredWorld, kind: Kind) -> Attempt:
         ward = self.watched(world, repeats=kind.repeats or kind.lies)
+        ward.weighs = not kind.blurs
         first = run_in_virtual_time(attempt(world, ward))
         if first.report is not None:
             check_report(first.report, first.sent, self.behaviour, leaves_doubt=kind.leaves_doubt, lies=kind.lies)

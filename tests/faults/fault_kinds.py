@@ -31,6 +31,8 @@ class Kind:
     leaves_doubt: bool = False
     repeats: bool = False
     """Whether the request may be done twice, or late, without the client's doing."""
+    blurs: bool = False
+    """Whether reads say what is not so."""
     lies: bool = False
     """Whether a success is answered for what was not done."""
 

@@ -66,6 +66,8 @@ class Ward:
     expected: Mapping[str, Record]
     own: Iterable[str]
     repeats: bool = False
+    weighs: bool = True
+    """Whether the plan's figure for states in between counts; it cannot where the plan was made from a lie."""
     checks: int = 0
     before: dict[str, Record] = field(init=False)
     _state: dict[str, Record] = field(init=False)
@@ -108,7 +110,7 @@ class Ward:
             return
         self._weights(began, self._expected[key], record)
         self._kept_users(began, record)
-        if key not in self._transients or not self.emulator.behaviour.rename_rewrites:
+        if key not in self._transients or not (self.weighs and self.emulator.behaviour.rename_rewrites):
             return
         transients, limit = self._transients[key]
         share = transients.share_in(rules_of(decode_flag(record).spec))

@@ -117,7 +117,7 @@ def _run_with_damage(name: str, amount: int, seed: int, count: Any) -> None:
             return arriving(answer.status, answer.body)
         return arriving(200, mutated(answer.body, random), {"content-type": "application/json"})
 
-    kind = Kind(name="damaged", fault=damage, leaves_doubt=True)
+    kind = Kind(name="damaged", fault=damage, leaves_doubt=True, blurs=True)
     refused = 0
     for _ in range(amount):
         first = drill.disturb(kind, random.randint(1, drill.calls))
