@@ -5,27 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from reconciler.api.listing import FEW_KEYS, look_up_hidden
-from reconciler.api.live import find_flag, reread
 from reconciler.apply.context import ApplyContext, ApplyEvent, ApplyOptions, Halt, ends_the_run
 from reconciler.apply.flag_run import FlagRun
 from reconciler.apply.report import ApplyReport, Status
+from reconciler.apply.second_look import SecondLook
 from reconciler.apply.verify import ReadBack
-from reconciler.canonical import fields_that_moved
 from reconciler.errors import ApiError, InterruptedRunError
 from reconciler.planning.planner import Planner
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from reconciler.api.client import Client
     from reconciler.config import Config
-    from reconciler.model import DesiredState, LiveFlag, LiveState
+    from reconciler.model import DesiredState, LiveState
     from reconciler.planning.plan import Plan
-
-CHANGED_SINCE = "The flag changed after the plan was made: nothing was sent. Plan again."
-EXISTS_SINCE = "A flag with this key appeared after the plan was made: nothing was sent. Plan again."
-GONE_SINCE = "The flag is not there any more: nothing was sent. Plan again."
 
 
 async def apply_plan(
@@ -58,8 +52,7 @@ async def apply_plan(
     )
     runs = [FlagRun(context, flag) for flag in plan.flags]
     before = client.requests
-    seen = await _read_all_again(context, runs)
-    await _send_side_by_side(context, runs, seen)
+    await _send_side_by_side(context, runs)
     verified = await ReadBack(context, runs).run() if _may_read_back(context) else {}
     outcomes = tuple(run.outcome(verified.get(run.plan.key)) for run in runs)
     known = [outcome.verified for outcome in outcomes if outcome.verified is not None]
@@ -80,58 +73,29 @@ def _may_read_back(context: ApplyContext) -> bool:
     return context.options.verify and not is_over
 
 
-async def _read_all_again(context: ApplyContext, runs: list[FlagRun]) -> Mapping[str, LiveFlag | None]:
-    """The flags as they are now, by one list, where that is fewer requests than one per flag; the rest is absent.
-
-    Of flags that are to be made: whoever carries their key by now, or None.
-    """
-    try:
-        return await context.halt.race(_existing_again(context, runs)) | await context.halt.race(
-            _taken(context, runs)
-        )
-    except (ApiError, InterruptedRunError) as error:
-        context.halt.stop(error)
-        return {}
-
-
-async def _existing_again(context: ApplyContext, runs: list[FlagRun]) -> dict[str, LiveFlag | None]:
-    existing = [run.stub() for run in runs if run.flag_id is not None]
-    if len(existing) <= context.live.pages:
-        return {}
-    return dict(await reread(context.client, existing, context.desired, pages=context.live.pages))
-
-
-async def _taken(context: ApplyContext, runs: list[FlagRun]) -> dict[str, LiveFlag | None]:
-    new = [run.plan.key for run in runs if run.flag_id is None]
-    most = max(context.live.pages, FEW_KEYS)
-    if len(new) <= most:
-        return {}
-    found = await look_up_hidden(context.client, new, most=most)
-    return dict.fromkeys(new) | {flag.key: flag for flag in found}
-
-
-async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun], seen: Mapping[str, LiveFlag | None]) -> None:
+async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun]) -> None:
     # Where the first failure is to stop everything, nothing else is under way when it comes.
     places = asyncio.Semaphore(1 if context.options.on_error_abort else context.options.concurrency)
+    second_look = SecondLook(context, runs)
     total = sum(len(run.plan.operations) for run in runs)
     done = 0
 
     async def one(run: FlagRun) -> None:
         nonlocal done
         async with places:
-            await _send_one(context, run, seen)
+            await _send_one(context, run, second_look)
         done += len(run.plan.operations)
         context.on_event(ApplyEvent(done=done, total=total, flag_key=run.plan.key))
 
     await asyncio.gather(*(one(run) for run in runs))
 
 
-async def _send_one(context: ApplyContext, run: FlagRun, seen: Mapping[str, LiveFlag | None]) -> None:
+async def _send_one(context: ApplyContext, run: FlagRun, second_look: SecondLook) -> None:
     if context.halt.is_set:
         run.leave(str(context.halt.reason))
         return
     try:
-        conflict = await context.halt.race(_conflict(context, run, seen))
+        conflict = await context.halt.race(second_look.conflict(run))
     except InterruptedRunError as error:
         run.leave(str(error))
     except ApiError as error:
@@ -143,19 +107,3 @@ async def _send_one(context: ApplyContext, run: FlagRun, seen: Mapping[str, Live
             run.leave(conflict)
         else:
             await run.make_all()
-
-
-async def _conflict(context: ApplyContext, run: FlagRun, seen: Mapping[str, LiveFlag | None]) -> str | None:
-    """Why the flag must not be touched: it is not what the plan was made from."""
-    key = run.plan.key
-    planned = context.live.flags.get(key)
-    if planned is None:
-        other = seen[key] if key in seen else await find_flag(context.client, key)
-        return EXISTS_SINCE if other else None
-    if key in seen:
-        now = seen[key]
-    else:
-        now = (await reread(context.client, [planned], context.desired, pages=context.live.pages)).get(key)
-    if now is None:
-        return GONE_SINCE
-    return CHANGED_SINCE if fields_that_moved(planned, now) else None
