@@ -56,7 +56,10 @@ def same_weights(left: Weights, right: Weights) -> bool:
 
 
 def canonical_segment(segment: TargetSegment) -> Json:
-    """A segment as a JSON value for comparing; weights as ratios, the bucketing key None when not said."""
+    """A segment as a JSON value for comparing; weights as ratios, the bucketing key None when not said.
+
+    What the reference does not list is left out: no declaration can say it.
+    """
     return {
         "name": segment.name,
         "conditions": [
@@ -67,6 +70,12 @@ def canonical_segment(segment: TargetSegment) -> Json:
         "bucketingKey": None if segment.bucketing_key is UNSET else segment.bucketing_key,
         "rolloutWeights": dict(weight_ratio(segment.rollout_weights)),
     }
+
+
+def _segment_content(segment: TargetSegment) -> Json:
+    """All that was shown of a segment: fields that the reference does not list included."""
+    unlisted = [segment.unlisted, *(condition.unlisted for condition in segment.conditions)]
+    return canonical_segment(segment) | ({"unlisted": unlisted} if any(unlisted) else {})
 
 
 def canonical_set(members: Iterable[str]) -> list[str]:
@@ -106,7 +115,7 @@ def _spec_content(spec: FlagSpec) -> Json:
     if not isinstance(spec.variants, Unset):
         plain["variants"] = [_variant_content(variant) for variant in spec.variants]
     if not isinstance(spec.target_segments, Unset):
-        plain["target_segments"] = [canonical_segment(segment) for segment in spec.target_segments]
+        plain["target_segments"] = [_segment_content(segment) for segment in spec.target_segments]
     if not isinstance(spec.deployments, Unset):
         plain["deployments"] = canonical_set(spec.deployments)
     if not isinstance(spec.tags, Unset):

@@ -100,6 +100,8 @@ def _condition_notes(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     segments = (*(segments_of(before) if before else ()), *segments_of(after))
     if any(condition.type != "property" for segment in segments for condition in segment.conditions):
         yield "Segments with cohorts: who is in a cohort is not known here and changes by itself."
+    if names := sorted({name for segment in segments for name in segment.unlisted_names}):
+        yield f"Segments with fields that are not known here ({', '.join(names)}): they may match other users."
 
 
 def _bucketing_notes(after: FlagSpec, pairs: list[tuple[SegmentRule, SegmentRule]]) -> Iterator[str]:

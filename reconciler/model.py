@@ -62,19 +62,24 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """One condition of a segment. Live conditions of a type other than `property` cannot be sent back."""
+    """One condition of a segment. Live conditions of a type other than `property` cannot be sent back.
+
+    `unlisted`: what a live one holds beside the fields of the API reference, name and JSON text, sorted by name. It
+    is never sent, and of a declared condition it is empty.
+    """
 
     prop: str
     op: str
     values: tuple[str, ...]
     type: str = "property"
+    unlisted: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetSegment:
     """A segment; those of a flag are ordered and the first that matches decides.
 
-    `percentage` is 0..100. No conditions: everyone. `bucketing_key` UNSET: not said.
+    `percentage` is 0..100. No conditions: everyone. `bucketing_key` UNSET: not said. `unlisted` as of a Condition.
     """
 
     name: str
@@ -82,6 +87,13 @@ class TargetSegment:
     percentage: Number
     rollout_weights: Weights
     bucketing_key: str | Unset = UNSET
+    unlisted: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def unlisted_names(self) -> tuple[str, ...]:
+        """The names of the unlisted fields, its conditions' included."""
+        fields = (*self.unlisted, *(field for condition in self.conditions for field in condition.unlisted))
+        return tuple(name for name, _ in fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,14 @@
 """JSON of the Management API to the model and back: the one place that knows the API's field names.
 
 Decoding is strict about what it uses (a wrong type is a MalformedAnswerError that names the path) and tolerant
-about what it does not (unknown fields are remembered by name). Ids come as strings or numbers; they leave as
-strings. A field that an answer does not show is UNSET, never empty.
+about what it does not (unknown fields are remembered by name, those of segments with their values). Ids come as
+strings or numbers; they leave as strings. A field that an answer does not show is UNSET, never empty.
 Rests on: "List", "Get details", "List variants", "Edit", "Create" of the API reference.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.errors import MalformedAnswerError
@@ -54,6 +55,11 @@ _KNOWN = frozenset(SPEC_FIELDS.values()) | {
     "deleted", "archive",
 }  # fmt: skip
 
+_DECIDES_NOTHING = frozenset({"id", "description", "createdBy", "createdAt", "lastModifiedBy", "lastModifiedAt"})
+_SEGMENT_FIELDS = _DECIDES_NOTHING | {"name", "conditions", "percentage", "bucketingKey", "rolloutWeights"}
+_CONDITION_FIELDS = _DECIDES_NOTHING | {"type", "prop", "op", "values"}
+"""What an edit sends of segments and conditions, and what says nothing about who matches. All else is remembered."""
+
 
 def encode_segments(segments: tuple[TargetSegment, ...]) -> list[Json]:
     """`targetSegments` as the API takes it."""
@@ -74,6 +80,16 @@ def encode_segment(segment: TargetSegment) -> dict[str, Json]:
         body["bucketingKey"] = segment.bucketing_key
     body["rolloutWeights"] = segment.rollout_weights.as_dict()
     return body
+
+
+def losses_of(segment: TargetSegment) -> tuple[str, ...]:
+    """What the server would lose of a live segment that is sent back, by name; nothing of one that can be sent.
+
+    That is each type of condition other than `property`, which an edit does not take, and each field that the
+    reference does not list. Rests on "Edit": `targetSegments` replaces all segments and does not support cohorts.
+    """
+    kinds = [f"{item.type} conditions" for item in segment.conditions if item.type != "property"]
+    return tuple(dict.fromkeys((*kinds, *segment.unlisted_names)))
 
 
 def encode_variant(variant: Variant) -> dict[str, Json]:
@@ -219,6 +235,7 @@ def _segment(value: Json, where: str) -> TargetSegment:
         percentage=0 if percentage is None else _number(percentage, f"{where}/percentage"),
         rollout_weights=_weights(body.get("rolloutWeights"), f"{where}/rolloutWeights"),
         bucketing_key=_optional(body, "bucketingKey", _string, where),
+        unlisted=_unlisted(body, _SEGMENT_FIELDS),
     )
 
 
@@ -231,7 +248,16 @@ def _condition(value: Json, where: str) -> Condition:
         op=_required(body, "op", _string, where),
         values=tuple(item if isinstance(item, str) else _scalar_text(item, f"{where}/values") for item in values),
         type="property" if kind is None else _string(kind, f"{where}/type"),
+        unlisted=_unlisted(body, _CONDITION_FIELDS),
     )
+
+
+def _unlisted(body: dict[str, Json], listed: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """The fields beyond the listed ones, null ones left out, as sorted names with JSON text."""
+    if body.keys() <= listed:
+        return ()
+    names = sorted(name for name in body.keys() - listed if body[name] is not None)
+    return tuple((name, json.dumps(body[name], sort_keys=True)) for name in names)
 
 
 def _scalar_text(value: Json, where: str) -> str:

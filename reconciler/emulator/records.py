@@ -28,7 +28,10 @@ class VariantRecord(TypedDict):
 
 
 class SegmentRecord(TypedDict):
-    """A target segment. `conditions` are kept as they came, cohort conditions of a seeded flag included."""
+    """A target segment. Conditions are kept as they came, cohort conditions of a seeded flag included.
+
+    So are further fields of a seeded segment, which the web page of the product may set and an edit cannot.
+    """
 
     name: str
     conditions: list[dict[str, Json]]
@@ -105,13 +108,14 @@ def variant_record(given: Mapping[str, Json]) -> VariantRecord:
 
 def segment_record(given: Mapping[str, Json], bucketing_key: str) -> SegmentRecord:
     """A whole segment; the type of a condition is filled in, and the flag's bucketing key where none is said."""
-    return {
+    known = {
         "name": given["name"],
         "conditions": [{"type": "property", **condition} for condition in given["conditions"]],
         "percentage": given["percentage"],
         "bucketingKey": given.get("bucketingKey", bucketing_key),
         "rolloutWeights": dict(given["rolloutWeights"]),
     }
+    return cast("SegmentRecord", {**given, **known})
 
 
 def flag_record(given: Mapping[str, Json], *, flag_id: str, user: str, at: str) -> FlagRecord:

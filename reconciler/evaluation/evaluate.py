@@ -168,4 +168,6 @@ def _unknowns(segments: tuple[TargetSegment, ...], user: Mapping[str, Any]) -> l
     found = [f"Conditions of type {kind} are taken as not met." for kind in sorted(kinds - {COHORT_TYPE})]
     if COHORT_TYPE in kinds and "cohort_ids" not in user:
         found.append("Cohorts decide here, and the user's cohort_ids are not given: taken as none.")
+    if names := sorted({name for segment in segments for name in segment.unlisted_names}):
+        found.append(f"Segments hold fields that are not known here, and left out of account: {', '.join(names)}.")
     return found

@@ -175,7 +175,11 @@ def _rule(
 
 def _atom(condition: Condition) -> Condition:
     return Condition(
-        prop=condition.prop, op=condition.op, values=tuple(sorted(set(condition.values))), type=condition.type
+        prop=condition.prop,
+        op=condition.op,
+        values=tuple(sorted(set(condition.values))),
+        type=condition.type,
+        unlisted=condition.unlisted,
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from reconciler.desired.write import flag_to_yaml
 from reconciler.importer.fields import segment_of
+from reconciler.wire import losses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.model import Json, LiveFlag, TargetSegment
+    from reconciler.model import Condition, Json, LiveFlag, TargetSegment
 
 
 def dependency_remark(flag: LiveFlag, keys: Mapping[str, str]) -> tuple[str, ...]:
@@ -22,20 +24,26 @@ def dependency_remark(flag: LiveFlag, keys: Mapping[str, str]) -> tuple[str, ...
     return (one_line(f"parentDependencies, {dependencies.operator} of: {', '.join(parents)}"),)
 
 
-def conditions_remarks(segments: Sequence[TargetSegment]) -> Iterator[str]:
-    """Lines that show segments which hold a condition that the API cannot take back."""
-    yield "targetSegments are not declared: the API cannot take back conditions on cohorts. They are:"
-    bodies = [_with_types(segment_of(segment, ()), segment) for segment in segments]
+def segment_remarks(segments: Sequence[TargetSegment]) -> Iterator[str]:
+    """Lines that show segments which hold something that the API cannot take back."""
+    lost = dict.fromkeys(name for segment in segments for name in losses_of(segment))
+    yield one_line(f"targetSegments are not declared: the API cannot take back {', '.join(lost)}. They are:")
+    bodies = [_with_all(segment_of(segment, ()), segment) for segment in segments]
     for line in flag_to_yaml({"targetSegments": bodies}).splitlines()[1:]:
         yield one_line(line)
 
 
-def _with_types(body: dict[str, Json], segment: TargetSegment) -> dict[str, Json]:
+def _with_all(body: dict[str, Json], segment: TargetSegment) -> dict[str, Json]:
+    """A segment with what no file can declare of it: types of conditions, and fields that are not listed."""
     conditions = [
-        {"type": condition.type, **shown} if condition.type != "property" else shown
+        ({"type": condition.type} if condition.type != "property" else {}) | shown | _unlisted(condition)
         for condition, shown in zip(segment.conditions, body["conditions"], strict=True)
     ]
-    return body | {"conditions": conditions}
+    return body | {"conditions": conditions} | _unlisted(segment)
+
+
+def _unlisted(part: TargetSegment | Condition) -> dict[str, Json]:
+    return {name: json.loads(text) for name, text in part.unlisted}
 
 
 def left_out_remark(item: tuple[str, str]) -> str:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from reconciler.importer.fields import document_of
 from reconciler.importer.kept import in_kept_words
 from reconciler.importer.obstacles import Obstacle, find_obstacles
-from reconciler.importer.remarks import conditions_remarks, dependency_remark, left_out_remark
+from reconciler.importer.remarks import dependency_remark, left_out_remark, segment_remarks
 from reconciler.model import UNSET, Unset
 from reconciler.source.pointer import join_pointer, split_pointer
+from reconciler.wire import losses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +49,7 @@ def represent(
     declared, as it is written where it means the live value. `keys` gives the keys of flags by id, for remarks
     about dependencies.
     """
-    spec, read_only = _without_cohort_segments(flag.spec)
+    spec, read_only = _without_read_only_segments(flag.spec)
     document = document_of(spec, config, keep or {})
     for pointer in _ignored(flag.key, config):
         remove_at(document, pointer)
@@ -77,12 +78,12 @@ def _remove_all(document: dict[str, Json], obstacles: Sequence[Obstacle]) -> dic
     return removed
 
 
-def _without_cohort_segments(spec: FlagSpec) -> tuple[FlagSpec, tuple[str, ...]]:
-    """Segments that hold a condition the API cannot take back are shown, not declared."""
+def _without_read_only_segments(spec: FlagSpec) -> tuple[FlagSpec, tuple[str, ...]]:
+    """Segments of which the API cannot take back everything are shown, not declared."""
     segments = spec.target_segments
-    if isinstance(segments, Unset) or all(item.type == "property" for each in segments for item in each.conditions):
+    if isinstance(segments, Unset) or not any(map(losses_of, segments)):
         return spec, ()
-    return replace(spec, target_segments=UNSET), tuple(conditions_remarks(segments))
+    return replace(spec, target_segments=UNSET), tuple(segment_remarks(segments))
 
 
 def _ignored(key: str, config: Config) -> Iterator[str]:

@@ -9,7 +9,7 @@ from reconciler.importer.fields import document_of
 from reconciler.importer.kept import in_kept_words
 from reconciler.importer.obstacles import find_faults
 from reconciler.model import UNSET, Unset
-from reconciler.wire import SPEC_FIELDS
+from reconciler.wire import SPEC_FIELDS, losses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,7 +71,7 @@ def _restorable(document: Mapping[str, Json], version: FlagSpec) -> tuple[FlagSp
 def _is_shown(version: FlagSpec, name: str) -> bool:
     value = getattr(version, name)
     if name == "target_segments" and not isinstance(value, Unset):
-        return all(condition.type == "property" for segment in value for condition in segment.conditions)
+        return not any(map(losses_of, value))
     return not isinstance(value, Unset)
 
 

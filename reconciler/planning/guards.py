@@ -14,6 +14,7 @@ from reconciler.planning.plan import Action, Refusal
 from reconciler.planning.planner import is_in_scope, is_left_archived
 from reconciler.planning.quota import requests_to_apply
 from reconciler.planning.shield import without_shield
+from reconciler.wire import losses_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,16 +143,12 @@ def _cohort_conditions(facts: Facts) -> Iterator[str]:
     for flag in facts.plan.flags:
         if "targetSegments" not in _patched(flag) or flag.before is None:
             continue
-        segments = flag.before.target_segments or ()
-        names = [
-            segment.name
-            for segment in without_shield(segments)
-            if any(condition.type != "property" for condition in segment.conditions)
-        ]
-        if names:
+        segments = without_shield(flag.before.target_segments or ())
+        lost = [f"{', '.join(losses)} (in {item.name})" for item in segments if (losses := losses_of(item))]
+        if lost:
             yield (
-                f'Replacing the segments of "{flag.key}" would lose conditions that the API cannot carry '
-                f"(in {', '.join(names)}). Leave `targetSegments` undeclared, or edit them in Amplitude."
+                f'Replacing the segments of "{flag.key}" would lose what the API cannot carry: {"; ".join(lost)}. '
+                "Leave `targetSegments` undeclared, or edit them in Amplitude."
             )
 
 

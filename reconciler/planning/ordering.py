@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 EVEN_SPLIT = "Between two calls all weights are 0, which splits users evenly: no order of these calls avoids it."
 SHIELD_REFUSED = (
-    "A shield replaces the segments, and a live one holds conditions on cohorts, which the API cannot take back."
+    "A shield replaces the segments, and a live one holds what cannot be sent back: conditions on cohorts, or fields "
+    "that the API reference does not list."
 )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.evaluation.rules import ALWAYS_TRUE, flag_bucketing, segments_of
 from reconciler.model import TargetSegment, Unset, Weights
+from reconciler.wire import losses_of
 
 if TYPE_CHECKING:
     from reconciler.model import FlagSpec
@@ -41,5 +42,5 @@ def shielded_segments(spec: FlagSpec) -> tuple[TargetSegment, ...]:
 
 
 def can_shield(spec: FlagSpec) -> bool:
-    """Whether the flag's segments can be sent back: a PATCH replaces all and cannot carry cohort conditions."""
-    return all(condition.type == "property" for segment in segments_of(spec) for condition in segment.conditions)
+    """Whether the flag's segments can be sent back whole: a PATCH replaces all of them."""
+    return not any(map(losses_of, segments_of(spec)))

@@ -1,0 +1,148 @@
+"""Fields of live segments and conditions that the reference does not list: kept, and never lost in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from emulators import a_live_flag, flag_of
+from worlds import World, a_world, an_emulator, run_now
+
+from reconciler.evaluation.evaluate import evaluate
+from reconciler.exposure import with_exposure
+from reconciler.importer import represent, roll_back
+from reconciler.model import Condition, FlagSpec, TargetSegment, Weights
+from reconciler.planning.plan import PlanOptions
+
+KEY = "new-checkout"
+CONDITION = {"type": "property", "prop": "country", "op": "is", "values": ["US"]}
+SEGMENT = {
+    "name": "Beta",
+    "conditions": [CONDITION],
+    "percentage": 100,
+    "bucketingKey": "amplitude_id",
+    "rolloutWeights": {"treatment": 1},
+}
+GROUP: dict[str, Any] = {**SEGMENT, "conditions": [{**CONDITION, "groupType": "org"}]}
+STICKY: dict[str, Any] = {**SEGMENT, "stickyBucketing": True}
+
+
+def declared(percentage: int = 100, **fields: Any) -> FlagSpec:
+    """The flag with the segment as a file says it."""
+    segment = TargetSegment(
+        name="Beta",
+        conditions=(Condition(prop="country", op="is", values=("US",)),),
+        percentage=percentage,
+        rollout_weights=Weights.of({"treatment": 1}),
+    )
+    return FlagSpec(key=KEY, **{"target_segments": (segment,)} | fields)
+
+
+def a_project(*segments: dict[str, Any], spec: FlagSpec | None = None, **options: Any) -> World:
+    """A live flag with these segments, and a declaration of it."""
+    emulator = an_emulator(a_live_flag(targetSegments=list(segments)))
+    return a_world(emulator, spec or declared(), options=PlanOptions(**options))
+
+
+def refused_by(world: World) -> list[str]:
+    return [refusal.guard for refusal in world.plan().refusals]
+
+
+@pytest.mark.parametrize("segment", [GROUP, STICKY])
+def test_nothing_is_sent_for_them_alone(segment: dict[str, Any]) -> None:
+    """Segments that are otherwise as declared are left as they are."""
+    assert a_project(segment).plan().is_empty
+
+
+@pytest.mark.parametrize(("segment", "name"), [(GROUP, "groupType"), (STICKY, "stickyBucketing")])
+def test_a_plan_that_would_lose_them_is_refused(segment: dict[str, Any], name: str) -> None:
+    """Replacing the segments drops what cannot be sent: the guard of cohorts refuses, and names the field."""
+    world = a_project(segment, spec=declared(percentage=50))
+    (refusal,) = world.plan().refusals
+    assert (refusal.guard, refusal.override) == ("cohort-conditions", "--allow cohort-conditions")
+    assert name in refusal.message
+
+
+def test_another_segment_of_the_flag_is_guarded_too() -> None:
+    """A PATCH replaces all segments, the one with the field although only its neighbour changes."""
+    other = {**SEGMENT, "name": "Staff", "percentage": 10}
+    staff = TargetSegment(
+        name="Staff", conditions=(Condition(prop="country", op="is", values=("US",)),), percentage=20,
+        rollout_weights=Weights.of({"treatment": 1}),
+    )  # fmt: skip
+    spec = declared()
+    both = FlagSpec(key=KEY, target_segments=(*(spec.target_segments or ()), staff))
+    assert refused_by(a_project(GROUP, other, spec=both)) == ["cohort-conditions"]
+
+
+def test_the_guard_can_be_overridden() -> None:
+    """With the override the segments are replaced, and the field is gone."""
+    world = a_project(GROUP, spec=declared(percentage=50), allow=frozenset({"cohort-conditions"}))
+    run = world.apply()
+    assert not run.plan.refusals
+    assert run.report is not None
+    assert run.report.ok
+    assert flag_of(world.emulator, KEY)["targetSegments"][0]["conditions"] == [CONDITION]
+
+
+@pytest.mark.parametrize("segment", [{**SEGMENT, "id": 7, "createdAt": "2030-01-01"}, {**SEGMENT, "level": None}])
+def test_what_decides_nothing_is_no_obstacle(segment: dict[str, Any]) -> None:
+    """Names, times and nulls do not say who matches: the segments can be replaced."""
+    assert refused_by(a_project(segment, spec=declared(percentage=50))) == []
+
+
+@pytest.mark.parametrize("segment", [GROUP, STICKY])
+def test_the_shield_does_not_rebuild_them(segment: dict[str, Any]) -> None:
+    """A shield sends all segments again: it is refused, and the plain order is planned."""
+    weights = FlagSpec(key=KEY, rollout_weights=Weights.of({"control": 90, "treatment": 10}))
+    world = a_project(segment, spec=weights, shield=True, allow=frozenset({"transient"}))
+    assert refused_by(world) == ["shield"]
+    assert all("targetSegments" not in getattr(item, "body", {}) for item in world.plan().operations)
+
+
+def test_a_change_of_them_is_seen_before_the_first_call() -> None:
+    """Who edits such a field between plan and apply has changed the flag: nothing is sent."""
+    world = a_project(GROUP, spec=FlagSpec(key=KEY, description="Later"))
+
+    def meanwhile() -> None:
+        flag = flag_of(world.emulator, KEY)
+        condition = {**CONDITION, "groupType": "team"}
+        world.emulator.store.flags[flag["id"]] = {**flag, "targetSegments": [{**SEGMENT, "conditions": [condition]}]}
+
+    report = world.apply(meanwhile).report
+    assert report is not None
+    assert report.summary["applied"] == 0
+    assert flag_of(world.emulator, KEY)["description"] != "Later"
+
+
+@pytest.mark.parametrize(("segment", "name"), [(GROUP, "groupType"), (STICKY, "stickyBucketing")])
+def test_exposure_says_what_it_cannot_know(segment: dict[str, Any], name: str) -> None:
+    """Whom a segment with such a field matches is not known here: figures and evaluations carry a note."""
+    plan = with_exposure(a_project(segment, spec=FlagSpec(key=KEY, rollout_percentage=50)).plan())
+    (flag,) = plan.flags
+    assert flag.exposure is not None
+    assert flag.before is not None
+    assert any(name in note for note in flag.exposure.notes)
+    assert any(name in note for note in evaluate(flag.before, {"user_id": "ada", "country": "US"}).notes)
+
+
+@pytest.mark.parametrize(("segment", "shown"), [(GROUP, "groupType: org"), (STICKY, "stickyBucketing: true")])
+def test_import_shows_them_in_comments(segment: dict[str, Any], shown: str) -> None:
+    """Segments that cannot be declared whole are not declared; what they hold stands in comments."""
+    world = a_project(segment)
+    live = run_now(world.plan_async()).live.flags[KEY]
+    found = represent(live, world.config)
+    assert found.document is not None
+    assert "targetSegments" not in found.document
+    assert found.left_out == ("/targetSegments",)
+    assert any(shown in remark for remark in found.remarks)
+
+
+def test_a_rollback_does_not_declare_them() -> None:
+    """A version's segments that hold such a field cannot be declared as they were: the file's stay."""
+    world = a_project(GROUP)
+    live = run_now(world.plan_async()).live.flags[KEY]
+    document = {"key": KEY, "targetSegments": [], "description": "Later"}
+    found = roll_back(document, live.spec, world.config)
+    assert found.document["targetSegments"] == []
+    assert "targetSegments" in found.not_shown
