@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from reconciler.evaluation.rules import flag_bucketing, flag_rules, is_on, variant_keys
+from reconciler.evaluation.rules import flag_bucketing, flag_rules, is_on, segment_rule, variant_keys
+from reconciler.planning.segment_pairs import rekeyed_segments
 from reconciler.planning.shield import SHIELD_NAME
 from reconciler.planning.transients import splits_evenly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.model import FlagSpec, LiveState
+    from reconciler.model import FlagSpec, LiveState, TargetSegment
     from reconciler.planning.plan import FlagPlan
 
 
@@ -49,10 +50,13 @@ def _bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
 def _segment_bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     if not _was_on(before) or flag_bucketing(before) != flag_bucketing(after):
         return
-    keys = {rule.segment: rule.bucketing.key for rule in flag_rules(before) if rule.bucketing}
-    for rule in flag_rules(after):
-        if rule.bucketing and keys.get(rule.segment, rule.bucketing.key) != rule.bucketing.key:
-            yield f'The bucketing key of segment "{rule.segment}" changes: its users are dealt out anew.'
+    for old, new in rekeyed_segments(before, after):
+        if _is_bucketed(old, before) and _is_bucketed(new, after):
+            yield f'The bucketing key of segment "{new.name}" changes: its users are dealt out anew.'
+
+
+def _is_bucketed(segment: TargetSegment, spec: FlagSpec) -> bool:
+    return segment_rule(segment, variant_keys(spec), flag_bucketing(spec)).bucketing is not None
 
 
 def _variant_order(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:

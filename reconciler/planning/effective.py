@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.model import UNSET, Unset, Weights
+from reconciler.planning.segment_pairs import pair_segments
 from reconciler.planning.shield import without_shield
 
 if TYPE_CHECKING:
@@ -96,23 +97,9 @@ def _segments(desired: FlagSpec, live: FlagSpec) -> tuple[TargetSegment, ...] | 
     if isinstance(desired.target_segments, Unset):
         bare = _with_names(without_shield(live.target_segments), _left_behind(desired, live))
         return UNSET if bare == live.target_segments else bare
-    return tuple(_with_live_bucketing_keys(desired.target_segments, live.target_segments))
-
-
-def _with_live_bucketing_keys(
-    declared: tuple[TargetSegment, ...], live: tuple[TargetSegment, ...]
-) -> Iterator[TargetSegment]:
-    """The declared segments, the silent ones with the key of the live segment that they are.
-
-    That is the first free one of their name; a segment of a new name is the one in its place, if that is free.
-    """
-    names = {segment.name for segment in declared}
-    free = list(live)
-    for index, segment in enumerate(declared):
-        namesake = next((item for item in free if item.name == segment.name), None)
-        in_place = live[index] if index < len(live) and live[index].name not in names else None
-        found = namesake or in_place
-        if found in free:
-            free.remove(found)
-        is_silent = isinstance(segment.bucketing_key, Unset) and found is not None
-        yield replace(segment, bucketing_key=found.bucketing_key) if found and is_silent else segment
+    return tuple(
+        replace(segment, bucketing_key=found.bucketing_key)
+        if found is not None and isinstance(segment.bucketing_key, Unset)
+        else segment
+        for segment, found in pair_segments(desired.target_segments, live.target_segments)
+    )

@@ -13,6 +13,7 @@ from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
 from reconciler.planning.plan import Action, Refusal
 from reconciler.planning.planner import is_in_scope, is_left_archived
 from reconciler.planning.quota import requests_to_apply
+from reconciler.planning.segment_pairs import rekeyed_segments
 from reconciler.planning.shield import without_shield
 from reconciler.wire import losses_of
 
@@ -135,7 +136,10 @@ def _rebucket(facts: Facts) -> Iterator[str]:
         if flag.before is None or flag.before.enabled is not True or flag.before.archived:
             continue
         body = _patched(flag)
-        if names := [public for public in _REBUCKETING.values() if public in body]:
+        names = [public for public in _REBUCKETING.values() if public in body]
+        if "targetSegments" in body and "bucketingKey" not in body and flag.after is not None:
+            names += [f"bucketingKey of {new.name}" for _, new in rekeyed_segments(flag.before, flag.after)]
+        if names:
             yield f'"{flag.key}" is enabled, and a change of {", ".join(names)} deals its users out anew.'
 
 

@@ -13,6 +13,7 @@ from builders import a_config, a_position
 from reconciler.config import Limit, Requests, Safety
 from reconciler.exposure import with_exposure
 from reconciler.model import (
+    UNSET,
     Condition,
     Dependencies,
     DesiredFlag,
@@ -183,6 +184,49 @@ def test_rebucketing_fields(change: dict[str, Any]) -> None:
     desired = [FlagSpec(key="f", **change)]
     assert [item.guard for item in plan_of(desired, [a_live(**LIVE_TAGS)]).refusals] == ["rebucket"]
     assert not plan_of(desired, [a_live(enabled=False)]).refusals
+
+
+def a_keyed(name: str = "US", bucketing_key: Any = "user_id", **fields: Any) -> TargetSegment:
+    """A segment for half of a country, with a bucketing key of its own."""
+    condition = Condition(prop="country", op="is", values=("US",))
+    known = {"conditions": (condition,), "percentage": 50, "rollout_weights": Weights.of({"a": 1})}
+    return TargetSegment(name=name, bucketing_key=bucketing_key, **known | fields)
+
+
+@pytest.mark.parametrize(
+    ("live", "declared", "is_refused"),
+    [
+        (a_keyed(), a_keyed(bucketing_key="device_id"), True),
+        (a_keyed(), a_keyed("Renamed", bucketing_key="device_id"), True),
+        (a_keyed(bucketing_key=UNSET), a_keyed(bucketing_key="device_id"), True),
+        (a_keyed(bucketing_key=UNSET), a_keyed(bucketing_key="user_id"), False),  # the flag's own key
+        (a_keyed(), a_keyed(percentage=60), False),
+        (a_keyed(), a_keyed(bucketing_key=UNSET, percentage=60), False),
+        (
+            a_keyed(),
+            a_keyed("New", "device_id", conditions=(Condition(prop="city", op="is", values=("Rome",)),)),
+            False,
+        ),
+    ],
+)
+def test_a_segment_dealt_out_anew(live: TargetSegment, declared: TargetSegment, *, is_refused: bool) -> None:
+    """Another bucketing key of a segment is refused like the flag's own, under whatever name the segment goes."""
+    spec = FlagSpec(key="f", target_segments=(declared,))
+    guards = ["rebucket"] if is_refused else []
+    assert [item.guard for item in plan_of([spec], [a_live(target_segments=(live,))]).refusals] == guards
+    assert not plan_of([spec], [a_live(target_segments=(live,))], allow=frozenset({"rebucket"})).refusals
+    assert not plan_of([spec], [a_live(target_segments=(live,), enabled=False)]).refusals
+
+
+def test_segments_that_change_places_keep_their_keys() -> None:
+    """Segments are told apart by their names, those of one name by their order."""
+    first, second = a_keyed("A", "user_id"), a_keyed("B", "device_id")
+    twins = a_keyed("A", "user_id", percentage=10), a_keyed("A", "device_id", percentage=20)
+    for live in ((first, second), twins):
+        same = tuple(reversed(live)) if live is not twins else (replace(twins[0], percentage=30), twins[1])
+        plan = plan_of([FlagSpec(key="f", target_segments=same)], [a_live(target_segments=live)])
+        assert not plan.is_empty
+        assert not plan.refusals
 
 
 @pytest.mark.parametrize(
