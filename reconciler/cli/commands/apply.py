@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.apply import ApplyReport
-    from reconciler.cli.session import Planned
+    from reconciler.cli.session import Loaded, Planned
     from reconciler.cli.voice import Voice
     from reconciler.planning.plan import Plan
 
@@ -62,8 +62,7 @@ def apply(
         raise UsageError("There is no terminal to ask on: use --auto-approve, or only look with `reconciler plan`.")
     check_writable(delivery.out, delivery.output, choices.report)
     voice = Voice.of(settings)
-    planned = _plan(settings, plan_file, arguments, voice)
-    _check_commit(planned.plan.commit, choices.expect_commit)
+    planned = _plan(settings, plan_file, arguments, choices, voice)
     if refusal := refusal_of(planned.plan):
         return _refuse(planned.plan, refusal, delivery, voice)
     if delivery.out:
@@ -73,12 +72,16 @@ def apply(
     return _report(report, shown, delivery, choices, voice)
 
 
-def _plan(settings: Settings, plan_file: Path | None, arguments: PlanArguments, voice: Voice) -> Planned:
-    from reconciler.cli.session import load, make_plan, now, plan_with
+def _plan(
+    settings: Settings, plan_file: Path | None, arguments: PlanArguments, choices: ApplyArguments, voice: Voice
+) -> Planned:
+    from reconciler.cli.session import load, narrow, now, plan_with
     from reconciler.planning.plan_file import check_saved
 
     if plan_file is None:
-        return make_plan(settings, arguments, voice)
+        loaded = load(settings, voice)
+        _check_commit(loaded, choices.expect_commit)
+        return plan_with(loaded, narrow(arguments, loaded, voice), arguments.api_key_file, voice)
     _refuse_other_options(arguments)
     from reconciler.cli.saved import read_saved
 
@@ -89,17 +92,21 @@ def _plan(settings: Settings, plan_file: Path | None, arguments: PlanArguments, 
             f" {saved.plan.environment or 'none'!r}: a saved plan fixes everything."
         )
     loaded = load(replace(settings, environment=saved.plan.environment), voice)
+    _check_commit(loaded, choices.expect_commit)
     planned = plan_with(loaded, saved.plan.options, arguments.api_key_file, voice)
     check_saved(saved.document, planned.plan, now())
     return planned
 
 
-def _check_commit(found: str | None, expected: str | None) -> None:
+def _check_commit(loaded: Loaded, expected: str | None) -> None:
     """See that what is applied is what the branch holds now: runs may overtake each other. Raises StalePlanError."""
+    from reconciler.cli.git import current_commit
+
     if expected is None:
         return
     if not _COMMIT.fullmatch(expected):
         raise UsageError(f"--expect-commit takes a commit's id, of 7 to 64 hexadecimal digits, not {expected!r}.")
+    found = current_commit(loaded.config.file.parent)
     if found is None or not found.startswith(expected.lower()):
         raise StalePlanError(
             f"The commit that is checked out is {found or 'not known'}, not {expected}: a later one may have been"
