@@ -11,9 +11,9 @@ from reconciler.planning.diff import shown
 from reconciler.wire import SPEC_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from reconciler.model import DesiredFlag, FlagSpec
+    from reconciler.model import DesiredFlag, FlagSpec, Variant
 
 
 def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
@@ -22,6 +22,11 @@ def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
     if isinstance(desired.variants, Unset) or isinstance(live.variants, Unset):
         return
     pairs = pair_variants(desired, live)
+    if hidden := tuple(_fields_hidden(desired.variants, pairs)):
+        yield (
+            f"While the flag is archived the server does not show {', '.join(hidden)}: that cannot be compared. Once "
+            "the flag is back, a second plan shows whether it differs."
+        )
     for key, variant in pairs.items():
         if variant.key != key:
             yield (
@@ -44,6 +49,15 @@ def _fields_not_shown(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
         wanted = getattr(desired, name)
         if name not in {"tags", "key"} and not isinstance(wanted, Unset) and isinstance(shown(live, name), Unset):
             yield f"The server does not show `{public}`: it cannot be compared and is left alone."
+
+
+def _fields_hidden(declared: tuple[Variant, ...], pairs: Mapping[str, Variant]) -> Iterator[str]:
+    """The pointers of declared variant fields that no read showed; of flags that are not archived, reads show all."""
+    for variant in declared:
+        for name in ("name", "description", "payload", "users", "cohorts") if variant.key in pairs else ():
+            if not isinstance(getattr(variant, name), Unset) and isinstance(getattr(pairs[variant.key], name), Unset):
+                place = f"inclusions/{name}" if name in {"users", "cohorts"} else name
+                yield f"/variants/{variant.key}/{place}"
 
 
 def problems_with(desired: DesiredFlag, live: FlagSpec) -> Iterator[Diagnostic]:
