@@ -120,12 +120,15 @@ async def reread(
     *,
     pages: int,
     created: Mapping[str, str] | None = None,
+    expect: Callable[[int], None] = lambda _: None,
+    on_read: Callable[[], None] = lambda: None,
 ) -> Mapping[str, LiveFlag | None]:
     """The same view again of just these flags, by key; None for one that is there no more under its id.
 
     `pages` is LiveState.pages: so many list requests show the project, and that is done where it is fewer than one
     look-up for each flag. `created` holds flags that were made meanwhile, id by key. The list is asked, by key,
-    rather than "Get details", because details show other fields: two views could not be compared.
+    rather than "Get details", because details show other fields: two views could not be compared. `expect` and
+    `on_read` are told of the reads of what the list hides, as by `hydrate`.
     """
     ids = {flag.key: flag.id for flag in flags} | dict(created or {})
     archived = {flag.key for flag in flags if flag.spec.archived}
@@ -142,7 +145,8 @@ async def reread(
     declared = {key: desired.flags[key].spec for key in ids if key in desired.flags}
     again = [found[flag_id] for flag_id in ids.values() if flag_id in found]
     shows_tags = _shows_tags([*flags, *again])
-    hydrated = {flag.id: flag for flag in await hydrate(client, again, declared)}
+    complete = await hydrate(client, again, declared, expect=expect, on_read=on_read)
+    hydrated = {flag.id: flag for flag in complete}
     return {
         key: _with_tags(hydrated[flag_id], shows_tags=shows_tags) if flag_id in hydrated else None
         for key, flag_id in ids.items()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.api.client import PAGE_SIZE
+from reconciler.api.live import Progress
 from reconciler.api.parallel import map_bounded
 from reconciler.errors import MalformedAnswerError, OversizedAnswerError, RejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from reconciler.api.client import Client
     from reconciler.model import Version
@@ -18,23 +19,33 @@ MOST_PAGES = 1000
 _NOT_SHOWN = frozenset({403, 404})
 
 
-async def read_versions(client: Client, ids: Mapping[str, str]) -> dict[str, tuple[Version, ...]]:
+async def read_versions(
+    client: Client, ids: Mapping[str, str], *, on_progress: Callable[[Progress], None] = lambda _: None
+) -> dict[str, tuple[Version, ...]]:
     """The versions, newest first, of flags whose ids are given by key: one read each ("List versions").
 
     A flag whose versions the server does not show (403 or 404, as of an archived one), or shows in a form that cannot
     be read, has none: versions say who did something, never what is. Every other failure is raised.
     """
 
+    done = 0
+
     async def one(flag_id: str) -> tuple[Version, ...]:
+        nonlocal done
+        versions = await shown(flag_id)
+        done += 1
+        on_progress(Progress(done=done, expected=len(ids), what="versions"))
+        return tuple(sorted(versions, key=lambda version: version.version, reverse=True))
+
+    async def shown(flag_id: str) -> tuple[Version, ...]:
         try:
-            versions = await client.list_versions(flag_id)
+            return await client.list_versions(flag_id)
         except MalformedAnswerError:
             return ()
         except RejectedError as error:
             if error.status in _NOT_SHOWN:
                 return ()
             raise
-        return tuple(sorted(versions, key=lambda version: version.version, reverse=True))
 
     found = await map_bounded(one, list(ids.values()), limit=client.concurrency)
     return dict(zip(ids, found, strict=True))

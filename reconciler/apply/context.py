@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from reconciler.api.client import Client
+    from reconciler.apply.headway import Headway
     from reconciler.errors import ReconcilerError
     from reconciler.model import DesiredState, LiveState
-    from reconciler.planning.operations import Operation
     from reconciler.planning.planner import Planner
 
 T = TypeVar("T")
@@ -31,16 +31,6 @@ class ApplyOptions:
     concurrency: int = 16
     read_back_delays: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 3.0, 3.0)
     """Seconds to wait before each further read-back where the first does not show what was written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyEvent:
-    """Progress: `done` of `total` operations of the plan have an outcome; `flag_key` is the one just worked on."""
-
-    done: int
-    total: int
-    flag_key: str
-    operation: Operation | None = None
 
 
 class Halt:
@@ -108,7 +98,7 @@ class ApplyContext:
     live: LiveState
     options: ApplyOptions
     halt: Halt
-    on_event: Callable[[ApplyEvent], None]
+    headway: Headway
     sleep: Callable[[float], Awaitable[None]]
 
     async def pause(self, seconds: float) -> None:

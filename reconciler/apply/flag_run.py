@@ -104,6 +104,7 @@ class FlagRun:
                 self.leave(str(self.context.halt.reason), Status.FAILED if sent else Status.SKIPPED)
                 return
             await self._make(step)
+            self.context.headway.ended(self.plan.key, sum(not step.is_open for step in self.steps))
             if self.status is not Status.APPLIED:
                 return
 

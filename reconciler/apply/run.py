@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from reconciler.apply.context import ApplyContext, ApplyEvent, ApplyOptions, Halt, ends_the_run
+from reconciler.apply.context import ApplyContext, ApplyOptions, Halt, ends_the_run
 from reconciler.apply.flag_run import FlagRun
+from reconciler.apply.headway import Headway
 from reconciler.apply.report import ApplyReport, Status
 from reconciler.apply.second_look import SecondLook
 from reconciler.apply.verify import ReadBack
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reconciler.api.client import Client
+    from reconciler.apply.headway import ApplyEvent
     from reconciler.config import Config
     from reconciler.model import DesiredState, LiveState
     from reconciler.planning.plan import Plan
@@ -40,14 +42,16 @@ async def apply_plan(
     `options` says so); a refused key, an exhausted budget and `halt` stop all. `sleep` waits between looks at what a
     server may show late. Raises nothing of the API's: every failure is in the report.
     """
+    options = options or ApplyOptions(concurrency=config.requests.concurrency)
+    operations = {flag.key: len(flag.operations) for flag in plan.flags}
     context = ApplyContext(
         client=client,
         planner=Planner(config=config, options=plan.options, shows_tags=live.shows_tags),
         desired=desired,
         live=live,
-        options=options or ApplyOptions(concurrency=config.requests.concurrency),
+        options=options,
         halt=halt or Halt(),
-        on_event=on_event or (lambda _: None),
+        headway=Headway(operations, verify=options.verify, on_event=on_event),
         sleep=sleep,
     )
     runs = [FlagRun(context, flag) for flag in plan.flags]
@@ -77,15 +81,11 @@ async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun]) -> None
     # Where the first failure is to stop everything, nothing else is under way when it comes.
     places = asyncio.Semaphore(1 if context.options.on_error_abort else context.options.concurrency)
     second_look = SecondLook(context, runs)
-    total = sum(len(run.plan.operations) for run in runs)
-    done = 0
 
     async def one(run: FlagRun) -> None:
-        nonlocal done
         async with places:
             await _send_one(context, run, second_look)
-        done += len(run.plan.operations)
-        context.on_event(ApplyEvent(done=done, total=total, flag_key=run.plan.key))
+        context.headway.left(run.plan.key)
 
     await asyncio.gather(*(one(run) for run in runs))
 

@@ -44,6 +44,8 @@ class ReadBack:
     def __init__(self, context: ApplyContext, runs: Sequence[FlagRun]) -> None:
         self._context = context
         self._waiting = [run for run in runs if run.status in {Status.APPLIED, Status.FAILED} and run.made]
+        for run in set(runs) - set(self._waiting):
+            context.headway.read_back(run.plan.key)
         self._left: dict[str, list[Operation]] = {}
         self._mended: set[str] = set()
         self._failure: ApiError | None = None
@@ -77,6 +79,8 @@ class ReadBack:
         done = [run for run in self._waiting if not self._left[run.plan.key]]
         self.verified |= {run.plan.key: True for run in done if run.status is Status.APPLIED}
         self._waiting = [run for run in self._waiting if run not in done]
+        for run in done:
+            self._context.headway.read_back(run.plan.key)
         return True
 
     async def _read(self) -> dict[str, list[Operation]]:
@@ -84,7 +88,14 @@ class ReadBack:
         for run in runs:
             if run.may_be_twice:
                 await find_flag(context.client, run.plan.key)
-        live = await reread(context.client, [run.stub() for run in runs], context.desired, pages=context.live.pages)
+        live = await reread(
+            context.client,
+            [run.stub() for run in runs],
+            context.desired,
+            pages=context.live.pages,
+            expect=context.headway.expect,
+            on_read=context.headway.read,
+        )
         return {run.plan.key: _operations_left(run, live.get(run.plan.key)) for run in runs}
 
     async def _mend(self) -> None:

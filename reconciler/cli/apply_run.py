@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.cli import signals
-from reconciler.cli.progress import Progress
+from reconciler.cli.progress import Progress, abandon
 from reconciler.cli.session import connected
 from reconciler.errors import InterruptedRunError, PartlyAppliedError, ReconcilerError
 
@@ -41,8 +41,9 @@ async def _run(planned: Planned, choices: ApplyArguments, voice: Voice) -> Apply
         on_error_abort=choices.on_error == "abort",
         concurrency=config.requests.concurrency,
     )
+    spent = planned.plan.requests
     with Progress.of(voice) as progress, _signals_to(halt):
-        async with connected(config, planned.access, read_only=False) as client:
+        async with connected(config, planned.access, progress, read_only=False, spent=spent) as client:
             return await apply_plan(
                 planned.plan,
                 client,
@@ -61,6 +62,7 @@ def _signals_to(halt: Halt) -> Iterator[None]:
 
     def on_signal(number: signal.Signals) -> None:
         if halt.is_signal:
+            abandon()
             os._exit(128 + number)
         halt.interrupt(number)
 

@@ -1,64 +1,131 @@
-"""Progress on stderr: one line that is written over, only where somebody watches."""
+"""How far a command is, for whoever watches a terminal: the one room where progress is fed.
+
+Everywhere else nothing is shown: without a terminal, with --quiet, in CI. What is shown goes to stderr and is gone
+at the end. Commands only note where they are, which costs nothing; drawing is `progress_bar`'s, in a thread of its
+own, and is imported and begun only when a command has taken a while.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
-from dataclasses import dataclass, field
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+from reconciler.cli.aside import shown
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from reconciler.api.client import Client
     from reconciler.api.live import Progress as RefreshProgress
     from reconciler.apply import ApplyEvent
+    from reconciler.cli.progress_bar import Bar
     from reconciler.cli.voice import Voice
 
-_SECONDS_BETWEEN = 0.1
-_CLEAR = "\r\x1b[K"
+PATIENCE = 0.4
+"""Seconds that pass before anything is shown: a command that is done by then never pays for it."""
+
+_WIPE = b"\r\x1b[K"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where a command is: `done` of `total` (None: not known) steps of `what`. `unit` is what its speed counts."""
+
+    what: str
+    done: int = 0
+    total: int | None = None
+    unit: str = "calls"
+
+
 class Progress:
-    """A line that is replaced at most ten times a second and gone at the end."""
+    """What one command is at. Use it as a context manager around the work.
 
-    shown: bool
-    _last: float = field(default=0.0)
+    `requests` tells how many were sent so far, `budget` how many the day allows them to be (None: there is none);
+    `started` is when the work began, in seconds of `time.monotonic`.
+    """
+
+    def __init__(self, *, is_watched: bool, color: bool = True) -> None:
+        self.stage = Stage(what="Reading")
+        self.requests: Callable[[], int] = int
+        self.budget: int | None = None
+        self.started = monotonic()
+        self._color = color
+        self._bar: Bar | None = None
+        self._is_over = False
+        self._lock = threading.RLock()
+        self._timer = threading.Timer(PATIENCE, self._open) if is_watched else None
 
     @classmethod
-    def of(cls, voice: Voice) -> Progress:
-        """Progress for a terminal; silence elsewhere, and with --quiet."""
-        return cls(shown=not voice.quiet and sys.stderr.isatty())
+    def of(cls, voice: Voice, environ: Mapping[str, str] = os.environ) -> Progress:
+        """Progress for a terminal that somebody sits at; silence elsewhere, and with --quiet."""
+        is_terminal = sys.stderr.isatty() and environ.get("TERM") != "dumb"
+        return cls(is_watched=is_terminal and not environ.get("CI") and not voice.quiet, color=voice.color)
 
     def __enter__(self) -> Self:
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.shown and self._last:
-            sys.stderr.write(_CLEAR)
-            sys.stderr.flush()
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        with self._lock:
+            self._is_over = True
+            if self._bar is not None:
+                shown.remove(self)
+                self._bar.hide()
+
+    def follow(self, client: Client, daily_budget: int, *, spent: int = 0) -> None:
+        """Show what the client sends and leaves of the day's budget, of which `spent` is gone already."""
+        self.requests = lambda: client.requests
+        self.budget = daily_budget - spent
 
     def on_refresh(self, event: RefreshProgress) -> None:
         """Reads done, of those expected."""
-        self._show(f"Reading {event.what}", event.done, event.expected)
+        self.stage = Stage(what=f"Reading {event.what}", done=event.done, total=event.expected)
 
     def on_apply(self, event: ApplyEvent) -> None:
-        """Calls done, of those planned."""
-        self._show("Calls", event.done, event.total)
+        """Operations and read-backs done, of those due."""
+        self.stage = Stage(what=event.what, done=event.done, total=event.total)
 
     def on_users(self, count: int) -> None:
         """Users of a file that are done."""
-        self._show("Users", count, None)
+        self.stage = Stage(what="Evaluating", done=count, unit="users")
 
-    def _show(self, what: str, done: int, total: int | None) -> None:
-        moment = monotonic()
-        if not self.shown or moment - self._last < _SECONDS_BETWEEN:
-            return
-        self._last = moment
-        from reconciler.render.sanitize import visible
+    def hide(self) -> None:
+        """Leave the terminal to a message."""
+        with self._lock:
+            if self._bar is not None:
+                self._bar.hide()
 
-        of_total = f" of {total}" if total else ""
-        sys.stderr.write(f"{_CLEAR}{visible(what)}: {done}{of_total}")
-        sys.stderr.flush()
+    def show(self) -> None:
+        """Come back, unless the work is over."""
+        with self._lock:
+            if self._bar is not None and not self._is_over:
+                self._bar.show()
+
+    def _open(self) -> None:
+        from reconciler.cli.progress_bar import Bar
+
+        with self._lock:
+            if not self._is_over:
+                self._bar = Bar(self, color=self._color)
+                shown.append(self)
+                self._bar.show()
+
+
+def abandon() -> None:
+    """Wipe the line, for a process that ends this moment."""
+    if shown:
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), _WIPE)

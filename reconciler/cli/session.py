@@ -149,11 +149,14 @@ def access(config: Config, key_file: Path | None, voice: Voice, environ: Mapping
 
 
 @asynccontextmanager
-async def connected(config: Config, allowed: Access, *, read_only: bool) -> AsyncIterator[Client]:
-    """A client for the configuration's project."""
+async def connected(
+    config: Config, allowed: Access, progress: Progress, *, read_only: bool = True, spent: int = 0
+) -> AsyncIterator[Client]:
+    """A client for the configuration's project, whose requests are shown, after `spent` of the day's budget."""
     from reconciler.api.connect import connect
 
     async with connect(config, allowed.key, allowed.origin, read_only=read_only) as client:
+        progress.follow(client, config.requests.daily_budget, spent=spent)
         yield client
 
 
@@ -170,13 +173,13 @@ async def _read_and_plan(
 
     desired, config = loaded.desired, loaded.config
     with Progress.of(voice) as progress:
-        async with connected(config, allowed, read_only=True) as client:
+        async with connected(config, allowed, progress) as client:
             live = await _refresh(client, desired, options, progress, cache)
             plan = _build(loaded, live, options)
             if not live.is_complete and may_let_others_down(plan):
                 live = await _refresh(client, desired, options, progress, cache, whole_project=True)
                 plan = _build(loaded, live, options)
-            switches = await _kill_switches(client, plan, desired)
+            switches = await _kill_switches(client, plan, desired, progress)
             requests = client.requests
     if cache is not None:
         plan = replace(plan, hourly_drift_requests=None)  # drift has no cache: what was saved here tells nothing
@@ -216,13 +219,15 @@ def _build(loaded: Loaded, live: LiveState, options: PlanOptions) -> Plan:
     return with_exposure(plan, live)
 
 
-async def _kill_switches(client: Client, plan: Plan, desired: DesiredState) -> tuple[KillSwitch, ...]:
+async def _kill_switches(
+    client: Client, plan: Plan, desired: DesiredState, progress: Progress
+) -> tuple[KillSwitch, ...]:
     """What somebody switched off by hand and the plan would switch on again: one read for each candidate."""
     from reconciler.api.versions import read_versions
     from reconciler.planning.kill_switch import find_kill_switches, flags_switched_on
 
     ids = {flag.key: flag.flag_id for flag in flags_switched_on(plan) if flag.flag_id is not None}
-    versions = await read_versions(client, ids)
+    versions = await read_versions(client, ids, on_progress=progress.on_refresh)
     return find_kill_switches(plan, desired, versions)
 
 

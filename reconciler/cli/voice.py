@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.aside import aside
 from reconciler.errors import UsageError
 from reconciler.render.sanitize import for_log
 
@@ -41,8 +42,9 @@ class Voice:
 
     def result(self, text: str) -> None:
         """What the command was called for."""
-        # click strips colours for what is no terminal; text was made for `paper`, so it has none to strip there.
-        click.echo(text, nl=False, color=True)
+        with aside():
+            # click strips colours for what is no terminal; text was made for `paper`: it has none to strip there.
+            click.echo(text, nl=False, color=True)
 
     def note(self, text: str) -> None:
         """What happens, for those who watch."""
@@ -80,7 +82,8 @@ class Voice:
         return self.paper() if output is None else Paper()
 
     def _say(self, text: str) -> None:
-        click.echo(for_log(text), err=True)
+        with aside():
+            click.echo(for_log(text), err=True)
 
 
 def check_writable(*paths: Path | None) -> None:

@@ -167,7 +167,7 @@ class _Look:
         room = len(ids) if self.options.budget is None else max(self.options.budget - self.client.requests, 0)
         within = dict(list(ids.items())[:room])
         try:
-            found = await read_versions(self.client, within)
+            found = await read_versions(self.client, within, on_progress=self.on_progress)
         except BudgetError:
             if not self._is_spent:
                 raise

@@ -64,15 +64,17 @@ def _checks(config: Config, key_file: Path | None, voice: Voice) -> tuple[Check,
         return (*offline, failed("key", error))
     place = f"in {key_file}" if key_file else "in the environment"
     key = Check(name="key", status=Status.OK, message=f"found {place}; it is never shown")
-    return (*offline, key, *asyncio.run(_examined(config, allowed)))
+    return (*offline, key, *asyncio.run(_examined(config, allowed, voice)))
 
 
-async def _examined(config: Config, allowed: Access) -> tuple[Check, ...]:
+async def _examined(config: Config, allowed: Access, voice: Voice) -> tuple[Check, ...]:
+    from reconciler.cli.progress import Progress
     from reconciler.cli.session import connected, now
     from reconciler.doctor import examine
 
-    async with connected(config, allowed, read_only=True) as client:
-        return await examine(client, config, now)
+    with Progress.of(voice) as progress:
+        async with connected(config, allowed, progress) as client:
+            return await examine(client, config, now)
 
 
 def _presented(checks: tuple[Check, ...], code: int, form: str, voice: Voice) -> str:

@@ -106,7 +106,7 @@ def _detect(look: _Look, key_file: Path | None, voice: Voice) -> DriftReport:
 
         config = _within_budget(look.loaded.config, look.options.budget)
         with Progress.of(voice) as progress:
-            async with connected(config, allowed, read_only=True) as client:
+            async with connected(config, allowed, progress) as client:
                 return await detect_drift(
                     client,
                     look.loaded.desired,

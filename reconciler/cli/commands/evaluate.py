@@ -122,7 +122,9 @@ def _opened(users: Path | None) -> Iterator[IO[bytes] | None]:
 
 def _sides(key: str, loaded: Loaded, key_file: Path | None, voice: Voice) -> Sides:
     from reconciler.assignments import take_sides
+    from reconciler.cli.progress import Progress
     from reconciler.cli.session import access, connected, now
+    from reconciler.render.values import counted
 
     allowed = access(loaded.config, key_file, voice, os.environ)
 
@@ -130,12 +132,13 @@ def _sides(key: str, loaded: Loaded, key_file: Path | None, voice: Voice) -> Sid
         from reconciler.assignments import read_lineage
 
         declared = {name: flag.spec for name, flag in loaded.desired.flags.items()}
-        async with connected(loaded.config, allowed, read_only=True) as client:
-            lineage = await read_lineage(client, key, declared)
-            voice.detail(
-                f"Read {1 + len(lineage.parents)} flags with {client.requests} requests from {allowed.origin}."
-            )
-            return lineage
+        with Progress.of(voice) as progress:
+            async with connected(loaded.config, allowed, progress) as client:
+                lineage = await read_lineage(client, key, declared)
+                requests = client.requests
+        flags = counted(1 + len(lineage.parents), "flag")
+        voice.detail(f"Read {flags} with {counted(requests, 'request')} from {allowed.origin}.")
+        return lineage
 
     lineage = asyncio.run(read())
     if lineage.flag is None and key not in loaded.desired.flags:

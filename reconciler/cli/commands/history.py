@@ -32,6 +32,7 @@ def history(settings: Settings, *, key: str, form: str, api_key_file: Path | Non
     \b
       reconciler history new-checkout
     """  # noqa: D301 - the backspace tells click not to wrap
+    from reconciler.cli.progress import Progress
     from reconciler.cli.session import access, connected
     from reconciler.cli.voice import Voice
     from reconciler.desired.config_file import find_config, load_config
@@ -41,8 +42,9 @@ def history(settings: Settings, *, key: str, form: str, api_key_file: Path | Non
     allowed = access(config, api_key_file, voice, os.environ)
 
     async def run() -> FlagHistory:
-        async with connected(config, allowed, read_only=True) as client:
-            return await _read(client, key)
+        with Progress.of(voice) as progress:
+            async with connected(config, allowed, progress) as client:
+                return await _read(client, key)
 
     found = asyncio.run(run())
     if form == "json":

@@ -98,7 +98,7 @@ def _read(
         from reconciler.importer import read_importable
 
         with Progress.of(voice) as progress:
-            async with connected(config, allowed, read_only=True) as client:
+            async with connected(config, allowed, progress) as client:
                 return await read_importable(
                     client, targets=targets, inclusions=inclusions, on_progress=progress.on_refresh
                 )

@@ -69,13 +69,15 @@ def _declared(config: Config, key: str) -> Declared:
 
 
 def _read(config: Config, key: str, number: int, key_file: Path | None, voice: Voice) -> Version:
+    from reconciler.cli.progress import Progress
     from reconciler.cli.session import access, connected
 
     allowed = access(config, key_file, voice, os.environ)
 
     async def run() -> Version:
-        async with connected(config, allowed, read_only=True) as client:
-            return await _read_version(client, key, number)
+        with Progress.of(voice) as progress:
+            async with connected(config, allowed, progress) as client:
+                return await _read_version(client, key, number)
 
     return asyncio.run(run())
 

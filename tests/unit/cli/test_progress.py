@@ -1,0 +1,242 @@
+"""Progress on a terminal, as a person sees it, and its silence everywhere else."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from emulators import seeded
+from terminals import at_terminal
+
+from reconciler.cli.progress import Progress, Stage
+from reconciler.cli.progress_words import Pace, Speed, pieces_of
+from reconciler.cli.voice import Voice
+from reconciler.emulator import Limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Repository
+
+FLAGS = 20
+READING = re.compile(
+    r"Reading variants and inclusions .*\d+ of \d+ · \d+ left, about \d+ s · [\d.]+ calls/s · "
+    r"[\d,]+ left of the day's budget"
+)
+APPLYING = re.compile(r"Applying .*\d+ of \d+ · \d+ left, about \d+ s · [\d.]+ calls/s · [\d,]+ left of the day's")
+
+
+def grow(repository: Repository, seconds: float = 0.04) -> None:
+    """Many flags with inclusions, of which every one is read and changes, one call at a time, each taking a while."""
+    users = {"variants": [{"key": "a", "users": ["ada@example.com"]}]}
+    seeded(repository.emulator, [{"key": f"flag-{number}", "enabled": True, **users} for number in range(FLAGS)])
+    for number in range(FLAGS):
+        repository.write(
+            f"flags/flag-{number}.yaml",
+            f"key: flag-{number}\ndescription: New\nvariants: [{{key: a, inclusions: {{users: [ada@example.com]}}}}]\n",
+        )
+    text = (repository.root / "reconciler.yaml").read_text()
+    repository.write("reconciler.yaml", text + "requests: {concurrency: 1}\nsafety: {maxUpdates: 100%}\n")
+    repository.emulator.limits = Limits(latency=seconds)
+
+
+def test_a_refresh_shows_reads_speed_rest_and_budget(repository: Repository) -> None:
+    """On a terminal: reads done and left, for how long, how fast, and the budget; afterwards none of it is left."""
+    grow(repository)
+    seen = at_terminal("plan")
+    assert seen.code == 0, seen.raw
+    assert any(READING.search(line) for line in seen.lines), seen.lines
+    assert seen.last == []
+    assert not seen.screen.cursor.hidden
+    assert b"\x1b[?25l" not in seen.raw
+
+
+def test_an_apply_shows_calls_and_read_backs(repository: Repository) -> None:
+    """An apply counts operations and read-backs together, and the budget goes on from what the refresh took."""
+    grow(repository)
+    seen = at_terminal("apply", "--auto-approve")
+    assert seen.code == 0, seen.raw
+    applying = [line for line in seen.lines if APPLYING.search(line)]
+    assert applying, seen.lines
+    left = [int(re.search(r"([\d,]+) left of the day's", line)[1].replace(",", "")) for line in applying]  # type: ignore[index]
+    assert max(left) < 100_000 - FLAGS
+    assert any(line.startswith("Reading back") for line in seen.lines)
+    assert seen.last == []
+
+
+def test_stdout_is_the_same_with_and_without_a_terminal(repository: Repository) -> None:
+    """What the command was called for does not depend on who watches."""
+    grow(repository)
+    seen = at_terminal("plan")
+    piped = subprocess.run([sys.executable, "-m", "reconciler.cli.main", "plan"], capture_output=True, check=True)
+    assert any("calls/s" in line for line in seen.lines)
+    assert seen.out == piped.stdout
+    assert piped.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("options", "environ"),
+    [(["--quiet"], {}), ([], {"CI": "true"}), ([], {"TERM": "dumb"})],
+    ids=["quiet", "CI", "dumb terminal"],
+)
+def test_nothing_is_shown_to_those_who_do_not_watch(
+    repository: Repository, options: list[str], environ: dict[str, str]
+) -> None:
+    """--quiet, a build and a terminal without cursor movement get not one byte."""
+    grow(repository, seconds=0.02)
+    seen = at_terminal("plan", *options, **environ)
+    assert seen.code == 0
+    assert seen.raw == b""
+
+
+def test_a_quick_command_shows_nothing(repository: Repository) -> None:
+    """What is done at once pays nothing and leaves no flicker."""
+    seen = at_terminal("plan")
+    assert seen.code == 0
+    assert seen.raw == b""
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "is_colored"),
+    [("--no-color", "", False), ("--verbose", "1", False), ("--verbose", "", True)],
+)
+def test_no_color_is_respected(repository: Repository, option: str, variable: str, *, is_colored: bool) -> None:
+    """Without colours the bar still moves; not one code that sets a colour is sent."""
+    grow(repository, seconds=0.03)
+    seen = at_terminal("plan", option, NO_COLOR=variable)
+    assert any("calls/s" in line for line in seen.lines)
+    assert (re.search(rb"\x1b\[[\d;]*[34]\d(;\d+)*m", seen.raw) is not None) == is_colored
+
+
+def test_a_narrow_terminal_keeps_what_matters(repository: Repository) -> None:
+    """Where there is no room, the budget and the speed go first and no line breaks."""
+    grow(repository, seconds=0.02)
+    seen = at_terminal("plan", columns=56)
+    assert any(re.search(r"\d+ of \d+", line) for line in seen.lines), seen.lines
+    assert not any("budget" in line for line in seen.lines)
+    assert seen.last == []
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_leaves_the_terminal_as_it_was(repository: Repository, times: int) -> None:
+    """Interrupted while the bar shows, even at once: the cursor is there, the bar is not, 130."""
+    grow(repository)
+
+    def interrupt(process: subprocess.Popen[bytes]) -> None:
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+
+    seen = at_terminal(
+        "apply", "--auto-approve", when=lambda lines: any("Applying" in line for line in lines), then=interrupt
+    )
+    assert seen.code == 130, seen.raw
+    assert not seen.screen.cursor.hidden
+    assert not any("calls/s" in line for line in seen.last), seen.last
+
+
+def test_an_interrupted_plan_leaves_one_line(repository: Repository) -> None:
+    """During the refresh: the bar goes, the error stays."""
+    grow(repository)
+    seen = at_terminal(
+        "plan",
+        when=lambda lines: any("calls/s" in line for line in lines),
+        then=lambda process: process.send_signal(signal.SIGINT),
+    )
+    assert seen.code == 130
+    assert seen.last == ["Error: Interrupted."]
+
+
+def test_a_file_of_users_shows_how_many_are_done(repository: Repository, tmp_path: Path) -> None:
+    """Evaluating a file counts users, not calls, and names no budget."""
+    line = '{"user_id": "ada@example.com"}\n'
+    (tmp_path / "users.jsonl").write_text(line * 60_000)
+    seen = at_terminal("evaluate", "new-checkout", "--users", "users.jsonl")
+    assert seen.code == 0
+    shown = [line for line in seen.lines if line.startswith("Evaluating")]
+    assert any(re.search(r"[\d,]+ · [\d,]+ users/s$", line) for line in shown), seen.lines
+    assert seen.last == []
+
+
+def test_a_message_meanwhile_stands_above_the_bar() -> None:
+    """A warning that comes while the bar shows is whole, on a line of its own, and the bar comes back."""
+    program = (
+        "import time\n"
+        "from reconciler.cli import progress\n"
+        "from reconciler.cli.voice import Voice\n"
+        "voice = Voice(color=False)\n"
+        "with progress.Progress.of(voice) as it:\n"
+        "    it.stage = progress.Stage(what='Reading flags', done=1, total=2)\n"
+        "    time.sleep(0.9)\n"
+        "    voice.warn('something is odd')\n"
+        "    time.sleep(0.3)\n"
+        "    voice.result('done\\n')\n"
+    )
+    seen = at_terminal(program=program)
+    assert seen.last == ["Warning: something is odd"]
+    assert b"done\n" in seen.out
+    assert seen.raw.count(b"Warning: something is odd\r\n") == 1
+    after = seen.raw.split(b"Warning: something is odd")[1]
+    assert b"Reading flags" in after
+
+
+@pytest.mark.parametrize(
+    ("stage", "speed", "budget", "said"),
+    [
+        (Stage(what="", done=3), Speed(), None, ("3",)),
+        (Stage(what="", done=3), Speed(units=0.5), 99_997, ("3", "0.5 calls/s", "99,997 left of the day's budget")),
+        (
+            Stage(what="", done=1200, total=4000),
+            Speed(units=46.4, steps=46.4),
+            98_800,
+            ("1,200 of 4,000", "2,800 left, about 60 s", "46 calls/s", "98,800 left of the day's budget"),
+        ),
+        (
+            Stage(what="", done=0, total=90_000),
+            Speed(units=10, steps=10),
+            0,
+            ("0 of 90,000", "90,000 left, about 2 h", "10 calls/s", "0 left of the day's budget"),
+        ),
+        (Stage(what="", done=1, total=600), Speed(steps=1), None, ("1 of 600", "599 left, about 10 min")),
+        (Stage(what="", done=4, total=4), Speed(units=2, steps=2), None, ("4 of 4", "2 calls/s")),
+        (Stage(what="", done=9000, unit="users"), Speed(units=3000), None, ("9,000", "3,000 users/s")),
+    ],
+)
+def test_what_is_said(stage: Stage, speed: Speed, budget: int | None, said: tuple[str, ...]) -> None:
+    """Done, left and how long, speed, budget: each only where it is known."""
+    assert pieces_of(stage, speed, budget) == said
+
+
+def test_speed_is_that_of_the_last_seconds() -> None:
+    """A slow start is forgotten, and a count that begins anew is measured anew."""
+    pace = Pace()
+    assert pace.measure(0, 0, 0) == Speed()
+    assert pace.measure(10, 10, 5) == Speed(units=1, steps=0.5)
+    assert pace.measure(20, 1010, 1005) == Speed(units=100, steps=100)
+    assert pace.measure(21, 1011, 1) == Speed()
+    assert pace.measure(22, 1013, 2) == Speed(units=2, steps=1)
+
+
+def test_the_drawing_is_not_even_imported_for_a_quick_command() -> None:
+    """Noting where a command is needs no rich."""
+    program = (
+        "import sys\n"
+        "from reconciler.cli.progress import Progress\n"
+        "with Progress(is_watched=True) as progress: progress.on_users(5)\n"
+        "assert not any(name.partition('.')[0] == 'rich' for name in sys.modules), sorted(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_without_a_terminal_nothing_is_started(capsys: pytest.CaptureFixture[str]) -> None:
+    """Into a pipe or a file: no thread, no byte."""
+    import threading
+
+    before = threading.active_count()
+    with Progress.of(Voice()) as progress:
+        progress.on_users(1000)
+        assert threading.active_count() == before
+    assert capsys.readouterr() == ("", "")
