@@ -72,7 +72,7 @@ def _empty(facts: Facts) -> Iterator[str]:
 
 def _duplicates(facts: Facts) -> Iterator[str]:
     for key, ids in sorted(facts.live.duplicates.items()):
-        if key in facts.desired.flags and is_in_scope(key, facts.plan.options):
+        if key in facts.desired.flags and _is_considered(key, facts):
             yield f'Several live flags carry the key "{key}" (ids {", ".join(ids)}): archive all but one.'
 
 
@@ -94,8 +94,13 @@ def _unarchive(facts: Facts) -> Iterator[str]:
 def _left_archived(facts: Facts) -> Iterator[LiveFlag]:
     for key, desired in facts.desired.flags.items():
         flag = facts.live.flags.get(key)
-        if flag and is_in_scope(key, facts.plan.options) and is_left_archived(desired, flag, facts.plan.options):
+        if flag and _is_considered(key, facts) and is_left_archived(desired, flag, facts.plan.options):
             yield flag
+
+
+def _is_considered(key: str, facts: Facts) -> bool:
+    """Whether the plan is about the flag at all: in its scope, and not frozen."""
+    return is_in_scope(key, facts.plan.options) and key not in facts.plan.frozen
 
 
 def _updates(facts: Facts) -> Iterator[str]:

@@ -173,6 +173,7 @@ class Summary:
 class Plan:
     """Flags with changes, sorted by key, and what was found beside them.
 
+    `frozen` names the declared flags in scope that are left alone for now: `warnings` tell what of them differs.
     `origin` is the server (scheme, host, port) that was read, `requests` how many reads that took.
     `hourly_drift_requests` is what a drift every hour costs a day while nothing differs; None where the plan is of a
     part of the project, which does not tell.
@@ -183,6 +184,7 @@ class Plan:
     environment: str | None
     flags: tuple[FlagPlan, ...]
     unmanaged: tuple[str, ...] = ()
+    frozen: frozenset[str] = frozenset()
     unchanged: int = 0
     options: PlanOptions = field(default_factory=PlanOptions)
     refusals: tuple[Refusal, ...] = ()

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from reconciler.canonical import fingerprint
-from reconciler.errors import InvalidInputError, UsageError
+from reconciler.errors import GuardRefusedError, InvalidInputError, UsageError
 from reconciler.model import Unset
 from reconciler.planning.calls import calls_for_existing_flag, calls_for_new_flag, pair_variants
 from reconciler.planning.diff import diff_flag, diff_new_flag
@@ -127,7 +127,8 @@ def build_plan(
 ) -> Plan:
     """Everything that would make the live state equal to the declared one, flag by flag, sorted by key.
 
-    Flags that are frozen at `now` (None: no flag is) are planned, but only for the warning that says so.
+    Flags that are frozen at `now` (None: no flag is) are planned, but only for the warning that says so: they refuse
+    nothing, and count as unchanged.
 
     Raises InvalidInputError with every declaration that no calls can meet, and UsageError for `--prune` without
     a managed tag. Refusals and exposure are added by `guards` and `exposure`.
@@ -135,11 +136,13 @@ def build_plan(
     if options.prune and config.managed_tag is None:
         raise UsageError("--prune archives only flags that carry `managedTag`: set it in reconciler.yaml first.")
     planner = Planner(config=config, options=options, shows_tags=live.shows_tags)
-    considered = [flag for flag in desired.flags.values() if is_in_scope(flag.key, options)]
-    planned, frozen = _plan_declared(planner, considered, live, now)
+    in_scope = [flag for flag in desired.flags.values() if is_in_scope(flag.key, options)]
+    frozen = {flag.key: flag for flag in in_scope if now is not None and is_frozen(flag, now)}
+    considered = [flag for flag in in_scope if flag.key not in frozen]
+    planned = _plan_declared(planner, considered, live)
     unmanaged = _unmanaged(desired, live, options)
     left = [flag for flag in considered if _is_refused(flag, live, options)]
-    unchanged = len(considered) - len(planned) - len(left)
+    unchanged = len(in_scope) - len(planned) - len(left)
     if options.prune:
         pruned = [planner.plan_prune(flag) for flag in unmanaged if config.managed_tag in (flag.spec.tags or ())]
         planned += pruned
@@ -150,9 +153,14 @@ def build_plan(
         environment=config.environment,
         flags=tuple(sorted(planned, key=lambda flag: flag.key)),
         unmanaged=tuple(flag.key for flag in unmanaged),
+        frozen=frozenset(frozen),
         unchanged=unchanged,
         options=options,
-        warnings=(*_warnings(desired, live), *_idle_targets(desired, live, options), *frozen),
+        warnings=(
+            *_warnings(desired, live),
+            *_idle_targets(desired, live, options),
+            *(text for flag in frozen.values() for text in _told_of_frozen(planner, flag, live)),
+        ),
         requests=live.requests,
         hourly_drift_requests=None if options.targets or options.shard else HOURS_OF_A_DAY * live.requests,
     )
@@ -170,12 +178,9 @@ def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) 
             yield f'The target "{pattern}" matches no flag, neither declared nor live.'
 
 
-def _plan_declared(
-    planner: Planner, declared: Iterable[DesiredFlag], live: LiveState, now: datetime | None
-) -> tuple[list[FlagPlan], list[str]]:
-    """The plans of the declared flags that need one, and a warning for each that is frozen."""
+def _plan_declared(planner: Planner, declared: Iterable[DesiredFlag], live: LiveState) -> list[FlagPlan]:
+    """The plans of the declared flags that need one."""
     planned: list[FlagPlan] = []
-    frozen: list[str] = []
     problems: list[Diagnostic] = []
     for flag in declared:
         if flag.key in live.duplicates:
@@ -185,18 +190,31 @@ def _plan_declared(
         except InvalidInputError as error:
             problems += error.diagnostics
             continue
-        if plan and now and is_frozen(flag, now):
-            frozen.append(_frozen_warning(flag, plan))
-        elif plan:
+        if plan:
             planned.append(plan)
     if problems:
         raise InvalidInputError(f"{len(problems)} declarations cannot be met.", problems)
-    return planned, frozen
+    return planned
 
 
-def _frozen_warning(flag: DesiredFlag, plan: FlagPlan) -> str:
-    paths = ", ".join(change.path for change in plan.changes)
-    return f'"{flag.key}" is frozen until {flag.frozen_until}: it differs in {paths}, and that is left as it is.'
+def _told_of_frozen(planner: Planner, flag: DesiredFlag, live: LiveState) -> Iterator[str]:
+    """What is the matter with a frozen flag, in a sentence; nothing where nothing is."""
+    found = live.flags.get(flag.key)
+    until = f'"{flag.key}" is frozen until {flag.frozen_until}'
+    if flag.key in live.duplicates:
+        yield f"{until}: several live flags carry its key (ids {', '.join(live.duplicates[flag.key])})."
+        return
+    if found is not None and is_left_archived(flag, found, planner.options):
+        yield f"{until}: it is archived live, and that is left as it is."
+        return
+    try:
+        plan = planner.plan_flag(flag, found)
+    except (InvalidInputError, GuardRefusedError) as error:
+        yield f"{until}, and as it is now it could not be applied: {error}"
+        return
+    if plan is not None:
+        paths = ", ".join(change.path for change in plan.changes)
+        yield f"{until}: it differs in {paths}, and that is left as it is."
 
 
 def is_in_scope(key: str, options: PlanOptions) -> bool:

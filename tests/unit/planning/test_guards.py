@@ -11,6 +11,7 @@ import pytest
 from builders import a_config, a_position
 
 from reconciler.config import Limit, Requests, Safety
+from reconciler.errors import InvalidInputError
 from reconciler.exposure import with_exposure
 from reconciler.model import (
     UNSET,
@@ -275,14 +276,48 @@ def test_guards_leave_the_plan_itself_alone() -> None:
     assert replace(plan, refusals=()) == replace(allowed, options=plan.options)
 
 
-def test_a_frozen_flag_is_told_of_and_left_alone() -> None:
-    """Until its time comes, what a frozen flag differs in is a warning; from then on it is a plan."""
-    desired = DesiredFlag(
-        spec=FlagSpec(key="f", name="new"), source=a_position(), frozen_until=datetime(2030, 1, 2, tzinfo=UTC)
-    )
+FROZEN_UNTIL = datetime(2030, 1, 2, tzinfo=UTC)
+
+
+def plan_of_frozen(spec: FlagSpec, live: list[LiveFlag], now: datetime, **fields: Any) -> Plan:
+    """The plan at a time of one flag that is frozen until 2030-01-02, guards asked."""
+    desired = DesiredFlag(spec=spec, source=a_position(), frozen_until=FROZEN_UNTIL)
     state = DesiredState(flags={"f": desired})
-    live = LiveState(project_id="7", flags={"f": a_live()})
-    before = build_plan(state, live, a_config(), PlanOptions(), now=datetime(2030, 1, 1, tzinfo=UTC))
-    assert before.is_empty
-    assert ["/name" in warning for warning in before.warnings] == [True]
-    assert not build_plan(state, live, a_config(), PlanOptions(), now=datetime(2030, 1, 2, tzinfo=UTC)).is_empty
+    live_state = LiveState(project_id="7", flags={flag.key: flag for flag in live}, **fields)
+    plan = build_plan(state, live_state, a_config(), PlanOptions(), now=now)
+    return check_guards(with_exposure(plan), state, live_state, a_config())
+
+
+@pytest.mark.parametrize(
+    ("spec", "live", "fields", "told"),
+    [
+        (FlagSpec(key="f", name="new"), [a_live()], {}, "/name"),
+        (FlagSpec(key="f", name="new"), [a_live(archived=True)], {}, "archived"),
+        (FlagSpec(key="f", archived=False), [a_live(archived=True)], {}, "archived"),
+        (FlagSpec(key="f", rollout_weights=Weights.of({"gone": 1})), [a_live()], {}, 'no variant "gone"'),
+        (FlagSpec(key="f", name="new"), [], {}, "does not exist yet"),
+        (FlagSpec(key="f", name="new"), [], {"duplicates": {"f": ("1", "2")}}, "ids 1, 2"),
+        (FlagSpec(key="f", bucketing_salt="t"), [a_live()], {}, "/bucketingSalt"),
+    ],
+)
+def test_a_frozen_flag_is_told_of_and_refuses_nothing(
+    spec: FlagSpec, live: list[LiveFlag], fields: dict[str, Any], told: str
+) -> None:
+    """Whatever is the matter with a frozen flag is a warning that names it; from its time on it counts."""
+    plan = plan_of_frozen(spec, live, datetime(2030, 1, 1, tzinfo=UTC), **fields)
+    assert plan.is_empty
+    assert plan.refusals == ()
+    assert plan.unchanged == 1
+    (warning,) = plan.warnings
+    assert warning.startswith('"f" is frozen until 2030-01-02')
+    assert told in warning
+    try:
+        later = plan_of_frozen(spec, live, FROZEN_UNTIL, **fields)
+    except InvalidInputError:
+        return
+    assert later.refusals or not later.is_empty
+
+
+def test_a_frozen_flag_that_does_not_differ_is_not_told_of() -> None:
+    """Nothing to say, nothing said."""
+    assert plan_of_frozen(FlagSpec(key="f"), [a_live()], datetime(2030, 1, 1, tzinfo=UTC)).warnings == ()
