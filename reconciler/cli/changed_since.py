@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reconciler.cli.git import changed_files, content_at
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from reconciler.model import DesiredState
 
 _SUFFIXES = (".yaml", ".yml")
+
+_is_flag_key = re.compile(r"[a-z0-9_-]+").fullmatch
 
 
 def keys_changed_since(config: Config, desired: DesiredState, reference: str) -> tuple[str, ...] | None:
@@ -36,7 +39,11 @@ def _is_below(name: str, directory: str) -> bool:
 
 
 def _keys_at(config: Config, reference: str, name: str) -> set[str]:
-    """The keys that a file declared at a commit; none of a file that could not be read then."""
+    """The keys that a file declared at a commit; none of a file that could not be read then.
+
+    They become targets, which are patterns. A commit that was never validated may call a flag `*`: what no flag can
+    be called is left out.
+    """
     from reconciler.source.yaml_source import read_documents
 
     text = content_at(config.file.resolve().parent, reference, name)
@@ -46,5 +53,5 @@ def _keys_at(config: Config, reference: str, name: str) -> set[str]:
         documents = read_documents(text, name)
     except ReconcilerError:
         return set()
-    values = [document.value for document in documents]
-    return {value["key"] for value in values if isinstance(value, dict) and isinstance(value.get("key"), str)}
+    keys = [document.value.get("key") for document in documents if isinstance(document.value, dict)]
+    return {key for key in keys if isinstance(key, str) and _is_flag_key(key)}

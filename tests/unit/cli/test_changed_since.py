@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,25 @@ def test_a_deleted_file_can_be_pruned(committed: Repository) -> None:
     ran = committed.run("plan", "--changed-since", "HEAD", "--prune")
     assert "- new-checkout  archive" in ran.out
     assert ran.out.splitlines()[-1].startswith("Plan: 0 create, 0 update, 1 archive")
+
+
+@pytest.mark.parametrize("key", ["'*'", "o?her-flag", "'[a-z]*'", "(none)", "Other Flag", "[new-checkout]", "1"])
+def test_a_key_of_an_old_commit_is_no_pattern(committed: Repository, key: str) -> None:
+    """What a file called a flag before, and no flag can be called, widens nothing: not what is read, nor pruned."""
+    committed.write("flags/odd.yaml", f"key: {key}\n")
+    git(committed.root, "add", ".")
+    git(committed.root, "commit", "-q", "-m", "Odd")
+    committed.write("flags/odd.yaml", "key: brand-new\nvariants: [{key: a}]\n")
+    (committed.root / "flags/other.yaml").unlink()
+    git(committed.root, "add", ".")
+    git(committed.root, "commit", "-q", "-m", "Mend")
+    ran = committed.run("plan", "--changed-since", "HEAD", "--prune")
+    assert ran.out.splitlines()[-1] == "No changes."
+    committed.write("flags/odd.yaml", "key: brand-new\nname: New\nvariants: [{key: a}]\n")
+    git(committed.root, "commit", "-q", "-am", "Name it")
+    ran = committed.run("plan", "--changed-since", "HEAD~2", "--prune", "--format", "json")
+    document = json.loads(ran.out)
+    assert document["options"]["targets"] == ["brand-new", "other-flag"]
 
 
 def test_another_configuration_means_every_flag(committed: Repository) -> None:
