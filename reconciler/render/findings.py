@@ -109,7 +109,15 @@ def _result(item: Diagnostic, rules: list[str], directory: str) -> dict[str, Jso
     if item.position is None:
         return result
     location = {
-        "artifactLocation": {"uri": quote(directory + item.position.file)},
+        "artifactLocation": {"uri": _reference(directory + item.position.file)},
         "region": {"startLine": item.position.line, "startColumn": item.position.column},
     }
     return result | {"locations": [{"physicalLocation": location}]}
+
+
+def _reference(path: str) -> str:
+    """A path as a relative URI reference; bytes that are no UTF-8 in a file's name stand for themselves."""
+    try:
+        return quote(path.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return quote(visible(path))

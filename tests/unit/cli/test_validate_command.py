@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonschema import Draft202012Validator
+import pytest
+from jsonschema import Draft4Validator, Draft202012Validator
 
 from reconciler.source.schemas import load_schema
 
 if TYPE_CHECKING:
-    import pytest
     from conftest import Repository
 
 BROKEN = "key: new-checkout\nrolloutPercentag: 50\nenabled: maybe\n"
@@ -91,6 +92,20 @@ def test_sarif_is_a_log(repository: Repository) -> None:
     log = json.loads(repository.run("validate", "--format", "sarif").out)
     assert log["version"] == "2.1.0"
     assert len(log["runs"][0]["results"]) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"key: a\nkey: b\n", b"- 1\n- {2: 3\n", b"\xef\xbb\xbfkey: a\n", b"key: a\nname: \x1b\n", b"key: ok\n"],
+    ids=["empty", "no UTF-8", "twice", "no YAML", "BOM", "a control", "valid"],
+)  # fmt: skip
+def test_sarif_is_valid_whatever_is_wrong(repository: Repository, content: bytes) -> None:
+    """The log keeps to the published schema, in files and directories of any name."""
+    (repository.root / "flags" / "ein Häuflein #1 {x}.yaml").write_bytes(content)
+    log = json.loads(repository.run("validate", "--format", "sarif").out)
+    schema = json.loads((Path(__file__).parents[2] / "vectors" / "sarif-2.1.0.schema.json").read_text("utf-8"))
+    Draft4Validator(schema).validate(log)
+    assert bool(log["runs"][0]["results"]) == (content != b"key: ok\n")
 
 
 def test_all_environments_are_checked_unless_one_is_chosen(repository: Repository) -> None:

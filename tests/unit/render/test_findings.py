@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from builders import a_position
+from faults.hostile_strings import HOSTILE as MORE_HOSTILE
+from jsonschema import Draft4Validator
 from small_plans import HOSTILE
 
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.render.findings import render_findings_text, render_github, render_sarif, summary_of
+
+SARIF = Draft4Validator(
+    json.loads((Path(__file__).parents[2] / "vectors" / "sarif-2.1.0.schema.json").read_text(encoding="utf-8"))
+)
 
 ERROR = Diagnostic(
     severity=Severity.ERROR,
@@ -76,3 +85,46 @@ def test_sarif_points_at_rules_and_places() -> None:
         "region": {"startLine": 3, "startColumn": 5},
     }
     assert "locations" not in run["results"][1]
+
+
+@pytest.mark.parametrize(
+    "findings", [[], [WARNING], [ERROR, WARNING, ERROR]], ids=["none", "without a place", "some"]
+)
+def test_sarif_is_valid(findings: list[Diagnostic]) -> None:
+    """The log is what the schema of SARIF 2.1.0 asks for, whatever was found."""
+    assert list(SARIF.iter_errors(render_sarif(findings, "config/"))) == []
+
+
+def test_the_schema_of_sarif_refuses_what_is_none() -> None:
+    """The check can fail: an unknown level is refused, and so is a place without a positive line."""
+    log = json.loads(json.dumps(render_sarif([ERROR])))
+    log["runs"][0]["results"][0]["level"] = "severe"
+    log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
+    assert len(list(SARIF.iter_errors(log))) >= 2
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, *MORE_HOSTILE])
+def test_hostile_findings_are_valid_sarif(text: str) -> None:
+    """A log stays valid, can be written as UTF-8, and has plain references, whatever files are called."""
+    finding = Diagnostic(
+        severity=Severity.WARNING, rule="r", message=text, hint=text, position=a_position(file=f"flags/{text}.yaml")
+    )
+    log = render_sarif([finding])
+    assert list(SARIF.iter_errors(log)) == []
+    json.dumps(log, ensure_ascii=False).encode()
+    (run,) = log["runs"]
+    uri = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert re.fullmatch(r"[A-Za-z0-9._~%/-]+", uri)
+
+
+def test_a_file_whose_name_is_no_utf_8_is_named_by_its_bytes() -> None:
+    """The name that the system gave is the one that code scanning looks for."""
+    name = b"flags/caf\xe9.yaml"
+    finding = Diagnostic(
+        severity=Severity.ERROR,
+        rule="r",
+        message="m",
+        position=a_position(file=name.decode(errors="surrogateescape")),
+    )
+    (run,) = render_sarif([finding])["runs"]
+    assert unquote_to_bytes(run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]) == name
