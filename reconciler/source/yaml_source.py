@@ -1,15 +1,15 @@
 """Strict YAML text to values with positions.
 
-One pass over the events of libyaml builds plain values and keeps no marks. As soon as it meets anything that may be
-refused it gives up, and `marked` reads the text once more, slowly and with positions, to say what and where. Both
-passes give the same values (tests/unit/source/test_yaml_fuzz.py).
+The text is read by the first of three passes that knows all of it: `common_yaml` for the few forms in which nearly
+all files are written; the events of libyaml for all YAML that nothing can be said against; and `marked`, slowly and
+with positions, to say what is refused and where. All three give the same values (tests/property/test_yaml_passes.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from unicodedata import is_normalized
 
 import yaml
@@ -26,6 +26,7 @@ from yaml.events import (
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.errors import InvalidInputError
 from reconciler.source.characters import Refusal, find_forbidden, is_clean_ascii
+from reconciler.source.common_yaml import read_common
 from reconciler.source.events import MAX_BYTES, MAX_DEPTH, MAX_NODES, open_events
 from reconciler.source.marked import MarkedText, Problem, read_marked
 from reconciler.source.pointer import split_pointer
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from reconciler.source.findings import Finding, Json
 
 MAX_KNOWN_KEYS: Final = 4096
+_Root: TypeAlias = tuple["Json", int, int]
+"""The value of a document, and the line and column where it begins."""
 _COLLECTIONS: Final[dict[type, Callable[[], Json]]] = {MappingStartEvent: dict, SequenceStartEvent: list}
 _KNOWN_KEYS: Final[dict[str, str]] = {}
 """Keys that were accepted: nearly all keys of flag files are the same few words."""
@@ -127,7 +130,7 @@ def read_source(content: str | bytes, file: str) -> Reading:
     """Every document of a YAML text as far as it can be read, and all findings. Never raises for any content."""
     raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     text = SourceText(raw, file)
-    roots = _read_plain(raw) if _is_plain(raw) else None
+    roots = _read_unmarked(raw)
     if not roots or any(value is None for value, _, _ in roots):
         return _read_with_marks(text)
     return Reading(
@@ -138,15 +141,18 @@ def read_source(content: str | bytes, file: str) -> Reading:
     )
 
 
-def _is_plain(content: bytes) -> bool:
+def _read_unmarked(content: bytes) -> list[_Root] | None:
+    """Every document of a text, by the fastest pass that knows it; None where anything may be refused."""
     if len(content) > MAX_BYTES:
-        return False
+        return None
     if is_clean_ascii(content):
-        return True
+        found = read_common(content.decode("ascii"))
+        return [(*found, 1)] if found else read_events(content)
     try:
-        return find_forbidden(content.decode()) is None
+        forbidden = find_forbidden(content.decode())
     except UnicodeDecodeError:
-        return False
+        return None
+    return None if forbidden else read_events(content)
 
 
 def _read_with_marks(text: SourceText) -> Reading:
@@ -177,17 +183,17 @@ def _diagnostic(problem: Problem, file: str) -> Diagnostic:
     )
 
 
-def _read_plain(content: bytes) -> list[tuple[Json, int, int]] | None:
-    """Value, line and column of every document, or None where anything may be refused."""
+def read_events(content: bytes) -> list[_Root] | None:
+    """Every document of clean UTF-8 text by the events of libyaml, or None where anything may be refused."""
     try:
         return _build(open_events(content), has_escapes=b"\\" in content)
     except yaml.YAMLError:
         return None
 
 
-def _build(parser: EventParser, *, has_escapes: bool) -> list[tuple[Json, int, int]] | None:  # noqa: C901, PLR0912
-    """One loop with few calls: it runs for every scalar of every file, and is most of the time of `validate`."""
-    roots: list[tuple[Json, int, int]] = []
+def _build(parser: EventParser, *, has_escapes: bool) -> list[_Root] | None:  # noqa: C901, PLR0912
+    """One loop with few calls: it runs for every scalar of a file."""
+    roots: list[_Root] = []
     parents: list[Json] = []
     container: Json = None
     key: str | None = None
