@@ -169,7 +169,8 @@ async def _read_and_plan(
     other flags may depend on what goes; and the versions of flags that are off and would be switched on.
     """
     from reconciler.cli.progress import Progress
-    from reconciler.planning.guards import check_guards, may_let_others_down
+    from reconciler.planning.dependents import may_let_others_down
+    from reconciler.planning.guards import check_guards
 
     desired, config = loaded.desired, loaded.config
     with Progress.of(voice) as progress:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeGuard
 
 from reconciler.evaluation.rules import flag_bucketing, flag_rules, is_on, segment_rule, variant_keys
+from reconciler.planning.dependents import children_of, served_variants
 from reconciler.planning.segment_pairs import rekeyed_segments
 from reconciler.planning.shield import SHIELD_NAME
 from reconciler.planning.transients import splits_evenly
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def alarms(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str, ...]:
     """What the plan of one flag moves that its changes do not show, in the table's order.
 
-    With `live`, flags that depend on this one are named when it goes off.
+    With `live`, flags that depend on this one are named when it goes off, or gives nobody what they need any more.
     """
     before, after = flag_plan.before, flag_plan.after
     if after is None:
@@ -89,12 +90,21 @@ def _no_weights(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
 
 def _dependents(flag_plan: FlagPlan, live: LiveState | None) -> Iterator[str]:
     before, after = flag_plan.before, flag_plan.after
-    if live is None or after is None or is_on(after) or not _was_on(before):
+    if live is None or flag_plan.flag_id is None or after is None or not _was_on(before):
         return
-    for child in live.flags.values():
-        parents = child.parent_dependencies
-        if parents and not child.spec.archived and any(parent == flag_plan.flag_id for parent, _ in parents.flags):
+    for child, allowed in children_of(flag_plan.flag_id, live):
+        if child.spec.archived:
+            continue
+        if not is_on(after):
             yield f'Flag "{child.key}" depends on this one: its users get nothing while this one is off.'
+        elif _serves(before, allowed) and not _serves(after, allowed):
+            named = f"variant {', '.join(sorted(allowed))} of this one" if allowed else "this one"
+            yield f'Flag "{child.key}" depends on {named}, which only listed users get any more: others get nothing.'
+
+
+def _serves(spec: FlagSpec, allowed: frozenset[str]) -> bool:
+    served = served_variants(spec)
+    return bool(served & allowed if allowed else served)
 
 
 def _was_on(before: FlagSpec | None) -> TypeGuard[FlagSpec]:

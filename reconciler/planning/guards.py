@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.model import Unset
-from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
+from reconciler.planning.dependents import children_of, lost_variants, switched_off
+from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import Action, Refusal
 from reconciler.planning.planner import is_in_scope, is_left_archived
 from reconciler.planning.quota import requests_to_apply
@@ -165,44 +166,19 @@ def _dependents(facts: Facts) -> Iterator[str]:
     archived = {flag.key for flag in facts.plan.flags if flag.action is Action.ARCHIVE}
     returning = {flag.key for flag in facts.plan.flags if flag.action is Action.UNARCHIVE}
     for plan in facts.plan.flags:
-        if plan.flag_id is None:
-            continue
-        off, variants = _switched_off(plan), _lost_variants(plan)
-        for child in facts.live.flags.values():
+        off, variants = switched_off(plan), lost_variants(plan)
+        for child, allowed in children_of(plan.flag_id, facts.live) if plan.flag_id else ():
             if (child.spec.archived and child.key not in returning) or child.key in archived:
-                continue
-            allowed = dict(child.parent_dependencies.flags if child.parent_dependencies else ()).get(plan.flag_id)
-            if allowed is None:
                 continue
             if off:
                 yield f'"{child.key}" depends on "{plan.key}", which would be {off}: its users would get nothing.'
-            elif named := sorted(variants & set(allowed)):
+            elif named := sorted(variants & allowed):
                 yield f'"{child.key}" depends on variant {", ".join(named)} of "{plan.key}", which would go.'
-
-
-def may_let_others_down(plan: Plan) -> bool:
-    """Whether the plan switches off a flag, or takes a variant away, that another flag may depend on."""
-    return any(flag.flag_id and (_switched_off(flag) or _lost_variants(flag)) for flag in plan.flags)
 
 
 def _kill_switch(facts: Facts) -> Iterator[str]:
     for switch in facts.kill_switches:
         yield switch.message
-
-
-def _switched_off(flag: FlagPlan) -> str:
-    body = _patched(flag)
-    if body.get("archive") is True:
-        return "archived"
-    return "disabled" if body.get("enabled") is False else ""
-
-
-def _lost_variants(flag: FlagPlan) -> set[str]:
-    return {
-        operation.variant_key
-        for operation in flag.operations
-        if isinstance(operation, DeleteVariant) or (isinstance(operation, EditVariant) and "key" in operation.body)
-    }
 
 
 def _patched(flag: FlagPlan) -> dict[str, object]:

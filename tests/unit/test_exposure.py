@@ -223,6 +223,31 @@ def test_dependencies() -> None:
     assert with_exposure(plan).flags[0].warnings == ("first",)
 
 
+@pytest.mark.parametrize(
+    ("change", "allowed", "told"),
+    [
+        ({"rollout_percentage": 0}, ("a",), "variant a of this one, which only listed users"),
+        ({"rollout_percentage": 0}, (), "depends on this one, which only listed users"),
+        ({"rollout_weights": Weights.of({"a": 0, "b": 1})}, ("a",), "variant a of this one"),
+        ({"rollout_weights": Weights.of({"a": 0, "b": 1})}, ("a", "b"), None),
+        ({"rollout_percentage": 1}, ("a",), None),
+        ({"rollout_percentage": 0, "target_segments": (US,)}, ("a",), None),
+    ],
+)
+def test_a_parent_that_gives_nobody_anything(
+    change: dict[str, Any], allowed: tuple[str, ...], told: str | None
+) -> None:
+    """A flag at 0 % is on, yet nobody gets through it: who depends on it is told of, though it is not refused."""
+    parents = Dependencies(flags=(("1", allowed),), operator="all")
+    child = LiveFlag(id="2", project_id="7", spec=replace(FLAG, key="child"), parent_dependencies=parents)
+    live = a_live_state(LiveFlag(id="1", project_id="7", spec=FLAG), child)
+    plan = a_plan(FLAG, replace(FLAG, **change))
+    found = [text for text in alarms(plan, live) if "child" in text]
+    assert len(found) == (told is not None)
+    assert all(told in text for text in found if told)
+    assert not alarms(plan, a_live_state(replace(child, spec=replace(FLAG, archived=True))))
+
+
 def test_exposure_twice_is_exposure_once() -> None:
     """Exposing a plan again changes nothing."""
     plan = Plan(

@@ -1,0 +1,63 @@
+"""Flags that depend on another one, and what they lose when that one gives less.
+
+Rests on "parentDependencies": users whom the parent gives none of the variants named there get nothing of the child.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.evaluation.rules import OFF
+from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
+from reconciler.planning.transients import rules_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import FlagSpec, LiveFlag, LiveState
+    from reconciler.planning.plan import FlagPlan, Plan
+
+
+def children_of(flag_id: str, live: LiveState) -> Iterator[tuple[LiveFlag, frozenset[str]]]:
+    """The live flags that depend on one, archived ones too, and which of its variants let their users through.
+
+    None named: every variant does.
+    """
+    for child in live.flags.values():
+        for parent, allowed in child.parent_dependencies.flags if child.parent_dependencies else ():
+            if parent == flag_id:
+                yield child, frozenset(allowed)
+
+
+def switched_off(flag: FlagPlan) -> str:
+    """`archived` or `disabled` where a call of the plan does that to the flag; empty otherwise."""
+    bodies = [operation.body for operation in flag.operations if isinstance(operation, EditFlag)]
+    if any(body.get("archive") is True for body in bodies):
+        return "archived"
+    return "disabled" if any(body.get("enabled") is False for body in bodies) else ""
+
+
+def lost_variants(flag: FlagPlan) -> frozenset[str]:
+    """The keys of variants that the plan removes or renames."""
+    return frozenset(
+        operation.variant_key
+        for operation in flag.operations
+        if isinstance(operation, DeleteVariant) or (isinstance(operation, EditVariant) and "key" in operation.body)
+    )
+
+
+def served_variants(spec: FlagSpec | None) -> frozenset[str]:
+    """The variants that some rule of the flag gives somebody. Listed users, whom no rule concerns, do not count."""
+    rules = rules_of(spec)
+    return frozenset(key for rule in rules for key in (rule.constant, *(key for key, _ in rule.cuts))) - {OFF}
+
+
+def may_let_others_down(plan: Plan) -> bool:
+    """Whether the plan takes something away that another flag may depend on: a flag, a variant, or its users."""
+    return any(
+        flag.flag_id and (switched_off(flag) or lost_variants(flag) or _serves_less(flag)) for flag in plan.flags
+    )
+
+
+def _serves_less(flag: FlagPlan) -> bool:
+    return not served_variants(flag.before) <= served_variants(flag.after)
