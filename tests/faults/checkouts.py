@@ -125,12 +125,15 @@ class Doorkeeper:
 
     network: FaultInjector
     hold: Hold | None = None
-    arrived: int = 0
+    arrived: list[str] = field(default_factory=list)
+    """The method of each request that came, in order."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.arrived += scope["path"].startswith("/api/")
-        hold, number = self.hold, self.arrived
-        if hold is None or number != hold.number or not scope["path"].startswith("/api/"):
+        is_asked = scope["path"].startswith("/api/")
+        if is_asked:
+            self.arrived.append(scope["method"])
+        hold, number = self.hold, len(self.arrived)
+        if hold is None or number != hold.number or not is_asked:
             await self.network(scope, receive, send)
             return
         answer: list[Any] = []

@@ -108,7 +108,7 @@ def check_anything(seed: int, users: int) -> None:
     live, after, calls = a_random_pair(random)
     found = order_operations(live, after, calls, shield=random.random() < 0.3)
     people = [a_random_user(random, number) | {"user_id": f"p{number}"} for number in range(users)]
-    seen = strays([*states_of(live, found.operations)[:-1], after], people)
+    seen = strays([live, *states_of(live, found.operations)[1:-1], after], people)
     assert all(is_within(*group, float(found.transient)) for group in seen)
 
 
