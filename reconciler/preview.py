@@ -1,0 +1,78 @@
+"""From a client to a plan that says all that is known of it: refresh, compare, exposure, kill switches, guards.
+
+Commands and tests that plan go through here, so that none of them misses a step. Nothing but GET is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.api.live import fetch_live_state
+from reconciler.api.versions import read_versions
+from reconciler.exposure import with_exposure
+from reconciler.planning.dependents import may_let_others_down
+from reconciler.planning.guards import check_guards
+from reconciler.planning.kill_switch import find_kill_switches, flags_switched_on
+from reconciler.planning.planner import build_plan, is_in_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from reconciler.api.client import Client
+    from reconciler.api.live import Progress
+    from reconciler.api.member_cache import MemberCache
+    from reconciler.config import Config
+    from reconciler.model import DesiredState, LiveState
+    from reconciler.planning.kill_switch import KillSwitch
+    from reconciler.planning.plan import Plan, PlanOptions
+
+
+async def read_and_plan(
+    client: Client,
+    desired: DesiredState,
+    config: Config,
+    options: PlanOptions,
+    *,
+    now: datetime,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    cache: MemberCache | None = None,
+) -> tuple[Plan, LiveState]:
+    """The plan of now, with exposure, alarms and refusals, and the live state that it was made from.
+
+    Two things are read only where the plan makes them matter: the whole project, where targets alone were read and
+    other flags may depend on what goes; and the versions of flags that are off and would be switched on. `requests`
+    of the plan counts all reads. Raises ApiErrors, InvalidInputError, UsageError, as the refresh and planning do.
+    """
+    sent = client.requests
+
+    async def look(*, whole_project: bool = False) -> tuple[Plan, LiveState]:
+        live = await fetch_live_state(
+            client,
+            desired,
+            targets=options.targets,
+            is_wanted=lambda key: is_in_scope(key, options),
+            whole_project=whole_project,
+            on_progress=on_progress,
+            cache=cache,
+        )
+        return with_exposure(build_plan(desired, live, config, options, now=now), live), live
+
+    plan, live = await look()
+    if not live.is_complete and may_let_others_down(plan):
+        plan, live = await look(whole_project=True)
+    switches = await _kill_switches(client, plan, desired, on_progress)
+    if cache is not None:
+        plan = replace(plan, hourly_drift_requests=None)  # drift has no cache: what was saved here tells nothing
+    plan = replace(plan, requests=client.requests - sent)
+    return check_guards(plan, desired, live, config, switches), live
+
+
+async def _kill_switches(
+    client: Client, plan: Plan, desired: DesiredState, on_progress: Callable[[Progress], None]
+) -> tuple[KillSwitch, ...]:
+    """What somebody switched off by hand and the plan would switch on again: one read for each candidate."""
+    ids = {flag.key: flag.flag_id for flag in flags_switched_on(plan) if flag.flag_id is not None}
+    versions = await read_versions(client, ids, on_progress=on_progress)
+    return find_kill_switches(plan, desired, versions)
