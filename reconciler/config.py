@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """A limit that is a plain number or a share of a whole (`30%` is 3/10 of it)."""
 
     count: int | None = None
@@ -22,8 +22,7 @@ class Limit:
         return str(self.count) if self.share is None else f"{float(self.share * 100):g}%"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Safety:
+class Safety(Struct, frozen=True, kw_only=True):
     """The thresholds of the guards. Shares are fractions of 1; percentages count from `min_flags` flags on."""
 
     max_updates: Limit = Limit(share=Fraction(30, 100))
@@ -33,8 +32,7 @@ class Safety:
     max_exposure_change: Fraction = Fraction(1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requests:
+class Requests(Struct, frozen=True, kw_only=True):
     """How hard the API may be asked: requests a second, open connections, requests a day."""
 
     per_second: int = 50
@@ -42,16 +40,14 @@ class Requests:
     daily_budget: int = 100_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IgnoreRule:
+class IgnoreRule(Struct, frozen=True, kw_only=True):
     """Fields that are never compared on the flags whose key matches a glob. `paths` are JSON Pointers."""
 
     flags: str
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Struct, frozen=True, kw_only=True):
     """One environment's configuration. `file` is the reconciler.yaml, `flags_dir` the directory of flag files."""
 
     file: Path

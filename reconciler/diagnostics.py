@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Severity(StrEnum):
@@ -13,8 +14,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class SourcePosition:
+class SourcePosition(Struct, frozen=True, kw_only=True, order=True):
     """A place in a file: `file` as the user would type it, `line` and `column` from 1, columns in characters."""
 
     file: str
@@ -25,8 +25,7 @@ class SourcePosition:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True, kw_only=True):
     """One finding.
 
     `rule` is a stable id (`unknown-variant`), `path` a JSON Pointer into the document ("" is all of it),

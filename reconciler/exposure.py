@@ -6,8 +6,9 @@ Pure: reads a plan, and the live state beside it for dependencies; adds figures,
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.evaluation.populations import feasible_matches
 from reconciler.evaluation.rules import DEFAULT_BUCKETING_UNIT, OFF, is_on, segments_of, variants_of

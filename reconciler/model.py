@@ -6,9 +6,10 @@ never sent. Field names are the API's own in snake case. Nothing here reads, wri
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,8 +38,7 @@ Json: TypeAlias = Any
 Number: TypeAlias = int | float
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(Struct, frozen=True):
     """Rollout weights by variant key, in the order they were given. A missing key weighs 0; only ratios count."""
 
     pairs: tuple[tuple[str, Number], ...] = ()
@@ -60,8 +60,7 @@ class Weights:
         return (key for key, _ in self.pairs)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Condition(Struct, frozen=True, kw_only=True):
     """One condition of a segment. Live conditions of a type other than `property` cannot be sent back.
 
     `unlisted`: what a live one holds beside the fields of the API reference, name and JSON text, sorted by name. It
@@ -75,8 +74,7 @@ class Condition:
     unlisted: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetSegment:
+class TargetSegment(Struct, frozen=True, kw_only=True):
     """A segment; those of a flag are ordered and the first that matches decides.
 
     `percentage` is 0..100. No conditions: everyone. `bucketing_key` UNSET: not said. `unlisted` as of a Condition.
@@ -96,8 +94,7 @@ class TargetSegment:
         return tuple(name for name, _ in fields)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
+class Variant(Struct, frozen=True, kw_only=True):
     """A variant. Its weight is the flag's business (`FlagSpec.rollout_weights`).
 
     `users` and `cohorts` are the inclusions; live users keep the server's order and copies, because removal by
@@ -113,8 +110,7 @@ class Variant:
     renamed_from: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagSpec:
+class FlagSpec(Struct, frozen=True, kw_only=True):
     """What can be said of a flag. Every field but `key` may be UNSET."""
 
     key: str
@@ -134,16 +130,14 @@ class FlagSpec:
     tags: tuple[str, ...] | Unset = UNSET
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dependencies:
+class Dependencies(Struct, frozen=True, kw_only=True):
     """`parentDependencies`: read-only. Per parent flag id the variants that let a user through."""
 
     flags: tuple[tuple[str, tuple[str, ...]], ...]
     operator: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveFlag:
+class LiveFlag(Struct, frozen=True, kw_only=True):
     """A flag as the server shows it. `spec.archived` is known but of versions; times are as the server wrote them."""
 
     id: str
@@ -162,8 +156,7 @@ class LiveFlag:
         return self.spec.key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class Version(Struct, frozen=True, kw_only=True):
     """What a flag was after a change, and who made it when (as the server writes it).
 
     `flag.spec` holds what versions show: never inclusions, and of variants often the key alone.
@@ -175,8 +168,7 @@ class Version:
     flag: LiveFlag
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DesiredFlag:
+class DesiredFlag(Struct, frozen=True, kw_only=True):
     """A declared flag and where it stands.
 
     `frozen_until`: differences are shown, not applied, until then. `owner`, `expires`, `links` and `notes` are
@@ -197,8 +189,7 @@ class DesiredFlag:
         return self.spec.key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DesiredState:
+class DesiredState(Struct, frozen=True, kw_only=True):
     """Every declared flag of one environment, by key, sorted. `files` counts the flag files that were read."""
 
     flags: Mapping[str, DesiredFlag]
@@ -206,8 +197,7 @@ class DesiredState:
     warnings: tuple[Diagnostic, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveState:
+class LiveState(Struct, frozen=True, kw_only=True):
     """What one refresh found.
 
     `flags` are those of the project by key, archived ones among them only where a look-up showed them.

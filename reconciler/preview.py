@@ -5,8 +5,9 @@ Commands and tests that plan go through here, so that none of them misses a step
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.api.live import fetch_live_state
 from reconciler.api.versions import read_versions

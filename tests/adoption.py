@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from emulators import PROJECT, an_emulator
+from msgspec import structs
 from worlds import DEPLOYMENTS, World, a_world, run_now
 
 from reconciler.desired.load import load_desired
@@ -83,7 +84,9 @@ def a_repository(directory: Path, emulator: Emulator, **settings: Any) -> Reposi
     flags = directory / "flags"
     flags.mkdir(parents=True)
     config = a_world(emulator, **settings).config
-    return Repository(emulator=emulator, config=replace(config, file=directory / "reconciler.yaml", flags_dir=flags))
+    return Repository(
+        emulator=emulator, config=structs.replace(config, file=directory / "reconciler.yaml", flags_dir=flags)
+    )
 
 
 def a_random_project(random: Random, size: int = 3) -> Emulator:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from builders import NOON
+from msgspec import structs
 from worlds import FAST, World, a_world, run_now
 
 from reconciler.drift import DriftOptions, DriftReport, Memory, detect_drift, keys_in_scope, no_memory, remember
@@ -23,7 +24,9 @@ def look(world: World, memory: Memory | None = None, **options: Any) -> DriftRep
     """One look for drift; the emulator's log then holds its requests alone."""
     wanted = DriftOptions(**options)
     if wanted.budget is not None:
-        world = replace(world, config=replace(world.config, requests=replace(FAST, daily_budget=wanted.budget)))
+        world = replace(
+            world, config=structs.replace(world.config, requests=structs.replace(FAST, daily_budget=wanted.budget))
+        )
 
     async def run() -> DriftReport:
         async with world.client(read_only=True) as client:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
 from random_flags import a_random_change, a_random_flag, random_segments
 
 from reconciler.model import FlagSpec, Variant, Weights

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from builders import a_config, a_position
 from emulators import AUTHORIZATION, DEPLOYMENTS, KEY, OTHER_USER, PROJECT, an_emulator
+from msgspec import structs
 from virtual_time import run_in_virtual_time
 
 from reconciler.api.access import ApiKey, Origin, origin_for, read_key
@@ -226,7 +227,7 @@ def random_spec(random: Random, key: str, live: dict[str, Any] | None) -> FlagSp
     dropped = {name: UNSET for name in optional if random.random() < 0.25}
     if live is not None and not (declares_variants and _names_gone(live, names)) and random.random() < 0.3:
         dropped["target_segments"] = UNSET
-    return replace(spec, **dropped)
+    return structs.replace(spec, **dropped)
 
 
 def _names_gone(live: dict[str, Any], names: list[str]) -> bool:

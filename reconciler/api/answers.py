@@ -6,8 +6,10 @@ ever read out of an answer that says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from msgspec.structs import replace
 
 from reconciler.errors import AmbiguousError, MalformedAnswerError
 from reconciler.model import UNSET, Version

@@ -6,8 +6,10 @@ flags are told apart by id, and a key that the list does not show is looked up b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.api.client import PAGE_SIZE
 from reconciler.api.parallel import map_bounded

@@ -6,9 +6,11 @@ targets are looked up instead of the list. Nothing is called absent because a li
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.api.hydration import hydrate
 from reconciler.api.listing import FEW_KEYS, look_up, look_up_hidden, read_list

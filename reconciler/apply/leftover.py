@@ -6,8 +6,9 @@ Planning anew says what is still missing; the order stays that of the plan, whos
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.apply.within import members_named, members_of, names_of
 from reconciler.canonical import same_json

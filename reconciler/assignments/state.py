@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from reconciler.assignments.verdict import Bucket, Gate, Ground, Standing, Verdict
 from reconciler.evaluation.evaluate import Evaluator, Parents, Reason, bucketing_value
 from reconciler.evaluation.rules import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT, OFF, is_on, variants_of
@@ -129,7 +131,7 @@ def _bucket(assignment: Assignment, user: Mapping[str, Any]) -> Bucket | None:
 def _known(dependencies: Dependencies, variants: Mapping[str, str]) -> Dependencies:
     """The dependencies, those on flags of which nothing is known letting everybody through."""
     flags = tuple((flag_id, allowed if flag_id in variants else ()) for flag_id, allowed in dependencies.flags)
-    return replace(dependencies, flags=flags)
+    return structs.replace(dependencies, flags=flags)
 
 
 def _gates(dependencies: Dependencies, variants: Mapping[str, str], keys: Mapping[str, str]) -> tuple[Gate, ...]:

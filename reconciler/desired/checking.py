@@ -5,9 +5,11 @@ All findings are collected; a file in error never hides what is wrong with anoth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from reconciler.desired.decode import decode_flag
 from reconciler.desired.files import MAX_TOTAL_BYTES, read_flag_file, refuse_file, refuse_total

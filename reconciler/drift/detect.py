@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import Progress
 from reconciler.api.versions import read_feed, read_versions
@@ -153,7 +155,7 @@ class _Look:
         found = []
         for live in flags:
             desired = self.desired.flags[live.key]
-            desired = replace(desired, spec=self._reduced(live.key, listed[live.key], choice))
+            desired = structs.replace(desired, spec=self._reduced(live.key, listed[live.key], choice))
             tag, shows_tags = self.config.managed_tag, view.live.shows_tags
             comparison = compare(desired, live, managed_tag=tag, shows_tags=shows_tags)
             found += [comparison] if comparison else []

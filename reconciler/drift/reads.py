@@ -7,9 +7,11 @@ budget is kept by declaring less, and what was taken away is known by name.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from reconciler.api.hydration import pairs
 from reconciler.model import UNSET, Unset, Variant

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from reconciler.api.client import PAGE_SIZE
 from reconciler.api.listing import FEW_KEYS, look_up_hidden
 from reconciler.api.live import fetch_live_state
@@ -136,12 +138,12 @@ def _joined(listed: LiveState, hidden: Iterable[LiveFlag]) -> LiveState:
     best = {key: [flag for flag in found if not flag.spec.archived] or found for key, found in claims.items()}
     flags = {key: found[0] for key, found in best.items() if len(found) == 1}
     twice = {key: tuple(sorted(flag.id for flag in found)) for key, found in best.items() if len(found) > 1}
-    return replace(listed, flags={**listed.flags, **flags}, duplicates={**listed.duplicates, **twice})
+    return structs.replace(listed, flags={**listed.flags, **flags}, duplicates={**listed.duplicates, **twice})
 
 
 def _bare(desired: DesiredState, keys: Iterable[str]) -> DesiredState:
-    flags = {key: replace(desired.flags[key], spec=bare(desired.flags[key].spec)) for key in keys}
-    return replace(desired, flags=flags)
+    flags = {key: structs.replace(desired.flags[key], spec=bare(desired.flags[key].spec)) for key in keys}
+    return structs.replace(desired, flags=flags)
 
 
 def _may_be_edited(flag: LiveFlag | None, since: datetime) -> bool:

@@ -7,9 +7,11 @@ difference between it and the flag.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.importer.fields import document_of
 from reconciler.importer.kept import in_kept_words

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.importer.fields import document_of
 from reconciler.importer.kept import in_kept_words
@@ -65,7 +67,7 @@ def _restorable(document: Mapping[str, Json], version: FlagSpec) -> tuple[FlagSp
         for name, public in SPEC_FIELDS.items()
         if name != "key" and (public not in document or public in hidden)
     }
-    return replace(version, **undeclared), hidden  # type: ignore[arg-type]
+    return replace(version, **undeclared), hidden
 
 
 def _is_shown(version: FlagSpec, name: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.model import UNSET, Unset, Weights
 from reconciler.planning.segment_pairs import pair_segments

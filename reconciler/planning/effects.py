@@ -8,8 +8,9 @@ Rests on: "Create variant", "Edit variant", "Remove variant", the inclusion and 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec.structs import replace
 
 from reconciler.evaluation.rules import variants_of
 from reconciler.model import FlagSpec, TargetSegment, Unset, Variant, Weights

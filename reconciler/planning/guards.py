@@ -5,8 +5,10 @@ Each is named, and each name is what `--allow` takes, save those that nothing ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.model import Unset
 from reconciler.planning.dependents import children_of, lost_variants, switched_off

@@ -6,8 +6,9 @@ apply sends; both are held against the client by tests/contract.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from reconciler.model import Json
@@ -16,24 +17,21 @@ UNKNOWN_ID = "{id}"
 """Stands in paths for the id of a flag that is not yet created."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateFlag:
+class CreateFlag(Struct, frozen=True, kw_only=True):
     """POST /flags. `body` is everything a create can carry."""
 
     flag_key: str
     body: dict[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EditFlag:
+class EditFlag(Struct, frozen=True, kw_only=True):
     """PATCH /flags/{id}. `body` holds only what changes."""
 
     flag_key: str
     body: dict[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateVariant:
+class CreateVariant(Struct, frozen=True, kw_only=True):
     """POST /flags/{id}/variants. `body` is key, weight and every declared field."""
 
     flag_key: str
@@ -41,8 +39,7 @@ class CreateVariant:
     body: dict[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EditVariant:
+class EditVariant(Struct, frozen=True, kw_only=True):
     """PATCH /flags/{id}/variants/{variant_key}. `body` holds only what changes; a rename carries `key`."""
 
     flag_key: str
@@ -50,16 +47,14 @@ class EditVariant:
     body: dict[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteVariant:
+class DeleteVariant(Struct, frozen=True, kw_only=True):
     """DELETE /flags/{id}/variants/{variant_key}. Its inclusions go with it."""
 
     flag_key: str
     variant_key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddUsers:
+class AddUsers(Struct, frozen=True, kw_only=True):
     """POST …/users."""
 
     flag_key: str
@@ -67,8 +62,7 @@ class AddUsers:
     users: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveUsers:
+class RemoveUsers(Struct, frozen=True, kw_only=True):
     """DELETE …/bulk-delete-users: at most 100."""
 
     flag_key: str
@@ -76,8 +70,7 @@ class RemoveUsers:
     users: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveUserAt:
+class RemoveUserAt(Struct, frozen=True, kw_only=True):
     """DELETE …/users/{index}: one surplus copy of `user`. The list is read again right before it is sent."""
 
     flag_key: str
@@ -86,16 +79,14 @@ class RemoveUserAt:
     index: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClearUsers:
+class ClearUsers(Struct, frozen=True, kw_only=True):
     """DELETE …/users: when no live user is to stay."""
 
     flag_key: str
     variant_key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddCohorts:
+class AddCohorts(Struct, frozen=True, kw_only=True):
     """POST …/cohorts."""
 
     flag_key: str
@@ -103,8 +94,7 @@ class AddCohorts:
     cohorts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveCohorts:
+class RemoveCohorts(Struct, frozen=True, kw_only=True):
     """DELETE …/bulk-delete-cohorts: at most 100; the body's key is `users` (sic)."""
 
     flag_key: str
@@ -112,16 +102,14 @@ class RemoveCohorts:
     cohorts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddDeployments:
+class AddDeployments(Struct, frozen=True, kw_only=True):
     """POST …/deployments: all new ones at once."""
 
     flag_key: str
     deployments: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveDeployment:
+class RemoveDeployment(Struct, frozen=True, kw_only=True):
     """DELETE …/deployments/{deployment}."""
 
     flag_key: str
@@ -161,8 +149,7 @@ KINDS: dict[type[Operation], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """One request: `segments` of the path below /api/1, unescaped, and the JSON body or None."""
 
     method: str

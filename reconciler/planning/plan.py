@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,7 @@ class Action(StrEnum):
     UNARCHIVE = "unarchive"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeafChange:
+class LeafChange(Struct, frozen=True, kw_only=True):
     """One difference inside a composite value; `path` is a JSON Pointer below the changed field."""
 
     path: str
@@ -34,8 +34,7 @@ class LeafChange:
     after: Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueChange:
+class ValueChange(Struct, frozen=True, kw_only=True):
     """A field whose value differs. `path` is a JSON Pointer with variants by key; None stands for nothing there.
 
     `details` says where in a composite value (a payload, the segments) the difference lies; empty for the rest.
@@ -48,8 +47,7 @@ class ValueChange:
     position: SourcePosition | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MembersChange:
+class MembersChange(Struct, frozen=True, kw_only=True):
     """Inclusions that differ, as sets: `/variants/{key}/inclusions/users` or `…/cohorts`. Sorted."""
 
     path: str
@@ -61,8 +59,7 @@ class MembersChange:
 FieldChange = ValueChange | MembersChange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentTransition:
+class SegmentTransition(Struct, frozen=True, kw_only=True):
     """What becomes of the users whose first matching segment is `before_segment` now and `after_segment` then.
 
     Segments by name; `ALL_OTHER_USERS` is the rest. Shares are exact fractions of those users; `off` is a
@@ -87,8 +84,7 @@ class SegmentTransition:
 ALL_OTHER_USERS = "All Other Users"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagExposure:
+class FlagExposure(Struct, frozen=True, kw_only=True):
     """Before and after of one flag. `switched` is the headline: the largest share over the transitions.
 
     `notes` says what the figures cannot know (the mix over segments, dependencies, sticky bucketing).
@@ -108,8 +104,7 @@ class FlagExposure:
         return all(item.is_exact for item in self.transitions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagPlan:
+class FlagPlan(Struct, frozen=True, kw_only=True):
     """What happens to one flag, in order.
 
     `flag_id` is None until a create has answered. `before` and `after` are the whole flag, undeclared fields
@@ -133,8 +128,7 @@ class FlagPlan:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanOptions:
+class PlanOptions(Struct, frozen=True, kw_only=True):
     """The options that shape a plan: they are saved with it, and apply repeats them."""
 
     targets: tuple[str, ...] = ()
@@ -145,8 +139,7 @@ class PlanOptions:
     shard: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """A guard that refuses the plan: its name, what it saw, and what overrides it."""
 
     guard: str
@@ -154,8 +147,7 @@ class Refusal:
     override: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """The plan in numbers; shares are fractions of 1."""
 
     create: int
@@ -169,8 +161,7 @@ class Summary:
     max_transient: Fraction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """Flags with changes, sorted by key, and what was found beside them.
 
     `frozen` names the declared flags in scope that are left alone for now: `warnings` tell what of them differs.

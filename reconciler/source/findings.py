@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from reconciler.diagnostics import Severity
 
@@ -11,8 +12,7 @@ Json: TypeAlias = Any
 """A JSON value as the readers give it; treated as immutable."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One finding in one document, without a file.
 
     `path` is what is reported, `at` the pointer that is shown to the user as line and column (where it differs

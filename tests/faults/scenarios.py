@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from emulators import a_live_flag
+from msgspec import structs
 from worlds import UNGUARDED
 
 from reconciler.model import Condition, FlagSpec, TargetSegment, Variant, Weights
@@ -97,9 +98,11 @@ def _creates() -> list[Scenario]:
     return [
         Scenario(name="create-bare", specs=(bare,)),
         Scenario(name="create-everything", specs=(everything("new"),)),
-        Scenario(name="create-enabled", specs=(replace(bare, enabled=True, rollout_percentage=10),)),
-        Scenario(name="create-with-users", specs=(replace(bare, variants=(Variant(key="on", users=("ada",)),)),)),
-        Scenario(name="create-two", specs=(bare, replace(bare, key="newer", tags=("x",)))),
+        Scenario(name="create-enabled", specs=(structs.replace(bare, enabled=True, rollout_percentage=10),)),
+        Scenario(
+            name="create-with-users", specs=(structs.replace(bare, variants=(Variant(key="on", users=("ada",)),)),)
+        ),
+        Scenario(name="create-two", specs=(bare, structs.replace(bare, key="newer", tags=("x",)))),
         Scenario(name="create-with-managed-tag", specs=(bare,), config={"managed_tag": MANAGED}),
     ]
 
@@ -122,7 +125,7 @@ def _weights() -> list[Scenario]:
                 variants=three,
                 rolloutWeights={"a": 70, "b": 20, "c": 10},
             ),
-            options=replace(UNGUARDED, shield=True),
+            options=structs.replace(UNGUARDED, shield=True),
         ),
         _existing("rollout-up", {"rollout_percentage": 80}, rolloutPercentage=20),
         _existing("rollout-down-and-weights", {
@@ -216,7 +219,7 @@ def _rest() -> list[Scenario]:
             name="prune",
             live=(a_live_flag("gone", tags=[MANAGED]), a_live_flag("a", tags=[MANAGED])),
             specs=(FlagSpec(key="a", description="kept"),),
-            options=replace(UNGUARDED, prune=True),
+            options=structs.replace(UNGUARDED, prune=True),
             config={"managed_tag": MANAGED},
         ),
         _existing("rebucket", {"bucketing_salt": "other", "bucketing_key": "user_id", "tags": ("x",)}),

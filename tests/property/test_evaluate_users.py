@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
 from evaluations import counted, matrix_of, sides_of
+from msgspec.structs import replace
 from official_engine import FastEngine, OfficialFlag
 from random_flags import a_random_user
 from worlds import a_world, an_emulator, random_live_flag, random_spec

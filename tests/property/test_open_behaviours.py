@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import each_behaviour, pairwise_behaviours
+from msgspec import structs
 from worlds import a_world, an_emulator, is_declared, random_live_flag, random_spec
 
 from reconciler.emulator import Behaviour
@@ -70,14 +71,16 @@ def _with_rename(random: Random, spec: FlagSpec) -> FlagSpec:
 
     def named(item: Any) -> Any:
         pairs = tuple((names.get(key, key), weight) for key, weight in item.pairs)
-        return replace(item, pairs=pairs)
+        return structs.replace(item, pairs=pairs)
 
-    return replace(
+    return structs.replace(
         spec,
-        variants=tuple(replace(v, key="renamed", renamed_from=old) if v.key == old else v for v in spec.variants),
+        variants=tuple(
+            structs.replace(v, key="renamed", renamed_from=old) if v.key == old else v for v in spec.variants
+        ),
         rollout_weights=named(spec.rollout_weights) if is_declared(spec.rollout_weights) else spec.rollout_weights,
         target_segments=tuple(
-            replace(item, rollout_weights=named(item.rollout_weights)) for item in spec.target_segments
+            structs.replace(item, rollout_weights=named(item.rollout_weights)) for item in spec.target_segments
         )
         if is_declared(spec.target_segments)
         else spec.target_segments,

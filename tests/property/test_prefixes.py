@@ -6,12 +6,12 @@ of the worst state strays as much.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import sqrt
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 from official_engine import FastEngine, OfficialFlag
 from random_changes import a_flag, a_random_pair, a_random_weight_change, weight_calls
 from random_flags import a_random_user

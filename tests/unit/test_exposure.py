@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.evaluation.rules import ALWAYS_TRUE
 from reconciler.exposure import preview, with_exposure

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag, flag_of
+from msgspec.structs import replace
 from worlds import OTHER_USER, PROJECT, World, a_world, an_emulator
 
 from reconciler.apply import ApplyOptions, ApplyReport, Status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import pytest
 from builders import NOON, a_desired_flag
 from emulators import a_live_flag, an_emulator
 from evaluations import judged, lineage_of, sides_of
+from msgspec.structs import replace
 from worlds import a_world
 
 from reconciler.assignments import take_sides

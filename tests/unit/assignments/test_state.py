@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from reconciler.assignments.state import COHORTS_LISTED, NO_AMPLITUDE_ID, FlagState, Member
 from reconciler.assignments.verdict import Gate, Ground, Standing, intervals_of
@@ -43,7 +44,7 @@ def parent(flag_id: str = "9", variant: str = "on", **fields: Any) -> Member:
         key=f"p{flag_id}", enabled=True, bucketing_salt="s", rollout_percentage=100,
         rollout_weights=Weights.of({variant: 1}), variants=(Variant(key=variant),),
     )  # fmt: skip
-    return Member(flag_id=flag_id, key=f"p{flag_id}", spec=replace(spec, **fields))
+    return Member(flag_id=flag_id, key=f"p{flag_id}", spec=structs.replace(spec, **fields))
 
 
 def needs(operator: str = "ALL", **allowed: tuple[str, ...]) -> Dependencies:
@@ -55,10 +56,10 @@ def needs(operator: str = "ALL", **allowed: tuple[str, ...]) -> Dependencies:
     ("spec", "ground"),
     [
         (None, Ground.ABSENT),
-        (replace(FLAG, enabled=False), Ground.DISABLED),
-        (replace(FLAG, enabled=UNSET), Ground.DISABLED),
-        (replace(FLAG, archived=True), Ground.ARCHIVED),
-        (replace(FLAG, archived=True, enabled=False), Ground.ARCHIVED),
+        (structs.replace(FLAG, enabled=False), Ground.DISABLED),
+        (structs.replace(FLAG, enabled=UNSET), Ground.DISABLED),
+        (structs.replace(FLAG, archived=True), Ground.ARCHIVED),
+        (structs.replace(FLAG, archived=True, enabled=False), Ground.ARCHIVED),
     ],
 )
 def test_flags_that_give_nothing(spec: FlagSpec | None, ground: Ground) -> None:
@@ -108,21 +109,21 @@ def test_a_segment_that_does_not_allocate() -> None:
 )
 def test_standings(fields: dict[str, Any], standing: Standing, variant: str | None) -> None:
     """How the rest treats a user: without hashing, without a value, without a known salt."""
-    verdict = state(replace(FLAG, **fields)).judge({"user_id": KNOWN})
+    verdict = state(structs.replace(FLAG, **fields)).judge({"user_id": KNOWN})
     assert (verdict.standing, verdict.variant) == (standing, variant)
     assert (verdict.bucket is None) is (standing is not Standing.NOT_ALLOCATED)
 
 
 def test_an_unknown_salt_hides_nothing_that_needs_none() -> None:
     """Listed users, and rules that give everyone the same, are known without the salt."""
-    spec = replace(FLAG, bucketing_salt=UNSET, rollout_percentage=0)
+    spec = structs.replace(FLAG, bucketing_salt=UNSET, rollout_percentage=0)
     assert state(spec).judge({"user_id": "ann"}).variant == "a"
     assert state(spec).judge({"user_id": KNOWN}).variant == "off"
 
 
 def test_amplitude_ids_are_asked_for() -> None:
     """Only Amplitude knows them: a user without one is off here, and told how to be evaluated."""
-    spec = replace(FLAG, bucketing_key="amplitude_id")
+    spec = structs.replace(FLAG, bucketing_key="amplitude_id")
     verdict = state(spec).judge({"user_id": KNOWN})
     assert (verdict.variant, verdict.standing, verdict.notes) == ("off", Standing.NO_VALUE, (NO_AMPLITUDE_ID,))
     assert state(spec).judge({"amplitude_id": 7}).notes == ()
@@ -130,7 +131,7 @@ def test_amplitude_ids_are_asked_for() -> None:
 
 def test_cohorts_are_noted_unless_given() -> None:
     """Who is in a listed cohort is not known; who says so is evaluated."""
-    spec = replace(FLAG, variants=(Variant(key="a", users=("ann",)), Variant(key="b", cohorts=("c1",))))
+    spec = structs.replace(FLAG, variants=(Variant(key="a", users=("ann",)), Variant(key="b", cohorts=("c1",))))
     assert state(spec).judge({"user_id": KNOWN}).notes == (COHORTS_LISTED,)
     assert state(spec).judge({"user_id": KNOWN, "cohort_ids": []}).notes == ()
     member = state(spec).judge({"user_id": KNOWN, "cohort_ids": ["c1"]})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.evaluation.conditions import matches_condition
 from reconciler.evaluation.evaluate import GATE_AND_INCLUSION, Assignment, Evaluator, Parents, Reason, evaluate

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.evaluation.populations import feasible_matches
 from reconciler.evaluation.rules import ALL_OTHER_USERS, ALWAYS_TRUE, Bucketing, SegmentRule, cuts_of, flag_rules

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
 import pytest
 from builders import a_config, a_position
+from msgspec.structs import replace
 
 from reconciler.config import Limit, Requests, Safety
 from reconciler.errors import InvalidInputError

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from builders import COMMIT, NOON
+from msgspec.structs import replace
 from worlds import UNGUARDED, a_world, an_emulator, random_live_flag, random_spec
 
 from reconciler.errors import StalePlanError

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from builders import a_config, a_desired_flag, a_flag, a_full_flag, a_full_variant, a_live_flag
+from msgspec.structs import replace
 
 from reconciler.model import Variant
 from reconciler.planning.effects import apply_operations
