@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from reconciler.api.listing import read_list
 from reconciler.errors import AccessError, ApiError
 from reconciler.model import Unset
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -68,9 +69,10 @@ async def examine(client: Client, config: Config, now: Callable[[], datetime]) -
 def limits(config: Config) -> Check:
     """Whether the configured limits keep within what the API allows."""
     requests = config.requests
+    pace = f"up to {counted(requests.per_second, 'request')} a second"
     message = (
-        f"up to {requests.per_second} requests a second over {requests.concurrency} connections, "
-        f"{requests.daily_budget} a run; the API allows a project {API_PER_SECOND} a second and {API_PER_DAY} a day"
+        f"{pace} over {counted(requests.concurrency, 'connection')}, {requests.daily_budget} a run; "
+        f"the API allows a project {API_PER_SECOND} a second and {API_PER_DAY} a day"
     )
     if requests.per_second > API_PER_SECOND or requests.daily_budget > API_PER_DAY:
         advice = "Lower `requests` in reconciler.yaml: beyond its limits the API refuses every client of the project."

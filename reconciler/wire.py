@@ -23,6 +23,7 @@ from reconciler.model import (
     Variant,
     Weights,
 )
+from reconciler.wording import json_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -339,4 +340,4 @@ def _typed(value: Json, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - t
 
 
 def _malformed(value: Json, expected: str, where: str) -> MalformedAnswerError:
-    return MalformedAnswerError(f"The server's answer has {type(value).__name__} at {where} where {expected} is due.")
+    return MalformedAnswerError(f"The server's answer has {json_kind(value)} at {where} where {expected} is due.")

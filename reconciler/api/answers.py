@@ -15,6 +15,7 @@ from reconciler.errors import AmbiguousError, MalformedAnswerError
 from reconciler.model import UNSET, Version
 from reconciler.source.strict_json import MalformedJsonError, parse_json
 from reconciler.wire import decode_flag, identifier, shows_archived
+from reconciler.wording import json_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,4 +209,4 @@ def _list(value: Json, where: str) -> list[Json]:
 
 
 def _refuse(value: Json, expected: str, where: str) -> NoReturn:
-    raise MalformedAnswerError(f"The server's answer has {type(value).__name__} at {where} where {expected} is due.")
+    raise MalformedAnswerError(f"The server's answer has {json_kind(value)} at {where} where {expected} is due.")

@@ -27,7 +27,6 @@ async def read_versions(
     A flag whose versions the server does not show (403 or 404, as of an archived one), or shows in a form that cannot
     be read, has none: versions say who did something, never what is. Every other failure is raised.
     """
-
     done = 0
 
     async def one(flag_id: str) -> tuple[Version, ...]:

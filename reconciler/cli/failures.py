@@ -56,7 +56,7 @@ def as_reconciler_error(error: BaseException) -> ReconcilerError:
         return UsageError(f"Which command?\n\n{error.format_message()}")
     if isinstance(error, click.UsageError):
         where = f" See `{error.ctx.command_path} --help`." if error.ctx else ""
-        return UsageError(f"{error.format_message()}{where}")
+        return UsageError(f"{_sentence(error.format_message())}{where}")
     if isinstance(error, click.ClickException):
         return ReconcilerError(error.format_message())
     if isinstance(error, OSError) and error.strerror:
@@ -114,6 +114,10 @@ def _redaction(arguments: Sequence[str], environ: Mapping[str, str]) -> Callable
         return text
 
     return hide
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _first_line(error: BaseException) -> str:

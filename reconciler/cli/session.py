@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from reconciler.errors import GuardRefusedError
 from reconciler.planning.plan import PlanOptions
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -110,7 +111,7 @@ def load(settings: Settings, voice: Voice) -> Loaded:
     for warning in desired.warnings:
         place = f"{warning.position}: " if warning.position else ""
         voice.warn(f"{place}{warning.message} [{warning.rule}]")
-    voice.detail(f"Loaded {len(desired.flags)} flags from {desired.files} files.")
+    voice.detail(f"Loaded {counted(len(desired.flags), 'flag')} from {counted(desired.files, 'file')}.")
     return Loaded(config=config, desired=desired)
 
 
@@ -186,7 +187,8 @@ async def _read_and_plan(
             requests = client.requests
     if cache is not None:
         plan = replace(plan, hourly_drift_requests=None)  # drift has no cache: what was saved here tells nothing
-    voice.detail(f"Read {len(live.flags)} live flags with {requests} requests from {allowed.origin}.")
+    flags = counted(len(live.flags), "live flag")
+    voice.detail(f"Read {flags} with {counted(requests, 'request')} from {allowed.origin}.")
     plan = check_guards(replace(plan, requests=requests), desired, live, config, switches)
     return plan, live
 

@@ -52,7 +52,11 @@ def field_differs(name: str, desired: Json, live: Json) -> bool:
 
 
 def payload_differs(desired: Json, live: Json) -> bool:
-    """Whether payloads differ. A variant without a payload shows it as nothing, as null, or as `{}`."""
+    """Whether a declared payload differs from the live one, where None is a variant that has none.
+
+    None meets null and `{}` alike, because a server may keep neither. A live `{}` is a payload: only `{}` meets it,
+    and a declared null takes it away.
+    """
     if live is None and (desired is None or desired == {}):
         return False
     return not same_json(desired, live)

@@ -19,10 +19,10 @@ from reconciler.planning.quota import requests_to_apply
 from reconciler.planning.segment_pairs import rekeyed_segments
 from reconciler.planning.shield import without_shield
 from reconciler.wire import losses_of
+from reconciler.wording import counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from fractions import Fraction
 
     from reconciler.config import Config, Limit
     from reconciler.model import DesiredState, FlagSpec, LiveFlag, LiveState
@@ -195,8 +195,8 @@ def _exposure(facts: Facts) -> Iterator[str]:
     limit = facts.config.safety.max_exposure_change
     for flag in facts.plan.flags:
         if flag.exposure and flag.exposure.switched > limit:
-            share = float(flag.exposure.switched * 100)
-            yield f'"{flag.key}" moves {share:.2f} % of users; safety.maxExposureChange is {_percent(limit)}.'
+            share, allowed = percent(flag.exposure.switched), percent(limit)
+            yield f'"{flag.key}" moves {share} of users; safety.maxExposureChange is {allowed}.'
 
 
 def _zero_weights(facts: Facts) -> Iterator[str]:
@@ -225,10 +225,10 @@ def _transient(facts: Facts) -> Iterator[str]:
     limit = facts.config.safety.max_transient
     for flag in facts.plan.flags:
         if flag.transient > limit:
-            share = float(flag.transient * 100)
             yield (
-                f'"{flag.key}" shows {share:.2f} % of users, between two calls, a variant that is neither the old '
-                f"nor the new one; safety.maxTransient is {_percent(limit)}. --shield avoids it for two calls more."
+                f'"{flag.key}" shows {percent(flag.transient)} of users, between two calls, a variant that is '
+                f"neither the old nor the new one; safety.maxTransient is {percent(limit)}. --shield avoids it "
+                "for two calls more."
             )
 
 
@@ -237,13 +237,10 @@ def _quota(facts: Facts) -> Iterator[str]:
     needed = requests_to_apply(facts.plan, facts.desired, facts.live)
     if facts.plan.flags and spent + needed > budget:
         yield (
-            f"Applying takes about {needed} requests after the {spent} of the refresh, more than requests.dailyBudget"
-            f" leaves ({budget}): it would end half-way. Use --target for a part of it, or raise the budget."
+            f"Applying takes about {counted(needed, 'request')} after the {spent} of the refresh, more than"
+            f" requests.dailyBudget leaves ({budget}): it would end half-way. Use --target for a part of it, or raise"
+            " the budget."
         )
-
-
-def _percent(share: Fraction) -> str:
-    return f"{float(share * 100):g}%"
 
 
 GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]], str], ...] = (

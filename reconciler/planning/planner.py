@@ -19,6 +19,7 @@ from reconciler.planning.operations import EditFlag
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
 from reconciler.planning.remarks import problem, problems_with, remarks_on
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -193,7 +194,7 @@ def _plan_declared(planner: Planner, declared: Iterable[DesiredFlag], live: Live
         if plan:
             planned.append(plan)
     if problems:
-        raise InvalidInputError(f"{len(problems)} declarations cannot be met.", problems)
+        raise InvalidInputError(f"{counted(len(problems), 'declaration')} cannot be met.", problems)
     return planned
 
 

@@ -16,7 +16,8 @@ from reconciler.planning.plan import Action
 from reconciler.render.exposure_view import ExposureBlock, exposure_block
 from reconciler.render.fields import FieldLine, field_lines
 from reconciler.render.sanitize import visible
-from reconciler.render.values import Counted, counted, flow_text, percent, redacted
+from reconciler.render.values import Counted, flow_text, redacted
+from reconciler.wording import counted, percent
 
 if TYPE_CHECKING:
     from reconciler.model import Json
@@ -95,7 +96,7 @@ def plan_document(plan: Plan, *, show_users: bool = False) -> PlanDocument:
         warnings=tuple(visible(warning) for warning in plan.warnings),
         facts=tuple(_facts(plan)),
         notes=tuple(visible(note) for note in shared),
-        last_line=last_line(plan.summary) if plan.flags else NO_CHANGES,
+        last_line=last_line(plan.summary) if plan.flags or plan.refusals else NO_CHANGES,
         marker=f"plan-{plan.environment}" if plan.environment else "plan",
         made=_made(plan),
     )
@@ -114,11 +115,20 @@ def last_line(summary: Summary) -> str:
     )
 
 
+def names_users(plan: Plan) -> bool:
+    """Whether the plan holds what is only counted unless it is asked for: ids of users."""
+    return any(
+        field_lines(flag.changes, show_users=True) != field_lines(flag.changes, show_users=False)
+        or _call_lines(flag, show_users=True) != _call_lines(flag, show_users=False)
+        for flag in plan.flags
+    )
+
+
 def advice(refusal: RefusalLine) -> str:
-    """What can be done about a refusal."""
+    """What overrides a refusal. What else can be done about it, its message says."""
     if refusal.override:
         return f"To go on all the same: {refusal.override}"
-    return "Nothing overrides this: the state itself has to be put right."
+    return "No --allow overrides this."
 
 
 def _title(plan: Plan) -> str:
@@ -165,12 +175,16 @@ def _flag_section(flag: FlagPlan, shared: frozenset[str], *, show_users: bool) -
         key=visible(flag.key),
         place=visible(f"{flag.source.file}:{flag.source.line}") if flag.source else "",
         fields=field_lines(flag.changes, show_users=show_users),
-        calls=tuple(
-            _call_line(order, operation, flag.flag_id, show_users=show_users)
-            for order, operation in enumerate(flag.operations, start=1)
-        ),
+        calls=_call_lines(flag, show_users=show_users),
         exposure=exposure_block(flag.exposure, flag.transient, shared) if flag.exposure else None,
         warnings=tuple(visible(warning) for warning in flag.warnings),
+    )
+
+
+def _call_lines(flag: FlagPlan, *, show_users: bool) -> tuple[CallLine, ...]:
+    return tuple(
+        _call_line(order, operation, flag.flag_id, show_users=show_users)
+        for order, operation in enumerate(flag.operations, start=1)
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.drift import Basis, Notice
 from reconciler.render.fields import FieldLine, field_lines
 from reconciler.render.sanitize import visible
-from reconciler.render.values import counted
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,17 +165,17 @@ def _facts(report: DriftReport) -> Iterator[str]:
     if report.unchecked:
         keys = tuple(dict.fromkeys(place.key for place in report.unchecked))
         yield f"The budget left {counted(len(keys), 'flag')} unchecked, in whole or in part: {_named(keys)}"
-    if report.sweep:
+    if report.sweep and report.sweep.total:
         yield _sweep_words(report.sweep)
 
 
 def _sweep_words(sweep: Sweep) -> str:
-    reads = f"{sweep.done} of {counted(sweep.total, 'read')} that wait their turn"
+    room = f"The budget had room for {sweep.done} of {counted(sweep.total, 'waiting read')}"
     if sweep.runs is None:
-        return f"{reads} were made: with this budget nothing of it is ever read"
+        return f"{room}: with it they are never made"
     if sweep.runs == 1:
-        return f"{reads} were made: each run looks at everything"
-    return f"{reads} were made: {sweep.runs} runs like this one, with one --state file, look at everything"
+        return f"{room}: each run looks at everything"
+    return f"{room}: {sweep.runs} runs like this one, with one --state file, look at everything"
 
 
 def _named(keys: tuple[str, ...]) -> str:

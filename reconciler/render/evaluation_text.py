@@ -8,7 +8,8 @@ from reconciler.render.evaluation_words import UNKNOWN, explanation, reason_in_w
 from reconciler.render.exposure_view import OFF, Share, bar, fill
 from reconciler.render.layout import Paper, Sheet, columns_of
 from reconciler.render.sanitize import visible
-from reconciler.render.values import counted, flow_text, percent
+from reconciler.render.values import flow_text
+from reconciler.wording import counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from reconciler.assignments.verdict import Gate, Ground, Standing, intervals_of
 from reconciler.evaluation.rules import DEFAULT_BUCKETING_UNIT
 from reconciler.evaluation.shares import variant_shares
-from reconciler.render.values import flow_text, percent
+from reconciler.render.values import flow_text
+from reconciler.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

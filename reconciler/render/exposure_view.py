@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from reconciler.render.sanitize import visible
-from reconciler.render.values import percent
+from reconciler.wording import percent
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import FlagExposure, SegmentTransition

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from reconciler.canonical import same_json
 from reconciler.planning.plan import MembersChange
 from reconciler.render.sanitize import visible
-from reconciler.render.values import counted, flow_text, redacted
+from reconciler.render.values import flow_text, redacted
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

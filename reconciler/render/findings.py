@@ -10,7 +10,7 @@ from reconciler import __version__
 from reconciler.diagnostics import Severity
 from reconciler.render.layout import Paper, Sheet
 from reconciler.render.sanitize import break_markers, visible
-from reconciler.render.values import counted
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.render.fields import field_lines
 from reconciler.render.layout import Paper, Sheet
 from reconciler.render.terminal import draw_fields
-from reconciler.render.values import counted
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from reconciler.drift import FlagHistory, HistoryEntry

@@ -16,7 +16,7 @@ from reconciler.render.exposure_view import bar, fill
 from reconciler.render.markdown_fit import Block, fit
 from reconciler.render.markdown_marker import marker
 from reconciler.render.sanitize import code_block, code_span, defuse, markdown_text
-from reconciler.render.values import counted
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.planning.operations import kind_of
 from reconciler.render.sanitize import visible
-from reconciler.render.values import counted
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from reconciler.apply import ApplyReport, FlagOutcome, OperationOutcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.render.page import Card, Figure, Mark, Page, facets, risk
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from reconciler.render.outcome_document import OutcomeDocument, OutcomeSection
@@ -46,7 +47,7 @@ def _verdict(statuses: list[str], verified: bool | None) -> str:  # noqa: FBT001
         if verified is False:
             return "Live is not as the plan says, although every call was answered."
         return "Everything was applied." if done else "There was nothing to do."
-    return f"{done} of {len(statuses)} flags applied." if done else "No flag was applied in whole."
+    return f"{done} of {counted(len(statuses), 'flag')} applied." if done else "No flag was applied in whole."
 
 
 def _risks(cards: tuple[Card, ...]) -> tuple[Risk, ...]:

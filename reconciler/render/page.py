@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from reconciler.render.values import counted
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

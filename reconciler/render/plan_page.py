@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from reconciler.render.page import Card, Figure, Mark, Page, facets, risk
-from reconciler.render.values import counted, percent
+from reconciler.wording import counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Values in words: percentages, counts, JSON on one line, and what of it is personal and only counted."""
+"""Values in words: JSON on one line, and what of it is personal and only counted."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from reconciler.wording import counted
 from reconciler.render.sanitize import visible
 
 if TYPE_CHECKING:
     from reconciler.model import Json
 
-_GRID_NOISE = Fraction(5, 10_000_000)
-_SMALLEST_SHOWN = Fraction(1, 20_000)
 _PERSONAL_PROPS = frozenset({"user_id", "device_id", "amplitude_id"})
 
 
@@ -23,26 +22,6 @@ class Counted:
 
     count: int
     noun: str = "user"
-
-
-def percent(share: Fraction) -> str:
-    """A share as a percentage with at most two decimals: `12.5%`.
-
-    Less than 0.00005% is the graininess of Amplitude's hash and reads 0%; what is more but would round to 0 or to
-    100 says so.
-    """
-    if share < _GRID_NOISE:
-        return "0%"
-    if share < _SMALLEST_SHOWN:
-        return "<0.01%"
-    if 1 - _SMALLEST_SHOWN < share < 1 - _GRID_NOISE:
-        return ">99.99%"
-    return f"{round(float(share * 100), 2):g}%"
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 user`, `2 users`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def redacted(value: Json, *, show_users: bool) -> Json:

@@ -185,7 +185,7 @@ def _words(keyword: str, error: _Error) -> tuple[str, str]:
 
 def _hint(error: _Error) -> str | None:
     if error.validator == "enum" and isinstance(error.instance, str):
-        return suggest(error.instance, error.validator_value) or f"Known are: {', '.join(error.validator_value)}."
+        return suggest(error.instance, error.validator_value)
     if error.validator != "type":
         return None
     if error.validator_value == "boolean" and isinstance(error.instance, str):

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 import click
 
 from reconciler.cli.options import Settings, key_file_option, shared_options
-from reconciler.errors import UsageError
+from reconciler.errors import ReconcilerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +124,7 @@ def _sides(key: str, loaded: Loaded, key_file: Path | None, voice: Voice) -> Sid
     from reconciler.assignments import take_sides
     from reconciler.cli.progress import Progress
     from reconciler.cli.session import access, connected, now
-    from reconciler.render.values import counted
+    from reconciler.wording import counted
 
     allowed = access(loaded.config, key_file, voice, os.environ)
 
@@ -142,7 +142,7 @@ def _sides(key: str, loaded: Loaded, key_file: Path | None, voice: Voice) -> Sid
 
     lineage = asyncio.run(read())
     if lineage.flag is None and key not in loaded.desired.flags:
-        raise UsageError(_no_flag(key, loaded))
+        raise ReconcilerError(_no_flag(key, loaded))
     return take_sides(key, lineage, loaded.desired, loaded.config, now=now())
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.options import Settings, shared_options
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
 
 def _summary(changed: int, all_files: int, *, check: bool) -> str:
     verb = "would be formatted" if check else "formatted"
-    return f"{changed} of {all_files} files {verb}."
+    return f"{changed} of {counted(all_files, 'file')} {verb}."
 
 
 def _format(file: Path) -> tuple[str, str, Sequence[Diagnostic]]:

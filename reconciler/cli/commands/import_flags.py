@@ -11,6 +11,7 @@ import click
 from msgspec.structs import replace
 
 from reconciler.cli.options import Settings, key_file_option, shared_options
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -137,7 +138,8 @@ def _warn(result: ImportResult, live: LiveState, config: Config, voice: Voice) -
         voice.warn(f"{shown.key}: left out {names}; comments in the file say why.")
     untagged = [key for key, flag in live.flags.items() if config.managed_tag not in (flag.spec.tags or ())]
     if config.managed_tag and live.shows_tags and (count := len(set(untagged) & _imported(result))):
-        voice.note(f"{count} of these flags do not carry `managedTag` yet: the next plan puts it on them.")
+        verb = "does" if count == 1 else "do"
+        voice.note(f"{count} of these flags {verb} not carry `managedTag` yet: the next plan adds it.")
 
 
 def _imported(result: ImportResult) -> set[str]:
@@ -155,4 +157,4 @@ def _lines(result: ImportResult, config: Config) -> Iterator[str]:
         f"{len(result.unchanged)} unchanged",
     ]
     skipped = f", {len(result.skipped)} skipped" if result.skipped else ""
-    yield f"Imported {len(_imported(result))} flags: {', '.join(counts)}{skipped}."
+    yield f"Imported {counted(len(_imported(result)), 'flag')}: {', '.join(counts)}{skipped}."

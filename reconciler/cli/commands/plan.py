@@ -49,8 +49,16 @@ def plan(settings: Settings, *, arguments: PlanArguments, delivery: Delivery, ca
         return refusal.exit_code
     if delivery.out:
         save_plan(planned, delivery.out)
-        voice.note(f"Saved to {delivery.out}. It holds user ids; apply it within 24 hours.")
+        voice.note(f"Saved to {delivery.out}. {_about_saved(planned)}")
     return exit_code_of(planned, detailed=delivery.detailed_exitcode)
+
+
+def _about_saved(planned: Plan) -> str:
+    from reconciler.render.document import names_users
+
+    if planned.is_empty:
+        return "There is nothing in it to apply."
+    return f"{'It holds user ids; apply' if names_users(planned) else 'Apply'} it within 24 hours."
 
 
 def exit_code_of(planned: Plan, *, detailed: bool) -> int:

@@ -186,10 +186,10 @@ def test_wrong_usage(repository: Repository, arguments: list[str], says: str) ->
 
 
 def test_an_unknown_key_names_the_nearest(repository: Repository) -> None:
-    """A key that exists neither live nor declared is wrong usage, in JSON too; one look-up says so."""
+    """A key that exists neither live nor declared fails, as for history and rollback; one look-up says so."""
     ran = repository.run("evaluate", "new-chekout", "--user-id", "a", "--format", "json")
     error = json.loads(ran.out)["error"]
-    assert (ran.code, error["kind"]) == (64, "usage")
+    assert (ran.code, error["kind"]) == (1, "failed")
     assert 'Did you mean "new-checkout"?' in error["message"]
     assert len(repository.emulator.log) == 1
     assert "Did you mean" not in repository.run("evaluate", "zzz", "--user-id", "a").err

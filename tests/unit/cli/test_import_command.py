@@ -19,7 +19,7 @@ def test_import_writes_a_file_for_each_flag(repository: Repository) -> None:
     ran = repository.run("import", "--target", "n*")
     assert (ran.code, ran.err) == (
         0,
-        "1 of these flags do not carry `managedTag` yet: the next plan puts it on them.\n",
+        "1 of these flags does not carry `managedTag` yet: the next plan adds it.\n",
     )
     assert ran.out.splitlines() == [
         "+ flags/new-checkout.yaml",
@@ -67,7 +67,7 @@ def test_force_updates_in_place(repository: Repository) -> None:
     assert "~ flags/new-checkout.yaml  new-checkout" in ran.out
     text = path.read_text()
     assert text.startswith("# ours\nkey: new-checkout\n")
-    assert "rolloutPercentage: 10  # soon\n" in text
+    assert "rolloutPercentage: 10 # soon\n" in text
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert "0 new, 0 updated, 1 unchanged" in repository.run("import", "--force", "--target", "new-checkout").out
 
@@ -82,7 +82,7 @@ def test_what_is_left_out_is_a_warning(repository: Repository) -> None:
     assert ran.code == 0
     assert "Warning: Odd.Key: no file can hold this flag: A flag key is lower-case" in ran.err
     assert "Warning: odd-rollout: left out rolloutPercentage; comments in the file say why." in ran.err
-    assert ran.out.endswith("Imported 1 flags: 1 new, 0 updated, 0 unchanged, 1 skipped.\n")
+    assert ran.out.endswith("Imported 1 flag: 1 new, 0 updated, 0 unchanged, 1 skipped.\n")
 
 
 def test_a_refused_key_is_exit_code_4(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
+from emulators import seeded
 from jsonschema import Draft202012Validator
 
 from reconciler.source.schemas import load_schema
@@ -90,6 +91,33 @@ def test_a_saved_plan_is_private_and_can_be_shown(repository: Repository) -> Non
     assert (shown.code, shown.out) == (0, planned.out)
     assert json.loads(repository.run("show", "plan.json", "--format", "json").out) == json.loads(saved.read_text())
     assert len(repository.emulator.log) == asked
+
+
+def test_saving_says_what_the_file_holds(repository: Repository) -> None:
+    """User ids are spoken of where the plan holds some; an empty plan has nothing to apply."""
+    assert repository.run("plan", "--out", "plan.json").err == "Saved to plan.json. Apply it within 24 hours.\n"
+    users = "variants: [{key: control}, {key: treatment, inclusions: {users: [grace@example.com]}}]\n"
+    repository.write("flags/new-checkout.yaml", f"key: new-checkout\n{users}")
+    said = repository.run("plan", "--out", "plan.json").err
+    assert said == "Saved to plan.json. It holds user ids; apply it within 24 hours.\n"
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\n")
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\n')
+    assert (
+        repository.run("plan", "--out", "plan.json").err == "Saved to plan.json. There is nothing in it to apply.\n"
+    )
+
+
+def test_a_flag_archived_live_is_refused_with_one_hint(repository: Repository) -> None:
+    """Neither "no changes" nor "nothing overrides this": the message says what to do, once."""
+    repository.write("flags/gone.yaml", "key: gone\nname: x\n")
+    seeded(repository.emulator, [{"key": "gone", "archived": True}])
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\n")
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\n')
+    ran = repository.run("plan")
+    assert ran.code == 5
+    assert ran.out.splitlines()[-1].startswith("Plan: 0 create, 0 update, 0 archive; 0 API calls;")
+    assert ran.out.count("--unarchive") == 1
+    assert "Nothing overrides" not in ran.out + ran.err
 
 
 def test_show_refuses_what_is_no_plan(repository: Repository) -> None:

@@ -37,7 +37,7 @@ def grow(repository: Repository, seconds: float = 0.04) -> None:
     for number in range(FLAGS):
         repository.write(
             f"flags/flag-{number}.yaml",
-            f"key: flag-{number}\ndescription: New\nvariants: [{{key: a, inclusions: {{users: [ada@example.com]}}}}]\n",
+            f"key: flag-{number}\nname: New\nvariants: [{{key: a, inclusions: {{users: [ada@example.com]}}}}]\n",
         )
     text = (repository.root / "reconciler.yaml").read_text()
     repository.write("reconciler.yaml", text + "requests: {concurrency: 1}\nsafety: {maxUpdates: 100%}\n")

@@ -141,12 +141,17 @@ def test_verdicts(report: DriftReport, verdict: str) -> None:
     [
         (Sweep(total=500, done=40), "13 runs like this one"),
         (Sweep(total=5, done=5), "each run looks at everything"),
-        (Sweep(total=5, done=0), "nothing of it is ever read"),
+        (Sweep(total=5, done=0), "with it they are never made"),
     ],
 )
 def test_a_sweep_says_how_many_runs_it_takes(sweep: Sweep, words: str) -> None:
     """A budget that is too small for one run says how many do, and one that never does says that."""
     assert words in text(replace(CLEAN, sweep=sweep))
+
+
+def test_a_budget_that_holds_nothing_back_is_not_spoken_of() -> None:
+    """Where no read had to wait, there is nothing to say about taking turns."""
+    assert text(replace(CLEAN, sweep=Sweep(total=0, done=0))) == text(CLEAN)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from builders import a_flag_plan, a_plan, an_empty_plan
 from rich.text import Text
 from small_plans import PERSON, SMALL_PLANS
 
-from reconciler.planning.plan import Action
-from reconciler.render.document import last_line, plan_document
+from reconciler.planning.operations import AddUsers, EditFlag
+from reconciler.planning.plan import Action, MembersChange, Refusal, ValueChange
+from reconciler.render.document import last_line, names_users, plan_document
 from reconciler.render.layout import Paper
 from reconciler.render.terminal import render_plan_text
 
@@ -42,6 +43,25 @@ def test_an_empty_plan_says_so() -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_refused_plan_without_calls_is_not_called_no_changes() -> None:
+    """Something was to change and may not: the last line counts what would be sent, and one hint says what helps."""
+    refusal = Refusal(guard="archived", message='"a" is archived live: declare it.', override="")
+    text = render_plan_text(plan_document(replace(an_empty_plan(), refusals=(refusal,))))
+    assert text.splitlines()[-1] == "Plan: 0 create, 0 update, 0 archive; 0 API calls; max exposure change 0%"
+    assert text.count("overrid") == 1
+
+
+def test_a_plan_knows_whether_it_names_users() -> None:
+    """Ids in inclusions, in calls and in conditions count; a plan of other fields names nobody."""
+    change = MembersChange(path="/variants/a/inclusions/users", added=("ada@example.com",), removed=())
+    rollout = ValueChange(path="/rolloutPercentage", before=1, after=2)
+    add = AddUsers(flag_key="a", variant_key="a", users=("ada@example.com",))
+    assert names_users(a_plan(a_flag_plan(changes=(change,), operations=())))
+    assert names_users(a_plan(a_flag_plan(changes=(), operations=(add,))))
+    edit = EditFlag(flag_key="a", body={"rolloutPercentage": 2})
+    assert not names_users(a_plan(a_flag_plan(changes=(rollout,), operations=(edit,))))
+
+
 @pytest.mark.parametrize("name", SMALL_PLANS)
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
     """Every line but the last fits; nothing is cut off to make it fit."""

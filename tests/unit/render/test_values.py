@@ -1,35 +1,14 @@
-"""Percentages, counts, one-line JSON, and which ids are personal."""
+"""One-line JSON, and which ids are personal."""
 
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.render.values import flow_text, percent, redacted
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [
-        (Fraction(0), "0%"),
-        (Fraction(1), "100%"),
-        (Fraction(1, 8), "12.5%"),
-        (Fraction(2, 3), "66.67%"),
-        (Fraction(89, 1000), "8.9%"),
-        (Fraction(23, 1_000_000_000), "0%"),
-        (Fraction(40, 100) + Fraction(1, 2**31), "40%"),
-        (Fraction(1, 100_000), "<0.01%"),
-        (Fraction(99_999, 100_000), ">99.99%"),
-        (1 - Fraction(1, 2**31), "100%"),
-    ],
-)
-def test_percentages_are_short_and_honest(share: Fraction, text: str) -> None:
-    """Two decimals at most; what is not nothing does not read as nothing, nor what is not all as all."""
-    assert percent(share) == text
+from reconciler.render.values import flow_text, redacted
 
 
 @given(

@@ -1,0 +1,44 @@
+"""How counts, shares and kinds of values are said, the same in every message and report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+_GRID = 2_000_000
+"""Less than one in so many is the graininess of Amplitude's hash, and nobody."""
+
+_SMALLEST = 20_000
+"""Less than one in so many would be rounded to nobody."""
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 user`, `2 users`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def percent(share: Fraction) -> str:
+    """A share as a percentage with at most two decimals: `12.5%`.
+
+    Less than 0.00005% is the graininess of Amplitude's hash and reads 0%; what is more but would round to 0 or to
+    100 says so.
+    """
+    if share * _GRID < 1:
+        return "0%"
+    if share * _SMALLEST < 1:
+        return "<0.01%"
+    rest = 1 - share
+    if rest * _SMALLEST < 1 < rest * _GRID:
+        return ">99.99%"
+    return f"{round(float(share * 100), 2):g}%"
+
+
+def json_kind(value: object) -> str:
+    """What a JSON value is, as a message says it: `null`, `true`, `a number`, `a string`, `a list`, `an object`."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return "a number"
+    return "a string" if isinstance(value, str) else "a list" if isinstance(value, list | tuple) else "an object"
