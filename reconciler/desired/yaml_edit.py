@@ -16,7 +16,7 @@ from reconciler.desired.yaml_style import write_documents, write_entry
 from reconciler.desired.yaml_tree import read_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.desired.yaml_nodes import Comments, Node
     from reconciler.desired.yaml_tree import FieldLines
@@ -48,21 +48,33 @@ def rewrite_document(text: str, index: int, wanted: Mapping[str, Json]) -> str:
     fields = documents[index].fields or ()
     root = documents[index].document.root
     lines = text.split("\n")
-    found = [*_changes(root, fields, wanted), *_additions(fields, wanted)]
+    found = [*_changes(root, fields, wanted, lines), *_additions(fields, wanted)]
     for change in sorted(found, key=lambda change: (change.first, change.end), reverse=True):
         lines[change.first : change.end] = change.lines
     return line_end.join(lines)
 
 
-def _changes(root: Node, fields: tuple[FieldLines, ...], wanted: Mapping[str, Json]) -> Iterator[_Replacement]:
+def _changes(
+    root: Node, fields: tuple[FieldLines, ...], wanted: Mapping[str, Json], text: Sequence[str]
+) -> Iterator[_Replacement]:
     for place in fields:
         old = _field(root, place.key)
         if place.key not in wanted:
-            lines = [comment for comment in comments_of(replace(old, above=())) if comment]
-            yield _Replacement(place.first, place.last + 1, tuple(lines))
+            comments = [comment for comment in comments_of(replace(old, above=())) if comment]
+            yield _Replacement(place.first, place.last + 1, tuple(comments))
         elif not same_json(value_of(old.node), wanted[place.key]):
             new = graft_entry(Entry(key=place.key, node=node_of(wanted[place.key])), replace(old, above=()))
-            yield _Replacement(place.first, place.last + 1, _lines_of(new))
+            lines = _with_gap_of(text[place.first], _lines_of(new), old.beside)
+            yield _Replacement(place.first, place.last + 1, lines)
+
+
+def _with_gap_of(line: str, lines: tuple[str, ...], beside: str | None) -> tuple[str, ...]:
+    """The lines, the comment beside the first as far from its value as it was in the old line."""
+    if not beside or not line.endswith(beside) or not lines[0].endswith(beside):
+        return lines
+    head = line.removesuffix(beside)
+    gap = head[len(head.rstrip()) :]
+    return (lines[0].removesuffix(beside).rstrip() + gap + beside, *lines[1:])
 
 
 def _additions(fields: tuple[FieldLines, ...], wanted: Mapping[str, Json]) -> Iterator[_Replacement]:

@@ -38,7 +38,7 @@ def test_rollback_rewrites_the_declared_fields(edited: Repository) -> None:
     ran = edited.run("rollback", "new-checkout", "--to", "1")
     assert (ran.code, ran.err) == (0, "")
     assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT.replace(
-        "rolloutPercentage: 50 # half", "rolloutPercentage: 10  # half"
+        "rolloutPercentage: 50 # half", "rolloutPercentage: 10 # half"
     )
     lines = ran.out.splitlines()
     assert lines[0].startswith("new-checkout  flags/new-checkout.yaml: version 1 of ")
@@ -59,7 +59,7 @@ def test_out_leaves_the_file_alone(edited: Repository) -> None:
     """With --out the result goes elsewhere."""
     assert edited.run("rollback", "new-checkout", "--to", "1", "--out", "old.yaml").code == 0
     assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT
-    assert "rolloutPercentage: 10  # half" in (edited.root / "old.yaml").read_text()
+    assert "rolloutPercentage: 10 # half" in (edited.root / "old.yaml").read_text()
 
 
 def test_the_present_version_changes_nothing(edited: Repository) -> None:

@@ -51,15 +51,23 @@ def test_nothing_changes_where_nothing_differs() -> None:
 def test_one_field_changes_its_lines_only() -> None:
     """A new value is written where the old one was; its comment stays, and so does every other line."""
     assert changed(rolloutPercentage=50) == TEXT.replace(
-        "rolloutPercentage:   10   # r", "rolloutPercentage: 50  # r"
+        "rolloutPercentage:   10   # r", "rolloutPercentage: 50   # r"
     )
+
+
+@pytest.mark.parametrize("gap", [" ", "  ", "\t", "     "])
+def test_a_comment_keeps_its_distance(gap: str) -> None:
+    """A changed value is the only difference of its line: the comment beside it moves neither nearer nor away."""
+    text = f"key: a\nrolloutPercentage: 50{gap}# half # of it\nvariants:{gap}# both\n  - key: b\n"
+    wanted = {"key": "a", "rolloutPercentage": 5, "variants": [{"key": "c"}]}
+    assert rewrite_flag(text, 0, wanted, environment=None) == text.replace("50", "5").replace("key: b", "key: c")
 
 
 def test_line_ends_stay() -> None:
     """A file with CRLF has CRLF afterwards, in new lines too."""
     text = changed(TEXT.replace("\n", "\r\n"), rolloutPercentage=50)
     assert text.count("\n") == text.count("\r\n")
-    assert "rolloutPercentage: 50  # r\r\n" in text
+    assert "rolloutPercentage: 50   # r\r\n" in text
 
 
 def test_a_new_field_goes_to_its_place() -> None:
