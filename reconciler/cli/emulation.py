@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ReconcilerError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from reconciler.config import Config
@@ -17,6 +19,16 @@ EMULATOR_KEY = "emulator-management-key"
 
 EMULATOR_USER = "you@example.com"
 DEFAULT_PROJECT = "217854"
+
+
+def admit_key_of(environ: Mapping[str, str], emulator: Emulator) -> None:
+    """Let the emulator take the key of the environment too, where there is one: it is neither shown nor stored."""
+    from reconciler.api.access import Origin, read_key
+    from reconciler.errors import AccessError
+
+    loopback = Origin(scheme="http", host="127.0.0.1", port=0, is_loopback=True)
+    with suppress(AccessError):
+        emulator.store.admit(read_key(environ, None, origin=loopback).reveal(), EMULATOR_USER)
 
 
 def an_emulator(

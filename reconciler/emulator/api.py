@@ -105,7 +105,7 @@ class Api:
 
     def _key_of(self, request: RawRequest) -> KeyRecord | None:
         scheme, _, key = request.authorization.partition(" ")
-        return self._store.keys.get(key) if scheme == "Bearer" else None
+        return self._store.owner_of(key) if scheme == "Bearer" else None
 
 
 def _endpoints(reads: Reads, writes: Writes, edit_variant_verb: str) -> tuple[tuple[str, str, Handler], ...]:

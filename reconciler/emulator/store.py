@@ -36,6 +36,7 @@ class Store:
     def __init__(self, *, read_lag: int = 0, now: Callable[[], datetime] = utc_now) -> None:
         self.projects: dict[str, dict[str, DeploymentRecord]] = {}
         self.keys: dict[str, KeyRecord] = {}
+        self._guests: dict[str, str] = {}
         self.flags: dict[str, FlagRecord] = {}
         self.versions: list[VersionRecord] = []
         self.watchers: list[Callable[[], None]] = []
@@ -82,6 +83,16 @@ class Store:
         """A management key: whom it belongs to, and which projects it reaches."""
         self.keys[key] = {"user": user, "projects": list(projects)}
         self._changed()
+
+    def admit(self, key: str, user: str) -> None:
+        """A key that reaches every project and is no part of the state: it is in no dump and no file."""
+        self._guests[key] = user
+
+    def owner_of(self, key: str) -> KeyRecord | None:
+        """Whom a key belongs to and what it reaches; None for one that is not known."""
+        if key in self._guests and key not in self.keys:
+            return {"user": self._guests[key], "projects": list(self.projects)}
+        return self.keys.get(key)
 
     def seed_flag(self, given: Mapping[str, Json], user: str = SEED_USER) -> FlagRecord:
         """A flag without the checks of a create, from a record of any completeness or a document of a flag file.

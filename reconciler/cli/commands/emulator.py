@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.options import FILE, Settings, shared_options
+from reconciler.cli.signals import TerminatedError
 from reconciler.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -28,16 +31,18 @@ def emulator(settings: Settings, *, port: int, state: Path | None, latency: int,
     """Serve the Management API on 127.0.0.1 until it is interrupted.
 
     The projects and deployments are those of your configuration, if there is one. What it prints first can be
-    pasted into a shell, so that other commands talk to it.
+    pasted into a shell, so that other commands talk to it. The key of AMPLITUDE_MANAGEMENT_API_KEY is taken as well;
+    it is neither shown nor stored.
 
     \b
       reconciler emulator --port 8765 --state emulator.json
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.emulation import an_emulator
+    from reconciler.cli.emulation import admit_key_of, an_emulator
     from reconciler.cli.voice import Voice
 
     voice = Voice.of(settings)
     served = an_emulator(state=state, latency=latency / _MILLISECONDS, rate=rate, configs=_configs(settings))
+    admit_key_of(os.environ, served)
     from reconciler.emulator.server import serve_in_foreground
 
     key = next(iter(served.store.keys))
@@ -46,7 +51,12 @@ def emulator(settings: Settings, *, port: int, state: Path | None, latency: int,
         voice.result(f"export RECONCILER_API_URL={url}\nexport AMPLITUDE_MANAGEMENT_API_KEY={shlex.quote(key)}\n")
         voice.note(f"The emulator serves project {', '.join(served.store.projects)} at {url}. Ctrl-C ends it.")
 
-    serve_in_foreground(served.app, port=port, on_start=greet)
+    try:
+        serve_in_foreground(served, port=port, on_start=greet)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except TerminatedError:
+        return 128 + signal.SIGTERM
     return 0
 
 
