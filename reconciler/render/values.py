@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from reconciler.wording import counted
 from reconciler.render.sanitize import visible
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from reconciler.model import Json

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from builders import a_flag_plan, a_plan, an_empty_plan
+from msgspec.structs import replace
 from rich.text import Text
 from small_plans import PERSON, SMALL_PLANS
 
@@ -42,7 +43,6 @@ def test_an_empty_plan_says_so() -> None:
     assert "Plan for" not in text
 
 
-@pytest.mark.parametrize("width", [60, 80, 100])
 def test_a_refused_plan_without_calls_is_not_called_no_changes() -> None:
     """Something was to change and may not: the last line counts what would be sent, and one hint says what helps."""
     refusal = Refusal(guard="archived", message='"a" is archived live: declare it.', override="")
@@ -62,6 +62,7 @@ def test_a_plan_knows_whether_it_names_users() -> None:
     assert not names_users(a_plan(a_flag_plan(changes=(rollout,), operations=(edit,))))
 
 
+@pytest.mark.parametrize("width", [60, 80, 100])
 @pytest.mark.parametrize("name", SMALL_PLANS)
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
     """Every line but the last fits; nothing is cut off to make it fit."""
