@@ -9,6 +9,8 @@ from reconciler.cli.git import changed_files, content_at
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reconciler.config import Config
     from reconciler.model import DesiredState
 
@@ -27,11 +29,28 @@ def keys_changed_since(config: Config, desired: DesiredState, reference: str) ->
     files = changed_files(root, reference)
     if config.file.name in files:
         return None
-    flags_dir = config.flags_dir.resolve().relative_to(root).as_posix()
-    flag_files = {name for name in files if name.endswith(_SUFFIXES) and _is_below(name, flags_dir)}
+    flag_files = {name for name in files if _is_flag_file(name, config, root)}
     now = {flag.key for flag in desired.flags.values() if flag.source.file in flag_files}
     before = {key for name in flag_files for key in _keys_at(config, reference, name)}
     return tuple(sorted(now | before))
+
+
+def files_that_differ(config: Config, reference: str) -> list[str]:
+    """The configuration and the flag files that are not as a commit has them, new and deleted ones among them.
+
+    Names are relative to the configuration, sorted. Raises UsageError, ReconcilerError as `keys_changed_since`.
+    """
+    root = config.file.resolve().parent
+    return sorted(
+        name
+        for name in changed_files(root, reference)
+        if name == config.file.name or _is_flag_file(name, config, root)
+    )
+
+
+def _is_flag_file(name: str, config: Config, root: Path) -> bool:
+    flags_dir = config.flags_dir.resolve().relative_to(root).as_posix()
+    return name.endswith(_SUFFIXES) and _is_below(name, flags_dir)
 
 
 def _is_below(name: str, directory: str) -> bool:

@@ -178,7 +178,8 @@ _APPLY: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--expect-commit",
         metavar="SHA",
-        help="Refuse where another commit is checked out, such as one that is no longer the branch's tip.",
+        help="Refuse where another commit is checked out, such as one that is no longer the branch's tip, or where "
+        "flag files are not as it has them.",
     ),
 )
 

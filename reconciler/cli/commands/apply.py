@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from reconciler.cli.options import (
     plan_options,
     shared_options,
 )
-from reconciler.errors import ReconcilerError, StalePlanError, UsageError
+from reconciler.errors import ReconcilerError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Loaded, Planned
     from reconciler.cli.voice import Voice
     from reconciler.planning.plan import Plan
-
-_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}", re.ASCII)
 
 
 @click.command
@@ -75,12 +72,11 @@ def apply(
 def _plan(
     settings: Settings, plan_file: Path | None, arguments: PlanArguments, choices: ApplyArguments, voice: Voice
 ) -> Planned:
-    from reconciler.cli.session import load, narrow, now, plan_with
+    from reconciler.cli.session import narrow, now, plan_with
     from reconciler.planning.plan_file import check_saved
 
     if plan_file is None:
-        loaded = load(settings, voice)
-        _check_commit(loaded, choices.expect_commit)
+        loaded = _loaded(settings, choices, voice)
         return plan_with(loaded, narrow(arguments, loaded, voice), arguments.api_key_file, voice)
     _refuse_other_options(arguments)
     from reconciler.cli.saved import read_saved
@@ -91,27 +87,21 @@ def _plan(
             f"--env (or RECONCILER_ENV) says {settings.environment!r}, but the plan is for"
             f" {saved.plan.environment or 'none'!r}: a saved plan fixes everything."
         )
-    loaded = load(replace(settings, environment=saved.plan.environment), voice)
-    _check_commit(loaded, choices.expect_commit)
+    loaded = _loaded(replace(settings, environment=saved.plan.environment), choices, voice)
     planned = plan_with(loaded, saved.plan.options, arguments.api_key_file, voice)
     check_saved(saved.document, planned.plan, now())
     return planned
 
 
-def _check_commit(loaded: Loaded, expected: str | None) -> None:
-    """See that what is applied is what the branch holds now: runs may overtake each other. Raises StalePlanError."""
-    from reconciler.cli.git import current_commit
+def _loaded(settings: Settings, choices: ApplyArguments, voice: Voice) -> Loaded:
+    from reconciler.cli.session import load
 
-    if expected is None:
-        return
-    if not _COMMIT.fullmatch(expected):
-        raise UsageError(f"--expect-commit takes a commit's id, of 7 to 64 hexadecimal digits, not {expected!r}.")
-    found = current_commit(loaded.config.file.parent)
-    if found is None or not found.startswith(expected.lower()):
-        raise StalePlanError(
-            f"The commit that is checked out is {found or 'not known'}, not {expected}: a later one may have been"
-            " applied already. Nothing was sent. Check out the branch's tip and run again."
-        )
+    loaded = load(settings, voice)
+    if choices.expect_commit is not None:
+        from reconciler.cli.expected_commit import check_commit
+
+        check_commit(loaded.config, choices.expect_commit)
+    return loaded
 
 
 def _refuse_other_options(arguments: PlanArguments) -> None:
