@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from reconciler.api.redaction import pattern_of
 from reconciler.errors import AccessError, UsageError
 
@@ -36,8 +38,7 @@ _ADDRESS = re.compile(
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(Struct, frozen=True, kw_only=True):
     """The one place that requests go to. `host` is as in a URL (IPv6 in brackets), `port` is never implied.
 
     `region` is None for a server that the environment named.

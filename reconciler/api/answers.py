@@ -6,9 +6,9 @@ ever read out of an answer that says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.errors import AmbiguousError, MalformedAnswerError
@@ -26,16 +26,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """A write that took effect. `attempts` counts what was sent for it."""
 
     status: int
     attempts: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreatedFlag:
+class CreatedFlag(Struct, frozen=True, kw_only=True):
     """A create that took effect: the new flag's id. The `url` beside it is never used."""
 
     id: str
@@ -43,8 +41,7 @@ class CreatedFlag:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagPage:
+class FlagPage(Struct, frozen=True, kw_only=True):
     """One page of the list: the flags of our project.
 
     `rows` counts what the page held before other projects' flags were dropped; `unmarked` are the ids of flags
@@ -57,8 +54,7 @@ class FlagPage:
     unmarked: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionPage:
+class VersionPage(Struct, frozen=True, kw_only=True):
     """One page of the feed of all versions, newest first; those of other projects are dropped."""
 
     versions: tuple[Version, ...]
@@ -66,8 +62,7 @@ class VersionPage:
     rows: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentInfo:
+class DeploymentInfo(Struct, frozen=True, kw_only=True):
     """A deployment. `key` is the public SDK key, not the management key."""
 
     id: str

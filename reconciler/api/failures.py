@@ -6,9 +6,10 @@ Nothing of a server's answer or of a library's exception is quoted without being
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from reconciler.api.http import httpx
 from reconciler.api.redaction import quotation
@@ -32,8 +33,7 @@ _REDIRECT = range(300, 400)
 _REFUSED = range(400, 500)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One request as messages name it: the method and the path, without the query."""
 
     method: str
@@ -53,8 +53,7 @@ class Call:
         return "Run it again later." if self.is_read else "It may or may not have taken effect."
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True):
     """Words for failures at one origin, with its key kept out of them."""
 
     origin: Origin

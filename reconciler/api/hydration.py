@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.api.parallel import map_bounded
@@ -25,8 +25,7 @@ NOT_FOUND = 404
 _VARIANT_FIELDS = ("name", "description", "payload")
 
 
-@dataclass(frozen=True, slots=True)
-class _Members:
+class _Members(Struct, frozen=True):
     """One list of inclusions to read. `kind` is the field of Variant that it fills."""
 
     flag: LiveFlag

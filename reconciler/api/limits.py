@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aiolimiter import AsyncLimiter
+from msgspec import Struct
 
 from reconciler.errors import BudgetError
 
@@ -21,8 +22,7 @@ _BURST = 3
 _SMALLEST_WITH_BURST = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
+class Clock(Struct, frozen=True, kw_only=True):
     """Time as the transport sees it: a monotonic `now` and `sleep` in seconds, and the date as `today` gives it."""
 
     now: Callable[[], float] = time.monotonic

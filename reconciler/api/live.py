@@ -6,10 +6,10 @@ targets are looked up instead of the list. Nothing is called absent because a li
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.api.hydration import hydrate
@@ -30,8 +30,7 @@ MOST_LOOKED_UP = 10
 _WILDCARDS = frozenset("*?[")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """How far a refresh is: requests `done` of `expected` (None: not known yet) for `what` is being read."""
 
     done: int

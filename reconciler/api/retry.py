@@ -6,13 +6,13 @@ saw it; *ambiguous*, nobody knows whether it took effect; *rejected*, it did not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from math import isnan
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random_exponential
 
 from reconciler.errors import AmbiguousError, ApiError, NotSentError
@@ -33,8 +33,7 @@ class Repeat(Enum):
     IF_NOT_SENT = "calls that name a place in a list, which may be another one by now"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True, kw_only=True):
     """How long and how often to try. Times are seconds.
 
     `attempts` a call; `retries` beyond first attempts in a whole run; `attempt_seconds` from connecting to the last
@@ -52,8 +51,7 @@ class RetryPolicy:
     longest_asked: float = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """One attempt that failed: the error that it would be, and the wait in seconds that the server asked for."""
 
     error: ApiError

@@ -12,10 +12,10 @@ import asyncio
 import json
 import re
 import ssl
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import certifi
+from msgspec import Struct
 
 from reconciler import __version__
 from reconciler.api import retry
@@ -50,8 +50,7 @@ _IDLE_SECONDS = 2.0
 """An idle connection is dropped sooner than servers drop theirs, so that a write after a pause meets a new one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(Struct, frozen=True, kw_only=True):
     """A success. `body` is whole and decoded; `attempts` counts what was sent for it."""
 
     call: Call
@@ -60,8 +59,7 @@ class Reply:
     attempts: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(Struct, frozen=True, kw_only=True):
     """One attempt as it is told to whoever watches. `status` is None where no answer came; `seconds` it took."""
 
     method: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 PLAN_FORMATS = ("text", "json", "markdown", "html")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """What every command takes."""
 
     config: Path | None = None
@@ -30,8 +29,7 @@ class Settings:
     no_color: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanArguments:
+class PlanArguments(Struct, frozen=True, kw_only=True):
     """The options that shape a plan, as they were given."""
 
     targets: tuple[str, ...] = ()
@@ -44,8 +42,7 @@ class PlanArguments:
     api_key_file: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True):
     """Where a result goes and in which form."""
 
     form: str = "text"
@@ -55,8 +52,7 @@ class Delivery:
     detailed_exitcode: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyArguments:
+class ApplyArguments(Struct, frozen=True, kw_only=True):
     """How to apply, and what to write about it."""
 
     auto_approve: bool = False
@@ -98,7 +94,7 @@ def shared_options(function: Callable[Concatenate[Settings, P], R]) -> Callable[
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        settings = Settings(**{name: kwargs.pop(name) for name in Settings.__dataclass_fields__})  # type: ignore[arg-type]
+        settings = Settings(**{name: kwargs.pop(name) for name in Settings.__struct_fields__})  # type: ignore[arg-type]
         return function(settings, *args, **kwargs)
 
     for option in reversed(_SHARED):
@@ -122,7 +118,7 @@ _SHARED: tuple[Callable[[Any], Any], ...] = (
         envvar="RECONCILER_ENV",
         help="The environment (RECONCILER_ENV).",
     ),
-    click.option("--verbose", "-v", is_flag=True, help="Say more on stderr; show tracebacks."),
+    click.option("--verbose", "-v", is_flag=True, help="Say more on stderr; show where a defect is."),
     click.option("--quiet", "-q", is_flag=True, help="No progress and no warnings on stderr."),
     click.option("--no-color", is_flag=True, help="No colours, as with NO_COLOR."),
 )
@@ -189,7 +185,7 @@ def plan_options(function: Callable[..., R]) -> Callable[..., R]:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - click passes what it parsed
-        arguments = PlanArguments(**{name: kwargs.pop(name) for name in PlanArguments.__dataclass_fields__})
+        arguments = PlanArguments(**{name: kwargs.pop(name) for name in PlanArguments.__struct_fields__})
         return function(*args, arguments=arguments, delivery=_take_delivery(kwargs), **kwargs)
 
     for option in reversed((*_SAVING, *_DELIVERY, *_PLAN_SHAPE)):
@@ -214,7 +210,7 @@ def apply_options(function: Callable[..., R]) -> Callable[..., R]:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - click passes what it parsed
-        choices = ApplyArguments(**{name: kwargs.pop(name) for name in ApplyArguments.__dataclass_fields__})
+        choices = ApplyArguments(**{name: kwargs.pop(name) for name in ApplyArguments.__struct_fields__})
         return function(*args, choices=choices, **kwargs)
 
     for option in reversed(_APPLY):
@@ -223,4 +219,4 @@ def apply_options(function: Callable[..., R]) -> Callable[..., R]:
 
 
 def _take_delivery(kwargs: dict[str, Any]) -> Delivery:
-    return Delivery(**{name: kwargs.pop(name) for name in Delivery.__dataclass_fields__ if name in kwargs})
+    return Delivery(**{name: kwargs.pop(name) for name in Delivery.__struct_fields__ if name in kwargs})

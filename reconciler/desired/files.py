@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from errno import EINVAL, ELOOP
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.errors import UsageError
@@ -27,16 +28,14 @@ MAX_TOTAL_BYTES: Final = 50 * 1024 * 1024
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class FlagFile:
+class FlagFile(Struct, frozen=True):
     """A flag file: where it is, and how it is called in what users read (relative to reconciler.yaml, with /)."""
 
     path: str
     shown: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class Listing(Struct, frozen=True, kw_only=True):
     """The flag files in order of their shown names, and what was refused on the way."""
 
     files: tuple[FlagFile, ...]

@@ -7,10 +7,11 @@ Variants that are not shown are those that the weights name, in their order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from msgspec import Struct
 
 from reconciler.evaluation.hashing import DISTRIBUTIONS, RESIDUES
 from reconciler.model import Condition, Unset, Weights
@@ -33,8 +34,7 @@ DEFAULT_BUCKETING_KEY: Final = "amplitude_id"
 DEFAULT_BUCKETING_UNIT: Final = "User"
 
 
-@dataclass(frozen=True, slots=True)
-class Bucketing:
+class Bucketing(Struct, frozen=True):
     """What is hashed. Users have equal hashes under two bucketings exactly when the bucketings are equal."""
 
     salt: str
@@ -42,8 +42,7 @@ class Bucketing:
     unit: str = DEFAULT_BUCKETING_UNIT
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentRule:
+class SegmentRule(Struct, frozen=True):
     """What becomes of the users whom one segment, or nothing before the rest, matches.
 
     `conditions` are those that a user can fail: none for the rest. With `bucketing` None everyone gets `constant`,

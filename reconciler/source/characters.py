@@ -8,7 +8,8 @@ U+2029). A joiner (U+200C, U+200D) is fine after a non-ASCII character, where sc
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _JOINERS = "\u200c\u200d"
 _ZERO_WIDTH = "\u200b\u2060\u2061\u2062\u2063\u2064\ufeff" + _JOINERS
@@ -30,8 +31,7 @@ find_all_forbidden = _FORBIDDEN.finditer
 """Every forbidden character of a text, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why something in a text is refused: a rule id, one sentence that quotes nothing, and advice."""
 
     rule: str

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from unicodedata import is_normalized
 
 import yaml
+from msgspec import Struct
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -50,8 +51,7 @@ _NO_CHILDREN: Final[dict[str | int, Node]] = {}
 """Shared by all scalars, and never written to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """A refusal and its place.
 
     `path` is the pointer in document `index`; `breaks`: the value there is not to be believed.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from unicodedata import is_normalized
 
 import yaml
+from msgspec import Struct
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -107,8 +108,7 @@ class Document:
         return any(pointer == at or pointer.startswith(at + "/") for at in self.broken)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """What a file holds: the documents that could be read, and everything that is wrong with it as YAML."""
 
     documents: tuple[Document, ...]

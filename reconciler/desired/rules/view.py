@@ -5,8 +5,9 @@ The schema has said already what is malformed; so no rule has to defend itself, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 Indexed = tuple[tuple[int, dict[str, "Json"]], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FlagView:
+class FlagView(Struct, frozen=True):
     """A document of one environment, its parts with their index or pointer.
 
     `variant_keys` is None where variants are not declared, or not all of them can be read. `weights` are the

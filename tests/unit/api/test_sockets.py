@@ -6,11 +6,11 @@ import asyncio
 import socket
 import time
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from clients import UNHURRIED, a_key
+from msgspec.structs import replace
 
 from reconciler.api import transport as transport_module
 from reconciler.api.access import Origin
