@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,7 +16,6 @@ from virtual_time import run_in_virtual_time
 
 from reconciler.api.access import ApiKey, Origin, origin_for, read_key
 from reconciler.api.connect import connect
-from reconciler.api.live import fetch_live_state
 from reconciler.apply import ApplyOptions, ApplyReport, apply_plan
 from reconciler.config import Requests
 from reconciler.model import (
@@ -30,9 +30,8 @@ from reconciler.model import (
     Variant,
     Weights,
 )
-from reconciler.planning.guards import check_guards
 from reconciler.planning.plan import Plan, PlanOptions
-from reconciler.planning.planner import build_plan
+from reconciler.preview import read_and_plan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -49,7 +48,9 @@ FAST = Requests(per_second=100_000, concurrency=16, daily_budget=10_000_000)
 NO_WAIT = ApplyOptions(read_back_delays=(0.001, 0.001, 0.001, 0.001))
 UNGUARDED = PlanOptions(
     unarchive=True,
-    allow=frozenset({"updates", "archives", "rebucket", "transient", "exposure", "dependents", "empty"}),
+    allow=frozenset(
+        {"updates", "archives", "rebucket", "transient", "exposure", "dependents", "empty", "kill-switch"}
+    ),
 )
 
 
@@ -91,13 +92,8 @@ class World:
     async def plan_async(self) -> Run:
         """A plan of now."""
         async with self.client(read_only=True) as client:
-            live = await fetch_live_state(client, self.desired, targets=self.options.targets)
-        return Run(plan=self.planned(live), live=live)
-
-    def planned(self, live: LiveState) -> Plan:
-        """The plan for a live state, guards asked."""
-        plan = build_plan(self.desired, live, self.config, self.options)
-        return check_guards(plan, self.desired, live, self.config)
+            plan, live = await read_and_plan(client, self.desired, self.config, self.options, now=datetime.now(UTC))
+        return Run(plan=plan, live=live)
 
     async def apply_async(self, meanwhile: Callable[[], None] | None = None) -> Run:
         """Plan, let `meanwhile` happen, and apply."""

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from reconciler.cli.voice import Voice
     from reconciler.config import Config
     from reconciler.model import DesiredState, LiveState
-    from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import Plan
 
 NO_FLAG = "(none)"
@@ -166,74 +165,24 @@ async def connected(
 async def _read_and_plan(
     loaded: Loaded, allowed: Access, options: PlanOptions, voice: Voice, cache: MemberCache | None
 ) -> tuple[Plan, LiveState]:
-    """Refresh, compare, preview exposure and ask the guards, with a client that cannot write.
-
-    Two things are read only where the plan makes them matter: the whole project, where targets alone were read and
-    other flags may depend on what goes; and the versions of flags that are off and would be switched on.
-    """
+    """The plan of now and what it was made from, with a client that cannot write."""
     from reconciler.cli.progress import Progress
-    from reconciler.planning.dependents import may_let_others_down
-    from reconciler.planning.guards import check_guards
+    from reconciler.preview import read_and_plan
 
-    desired, config = loaded.desired, loaded.config
     with Progress.of(voice) as progress:
-        async with connected(config, allowed, progress) as client:
-            live = await _refresh(client, desired, options, progress, cache)
-            plan = _build(loaded, live, options)
-            if not live.is_complete and may_let_others_down(plan):
-                live = await _refresh(client, desired, options, progress, cache, whole_project=True)
-                plan = _build(loaded, live, options)
-            switches = await _kill_switches(client, plan, desired, progress)
-            requests = client.requests
-    if cache is not None:
-        plan = replace(plan, hourly_drift_requests=None)  # drift has no cache: what was saved here tells nothing
+        async with connected(loaded.config, allowed, progress) as client:
+            plan, live = await read_and_plan(
+                client,
+                loaded.desired,
+                loaded.config,
+                options,
+                now=now(),
+                on_progress=progress.on_refresh,
+                cache=cache,
+            )
     flags = counted(len(live.flags), "live flag")
-    voice.detail(f"Read {flags} with {counted(requests, 'request')} from {allowed.origin}.")
-    plan = check_guards(replace(plan, requests=requests), desired, live, config, switches)
+    voice.detail(f"Read {flags} with {counted(plan.requests, 'request')} from {allowed.origin}.")
     return plan, live
-
-
-async def _refresh(
-    client: Client,
-    desired: DesiredState,
-    options: PlanOptions,
-    progress: Progress,
-    cache: MemberCache | None,
-    *,
-    whole_project: bool = False,
-) -> LiveState:
-    from reconciler.api.live import fetch_live_state
-    from reconciler.planning.planner import is_in_scope
-
-    return await fetch_live_state(
-        client,
-        desired,
-        targets=options.targets,
-        is_wanted=lambda key: is_in_scope(key, options),
-        whole_project=whole_project,
-        on_progress=progress.on_refresh,
-        cache=cache,
-    )
-
-
-def _build(loaded: Loaded, live: LiveState, options: PlanOptions) -> Plan:
-    from reconciler.exposure import with_exposure
-    from reconciler.planning.planner import build_plan
-
-    plan = build_plan(loaded.desired, live, loaded.config, options, now=now())
-    return with_exposure(plan, live)
-
-
-async def _kill_switches(
-    client: Client, plan: Plan, desired: DesiredState, progress: Progress
-) -> tuple[KillSwitch, ...]:
-    """What somebody switched off by hand and the plan would switch on again: one read for each candidate."""
-    from reconciler.api.versions import read_versions
-    from reconciler.planning.kill_switch import find_kill_switches, flags_switched_on
-
-    ids = {flag.key: flag.flag_id for flag in flags_switched_on(plan) if flag.flag_id is not None}
-    versions = await read_versions(client, ids, on_progress=progress.on_refresh)
-    return find_kill_switches(plan, desired, versions)
 
 
 def refusal_of(plan: Plan) -> GuardRefusedError | None:
