@@ -233,7 +233,7 @@ def _transient(facts: Facts) -> Iterator[str]:
 
 
 def _quota(facts: Facts) -> Iterator[str]:
-    budget, spent = facts.config.requests.daily_budget, facts.live.requests
+    budget, spent = facts.config.requests.daily_budget, facts.plan.requests
     needed = requests_to_apply(facts.plan, facts.desired, facts.live)
     if facts.plan.flags and spent + needed > budget:
         yield (
