@@ -28,13 +28,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
+_EXPECTED = (ReconcilerError, click.ClickException, click.Abort, KeyboardInterrupt, TerminatedError)
+"""What is no defect: the message says it all, and a traceback nothing."""
+
+
 def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
     """Show a failure in the form that the arguments ask for, and give its exit code."""
     if isinstance(error, SystemExit) and not isinstance(error, TerminatedError):
         return error.code if isinstance(error.code, int) else 1
     failure = as_reconciler_error(error)
     hide = _redaction(arguments, os.environ)
-    if is_verbose(arguments) and not isinstance(error, click.ClickException | KeyboardInterrupt):
+    if is_verbose(arguments) and not isinstance(error, _EXPECTED):
         _write(sys.stderr, hide("".join(traceback.format_exception(error))))
     _write(sys.stderr, hide(failure_text(failure)))
     if wants_json(arguments):

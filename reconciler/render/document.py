@@ -152,7 +152,7 @@ def _facts(plan: Plan) -> list[str]:
     if plan.requests:
         facts.append(f"read with {counted(plan.requests, 'request')}")
     if plan.hourly_drift_requests is not None:
-        facts.append(f"a drift every hour would send {counted(plan.hourly_drift_requests, 'request')} a day")
+        facts.append(f"drift every hour would send {counted(plan.hourly_drift_requests, 'request')} a day")
     return facts
 
 

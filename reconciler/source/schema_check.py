@@ -119,7 +119,8 @@ def _findings(error: _Error) -> Iterator[Finding]:
     rule, message = (own["rule"], own["message"]) if own else _words(keyword, error)
     of_key = "propertyNames" in error.absolute_schema_path
     tokens = (*error.absolute_path, error.instance) if of_key else error.absolute_path
-    yield Finding(rule=rule, message=message, path=join_pointer(tokens), of_key=of_key, hint=_hint(error))
+    hint = _hint_of_own(error) if own else _hint(error)
+    yield Finding(rule=rule, message=message, path=join_pointer(tokens), of_key=of_key, hint=hint)
 
 
 def _unknown_fields(error: _Error, path: str) -> Iterator[Finding]:
@@ -183,7 +184,15 @@ def _words(keyword: str, error: _Error) -> tuple[str, str]:
             return "invalid-format", "This does not have the form that is due here."
 
 
+def _hint_of_own(error: _Error) -> str | None:
+    """What a message out of the schema cannot say: the values there are, or the one that was meant."""
+    if error.validator == "enum" and isinstance(error.instance, str):
+        return suggest(error.instance, error.validator_value) or f"Known are: {', '.join(error.validator_value)}."
+    return None
+
+
 def _hint(error: _Error) -> str | None:
+    """What a general message does not say already."""
     if error.validator == "enum" and isinstance(error.instance, str):
         return suggest(error.instance, error.validator_value)
     if error.validator != "type":

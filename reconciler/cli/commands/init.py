@@ -78,9 +78,11 @@ def _template(name: str) -> str:
 
 
 def _next_steps(config: Path, ci: str) -> str:
+    example = (config.parent / "flags/example.yaml").as_posix()
     steps = [
         f"Put the project's id into {config.as_posix()}.",
         "Set AMPLITUDE_MANAGEMENT_API_KEY to a management key, and see with `reconciler doctor` that it works.",
+        f"Look at {example} and delete it.",
         "Write the flags that there are as files: `reconciler import`. Then `reconciler plan` has nothing to do.",
         _STEPS[ci],
     ]

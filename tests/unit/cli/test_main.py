@@ -147,6 +147,16 @@ def test_a_traceback_is_for_those_who_ask(capsys: pytest.CaptureFixture[str]) ->
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_a_failure_that_is_no_defect_has_no_traceback(repository: Repository) -> None:
+    """--verbose says more of what was done; where our code stood when a key was refused helps nobody."""
+    repository.write("flags/broken.yaml", "key: A\n")
+    for arguments in (["plan", "--verbose"], ["plan", "--verbose", "--config", "nowhere.yaml"]):
+        ran = repository.run(*arguments)
+        assert ran.code in {3, 64}
+        assert "Traceback" not in ran.err
+        assert ran.err.splitlines()[-1].startswith("Error: ")
+
+
 def test_the_key_is_in_no_failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Even an error of a library that quotes the key is shown without it, traceback and JSON included."""
     monkeypatch.setenv("AMPLITUDE_MANAGEMENT_API_KEY", KEYED)

@@ -42,7 +42,7 @@ def test_a_plan_says_what_it_read_and_what_drift_would_cost(repository: Reposito
     ran = repository.run("plan")
     sent = len(repository.emulator.log)
     assert f"read with {sent} request" in ran.out
-    assert f"a drift every hour would send {24 * sent} requests a day." in ran.out
+    assert f"drift every hour would send {24 * sent} requests a day." in ran.out
     document = json.loads(repository.run("plan", "--format", "json").out)
     assert (document["requests"], document["hourlyDriftRequests"]) == (sent, 24 * sent)
     repository.emulator.log.clear()

@@ -128,3 +128,17 @@ def test_the_configuration_may_be_named(repository: Repository, monkeypatch: pyt
     monkeypatch.chdir(repository.root.parent)
     assert repository.run("validate").code == 3
     assert repository.run("validate", "-c", str(repository.root / "reconciler.yaml")).code == 0
+
+
+def test_no_hint_repeats_its_message(repository: Repository) -> None:
+    """A hint adds something: the value that was meant, or the values there are where the message names none."""
+    repository.write(
+        "flags/new-checkout.yaml",
+        "key: ~\nevaluationMode: nowhere\nvariants: [{key: a, inclusions: {users: [12]}}]\n"
+        "targetSegments: [{name: s, conditions: [{prop: x, op: same, values: [a]}], percentage: 1}]\n",
+    )
+    findings = json.loads(repository.run("validate", "--format", "json").out)["findings"]
+    hints = {finding["rule"]: finding.get("hint") for finding in findings}
+    assert hints["unquoted-id"] is None
+    assert hints["unknown-value"] is None
+    assert hints["unknown-op"].startswith("Known are: is, is not, ")
