@@ -97,3 +97,20 @@ def test_a_version_that_cannot_be_declared_is_refused(edited: Repository) -> Non
     assert ran.code == 3
     assert "whole number" in ran.err
     assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT
+
+
+def test_what_the_file_is_silent_about_stays_unsaid(repository: Repository) -> None:
+    """A segment that says nothing of its bucketing key does not begin to, though every version shows one."""
+    text = (
+        "key: new-checkout\nenabled: false\ntargetSegments:\n  - name: Staff # ours\n"
+        "    conditions: [{prop: email, op: contains, values: [x]}]\n    percentage: 100\n"
+        "    rolloutWeights: {control: 1}\n"
+    )
+    repository.write("flags/new-checkout.yaml", text)
+    assert repository.run("apply", "--auto-approve").code == 0
+    repository.write("flags/new-checkout.yaml", text.replace("false", "true"))
+    ran = repository.run("rollback", "new-checkout", "--to", "2")
+    assert (ran.code, (repository.root / "flags/new-checkout.yaml").read_text()) == (0, text)
+    repository.write("flags/new-checkout.yaml", text)
+    assert repository.run("import", "--force", "--target", "new-checkout").code == 0
+    assert "bucketingKey" not in (repository.root / "flags/new-checkout.yaml").read_text().split("targetSegments")[1]
