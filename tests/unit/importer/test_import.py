@@ -288,7 +288,7 @@ def test_a_declared_flag_is_updated_where_it_stands(tmp_path: Path) -> None:
         "# one file for all\nkey: another\nvariants: [{key: on}]\n---\n# ours\nkey: new-checkout # k\n"
     )
     assert "\nenabled: false # live is off\n" in written
-    assert "\nrolloutPercentage: 50  # was\n" in written
+    assert "\nrolloutPercentage: 50 # was\n" in written
     assert written.endswith("owner: me\n")
     assert set(repository.texts()) == {"all.yaml"}
 
