@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import UNSET, Unset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from reconciler.model import FlagSpec, Json, LiveFlag, Number, TargetSegment, Variant, Weights
 
@@ -81,6 +81,25 @@ def _segment_content(segment: TargetSegment) -> Json:
 def canonical_set(members: Iterable[str]) -> list[str]:
     """A set of strings in its one order."""
     return sorted(set(members))
+
+
+def paired_variants(declared: FlagSpec, live: FlagSpec) -> Iterator[tuple[Variant, Variant]]:
+    """Each declared variant that exists and the live one that it is: of its key, or of the key it was renamed from.
+
+    A rename counts only while the live flag has the old key and not the new one.
+    """
+    if isinstance(declared.variants, Unset) or isinstance(live.variants, Unset):
+        return
+    by_key = {variant.key: variant for variant in live.variants}
+    for variant in declared.variants:
+        found = by_key.get(variant.key) or by_key.get(variant.renamed_from or "")
+        if found is not None:
+            yield variant, found
+
+
+def pair_variants(declared: FlagSpec, live: FlagSpec) -> dict[str, Variant]:
+    """The live variant that each declared variant is, by the declared key."""
+    return {variant.key: found for variant, found in paired_variants(declared, live)}
 
 
 def fingerprint(flag: LiveFlag) -> str:

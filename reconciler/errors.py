@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from reconciler.diagnostics import Diagnostic
 
 
+NOT_FOUND = 404
+THROTTLED = 429
+"""The statuses of a RejectedError that mean more than no."""
+
+
 class ReconcilerError(Exception):
     """The root: `str(error)` is one or more sentences that say what, where, and what to do."""
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from reconciler.apply import ApplyReport, FlagOutcome, OperationOutcome, Status
 from reconciler.config import Config
 from reconciler.diagnostics import SourcePosition
+from reconciler.evaluation.rules import ALL_OTHER_USERS
 from reconciler.model import (
     Condition,
     DesiredFlag,
@@ -25,7 +26,6 @@ from reconciler.model import (
 )
 from reconciler.planning.operations import AddUsers, EditFlag
 from reconciler.planning.plan import (
-    ALL_OTHER_USERS,
     Action,
     FlagExposure,
     FlagPlan,

@@ -13,8 +13,7 @@ from msgspec import Struct
 
 from reconciler.api.http import httpx
 from reconciler.api.redaction import quotation
-from reconciler.api.retry import THROTTLED
-from reconciler.errors import AccessError, AmbiguousError, ApiError, NotSentError, RejectedError
+from reconciler.errors import THROTTLED, AccessError, AmbiguousError, ApiError, NotSentError, RejectedError
 
 if TYPE_CHECKING:
     from reconciler.api.access import ApiKey, Origin

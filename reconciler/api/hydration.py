@@ -8,7 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.api.parallel import map_bounded
-from reconciler.errors import RejectedError
+from reconciler.canonical import paired_variants
+from reconciler.errors import NOT_FOUND, RejectedError
 from reconciler.model import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from reconciler.model import FlagSpec, Json, LiveFlag, Variant
 
 T = TypeVar("T")
-
-NOT_FOUND = 404
 
 _VARIANT_FIELDS = ("name", "description", "payload")
 
@@ -102,17 +101,6 @@ async def _unless_hidden(flag: LiveFlag, read: Awaitable[T]) -> T | Unset:
         raise
 
 
-def pairs(declared: FlagSpec, live: FlagSpec) -> Iterator[tuple[Variant, Variant]]:
-    """Each declared variant that exists and the live one it is: by its key, or by the key it was renamed from."""
-    if isinstance(declared.variants, Unset) or isinstance(live.variants, Unset):
-        return
-    by_key = {variant.key: variant for variant in live.variants}
-    for variant in declared.variants:
-        found = by_key.get(variant.key) or by_key.get(variant.renamed_from or "")
-        if found is not None:
-            yield variant, found
-
-
 def _is_compared(declared: FlagSpec | None, flag: LiveFlag) -> bool:
     """Whether the flag's fields matter at all: of an archived one only where the declaration speaks of that."""
     return declared is not None and not (flag.spec.archived and isinstance(declared.archived, Unset))
@@ -125,7 +113,7 @@ def _needs_variants(declared: FlagSpec | None, flag: LiveFlag) -> bool:
         return True
     return any(
         not isinstance(getattr(wanted, name), Unset) and isinstance(getattr(found, name), Unset)
-        for wanted, found in pairs(declared, flag.spec)
+        for wanted, found in paired_variants(declared, flag.spec)
         for name in _VARIANT_FIELDS
     )
 
@@ -133,7 +121,7 @@ def _needs_variants(declared: FlagSpec | None, flag: LiveFlag) -> bool:
 def _members_needed(declared: FlagSpec | None, flag: LiveFlag) -> Iterator[_Members]:
     if declared is None or not _is_compared(declared, flag):
         return
-    for wanted, found in pairs(declared, flag.spec):
+    for wanted, found in paired_variants(declared, flag.spec):
         if not isinstance(wanted.users, Unset):
             yield _Members(flag, found.key, "users")
         if not isinstance(wanted.cohorts, Unset):

@@ -120,26 +120,20 @@ async def reread(
     desired: DesiredState,
     *,
     pages: int,
-    created: Mapping[str, str] | None = None,
     expect: Callable[[int], None] = lambda _: None,
     on_read: Callable[[], None] = lambda: None,
 ) -> Mapping[str, LiveFlag | None]:
     """The same view again of just these flags, by key; None for one that is there no more under its id.
 
     `pages` is LiveState.pages: so many list requests show the project, and that is done where it is fewer than one
-    look-up for each flag. `created` holds flags that were made meanwhile, id by key. The list is asked, by key,
-    rather than "Get details", because details show other fields: two views could not be compared. `expect` and
-    `on_read` are told of the reads of what the list hides, as by `hydrate`.
+    look-up for each flag. The list is asked, by key, rather than "Get details", because details show other fields:
+    two views could not be compared. `expect` and `on_read` are told of the reads of what the list hides, as by
+    `hydrate`.
     """
-    ids = {flag.key: flag.id for flag in flags} | dict(created or {})
+    ids = {flag.key: flag.id for flag in flags}
     archived = {flag.key for flag in flags if flag.spec.archived}
     visible = ids.keys() - archived
-    listing = await look_up(
-        client,
-        visible,
-        include_archived=False,
-        most=pages,
-    )
+    listing = await look_up(client, visible, include_archived=False, most=pages)
     found = dict(listing.flags)
     absent = {key for key, flag_id in ids.items() if flag_id not in found}
     found |= {flag.id: flag for flag in await look_up_hidden(client, absent, most=max(pages, FEW_KEYS))}

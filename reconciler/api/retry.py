@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random_exponential
 
-from reconciler.errors import AmbiguousError, ApiError, NotSentError
+from reconciler.errors import THROTTLED, AmbiguousError, ApiError, NotSentError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from tenacity import RetryCallState
-
-THROTTLED = 429
 
 
 class Repeat(Enum):

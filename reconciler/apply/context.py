@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.errors import AccessError, BudgetError, InterruptedRunError, RejectedError
+from reconciler.errors import THROTTLED, AccessError, BudgetError, InterruptedRunError, RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from reconciler.planning.planner import Planner
 
 T = TypeVar("T")
-
-THROTTLED = 429
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,14 @@ from reconciler.apply.doubt import Sight, look_into
 from reconciler.apply.perform import perform
 from reconciler.apply.report import FlagOutcome, Status
 from reconciler.apply.steps import steps_of
-from reconciler.errors import AmbiguousError, ApiError, InterruptedRunError, InvalidInputError, RejectedError
+from reconciler.errors import (
+    NOT_FOUND,
+    AmbiguousError,
+    ApiError,
+    InterruptedRunError,
+    InvalidInputError,
+    RejectedError,
+)
 from reconciler.model import FlagSpec, LiveFlag
 from reconciler.planning.operations import UNKNOWN_ID, CreateFlag, RemoveUserAt
 from reconciler.planning.planner import is_left_archived
@@ -38,8 +45,6 @@ SENDS_OF_CREATE = 2
 
 LAG = (0.25, 0.5, 1.0, 2.0)
 """Seconds before each further try of a call that meets a 404 although this run made the flag: it may show late."""
-
-NOT_FOUND = 404
 
 
 class FlagRun:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.api.hydration import hydrate, pairs
+from reconciler.api.hydration import hydrate
 from reconciler.api.live import find_flag
 from reconciler.api.parallel import map_bounded
+from reconciler.canonical import paired_variants
 from reconciler.errors import RejectedError
 from reconciler.evaluation.rules import variants_of
 from reconciler.model import FlagSpec, Unset, Variant
@@ -102,7 +103,7 @@ async def _completed(client: Client, flag: LiveFlag, declared: Mapping[str, Flag
 
 
 def _wanted(declared: FlagSpec | None, live: FlagSpec) -> tuple[Variant, ...]:
-    twins = {found.key: twin for twin, found in pairs(declared, live)} if declared else {}
+    twins = {found.key: twin for twin, found in paired_variants(declared, live)} if declared else {}
     return tuple(_with_lists(twins.get(variant.key), variant.key) for variant in variants_of(live))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler.canonical import pair_variants
 from reconciler.drift.attribution import attribute
 from reconciler.drift.report import AttributedChange, FlagDrift
 from reconciler.model import Unset
-from reconciler.planning.calls import pair_variants
 from reconciler.planning.diff import diff_flag
 from reconciler.planning.effective import desired_for_live, live_as_renamed
 from reconciler.planning.frozen import is_frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.planning.calls import pair_variants
+from reconciler.canonical import pair_variants
 from reconciler.planning.diff import diff_flag
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from reconciler.api.hydration import pairs
+from reconciler.canonical import pair_variants, paired_variants
 from reconciler.model import UNSET, Unset, Variant
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def without_reads(declared: FlagSpec, live: LiveFlag, skipped: Collection[Read])
     if isinstance(declared.variants, Unset) or not skipped:
         return declared
     gone = {(read.variant, read.kind) for read in skipped}
-    live_variants = {wanted.key: found for wanted, found in pairs(declared, live.spec)}
+    live_variants = pair_variants(declared, live.spec)
     variants = tuple(_reduced(variant, live_variants.get(variant.key), gone) for variant in declared.variants)
     return replace(declared, variants=variants)
 
@@ -86,7 +86,7 @@ def paths_of(read: Read, declared: FlagSpec, live: LiveFlag) -> Iterator[str]:
     if read.kind != VARIANT_FIELDS:
         yield f"/variants/{read.variant}/inclusions/{read.kind}"
         return
-    for wanted, found in pairs(declared, live.spec):
+    for wanted, found in paired_variants(declared, live.spec):
         yield from (f"/variants/{wanted.key}/{name}" for name in _hidden(wanted, found))
 
 
@@ -113,7 +113,7 @@ def _from(after: Read | None, ordered: list[Read]) -> list[Read]:
 
 
 def _reads(declared: FlagSpec, live: LiveFlag) -> Iterator[Read]:
-    known = tuple(pairs(declared, live.spec))
+    known = tuple(paired_variants(declared, live.spec))
     hides_all = not isinstance(declared.variants, Unset) and isinstance(live.spec.variants, Unset)
     if hides_all or any(_hidden(wanted, found) for wanted, found in known):
         yield Read(declared.key, "", VARIANT_FIELDS)

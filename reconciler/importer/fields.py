@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.model import Unset
-from reconciler.wire import SPEC_FIELDS
+from reconciler.planning.new_flag import NEW_FLAG
+from reconciler.wire import SPEC_FIELDS, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,19 +14,15 @@ if TYPE_CHECKING:
     from reconciler.config import Config
     from reconciler.model import Condition, FlagSpec, Json, TargetSegment, Variant, Weights
 
-NEW_FLAG: Final[dict[str, Json]] = {
-    "description": "",
-    "enabled": False,
-    "archived": False,
-    "bucketingUnit": "User",
-    "rolloutPercentage": 0,
-    "rolloutWeights": {},
-    "targetSegments": [],
-    "deployments": [],
-    "tags": [],
-}
-"""What a new flag has, by the name of the field. The others are always written: what a create that is silent about
-them makes of them is not in the reference."""
+_CERTAIN: Final[dict[str, Json]] = {
+    SPEC_FIELDS[name]: encode_value(name, getattr(NEW_FLAG, name))
+    for name in (
+        "description", "enabled", "archived", "bucketing_unit", "rollout_percentage", "rollout_weights",
+        "target_segments", "deployments", "tags",
+    )
+}  # fmt: skip
+"""What a new flag has for certain, by the name of the field. The others are always written: what a create that is
+silent about them makes of them is not in the reference."""
 
 _NEW_VARIANT: Final[dict[str, Json]] = {"name": "", "description": "", "payload": None}
 _NO_PAYLOADS: Final[tuple[Json, ...]] = (None, {})
@@ -38,7 +35,7 @@ def document_of(spec: FlagSpec, config: Config, keep: Mapping[str, Json]) -> dic
         if name == "key" or isinstance(getattr(spec, name), Unset):
             continue
         value = _field(spec, name, config, keep)
-        if public in keep or public not in NEW_FLAG or value != NEW_FLAG[public]:
+        if public in keep or public not in _CERTAIN or value != _CERTAIN[public]:
             document[public] = value
     return document
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from reconciler.canonical import same_json
+from reconciler.canonical import pair_variants, same_json
 from reconciler.desired.decode import decode_flag
 from reconciler.desired.rules import CONFIG_RULES, DOCUMENT_RULES
 from reconciler.desired.rules.view import FlagView
 from reconciler.desired.write import flag_to_yaml
 from reconciler.diagnostics import Severity, SourcePosition
 from reconciler.model import UNSET, Unset
-from reconciler.planning.calls import pair_variants
 from reconciler.planning.diff import diff_flag
 from reconciler.planning.effective import desired_for_live
 from reconciler.source.pointer import join_pointer

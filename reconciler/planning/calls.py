@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import same_weights
+from reconciler.canonical import pair_variants, same_weights
 from reconciler.model import UNSET, FlagSpec, Unset, Variant, Weights
 from reconciler.planning.diff import field_differs, shown, surplus_copies, variant_fields_that_differ
+from reconciler.planning.new_flag import NEW_FLAG
 from reconciler.planning.operations import (
     AddCohorts,
     AddDeployments,
@@ -64,25 +65,6 @@ _CREATE_NAMES = (
     "evaluation_mode",
 )
 
-_NEW_FLAG = FlagSpec(key="", enabled=False, archived=False, rollout_percentage=0, tags=(), bucketing_unit="User")
-"""What the fields that a create cannot carry are on a new flag."""
-
-
-def pair_variants(desired: FlagSpec, live: FlagSpec) -> dict[str, Variant]:
-    """The live variant that each declared variant is: the one of its key, or the one it was renamed from.
-
-    A rename counts only while the live flag has the old key and not the new one.
-    """
-    if isinstance(desired.variants, Unset) or isinstance(live.variants, Unset):
-        return {}
-    by_key = {variant.key: variant for variant in live.variants}
-    pairs = {}
-    for variant in desired.variants:
-        found = by_key.get(variant.key) or by_key.get(variant.renamed_from or "")
-        if found is not None:
-            pairs[variant.key] = found
-    return pairs
-
 
 def calls_for_new_flag(desired: FlagSpec, project_id: str) -> tuple[Operation, ...]:
     """POST with all it can carry, a PATCH for what else differs from what a new flag is, then inclusions."""
@@ -96,7 +78,7 @@ def calls_for_new_flag(desired: FlagSpec, project_id: str) -> tuple[Operation, .
     rest: dict[str, Json] = {}
     for name, public in PATCH_NAMES.items():
         wanted = getattr(desired, name)
-        if name not in _CREATE_NAMES and not isinstance(wanted, Unset) and wanted != getattr(_NEW_FLAG, name):
+        if name not in _CREATE_NAMES and not isinstance(wanted, Unset) and wanted != getattr(NEW_FLAG, name):
             rest[public] = encode_value(name, getattr(desired, name))
     if rest:
         operations.append(EditFlag(flag_key=desired.key, body=rest))

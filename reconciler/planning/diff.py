@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.canonical import canonical_json, canonical_segment, canonical_set, same_json, same_weights
-from reconciler.model import UNSET, Unset, Weights
+from reconciler.model import Unset, Weights
+from reconciler.planning.new_flag import NEW_FLAG
 from reconciler.planning.plan import LeafChange, MembersChange, ValueChange
 from reconciler.wire import SPEC_FIELDS, encode_value, encode_variant
 
@@ -19,15 +20,10 @@ if TYPE_CHECKING:
     from reconciler.model import FlagSpec, Json, Variant
     from reconciler.planning.plan import FieldChange
 
-NOT_SHOWN_MEANS = {
-    "name": "",
-    "description": "",
-    "bucketing_unit": "User",
-    "rollout_weights": Weights(),
-    "target_segments": (),
-    "deployments": (),
-}
-"""What a flag field is that the server leaves out although the reference shows it."""
+_NOT_SHOWN_IS_NEW = frozenset(
+    {"name", "description", "bucketing_unit", "rollout_weights", "target_segments", "deployments"}
+)
+"""Fields that the reference shows of every flag: where the server leaves one out, it is as of a new flag."""
 
 _SETS = frozenset({"deployments", "tags"})
 
@@ -35,7 +31,7 @@ _SETS = frozenset({"deployments", "tags"})
 def shown(spec: FlagSpec, name: str) -> Json:
     """A live field, or what its absence means; UNSET when that cannot be known."""
     value = getattr(spec, name)
-    return NOT_SHOWN_MEANS.get(name, UNSET) if isinstance(value, Unset) else value
+    return getattr(NEW_FLAG, name) if isinstance(value, Unset) and name in _NOT_SHOWN_IS_NEW else value
 
 
 def field_differs(name: str, desired: Json, live: Json) -> bool:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from reconciler.evaluation.rules import variants_of
 from reconciler.model import FlagSpec, TargetSegment, Unset, Variant, Weights
+from reconciler.planning.new_flag import NEW_FLAG
 from reconciler.planning.operations import (
     AddCohorts,
     AddDeployments,
@@ -36,19 +37,6 @@ if TYPE_CHECKING:
 
     from reconciler.model import Json, Number
     from reconciler.planning.operations import Operation
-
-_NEW_FLAG = {
-    "enabled": False,
-    "description": "",
-    "evaluationMode": "remote",
-    "bucketingKey": "amplitude_id",
-    "bucketingUnit": "User",
-    "rolloutPercentage": 0,
-    "variants": [],
-    "targetSegments": [],
-    "deployments": [],
-    "tags": [],
-}
 
 
 class ImpossibleCallError(ValueError):
@@ -133,10 +121,12 @@ def apply_operation(spec: FlagSpec | None, operation: Operation) -> FlagSpec:
 
 
 def _created(operation: CreateFlag) -> FlagSpec:
-    """A new flag: off, and its variants weigh alike unless the create says otherwise."""
-    alike = {variant["key"]: 1 for variant in operation.body.get("variants", ())}
-    defaults = _NEW_FLAG | {"name": operation.flag_key, "rolloutWeights": alike}
-    return _fresh_lists(_decoded(operation.flag_key, defaults | operation.body))
+    """A new flag: off, under its key's name, and its variants weigh alike, unless the create says otherwise."""
+    said = _decoded(operation.flag_key, operation.body)
+    alike = Weights.of({variant.key: 1 for variant in variants_of(said)})
+    new = replace(NEW_FLAG, key=said.key, name=said.key, variants=(), rollout_weights=alike)
+    known = {name: value for name in SPEC_FIELDS if not isinstance(value := getattr(said, name), Unset)}
+    return _fresh_lists(replace(new, **known))
 
 
 def _edited(spec: FlagSpec, body: dict[str, Json]) -> FlagSpec:

@@ -62,8 +62,8 @@ FieldChange = ValueChange | MembersChange
 class SegmentTransition(Struct, frozen=True, kw_only=True):
     """What becomes of the users whose first matching segment is `before_segment` now and `after_segment` then.
 
-    Segments by name; `ALL_OTHER_USERS` is the rest. Shares are exact fractions of those users; `off` is a
-    variant. `is_exact` is False where the figure is an expectation (new salt or bucketing key).
+    Segments by name; `ALL_OTHER_USERS` of `evaluation.rules` is the rest. Shares are exact fractions of those users;
+    `off` is a variant. `is_exact` is False where the figure is an expectation (new salt or bucketing key).
     """
 
     before_segment: str
@@ -79,9 +79,6 @@ class SegmentTransition(Struct, frozen=True, kw_only=True):
     def excess(self) -> Fraction:
         """Users who switch although the shares alone would not need it."""
         return self.switched - self.unavoidable
-
-
-ALL_OTHER_USERS = "All Other Users"
 
 
 class FlagExposure(Struct, frozen=True, kw_only=True):

@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import fingerprint
+from reconciler.canonical import fingerprint, pair_variants
 from reconciler.errors import GuardRefusedError, InvalidInputError, UsageError
 from reconciler.model import Unset
-from reconciler.planning.calls import calls_for_existing_flag, calls_for_new_flag, pair_variants
+from reconciler.planning.calls import calls_for_existing_flag, calls_for_new_flag
 from reconciler.planning.diff import diff_flag, diff_new_flag
 from reconciler.planning.effective import desired_for_live, desired_for_new, live_as_renamed
 from reconciler.planning.effects import apply_operations, settle

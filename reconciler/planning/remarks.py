@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.canonical import pair_variants
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.model import Unset
-from reconciler.planning.calls import pair_variants
 from reconciler.planning.diff import shown
 from reconciler.wire import SPEC_FIELDS
 

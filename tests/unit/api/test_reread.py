@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from builders import a_desired_state, a_flag, a_variant
+from builders import a_live_flag as a_stub
 from clients import ask
 from emulators import OTHER_USER, a_live_flag, an_emulator
 from refreshes import NOTHING, a_seen_flag, archived, log, refresh
@@ -58,11 +59,12 @@ def test_rereading_sees_what_changed() -> None:
     assert log(emulator) == ["key=three+", "key=two+", "list"]
 
 
-def test_rereading_finds_flags_that_were_created_meanwhile() -> None:
-    """A flag that is known by key and id alone is read like the others, and hydrated by its declaration."""
+def test_rereading_finds_a_flag_by_its_key_and_id_alone() -> None:
+    """A flag that was made meanwhile is read like the others, and hydrated by its declaration."""
     emulator = an_emulator(a_seen_flag())
     desired = a_desired_state(a_flag("one", variants=(a_variant("control", users=()),)))
-    again = look_again(emulator, [], desired, created={"one": "1", "lost": "77"})
+    stubs = [a_stub(a_flag("one"), id="1"), a_stub(a_flag("lost"), id="77")]
+    again = look_again(emulator, stubs, desired)
     assert again["one"].spec.variants[0].users == ("ada@example.com",)
     assert again["lost"] is None
 
