@@ -14,7 +14,6 @@ import re
 import ssl
 from typing import TYPE_CHECKING, TypeAlias
 
-import certifi
 from msgspec import Struct
 
 from reconciler import __version__
@@ -277,5 +276,7 @@ def _trust(origin: Origin) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if origin.scheme == "https":
+        import certifi  # noqa: PLC0415 - it brings importlib.resources and tempfile along
+
         context.load_verify_locations(cafile=certifi.where())
     return context
