@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
+_ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""What every contender runs in: none compiles its own source at each start, as that variable would have them do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ def run_once(command: Command) -> Cost:
             subprocess.run(
                 [sys.executable, "-I", "-S", str(LAUNCHER), str(report), *command.arguments],
                 cwd=command.directory,
-                env={**os.environ, **command.environ},
+                env={**_ENVIRON, **command.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,

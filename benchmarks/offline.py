@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks import peers
-from benchmarks.measure import Command, Cost, compare
+from benchmarks.measure import Command, compare
 from benchmarks.workshop import LARGE
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def start_up(shop: Workshop) -> None:
     shop.report.expect("`--help`, wall, against `import click`", ours.wall / click.wall, 1.6)
 
 
-def validate(shop: Workshop, project: Project) -> Cost:
+def validate(shop: Workshop, project: Project) -> None:
     """All files, cold: nothing is kept between two runs."""
     size = len(project.flags)
     ours = Command(name="reconciler validate", arguments=(shop.command, "validate"), directory=project.directory)
@@ -51,4 +51,3 @@ def validate(shop: Workshop, project: Project) -> Cost:
             )
     if size >= LARGE:
         shop.report.expect(f"`validate`, {size:,} flags, memory in MiB", own.mebibytes, 150)
-    return own
