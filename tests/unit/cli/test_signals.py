@@ -87,6 +87,6 @@ def wait_for_requests(repository: Repository, count: int) -> None:
     """Wait until the server has been asked; it waits before it answers, so the log alone would come too late."""
     seen: list[object] = []
     repository.emulator.api.observers.append(seen.append)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while len(seen) + len(repository.emulator.log) < count and time.monotonic() < deadline:
         time.sleep(0.01)
