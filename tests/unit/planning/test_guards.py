@@ -140,6 +140,24 @@ def test_allow_overrides_exactly_its_guard(name: str) -> None:
     assert plan_of(desired, live, **settings | {"allow": frozenset({other})}).refusals
 
 
+@pytest.mark.parametrize("name", [name for name, _, _ in GUARDS if name not in ALLOWABLE])
+def test_some_guards_nothing_allows(name: str) -> None:
+    """`--allow` with the name of a guard that it does not lift leaves the refusal, however it got there."""
+    desired, live, settings = CASES[name]
+    allow = settings.get("allow", frozenset()) | {name}
+    assert [item.guard for item in plan_of(desired, live, **settings | {"allow": allow}).refusals] == [name]
+
+
+@pytest.mark.parametrize("name", ["duplicates", "archived", "unarchive"])
+def test_a_flag_that_is_left_is_neither_planned_nor_unchanged(name: str) -> None:
+    """What a guard refuses is no change and no flag that needs none; out of scope, it is nobody's business."""
+    desired, live, settings = CASES[name]
+    plan = plan_of(desired, live, **settings)
+    assert plan.is_empty
+    assert plan.unchanged == 0
+    assert plan_of(desired, live, **settings | {"targets": ("other",)}).refusals == ()
+
+
 def test_unarchive_is_the_override_of_its_guard() -> None:
     """`--unarchive` brings a flag back that declares `archived: false`."""
     desired, live, _ = CASES["unarchive"]

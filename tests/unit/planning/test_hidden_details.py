@@ -10,6 +10,7 @@ from worlds import World, a_world, an_emulator
 
 from reconciler.emulator import Behaviour
 from reconciler.model import UNSET, FlagSpec, Variant
+from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import PlanOptions
 
 KEY = "new-checkout"
@@ -35,6 +36,7 @@ def test_what_could_not_be_seen(edits: str, shows: str) -> None:
     world = an_archived_project(archived_edits=edits, list_shows=shows)
     run = world.apply()
     (flag,) = run.plan.flags
+    assert flag.operations == (EditFlag(flag_key=KEY, body={"archive": False}),)
     assert [warning for warning in flag.warnings if UNSEEN in warning and "second plan" in warning]
     assert run.report is not None
     assert run.report.verified is False

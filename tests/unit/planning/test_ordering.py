@@ -161,6 +161,14 @@ def test_a_shield_keeps_the_segments() -> None:
     assert all([item.name for item in state.target_segments or ()] == ["US", SHIELD_NAME] for state in states)
 
 
+def test_new_variants_come_in_their_declared_order() -> None:
+    """That order decides bucketing ever after, so that it counts more than who strays meanwhile."""
+    found = plan(a_flag(a=1), a_flag(a=1, b=1, c=2))
+
+    assert words(found) == ["create-variant b", "create-variant c"]
+    assert found.transient > 0
+
+
 def test_no_shield_without_need() -> None:
     """Where no order shows anything wrong, a shield that is asked for is not put up."""
     assert words(plan(a_flag(a=50, b=50), a_flag(a=90, b=10), shield=True)) == ["edit-variant a", "edit-variant b"]
