@@ -6,7 +6,6 @@ targets are looked up instead of the list. Nothing is called absent because a li
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -16,6 +15,7 @@ from reconciler.api.hydration import hydrate
 from reconciler.api.listing import FEW_KEYS, look_up, look_up_hidden, read_list
 from reconciler.errors import ApiError
 from reconciler.model import LiveState, Unset
+from reconciler.targets import has_wildcard, is_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 MOST_LOOKED_UP = 10
 """So many targets without a wildcard are looked up by key instead of reading the list."""
-
-_WILDCARDS = frozenset("*?[")
 
 
 class Progress(Struct, frozen=True, kw_only=True):
@@ -84,8 +82,8 @@ async def fetch_live_state(
     Raises ApiErrors; a malformed answer ends the refresh, it is never taken for nothing.
     """
     sent, meter = client.requests, _Meter(on_progress)
-    wanted = [key for key in desired.flags if _is_target(key, targets) and is_wanted(key)]
-    many = len(targets) > MOST_LOOKED_UP or any(_WILDCARDS & set(item) for item in targets)
+    wanted = [key for key in desired.flags if is_target(key, targets) and is_wanted(key)]
+    many = len(targets) > MOST_LOOKED_UP or any(map(has_wildcard, targets))
     is_complete = whole_project or not targets or many
     if is_complete:
         listing = await read_list(client, on_page=meter.on_page)
@@ -161,10 +159,6 @@ async def find_flag(client: Client, key: str) -> LiveFlag | None:
             " one in Amplitude."
         )
     return flags.get(key)
-
-
-def _is_target(key: str, targets: tuple[str, ...]) -> bool:
-    return not targets or any(fnmatchcase(key, pattern) for pattern in targets)
 
 
 def _by_key(flags: Iterable[LiveFlag]) -> tuple[dict[str, LiveFlag], dict[str, tuple[str, ...]]]:

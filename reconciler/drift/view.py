@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -15,6 +14,7 @@ from reconciler.drift.reads import bare
 from reconciler.drift.report import moment
 from reconciler.errors import BudgetError
 from reconciler.model import LiveState
+from reconciler.targets import is_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -69,7 +69,7 @@ class View:
 
 def keys_in_scope(desired: DesiredState, targets: tuple[str, ...]) -> frozenset[str]:
     """The declared flags among the targets."""
-    return frozenset(key for key in desired.flags if _is_target(key, targets))
+    return frozenset(key for key in desired.flags if is_target(key, targets))
 
 
 async def view_by_list(
@@ -89,7 +89,7 @@ async def view_by_list(
     unmanaged = (
         key
         for key, flag in sorted(live.flags.items())
-        if key not in desired.flags and not flag.spec.archived and _is_target(key, targets)
+        if key not in desired.flags and not flag.spec.archived and is_target(key, targets)
     )
     return View(
         live=live,
@@ -105,7 +105,7 @@ async def view_of_edits(
 ) -> View:
     """The declared flags that the feed of versions names, and those known to differ; none: no request."""
     keys = tuple(sorted(keys_in_scope(desired, targets) & {*edited, *known}))
-    unmanaged = tuple(sorted(key for key in edited if key not in desired.flags and _is_target(key, targets)))
+    unmanaged = tuple(sorted(key for key in edited if key not in desired.flags and is_target(key, targets)))
     live = LiveState(project_id=client.project_id, flags={}, is_complete=False)
     if keys:
         pages = -(-len(desired.flags) // PAGE_SIZE)
@@ -151,7 +151,3 @@ def _may_be_edited(flag: LiveFlag | None, since: datetime) -> bool:
         return True
     edited = moment(flag.last_modified_at)
     return edited is None or edited >= since
-
-
-def _is_target(key: str, targets: tuple[str, ...]) -> bool:
-    return not targets or any(fnmatchcase(key, pattern) for pattern in targets)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import Progress, fetch_live_state
 from reconciler.model import UNSET, DesiredState, FlagSpec, Unset, Variant
+from reconciler.targets import is_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ async def read_importable(
 def _is_wanted(flag: LiveFlag, targets: Sequence[str]) -> bool:
     if flag.spec.archived:
         return flag.key in targets
-    return not targets or any(fnmatchcase(flag.key, pattern) for pattern in targets)
+    return is_target(flag.key, tuple(targets))
 
 
 async def _hydrated(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from reconciler.planning.operations import EditFlag
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
 from reconciler.planning.remarks import problem, problems_with, remarks_on
+from reconciler.targets import is_target
 from reconciler.wording import counted
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _is_refused(flag: DesiredFlag, live: LiveState, options: PlanOptions) -> boo
 
 def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) -> Iterator[str]:
     for pattern in options.targets:
-        if not any(fnmatchcase(key, pattern) for key in (*desired.flags, *live.flags)):
+        if not any(is_target(key, (pattern,)) for key in (*desired.flags, *live.flags)):
             yield f'The target "{pattern}" matches no flag, neither declared nor live.'
 
 
@@ -223,7 +223,7 @@ def _told_of_frozen(planner: Planner, flag: DesiredFlag, live: LiveState) -> Ite
 
 def is_in_scope(key: str, options: PlanOptions) -> bool:
     """Whether a flag is among the targets and in the shard. Shards go by a stable hash of the key."""
-    if options.targets and not any(fnmatchcase(key, pattern) for pattern in options.targets):
+    if not is_target(key, options.targets):
         return False
     if options.shard is None:
         return True
