@@ -31,11 +31,12 @@ async def connect(
     clock: Clock | None = None,
     http: httpx.AsyncBaseTransport | None = None,
     watch: Callable[[Exchange], None] | None = None,
+    spent: int = 0,
 ) -> AsyncIterator[Client]:
     """A client for the configuration's project, with its `requests` limits, until the block ends.
 
     `read_only` refuses everything but GET, inside the transport. `http` stands in for the network (the emulator in
-    process); `watch` is told of every attempt.
+    process); `watch` is told of every attempt. `spent` requests of `dailyBudget` are gone already.
     """
     transport = Transport(
         origin=origin,
@@ -46,6 +47,7 @@ async def connect(
         clock=clock,
         http=http,
         watch=watch,
+        spent=spent,
     )
     async with transport:
         yield Client(transport, config.project_id)

@@ -64,11 +64,15 @@ class Pace:
 
 @dataclass(slots=True)
 class Spending:
-    """What a run has spent of its budgets. `requests` counts every attempt, `retries` those beyond the first."""
+    """What a run has spent of its budgets. `requests` counts every attempt, `retries` those beyond the first.
+
+    `earlier` are the requests that the run sent through another connection before: an apply reads first.
+    """
 
     policy: RetryPolicy
     daily_budget: int
     clock: Clock
+    earlier: int = 0
     requests: int = 0
     retries: int = 0
     _started: float | None = None
@@ -93,7 +97,7 @@ class Spending:
                 " again; it goes on from what is in place.",
                 attempts=0,
             )
-        if self.requests >= self.daily_budget:
+        if self.earlier + self.requests >= self.daily_budget:
             raise BudgetError(
                 f"{call} was not sent: this run has used up requests.dailyBudget ({self.daily_budget} requests)."
                 " Run it again after 00:00 UTC, when the API's day ends, or raise the budget.",

@@ -85,6 +85,7 @@ class Transport:
         clock: Clock | None = None,
         http: httpx.AsyncBaseTransport | None = None,
         watch: Callable[[Exchange], None] | None = None,
+        spent: int = 0,
     ) -> None:
         limits = requests or Requests()
         self._origin = origin
@@ -98,7 +99,7 @@ class Transport:
             "timeout": httpx.Timeout(self._policy.attempt_seconds, connect=self._policy.connect_seconds).as_dict()
         }
         self._pace = Pace(rate_limiter(limits.per_second), self._clock)
-        self._spending = Spending(self._policy, limits.daily_budget, self._clock)
+        self._spending = Spending(self._policy, limits.daily_budget, self._clock, earlier=spent)
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._http = http or _pool(origin, limits.concurrency)
         self.concurrency = limits.concurrency

@@ -157,7 +157,7 @@ async def connected(
     """A client for the configuration's project, whose requests are shown, after `spent` of the day's budget."""
     from reconciler.api.connect import connect
 
-    async with connect(config, allowed.key, allowed.origin, read_only=read_only) as client:
+    async with connect(config, allowed.key, allowed.origin, read_only=read_only, spent=spent) as client:
         progress.follow(client, config.requests.daily_budget, spent=spent)
         yield client
 

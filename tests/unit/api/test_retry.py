@@ -228,6 +228,14 @@ def test_the_daily_budget_ends_the_run_before_the_request() -> None:
     assert (server.sent, caught.value.attempts) == (3, 0)
 
 
+def test_what_the_run_sent_before_counts() -> None:
+    """An apply's budget is what its refresh left of it."""
+    server, requests = Server(OK), Requests(per_second=100_000, daily_budget=5)
+    with pytest.raises(BudgetError, match="dailyBudget"):
+        ask(server, lambda client: _lists(client, 5), requests=requests, spent=3)
+    assert server.sent == 2
+
+
 async def _lists(client: Any, times: int) -> None:
     for _ in range(times):
         await client.list_variants("1")
