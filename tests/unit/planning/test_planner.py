@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from builders import (
     a_config,
@@ -16,14 +18,18 @@ from builders import (
 )
 from msgspec.structs import replace
 
-from reconciler.errors import UsageError
-from reconciler.model import Variant
+from reconciler.errors import InvalidInputError, UsageError
+from reconciler.model import Variant, Weights
 from reconciler.planning.effects import apply_operations
-from reconciler.planning.operations import AddUsers, ClearUsers, EditFlag
+from reconciler.planning.operations import AddUsers, ClearUsers, DeleteVariant, EditFlag, EditVariant
 from reconciler.planning.plan import LeafChange, PlanOptions, ValueChange
 from reconciler.planning.planner import Planner, build_plan
 from reconciler.planning.shield import shielded_segments
 from reconciler.wire import encode_segments
+
+if TYPE_CHECKING:
+    from reconciler.model import FlagSpec
+    from reconciler.planning.plan import FlagPlan
 
 
 def test_a_list_that_is_cleared_ends_with_those_who_are_added() -> None:
@@ -73,3 +79,70 @@ def test_a_payload_is_described_whatever_its_keys_are() -> None:
     (change,) = plan.changes
     assert isinstance(change, ValueChange)
     assert change.details == (LeafChange(path="/__x/y", before=1, after=2),)
+
+
+def a_plan_of(declared: FlagSpec, live: FlagSpec) -> FlagPlan | None:
+    """The plan of one flag."""
+    return Planner(config=a_config(), options=PlanOptions()).plan_flag(a_desired_flag(declared), a_live_flag(live))
+
+
+BOTH = (Variant(key="control"), Variant(key="treatment"))
+
+
+def test_a_segment_lets_go_of_a_variant_before_it_goes() -> None:
+    """Segments that mean the declared ones, and still name at weight 0 what is to go, are sent again first."""
+    named = a_segment(rollout_weights=Weights.of({"treatment": 1, "control": 0}))
+    live = a_full_flag(target_segments=(named,), rollout_weights=Weights.of({"control": 0, "treatment": 1}))
+    declared = a_flag(target_segments=(a_segment(),), variants=(Variant(key="treatment"),))
+    plan = a_plan_of(declared, live)
+    assert plan is not None
+    assert [type(operation) for operation in plan.operations] == [EditFlag, DeleteVariant]
+
+
+def test_a_variant_that_undeclared_segments_name_cannot_go() -> None:
+    """Nobody said what those segments are to be instead."""
+    with pytest.raises(InvalidInputError) as caught:
+        a_plan_of(a_flag(variants=(Variant(key="control"),)), a_full_flag(target_segments=(a_segment(),)))
+    assert [(item.rule, item.path) for item in caught.value.diagnostics] == [("variant-in-use", "/variants")]
+
+
+def test_a_rename_is_one_call() -> None:
+    """The server moves weights and segments along: they are not sent beside it."""
+    renamed = (Variant(key="control"), Variant(key="new", renamed_from="treatment"))
+    weights = Weights.of({"new": 1})
+    declared = a_flag(variants=renamed, target_segments=(a_segment(rollout_weights=weights),))
+    plan = a_plan_of(declared, a_full_flag(target_segments=(a_segment(),)))
+    assert plan is not None
+    assert plan.operations == (EditVariant(flag_key="new-checkout", variant_key="treatment", body={"key": "new"}),)
+    assert any("Renaming" in warning for warning in plan.warnings)
+
+
+@pytest.mark.parametrize("payload", [None, {}])
+def test_no_payload_has_two_forms(payload: dict[str, int] | None) -> None:
+    """A variant without a payload is as declared, whether the file says null or an empty object."""
+    assert a_plan_of(a_flag(variants=(Variant(key="control", payload=payload), BOTH[1])), a_full_flag()) is None
+
+
+def test_an_order_that_cannot_be_had_is_told() -> None:
+    """The API moves no variant; who declares another order, and changes something, is told what it will be."""
+    plan = a_plan_of(a_flag(variants=BOTH[::-1], name="Other"), a_full_flag())
+    assert plan is not None
+    assert [type(operation) for operation in plan.operations] == [EditFlag]
+    assert any("it will be control, treatment, declared is treatment, control" in item for item in plan.warnings)
+
+
+def test_what_is_archived_is_not_unmanaged() -> None:
+    """A flag that is archived and declared no more is done with: neither listed nor archived again."""
+    live = a_live_state(a_full_flag("old", archived=True, tags=("ours",)), a_full_flag("kept"))
+    for prune in (False, True):
+        options = PlanOptions(prune=prune)
+        plan = build_plan(a_desired_state(a_flag("kept")), live, a_config(managed_tag="ours"), options)
+        assert plan.unmanaged == ()
+        assert [flag.key for flag in plan.flags] == ["kept"]  # it gets the tag
+
+
+def test_a_target_that_matches_nothing_is_told() -> None:
+    """A misspelt target plans nothing, which must not look like nothing to do."""
+    options = PlanOptions(targets=("new-*", "gone"))
+    plan = build_plan(a_desired_state(a_flag()), a_live_state(a_full_flag()), a_config(), options)
+    assert plan.warnings == ('The target "gone" matches no flag, neither declared nor live.',)
