@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from reconciler.apply import ApplyReport
 
 NAMES = ("create-with-users", "rename-with-users", "users-replaced", "several", "variants-exchanged", "deployments")
-HASTE = RetryPolicy(attempt_seconds=0.4, connect_seconds=0.4, base=0.005, longest=0.01)
+HASTE = RetryPolicy(attempt_seconds=1.5, connect_seconds=1.5, base=0.005, longest=0.01)
+"""A machine that is busy with other tests answers within that time all the same."""
 
 
 @dataclass(kw_only=True)
@@ -120,6 +121,8 @@ def _check_report(report: ApplyReport, proxy: Proxy, name: str, number: int, cut
     operations = [item for outcome in report.outcomes for item in outcome.operations]
     sent = [line for line in proxy.arrivals if not line.startswith("GET")]
     done = [line for line in proxy.delivered if not line.startswith("GET")]
-    assert sum(item.attempts for item in operations) == len(sent), where
+    # On a connection that is closed this very moment a request may go out that nobody receives.
+    unseen = sum(item.attempts for item in operations) - len(sent)
+    assert 0 <= unseen <= (cut is Cut.IDLE), where
     assert Status.UNKNOWN not in {item.status for item in operations}, where
     assert sum(item.status is Status.APPLIED for item in operations) == len(set(done)), where
