@@ -9,7 +9,7 @@ Rests on: "List", "Get details", "List variants", "Edit", "Create" of the API re
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from reconciler.errors import MalformedAnswerError
 from reconciler.model import (
@@ -247,8 +247,8 @@ def _condition(value: Json, where: str) -> Condition:
     return Condition(
         prop=_required(body, "prop", _string, where),
         op=_required(body, "op", _string, where),
-        values=tuple(item if isinstance(item, str) else _scalar_text(item, f"{where}/values") for item in values),
-        type="property" if kind is None else _string(kind, f"{where}/type"),
+        values=tuple([item if isinstance(item, str) else _scalar_text(item, f"{where}/values") for item in values]),
+        type="property" if kind is None else _required(body, "type", _string, where),
         unlisted=_unlisted(body, _CONDITION_FIELDS),
     )
 
@@ -287,7 +287,14 @@ def _dependencies(value: Json, where: str) -> Dependencies | None:
 
 def _weights(value: Json, where: str) -> Weights:
     body = _typed(_or(value, {}), dict, where)
-    return Weights.of({key: _number(weight, f"{where}/{key}") for key, weight in body.items()})
+    return Weights(
+        tuple(
+            [
+                (key, weight if weight.__class__ is int and weight >= 0 else _number(weight, f"{where}/{key}"))
+                for key, weight in body.items()
+            ]
+        )
+    )
 
 
 def _number(value: Json, where: str) -> Number:
@@ -312,19 +319,29 @@ def _boolean(value: Json, where: str) -> bool:
 
 def _by(body: dict[str, Json], name: str, where: str) -> str | None:
     value = body.get(name)
-    return None if value is None or value == "" else identifier(value, f"{where}/{name}")
+    return None if value is None or value == "" else _required(body, name, identifier, where)
 
 
 def _optional(body: dict[str, Json], name: str, decode: Callable[[Json, str], T], where: str) -> T | Unset:
-    if name not in body or (body[name] is None and decode is not _text):
+    value = body.get(name)
+    if value and value.__class__ is _AS_IT_IS.get(decode):
+        return cast("T", value)
+    if value is None and (name not in body or decode is not _text):
         return UNSET
-    return decode(body[name], f"{where}/{name}")
+    return decode(value, f"{where}/{name}")
 
 
 def _required(body: dict[str, Json], name: str, decode: Callable[[Json, str], T], where: str) -> T:
-    if body.get(name) is None:
+    value = body.get(name)
+    if value and value.__class__ is _AS_IT_IS.get(decode):
+        return cast("T", value)
+    if value is None:
         raise MalformedAnswerError(f"The server's answer has no {where}/{name}.")
-    return decode(body[name], f"{where}/{name}")
+    return decode(value, f"{where}/{name}")
+
+
+_AS_IT_IS: dict[Callable[[Json, str], Any], type] = {_string: str, _text: str, identifier: str, _boolean: bool}
+"""Which values, unless they are empty, a decoder gives as they are: most of them, and no path need be spelled."""
 
 
 def _or(value: Json, empty: Json) -> Json:
