@@ -22,7 +22,7 @@ MAX_LENGTH: Final = 64 * 1024
 """Characters of a text. So short a text cannot hold as many nodes as are refused."""
 MAX_LEVELS: Final = 20
 """Nested blocks, and nested brackets in a line: far fewer than are refused."""
-MAX_KNOWN_LINES: Final = 8192
+MAX_KNOWN_LINES: Final = 2048
 
 _WORD = r"[A-Za-z_][A-Za-z0-9_.-]{0,99}"
 _QUOTED = r'"([ !#-\[\]-~]*)"|' + r"'([ -&(-~]*)'"
