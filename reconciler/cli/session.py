@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.errors import GuardRefusedError
@@ -36,24 +36,21 @@ NO_FLAG = "(none)"
 """A target that is the key of no flag: `--changed-since` found nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(Struct, frozen=True, kw_only=True):
     """What the repository says: `load`'s result."""
 
     config: Config
     desired: DesiredState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Struct, frozen=True, kw_only=True):
     """Where requests go and with which key: `access`'s result."""
 
     origin: Origin
     key: ApiKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class Planned(Struct, frozen=True, kw_only=True):
     """A plan and everything it was made from. `access` is None where nothing had to be read."""
 
     plan: Plan

@@ -8,11 +8,12 @@ any other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.evaluation.hashing import DISTRIBUTIONS, HASHES, RESIDUES, count_hashes
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from reconciler.evaluation.rules import SegmentRule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overlay:
+class Overlay(Struct, frozen=True, kw_only=True):
     """Who gets what under several rules: one share per tuple of variants, positive ones only, adding up to 1.
 
     `is_exact` is False where rules hash different things and the shares are expectations.

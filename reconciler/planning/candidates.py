@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.evaluation.rules import segments_of
 from reconciler.model import Unset
@@ -30,8 +31,7 @@ _SHIELDED = "Shielded: a last segment keeps the old rollout for everyone while w
 _HIDDEN = "Behind the shield, the weight of each variant that goes is set to 0 first: one call more for each."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """One set of calls that reaches the declared state, not in order.
 
     `precedence` holds pairs of positions (first, then) that any order must keep; `notes` say what was spent.

@@ -5,9 +5,9 @@ Each is named, and each name is what `--allow` takes, save those that nothing ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.model import Unset
@@ -37,8 +37,7 @@ _REBUCKETING = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """What guards decide on."""
 
     plan: Plan

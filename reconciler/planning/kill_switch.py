@@ -6,8 +6,9 @@ business. Nobody says which editor the reconciler's own key is; its identity is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.model import UNSET, FlagSpec, Unset
 from reconciler.planning.diff import field_differs, shown
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 _COMPARED = tuple(name for name in SPEC_FIELDS if name not in {"key", "variants"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KillSwitch:
+class KillSwitch(Struct, frozen=True, kw_only=True):
     """A flag that the plan would switch on although somebody switched it off: who, when, in which version."""
 
     key: str

@@ -9,11 +9,12 @@ swapping pairs, and the better taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import combinations
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.evaluation.rules import segments_of, variants_of
 from reconciler.model import Unset
@@ -36,8 +37,7 @@ _SWAP_LIMIT = 18
 """Beyond so many calls swaps would take longer than anybody waits for a plan."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(Struct, frozen=True, kw_only=True):
     """An order of calls, as indices, with the worst state it passes through."""
 
     order: tuple[int, ...]

@@ -6,10 +6,12 @@ exposure, `schedule` fits the others around them. Here the best is chosen and it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.errors import GuardRefusedError
 from reconciler.evaluation.rules import is_on, variants_of
@@ -36,8 +38,7 @@ SHIELD_REFUSED = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ordered:
+class Ordered(Struct, frozen=True, kw_only=True):
     """The calls in order.
 
     `transient` is the largest share of users, over all states between two calls and over every segment and the
@@ -51,8 +52,7 @@ class Ordered:
     refusal: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Solution:
+class _Solution(Struct, frozen=True, kw_only=True):
     """A candidate with the best order of its exposure-moving calls, which stand at the positions `moving`."""
 
     candidate: Candidate

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.canonical import fingerprint, pair_variants
 from reconciler.errors import GuardRefusedError, InvalidInputError, UsageError
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
 HOURS_OF_A_DAY = 24
 
 
-@dataclass(frozen=True, slots=True)
-class _Unordered:
+class _Unordered(Struct, frozen=True):
     """What happens to a flag, before it is in order."""
 
     operations: tuple[Operation, ...]
@@ -46,8 +46,7 @@ class _Unordered:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planner:
+class Planner(Struct, frozen=True, kw_only=True):
     """Plans one flag at a time; apply uses the same one to see what is left to do."""
 
     config: Config

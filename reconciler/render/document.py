@@ -7,9 +7,10 @@ controls, bidi and zero-width characters are already shown as escapes. Escaping 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.planning.operations import AddUsers, RemoveUserAt, RemoveUsers, kind_of, request_of
 from reconciler.planning.plan import Action
@@ -32,8 +33,7 @@ _MOST_UNMANAGED = 10
 _COMMIT_SHOWN = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallLine:
+class CallLine(Struct, frozen=True, kw_only=True):
     """One call: its place within the flag from 1, what it is, and exactly what is sent. `note` explains it."""
 
     order: int
@@ -44,8 +44,7 @@ class CallLine:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagSection:
+class FlagSection(Struct, frozen=True, kw_only=True):
     """Everything about one flag. `place` is `file:line`, empty for a flag that no file declares."""
 
     symbol: str
@@ -58,8 +57,7 @@ class FlagSection:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusalLine:
+class RefusalLine(Struct, frozen=True, kw_only=True):
     """A guard that refuses, what it saw, and what overrides it ("": nothing does)."""
 
     guard: str
@@ -67,8 +65,7 @@ class RefusalLine:
     override: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanDocument:
+class PlanDocument(Struct, frozen=True, kw_only=True):
     """A whole plan. `last_line` is the fixed line of the contract.
 
     `facts` are short sentences about the rest, `notes` what holds for the exposure of several flags. `marker` tells

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.render.sanitize import visible
 from reconciler.wording import percent
@@ -18,8 +19,7 @@ _OFF_FILL = "·"
 _MOST_MOVES = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class Share(Struct, frozen=True, kw_only=True):
     """A variant's part of a segment: its exact `part`, as text, and `tone`, its number among the flag's variants.
 
     `off` has tone 0. Renderers choose fills and colours by tone.
@@ -31,8 +31,7 @@ class Share:
     tone: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class Move(Struct, frozen=True, kw_only=True):
     """Users who have one variant now and another then; `stays` where it is the same."""
 
     before: str
@@ -46,8 +45,7 @@ class Move:
         return self.before == self.after
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExposureRow:
+class ExposureRow(Struct, frozen=True, kw_only=True):
     """One transition: whose it is, both bars, the matrix, and the three figures in words."""
 
     segment: str
@@ -78,8 +76,7 @@ class ExposureRow:
         return f"{self.switched} switched ({self.unavoidable} unavoidable, {self.excess} excess{label})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExposureBlock:
+class ExposureBlock(Struct, frozen=True, kw_only=True):
     """The exposure of one flag: the headline, a row per transition, and what the figures cannot know.
 
     `switched` and `in_between` are the two figures of the sentences, exact.

@@ -5,8 +5,9 @@ Wide values are taken apart where that reads better and loses nothing: segments 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.canonical import same_json
 from reconciler.planning.plan import MembersChange
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _MOST_MEMBERS = 24
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldLine:
+class FieldLine(Struct, frozen=True, kw_only=True):
     """One line of differences. `symbol` is `+`, `-` or `~`; a side that is None is not there at all."""
 
     symbol: str

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from reconciler.render.sanitize import break_markers, defuse, visible
 
 PLAIN_WIDTH = 80
 LEAST_WIDTH = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paper:
+class Paper(Struct, frozen=True, kw_only=True):
     """What is written on: `width` in columns, None for a log or a file, where lines are never broken."""
 
     width: int | None = None
@@ -27,8 +28,7 @@ class Paper:
         return PLAIN_WIDTH if self.width is None else max(self.width, LEAST_WIDTH)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """A line of `(text, style)` pieces behind an indent; where it must break, it goes on `hang` columns further in.
 
     `hang` None: it is never broken.

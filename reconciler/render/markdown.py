@@ -6,9 +6,10 @@ mention, image, table or comment.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.planning.plan import Action
 from reconciler.render.document import advice

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.render.sanitize import visible
 from reconciler.wording import counted
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 _PERSONAL_PROPS = frozenset({"user_id", "device_id", "amplitude_id"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class Counted(Struct, frozen=True, kw_only=True):
     """Stands where personal ids were: only how many they are is shown."""
 
     count: int

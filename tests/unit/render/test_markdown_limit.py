@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec.structs import replace
 from small_plans import HOSTILE, SMALL_PLANS
 
 from reconciler.render.document import CallLine, FlagSection, PlanDocument, plan_document
@@ -125,7 +123,5 @@ def test_a_marker_is_one_comment_whatever_the_name(name: str) -> None:
 def test_the_marker_tells_environments_apart() -> None:
     """Each environment has a comment of its own."""
     plan = SMALL_PLANS["everyday"]()
-    texts = {
-        render_plan_markdown(plan_document(structs.replace(plan, environment=name))).split("\n")[0] for name in "ab"
-    }
+    texts = {render_plan_markdown(plan_document(replace(plan, environment=name))).split("\n")[0] for name in "ab"}
     assert texts == {"<!-- reconciler:plan-a -->", "<!-- reconciler:plan-b -->"}
