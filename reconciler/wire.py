@@ -86,11 +86,13 @@ def encode_segment(segment: TargetSegment) -> dict[str, Json]:
 def losses_of(segment: TargetSegment) -> tuple[str, ...]:
     """What the server would lose of a live segment that is sent back, by name; nothing of one that can be sent.
 
-    That is each type of condition other than `property`, which an edit does not take, and each field that the
-    reference does not list. Rests on "Edit": `targetSegments` replaces all segments and does not support cohorts.
+    That is each type of condition other than `property`, which an edit does not take, and each field of a condition
+    that the reference does not list: it may decide who matches. What a segment itself holds beside the reference is
+    none of it. Rests on "Edit": `targetSegments` replaces all segments and does not support cohorts.
     """
     kinds = [f"{item.type} conditions" for item in segment.conditions if item.type != "property"]
-    return tuple(dict.fromkeys((*kinds, *segment.unlisted_names)))
+    fields = [name for condition in segment.conditions for name, _ in condition.unlisted]
+    return tuple(dict.fromkeys((*kinds, *fields)))
 
 
 def encode_variant(variant: Variant) -> dict[str, Json]:
@@ -254,10 +256,10 @@ def _condition(value: Json, where: str) -> Condition:
 
 
 def _unlisted(body: dict[str, Json], listed: frozenset[str]) -> tuple[tuple[str, str], ...]:
-    """The fields beyond the listed ones, null ones left out, as sorted names with JSON text."""
+    """The unlisted fields that say something, not null, false or empty: names with JSON text, sorted."""
     if body.keys() <= listed:
         return ()
-    names = sorted(name for name in body.keys() - listed if body[name] is not None)
+    names = sorted(name for name in body.keys() - listed if body[name])
     return tuple((name, json.dumps(body[name], sort_keys=True)) for name in names)
 
 

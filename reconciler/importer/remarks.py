@@ -12,7 +12,7 @@ from reconciler.wire import losses_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.model import Condition, Json, LiveFlag, TargetSegment
+    from reconciler.model import Condition, FlagSpec, Json, LiveFlag, TargetSegment
 
 
 def dependency_remark(flag: LiveFlag, keys: Mapping[str, str]) -> tuple[str, ...]:
@@ -31,6 +31,13 @@ def segment_remarks(segments: Sequence[TargetSegment]) -> Iterator[str]:
     bodies = [_with_all(segment_of(segment, ()), segment) for segment in segments]
     for line in flag_to_yaml({"targetSegments": bodies}).splitlines()[1:]:
         yield one_line(line)
+
+
+def unlisted_remarks(spec: FlagSpec) -> Iterator[str]:
+    """Lines about what declared segments hold beside the fields that a file can say."""
+    for segment in spec.target_segments or ():
+        if shown := _unlisted(segment):
+            yield one_line(f"targetSegments/{segment.name} holds more, which cannot be declared: {json.dumps(shown)}")
 
 
 def _with_all(body: dict[str, Json], segment: TargetSegment) -> dict[str, Json]:

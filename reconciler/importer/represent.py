@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from reconciler.importer.fields import document_of
 from reconciler.importer.kept import in_kept_words
 from reconciler.importer.obstacles import Obstacle, find_obstacles
-from reconciler.importer.remarks import dependency_remark, left_out_remark, segment_remarks
+from reconciler.importer.remarks import dependency_remark, left_out_remark, segment_remarks, unlisted_remarks
 from reconciler.model import UNSET, Unset
 from reconciler.source.pointer import join_pointer, split_pointer
 from reconciler.wire import losses_of
@@ -66,7 +66,11 @@ def represent(
     return Representation(
         key=flag.key,
         document=in_kept_words(document, keep or {}, config),
-        remarks=(*dependency_remark(flag, keys or {}), *read_only, *map(left_out_remark, left_out.items())),
+        remarks=(
+            *dependency_remark(flag, keys or {}),
+            *(read_only or unlisted_remarks(spec)),
+            *map(left_out_remark, left_out.items()),
+        ),
         left_out=(*(["/targetSegments"] if read_only else []), *left_out),
     )
 
@@ -81,7 +85,7 @@ def _remove_all(document: dict[str, Json], obstacles: Sequence[Obstacle]) -> dic
 
 
 def _without_read_only_segments(spec: FlagSpec) -> tuple[FlagSpec, tuple[str, ...]]:
-    """Segments of which the API cannot take back everything are shown, not declared."""
+    """Segments of which the API cannot take back every condition are shown, not declared."""
     segments = spec.target_segments
     if isinstance(segments, Unset) or not any(map(losses_of, segments)):
         return spec, ()

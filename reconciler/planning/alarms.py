@@ -30,7 +30,7 @@ def alarms(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str, ...
     if after is None:
         return ()
     found = [text for alarm in ALARMS for text in alarm(before, after)] if is_on(after) else []
-    return (*found, *_dependents(flag_plan, live))
+    return (*found, *_lost_fields(before, after), *_dependents(flag_plan, live))
 
 
 def _salt(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
@@ -86,6 +86,18 @@ def _captures_everyone(before: FlagSpec | None, after: FlagSpec) -> Iterator[str
 def _no_weights(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     if splits_evenly(after) and not splits_evenly(before):
         yield "All weights are 0: that does not mean nobody, it splits users evenly over all variants."
+
+
+def _lost_fields(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
+    """What an edit of the segments drops of those that stay; what conditions hold, a guard keeps."""
+    kept = {segment.name: segment.unlisted for segment in after.target_segments or ()}
+    for segment in (before and before.target_segments) or ():
+        lost = [name for name, _ in segment.unlisted if segment.name in kept and not kept[segment.name]]
+        if lost:
+            yield (
+                f'Segment "{segment.name}" holds what the API reference does not list ({", ".join(lost)}): it is not '
+                "sent, so replacing the segments may lose it."
+            )
 
 
 def _dependents(flag_plan: FlagPlan, live: LiveState | None) -> Iterator[str]:

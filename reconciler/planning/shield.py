@@ -42,5 +42,5 @@ def shielded_segments(spec: FlagSpec) -> tuple[TargetSegment, ...]:
 
 
 def can_shield(spec: FlagSpec) -> bool:
-    """Whether the flag's segments can be sent back whole: a PATCH replaces all of them."""
-    return not any(map(losses_of, segments_of(spec)))
+    """Whether the flag's segments can be sent back whole, to the last field: a PATCH replaces all of them."""
+    return not any(segment.unlisted or losses_of(segment) for segment in segments_of(spec))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag, flag_of
@@ -13,6 +13,9 @@ from reconciler.exposure import with_exposure
 from reconciler.importer import represent, roll_back
 from reconciler.model import Condition, FlagSpec, TargetSegment, Weights
 from reconciler.planning.plan import PlanOptions
+
+if TYPE_CHECKING:
+    from reconciler.importer.represent import Representation
 
 KEY = "new-checkout"
 CONDITION = {"type": "property", "prop": "country", "op": "is", "values": ["US"]}
@@ -54,13 +57,20 @@ def test_nothing_is_sent_for_them_alone(segment: dict[str, Any]) -> None:
     assert a_project(segment).plan().is_empty
 
 
-@pytest.mark.parametrize(("segment", "name"), [(GROUP, "groupType"), (STICKY, "stickyBucketing")])
-def test_a_plan_that_would_lose_them_is_refused(segment: dict[str, Any], name: str) -> None:
+def test_a_plan_that_would_lose_a_condition_s_field_is_refused() -> None:
     """Replacing the segments drops what cannot be sent: the guard of cohorts refuses, and names the field."""
-    world = a_project(segment, spec=declared(percentage=50))
-    (refusal,) = world.plan().refusals
+    (refusal,) = a_project(GROUP, spec=declared(percentage=50)).plan().refusals
     assert (refusal.guard, refusal.override) == ("cohort-conditions", "--allow cohort-conditions")
-    assert name in refusal.message
+    assert "groupType" in refusal.message
+
+
+def test_a_plan_that_would_lose_a_segment_s_field_says_so() -> None:
+    """What a segment itself holds beside the reference does not decide who matches: the plan warns, and names it."""
+    plan = a_project(STICKY, spec=declared(percentage=50)).plan()
+    assert plan.refusals == ()
+    assert any("stickyBucketing" in warning for warning in plan.flags[0].warnings)
+    untouched = a_project(STICKY, spec=FlagSpec(key=KEY, description="Later")).plan()
+    assert not any("stickyBucketing" in warning for warning in untouched.flags[0].warnings)
 
 
 def test_another_segment_of_the_flag_is_guarded_too() -> None:
@@ -85,9 +95,15 @@ def test_the_guard_can_be_overridden() -> None:
     assert flag_of(world.emulator, KEY)["targetSegments"][0]["conditions"] == [CONDITION]
 
 
-@pytest.mark.parametrize("segment", [{**SEGMENT, "id": 7, "createdAt": "2030-01-01"}, {**SEGMENT, "level": None}])
+@pytest.mark.parametrize(
+    "segment",
+    [
+        {**SEGMENT, "id": 7, "createdAt": "2030-01-01"},
+        {**SEGMENT, "level": None, "conditions": [{**CONDITION, "groupType": "", "negated": False}]},
+    ],
+)
 def test_what_decides_nothing_is_no_obstacle(segment: dict[str, Any]) -> None:
-    """Names, times and nulls do not say who matches: the segments can be replaced."""
+    """Names, times and what is null, false or empty do not say who matches: the segments can be replaced."""
     assert refused_by(a_project(segment, spec=declared(percentage=50))) == []
 
 
@@ -126,16 +142,27 @@ def test_exposure_says_what_it_cannot_know(segment: dict[str, Any], name: str) -
     assert any(name in note for note in evaluate(flag.before, {"user_id": "ada", "country": "US"}).notes)
 
 
-@pytest.mark.parametrize(("segment", "shown"), [(GROUP, "groupType: org"), (STICKY, "stickyBucketing: true")])
-def test_import_shows_them_in_comments(segment: dict[str, Any], shown: str) -> None:
-    """Segments that cannot be declared whole are not declared; what they hold stands in comments."""
-    world = a_project(segment)
-    live = run_now(world.plan_async()).live.flags[KEY]
-    found = represent(live, world.config)
+def test_import_shows_a_condition_s_in_comments() -> None:
+    """Segments whose conditions cannot be declared whole are not declared; what they hold stands in comments."""
+    found = imported(GROUP)
     assert found.document is not None
     assert "targetSegments" not in found.document
     assert found.left_out == ("/targetSegments",)
-    assert any(shown in remark for remark in found.remarks)
+    assert any("groupType: org" in remark for remark in found.remarks)
+
+
+def test_import_declares_a_segment_and_shows_what_else_it_holds() -> None:
+    """A field of the segment itself keeps nobody from declaring the rest; it stands in a comment."""
+    found = imported(STICKY)
+    assert found.document is not None
+    assert [item["name"] for item in found.document["targetSegments"]] == ["Beta"]
+    assert found.left_out == ()
+    assert any('"stickyBucketing": true' in remark for remark in found.remarks)
+
+
+def imported(segment: dict[str, Any]) -> Representation:
+    world = a_project(segment)
+    return represent(run_now(world.plan_async()).live.flags[KEY], world.config)
 
 
 def test_a_rollback_does_not_declare_them() -> None:
