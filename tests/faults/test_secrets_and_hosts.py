@@ -170,7 +170,7 @@ def test_a_defect_does_not_say_the_key(
         raise RuntimeError(" ".join(forms_of(key)))
 
     with a_checkout(tmp_path, SCENARIO, key=key) as checkout, _entered(checkout, monkeypatch):
-        monkeypatch.setattr("reconciler.api.live.fetch_live_state", broken)
+        monkeypatch.setattr("reconciler.preview.fetch_live_state", broken)
         for command in (["plan"], ["plan", "--verbose"], ["plan", "--verbose", "--format", "json"]):
             assert run(command) == 1
             said = "".join(capsys.readouterr())
