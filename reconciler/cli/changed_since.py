@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.cli.git import changed_files, content_at
+from reconciler.cli.git import changed_files, content_at, resolve
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ def keys_changed_since(config: Config, desired: DesiredState, reference: str) ->
     git does not know, ReconcilerError where git cannot be run.
     """
     root = config.file.resolve().parent
-    files = changed_files(root, reference)
+    commit = resolve(root, reference)
+    files = changed_files(root, commit)
     if config.file.name in files:
         return None
     flag_files = {name for name in files if _is_flag_file(name, config, root)}
     now = {flag.key for flag in desired.flags.values() if flag.source.file in flag_files}
-    before = {key for name in flag_files for key in _keys_at(config, reference, name)}
+    before = {key for name in flag_files for key in _keys_at(config, commit, name)}
     return tuple(sorted(now | before))
 
 
@@ -57,7 +58,7 @@ def _is_below(name: str, directory: str) -> bool:
     return directory == "." or name.startswith(f"{directory}/")
 
 
-def _keys_at(config: Config, reference: str, name: str) -> set[str]:
+def _keys_at(config: Config, commit: str, name: str) -> set[str]:
     """The keys that a file declared at a commit; none of a file that could not be read then.
 
     They become targets, which are patterns. A commit that was never validated may call a flag `*`: what no flag can
@@ -65,7 +66,7 @@ def _keys_at(config: Config, reference: str, name: str) -> set[str]:
     """
     from reconciler.source.yaml_source import read_documents
 
-    text = content_at(config.file.resolve().parent, reference, name)
+    text = content_at(config.file.resolve().parent, commit, name)
     if text is None:
         return set()
     try:

@@ -38,12 +38,10 @@ def changed_files(directory: Path, reference: str) -> frozenset[str]:
     return frozenset(name for name in (differing + untracked).split("\0") if name)
 
 
-def content_at(directory: Path, reference: str, file: str) -> str | None:
-    """What a file (relative to the directory) held at a commit; None where it did not exist."""
+def content_at(directory: Path, commit: str, file: str) -> str | None:
+    """What a file (relative to the directory) held at a commit, given by its id; None where it did not exist."""
     try:
-        return _git(directory, "cat-file", "blob", f"{resolve(directory, reference)}:./{file}")
-    except UsageError:
-        raise
+        return _git(directory, "cat-file", "blob", f"{commit}:./{file}")
     except ReconcilerError:
         return None
 

@@ -116,12 +116,13 @@ def _archives(facts: Facts) -> Iterator[str]:
 
 
 def _over(facts: Facts, count: int, limit: Limit, setting: str, what: str) -> Iterator[str]:
-    declared = _declared_live(facts)
     if limit.count is not None:
         if count > limit.count:
             yield f"{count} {what}, more than safety.{setting} allows ({limit})."
-    elif limit.share is not None and declared >= facts.config.safety.min_flags and count > limit.share * declared:
-        yield f"{count} {what} of {declared} declared live flags, more than safety.{setting} allows ({limit})."
+    elif limit.share is not None and count:
+        declared = _declared_live(facts)
+        if declared >= facts.config.safety.min_flags and count > limit.share * declared:
+            yield f"{count} {what} of {declared} declared live flags, more than safety.{setting} allows ({limit})."
 
 
 def _declared_live(facts: Facts) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.cli.git import changed_files, content_at, current_commit
+from reconciler.cli.git import changed_files, content_at, current_commit, resolve
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -128,4 +128,4 @@ def test_names_are_relative_to_the_configuration(committed: Repository) -> None:
     assert content_at(committed.root / "config", "HEAD", "flags/ünï code.yaml") == "key: a\n"
     assert content_at(committed.root / "config", "HEAD", "flags/absent.yaml") is None
     with pytest.raises(UsageError):
-        content_at(committed.root, "nope", "flags/absent.yaml")
+        resolve(committed.root, "nope")
