@@ -17,6 +17,7 @@ from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
 from reconciler.model import Unset
 from reconciler.planning.calls import PATCH_NAMES
 from reconciler.planning.operations import CreateFlag, EditFlag, EditVariant
+from reconciler.wire import losses_of
 
 if TYPE_CHECKING:
     from reconciler.apply.flag_run import FlagRun
@@ -89,6 +90,8 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
     done = [step.operation, *run.made]
     if left is None or not all(any(may_follow(made, item) for made in done) for item in extra):
         return Sight.UNCLEAR
+    if any(lost_by(run, item, live) for item in extra):
+        return Sight.UNCLEAR
     run.flag_id = live.id
     rest = leftovers(planned, left, hidden=_hidden(live))
     if rest[0] is not None:
@@ -113,6 +116,19 @@ def _operations_left(run: FlagRun, live: LiveFlag) -> list[Operation] | None:
         return run.operations_left(live)
     except InvalidInputError:
         return None
+
+
+def lost_by(run: FlagRun, operation: Operation, live: LiveFlag | None) -> tuple[str, ...]:
+    """What a call that no plan showed would lose of live segments, by name: guards never saw it.
+
+    Empty where the loss was allowed. Rests on "Edit", as `losses_of`.
+    """
+    is_replacing = isinstance(operation, EditFlag) and "targetSegments" in operation.body
+    if live is None or not is_replacing or "cohort-conditions" in run.context.planner.options.allow:
+        return ()
+    segments = live.spec.target_segments or ()
+    names = (name for item in segments for name in (*losses_of(item), *(name for name, _ in item.unlisted)))
+    return tuple(dict.fromkeys(names))
 
 
 def may_follow(made: Operation, operation: Operation) -> bool:

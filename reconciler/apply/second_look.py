@@ -23,14 +23,16 @@ EXISTS_SINCE = "A flag with this key appeared after the plan was made: nothing w
 GONE_SINCE = "The flag is not there any more: nothing was sent. Plan again."
 
 MOST_AT_ONCE = 100
-"""So many flags are looked at together: what was seen is no older than the writes of so many flags take."""
+"""So many flags are looked at together at most; and no more than requests may be sent in a second, since each flag
+takes some: what is seen is to be used within seconds."""
 
-FLAGS_FOR_A_PAGE = 10
-"""A list of many pages is read for at least so many flags each, so that looking stays a tenth of a read a flag."""
+SECONDS = 5.0
+"""What was seen longer ago is not believed any more, however long the server kept the run waiting: the flag is looked
+at again, alone."""
 
 
 class SecondLook:
-    """The flags of a plan as they are when their turn comes, seen with few requests and not long before.
+    """The flags of a plan as they are when their turn comes, seen with few requests and at most `SECONDS` before.
 
     Where the list is fewer requests than one for each flag, it shows the next flags together. Keys of flags that are
     to be made are looked up together once, before the first write: a key that is taken later the server refuses.
@@ -41,7 +43,8 @@ class SecondLook:
         pages = context.live.pages
         existing = {run.plan.key: run.stub() for run in runs if run.flag_id is not None}
         self._waiting = existing if len(existing) > pages else {}
-        self._at_once = max(MOST_AT_ONCE, FLAGS_FOR_A_PAGE * pages)
+        self._at_once = max(1, min(MOST_AT_ONCE, context.planner.config.requests.per_second))
+        self._seen_at = 0.0
         new = [run.plan.key for run in runs if run.flag_id is None]
         self._new = new if len(new) > max(pages, FEW_KEYS) else []
         self._seen: dict[str, LiveFlag | None] = {}
@@ -65,13 +68,16 @@ class SecondLook:
         async with self._turn:
             if key in self._waiting:
                 await self._look_at_next(key)
-        return self._seen.pop(key) if key in self._seen else (await self._reread([planned]))[key]
+            if key in self._seen and asyncio.get_running_loop().time() - self._seen_at <= SECONDS:
+                return self._seen.pop(key)
+        return (await self._reread([planned]))[key]
 
     async def _look_at_next(self, key: str) -> None:
         """See the flag and those that come next. What fails for all of them is left for each to try on its own."""
         later = (other for other in self._waiting if other != key)
         batch = [key, *(other for other, _ in zip(later, range(self._at_once - 1), strict=False))]
         stubs = [self._waiting.pop(other) for other in batch]
+        self._seen_at = asyncio.get_running_loop().time()
         try:
             self._seen |= await self._reread(stubs)
         except ApiError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.api.live import find_flag, reread
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.doubt import may_follow
+from reconciler.apply.doubt import lost_by, may_follow
 from reconciler.apply.leftover import leftovers
 from reconciler.apply.report import Status
 from reconciler.apply.within import is_within
@@ -27,7 +27,7 @@ from reconciler.planning.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.apply.context import ApplyContext
     from reconciler.apply.flag_run import FlagRun
@@ -47,6 +47,7 @@ class ReadBack:
         for run in set(runs) - set(self._waiting):
             context.headway.read_back(run.plan.key)
         self._left: dict[str, list[Operation]] = {}
+        self._live: Mapping[str, LiveFlag | None] = {}
         self._mended: set[str] = set()
         self._failure: ApiError | None = None
         self.verified: dict[str, bool] = {}
@@ -96,6 +97,7 @@ class ReadBack:
             expect=context.headway.expect,
             on_read=context.headway.read,
         )
+        self._live = live
         return {run.plan.key: _operations_left(run, live.get(run.plan.key)) for run in runs}
 
     async def _mend(self) -> None:
@@ -108,7 +110,7 @@ class ReadBack:
             extra = [item for item in left if not is_within(item, run.made)]
             if not extra or run.plan.key in self._mended or _missing(run, left):
                 continue
-            if all(_is_mending(run, item) for item in extra):
+            if all(_is_mending(run, item) for item in extra) and not self._losses(run):
                 self._mended.add(run.plan.key)
                 run.extend(extra)
                 await run.make_all()
@@ -122,7 +124,19 @@ class ReadBack:
             run.leave(f"What was applied could not be read back: {self._failure}", Status.UNKNOWN)
             return
         self._note_what_is_not_shown(run)
-        run.leave(f"Read back, the flag is not as declared: {_named(self._left[run.plan.key])}.", Status.UNKNOWN)
+        reason = f"Read back, the flag is not as declared: {_named(self._left[run.plan.key])}."
+        if losses := self._losses(run):
+            reason += (
+                f" Sending its segments again would lose what the API cannot carry ({', '.join(losses)}): nothing"
+                " more was sent. Edit them in Amplitude."
+            )
+        run.leave(reason, Status.UNKNOWN)
+
+    def _losses(self, run: FlagRun) -> list[str]:
+        """What sending the rest would lose of the flag's segments, although no plan said so."""
+        live = self._live.get(run.plan.key)
+        unplanned = [item for item in self._left[run.plan.key] if not is_within(item, run.made)]
+        return [name for item in unplanned for name in lost_by(run, item, live)]
 
     def _note_what_is_not_shown(self, run: FlagRun) -> None:
         missing = _missing(run, self._left.get(run.plan.key, []))

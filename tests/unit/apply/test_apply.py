@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from emulators import a_live_flag, flag_of
@@ -12,9 +12,7 @@ from worlds import OTHER_USER, PROJECT, World, a_world, an_emulator
 from reconciler.apply import ApplyOptions, ApplyReport, Status
 from reconciler.emulator import Behaviour
 from reconciler.model import FlagSpec, Variant, Weights
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from reconciler.planning.plan import PlanOptions
 
 GROWN = {"rollout_percentage": 60}
 
@@ -67,41 +65,6 @@ def test_a_flag_that_changed_meanwhile_is_a_conflict(keys: tuple[str, ...]) -> N
     assert run.report.exit_code == 7
     assert "changed after the plan" in str(run.report.outcomes[0].error)
     assert flag_of(world.emulator, "a")["rolloutPercentage"] == 50
-
-
-def after_writes(world: World, number: int, act: Callable[[], None]) -> None:
-    """Let `act` happen once, right after so many writes were done."""
-    commit, left = world.emulator.store.commit, [number]
-
-    def counted(*args: Any, **settings: Any) -> Any:
-        result = commit(*args, **settings)
-        left[0] -= 1
-        if left[0] == 0:
-            act()
-        return result
-
-    world.emulator.store.commit = counted  # type: ignore[method-assign]
-
-
-def test_a_flag_that_changes_while_others_are_written_is_a_conflict() -> None:
-    """In a long apply a flag's turn comes late: what somebody did to it since the first write is seen."""
-    keys = [f"flag-{number:03}" for number in range(250)]
-    world = a_project(*keys, apply_options=ApplyOptions(verify=False))
-    flag_id, edit = ids_of(world)[keys[-1]], {"description": "edited by hand"}
-
-    def meanwhile() -> None:
-        after_writes(world, 20, lambda: world.emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{flag_id}", edit))
-
-    run = world.apply(meanwhile)
-    assert statuses(run.report) == dict.fromkeys(keys[:-1], "applied") | {keys[-1]: "skipped"}
-    assert flag_of(world.emulator, keys[-1])["rolloutPercentage"] == 50
-
-
-def test_flags_are_looked_at_together() -> None:
-    """Before their first writes 250 flags are looked at by one list for each hundred, not one by one."""
-    world = a_project(*(f"flag-{number:03}" for number in range(250)), apply_options=ApplyOptions(verify=False))
-    world.apply(world.emulator.log.clear)
-    assert len([entry for entry in world.emulator.log if entry.method == "GET"]) == 3
 
 
 @pytest.mark.parametrize("others", [0, 4], ids=["one look-up", "the list for several"])
@@ -205,6 +168,26 @@ def test_a_rename_keeps_undeclared_weights_and_segments() -> None:
     assert record["targetSegments"][0]["rolloutWeights"] == {"new": 1}
     assert record["rolloutWeights"]["new"] == 1
     assert world.plan().is_empty
+
+
+NEGATED = {"type": "property", "prop": "country", "op": "is", "values": ["US"], "negate": True}
+COHORT = {"type": "cohort", "prop": "userdata_cohort", "op": "is", "values": ["c1"]}
+
+
+@pytest.mark.parametrize("condition", [NEGATED, COHORT], ids=["an unlisted field", "a cohort"])
+def test_a_rename_is_not_mended_by_losing_conditions(condition: dict[str, Any]) -> None:
+    """Segments that the server left naming the old key are not replaced where that loses what no guard has seen."""
+    segment = {"name": "S", "conditions": [condition], "percentage": 100, "rolloutWeights": {"treatment": 1}}
+    emulator = an_emulator(a_live_flag("a", targetSegments=[segment]), behaviour=Behaviour(rename_rewrites=False))
+    before = flag_of(emulator, "a")["targetSegments"]
+    variants = (Variant(key="control"), Variant(key="new", renamed_from="treatment"))
+    world = a_world(emulator, FlagSpec(key="a", variants=variants), options=PlanOptions())
+    report = world.apply().report
+    assert report is not None
+    assert (report.exit_code, report.verified) == (7, False)
+    assert "cannot carry" in str(report.outcomes[0].error)
+    assert flag_of(emulator, "a")["targetSegments"] == before
+    assert [refusal.guard for refusal in world.plan().refusals] == ["cohort-conditions"]
 
 
 def test_a_surplus_copy_that_moved_is_not_removed() -> None:
