@@ -90,11 +90,16 @@ def segment_rule(segment: TargetSegment, variants: tuple[str, ...], bucketing: B
     """The rule of one segment: bucketed by its own key where it has one; salt and unit are always the flag's."""
     return _rule(
         segment.name,
-        frozenset(item for item in map(_atom, segment.conditions) if item != ALWAYS_TRUE),
+        conditions_to_fail(segment),
         segment.percentage,
         cuts_of(variants, segment.rollout_weights),
         Bucketing(bucketing.salt, _or(segment.bucketing_key, bucketing.key), bucketing.unit),
     )
+
+
+def conditions_to_fail(segment: TargetSegment) -> frozenset[Condition]:
+    """What a user has to meet to be in the segment: conditions, and the values of each, in no order."""
+    return frozenset(item for item in map(_atom, segment.conditions) if item != ALWAYS_TRUE)
 
 
 def is_on(spec: FlagSpec) -> bool:

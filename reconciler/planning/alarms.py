@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from reconciler.evaluation.rules import flag_bucketing, flag_rules, is_on, segment_rule, variant_keys
+from reconciler.evaluation.rules import flag_bucketing, flag_rules, is_on, segment_rule, segments_of, variant_keys
 from reconciler.planning.dependents import children_of, served_variants
-from reconciler.planning.segment_pairs import rekeyed_segments
+from reconciler.planning.segment_pairs import pair_segments, rekeyed_segments
 from reconciler.planning.shield import SHIELD_NAME
 from reconciler.planning.transients import splits_evenly
 
@@ -90,13 +90,15 @@ def _no_weights(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
 
 def _lost_fields(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     """What an edit of the segments drops of those that stay; what conditions hold, a guard keeps."""
-    kept = {segment.name: segment.unlisted for segment in after.target_segments or ()}
-    for segment in (before and before.target_segments) or ():
-        lost = [name for name, _ in segment.unlisted if segment.name in kept and not kept[segment.name]]
-        if lost:
+    held = segments_of(before) if before else ()
+    if not any(segment.unlisted for segment in held):
+        return
+    for new, old in pair_segments(segments_of(after), held):
+        if old is not None and old.unlisted and not new.unlisted:
+            lost = ", ".join(name for name, _ in old.unlisted)
             yield (
-                f'Segment "{segment.name}" holds what the API reference does not list ({", ".join(lost)}): it is not '
-                "sent, so replacing the segments may lose it."
+                f'Segment "{old.name}" holds what the API reference does not list ({lost}): it is not sent, so '
+                "replacing the segments may lose it."
             )
 
 

@@ -184,6 +184,16 @@ def test_the_alarm_of_a_segments_key() -> None:
     )
 
 
+def test_the_alarm_of_a_renamed_segments_key() -> None:
+    """Renamed, moved, and its conditions in another order: it is the same segment."""
+    city = Condition(prop="city", op="is", values=("Rome",))
+    us, other = replace(US, conditions=(*US.conditions, city)), replace(US, name="Other")
+    renamed = replace(us, name="USA", conditions=(city, *US.conditions), bucketing_key="device_id")
+    plan = a_plan(replace(FLAG, target_segments=(us, other)), replace(FLAG, target_segments=(other, renamed)))
+
+    assert alarms(plan) == ('The bucketing key of segment "USA" changes: its users are dealt out anew.',)
+
+
 def test_no_alarm_for_harmless_changes() -> None:
     """A wider rollout, other weights, a new flag or a shield raise none."""
     quiet = [

@@ -237,6 +237,35 @@ def test_a_segment_dealt_out_anew(live: TargetSegment, declared: TargetSegment, 
     assert not plan_of([spec], [a_live(target_segments=(live,), enabled=False)]).refusals
 
 
+IN = Condition(prop="country", op="is", values=("US", "CA"))
+ON = Condition(prop="platform", op="is", values=("iOS",))
+SINCE = Condition(prop="version", op="greater", values=("4",))
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [(IN, ON), (ON, IN), (ON, replace(IN, values=("CA", "US", "CA"))), (IN, ON, ON)],
+    ids=["as they were", "in another order", "values in another order", "one said twice"],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_renamed_segment_is_known_by_its_conditions(conditions: tuple[Condition, ...], place: int) -> None:
+    """A new name does not hide a new bucketing key: not with conditions said otherwise, not in another place."""
+    others = [a_keyed("A", UNSET), a_keyed("B", UNSET, conditions=(SINCE,))]
+    live = a_live(target_segments=(a_keyed("Old", conditions=(IN, ON)), *others))
+    declared = [*others[:place], a_keyed("New", "device_id", conditions=conditions), *others[place:]]
+    (refusal,) = plan_of([FlagSpec(key="f", target_segments=tuple(declared))], [live]).refusals
+    assert (refusal.guard, "New" in refusal.message) == ("rebucket", True)
+
+
+def test_segments_of_the_same_conditions_are_paired_in_their_order() -> None:
+    """Renamed twins keep their keys, whichever place they move to."""
+    live = a_live(target_segments=(a_keyed("Old 1", "user_id"), a_keyed("Old 2", "device_id"), a_keyed("A", UNSET)))
+    renamed = (a_keyed("A", UNSET), a_keyed("New 1", "user_id"), a_keyed("New 2", "device_id"))
+    plan = plan_of([FlagSpec(key="f", target_segments=renamed)], [live])
+    assert not plan.is_empty
+    assert not plan.refusals
+
+
 def test_segments_that_change_places_keep_their_keys() -> None:
     """Segments are told apart by their names, those of one name by their order."""
     first, second = a_keyed("A", "user_id"), a_keyed("B", "device_id")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from builders import (
+    a_condition,
     a_config,
     a_desired_flag,
     a_desired_state,
@@ -104,6 +105,23 @@ def test_a_variant_that_undeclared_segments_name_cannot_go() -> None:
     with pytest.raises(InvalidInputError) as caught:
         a_plan_of(a_flag(variants=(Variant(key="control"),)), a_full_flag(target_segments=(a_segment(),)))
     assert [(item.rule, item.path) for item in caught.value.diagnostics] == [("variant-in-use", "/variants")]
+
+
+@pytest.mark.parametrize(
+    ("name", "prop", "is_kept"),
+    [("Known", "city", True), ("Renamed", "country", True), ("New", "city", False)],
+    ids=["of its name", "of its conditions", "of neither"],
+)
+def test_a_segment_keeps_its_bucketing_key_where_it_is_the_same_one(name: str, prop: str, *, is_kept: bool) -> None:
+    """A file that says no key leaves the live one; a new segment has none, in whose place it may stand."""
+    live = a_segment(name="Known", bucketing_key="device_id", conditions=(a_condition(prop="country"),))
+    declared = a_segment(name=name, conditions=(a_condition(prop=prop),), percentage=7)
+    plan = a_plan_of(a_flag(target_segments=(declared,)), a_full_flag(target_segments=(live,)))
+    assert plan is not None
+    (edit,) = plan.operations
+    assert isinstance(edit, EditFlag)
+    (sent,) = edit.body["targetSegments"]
+    assert sent.get("bucketingKey") == ("device_id" if is_kept else None)
 
 
 def test_a_rename_is_one_call() -> None:
