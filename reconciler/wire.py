@@ -256,10 +256,10 @@ def _condition(value: Json, where: str) -> Condition:
 
 
 def _unlisted(body: dict[str, Json], listed: frozenset[str]) -> tuple[tuple[str, str], ...]:
-    """The unlisted fields that say something, not null, false or empty: names with JSON text, sorted."""
+    """The unlisted fields that say something (0 does; null, false and empty do not): names with JSON text, sorted."""
     if body.keys() <= listed:
         return ()
-    names = sorted(name for name in body.keys() - listed if body[name])
+    names = sorted(name for name in body.keys() - listed if body[name] or _is_number(body[name]))
     return tuple((name, json.dumps(body[name], sort_keys=True)) for name in names)
 
 
@@ -299,8 +299,12 @@ def _weights(value: Json, where: str) -> Weights:
     )
 
 
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _number(value: Json, where: str) -> Number:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if not _is_number(value) or value < 0:
         raise _malformed(value, "a number of 0 or more", where)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag, flag_of
+from msgspec.structs import replace
 from worlds import World, a_world, an_emulator, run_now
 
 from reconciler.evaluation.evaluate import evaluate
@@ -73,6 +74,17 @@ def test_a_plan_that_would_lose_a_segment_s_field_says_so() -> None:
     assert not any("stickyBucketing" in warning for warning in untouched.flags[0].warnings)
 
 
+@pytest.mark.parametrize("name", ["Beta", "Renamed"])
+def test_a_renamed_segment_s_field_is_lost_with_the_same_words(name: str) -> None:
+    """Who renames a segment keeps it, and is told what it may lose; one that is not declared any more goes whole."""
+    (segment,) = declared(percentage=50).target_segments or ()
+    plan = a_project(STICKY, spec=declared(target_segments=(replace(segment, name=name),))).plan()
+    assert [text for text in plan.flags[0].warnings if 'Segment "Beta" holds' in text and "stickyBucketing" in text]
+    other = replace(segment, name="Other", conditions=(Condition(prop="city", op="is", values=("Rome",)),))
+    gone = a_project(STICKY, spec=declared(target_segments=(other,))).plan()
+    assert not [text for text in gone.flags[0].warnings if "stickyBucketing" in text]
+
+
 def test_another_segment_of_the_flag_is_guarded_too() -> None:
     """A PATCH replaces all segments, the one with the field although only its neighbour changes."""
     other = {**SEGMENT, "name": "Staff", "percentage": 10}
@@ -100,11 +112,22 @@ def test_the_guard_can_be_overridden() -> None:
     [
         {**SEGMENT, "id": 7, "createdAt": "2030-01-01"},
         {**SEGMENT, "level": None, "conditions": [{**CONDITION, "groupType": "", "negated": False}]},
+        {**SEGMENT, "level": [], "more": {}},
     ],
 )
 def test_what_decides_nothing_is_no_obstacle(segment: dict[str, Any]) -> None:
     """Names, times and what is null, false or empty do not say who matches: the segments can be replaced."""
     assert refused_by(a_project(segment, spec=declared(percentage=50))) == []
+
+
+@pytest.mark.parametrize("value", [0, 0.0])
+def test_the_number_0_says_something(value: float) -> None:
+    """An index of groups may be 0: of a condition it refuses, of a segment it is warned of."""
+    group = {**SEGMENT, "conditions": [{**CONDITION, "groupIndex": value}]}
+    (refusal,) = a_project(group, spec=declared(percentage=50)).plan().refusals
+    assert "groupIndex" in refusal.message
+    plan = a_project({**SEGMENT, "groupIndex": value}, spec=declared(percentage=50)).plan()
+    assert any("groupIndex" in warning for warning in plan.flags[0].warnings)
 
 
 @pytest.mark.parametrize("segment", [GROUP, STICKY])
