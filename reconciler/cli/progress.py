@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 PATIENCE = 0.4
 """Seconds that pass before anything is shown: a command that is done by then never pays for it."""
 
+_NO = frozenset({"", "0", "false"})
+"""Values of CI that say it is none; any other says it is one."""
+
 _WIPE = b"\r\x1b[K"
 
 
@@ -65,7 +68,8 @@ class Progress:
     def of(cls, voice: Voice, environ: Mapping[str, str] = os.environ) -> Progress:
         """Progress for a terminal that somebody sits at; silence elsewhere, and with --quiet."""
         is_terminal = sys.stderr.isatty() and environ.get("TERM") != "dumb"
-        return cls(is_watched=is_terminal and not environ.get("CI") and not voice.quiet, color=voice.color)
+        is_build = environ.get("CI", "").lower() not in _NO
+        return cls(is_watched=is_terminal and not is_build and not voice.quiet, color=voice.color)
 
     def __enter__(self) -> Self:
         if self._timer is not None:

@@ -93,6 +93,13 @@ def test_nothing_is_shown_to_those_who_do_not_watch(
     assert seen.raw == b""
 
 
+@pytest.mark.parametrize("value", ["0", "False"])
+def test_a_build_that_is_none_is_watched(repository: Repository, value: str) -> None:
+    """CI says no as well as yes."""
+    grow(repository, seconds=0.03)
+    assert at_terminal("plan", CI=value).raw != b""
+
+
 def test_a_quick_command_shows_nothing(repository: Repository) -> None:
     """What is done at once pays nothing and leaves no flicker."""
     seen = at_terminal("plan")
