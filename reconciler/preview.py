@@ -15,7 +15,7 @@ from reconciler.exposure import with_exposure
 from reconciler.planning.dependents import may_let_others_down
 from reconciler.planning.guards import check_guards
 from reconciler.planning.kill_switch import find_kill_switches, flags_switched_on
-from reconciler.planning.planner import build_plan, is_in_scope
+from reconciler.planning.planner import build_plan, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ async def read_and_plan(
             client,
             desired,
             targets=options.targets,
-            is_wanted=lambda key: is_in_scope(key, options),
+            is_wanted=scope_of(options),
             whole_project=whole_project,
             on_progress=on_progress,
             cache=cache,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 _WILDCARDS = frozenset("*?[")
 
@@ -13,16 +16,14 @@ def has_wildcard(pattern: str) -> bool:
     return not _WILDCARDS.isdisjoint(pattern)
 
 
-def is_target(key: str, targets: tuple[str, ...]) -> bool:
-    """Whether a key is among the targets: always, where there are none."""
-    if not targets:
-        return True
-    keys, patterns = _sorted_out(targets)
-    return key in keys or any(fnmatchcase(key, pattern) for pattern in patterns)
+def matcher(targets: Iterable[str]) -> Callable[[str], bool]:
+    """Tells whether a key is among the targets: always, where there are none. Make it once, ask it of every key.
 
-
-@lru_cache(maxsize=16)
-def _sorted_out(targets: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The targets that spell a key, to be looked up, and the others, to be tried one by one."""
-    patterns = tuple(item for item in targets if has_wildcard(item))
-    return frozenset(targets) - frozenset(patterns), patterns
+    Targets that spell a key are looked up; only patterns are tried one by one.
+    """
+    known = tuple(targets)
+    if not known:
+        return lambda _: True
+    patterns = [item for item in known if has_wildcard(item)]
+    keys = frozenset(known).difference(patterns)
+    return lambda key: key in keys or any(fnmatchcase(key, pattern) for pattern in patterns)

@@ -15,7 +15,7 @@ from reconciler.api.hydration import hydrate
 from reconciler.api.listing import FEW_KEYS, look_up, look_up_hidden, read_list
 from reconciler.errors import ApiError
 from reconciler.model import LiveState, Unset
-from reconciler.targets import has_wildcard, is_target
+from reconciler.targets import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -82,7 +82,7 @@ async def fetch_live_state(
     Raises ApiErrors; a malformed answer ends the refresh, it is never taken for nothing.
     """
     sent, meter = client.requests, _Meter(on_progress)
-    wanted = [key for key in desired.flags if is_target(key, targets) and is_wanted(key)]
+    wanted = [key for key in filter(matcher(targets), desired.flags) if is_wanted(key)]
     many = len(targets) > MOST_LOOKED_UP or any(map(has_wildcard, targets))
     is_complete = whole_project or not targets or many
     if is_complete:

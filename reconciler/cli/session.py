@@ -129,9 +129,9 @@ def narrow(arguments: PlanArguments, loaded: Loaded, voice: Voice) -> PlanOption
     if keys is None:
         voice.note(f"The configuration differs from {arguments.changed_since}: every flag is looked at.")
         return options
-    from reconciler.planning.planner import is_in_scope
+    from reconciler.planning.planner import scope_of
 
-    changed = tuple(key for key in keys if is_in_scope(key, options))
+    changed = tuple(filter(scope_of(options), keys))
     voice.detail(f"Flags whose files differ from {arguments.changed_since}: {', '.join(changed) or 'none'}.")
     return replace(options, targets=changed or (NO_FLAG,))
 

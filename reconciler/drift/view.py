@@ -14,7 +14,7 @@ from reconciler.drift.reads import bare
 from reconciler.drift.report import moment
 from reconciler.errors import BudgetError
 from reconciler.model import LiveState
-from reconciler.targets import is_target
+from reconciler.targets import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -69,7 +69,7 @@ class View:
 
 def keys_in_scope(desired: DesiredState, targets: tuple[str, ...]) -> frozenset[str]:
     """The declared flags among the targets."""
-    return frozenset(key for key in desired.flags if is_target(key, targets))
+    return frozenset(filter(matcher(targets), desired.flags))
 
 
 async def view_by_list(
@@ -80,6 +80,7 @@ async def view_by_list(
     Where a budget is spent before the keys that the list does not show were looked up, these are `unseen`.
     """
     targets, unseen = options.targets, frozenset[str]()
+    is_target = matcher(targets)
     keys = keys_in_scope(desired, targets)
     if options.budget is None:
         live = await fetch_live_state(client, _bare(desired, keys), targets=targets, on_progress=on_progress)
@@ -89,7 +90,7 @@ async def view_by_list(
     unmanaged = (
         key
         for key, flag in sorted(live.flags.items())
-        if key not in desired.flags and not flag.spec.archived and is_target(key, targets)
+        if key not in desired.flags and not flag.spec.archived and is_target(key)
     )
     return View(
         live=live,
@@ -105,7 +106,7 @@ async def view_of_edits(
 ) -> View:
     """The declared flags that the feed of versions names, and those known to differ; none: no request."""
     keys = tuple(sorted(keys_in_scope(desired, targets) & {*edited, *known}))
-    unmanaged = tuple(sorted(key for key in edited if key not in desired.flags and is_target(key, targets)))
+    unmanaged = tuple(sorted(key for key in filter(matcher(targets), edited) if key not in desired.flags))
     live = LiveState(project_id=client.project_id, flags={}, is_complete=False)
     if keys:
         pages = -(-len(desired.flags) // PAGE_SIZE)

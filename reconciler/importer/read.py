@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import Progress, fetch_live_state
 from reconciler.model import UNSET, DesiredState, FlagSpec, Unset, Variant
-from reconciler.targets import is_target
+from reconciler.targets import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,10 @@ async def read_importable(
     Raises ApiErrors.
     """
     live = await fetch_live_state(client, DesiredState(flags={}), targets=tuple(targets), on_progress=on_progress)
-    chosen = [flag for flag in live.flags.values() if _is_wanted(flag, targets)]
+    is_target, spelled = matcher(targets), frozenset(targets)
+    chosen = [
+        flag for flag in live.flags.values() if (flag.key in spelled if flag.spec.archived else is_target(flag.key))
+    ]
     counter = _Counter(live.requests, on_progress)
     unknown = [flag for flag in chosen if isinstance(flag.spec.variants, Unset)]
     if unknown:
@@ -42,12 +45,6 @@ async def read_importable(
         chosen = [read.get(flag.id, flag) for flag in chosen]
     complete = await _hydrated(client, chosen, counter, inclusions=inclusions)
     return live, tuple(sorted(complete, key=lambda flag: flag.key))
-
-
-def _is_wanted(flag: LiveFlag, targets: Sequence[str]) -> bool:
-    if flag.spec.archived:
-        return flag.key in targets
-    return is_target(flag.key, tuple(targets))
 
 
 async def _hydrated(

@@ -29,8 +29,8 @@ def desired_for_live(desired: FlagSpec, live: FlagSpec, managed_tag: str | None,
 
     With the managed tag beside the declared (or the live) tags; without tags where the server shows none; each
     segment that is silent about its bucketing key with the one that it has live (`segment_pairs`), since a PATCH
-    replaces all; a new one stays without. Two things that an earlier run may have left are put right even where they are not declared: a shield, and
-    the old key of a renamed variant in weights or segments.
+    replaces all; a new one stays without. Two things that an earlier run may have left are put right even where they
+    are not declared: a shield, and the old key of a renamed variant in weights or segments.
     """
     return replace(
         desired,

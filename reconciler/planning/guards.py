@@ -14,7 +14,7 @@ from reconciler.model import Unset
 from reconciler.planning.dependents import children_of, lost_variants, switched_off
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import Action, Refusal
-from reconciler.planning.planner import is_in_scope, is_left_archived
+from reconciler.planning.planner import is_left_archived, scope_of
 from reconciler.planning.quota import requests_to_apply
 from reconciler.planning.segment_pairs import rekeyed_segments
 from reconciler.planning.shield import without_shield
@@ -73,8 +73,9 @@ def _empty(facts: Facts) -> Iterator[str]:
 
 
 def _duplicates(facts: Facts) -> Iterator[str]:
+    is_considered = _considered(facts)
     for key, ids in sorted(facts.live.duplicates.items()):
-        if key in facts.desired.flags and _is_considered(key, facts):
+        if key in facts.desired.flags and is_considered(key):
             yield f'Several live flags carry the key "{key}" (ids {", ".join(ids)}): archive all but one.'
 
 
@@ -94,15 +95,17 @@ def _unarchive(facts: Facts) -> Iterator[str]:
 
 
 def _left_archived(facts: Facts) -> Iterator[LiveFlag]:
+    is_considered = _considered(facts)
     for key, desired in facts.desired.flags.items():
         flag = facts.live.flags.get(key)
-        if flag and _is_considered(key, facts) and is_left_archived(desired, flag, facts.plan.options):
+        if flag and is_considered(key) and is_left_archived(desired, flag, facts.plan.options):
             yield flag
 
 
-def _is_considered(key: str, facts: Facts) -> bool:
-    """Whether the plan is about the flag at all: in its scope, and not frozen."""
-    return is_in_scope(key, facts.plan.options) and key not in facts.plan.frozen
+def _considered(facts: Facts) -> Callable[[str], bool]:
+    """Tells whether the plan is about the flag of a key at all: in its scope, and not frozen."""
+    is_in_scope = scope_of(facts.plan.options)
+    return lambda key: key not in facts.plan.frozen and is_in_scope(key)
 
 
 def _updates(facts: Facts) -> Iterator[str]:
@@ -130,12 +133,11 @@ def _declared_live(facts: Facts) -> int:
 
     Where targets alone were read, a declared flag outside of them is taken for a live one.
     """
-    shard = replace(facts.plan.options, targets=())
+    is_in_scope, is_in_shard = scope_of(facts.plan.options), scope_of(replace(facts.plan.options, targets=()))
     return sum(
         1
         for key in facts.desired.flags
-        if is_in_scope(key, shard)
-        and (key in facts.live.flags or not (facts.live.is_complete or is_in_scope(key, facts.plan.options)))
+        if is_in_shard(key) and (key in facts.live.flags or not (facts.live.is_complete or is_in_scope(key)))
     )
 
 

@@ -20,11 +20,11 @@ from reconciler.planning.operations import EditFlag
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
 from reconciler.planning.remarks import problem, problems_with, remarks_on
-from reconciler.targets import is_target
+from reconciler.targets import has_wildcard, matcher
 from reconciler.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from reconciler.config import Config
@@ -139,11 +139,12 @@ def build_plan(
     if options.prune and config.managed_tag is None:
         raise UsageError("--prune archives only flags that carry `managedTag`: set it in reconciler.yaml first.")
     planner = Planner(config=config, options=options, shows_tags=live.shows_tags)
-    in_scope = [flag for flag in desired.flags.values() if is_in_scope(flag.key, options)]
+    is_in_scope = scope_of(options)
+    in_scope = [flag for flag in desired.flags.values() if is_in_scope(flag.key)]
     frozen = {flag.key: flag for flag in in_scope if now is not None and is_frozen(flag, now)}
     considered = [flag for flag in in_scope if flag.key not in frozen]
     planned = _plan_declared(planner, considered, live)
-    unmanaged = _unmanaged(desired, live, options)
+    unmanaged = _unmanaged(desired, live, is_in_scope)
     left = [flag for flag in considered if _is_refused(flag, live, options)]
     unchanged = len(in_scope) - len(planned) - len(left)
     if options.prune:
@@ -176,8 +177,10 @@ def _is_refused(flag: DesiredFlag, live: LiveState, options: PlanOptions) -> boo
 
 
 def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) -> Iterator[str]:
+    keys = desired.flags.keys() | live.flags.keys()
     for pattern in options.targets:
-        if not any(is_target(key, (pattern,)) for key in (*desired.flags, *live.flags)):
+        is_idle = not any(map(matcher([pattern]), keys)) if has_wildcard(pattern) else pattern not in keys
+        if is_idle:
             yield f'The target "{pattern}" matches no flag, neither declared nor live.'
 
 
@@ -220,21 +223,20 @@ def _told_of_frozen(planner: Planner, flag: DesiredFlag, live: LiveState) -> Ite
         yield f"{until}: it differs in {paths}, and that is left as it is."
 
 
-def is_in_scope(key: str, options: PlanOptions) -> bool:
-    """Whether a flag is among the targets and in the shard. Shards go by a stable hash of the key."""
-    if not is_target(key, options.targets):
-        return False
-    if options.shard is None:
-        return True
-    index, count = options.shard
-    return int.from_bytes(sha256(key.encode()).digest()[:8]) % count == index - 1
+def scope_of(options: PlanOptions) -> Callable[[str], bool]:
+    """Tells whether a key is among the targets and in the shard. Shards go by a stable hash of the key."""
+    is_target, shard = matcher(options.targets), options.shard
+    if shard is None:
+        return is_target
+    index, count = shard
+    return lambda key: is_target(key) and int.from_bytes(sha256(key.encode()).digest()[:8]) % count == index - 1
 
 
-def _unmanaged(desired: DesiredState, live: LiveState, options: PlanOptions) -> list[LiveFlag]:
+def _unmanaged(desired: DesiredState, live: LiveState, is_in_scope: Callable[[str], bool]) -> list[LiveFlag]:
     return [
         flag
         for key, flag in sorted(live.flags.items())
-        if key not in desired.flags and not flag.spec.archived and is_in_scope(key, options)
+        if key not in desired.flags and not flag.spec.archived and is_in_scope(key)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -164,3 +165,14 @@ def test_a_target_that_matches_nothing_is_told() -> None:
     options = PlanOptions(targets=("new-*", "gone"))
     plan = build_plan(a_desired_state(a_flag()), a_live_state(a_full_flag()), a_config(), options)
     assert plan.warnings == ('The target "gone" matches no flag, neither declared nor live.',)
+
+
+def test_many_targets_are_looked_up() -> None:
+    """Thousands of targets among thousands of flags take no look at every pair."""
+    flags = a_live_state(*(a_full_flag(key=f"flag-{number}") for number in range(4000)))
+    options = PlanOptions(targets=tuple(f"flag-{number}" for number in range(1, 4001)))
+    begun = process_time()
+    plan = build_plan(a_desired_state(), flags, a_config(), options)
+    assert process_time() - begun < 1
+    assert len(plan.unmanaged) == 3999
+    assert plan.warnings == ('The target "flag-4000" matches no flag, neither declared nor live.',)
