@@ -69,6 +69,13 @@ def list_flag_files(root: Path, flags_dir: Path) -> Listing:
     return Listing(files=tuple(files[:MAX_FILES]), diagnostics=tuple(refused))
 
 
+def is_flag_file(shown: str, directory: str) -> bool:
+    """Whether a regular file of that shown name is listed for a directory; `.` is that of reconciler.yaml."""
+    prefix = "" if directory == "." else f"{directory}/"
+    hides = any(part.startswith(".") for part in shown.removeprefix(prefix).split("/"))
+    return shown.startswith(prefix) and shown.endswith(SUFFIXES) and not hides
+
+
 def _ambiguous_names(files: list[FlagFile]) -> Iterator[Diagnostic]:
     """Of two names that differ by case only, some file systems keep one file, and the other's flags are gone."""
     seen: dict[str, str] = {}

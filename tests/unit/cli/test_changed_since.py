@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.cli.git import changed_files, content_at, current_commit, resolve
+from reconciler.cli.git import content_at, current_commit, differing_files, index_entries, resolve
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +46,60 @@ def test_a_new_file_counts_before_it_is_committed(committed: Repository) -> None
     """Untracked flag files differ from any commit."""
     committed.write("flags/brand-new.yaml", "key: brand-new\nvariants: [{key: a}]\n")
     assert "+ brand-new" in committed.run("plan", "--changed-since", "HEAD").out
+
+
+def test_an_ignored_file_counts(committed: Repository) -> None:
+    """It is read like any other, and no commit holds it."""
+    committed.write(".git/info/exclude", "*.local.yaml\n")
+    committed.write("flags/b.local.yaml", "key: brand-new\nvariants: [{key: a}]\n")
+    assert "+ brand-new" in committed.run("plan", "--changed-since", "HEAD").out
+
+
+@pytest.mark.parametrize("is_submodule", [False, True])
+def test_files_of_a_nested_repository_count(committed: Repository, *, is_submodule: bool) -> None:
+    """Git names the directory only, and what is in it is no part of a commit."""
+    nested = committed.write("flags/team/b.yaml", "key: brand-new\nvariants: [{key: a}]\n").parent
+    git(nested, "init", "-q")
+    git(nested, "add", ".")
+    git(nested, "commit", "-q", "-m", "Nested")
+    if is_submodule:
+        git(committed.root, "-c", "advice.addEmbeddedRepo=false", "add", ".")
+        git(committed.root, "commit", "-q", "-m", "Link")
+    ran = committed.run("plan", "--changed-since", "HEAD")
+    assert "+ brand-new" in ran.out
+    assert ran.out.splitlines()[-1].startswith("Plan: 1 create, 0 update, 0 archive")
+
+
+@pytest.mark.parametrize("option", ["--skip-worktree", "--assume-unchanged"])
+def test_files_that_git_does_not_look_at_count(committed: Repository, option: str) -> None:
+    """Changed or deleted, git would say nothing of them; of the configuration neither."""
+    names = ["flags/new-checkout.yaml", "flags/other.yaml"]
+    git(committed.root, "update-index", option, *names)
+    committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
+    (committed.root / "flags/other.yaml").unlink()
+    ran = committed.run("plan", "--changed-since", "HEAD", "--format", "json")
+    assert json.loads(ran.out)["options"]["targets"] == ["new-checkout", "other-flag"]
+    git(committed.root, "update-index", option, "reconciler.yaml")
+    assert "every flag" in committed.run("plan", "--changed-since", "HEAD").err
+
+
+def test_a_repository_of_another_user_is_named_as_the_cause(
+    committed: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container git refuses a checkout of somebody else's, which no deeper history mends."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    ran = committed.run("plan", "--changed-since", "HEAD")
+    assert ran.code == 1
+    assert "safe.directory" in ran.err
+    assert "history" not in ran.err
+
+
+def test_without_git_that_is_the_cause(committed: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that the commit were unknown."""
+    monkeypatch.setenv("PATH", str(committed.root))
+    ran = committed.run("plan", "--changed-since", "HEAD")
+    assert ran.code == 1
+    assert "git is not installed" in ran.err
 
 
 def test_nothing_changed_needs_no_request(committed: Repository) -> None:
@@ -122,9 +176,10 @@ def test_names_are_relative_to_the_configuration(committed: Repository) -> None:
     """Also where the configuration stands in a subdirectory, with names that git would quote."""
     odd = "config/flags/ünï code.yaml"
     committed.write(odd, "key: a\n")
-    assert changed_files(committed.root / "config", "HEAD") == {"flags/ünï code.yaml"}
     git(committed.root, "add", ".")
     git(committed.root, "commit", "-q", "-m", "Add")
+    assert index_entries(committed.root / "config") == {"flags/ünï code.yaml": True}
+    assert differing_files(committed.root / "config", "HEAD~1") == {"flags/ünï code.yaml"}
     assert content_at(committed.root / "config", "HEAD", "flags/ünï code.yaml") == "key: a\n"
     assert content_at(committed.root / "config", "HEAD", "flags/absent.yaml") is None
     with pytest.raises(UsageError):

@@ -6,6 +6,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
+
+from reconciler.cli.expected_commit import check_commit
+from reconciler.desired.config_file import load_config
+from reconciler.errors import StalePlanError
 
 if TYPE_CHECKING:
     from conftest import Repository
@@ -52,6 +57,130 @@ def test_what_is_not_committed_is_not_applied(repository: Repository, head: str,
     assert "Commit or restore first, or leave the option out." in ran.err
     assert repository.emulator.log == []
     assert repository.run("apply", "--auto-approve").code == 0
+
+
+def test_an_ignored_file_is_not_in_the_commit(repository: Repository, head: str) -> None:
+    """What git is told not to see is read all the same, and so refused."""
+    repository.write(".git/info/exclude", "*.local.yaml\n")
+    repository.write("flags/b.local.yaml", "key: b\nvariants: [{key: a}]\n")
+    refused(repository, head, "flags/b.local.yaml")
+
+
+@pytest.mark.parametrize("is_submodule", [False, True])
+def test_a_nested_repository_is_not_in_the_commit(repository: Repository, head: str, *, is_submodule: bool) -> None:
+    """Of a repository below the flags a commit holds an id at most, and not the files."""
+    file = repository.write("flags/team/b.yaml", "key: b\nvariants: [{key: a}]\n")
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
+    for arguments in (["init", "--quiet"], ["add", "."], [*who, "commit", "--quiet", "--message", "nested"]):
+        subprocess.run(["git", "-C", str(file.parent), *arguments], check=True)
+    if is_submodule:
+        git(repository, "-c", "advice.addEmbeddedRepo=false", "add", "flags/team")
+        git(repository, *who, "commit", "--quiet", "--message", "link")
+        head = git(repository, "rev-parse", "HEAD")
+    refused(repository, head, "flags/team/b.yaml")
+
+
+@pytest.mark.parametrize("option", ["--skip-worktree", "--assume-unchanged"])
+@pytest.mark.parametrize("name", ["flags/new-checkout.yaml", "reconciler.yaml"])
+def test_a_file_that_git_does_not_look_at_is_compared(
+    repository: Repository, head: str, name: str, option: str
+) -> None:
+    """The index may be told that a file is unchanged; it is what it is."""
+    git(repository, "update-index", option, name)
+    with (repository.root / name).open("a", encoding="utf-8") as stream:
+        stream.write("# another\n")
+    refused(repository, head, name)
+
+
+def test_a_linked_directory_is_not_in_the_commit(repository: Repository, head: str) -> None:
+    """A commit holds the link and not what is behind it."""
+    assert head
+    (repository.root / "flags").rename(repository.root / "real")
+    (repository.root / "flags").symlink_to("real")
+    git(repository, "add", ".")
+    git(repository, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "link")
+    head = git(repository, "rev-parse", "HEAD")
+    ran = repository.run("apply", "--auto-approve", "--expect-commit", head)
+    assert (ran.code, repository.emulator.log) == (6, [])
+    assert "flags/more/second.yaml, flags/new-checkout.yaml." in ran.err
+
+
+def test_line_ends_that_git_converts_are_as_in_the_commit(repository: Repository) -> None:
+    """A checkout with other line ends holds what the commit holds, from a subdirectory too, whatever the names."""
+    inner = repository.root / "inner"
+    for name in ("flags", "reconciler.yaml"):
+        repository.write("inner/.keep", "")
+        (repository.root / name).rename(inner / name)
+    repository.write('inner/flags/odd\n"ünï.yaml', "key: odd\r\nvariants: [{key: a}]\r\n")
+    repository.write("inner/flags/.hidden.yaml", "key: hidden\n")
+    repository.write(".gitattributes", "*.yaml text\n")
+    git(repository, "init", "--quiet")
+    git(repository, "add", ".")
+    git(repository, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "all")
+    head = git(repository, "rev-parse", "HEAD")
+    arguments = ["apply", "--auto-approve", "--config", "inner/reconciler.yaml", "--expect-commit", head]
+    (inner / "flags/.hidden.yaml").unlink()
+    assert b"\r" in (inner / 'flags/odd\n"ünï.yaml').read_bytes()
+    assert repository.run(*arguments).code == 0
+    repository.write("inner/flags/new-checkout.yaml", "key: new-checkout\r\nrolloutPercentage: 51\r\n")
+    assert repository.run(*arguments).code == 6
+
+
+def test_flags_beside_the_configuration(repository: Repository, head: str) -> None:
+    """`flags: .` compares every flag file of the repository, those that hide left out."""
+    assert head
+    repository.write("all/reconciler.yaml", 'version: 1\nprojectId: "7"\nflags: .\n')
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nflags: flags/more/..\n')
+    git(repository, "add", ".")
+    git(repository, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "b")
+    config = load_config(repository.root / "reconciler.yaml")
+    head = git(repository, "rev-parse", "HEAD")
+    check_commit(config, head)
+    check_commit(replace(config, flags_dir=repository.root), head)
+    repository.write("third.yaml", "key: third\n")
+    check_commit(config, head)
+    with pytest.raises(StalePlanError, match=r"1 file not .*: third\.yaml\."):
+        check_commit(replace(config, flags_dir=repository.root), head)
+
+
+def test_a_repository_of_another_user_is_named_as_the_cause(
+    repository: Repository, head: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container git refuses a checkout of somebody else's: that is no later commit."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    ran = repository.run("apply", "--auto-approve", "--expect-commit", head)
+    assert (ran.code, repository.emulator.log) == (6, [])
+    assert "belongs to another user" in ran.err
+    assert "safe.directory" in ran.err
+    assert "applied already" not in ran.err
+
+
+def test_without_git_that_is_the_cause(repository: Repository, head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said of other commits, nor of options that were not given."""
+    monkeypatch.setenv("PATH", str(repository.root))
+    ran = repository.run("apply", "--auto-approve", "--expect-commit", head)
+    assert (ran.code, repository.emulator.log) == (6, [])
+    assert "git is not installed" in ran.err
+    assert "--changed-since" not in ran.err
+    assert "applied already" not in ran.err
+
+
+@pytest.mark.parametrize(("has_git", "says"), [(True, "no commit yet"), (False, "not in a git repository")])
+def test_where_there_is_no_commit_that_is_said(repository: Repository, says: str, *, has_git: bool) -> None:
+    """A directory without a repository, and a repository without a commit."""
+    if has_git:
+        git(repository, "init", "--quiet")
+    ran = repository.run("apply", "--auto-approve", "--expect-commit", "f" * 40)
+    assert (ran.code, repository.emulator.log) == (6, [])
+    assert says in ran.err
+
+
+def refused(repository: Repository, head: str, name: str) -> None:
+    """The one file is named, with exit code 6, and no request is sent."""
+    ran = repository.run("apply", "--auto-approve", "--expect-commit", head)
+    assert ran.code == 6
+    assert f"1 file not as in commit {head}: {name}." in ran.err
+    assert repository.emulator.log == []
 
 
 def test_other_files_do_not_matter(repository: Repository, head: str) -> None:
