@@ -37,7 +37,7 @@ def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(error, SystemExit) and not isinstance(error, TerminatedError):
         return error.code if isinstance(error.code, int) else 1
     failure = as_reconciler_error(error)
-    hide = _redaction(arguments, os.environ)
+    hide = _redaction(_key_files(arguments), os.environ)
     if is_verbose(arguments) and not isinstance(error, _EXPECTED):
         _write(sys.stderr, hide("".join(traceback.format_exception(error))))
     _write(sys.stderr, hide(failure_text(failure)))
@@ -46,6 +46,22 @@ def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
 
         click.echo(hide(render_json(failure_document(failure))), nl=False)
     return failure.exit_code
+
+
+def write_failure(path: Path, error: BaseException, key_file: Path | None = None) -> None:
+    """Put a failure where the report was to be, private as it: no report of an earlier run is taken for this one's.
+
+    What cannot be written is said on stderr, and changes nothing else: the failure itself matters more.
+    """
+    from reconciler.cli.voice import write_file
+    from reconciler.render.json_report import failure_document, render_json
+
+    hide = _redaction([key_file] if key_file else [], os.environ)
+    text = hide(render_json(failure_document(as_reconciler_error(error))))
+    try:
+        write_file(path, text, private=True)
+    except OSError as unwritten:
+        _write(sys.stderr, f"Warning: {path} cannot be written: {unwritten.strerror}.\n")
 
 
 def as_reconciler_error(error: BaseException) -> ReconcilerError:
@@ -100,16 +116,24 @@ def is_verbose(arguments: Sequence[str]) -> bool:
     return any(argument in {"--verbose", "-v", "-vq", "-qv"} for argument in arguments)
 
 
-def _redaction(arguments: Sequence[str], environ: Mapping[str, str]) -> Callable[[str], str]:
+def _key_files(arguments: Sequence[str]) -> list[Path]:
+    """The files that `--api-key-file` names, as far as can be told even when the arguments are wrong."""
+    files: list[str] = []
+    for index, argument in enumerate(arguments):
+        if argument.startswith("--api-key-file"):
+            _, separator, file = argument.partition("=")
+            files += [file] if separator else arguments[index + 1 : index + 2]
+    return [Path(file) for file in files]
+
+
+def _redaction(key_files: Sequence[Path], environ: Mapping[str, str]) -> Callable[[str], str]:
     """What takes the key out of a text: even an unexpected error of a library must not show it."""
     from reconciler.api.access import KEY_VARIABLE, ApiKey
 
     secrets = [environ.get(KEY_VARIABLE, "").strip()]
-    for index, argument in enumerate(arguments):
-        if argument.startswith("--api-key-file"):
-            _, separator, file = argument.partition("=")
-            with suppress(OSError, ValueError, IndexError):
-                secrets.append(Path(file if separator else arguments[index + 1]).read_text(encoding="utf-8").strip())
+    for file in key_files:
+        with suppress(OSError, ValueError):
+            secrets.append(file.read_text(encoding="utf-8").strip())
     keys = [ApiKey(secret) for secret in secrets if secret]
 
     def hide(text: str) -> str:

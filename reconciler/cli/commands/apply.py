@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +22,7 @@ from reconciler.cli.options import (
 from reconciler.errors import ReconcilerError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from reconciler.apply import ApplyReport
@@ -55,18 +57,41 @@ def apply(
     from reconciler.cli.session import refusal_of
     from reconciler.cli.voice import Voice, check_writable
 
-    if not choices.auto_approve and not sys.stdin.isatty():
-        raise UsageError("There is no terminal to ask on: use --auto-approve, or only look with `reconciler plan`.")
     check_writable(delivery.out, delivery.output, choices.report)
     voice = Voice.of(settings)
-    planned = _plan(settings, plan_file, arguments, choices, voice)
-    if refusal := refusal_of(planned.plan):
-        return _refuse(planned.plan, refusal, delivery, voice)
-    if delivery.out:
-        save_plan(planned.plan, delivery.out)
-    shown = _show(planned.plan, delivery, voice)
-    report = _unneeded(planned.plan) if planned.plan.is_empty else _ask_and_do(planned, choices, voice)
+    with _failing_into(choices.report, arguments.api_key_file) as fail:
+        _see_who_approves(choices)
+        planned = _plan(settings, plan_file, arguments, choices, voice)
+        if refusal := refusal_of(planned.plan):
+            fail(refusal)
+            return _refuse(planned.plan, refusal, delivery, voice)
+        if delivery.out:
+            save_plan(planned.plan, delivery.out)
+        shown = _show(planned.plan, delivery, voice)
+        report = _unneeded(planned.plan) if planned.plan.is_empty else _ask_and_do(planned, choices, voice)
     return _report(report, shown, delivery, choices, voice)
+
+
+@contextmanager
+def _failing_into(report: Path | None, key_file: Path | None) -> Iterator[Callable[[BaseException], None]]:
+    """What ends the run before there is a report is written in its place; the same is given for what is no error."""
+
+    def fail(error: BaseException) -> None:
+        if report is not None:
+            from reconciler.cli.failures import write_failure
+
+            write_failure(report, error, key_file)
+
+    try:
+        yield fail
+    except BaseException as error:
+        fail(error)
+        raise
+
+
+def _see_who_approves(choices: ApplyArguments) -> None:
+    if not choices.auto_approve and not sys.stdin.isatty():
+        raise UsageError("There is no terminal to ask on: use --auto-approve, or only look with `reconciler plan`.")
 
 
 def _plan(

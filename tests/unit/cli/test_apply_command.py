@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 from typing import TYPE_CHECKING
@@ -186,6 +187,89 @@ def test_a_failure_is_in_the_report_and_the_exit_code(repository: Repository) ->
     assert (document["summary"]["applied"], document["summary"]["failed"]) == (1, 1)
     assert document["error"]["kind"] == "partial"
     assert json.loads((repository.root / "report.json").read_text()) == document
+
+
+ENDS_EARLY = {
+    "wrong usage": (64, "usage"),
+    "invalid files": (3, "invalid"),
+    "another key": (4, "auth"),
+    "a guard": (5, "guard"),
+    "another commit": (6, "stale-plan"),
+    "a no": (1, "failed"),
+}
+
+
+@pytest.mark.parametrize("why", ENDS_EARLY)
+def test_a_run_that_ends_early_leaves_no_report_of_another(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """The failure stands where an older report said that all was applied, private, as under --format json."""
+    code, kind = ENDS_EARLY[why]
+    report = repository.write("report.json", '{"summary": {"applied": 1}, "verified": true}')
+    arguments = ["--auto-approve", "--report", "report.json", "--format", "json"]
+    if why == "invalid files":
+        repository.write("flags/new-checkout.yaml", "key: new-checkout\nno-such-field: 1\n")
+    if why == "another key":
+        monkeypatch.setenv("AMPLITUDE_MANAGEMENT_API_KEY", "not-the-key-of-this-project")
+    if why == "a guard":
+        repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingKey: user_id\n")
+    if why == "another commit":
+        arguments += ["--expect-commit", "f" * 40]
+    if why in {"a no", "wrong usage"}:
+        arguments.remove("--auto-approve")
+    if why == "a no":
+        terminal_says(monkeypatch, "n\n")
+    ran = repository.run("apply", *arguments)
+    document = json.loads(report.read_text(encoding="utf-8"))
+    Draft202012Validator(load_schema("failure")).validate(document)
+    assert (ran.code, document["error"]["exitCode"], document["error"]["kind"]) == (code, code, kind)
+    assert document["error"] == json.loads(ran.out)["error"]
+    assert "summary" not in document
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    assert repository.emulator.writes == []
+
+
+def test_a_failure_that_cannot_be_written_keeps_its_exit_code(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A warning tells of the file; the failure itself is shown as ever."""
+
+    def is_full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("reconciler.cli.voice.write_file", is_full)
+    repository.write("flags/new-checkout.yaml", "key: 1: 2\n")
+    ran = repository.run("apply", "--auto-approve", "--report", "report.json")
+    assert ran.code == 3
+    assert "Warning: report.json cannot be written: No space left on device." in ran.err
+    assert "Error: The flag files are invalid" in ran.err
+
+
+def test_the_key_is_in_no_failure_that_is_written(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it came from a file, and an unexpected error quotes it."""
+
+    def quote(*_: object) -> None:
+        raise RuntimeError("sent secret-key-of-a-file")
+
+    monkeypatch.setattr("reconciler.cli.session.load", quote)
+    repository.write("key", "secret-key-of-a-file\n")
+    arguments = ["apply", "--auto-approve", "--report", "report.json", "--api-key-file", "key"]
+    assert repository.run(*arguments).code == 1
+    text = (repository.root / "report.json").read_text(encoding="utf-8")
+    assert "RuntimeError: sent" in text
+    assert "secret-key-of-a-file" not in text
+
+
+def test_a_report_of_what_was_done_stays(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was applied stays reported when the result cannot be shown any more."""
+
+    def breaks(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("reconciler.cli.present.deliver", breaks)
+    assert repository.run("apply", "--auto-approve", "--report", "report.json").code == 1
+    document = json.loads((repository.root / "report.json").read_text(encoding="utf-8"))
+    assert document["summary"]["applied"] == 1
 
 
 def test_no_verify_reads_nothing_back(repository: Repository) -> None:
