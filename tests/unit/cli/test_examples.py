@@ -1,0 +1,50 @@
+"""The example files as somebody who copies them finds them: in form, and fit for an empty project."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from emulators import KEY, USER
+
+from reconciler.desired.config_file import load_config
+from reconciler.desired.load import load_desired
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+@pytest.fixture
+def copy(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A copy of the examples, beside a server that has their projects and deployments, and no flag in them."""
+    projects = {}
+    for environment in ("staging", "production"):
+        config = load_config(EXAMPLES / "reconciler.yaml", environment)
+        projects[config.project_id] = {number: name for name, number in config.deployments.items()}
+    for project, deployments in projects.items():
+        repository.emulator.store.add_project(project, deployments)
+    repository.emulator.store.add_key(KEY, USER, projects)
+    shutil.copytree(EXAMPLES, repository.root / "copy")
+    monkeypatch.chdir(repository.root / "copy")
+    return repository
+
+
+def test_they_are_formatted(copy: Repository) -> None:
+    """`fmt --check` finds nothing to do."""
+    ran = copy.run("fmt", "--check")
+    assert (ran.code, ran.out) == (0, "")
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_they_can_be_applied_to_an_empty_project(copy: Repository, environment: str) -> None:
+    """Every flag is created, the archived one archived, and a second plan finds nothing to do."""
+    ran = copy.run("apply", "--auto-approve", "--env", environment)
+    assert ran.code == 0, ran.err
+    declared = load_desired(load_config(Path("reconciler.yaml"), environment)).flags
+    assert {key: copy.live(key)["archived"] for key in declared} == {key: key == "old-cart" for key in declared}
+    again = copy.run("plan", "--env", environment, "--detailed-exitcode")
+    assert again.code == 0, again.out + again.err
