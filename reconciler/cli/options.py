@@ -169,7 +169,7 @@ _APPLY: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         help="After a failure, go on with the other flags, or stop.",
     ),
-    click.option("--report", type=FILE, metavar="FILE", help="Write the report as JSON."),
+    click.option("--report", type=FILE, metavar="FILE", help="Write the report, or why there is none, as JSON."),
     click.option("--no-verify", is_flag=True, help="Do not read back what was written."),
     click.option(
         "--expect-commit",

@@ -126,6 +126,18 @@ def test_line_ends_that_git_converts_are_as_in_the_commit(repository: Repository
     assert repository.run(*arguments).code == 6
 
 
+def test_a_repository_may_name_contents_by_longer_ids(repository: Repository) -> None:
+    """In a repository of SHA-256 ids the commit's own files are recognised, and others refused."""
+    git(repository, "init", "--quiet", "--object-format=sha256")
+    git(repository, "add", ".")
+    git(repository, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "all")
+    head = git(repository, "rev-parse", "HEAD")
+    config = load_config(repository.root / "reconciler.yaml")
+    check_commit(config, head)
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 51\n")
+    refused(repository, head, "flags/new-checkout.yaml")
+
+
 def test_flags_beside_the_configuration(repository: Repository, head: str) -> None:
     """`flags: .` compares every flag file of the repository, those that hide left out."""
     assert head
