@@ -43,9 +43,12 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 
 def plain_candidates(
-    before: FlagSpec | None, after: FlagSpec, operations: tuple[Operation, ...]
+    before: FlagSpec | None, after: FlagSpec, operations: tuple[Operation, ...], *, may_switch: bool
 ) -> Iterator[Candidate]:
-    """The calls as they are, then with the PATCH of the flag split where it switches the flag; the fewest first."""
+    """The calls as they are, then with the PATCH of the flag split where it switches the flag; the fewest first.
+
+    `may_switch`: whether `enabled` is declared. What is not declared is never sent, not even for a moment.
+    """
     edit = _edit_among(operations)
     if edit is None:
         yield Candidate(operations=operations)
@@ -53,7 +56,7 @@ def plain_candidates(
     others = tuple(item for item in operations if item is not edit)
     phase = phase_of(edit)
     if before is not None and phase is Phase.UNARCHIVE and others:
-        choices = _unarchiving_bodies(before, after, edit.body)
+        choices = _unarchiving_bodies(before, after, edit.body, may_switch=may_switch)
     else:
         choices = _switching_bodies(edit.body, phase)
     for bodies in choices:
@@ -96,17 +99,19 @@ def _switching_bodies(body: Body, phase: Phase) -> Iterator[tuple[Body, ...]]:
     yield (switch, rest) if phase is Phase.DISABLE else (rest, switch)
 
 
-def _unarchiving_bodies(before: FlagSpec, after: FlagSpec, body: Body) -> Iterator[tuple[Body, ...]]:
+def _unarchiving_bodies(
+    before: FlagSpec, after: FlagSpec, body: Body, *, may_switch: bool
+) -> Iterator[tuple[Body, ...]]:
     """Unarchiving comes first, since an archived flag may refuse every other call; enabling comes last.
 
     A flag that was archived while it was on comes back on. Only where that would show users something is it
-    switched off meanwhile: a run that dies then leaves it off, which a declaration silent about `enabled` would
-    never notice.
+    switched off meanwhile, and only where `enabled` is declared: a run that dies then leaves the flag off, which a
+    declaration that is silent about it would never notice.
     """
     rest = {field: value for field, value in body.items() if field not in {"archive", "enabled"}}
     back: Body = {"archive": False}
-    comes_back_on = before.enabled is not False
-    if after.enabled is True:
+    comes_back_on = may_switch and before.enabled is not False
+    if may_switch and after.enabled is True:
         if comes_back_on:
             yield (back | rest,)
             back["enabled"] = False

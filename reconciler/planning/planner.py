@@ -87,7 +87,13 @@ class Planner(Struct, frozen=True, kw_only=True):
     def _in_order(self, desired: DesiredFlag, live: LiveFlag | None, unordered: _Unordered) -> FlagPlan:
         before = live.spec if live else None
         after = settle(before, unordered.operations)
-        ordered = order_operations(before, after, unordered.operations, shield=self.options.shield)
+        ordered = order_operations(
+            before,
+            after,
+            unordered.operations,
+            shield=self.options.shield,
+            may_switch=not isinstance(desired.spec.enabled, Unset),
+        )
         return FlagPlan(
             key=desired.key,
             flag_id=live.id if live else None,

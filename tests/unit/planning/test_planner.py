@@ -20,7 +20,7 @@ from builders import (
 from msgspec.structs import replace
 
 from reconciler.errors import InvalidInputError, UsageError
-from reconciler.model import Variant, Weights
+from reconciler.model import UNSET, FlagSpec, Unset, Variant, Weights
 from reconciler.planning.effects import apply_operations
 from reconciler.planning.operations import AddUsers, ClearUsers, DeleteVariant, EditFlag, EditVariant
 from reconciler.planning.plan import LeafChange, PlanOptions, ValueChange
@@ -29,7 +29,6 @@ from reconciler.planning.shield import shielded_segments
 from reconciler.wire import encode_segments
 
 if TYPE_CHECKING:
-    from reconciler.model import FlagSpec
     from reconciler.planning.plan import FlagPlan
 
 
@@ -174,3 +173,22 @@ def test_targets_that_spell_a_key_are_looked_up(monkeypatch: pytest.MonkeyPatch)
     plan = build_plan(a_desired_state(), flags, a_config(), options)
     assert len(plan.unmanaged) == 39
     assert plan.warnings == ('The target "flag-40" matches no flag, neither declared nor live.',)
+
+
+@pytest.mark.parametrize("enabled", [UNSET, True])
+def test_an_undeclared_switch_is_never_sent(enabled: bool | Unset) -> None:
+    """A flag that comes back on while its weights change is switched off meanwhile only where `enabled` is declared."""
+    live = a_full_flag(archived=True, enabled=True, rollout_weights=Weights.of({"control": 1, "treatment": 1}))
+    spec = FlagSpec(
+        key=live.key, archived=False, enabled=enabled, rollout_weights=Weights.of({"control": 90, "treatment": 10})
+    )
+    plan = build_plan(
+        a_desired_state(spec),
+        a_live_state(live),
+        a_config(),
+        PlanOptions(unarchive=True, allow=frozenset({"transient"})),
+    )
+    (flag,) = plan.flags
+    sent = [name for item in flag.operations for name in getattr(item, "body", {})]
+    assert sent.count("archive") == 1
+    assert ("enabled" in sent) is (enabled is True)
