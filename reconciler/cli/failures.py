@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
+_SIGNALLED = (KeyboardInterrupt, TerminatedError, InterruptedRunError)
+
 _EXPECTED = (ReconcilerError, click.ClickException, click.Abort, KeyboardInterrupt, TerminatedError)
 """What is no defect: the message says it all, and a traceback nothing."""
 
@@ -36,6 +38,7 @@ def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
     """Show a failure in the form that the arguments ask for, and give its exit code."""
     if isinstance(error, SystemExit) and not isinstance(error, TerminatedError):
         return error.code if isinstance(error.code, int) else 1
+    error = _root_of(error)
     failure = as_reconciler_error(error)
     hide = _redaction(_key_files(arguments), os.environ)
     if is_verbose(arguments) and not isinstance(error, _EXPECTED):
@@ -64,8 +67,17 @@ def write_failure(path: Path, error: BaseException, key_file: Path | None = None
         _write(sys.stderr, f"Warning: {path} cannot be written: {unwritten.strerror}.\n")
 
 
+def _root_of(error: BaseException) -> BaseException:
+    """What a group of errors comes from: reads side by side end together, and a signal among them is the reason."""
+    while isinstance(error, BaseExceptionGroup):
+        leaves = [_root_of(item) for item in error.exceptions]
+        error = next((item for item in leaves if isinstance(item, _SIGNALLED)), leaves[0])
+    return error
+
+
 def as_reconciler_error(error: BaseException) -> ReconcilerError:
     """The failure as one of our own, with a message fit for a user."""
+    error = _root_of(error)
     if isinstance(error, ReconcilerError):
         return error
     if isinstance(error, click.Abort | KeyboardInterrupt):
