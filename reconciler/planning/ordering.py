@@ -78,8 +78,9 @@ def order_operations(
     """The calls of one flag in the order of planning.md, with at most the extra calls that it allows.
 
     `before` is the live flag (None: a CreateFlag is among the calls), `after` the flag once all calls are made,
-    `operations` the fewest calls that get there, at most one EditFlag among them. The same input gives the same
-    order. `may_switch`: whether `enabled` is declared, so that it may be sent. Raises GuardRefusedError when no order keeps the API's rules (two variants exchanging keys).
+    `operations` the fewest calls that get there, at most one EditFlag among them; `may_switch`: whether `enabled` is
+    declared, so that it may be sent. The same input gives the same order. Raises GuardRefusedError when no order
+    keeps the API's rules (two variants exchanging keys).
     """
     solution = _best_of(before, after, plain_candidates(before, after, operations, may_switch=may_switch))
     if shield and before is not None and solution.route.cost.transient:

@@ -177,7 +177,7 @@ def test_targets_that_spell_a_key_are_looked_up(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("enabled", [UNSET, True])
 def test_an_undeclared_switch_is_never_sent(enabled: bool | Unset) -> None:
-    """A flag that comes back on while its weights change is switched off meanwhile only where `enabled` is declared."""
+    """A flag that comes back on with other weights is switched off meanwhile only where `enabled` is declared."""
     live = a_full_flag(archived=True, enabled=True, rollout_weights=Weights.of({"control": 1, "treatment": 1}))
     spec = FlagSpec(
         key=live.key, archived=False, enabled=enabled, rollout_weights=Weights.of({"control": 90, "treatment": 10})
