@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
@@ -69,7 +70,7 @@ def main() -> NoReturn:
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a character shows its escape; no report ends in an encoding error.
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    _leave(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -81,6 +82,20 @@ def run(arguments: Sequence[str]) -> int:
 
         return report_failure(error, arguments)
     return code if isinstance(code, int) else 0
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process without taking apart what it held, which takes Python as long as loading a hundred files.
+
+    Every file is closed by the block that opened it, and no thread or exit handler is left that must be waited for.
+    Where the last words cannot be written, Python's own way out says so.
+    """
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except (OSError, ValueError, AttributeError):
+        sys.exit(code)
+    os._exit(code)
 
 
 def _print_version(ctx: click.Context) -> None:

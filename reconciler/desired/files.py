@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.errors import UsageError
-from reconciler.source.events import MAX_BYTES
+from reconciler.source.limits import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -35,7 +35,7 @@ _read_line = re.compile(
 ).fullmatch
 _is_nothing = re.compile(r" *(?:#[ -~]*)?").fullmatch
 
-_FLOW_PLAIN = rf"{_PLAIN_START}[A-Za-z0-9_/.+@=-]*(?: +[A-Za-z0-9_/.+@=][A-Za-z0-9_/.+@=-]*)*"
+_FLOW_PLAIN = rf"{_PLAIN_START}[A-Za-z0-9_/.+@=%-]*(?: +[A-Za-z0-9_/.+@=][A-Za-z0-9_/.+@=%-]*)*"
 _read_flow_key = re.compile(rf"(\")?({_WORD})(?(1)\"): +").match
 _read_flow_scalar = re.compile(rf"({_FLOW_PLAIN})|{_QUOTED}").match
 _read_flow_comma = re.compile(", *").match

@@ -18,13 +18,6 @@ try:
 except ImportError:  # pragma: no cover - wheels for every usual platform carry libyaml
     HAS_LIBYAML = False
 
-MAX_DEPTH: Final = 50
-"""Nested collections in one document. libyaml itself turns quadratic far beyond it."""
-MAX_NODES: Final = 100_000
-"""Scalars, mappings and lists in one file."""
-MAX_BYTES: Final = 1024 * 1024
-"""Bytes in one file."""
-
 
 class EventParser(Protocol):
     """The one method that is used of a PyYAML parser."""

@@ -23,6 +23,7 @@ from yaml.events import (
 
 from reconciler.source import events
 from reconciler.source.characters import Refusal, find_all_forbidden, find_forbidden, refuse_character
+from reconciler.source.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES
 from reconciler.source.pointer import join_pointer
 from reconciler.source.scalars import resolve_plain
 
@@ -98,7 +99,7 @@ def read_marked(content: bytes) -> MarkedText:
 
 
 def _text_problems(content: bytes) -> Iterator[Problem]:
-    if len(content) > events.MAX_BYTES:
+    if len(content) > MAX_BYTES:
         yield Problem(refusal=_TOO_LARGE, line=1, column=1)
         return
     try:
@@ -176,7 +177,7 @@ class _Marker:
 
     def _take_node(self, event: Any) -> None:  # noqa: ANN401
         self._nodes += 1
-        if self._nodes >= events.MAX_NODES:
+        if self._nodes >= MAX_NODES:
             self._report_at(_TOO_MANY_NODES, event)
             raise _StopReadingError
         is_scalar = event.__class__ is ScalarEvent
@@ -191,7 +192,7 @@ class _Marker:
             self._open(node, tokens)
 
     def _open(self, node: Node, tokens: tuple[str | int, ...]) -> None:
-        if len(self._frames) >= events.MAX_DEPTH:
+        if len(self._frames) >= MAX_DEPTH:
             self._report(_TOO_DEEP, node.line, node.column)
             raise _StopReadingError
         self._frames.append(_Frame(node, tokens))
@@ -289,14 +290,14 @@ def _value_of(event: Any) -> tuple[Json, Refusal | None]:  # noqa: ANN401
 
 _NODE_EVENTS: Final = frozenset({AliasEvent, ScalarEvent, MappingStartEvent, SequenceStartEvent})
 _TOO_LARGE: Final = Refusal(
-    "file-too-large", f"The file has more than {events.MAX_BYTES // 1024} KiB.", "Split it into several files."
+    "file-too-large", f"The file has more than {MAX_BYTES // 1024} KiB.", "Split it into several files."
 )
 _NOT_UTF8: Final = Refusal("not-utf8", "The file is not UTF-8 from here on.", "Save it as UTF-8 without BOM.")
 _EMPTY_FILE: Final = Refusal("empty-file", "The file holds no document.", "Delete it if nothing is to be declared.")
 _EMPTY_DOCUMENT: Final = Refusal(
     "empty-document", "The document is empty.", "Remove the `---`, or write the document behind it."
 )
-_TOO_DEEP: Final = Refusal("too-deep", f"Nested more than {events.MAX_DEPTH} levels deep.")
-_TOO_MANY_NODES: Final = Refusal("too-many-values", f"The file holds more than {events.MAX_NODES:,} values.")
+_TOO_DEEP: Final = Refusal("too-deep", f"Nested more than {MAX_DEPTH} levels deep.")
+_TOO_MANY_NODES: Final = Refusal("too-many-values", f"The file holds more than {MAX_NODES:,} values.")
 _NON_STRING_KEY: Final = Refusal("non-string-key", "A key must be text.", "Put quotes around it.")
 _NOT_NFC: Final = Refusal("key-not-nfc", "The key is not in Unicode form NFC: it can look like another key.")

@@ -8,43 +8,21 @@ with positions, to say what is refused and where. All three give the same values
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeAlias
-from unicodedata import is_normalized
+from typing import TYPE_CHECKING
 
-import yaml
 from msgspec import Struct
-from yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
 
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.errors import InvalidInputError
-from reconciler.source.characters import Refusal, find_forbidden, is_clean_ascii
+from reconciler.source.characters import find_forbidden, is_clean_ascii
 from reconciler.source.common_yaml import read_common
-from reconciler.source.events import MAX_BYTES, MAX_DEPTH, MAX_NODES, open_events
-from reconciler.source.marked import MarkedText, Problem, read_marked
+from reconciler.source.limits import MAX_BYTES
 from reconciler.source.pointer import split_pointer
-from reconciler.source.scalars import NUMBER_STARTS, WORDS, resolve_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.source.events import EventParser
+    from reconciler.source.event_yaml import Root
     from reconciler.source.findings import Finding, Json
-
-MAX_KNOWN_KEYS: Final = 4096
-_Root: TypeAlias = tuple["Json", int, int]
-"""The value of a document, and the line and column where it begins."""
-_COLLECTIONS: Final[dict[type, Callable[[], Json]]] = {MappingStartEvent: dict, SequenceStartEvent: list}
-_KNOWN_KEYS: Final[dict[str, str]] = {}
-"""Keys that were accepted: nearly all keys of flag files are the same few words."""
+    from reconciler.source.marked import MarkedText, Problem
 
 
 class SourceText:
@@ -60,6 +38,8 @@ class SourceText:
     @property
     def marked(self) -> MarkedText:
         """The text with the position of every node; read on the first use."""
+        from reconciler.source.marked import read_marked  # noqa: PLC0415 - brings PyYAML along
+
         if self._marked is None:
             self._marked = read_marked(self.content)
         return self._marked
@@ -141,18 +121,23 @@ def read_source(content: str | bytes, file: str) -> Reading:
     )
 
 
-def _read_unmarked(content: bytes) -> list[_Root] | None:
+def _read_unmarked(content: bytes) -> list[Root] | None:
     """Every document of a text, by the fastest pass that knows it; None where anything may be refused."""
     if len(content) > MAX_BYTES:
         return None
     if is_clean_ascii(content):
         found = read_common(content.decode("ascii"))
-        return [(*found, 1)] if found else read_events(content)
-    try:
-        forbidden = find_forbidden(content.decode())
-    except UnicodeDecodeError:
-        return None
-    return None if forbidden else read_events(content)
+        if found:
+            return [(*found, 1)]
+    else:
+        try:
+            if find_forbidden(content.decode()):
+                return None
+        except UnicodeDecodeError:
+            return None
+    from reconciler.source.event_yaml import read_events  # noqa: PLC0415 - PyYAML is 12 ms that few projects need
+
+    return read_events(content)
 
 
 def _read_with_marks(text: SourceText) -> Reading:
@@ -181,67 +166,3 @@ def _diagnostic(problem: Problem, file: str) -> Diagnostic:
         path=problem.path,
         hint=problem.refusal.hint,
     )
-
-
-def read_events(content: bytes) -> list[_Root] | None:
-    """Every document of clean UTF-8 text by the events of libyaml, or None where anything may be refused."""
-    try:
-        return _build(open_events(content), has_escapes=b"\\" in content)
-    except yaml.YAMLError:
-        return None
-
-
-def _build(parser: EventParser, *, has_escapes: bool) -> list[_Root] | None:  # noqa: C901, PLR0912
-    """One loop with few calls: it runs for every scalar of a file."""
-    roots: list[_Root] = []
-    parents: list[Json] = []
-    container: Json = None
-    key: str | None = None
-    for event in islice(iter(parser.get_event, None), MAX_NODES):
-        kind = event.__class__
-        if kind is ScalarEvent:
-            value = event.value
-            if not event.style and (value in WORDS or value[0] in NUMBER_STARTS):
-                value = resolve_plain(value)
-            elif has_escapes and find_forbidden(value):
-                return None
-        elif kind in _COLLECTIONS:
-            value = _COLLECTIONS[kind]()
-        elif kind is MappingEndEvent or kind is SequenceEndEvent:
-            container = parents.pop()
-            continue
-        elif kind is AliasEvent or (kind is DocumentStartEvent and (event.version or event.tags)):
-            return None
-        else:
-            continue
-        if event.anchor is not None or event.tag is not None or value.__class__ is Refusal:
-            return None
-        if container is None:
-            roots.append((value, event.start_mark.line + 1, event.start_mark.column + 1))
-        elif container.__class__ is list:
-            container.append(value)
-        elif key is not None:
-            container[key] = value
-            key = None
-        elif (key := _accept_key(value, container)) is None:
-            return None
-        if kind is not ScalarEvent:
-            parents.append(container)
-            container = value
-            if len(parents) > MAX_DEPTH:
-                return None
-    return roots if parser.get_event() is None else None
-
-
-def _accept_key(key: Json, container: dict[str, Json]) -> str | None:
-    """The key, remembered so that files share it; None where it may be refused."""
-    if key.__class__ is not str or key in container:
-        return None
-    known = _KNOWN_KEYS.get(key)
-    if known is not None:
-        return known
-    if key == "<<" or not is_normalized("NFC", key):
-        return None
-    if len(_KNOWN_KEYS) >= MAX_KNOWN_KEYS:
-        _KNOWN_KEYS.clear()
-    return _KNOWN_KEYS.setdefault(key, key)

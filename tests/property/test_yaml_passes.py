@@ -13,8 +13,8 @@ from commented_yaml import a_document
 from reconciler.desired.write import format_text
 from reconciler.source.characters import find_forbidden, is_clean_ascii
 from reconciler.source.common_yaml import MAX_LENGTH, MAX_LEVELS, read_common
+from reconciler.source.event_yaml import read_events
 from reconciler.source.marked import read_marked
-from reconciler.source.yaml_source import read_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ ODD_VALUES = (
     "*a", "&a b", "!t x", "!", "|", ">", "|-", "%x", "@x", "`x", "?", "? a", "?a", ":", ": a", ":a", ",", "a, b",
     "[a, ]", "[a b, c]", "[a: 1]", "{a}", "{a: }", "[a", "a]", "a}", "[a,b]", "[ a, b ]", "{a:1}", "{true: 1}",
     "[NaN]", "[a]x", "[a] x", "[a]: b", "{a: 1, a: 2}", "[-1, -a]", "[a -b]", "[a - b]", "[a#b]", "[a #b]",
+    "[a%b]", "[10%, 5 %]", "[%a]", "[a %b]", "{a: 10%}", "{a: %}",
     "[a?b]", "[[a], {b: [c]}]", "[a, # c", "=", "a=b", "<<", "(x)", "$x", "a{b", "a[b]", "é", "",
 )  # fmt: skip
 WHOLE_LINES = (

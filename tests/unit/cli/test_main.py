@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,7 @@ from reconciler.source.schemas import SCHEMA_NAMES, load_schema, schema_text
 if TYPE_CHECKING:
     from conftest import Repository
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
 KEYED = "canary-management-key-0123456789"
 
 
@@ -90,6 +92,13 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"reconciler {__version__}\n"
 
 
+def modules_after(*arguments: str) -> set[str]:
+    """The names of all modules that a command leaves imported."""
+    code = f"import sys; from reconciler.cli.main import run; run({arguments}); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
 def test_help_imports_little() -> None:
     """`--help` pays for click and nothing else of weight."""
     heavy = {
@@ -103,9 +112,17 @@ def test_help_imports_little() -> None:
         "starlette",
         "reconciler.planning",
     }
-    code = "import sys; from reconciler.cli.main import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not heavy & set(done.stderr.split())
+    assert not heavy & modules_after("--help")
+
+
+def test_validate_imports_no_parser_for_usual_files() -> None:
+    """Nor anything that asks a server: PyYAML is for the files that its own reader leaves."""
+    heavy = {"yaml", "httpx", "asyncio", "rich", "deepdiff", "jsonschema", "reconciler.planning"}
+    modules = modules_after(
+        "validate", "--config", str(EXAMPLES / "reconciler.yaml"), str(EXAMPLES / "flags" / "weights.yaml")
+    )
+    assert "reconciler.source.common_yaml" in modules
+    assert not heavy & modules
 
 
 @pytest.mark.parametrize("name", SCHEMA_NAMES)

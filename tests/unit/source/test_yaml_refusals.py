@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.errors import InvalidInputError
-from reconciler.source import events
+from reconciler.source import events, limits
 from reconciler.source.yaml_source import read_documents, read_source
 
 Place = tuple[str, int, int]
@@ -75,7 +75,7 @@ REFUSALS: dict[str, tuple[str | bytes, list[Place]]] = {
     "null document": ("null\n", [("empty-document", 1, 1)]),
     "divider at the end": ("a: 1\n---\n", [("empty-document", 3, 1)]),
     "too deep": ("a: " + "[" * 60 + "]" * 60, [("too-deep", 1, 53)]),
-    "too large": ("a: " + "x" * events.MAX_BYTES, [("file-too-large", 1, 1)]),
+    "too large": ("a: " + "x" * limits.MAX_BYTES, [("file-too-large", 1, 1)]),
     "several at once": ("a: &x 1\nb: !y 2\nb: 3\nc: .inf\n4: 5\n", [
         ("yaml-anchor", 1, 4), ("yaml-tag", 2, 4), ("duplicate-key", 3, 1), ("non-finite-number", 4, 4),
         ("non-string-key", 5, 1),
