@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -159,9 +162,24 @@ def test_an_interrupted_plan_leaves_one_line(repository: Repository) -> None:
 
 def test_a_file_of_users_shows_how_many_are_done(repository: Repository, tmp_path: Path) -> None:
     """Evaluating a file counts users, not calls, and names no budget."""
-    line = '{"user_id": "ada@example.com"}\n'
-    (tmp_path / "users.jsonl").write_text(line * 60_000)
-    seen = at_terminal("evaluate", "new-checkout", "--users", "users.jsonl")
+    users, is_shown = tmp_path / "users.jsonl", Event()
+    os.mkfifo(users)
+
+    def write() -> None:
+        with users.open("w") as stream:
+            while not is_shown.wait(0.01):
+                stream.write('{"user_id": "ada@example.com"}\n' * 100)
+                stream.flush()
+
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write)
+        seen = at_terminal(
+            "evaluate", "new-checkout", "--users", "users.jsonl",
+            when=lambda lines: any("users/s" in line for line in lines), then=lambda _: is_shown.set(),
+        )  # fmt: skip
+        is_shown.set()
+        os.close(os.open(users, os.O_RDONLY | os.O_NONBLOCK))  # were it never opened, the writer would wait for ever
+        written.result()
     assert seen.code == 0
     shown = [line for line in seen.lines if line.startswith("Evaluating")]
     assert any(re.search(r"[\d,]+ · [\d,]+ users/s$", line) for line in shown), seen.lines
