@@ -37,12 +37,12 @@ class Reads:
     def flags(self, call: Call) -> Answer:
         """GET /flags: newest first, filtered by project, key, and whether it is archived."""
         archived = _boolean(call.query.get("includeArchived", "false"), "includeArchived")
+        flags = self._store.read_all(self._projects(call))
         key = call.query.get("key")
-        flags = [
-            flag
-            for flag in self._store.read_all(self._projects(call))
-            if (archived or not flag["archived"]) and (key is None or self._matches(flag, key))
-        ]
+        if key is not None:
+            flags = self._of_key(flags, key)
+        if not archived:
+            flags = [flag for flag in flags if not flag["archived"]]
         page, cursor, end = self._page(call, flags)
         return self._answers.flag_page(page, cursor, end)
 
@@ -128,8 +128,10 @@ class Reads:
         call.reaches(project)
         return [project] if project in self._store.projects else []
 
-    def _matches(self, flag: FlagRecord, key: str) -> bool:
-        return key in flag["key"] if self._behaviour.key_filter == "substring" else key == flag["key"]
+    def _of_key(self, flags: list[FlagRecord], key: str) -> list[FlagRecord]:
+        if self._behaviour.key_filter == "substring":
+            return [flag for flag in flags if key in flag["key"]]
+        return [flag for flag in flags if key == flag["key"]]
 
     def _page(self, call: Call, items: Sequence[T]) -> tuple[Sequence[T], int | None, int]:
         limit = whole_number(call.query.get("limit", str(DEFAULT_LIMIT)), "limit")

@@ -141,8 +141,11 @@ class Store:
     def read_all(self, projects: Iterable[str]) -> list[FlagRecord]:
         """Every flag of the projects as one read sees it, newest first."""
         wanted = set(projects)
-        ids = [flag_id for flag_id, flag in self.flags.items() if flag["projectId"] in wanted]
-        return [flag for flag_id in reversed(ids) if (flag := self.read(flag_id)) is not None]
+        flags = [flag for flag in self.flags.values() if flag["projectId"] in wanted]
+        flags.reverse()
+        if not self._stale:
+            return flags
+        return [seen for flag in flags if (seen := self.read(flag["id"])) is not None]
 
     def has_key(self, project_id: str, key: str) -> bool:
         """Whether the project has a flag of that key, archived or not."""
