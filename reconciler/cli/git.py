@@ -101,12 +101,18 @@ def content_ids(directory: Path, names: Sequence[str]) -> list[str]:
     return _git(directory / up, "hash-object", "--stdin-paths", given=given).split()
 
 
-def content_at(directory: Path, commit: str, file: str) -> str | None:
-    """What a file (relative to the directory) held at a commit, given by its id; None where it did not exist."""
-    try:
-        return _git(directory, "cat-file", "blob", f"{commit}:./{file}")
-    except _GitFailedError:
-        return None
+def contents(directory: Path, ids: Sequence[str]) -> list[bytes]:
+    """What files held, by the ids of their contents, as `committed_files` gives them. Raises ReconcilerError."""
+    answer = _run(directory, "cat-file", "--batch", given="\n".join(ids).encode())
+    found, at = [], 0
+    for content_id in ids:
+        start = answer.index(b"\n", at) + 1
+        size = answer[at:start].split()[-1]
+        if not size.isdigit():
+            raise ReconcilerError(f"git lacks the object {content_id} here. In CI, fetch enough history.")
+        found.append(answer[start : start + int(size)])
+        at = start + int(size) + 1
+    return found
 
 
 def _cause(directory: Path) -> ReconcilerError | None:
@@ -134,6 +140,10 @@ def _quoted(name: str) -> bytes:
 
 
 def _git(directory: Path, *arguments: str, given: bytes = b"") -> str:
+    return os.fsdecode(_run(directory, *arguments, given=given))
+
+
+def _run(directory: Path, *arguments: str, given: bytes) -> bytes:
     command = ["git", "--no-pager", "--no-optional-locks", "--literal-pathspecs", "-C", str(directory), *arguments]
     try:
         done = subprocess.run(  # noqa: S603 - fixed program, no shell; a reference cannot be an option (see resolve)
@@ -145,4 +155,4 @@ def _git(directory: Path, *arguments: str, given: bytes = b"") -> str:
         raise ReconcilerError(f"git did not answer within {_SECONDS} seconds.") from error
     except subprocess.CalledProcessError as error:
         raise _GitFailedError(f"git {arguments[0]} failed in {directory}.", error.stderr) from error
-    return os.fsdecode(done.stdout)
+    return done.stdout

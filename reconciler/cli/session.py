@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.api.access import ApiKey, Origin
     from reconciler.api.client import Client
     from reconciler.api.member_cache import MemberCache
+    from reconciler.cli.changed_since import Changes
     from reconciler.cli.options import PlanArguments, Settings
     from reconciler.cli.progress import Progress
     from reconciler.cli.voice import Voice
@@ -36,11 +37,23 @@ NO_FLAG = "(none)"
 """A target that is the key of no flag: `--changed-since` found nothing."""
 
 
+_last: list[Planned] = []
+"""What was planned last, kept until the process ends: taking thousands of flags apart takes longer than planning."""
+
+
+class Checkout(Struct, frozen=True, kw_only=True):
+    """What git says of the files: the commit they stand at, if any, and what changed since another one, if asked."""
+
+    commit: str | None = None
+    changes: Changes | None = None
+
+
 class Loaded(Struct, frozen=True, kw_only=True):
     """What the repository says: `load`'s result."""
 
     config: Config
     desired: DesiredState
+    checkout: Checkout = Checkout()
 
 
 class Access(Struct, frozen=True, kw_only=True):
@@ -68,7 +81,7 @@ def make_plan(
     cache: Path | None = None,
 ) -> Planned:
     """The plan that options ask for; `cache` is where inclusions are kept. Raises the errors of each step."""
-    loaded = load(settings, voice)
+    loaded = load_for(settings, arguments, voice)
     options = narrow(arguments, loaded, voice)
     return plan_with(loaded, options, arguments.api_key_file, voice, environ, cache=cache)
 
@@ -83,7 +96,6 @@ def plan_with(
     cache: Path | None = None,
 ) -> Planned:
     """The plan of what is loaded, under options that are complete."""
-    from reconciler.cli.git import current_commit
     from reconciler.cli.member_cache_file import member_cache
 
     if options.targets == (NO_FLAG,):
@@ -91,24 +103,58 @@ def plan_with(
     allowed = access(loaded.config, key_file, voice, environ)
     with member_cache(cache, loaded.config.project_id, allowed.origin, now()) as known:
         plan, live = asyncio.run(_read_and_plan(loaded, allowed, options, voice, known))
-    stamped = replace(
-        plan, origin=str(allowed.origin), created_at=now(), commit=current_commit(loaded.config.file.parent)
-    )
-    return Planned(plan=stamped, loaded=loaded, live=live, access=allowed)
+    stamped = replace(plan, origin=str(allowed.origin), created_at=now(), commit=loaded.checkout.commit)
+    planned = Planned(plan=stamped, loaded=loaded, live=live, access=allowed)
+    _last[:] = [planned]
+    return planned
 
 
 def load(settings: Settings, voice: Voice) -> Loaded:
     """The configuration of one environment and its flags. Raises InvalidInputError, UsageError."""
+    config = _config(settings)
+    return Loaded(config=config, desired=_flags(config, voice))
+
+
+def load_for(settings: Settings, arguments: PlanArguments, voice: Voice) -> Loaded:
+    """The same for a plan, with what git says of it. Of a few flags only those are made that are asked for.
+
+    Raises InvalidInputError, UsageError; what is wrong with the files comes before what git does not know.
+    """
+    from functools import partial
+
+    from reconciler.cli.meanwhile import meanwhile
+
+    config = _config(settings)
+    with meanwhile(partial(_checkout, config, arguments.changed_since)) as checkout:
+        desired = _flags(config, voice, lazily=bool(arguments.targets or arguments.changed_since))
+        return Loaded(config=config, desired=desired, checkout=checkout())
+
+
+def _config(settings: Settings) -> Config:
     from reconciler.desired.config_file import find_config, load_config
+
+    return load_config(find_config(settings.config), settings.environment)
+
+
+def _flags(config: Config, voice: Voice, *, lazily: bool = False) -> DesiredState:
     from reconciler.desired.load import load_desired
 
-    config = load_config(find_config(settings.config), settings.environment)
-    desired = load_desired(config, today=now().date())
+    desired = load_desired(config, today=now().date(), lazily=lazily)
     for warning in desired.warnings:
         place = f"{warning.position}: " if warning.position else ""
         voice.warn(f"{place}{warning.message} [{warning.rule}]")
     voice.detail(f"Loaded {counted(len(desired.flags), 'flag')} from {counted(desired.files, 'file')}.")
-    return Loaded(config=config, desired=desired)
+    return desired
+
+
+def _checkout(config: Config, reference: str | None) -> Checkout:
+    from reconciler.cli.changed_since import changes_since
+    from reconciler.cli.git import current_commit
+
+    return Checkout(
+        commit=current_commit(config.file.parent),
+        changes=None if reference is None else changes_since(config, reference),
+    )
 
 
 def narrow(arguments: PlanArguments, loaded: Loaded, voice: Voice) -> PlanOptions:
@@ -121,17 +167,15 @@ def narrow(arguments: PlanArguments, loaded: Loaded, voice: Voice) -> PlanOption
         shield=arguments.shield,
         shard=arguments.shard,
     )
-    if arguments.changed_since is None:
+    changes = loaded.checkout.changes
+    if changes is None:
         return options
-    from reconciler.cli.changed_since import keys_changed_since
-
-    keys = keys_changed_since(loaded.config, loaded.desired, arguments.changed_since)
-    if keys is None:
+    if changes.is_everything:
         voice.note(f"The configuration differs from {arguments.changed_since}: every flag is looked at.")
         return options
     from reconciler.planning.planner import scope_of
 
-    changed = tuple(filter(scope_of(options), keys))
+    changed = tuple(filter(scope_of(options), changes.keys_in(loaded.desired)))
     voice.detail(f"Flags whose files differ from {arguments.changed_since}: {', '.join(changed) or 'none'}.")
     return replace(options, targets=changed or (NO_FLAG,))
 
@@ -200,7 +244,6 @@ def now() -> datetime:
 
 
 def _nothing(loaded: Loaded, options: PlanOptions) -> Plan:
-    from reconciler.cli.git import current_commit
     from reconciler.planning.plan import Plan
 
     config = loaded.config
@@ -211,7 +254,7 @@ def _nothing(loaded: Loaded, options: PlanOptions) -> Plan:
         flags=(),
         options=options,
         created_at=now(),
-        commit=current_commit(config.file.parent),
+        commit=loaded.checkout.commit,
     )
 
 

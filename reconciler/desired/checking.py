@@ -6,6 +6,7 @@ All findings are collected; a file in error never hides what is wrong with anoth
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -23,14 +24,14 @@ from reconciler.source.schema_check import check, quoted
 from reconciler.source.yaml_source import read_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import date
 
     from reconciler.config import Config
     from reconciler.desired.files import FlagFile, Listing
     from reconciler.diagnostics import Diagnostic
     from reconciler.model import DesiredFlag, Json
-    from reconciler.source.yaml_source import Document
+    from reconciler.source.yaml_source import Document, SourceText
 
 MAX_FINDINGS_OF_FILE: Final = 100
 MAX_FINDINGS: Final = 10_000
@@ -45,13 +46,16 @@ _TOO_MANY: Final = Finding(
 class Checking:
     """One run over the files of a directory, for all environments that share it.
 
-    `flags` are filled where `decodes` asks for it: for a single environment, and complete only without errors.
+    Where `decodes` asks for it, `flags` are filled, or `lazily` what makes each of them when it is called: for a
+    single environment, and complete only without errors.
     `findings` holds each finding with the environments in which it holds; `places` the position of each flag key.
     """
 
     configs: tuple[Config, ...]
     today: date | None = None
     decodes: bool = False
+    lazily: bool = False
+    makers: dict[str, Callable[[], DesiredFlag]] = field(default_factory=dict)
     flags: dict[str, DesiredFlag] = field(default_factory=dict)
     files: int = 0
     errors: int = 0
@@ -102,7 +106,8 @@ class Checking:
         self._report(document, check(value, "flag"))
         if not isinstance(value, dict):
             return
-        self._register(document)
+        start = document.start
+        self._register(document, start)
         if "environments" in value:
             self._report(document, unknown_environment(value, self.configs[0].environments))
             for config in self.configs:
@@ -113,8 +118,7 @@ class Checking:
             for config in self.configs:
                 self._apply_config_rules(document, view, config)
         if self.decodes and not self.errors:
-            body = for_environment(value, self.configs[0].environment)
-            self.flags[body["key"]] = decode_flag(body, document.start, self.configs[0].deployments)
+            self._keep(document)
 
     def _check_overlaid(self, document: Document, config: Config) -> None:
         """A document with overlays is checked anew for each environment, as that environment sees it."""
@@ -138,12 +142,19 @@ class Checking:
             for item in islice(rule(view, config), MAX_FINDINGS_OF_FILE):
                 self._report(document, (item,), config)
 
-    def _register(self, document: Document) -> None:
+    def _keep(self, document: Document) -> None:
+        key, config = document.value["key"], self.configs[0]
+        if self.lazily:
+            # The text is a fifth of what its values take, and is read again for the few that are asked for.
+            self.makers[key] = partial(_read_again, document.text, document.index, config)
+        else:
+            self.flags[key] = _decoded(document, config)
+
+    def _register(self, document: Document, start: SourcePosition) -> None:
         """A flag key stands once in all files."""
         key = document.value.get("key")
         if not isinstance(key, str):
             return
-        start = document.start
         first = self.places.setdefault(key, start)
         if first != start:
             message = f"The flag {quoted(key)} is declared at {first.file}:{first.line} already."
@@ -161,6 +172,14 @@ class Checking:
         for item in diagnostics:
             self.errors += item.is_error
             self.findings.setdefault(item, set()).update(holds_in)
+
+
+def _decoded(document: Document, config: Config) -> DesiredFlag:
+    return decode_flag(for_environment(document.value, config.environment), document.start, config.deployments)
+
+
+def _read_again(text: SourceText, index: int, config: Config) -> DesiredFlag:
+    return _decoded(read_source(text.content, text.file).documents[index], config)
 
 
 def _as_written(finding: Finding, document: dict[str, Json], environment: str | None) -> Finding:

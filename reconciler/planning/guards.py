@@ -95,10 +95,10 @@ def _unarchive(facts: Facts) -> Iterator[str]:
 
 
 def _left_archived(facts: Facts) -> Iterator[LiveFlag]:
-    is_considered = _considered(facts)
-    for key, desired in facts.desired.flags.items():
-        flag = facts.live.flags.get(key)
-        if flag and is_considered(key) and is_left_archived(desired, flag, facts.plan.options):
+    is_considered, desired = _considered(facts), facts.desired.flags
+    for key, flag in facts.live.flags.items():
+        is_asked = flag.spec.archived and key in desired and is_considered(key)
+        if is_asked and is_left_archived(desired[key], flag, facts.plan.options):
             yield flag
 
 
@@ -133,12 +133,12 @@ def _declared_live(facts: Facts) -> int:
 
     Where targets alone were read, a declared flag outside of them is taken for a live one.
     """
-    is_in_scope, is_in_shard = scope_of(facts.plan.options), scope_of(replace(facts.plan.options, targets=()))
-    return sum(
-        1
-        for key in facts.desired.flags
-        if is_in_shard(key) and (key in facts.live.flags or not (facts.live.is_complete or is_in_scope(key)))
-    )
+    live, options = facts.live, facts.plan.options
+    is_in_scope, is_in_shard = scope_of(options), scope_of(replace(options, targets=()))
+    declared = facts.desired.flags if options.shard is None else filter(is_in_shard, facts.desired.flags)
+    if live.is_complete:
+        return sum(key in live.flags for key in declared)
+    return sum(key in live.flags or not is_in_scope(key) for key in declared)
 
 
 def _rebucket(facts: Facts) -> Iterator[str]:

@@ -146,7 +146,7 @@ def build_plan(
         raise UsageError("--prune archives only flags that carry `managedTag`: set it in reconciler.yaml first.")
     planner = Planner(config=config, options=options, shows_tags=live.shows_tags)
     is_in_scope = scope_of(options)
-    in_scope = [flag for flag in desired.flags.values() if is_in_scope(flag.key)]
+    in_scope = [desired.flags[key] for key in filter(is_in_scope, desired.flags)]
     frozen = {flag.key: flag for flag in in_scope if now is not None and is_frozen(flag, now)}
     considered = [flag for flag in in_scope if flag.key not in frozen]
     planned = _plan_declared(planner, considered, live)
@@ -254,8 +254,7 @@ def _action(desired: FlagSpec, live: FlagSpec) -> Action:
 
 def _warnings(desired: DesiredState, live: LiveState) -> Iterator[str]:
     yield from live.warnings
-    declared = any(not isinstance(flag.spec.tags, Unset) for flag in desired.flags.values())
-    if not live.shows_tags and declared:
+    if not live.shows_tags and any(not isinstance(flag.spec.tags, Unset) for flag in desired.flags.values()):
         yield "The server does not show tags: they cannot be compared and are left alone on flags that exist."
     for key, ids in sorted(live.duplicates.items()):
         if key not in desired.flags:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.cli.git import content_at, current_commit, differing_files, index_entries, resolve
-from reconciler.errors import UsageError
+from reconciler.cli.git import committed_files, contents, current_commit, differing_files, index_entries, resolve
+from reconciler.errors import ReconcilerError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -180,7 +180,32 @@ def test_names_are_relative_to_the_configuration(committed: Repository) -> None:
     git(committed.root, "commit", "-q", "-m", "Add")
     assert index_entries(committed.root / "config") == {"flags/ünï code.yaml": True}
     assert differing_files(committed.root / "config", "HEAD~1") == {"flags/ünï code.yaml"}
-    assert content_at(committed.root / "config", "HEAD", "flags/ünï code.yaml") == "key: a\n"
-    assert content_at(committed.root / "config", "HEAD", "flags/absent.yaml") is None
+    held = committed_files(committed.root / "config", "HEAD", ["flags/ünï code.yaml", "flags/absent.yaml"])
+    assert held.keys() == {"flags/ünï code.yaml"}
+    assert contents(committed.root / "config", list(held.values())) == [b"key: a\n"]
     with pytest.raises(UsageError):
         resolve(committed.root, "nope")
+
+
+def test_contents_come_in_the_order_of_their_ids(committed: Repository) -> None:
+    """Whatever they hold; and one that the checkout lacks is said to be lacking."""
+    texts = {"a": b"", "b": b"\n\n", "c": b"key: a\nblob 12\n", "d": b"\0\xff"}
+    for name, text in texts.items():
+        (committed.root / name).write_bytes(text)
+    git(committed.root, "add", ".")
+    git(committed.root, "commit", "-q", "-m", "Add")
+    held = committed_files(committed.root, "HEAD", list(texts))
+    assert dict(zip(held, contents(committed.root, list(held.values())), strict=True)) == texts
+    with pytest.raises(ReconcilerError, match="lacks the object 12ab"):
+        contents(committed.root, [*held.values(), "12ab" * 10])
+
+
+@pytest.mark.parametrize("most", [0, 100])
+def test_keys_of_many_files_are_found_like_those_of_few(
+    committed: Repository, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Beyond what fits on a command line, the directory is listed."""
+    monkeypatch.setattr("reconciler.cli.changed_since._MOST_PATHS", most)
+    (committed.root / "flags/other.yaml").unlink()
+    ran = committed.run("plan", "--changed-since", "HEAD", "--prune", "--format", "json")
+    assert json.loads(ran.out)["options"]["targets"] == ["other-flag"]

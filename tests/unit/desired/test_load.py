@@ -15,7 +15,7 @@ from reconciler.desired import checking, files
 from reconciler.desired.config_file import load_config, load_configs
 from reconciler.desired.load import check_desired, load_desired
 from reconciler.desired.positions import locate
-from reconciler.errors import UsageError
+from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ environments:
   production: {projectId: "2", deployments: {web: "22", ios: "23"}}
 """
 USERS = ("ada@example.com", "00123")
+EXAMPLES = Path(__file__).parents[3] / "examples"
 FULL = Path(__file__).parents[3] / "tests" / "unit" / "desired" / "full_flag.yaml"
 
 
@@ -235,6 +236,31 @@ def test_overlays_and_deployments_are_those_of_the_environment(tmp_path: Path) -
     assert staging.rollout_weights == Weights.of({"x": 1})
     assert (production.rollout_percentage, production.deployments) == (5, ("22", "23"))
     assert production.rollout_weights == Weights.of({"x": 1, "y": 1})
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_flags_made_when_asked_for_are_the_same(environment: str) -> None:
+    """Their keys are there before, in order; a flag is made once; findings come at once, made or not."""
+    config = load_config(EXAMPLES / "reconciler.yaml", environment)
+    today = date(2999, 1, 1)
+    whole, lazy = load_desired(config, today=today), load_desired(config, today=today, lazily=True)
+    assert (list(lazy.flags), len(lazy.flags)) == (list(whole.flags), len(whole.flags))
+    assert next(iter(whole.flags)) in lazy.flags
+    assert "absent" not in lazy.flags
+    assert lazy.flags.get("absent") is None
+    key = next(iter(lazy.flags))
+    assert lazy.flags[key] is lazy.flags[key]
+    assert dict(lazy.flags) == whole.flags
+    assert (lazy.files, lazy.warnings, lazy.places) == (whole.files, whole.warnings, whole.places)
+    assert whole.warnings
+    assert {key: flag.source for key, flag in whole.flags.items()} == whole.places
+
+
+def test_a_flag_in_error_is_refused_whether_it_is_asked_for_or_not(tmp_path: Path) -> None:
+    """Nothing is checked later than anything else."""
+    config = a_loaded_config(tmp_path, {"a.yaml": b"key: a\n", "b.yaml": b"key: b\nrolloutPercentage: 101\n"})
+    with pytest.raises(InvalidInputError):
+        load_desired(config, lazily=True)
 
 
 def test_findings_say_in_which_environment_they_hold_unless_in_all(tmp_path: Path) -> None:
