@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_VARIANT_FIELDS = ("name", "description", "payload")
-
 
 class _Members(Struct, frozen=True):
     """One list of inclusions to read. `kind` is the field of Variant that it fills."""
@@ -112,20 +110,25 @@ def _needs_variants(declared: FlagSpec | None, flag: LiveFlag) -> bool:
     if isinstance(flag.spec.variants, Unset):
         return True
     return any(
-        not isinstance(getattr(wanted, name), Unset) and isinstance(getattr(found, name), Unset)
+        (wanted.name is not UNSET and found.name is UNSET)
+        or (wanted.description is not UNSET and found.description is UNSET)
+        or (wanted.payload is not UNSET and found.payload is UNSET)
         for wanted, found in paired_variants(declared, flag.spec)
-        for name in _VARIANT_FIELDS
     )
 
 
 def _members_needed(declared: FlagSpec | None, flag: LiveFlag) -> Iterator[_Members]:
-    if declared is None or not _is_compared(declared, flag):
+    if declared is None or not _says_members(declared) or not _is_compared(declared, flag):
         return
     for wanted, found in paired_variants(declared, flag.spec):
         if not isinstance(wanted.users, Unset):
             yield _Members(flag, found.key, "users")
         if not isinstance(wanted.cohorts, Unset):
             yield _Members(flag, found.key, "cohorts")
+
+
+def _says_members(declared: FlagSpec) -> bool:
+    return any(item.users is not UNSET or item.cohorts is not UNSET for item in declared.variants or ())
 
 
 def _completed(variants: Sequence[Variant], flag: LiveFlag) -> tuple[Variant, ...]:

@@ -16,10 +16,12 @@ from reconciler.planning.shield import is_shielded
 if TYPE_CHECKING:
     from reconciler.model import FlagSpec, Json, Unset, Variant
 
-_plain_fields = attrgetter(
-    "name", "description", "enabled", "archived", "evaluation_mode", "bucketing_key", "bucketing_salt",
-    "bucketing_unit", "rollout_percentage", "rollout_weights", "target_segments",
+_usual_fields = attrgetter(
+    "name", "description", "enabled", "evaluation_mode", "bucketing_key", "bucketing_salt", "rollout_percentage",
+    "rollout_weights", "target_segments",
 )  # fmt: skip
+_rare_fields = attrgetter("archived", "bucketing_unit")
+"""Fields that few files declare."""
 
 Members = tuple[str, ...]
 
@@ -29,14 +31,21 @@ def is_plainly_met(desired: FlagSpec, live: FlagSpec, managed_tag: str | None, *
     declared, found = desired.variants, live.variants
     if declared is UNSET or found is UNSET or len(declared) != len(found):
         return False
-    for wanted, shown in zip(_plain_fields(desired), _plain_fields(live), strict=True):
-        if wanted is not UNSET and wanted != shown:
-            return False
+    if not _are_met(_usual_fields(desired), _usual_fields(live)):
+        return False
+    if not _are_met(_rare_fields(desired), _rare_fields(live)):
+        return False
     if not all(map(_is_variant_met, declared, found)) or is_shielded(live):
         return False
     if not _is_set_met(desired.deployments, live.deployments):
         return False
     return not shows_tags or live.tags is UNSET or _are_tags_met(desired.tags, live.tags, managed_tag)
+
+
+def _are_met(desired: tuple[Json, ...], live: tuple[Json, ...]) -> bool:
+    if desired == live:
+        return True
+    return all(wanted is UNSET or wanted == shown for wanted, shown in zip(desired, live, strict=True))
 
 
 def _is_variant_met(desired: Variant, live: Variant) -> bool:
