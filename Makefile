@@ -49,6 +49,8 @@ docs: .venv/.dev
 
 # make bench, make bench SIZE=1000, make bench QUICK=1
 bench: .venv/.dev
+	@$(PYTHON) -m venv $(PEERS)/reconciler
+	@$(PEERS)/reconciler/bin/python -m pip install --quiet --disable-pip-version-check .
 	@$(BIN)/python -m benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(QUICK),--quick)
 
 # What `make bench` compares with, beyond what is installed here: each on its own, and none of them needed.

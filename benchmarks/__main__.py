@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import compileall
 import sys
 import tempfile
 from pathlib import Path
@@ -15,7 +14,6 @@ from benchmarks.workshop import Workshop
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
-SOURCE = ROOT / "reconciler"
 SIZES = (100, 1000, 10_000)
 MOST_IMPORTED = 1000
 """An import reads each flag by itself: at the allowed rate, 10,000 of them take two minutes and show nothing new."""
@@ -24,12 +22,10 @@ MOST_IMPORTED = 1000
 def main() -> int:
     """Measure; 0 whatever the figures say, 1 where a contender did not do its work."""
     options = _options()
-    # What pip does where a package is installed; in a checkout, the first run after each change would do it.
-    compileall.compile_dir(SOURCE, quiet=1)
     sizes: tuple[int, ...] = (options.size,) if options.size else (100,) if options.quick else SIZES
     with tempfile.TemporaryDirectory(prefix="reconciler-bench-") as scratch:
         runs = 1 if options.quick else 3
-        shop = Workshop(scratch=Path(scratch), command=str(peers.BIN / "reconciler"), runs=runs)
+        shop = Workshop(scratch=Path(scratch), command=str(peers.COMMAND), runs=runs)
         try:
             measure(shop, sizes, quick=options.quick)
         except FailedRunError as error:

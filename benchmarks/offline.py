@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from benchmarks import peers
@@ -20,7 +19,7 @@ def start_up(shop: Workshop) -> None:
     costs = compare(
         [
             Command(name="reconciler --help", arguments=(shop.command, "--help"), directory=here),
-            Command(name="import click", arguments=(sys.executable, "-c", "import click"), directory=here),
+            Command(name="import click", arguments=(str(peers.PYTHON), "-c", "import click"), directory=here),
         ],
         runs=shop.runs * 5,
     )

@@ -18,6 +18,10 @@ HERE = Path(__file__).parent
 SCHEMA = HERE.parent / "schemas" / "flag.schema.json"
 VENVS = HERE / ".venvs"
 BIN = Path(sys.executable).parent
+OURS = VENVS / "reconciler" / "bin"
+"""Where `make bench` installs the command as its users do: from a wheel, without the tools of development."""
+COMMAND = OURS / "reconciler"
+PYTHON = OURS / "python"
 
 USUAL = "the usual Python way"
 PLAIN = "a plain script"
@@ -31,7 +35,7 @@ def script(project: Project, action: str, environ: dict[str, str] | None = None,
     way = "plain" if plain else "usual"
     return Command(
         name=PLAIN if plain else USUAL,
-        arguments=(sys.executable, str(HERE / "usual.py"), way, action, str(SCHEMA)),
+        arguments=(str(PYTHON), str(HERE / "usual.py"), way, action, str(SCHEMA)),
         directory=project.directory,
         environ=environ or {},
     )

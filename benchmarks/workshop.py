@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import Command
+from benchmarks.peers import BIN
 from benchmarks.projects import Inclusions, Project, write_project
 from benchmarks.report import Report
 from benchmarks.server import emulator
@@ -45,7 +46,7 @@ class Workshop:
 
     def emulator(self, latency: int = 0) -> AbstractContextManager[Server]:
         """A server; `latency` in milliseconds."""
-        return emulator(self.command, self.scratch, latency=latency)
+        return emulator(str(BIN / "reconciler"), self.scratch, latency=latency)
 
     def ours(self, project: Project, server: Server, *arguments: str, codes: tuple[int, ...] = (0,)) -> Command:
         """A command of ours against a server, its log emptied before each run."""

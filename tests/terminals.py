@@ -57,7 +57,7 @@ def at_terminal(
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     variables = {name: value for name, value in os.environ.items() if name not in {"CI", "COLUMNS", "NO_COLOR"}}
     process = subprocess.Popen(
-        [sys.executable, *(["-m", "reconciler.cli.main", *arguments] if program is None else ["-c", program])],
+        [sys.executable, *(["-m", "reconciler", *arguments] if program is None else ["-c", program])],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=slave,

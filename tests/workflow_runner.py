@@ -154,7 +154,7 @@ def tool_directory(directory: Path) -> Path:
     tools.mkdir()
     for name in ("python", "python3"):
         (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    (tools / "reconciler").write_text(f'#!/bin/sh\nexec {sys.executable} -I -m reconciler.cli.main "$@"\n')
+    (tools / "reconciler").write_text(f'#!/bin/sh\nexec {sys.executable} -I -m reconciler "$@"\n')
     for tool in tools.iterdir():
         tool.chmod(0o755)
     return tools

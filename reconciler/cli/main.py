@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from io import TextIOWrapper
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _COMMANDS = "reconciler.cli.commands"
-
-OBJECTS_BETWEEN_COLLECTIONS = 200_000
-"""Imports and flags are objects that stay and hold no cycles: looking at them after every 700, which is Python's own
-figure, finds nothing and costs a fifteenth of a plan of 1,000 flags. Garbage is still found, some MiB later."""
 
 COMMANDS = {
     "validate": CommandEntry(f"{_COMMANDS}.validate:validate", "Check flag files and configuration, offline."),
@@ -65,7 +60,6 @@ cli = LazyGroup(
 def main() -> NoReturn:
     """What the installed command runs: exits with a code of the contract, whatever happens."""
     signals.install()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a character shows its escape; no report ends in an encoding error.
@@ -101,7 +95,3 @@ def _leave(code: int) -> NoReturn:
 def _print_version(ctx: click.Context) -> None:
     click.echo(f"reconciler {__version__}")
     ctx.exit()
-
-
-if __name__ == "__main__":
-    main()

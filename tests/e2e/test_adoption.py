@@ -51,7 +51,7 @@ class Shell:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a process of its own."""
         return subprocess.run(
-            [sys.executable, "-I", "-W", "error", "-m", "reconciler.cli.main", *arguments],
+            [sys.executable, "-I", "-W", "error", "-m", "reconciler", *arguments],
             cwd=self.directory,
             env={"RECONCILER_API_URL": self.url, "AMPLITUDE_MANAGEMENT_API_KEY": KEY},
             capture_output=True,

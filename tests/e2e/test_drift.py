@@ -21,7 +21,7 @@ def drift(root: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[
     """Run the command."""
     environ = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     environ |= {"RECONCILER_API_URL": url, "AMPLITUDE_MANAGEMENT_API_KEY": KEY}
-    command = [sys.executable, "-m", "reconciler.cli.main", "drift", *arguments]
+    command = [sys.executable, "-m", "reconciler", "drift", *arguments]
     return subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=False, timeout=60)
 
 

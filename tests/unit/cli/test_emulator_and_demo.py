@@ -45,7 +45,7 @@ def test_the_demo_tells_the_whole_story(
 def test_an_emulator_serves_what_the_configuration_names(repository: Repository) -> None:
     """Projects and deployments come from reconciler.yaml, the key from nowhere but the emulator."""
     repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\ndeployments: {web: "67"}\n')
-    command = [sys.executable, "-m", "reconciler.cli.main", "emulator", "--state", "state.json", "--quiet"]
+    command = [sys.executable, "-m", "reconciler", "emulator", "--state", "state.json", "--quiet"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
     )

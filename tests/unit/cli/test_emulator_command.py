@@ -28,7 +28,7 @@ def an_emulator(
     directory: Path, *options: str, number: signal.Signals = signal.SIGTERM, key: str = ""
 ) -> Iterator[tuple[str, list[str]]]:
     """An emulator's URL, and everything it said by the end, stderr last. It must end by the signal, in silence."""
-    command = [sys.executable, "-m", "reconciler.cli.main", "emulator", *options]
+    command = [sys.executable, "-m", "reconciler", "emulator", *options]
     environ = {**os.environ, "AMPLITUDE_MANAGEMENT_API_KEY": key}
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, cwd=directory, stdout=pipe, stderr=pipe, text=True, env=environ)

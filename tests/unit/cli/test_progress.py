@@ -75,7 +75,7 @@ def test_stdout_is_the_same_with_and_without_a_terminal(repository: Repository) 
     """What the command was called for does not depend on who watches."""
     grow(repository)
     seen = at_terminal("plan")
-    piped = subprocess.run([sys.executable, "-m", "reconciler.cli.main", "plan"], capture_output=True, check=True)
+    piped = subprocess.run([sys.executable, "-m", "reconciler", "plan"], capture_output=True, check=True)
     assert any("calls/s" in line for line in seen.lines)
     assert seen.out == piped.stdout
     assert piped.stderr == b""

@@ -21,7 +21,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start a command in the repository of the test."""
     return subprocess.Popen(
-        [sys.executable, "-m", "reconciler.cli.main", *arguments],
+        [sys.executable, "-m", "reconciler", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
