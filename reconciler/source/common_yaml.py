@@ -69,7 +69,7 @@ def read_common(text: str) -> _Root | None:
     return root, first + 1
 
 
-def _read_block(lines: list[str]) -> dict[str, Json] | None:  # noqa: C901
+def _read_block(lines: list[str]) -> dict[str, Json] | None:  # noqa: C901, PLR0912
     """One loop with few calls, as it runs for every line of every file.
 
     `block` is the innermost collection, whose keys or dashes stand at `column`; `hole` its key that waits for a
@@ -82,11 +82,20 @@ def _read_block(lines: list[str]) -> dict[str, Json] | None:  # noqa: C901
     known = _known_lines.get
     for text in lines:
         line = known(text) or _learn(text)
-        if line is None or len(outer) > MAX_LEVELS:
+        if line is None:
             return None
         if line is _NOTHING:
             continue
         indent, is_item, key, value, flow, is_open = line
+        if hole is None and flow is None and indent == column and not is_item and block.__class__ is dict:
+            if key in block:  # by far the most lines: one more key of the mapping that the last line was in
+                return None
+            block[key] = value
+            if is_open:
+                hole = key
+            continue
+        if len(outer) >= MAX_LEVELS:
+            return None
         if hole is not None and (indent > column or (indent == column and is_item)):
             block[hole] = inner = [] if is_item else {}
             outer.append((column, block))
