@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -41,13 +40,12 @@ def rate_limiter(per_second: int) -> AsyncLimiter:
     return AsyncLimiter(burst, burst / leak)
 
 
-@dataclass(slots=True)
-class Pace:
+class Pace(Struct):
     """When the next request may start. A 429 holds back every call, not just the one that met it."""
 
     limiter: AsyncLimiter
     clock: Clock
-    _held_until: float = field(default=0.0, init=False)
+    _held_until: float = 0.0
 
     def hold(self, seconds: float) -> None:
         """Let nothing start for so long."""
@@ -62,8 +60,7 @@ class Pace:
         await self.limiter.acquire()
 
 
-@dataclass(slots=True)
-class Spending:
+class Spending(Struct):
     """What a run has spent of its budgets. `requests` counts every attempt, `retries` those beyond the first.
 
     `earlier` are the requests that the run sent through another connection before: an apply reads first.

@@ -6,9 +6,9 @@ flags are told apart by id, and a key that the list does not show is looked up b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.api.client import PAGE_SIZE
@@ -27,12 +27,11 @@ FEW_KEYS = 3
 """So many keys are looked up one by one even where a page would show them all: the answers are smaller."""
 
 
-@dataclass(slots=True)
-class Listing:
+class Listing(Struct):
     """What some reads of the list showed: flags by id, in the order of their first showing, and those unmarked."""
 
-    flags: dict[str, LiveFlag] = field(default_factory=dict)
-    unmarked: set[str] = field(default_factory=set)
+    flags: dict[str, LiveFlag] = {}
+    unmarked: set[str] = set()
     pages: int = 0
 
     def add(self, page: FlagPage) -> bool:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """`tries` counts what was handed to the network; `is_under_way`: one of them has no end yet."""
 
     tries: int = 0

@@ -11,9 +11,10 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct
 
 from reconciler.cli.aside import shown
 
@@ -36,8 +37,7 @@ _NO = frozenset({"", "0", "false"})
 _WIPE = b"\r\x1b[K"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Stage(Struct, frozen=True, kw_only=True):
     """Where a command is: `done` of `total` (None: not known) steps of `what`. `unit` is what its speed counts."""
 
     what: str

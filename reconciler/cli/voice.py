@@ -6,11 +6,11 @@ import os
 import stat
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
 from reconciler.cli.aside import aside
 from reconciler.errors import UsageError
@@ -26,8 +26,7 @@ _PRIVATE = 0o600
 _PUBLIC = 0o666
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
+class Voice(Struct, frozen=True, kw_only=True):
     """How much is said on stderr, and whether in colour."""
 
     verbose: bool = False

@@ -5,11 +5,11 @@ All findings are collected; a file in error never hides what is wrong with anoth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.desired.decode import decode_flag
@@ -42,8 +42,7 @@ _TOO_MANY: Final = Finding(
 )
 
 
-@dataclass(slots=True, kw_only=True)
-class Checking:
+class Checking(Struct, kw_only=True):
     """One run over the files of a directory, for all environments that share it.
 
     Where `decodes` asks for it, `flags` are filled, or `lazily` what makes each of them when it is called: for a
@@ -55,12 +54,12 @@ class Checking:
     today: date | None = None
     decodes: bool = False
     lazily: bool = False
-    makers: dict[str, Callable[[], DesiredFlag]] = field(default_factory=dict)
-    flags: dict[str, DesiredFlag] = field(default_factory=dict)
+    makers: dict[str, Callable[[], DesiredFlag]] = {}
+    flags: dict[str, DesiredFlag] = {}
     files: int = 0
     errors: int = 0
-    findings: dict[Diagnostic, set[str | None]] = field(default_factory=dict)
-    places: dict[str, SourcePosition] = field(default_factory=dict)
+    findings: dict[Diagnostic, set[str | None]] = {}
+    places: dict[str, SourcePosition] = {}
 
     def check(self, listing: Listing) -> None:
         """Read and check every file of the listing."""

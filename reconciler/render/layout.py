@@ -6,8 +6,6 @@ the import of rich and is not needed for logs and files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from msgspec import Struct
 
 from reconciler.render.sanitize import break_markers, defuse, visible
@@ -44,12 +42,11 @@ class Line(Struct, frozen=True, kw_only=True):
         return (" " * self.indent + "".join(text for text, _ in self.pieces)).rstrip()
 
 
-@dataclass(slots=True)
-class Sheet:
+class Sheet(Struct):
     """Lines in the making. Styles are rich's (`bold`, `green`, `dim`)."""
 
     paper: Paper
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Line] = []
 
     def blank(self) -> None:
         """An empty line, never two, never at the top."""

@@ -7,7 +7,6 @@ with positions, to say what is refused and where. All three give the same values
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -45,8 +44,7 @@ class SourceText:
         return self._marked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True, eq=False):
     """One YAML document: its value and where it begins (its first key, for a mapping), counted from 1.
 
     `broken` holds the pointers about whose values a finding has been made already.
@@ -56,7 +54,7 @@ class Document:
     line: int
     column: int
     index: int
-    text: SourceText = field(repr=False, compare=False)
+    text: SourceText
     broken: frozenset[str] = frozenset()
 
     @property
