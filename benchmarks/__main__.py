@@ -24,7 +24,7 @@ def main() -> int:
     options = _options()
     sizes: tuple[int, ...] = (options.size,) if options.size else (100,) if options.quick else SIZES
     with tempfile.TemporaryDirectory(prefix="reconciler-bench-") as scratch:
-        runs = 1 if options.quick else 3
+        runs = 1 if options.quick else 5
         shop = Workshop(scratch=Path(scratch), command=str(peers.COMMAND), runs=runs)
         try:
             measure(shop, sizes, quick=options.quick)

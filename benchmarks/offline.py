@@ -39,7 +39,7 @@ def validate(shop: Workshop, project: Project) -> None:
         others.append(peers.script(project, "validate", plain=True))
     for missing in {peers.CHECK_JSONSCHEMA, peers.AJV} - {item.name for item in others}:
         shop.report.skip(f"{missing} on {size:,} flags ({'it takes minutes' if size >= LARGE else 'not installed'})")
-    costs = compare([ours, *others], runs=shop.runs_of(project))
+    costs = compare([ours, *others], runs=min(shop.runs, 3))
     shop.report.compare(f"validate, {size:,} flags", costs)
     own = costs[ours.name]
     limits = {peers.USUAL: 0.2, peers.CHECK_JSONSCHEMA: 0.06, peers.AJV: 1.0 if size >= LARGE else 0.8}
