@@ -1,4 +1,4 @@
-"""What a command costs: wall and CPU seconds and peak memory, medians of runs that take turns."""
+"""What a command costs: wall and CPU seconds and peak memory, means of runs that take turns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,18 +67,22 @@ def run_once(command: Command) -> Cost:
 
 
 def compare(commands: Sequence[Command], runs: int) -> dict[str, Cost]:
-    """The median cost of each command, by name; they take turns, so that a busy machine is busy for all."""
+    """The mean cost of each command, by name. They take turns, the first one before each of the others.
+
+    Machines change their pace for seconds at a time. A run of some seconds sees both paces; so must those of a
+    command that takes a tenth of that, which is why it runs more often, and why means are compared.
+    """
+    first, *others = commands
     costs: dict[str, list[Cost]] = {command.name: [] for command in commands}
-    for _ in range(runs):
-        for command in commands:
-            costs[command.name].append(run_once(command))
-    return {name: middle(found) for name, found in costs.items()}
+    for command in [turn for _ in range(runs) for other in others for turn in (first, other)]:
+        costs[command.name].append(run_once(command))
+    return {name: mean(found) for name, found in costs.items()}
 
 
-def middle(costs: Sequence[Cost]) -> Cost:
-    """The medians of several costs, each figure by itself."""
+def mean(costs: Sequence[Cost]) -> Cost:
+    """The means of several costs, each figure by itself."""
     return Cost(
-        wall=median(cost.wall for cost in costs),
-        cpu=median(cost.cpu for cost in costs),
-        mebibytes=median(cost.mebibytes for cost in costs),
+        wall=fmean(cost.wall for cost in costs),
+        cpu=fmean(cost.cpu for cost in costs),
+        mebibytes=fmean(cost.mebibytes for cost in costs),
     )

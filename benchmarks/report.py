@@ -84,8 +84,8 @@ class Report:
         date = datetime.now(UTC).date().isoformat()
         intro = (
             f"Run on {date}: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python"
-            f" {platform.python_version()}; {', '.join(f'{size:,}' for size in sizes)} flags. Medians of"
-            " runs that take turns, of 10,000 flags one run; a ratio is the figure of the first row divided by the"
+            f" {platform.python_version()}; {', '.join(f'{size:,}' for size in sizes)} flags. Means of"
+            " runs that take turns, the command before each of the others; a ratio is its figure divided by the"
             f" other's. Others kept {self.load:.1f} of the cores busy when it began.\n"
         )
         met = sum(target.is_met for target in self.targets)

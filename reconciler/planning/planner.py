@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -183,9 +184,10 @@ def _is_refused(flag: DesiredFlag, live: LiveState, options: PlanOptions) -> boo
 
 
 def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) -> Iterator[str]:
-    keys = desired.flags.keys() | live.flags.keys()
     for pattern in options.targets:
-        is_idle = not any(map(matcher([pattern]), keys)) if has_wildcard(pattern) else pattern not in keys
+        is_idle = pattern not in desired.flags and pattern not in live.flags
+        if is_idle and has_wildcard(pattern):
+            is_idle = not any(map(matcher([pattern]), chain(desired.flags, live.flags)))
         if is_idle:
             yield f'The target "{pattern}" matches no flag, neither declared nor live.'
 
