@@ -47,7 +47,8 @@ def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
     if wants_json(arguments):
         from reconciler.render.json_report import failure_document, render_json
 
-        click.echo(hide(render_json(failure_document(failure))), nl=False)
+        with suppress(OSError):  # stdout may be what failed, and stderr has said so
+            click.echo(hide(render_json(failure_document(failure))), nl=False)
     return failure.exit_code
 
 
@@ -167,4 +168,5 @@ def _first_line(error: BaseException) -> str:
 def _write(stream: object, text: str) -> None:
     from reconciler.render.sanitize import for_log
 
-    click.echo(for_log(text), file=stream, nl=False)  # type: ignore[arg-type]
+    with suppress(OSError):  # who cannot be told is told by the exit code
+        click.echo(for_log(text), file=stream, nl=False)  # type: ignore[arg-type]

@@ -60,6 +60,7 @@ cli = LazyGroup(
 def main() -> NoReturn:
     """What the installed command runs: exits with a code of the contract, whatever happens."""
     signals.install()
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a character shows its escape; no report ends in an encoding error.
@@ -78,6 +79,17 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _open_closed_streams() -> None:
+    """Put /dev/null where a standard stream was closed, as some schedulers do.
+
+    Python has None in its place; and the next file or connection would be given its number, and whatever a library
+    writes to that number.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
+
+
 def _leave(code: int) -> NoReturn:
     """End the process without taking apart what it held, which takes Python as long as loading a hundred files.
 
@@ -87,7 +99,7 @@ def _leave(code: int) -> NoReturn:
     try:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         sys.exit(code)
     os._exit(code)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -231,3 +232,31 @@ def test_verbose_is_recognised_without_parsing() -> None:
 def test_no_colour_without_a_terminal(repository: Repository) -> None:
     """What is piped holds no escape sequence."""
     assert "\x1b" not in repository.run("plan").out
+
+
+def in_shell(arguments: str, redirections: str) -> subprocess.CompletedProcess[str]:
+    """A command as a shell starts it with its streams redirected."""
+    line = f'exec "$0" -m reconciler {arguments} {redirections}'
+    return subprocess.run(["/bin/sh", "-c", line, sys.executable], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("redirections", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_as_good_as_dev_null(redirections: str) -> None:
+    """Schedulers close them, and that is no defect of ours; nor does a file take their number."""
+    ran = in_shell(f"validate --config {EXAMPLES / 'reconciler.yaml'}", redirections)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == ("" if re.search(r"(?<!2)>&-", redirections) else "No findings.\n")
+    assert in_shell("nothing", redirections).returncode == 64
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_full_disk_under_stdout_is_said_once(form: str) -> None:
+    """In one line, and not again as a document on the very stream that is full."""
+    ran = in_shell(f"validate --config {EXAMPLES / 'reconciler.yaml'} --format {form}", "> /dev/full")
+    assert (ran.returncode, ran.stderr) == (1, "Error: No space left on device.\n")
+
+
+def test_the_exit_code_holds_where_nothing_can_be_said() -> None:
+    """It is what is left to tell of the failure."""
+    assert in_shell("nothing", "2> /dev/full").returncode == 64
+    assert in_shell("nothing --format json", "> /dev/full 2> /dev/full").returncode == 64
