@@ -126,9 +126,7 @@ def decode_version(body: Json, where: str = "version") -> Version:
         version=number,
         created_at=time,
         created_by=None if author in (None, "") else identifier(author, f"{where}/createdBy"),
-        flag=flag
-        if shows_archived(row.get("flagConfig"))
-        else replace(flag, spec=replace(flag.spec, archived=UNSET)),
+        flag=flag,
     )
 
 
