@@ -74,7 +74,8 @@ def compare(commands: Sequence[Command], runs: int) -> dict[str, Cost]:
     """
     first, *others = commands
     costs: dict[str, list[Cost]] = {command.name: [] for command in commands}
-    for command in [turn for _ in range(runs) for other in others for turn in (first, other)]:
+    turns = [turn for other in others for turn in (first, other)] or [first]
+    for command in turns * runs:
         costs[command.name].append(run_once(command))
     return {name: mean(found) for name, found in costs.items()}
 

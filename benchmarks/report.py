@@ -85,8 +85,9 @@ class Report:
         intro = (
             f"Run on {date}: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python"
             f" {platform.python_version()}; {', '.join(f'{size:,}' for size in sizes)} flags. Means of"
-            " runs that take turns, the command before each of the others; a ratio is its figure divided by the"
-            f" other's. Others kept {self.load:.1f} of the cores busy when it began.\n"
+            " runs that take turns, the command before each of the others; of plans of 10,000 flags, one turn. A"
+            " ratio is the command's figure divided by the other's. Others kept"
+            f" {self.load:.1f} of the cores busy when it began.\n"
         )
         met = sum(target.is_met for target in self.targets)
         targets = table(("target", "measured", "limit", ""), [target.row for target in self.targets])

@@ -16,14 +16,12 @@ from reconciler.desired.files import is_flag_file
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from reconciler.config import Config
     from reconciler.model import DesiredState
-
-_MOST_PATHS = 100
-"""Paths that go on a command line; of more, the whole directory is listed."""
 
 _is_flag_key = re.compile(r"[a-z0-9_-]+").fullmatch
 
@@ -31,46 +29,44 @@ _is_flag_key = re.compile(r"[a-z0-9_-]+").fullmatch
 class Changes(Struct, frozen=True, kw_only=True):
     """What differs from a commit: `files` of flags, and the `keys` that those declared there.
 
-    `known` are the files of the index: of any other, no commit tells. `is_everything`: the configuration itself
-    differs, and every flag may be meant.
+    `known` are the files of the index: of any other, no commit tells.
     """
 
     files: AbstractSet[str]
     keys: AbstractSet[str]
     known: AbstractSet[str]
-    is_everything: bool = False
 
     def keys_in(self, desired: DesiredState) -> tuple[str, ...]:
         """Sorted keys of the flags that files declare which differ, and of those declared there before."""
-        declared = {
-            key for key, place in desired.places.items() if place.file in self.files or place.file not in self.known
-        }
+        same = self.known - self.files
+        declared = {key for key, place in desired.places.items() if place.file not in same}
         return tuple(sorted(declared | self.keys))
 
 
-def changes_since(config: Config, reference: str) -> Changes:
-    """What git says of the configuration's directory. Reads no file itself, and may run while others read them.
+def changes_since(config: Config, reference: str) -> Changes | None:
+    """What git says of the configuration's directory; asked after files are read, it knows of every edit in them.
 
-    Raises UsageError for a commit that git does not know, ReconcilerError where git cannot be run.
+    A file that git does not watch counts as one that differs. None when the configuration itself differs: then every
+    flag may be meant. Raises UsageError for a commit that git does not know, ReconcilerError where git cannot be run.
     """
     root = config.file.resolve().parent
     commit = resolve(root, reference)
     entries = index_entries(root)
-    known = entries.keys()
-    files = differing_files(root, commit) | {name for name, is_watched in entries.items() if not is_watched}
-    if config.file.name in files or config.file.name not in known:
-        return Changes(files=files, keys=frozenset(), known=known, is_everything=True)
+    differing = differing_files(root, commit)
+    if config.file.name in differing or not entries.get(config.file.name, False):
+        return None
     flags_dir = config.flags_dir.resolve().relative_to(root).as_posix()
-    changed = {name for name in files if is_flag_file(name, flags_dir)}
-    return Changes(files=changed, keys=_keys_at(root, commit, changed, flags_dir), known=known)
+    before = {name: content for name, content in differing.items() if is_flag_file(name, flags_dir)}
+    unwatched = {name for name, is_watched in entries.items() if not is_watched and is_flag_file(name, flags_dir)}
+    if unwatched:
+        held = committed_files(root, commit, (flags_dir,))
+        before |= {name: held.get(name) for name in unwatched}
+    return Changes(files=before.keys(), keys=_keys_at(root, before), known=entries.keys())
 
 
-def _keys_at(root: Path, commit: str, names: set[str], flags_dir: str) -> set[str]:
-    """The keys that files declared at a commit."""
-    if not names:
-        return set()
-    paths = sorted(names) if len(names) <= _MOST_PATHS else (flags_dir,)
-    held = {name: content for name, content in committed_files(root, commit, paths).items() if name in names}
+def _keys_at(root: Path, before: Mapping[str, str | None]) -> set[str]:
+    """The keys that files declared, by the ids of what they held; None held nothing."""
+    held = {name: content for name, content in before.items() if content is not None}
     found = zip(held, contents(root, list(held.values())), strict=True)
     return {key for name, content in found for key in _keys_of(content, name)}
 

@@ -60,14 +60,18 @@ def resolve(directory: Path, reference: str) -> str:
         raise _cause(directory) or unknown from error
 
 
-def differing_files(directory: Path, commit: str) -> frozenset[str]:
+def differing_files(directory: Path, commit: str) -> dict[str, str | None]:
     """The files below the directory that git sees differ from a commit, given by its id, deleted ones among them.
 
-    Paths are relative to the directory, with `/`. Only files of the index or the commit are here, and of those in
-    the index only the ones that `index_entries` calls watched. Raises ReconcilerError.
+    Each with the id of its content there, or None where the commit has no regular file of that name. Paths are
+    relative to the directory, with `/`. Only files of the index or the commit are here, and of those in the index
+    only the ones that `index_entries` calls watched. Raises ReconcilerError.
     """
-    form = ("--name-only", "--relative", "--no-renames", "--no-ext-diff", "--no-textconv", "-z")
-    return frozenset(_names(_git(directory, "diff", *form, "--ignore-submodules=all", commit, "--", ".")))
+    form = ("--raw", "--no-abbrev", "--relative", "--no-renames", "--no-ext-diff", "--no-textconv", "-z")
+    fields = _names(_git(directory, "diff", *form, "--ignore-submodules=all", commit, "--", "."))
+    # Pairs of ":MODE MODE ID ID STATUS" and a name, the commit's side first.
+    rows = ((meta.split(" "), name) for meta, name in zip(fields, fields, strict=True))
+    return {name: meta[2] if meta[0].startswith(":" + _REGULAR) else None for meta, name in rows}
 
 
 def index_entries(directory: Path) -> dict[str, bool]:
@@ -102,16 +106,23 @@ def content_ids(directory: Path, names: Sequence[str]) -> list[str]:
 
 
 def contents(directory: Path, ids: Sequence[str]) -> list[bytes]:
-    """What files held, by the ids of their contents, as `committed_files` gives them. Raises ReconcilerError."""
-    answer = _run(directory, "cat-file", "--batch", given="\n".join(ids).encode())
+    """What files held, by the ids of their contents. Raises ReconcilerError, also where the checkout lacks one."""
+    if not ids:
+        return []
+    lacking = ReconcilerError("git lacks what files held at that commit. In CI, fetch enough history, with contents.")
+    try:
+        answer = _run(directory, "cat-file", "--batch", given="\n".join(ids).encode())
+    except _GitFailedError as error:
+        raise lacking from error
     found, at = [], 0
-    for content_id in ids:
-        start = answer.index(b"\n", at) + 1
-        size = answer[at:start].split()[-1]
-        if not size.isdigit():
-            raise ReconcilerError(f"git lacks the object {content_id} here. In CI, fetch enough history.")
-        found.append(answer[start : start + int(size)])
-        at = start + int(size) + 1
+    for _ in ids:
+        end = answer.find(b"\n", at)
+        size = answer[at:end].split()[-1:]  # of "ID blob SIZE"; a lacking one is "ID missing"
+        if end < 0 or not size or not size[0].isdigit():
+            raise lacking
+        at = end + 1 + int(size[0])
+        found.append(answer[end + 1 : at])
+        at += 1
     return found
 
 

@@ -107,3 +107,7 @@ def _leave(code: int) -> NoReturn:
 def _print_version(ctx: click.Context) -> None:
     click.echo(f"reconciler {__version__}")
     ctx.exit()
+
+
+if __name__ == "__main__":
+    main()

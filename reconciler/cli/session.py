@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from reconciler.api.access import ApiKey, Origin
     from reconciler.api.client import Client
     from reconciler.api.member_cache import MemberCache
-    from reconciler.cli.changed_since import Changes
     from reconciler.cli.options import PlanArguments, Settings
     from reconciler.cli.progress import Progress
     from reconciler.cli.voice import Voice
@@ -37,15 +36,8 @@ NO_FLAG = "(none)"
 """A target that is the key of no flag: `--changed-since` found nothing."""
 
 
-_last: list[Planned] = []
-"""What was planned last, kept until the process ends: taking thousands of flags apart takes longer than planning."""
-
-
-class Checkout(Struct, frozen=True, kw_only=True):
-    """What git says of the files: the commit they stand at, if any, and what changed since another one, if asked."""
-
-    commit: str | None = None
-    changes: Changes | None = None
+_kept_to_the_end: list[object] = []
+"""Thousands of flags take longer to take apart than to compare, and the process ends without (`main`)."""
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -53,7 +45,6 @@ class Loaded(Struct, frozen=True, kw_only=True):
 
     config: Config
     desired: DesiredState
-    checkout: Checkout = Checkout()
 
 
 class Access(Struct, frozen=True, kw_only=True):
@@ -81,7 +72,7 @@ def make_plan(
     cache: Path | None = None,
 ) -> Planned:
     """The plan that options ask for; `cache` is where inclusions are kept. Raises the errors of each step."""
-    loaded = load_for(settings, arguments, voice)
+    loaded = load(settings, voice, lazily=arguments.is_about_few)
     options = narrow(arguments, loaded, voice)
     return plan_with(loaded, options, arguments.api_key_file, voice, environ, cache=cache)
 
@@ -96,6 +87,7 @@ def plan_with(
     cache: Path | None = None,
 ) -> Planned:
     """The plan of what is loaded, under options that are complete."""
+    from reconciler.cli.git import current_commit
     from reconciler.cli.member_cache_file import member_cache
 
     if options.targets == (NO_FLAG,):
@@ -103,58 +95,28 @@ def plan_with(
     allowed = access(loaded.config, key_file, voice, environ)
     with member_cache(cache, loaded.config.project_id, allowed.origin, now()) as known:
         plan, live = asyncio.run(_read_and_plan(loaded, allowed, options, voice, known))
-    stamped = replace(plan, origin=str(allowed.origin), created_at=now(), commit=loaded.checkout.commit)
-    planned = Planned(plan=stamped, loaded=loaded, live=live, access=allowed)
-    _last[:] = [planned]
-    return planned
+    stamped = replace(
+        plan, origin=str(allowed.origin), created_at=now(), commit=current_commit(loaded.config.file.parent)
+    )
+    _kept_to_the_end[:] = (loaded, live)
+    return Planned(plan=stamped, loaded=loaded, live=live, access=allowed)
 
 
-def load(settings: Settings, voice: Voice) -> Loaded:
-    """The configuration of one environment and its flags. Raises InvalidInputError, UsageError."""
-    config = _config(settings)
-    return Loaded(config=config, desired=_flags(config, voice))
+def load(settings: Settings, voice: Voice, *, lazily: bool = False) -> Loaded:
+    """The configuration of one environment and its flags; `lazily`, they are made when somebody asks for one.
 
-
-def load_for(settings: Settings, arguments: PlanArguments, voice: Voice) -> Loaded:
-    """The same for a plan, with what git says of it. Of a few flags only those are made that are asked for.
-
-    Raises InvalidInputError, UsageError; what is wrong with the files comes before what git does not know.
+    Raises InvalidInputError, UsageError.
     """
-    from functools import partial
-
-    from reconciler.cli.meanwhile import meanwhile
-
-    config = _config(settings)
-    with meanwhile(partial(_checkout, config, arguments.changed_since)) as checkout:
-        desired = _flags(config, voice, lazily=bool(arguments.targets or arguments.changed_since))
-        return Loaded(config=config, desired=desired, checkout=checkout())
-
-
-def _config(settings: Settings) -> Config:
     from reconciler.desired.config_file import find_config, load_config
-
-    return load_config(find_config(settings.config), settings.environment)
-
-
-def _flags(config: Config, voice: Voice, *, lazily: bool = False) -> DesiredState:
     from reconciler.desired.load import load_desired
 
+    config = load_config(find_config(settings.config), settings.environment)
     desired = load_desired(config, today=now().date(), lazily=lazily)
     for warning in desired.warnings:
         place = f"{warning.position}: " if warning.position else ""
         voice.warn(f"{place}{warning.message} [{warning.rule}]")
     voice.detail(f"Loaded {counted(len(desired.flags), 'flag')} from {counted(desired.files, 'file')}.")
-    return desired
-
-
-def _checkout(config: Config, reference: str | None) -> Checkout:
-    from reconciler.cli.changed_since import changes_since
-    from reconciler.cli.git import current_commit
-
-    return Checkout(
-        commit=current_commit(config.file.parent),
-        changes=None if reference is None else changes_since(config, reference),
-    )
+    return Loaded(config=config, desired=desired)
 
 
 def narrow(arguments: PlanArguments, loaded: Loaded, voice: Voice) -> PlanOptions:
@@ -167,10 +129,12 @@ def narrow(arguments: PlanArguments, loaded: Loaded, voice: Voice) -> PlanOption
         shield=arguments.shield,
         shard=arguments.shard,
     )
-    changes = loaded.checkout.changes
-    if changes is None:
+    if arguments.changed_since is None:
         return options
-    if changes.is_everything:
+    from reconciler.cli.changed_since import changes_since
+
+    changes = changes_since(loaded.config, arguments.changed_since)
+    if changes is None:
         voice.note(f"The configuration differs from {arguments.changed_since}: every flag is looked at.")
         return options
     from reconciler.planning.planner import scope_of
@@ -244,6 +208,7 @@ def now() -> datetime:
 
 
 def _nothing(loaded: Loaded, options: PlanOptions) -> Plan:
+    from reconciler.cli.git import current_commit
     from reconciler.planning.plan import Plan
 
     config = loaded.config
@@ -254,7 +219,7 @@ def _nothing(loaded: Loaded, options: PlanOptions) -> Plan:
         flags=(),
         options=options,
         created_at=now(),
-        commit=loaded.checkout.commit,
+        commit=current_commit(config.file.parent),
     )
 
 

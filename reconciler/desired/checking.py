@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.desired.files import FlagFile, Listing
     from reconciler.diagnostics import Diagnostic
     from reconciler.model import DesiredFlag, Json
-    from reconciler.source.yaml_source import Document, SourceText
+    from reconciler.source.yaml_source import Document
 
 MAX_FINDINGS_OF_FILE: Final = 100
 MAX_FINDINGS: Final = 10_000
@@ -142,10 +142,10 @@ class Checking(Struct, kw_only=True):
                 self._report(document, (item,), config)
 
     def _keep(self, document: Document) -> None:
-        key, config = document.value["key"], self.configs[0]
+        key, text, config = document.value["key"], document.text, self.configs[0]
         if self.lazily:
             # The text is a fifth of what its values take, and is read again for the few that are asked for.
-            self.makers[key] = partial(_read_again, document.text, document.index, config)
+            self.makers[key] = partial(_read_again, text.content, text.file, document.index, config)
         else:
             self.flags[key] = _decoded(document, config)
 
@@ -177,8 +177,8 @@ def _decoded(document: Document, config: Config) -> DesiredFlag:
     return decode_flag(for_environment(document.value, config.environment), document.start, config.deployments)
 
 
-def _read_again(text: SourceText, index: int, config: Config) -> DesiredFlag:
-    return _decoded(read_source(text.content, text.file).documents[index], config)
+def _read_again(content: bytes, file: str, index: int, config: Config) -> DesiredFlag:
+    return _decoded(read_source(content, file).documents[index], config)
 
 
 def _as_written(finding: Finding, document: dict[str, Json], environment: str | None) -> Finding:

@@ -27,7 +27,11 @@ class DeclaredFlags(Mapping[str, "DesiredFlag"]):
     def __getitem__(self, key: str) -> DesiredFlag:
         flag = self._made.get(key)
         if flag is None:
-            flag = self._made[key] = self._makers[key]()
+            make = self._makers[key]
+            try:
+                flag = self._made[key] = make()
+            except KeyError as error:  # which would say that the flag is not declared
+                raise RuntimeError(f"The flag {key} cannot be made.") from error
         return flag
 
     def __iter__(self) -> Iterator[str]:

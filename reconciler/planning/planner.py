@@ -185,9 +185,10 @@ def _is_refused(flag: DesiredFlag, live: LiveState, options: PlanOptions) -> boo
 
 def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) -> Iterator[str]:
     for pattern in options.targets:
-        is_idle = pattern not in desired.flags and pattern not in live.flags
-        if is_idle and has_wildcard(pattern):
+        if has_wildcard(pattern):
             is_idle = not any(map(matcher([pattern]), chain(desired.flags, live.flags)))
+        else:
+            is_idle = pattern not in desired.flags and pattern not in live.flags
         if is_idle:
             yield f'The target "{pattern}" matches no flag, neither declared nor live.'
 

@@ -119,9 +119,9 @@ def _plan(
 
 
 def _loaded(settings: Settings, arguments: PlanArguments, choices: ApplyArguments, voice: Voice) -> Loaded:
-    from reconciler.cli.session import load_for
+    from reconciler.cli.session import load
 
-    loaded = load_for(settings, arguments, voice)
+    loaded = load(settings, voice, lazily=arguments.is_about_few)
     if choices.expect_commit is not None:
         from reconciler.cli.expected_commit import check_commit
 

@@ -248,10 +248,10 @@ def test_a_failure_that_cannot_be_written_keeps_its_exit_code(
 def test_the_key_is_in_no_failure_that_is_written(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where it came from a file, and an unexpected error quotes it."""
 
-    def quote(*_: object) -> None:
+    def quote(*_: object, **__: object) -> None:
         raise RuntimeError("sent secret-key-of-a-file")
 
-    monkeypatch.setattr("reconciler.cli.session.load_for", quote)
+    monkeypatch.setattr("reconciler.cli.session.load", quote)
     repository.write("key", "secret-key-of-a-file\n")
     arguments = ["apply", "--auto-approve", "--report", "report.json", "--api-key-file", "key"]
     assert repository.run(*arguments).code == 1

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reconciler.cli.git import committed_files, contents, current_commit, differing_files, index_entries, resolve
+from reconciler.desired.decode import decode_flag
+from reconciler.desired.load import load_desired
 from reconciler.errors import ReconcilerError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Repository
+
+    from reconciler.config import Config
+    from reconciler.model import DesiredFlag, DesiredState
 
 
 def git(directory: Path, *arguments: str) -> str:
@@ -179,7 +184,7 @@ def test_names_are_relative_to_the_configuration(committed: Repository) -> None:
     git(committed.root, "add", ".")
     git(committed.root, "commit", "-q", "-m", "Add")
     assert index_entries(committed.root / "config") == {"flags/ünï code.yaml": True}
-    assert differing_files(committed.root / "config", "HEAD~1") == {"flags/ünï code.yaml"}
+    assert differing_files(committed.root / "config", "HEAD~1") == {"flags/ünï code.yaml": None}
     held = committed_files(committed.root / "config", "HEAD", ["flags/ünï code.yaml", "flags/absent.yaml"])
     assert held.keys() == {"flags/ünï code.yaml"}
     assert contents(committed.root / "config", list(held.values())) == [b"key: a\n"]
@@ -196,16 +201,65 @@ def test_contents_come_in_the_order_of_their_ids(committed: Repository) -> None:
     git(committed.root, "commit", "-q", "-m", "Add")
     held = committed_files(committed.root, "HEAD", list(texts))
     assert dict(zip(held, contents(committed.root, list(held.values())), strict=True)) == texts
-    with pytest.raises(ReconcilerError, match="lacks the object 12ab"):
-        contents(committed.root, [*held.values(), "12ab" * 10])
+    for lacking in ("12ab" * 10, "no id"):
+        with pytest.raises(ReconcilerError, match="git lacks what files held"):
+            contents(committed.root, [*held.values(), lacking])
 
 
-@pytest.mark.parametrize("most", [0, 100])
-def test_keys_of_many_files_are_found_like_those_of_few(
-    committed: Repository, monkeypatch: pytest.MonkeyPatch, most: int
+def test_a_history_without_contents_is_said_to_be_that(
+    committed: Repository, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond what fits on a command line, the directory is listed."""
-    monkeypatch.setattr("reconciler.cli.changed_since._MOST_PATHS", most)
+    """A partial clone whose remote is gone cannot tell which flags a deleted file declared."""
+    git(committed.root, "config", "uploadpack.allowFilter", "true")
     (committed.root / "flags/other.yaml").unlink()
-    ran = committed.run("plan", "--changed-since", "HEAD", "--prune", "--format", "json")
-    assert json.loads(ran.out)["options"]["targets"] == ["other-flag"]
+    git(committed.root, "commit", "-q", "-am", "Delete")
+    clone = tmp_path_factory.mktemp("partial") / "clone"
+    git(committed.root, "clone", "-q", "--filter=blob:none", committed.root.as_uri(), str(clone))
+    (committed.root / ".git").rename(committed.root / "gone")
+    monkeypatch.chdir(clone)
+    ran = committed.run("plan", "--changed-since", "HEAD~1")
+    assert (ran.code, "fetch enough history" in ran.err) == (1, True), ran.err
+
+
+def test_an_edit_while_files_are_read_is_seen(committed: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git is asked afterwards: whatever was loaded and differs from the commit is planned."""
+
+    def edited(config: Config, **options: Any) -> DesiredState:
+        committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
+        return load_desired(config, **options)
+
+    monkeypatch.setattr("reconciler.desired.load.load_desired", edited)
+    ran = committed.run("plan", "--changed-since", "HEAD", "--format", "json")
+    assert json.loads(ran.out)["options"]["targets"] == ["new-checkout"]
+
+
+def test_errors_come_in_the_order_of_the_steps(committed: Repository) -> None:
+    """What is wrong with files before what git does not know, and what an apply expects before that."""
+    assert committed.run("apply", "--auto-approve", "--expect-commit", "0" * 40, "--changed-since", "nope").code == 6
+    assert committed.run("plan", "--changed-since", "nope").code == 64
+    committed.write("flags/new-checkout.yaml", "key: [\n")
+    assert committed.run("plan", "--changed-since", "nope").code == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "made"),
+    [
+        (["--changed-since", "HEAD"], {"new-checkout"}),
+        (["--target", "other-flag"], {"other-flag"}),
+        ([], {"new-checkout", "other-flag"}),
+    ],
+)
+def test_flags_are_made_where_a_plan_is_about_them(
+    committed: Repository, monkeypatch: pytest.MonkeyPatch, arguments: list[str], made: set[str]
+) -> None:
+    """Three of thousands, in a pull request."""
+    decoded = set()
+
+    def decode(body: dict[str, Any], *rest: Any) -> DesiredFlag:
+        decoded.add(body["key"])
+        return decode_flag(body, *rest)
+
+    monkeypatch.setattr("reconciler.desired.checking.decode_flag", decode)
+    committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
+    assert committed.run("plan", *arguments).code == 0
+    assert decoded == made
