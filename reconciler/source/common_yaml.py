@@ -69,16 +69,15 @@ def read_common(text: str) -> _Root | None:
     return root, first + 1
 
 
-def _read_block(lines: list[str]) -> dict[str, Json] | None:  # noqa: C901, PLR0912
+def _read_block(lines: list[str]) -> dict[str, Json] | None:
     """One loop with few calls, as it runs for every line of every file.
 
     `block` is the innermost collection, whose keys or dashes stand at `column`; `hole` its key that waits for a
-    value on the lines below.
+    value on the lines below. Most lines are one more key of the mapping that the line before was in.
     """
     root: dict[str, Json] = {}
     outer: list[tuple[int, Json]] = []
     column, block, hole = 0, cast("Json", root), cast("str | None", None)
-    inner: Json
     known = _known_lines.get
     for text in lines:
         line = known(text) or _learn(text)
@@ -87,39 +86,52 @@ def _read_block(lines: list[str]) -> dict[str, Json] | None:  # noqa: C901, PLR0
         if line is _NOTHING:
             continue
         indent, is_item, key, value, flow, is_open = line
-        if hole is None and flow is None and indent == column and not is_item and block.__class__ is dict:
-            if key in block:  # by far the most lines: one more key of the mapping that the last line was in
+        if hole is not None or is_item or flow is not None or indent != column or block.__class__ is list:
+            turn = _turn(line, outer, column, block, hole)
+            if turn is None:
                 return None
-            block[key] = value
-            if is_open:
-                hole = key
-            continue
-        if len(outer) >= MAX_LEVELS:
-            return None
-        if hole is not None and (indent > column or (indent == column and is_item)):
-            block[hole] = inner = [] if is_item else {}
-            outer.append((column, block))
-            column, block, hole = indent, inner, None
-        while indent < column:
-            column, block = outer.pop()
-        if not is_item and block.__class__ is list:
-            column, block = outer.pop()
-        if hole is not None or indent != column or is_item is not (block.__class__ is list):
-            return None
-        if flow is not None and (value := _read_flow(flow)) is None:
-            return None
-        if is_item and key is None:
-            block.append(value)
-            continue
-        if is_item:
-            outer.append((column, block))
-            block.append(inner := {})
-            column, block = indent + 2, inner
-        elif key in block:
+            column, block, value = turn
+            hole = None
+            if key is None:
+                continue
+        if key in block:
             return None
         block[key] = value
-        hole = key if is_open else None
+        if is_open:
+            hole = key
     return root if hole is None else None
+
+
+def _turn(
+    line: _Line, outer: list[tuple[int, Json]], column: int, block: Json, hole: str | None
+) -> tuple[int, Json, Json] | None:
+    """Where a line leads that is not one more key: column and block from now on, and its value. None: unusual.
+
+    An item without a key is put into its list; a key is left to be put into the mapping that is given.
+    """
+    indent, is_item, key, value, flow, _ = line
+    inner: Json
+    if len(outer) >= MAX_LEVELS:
+        return None
+    if hole is not None and (indent > column or (indent == column and is_item)):
+        block[hole] = inner = [] if is_item else {}
+        outer.append((column, block))
+        column, block, hole = indent, inner, None
+    while indent < column:
+        column, block = outer.pop()
+    if not is_item and block.__class__ is list:
+        column, block = outer.pop()
+    if hole is not None or indent != column or is_item is not (block.__class__ is list):
+        return None
+    if flow is not None and (value := _read_flow(flow)) is None:
+        return None
+    if is_item and key is None:
+        block.append(value)
+    elif is_item:
+        outer.append((column, block))
+        block.append(inner := {})
+        column, block = indent + 2, inner
+    return column, block, value
 
 
 def _learn(text: str) -> _Line | None:

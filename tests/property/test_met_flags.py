@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from random_flags import a_random_change, a_random_flag
 
 from reconciler.diagnostics import SourcePosition
-from reconciler.model import UNSET, DesiredFlag, FlagSpec, LiveFlag
+from reconciler.model import UNSET, DesiredFlag, FlagSpec, LiveFlag, TargetSegment, Variant, Weights
 from reconciler.planning import planner
 from reconciler.planning.met import is_plainly_met
 from reconciler.planning.plan import PlanOptions
@@ -26,6 +26,7 @@ OPTIONAL = sorted(set(FlagSpec.__struct_fields__) - {"key", "archived"})
 PAYLOADS: tuple[Any, ...] = (UNSET, None, {}, {"a": 1}, {"a": 1.0}, {"a": True}, 1, True, "1")
 TEXTS: tuple[Any, ...] = (UNSET, "", "a", "b")
 TAGS: tuple[Any, ...] = (UNSET, (), ("x",), ("x", "managed"), ("managed", "x"), ("managed",))
+SEGMENT = TargetSegment(name="All", conditions=(), percentage=5, rollout_weights=Weights.of({"a": 1}))
 DEPLOYMENTS: tuple[Any, ...] = (UNSET, (), ("1", "2"), ("2", "1"), ("1",))
 
 
@@ -65,7 +66,7 @@ def declared_of(random: Random, live: FlagSpec) -> FlagSpec:
         spec = replace(spec, variants=(*spec.variants[:place], changed, *spec.variants[place + 1 :]))
     if random.random() < 0.3:
         spec = replace(spec, tags=random.choice(TAGS), deployments=random.choice(DEPLOYMENTS))
-    return replace(spec, archived=random.choice((UNSET, False, False)))
+    return replace(spec, archived=random.choice((UNSET, False, False, True)))
 
 
 def pairs(seed: int) -> Iterator[tuple[FlagSpec, FlagSpec]]:
@@ -93,3 +94,26 @@ def test_a_flag_that_is_met_has_no_plan(seed: int, monkeypatch: pytest.MonkeyPat
             declared = DesiredFlag(spec=desired, source=place)
             assert plans.plan_flag(declared, LiveFlag(id="1", project_id="7", spec=live)) is None, (desired, live)
     assert met > PAIRS / 4
+
+
+OTHER: dict[str, Any] = {
+    "name": "other", "description": "other", "enabled": False, "archived": True, "evaluation_mode": "local",
+    "bucketing_key": "device_id", "bucketing_salt": "other", "bucketing_unit": "org", "rollout_percentage": 1,
+    "rollout_weights": Weights.of({"a": 9}), "variants": (Variant(key="b"),), "target_segments": (SEGMENT,),
+    "deployments": ("2",), "tags": ("other",),
+}  # fmt: skip
+"""Of every field, a value that the flag below does not have."""
+
+
+@pytest.mark.parametrize("name", sorted(set(FlagSpec.__struct_fields__) - {"key"}))
+def test_no_field_is_overlooked(name: str) -> None:
+    """A flag that differs in one field, whichever it is, is not what is declared."""
+    live = FlagSpec(
+        key="f", name="", description="", enabled=True, archived=False, evaluation_mode="remote",
+        bucketing_key="user_id", bucketing_salt="s", bucketing_unit="User", rollout_percentage=100,
+        rollout_weights=Weights.of({"a": 1}), variants=(Variant(key="a"),), target_segments=(), deployments=("1",),
+        tags=("x",),
+    )  # fmt: skip
+    desired = replace(live, **{name: OTHER[name]})
+    assert is_plainly_met(live, live, None, shows_tags=True)
+    assert not is_plainly_met(desired, live, None, shows_tags=True)

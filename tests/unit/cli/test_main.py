@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -260,3 +261,36 @@ def test_the_exit_code_holds_where_nothing_can_be_said() -> None:
     """It is what is left to tell of the failure."""
     assert in_shell("nothing", "2> /dev/full").returncode == 64
     assert in_shell("nothing --format json", "> /dev/full 2> /dev/full").returncode == 64
+
+
+@pytest.mark.parametrize("module", ["reconciler", "reconciler.cli.main"])
+def test_the_module_is_the_command(module: str) -> None:
+    """Whichever one is run ends as the command does: a silent 0 would be taken for success."""
+    ran = subprocess.run([sys.executable, "-m", module, "nothing"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (64, "")
+    assert 'no command "nothing"' in ran.stderr
+
+
+def test_the_process_ends_at_once_with_all_its_words() -> None:
+    """Exit handlers do not run, since nothing is left for them; what was said is said whole."""
+    code = (
+        "import atexit, sys; atexit.register(print, 'taken apart'); sys.argv = ['reconciler', 'schema', 'flag'];"
+        "from reconciler.__main__ import main; main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == schema_text("flag")
+
+
+def test_words_that_are_left_are_written_before_the_end() -> None:
+    """Whatever a library left in a buffer; and where that fails, the exit code says so."""
+    code = (
+        "import sys; from reconciler.cli import main;main.run = lambda _: sys.stdout.write('left') and 3; main.main()"
+    )
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=buffered)
+    assert (ran.returncode, ran.stdout) == (3, "left")
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        unsaid = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, env=buffered)
+    assert unsaid.returncode == 120
+    assert b"No space left" in unsaid.stderr

@@ -6,6 +6,7 @@ import gc
 import os
 from datetime import date, datetime, timezone
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,10 +14,13 @@ from flag_projects import a_loaded_config, a_project, findings_of
 
 from reconciler.desired import checking, files
 from reconciler.desired.config_file import load_config, load_configs
+from reconciler.desired.declared import DeclaredFlags
 from reconciler.desired.load import check_desired, load_desired
 from reconciler.desired.positions import locate
 from reconciler.errors import InvalidInputError, UsageError
-from reconciler.model import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model import UNSET, Condition, DesiredFlag, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.source.marked import MarkedText
+from reconciler.source.yaml_source import SourceText
 
 if TYPE_CHECKING:
     from reconciler.config import Config
@@ -254,6 +258,37 @@ def test_flags_made_when_asked_for_are_the_same(environment: str) -> None:
     assert (lazy.files, lazy.warnings, lazy.places) == (whole.files, whole.warnings, whole.places)
     assert whole.warnings
     assert {key: flag.source for key, flag in whole.flags.items()} == whole.places
+
+
+def test_what_makes_a_flag_keeps_its_text_and_no_more(tmp_path: Path) -> None:
+    """A warning reads the file once more with the place of every value: that is not kept with it."""
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: a\nexpires: 2020-01-01\n"})
+    state = load_desired(config, today=date(2999, 1, 1), lazily=True)
+    assert state.warnings
+    assert not [item for item in reachable(state.flags) if isinstance(item, SourceText | MarkedText)]
+
+
+def reachable(start: object) -> list[object]:
+    """Every value of ours that an object holds on to, however far."""
+    found, left = dict[int, object](), [start]
+    while left:
+        item = left.pop()
+        if id(item) not in found and not isinstance(item, type | ModuleType | FunctionType):
+            found[id(item)] = item
+            left += gc.get_referents(item)
+    return list(found.values())
+
+
+def test_a_flag_that_cannot_be_made_is_not_taken_for_one_that_is_not_declared() -> None:
+    """Whatever goes wrong inside: `get` would take a KeyError for an answer."""
+
+    def fail() -> DesiredFlag:
+        raise KeyError("name")
+
+    flags = DeclaredFlags({"a": fail})
+    assert flags.get("b") is None
+    with pytest.raises(RuntimeError):
+        flags.get("a")
 
 
 def test_a_flag_in_error_is_refused_whether_it_is_asked_for_or_not(tmp_path: Path) -> None:

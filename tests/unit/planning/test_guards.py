@@ -29,7 +29,7 @@ from reconciler.model import (
 from reconciler.planning.guards import ALLOWABLE, GUARDS, check_guards
 from reconciler.planning.kill_switch import KillSwitch
 from reconciler.planning.plan import Plan, PlanOptions
-from reconciler.planning.planner import build_plan
+from reconciler.planning.planner import build_plan, scope_of
 
 COHORT = Condition(prop="userdata_cohort", op="is", values=("c1",), type="cohort")
 
@@ -173,6 +173,24 @@ def test_percentages_count_from_min_flags_on() -> None:
     strict = Safety(max_updates=Limit(count=3))
     assert [item.guard for item in plan_of(desired[:9], live[:9], safety=strict).refusals] == ["updates"]
     assert not plan_of(desired[:9], live[:9], safety=Safety(max_updates=Limit(count=4))).refusals
+
+
+def test_a_shards_updates_count_against_its_own_flags() -> None:
+    """Another shard's flags do not make the share smaller: 5 of 15, not of 30."""
+    live = [a_live(f"f{index}", str(index), tags=("managed",)) for index in range(30)]
+    keys = [flag.key for flag in live if scope_of(PlanOptions(shard=(1, 3)))(flag.key)]
+    desired = [off(flag.key) if flag.key in keys[:5] else FlagSpec(key=flag.key) for flag in live]
+    assert 5 / len(keys) > 0.3 > 5 / len(live)
+    assert [item.guard for item in plan_of(desired, live, shard=(1, 3)).refusals] == ["updates"]
+    assert not plan_of(desired, live).refusals
+
+
+def test_flags_that_are_not_live_yet_are_no_share_of_the_live_ones() -> None:
+    """Twenty new flags beside ten do not let twice as many of the ten change; targets or not."""
+    desired, live, _ = CASES["updates"]
+    new = [FlagSpec(key=f"new-{index}", variants=(Variant(key="a"),)) for index in range(20)]
+    assert [item.guard for item in plan_of([*desired, *new], live).refusals] == ["updates"]
+    assert [item.guard for item in plan_of([*desired, *new], live, targets=("f*",)).refusals] == ["updates"]
 
 
 def test_the_budget_may_be_used_up_to_its_end() -> None:
