@@ -37,8 +37,7 @@ NO_FLAG = "(none)"
 
 
 _kept_to_the_end: list[object] = []
-"""What the last plan was made from. While it is held here nothing frees it, flag by flag; the end of the process, which
-takes nothing apart (`main`), frees it at once."""
+"""What the last plan was made from: held here, it is not freed flag by flag when the process ends (`main`)."""
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
