@@ -5,11 +5,13 @@ Nothing that PyYAML says is passed on: its messages can quote the file.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import yaml
 
 from reconciler.source.characters import Refusal
+from reconciler.source.limits import MAX_DEPTH
 
 try:
     from yaml.cyaml import CParser  # type: ignore[attr-defined]
@@ -44,6 +46,26 @@ def syntax_error(error: Exception, content: bytes) -> tuple[Refusal, int, int]:
         return _explain(problem, context), 1, 1
     refusal = _TAB if content.decode()[mark.index : mark.index + 1] == "\t" else _explain(problem, context)
     return refusal, mark.line + 1, mark.column + 1
+
+
+def too_deep_before(error: Exception, content: bytes) -> bytes | None:
+    """The text in front of an error, if it nests deeper than MAX_DEPTH; None otherwise.
+
+    libyaml looks ahead for keys, and newer versions have a limit of nesting there: they refuse such a text before
+    they give the events of its brackets. Without what stands at the error and behind it, they give them.
+    """
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return None
+    front = content.decode()[: mark.index].encode()
+    parser = open_events(front)
+    depth = 0
+    with suppress(yaml.YAMLError):
+        while (event := parser.get_event()) is not None:
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                return front
+    return None
 
 
 def _explain(problem: str, context: str) -> Refusal:

@@ -152,6 +152,10 @@ class _Marker:
             while (event := parser.get_event()) is not None:
                 self._take(event)
         except yaml.YAMLError as error:
+            if front := events.too_deep_before(error, content):
+                self._start_over()
+                self.read(front)
+                return
             refusal, line, column = events.syntax_error(error, content)
             self._drop_open_document()
             self._marked.problems.append(Problem(refusal=refusal, line=line, column=column))
@@ -159,6 +163,12 @@ class _Marker:
             self._drop_open_document()
         if not self._marked.roots and not self._marked.problems:
             self._report(_EMPTY_FILE, 1, 1)
+
+    def _start_over(self) -> None:
+        self._frames.clear()
+        self._nodes = 0
+        self._marked.roots.clear()
+        self._marked.problems.clear()
 
     def _drop_open_document(self) -> None:
         if self._frames:
