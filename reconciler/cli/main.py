@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
@@ -15,6 +16,9 @@ from reconciler.cli.group import CommandEntry, LazyGroup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_SUCCESSES = frozenset({0, 2})
+"""The exit codes that speak of no error: done, and changes, drift or unformatted files."""
 
 _COMMANDS = "reconciler.cli.commands"
 
@@ -65,7 +69,7 @@ def main() -> NoReturn:
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a character shows its escape; no report ends in an encoding error.
             stream.reconfigure(errors="backslashreplace")
-    _leave(run(sys.argv[1:]))
+    sys.exit(_flush(run(sys.argv[1:])))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -90,18 +94,31 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
 
 
-def _leave(code: int) -> NoReturn:
-    """End the process without taking apart what it held, which takes Python as long as loading a hundred files.
+def _flush(code: int) -> int:
+    """Write what the standard streams still hold, and give the exit code that is true afterwards.
 
-    Every file is closed by the block that opened it, and no thread or exit handler is left that must be waited for.
-    Where the last words cannot be written, Python's own way out says so.
+    Python flushes them once more at the end, and exits with 120 where that fails. A stream that cannot be written
+    is therefore led to /dev/null; a result that is lost with it is a failure, unless another one was shown already.
     """
     try:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        _discard(sys.stdout)
+        if code in _SUCCESSES:
+            from reconciler.cli.failures import report_failure
+
+            code = report_failure(error, ())
+    try:
+        sys.stderr.flush()
     except (OSError, ValueError):
-        sys.exit(code)
-    os._exit(code)
+        _discard(sys.stderr)
+    return code
+
+
+def _discard(stream: TextIO) -> None:
+    """Lead what a stream still holds to /dev/null."""
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _print_version(ctx: click.Context) -> None:

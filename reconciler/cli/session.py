@@ -36,10 +36,6 @@ NO_FLAG = "(none)"
 """A target that is the key of no flag: `--changed-since` found nothing."""
 
 
-_kept_to_the_end: list[object] = []
-"""What the last plan was made from: held here, it is not freed flag by flag when the process ends (`main`)."""
-
-
 class Loaded(Struct, frozen=True, kw_only=True):
     """What the repository says: `load`'s result."""
 
@@ -98,7 +94,6 @@ def plan_with(
     stamped = replace(
         plan, origin=str(allowed.origin), created_at=now(), commit=current_commit(loaded.config.file.parent)
     )
-    _kept_to_the_end[:] = (loaded, live)
     return Planned(plan=stamped, loaded=loaded, live=live, access=allowed)
 
 

@@ -81,7 +81,7 @@ class Voice(Struct, frozen=True, kw_only=True):
         return self.paper() if output is None else Paper()
 
     def _say(self, text: str) -> None:
-        with aside():
+        with aside(), suppress(OSError):  # a stderr that cannot be written changes no result and no exit code
             click.echo(for_log(text), err=True)
 
 

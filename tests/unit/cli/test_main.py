@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
+from emulators import KEY
 from jsonschema import Draft202012Validator
 
 from reconciler import __version__
@@ -235,32 +236,45 @@ def test_no_colour_without_a_terminal(repository: Repository) -> None:
     assert "\x1b" not in repository.run("plan").out
 
 
-def in_shell(arguments: str, redirections: str) -> subprocess.CompletedProcess[str]:
+BUFFERED = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+"""The environment of users: Python buffers what goes to a file or a pipe."""
+
+UNBUFFERED = {**BUFFERED, "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture(params=[BUFFERED, UNBUFFERED], ids=["buffered", "unbuffered"])
+def environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """With and without the variable that hides what fails at the very end."""
+    return dict(request.param)
+
+
+def in_shell(arguments: str, redirections: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """A command as a shell starts it with its streams redirected."""
     line = f'exec "$0" -m reconciler {arguments} {redirections}'
-    return subprocess.run(["/bin/sh", "-c", line, sys.executable], capture_output=True, text=True, check=False)
+    command = ["/bin/sh", "-c", line, sys.executable]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 @pytest.mark.parametrize("redirections", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_a_closed_stream_is_as_good_as_dev_null(redirections: str) -> None:
+def test_a_closed_stream_is_as_good_as_dev_null(redirections: str, environment: dict[str, str]) -> None:
     """Schedulers close them, and that is no defect of ours; nor does a file take their number."""
-    ran = in_shell(f"validate --config {EXAMPLES / 'reconciler.yaml'}", redirections)
+    ran = in_shell(f"validate --config {EXAMPLES / 'reconciler.yaml'}", redirections, environment)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout == ("" if re.search(r"(?<!2)>&-", redirections) else "No findings.\n")
-    assert in_shell("nothing", redirections).returncode == 64
+    assert in_shell("nothing", redirections, environment).returncode == 64
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_full_disk_under_stdout_is_said_once(form: str) -> None:
+def test_a_full_disk_under_stdout_is_said_once(form: str, environment: dict[str, str]) -> None:
     """In one line, and not again as a document on the very stream that is full."""
-    ran = in_shell(f"validate --config {EXAMPLES / 'reconciler.yaml'} --format {form}", "> /dev/full")
+    ran = in_shell(f"validate --config {EXAMPLES / 'reconciler.yaml'} --format {form}", "> /dev/full", environment)
     assert (ran.returncode, ran.stderr) == (1, "Error: No space left on device.\n")
 
 
-def test_the_exit_code_holds_where_nothing_can_be_said() -> None:
+def test_the_exit_code_holds_where_nothing_can_be_said(environment: dict[str, str]) -> None:
     """It is what is left to tell of the failure."""
-    assert in_shell("nothing", "2> /dev/full").returncode == 64
-    assert in_shell("nothing --format json", "> /dev/full 2> /dev/full").returncode == 64
+    assert in_shell("nothing", "2> /dev/full", environment).returncode == 64
+    assert in_shell("nothing --format json", "> /dev/full 2> /dev/full", environment).returncode == 64
 
 
 @pytest.mark.parametrize("module", ["reconciler", "reconciler.cli.main"])
@@ -271,26 +285,51 @@ def test_the_module_is_the_command(module: str) -> None:
     assert 'no command "nothing"' in ran.stderr
 
 
-def test_the_process_ends_at_once_with_all_its_words() -> None:
-    """Exit handlers do not run, since nothing is left for them; what was said is said whole."""
-    code = (
-        "import atexit, sys; atexit.register(print, 'taken apart'); sys.argv = ['reconciler', 'schema', 'flag'];"
-        "from reconciler.__main__ import main; main()"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout == schema_text("flag")
+LEFT = (
+    "import sys; from reconciler.cli import main;"
+    "main.run = lambda _: sys.{stream}.write('left') and {code}; main.main()"
+)
+"""A command that leaves words in a buffer, as a library may."""
+
+
+def leaving(stream: str, code: int, **streams: object) -> subprocess.CompletedProcess[str]:
+    """The end of such a command."""
+    command = [sys.executable, "-c", LEFT.format(stream=stream, code=code)]
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+    return subprocess.run(command, text=True, check=False, env=BUFFERED, **given)  # type: ignore[call-overload,no-any-return]
 
 
 def test_words_that_are_left_are_written_before_the_end() -> None:
-    """Whatever a library left in a buffer; and where that fails, the exit code says so."""
-    code = (
-        "import sys; from reconciler.cli import main;main.run = lambda _: sys.stdout.write('left') and 3; main.main()"
-    )
-    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    command = [sys.executable, "-c", code]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=buffered)
+    """Whatever a library left in a buffer."""
+    ran = leaving("stdout", 3)
     assert (ran.returncode, ran.stdout) == (3, "left")
+    ran = leaving("stderr", 3)
+    assert (ran.returncode, ran.stderr) == (3, "left")
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 1), (2, 1), (5, 5), (64, 64)])
+def test_a_result_that_cannot_be_written_at_the_end_is_a_failure(code: int, expected: int) -> None:
+    """It is said once; a failure that was shown before keeps its exit code."""
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        unsaid = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, env=buffered)
-    assert unsaid.returncode == 120
-    assert b"No space left" in unsaid.stderr
+        ran = leaving("stdout", code, stdout=full)
+    assert ran.returncode == expected
+    assert ran.stderr == ("Error: No space left on device.\n" if code != expected else "")
+
+
+def test_what_cannot_be_said_on_stderr_leaves_the_exit_code() -> None:
+    """Warnings are lost, and the result is not."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        assert leaving("stderr", 2, stderr=full).returncode == 2
+
+
+def test_a_warning_that_cannot_be_written_fails_nothing(repository: Repository) -> None:
+    """The plan is shown and its exit code is that of the plan."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 50\nexpires: '2020-01-01'\n")
+    command = [sys.executable, "-m", "reconciler", "plan", "--detailed-exitcode", "--verbose"]
+    environment = {**BUFFERED, "RECONCILER_API_URL": repository.url, "AMPLITUDE_MANAGEMENT_API_KEY": KEY}
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, check=False, env=environment)
+    assert ran.returncode == 2
+    assert "Plan: 0 create, 1 update" in ran.stdout
+    told = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert "Warning: " in told.stderr
