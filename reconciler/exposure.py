@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from reconciler.evaluation.populations import feasible_matches
+from reconciler.evaluation.combinations import feasible_matches
 from reconciler.evaluation.rules import DEFAULT_BUCKETING_UNIT, OFF, is_on, segments_of, variants_of
 from reconciler.evaluation.shares import overlay, unavoidable_share, variant_shares
 from reconciler.model import Unset

@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Any
 from builders import NOON
 from worlds import run_now
 
-from reconciler.assignments import read_lineage, read_users, take_census, take_sides, user_of_json
+from reconciler.api.parents import read_lineage
+from reconciler.evaluation.summary import take_census
+from reconciler.evaluation.users import read_users, user_of_json
+from reconciler.planning.comparison import take_sides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from worlds import World
 
-    from reconciler.assignments import Census, Lineage, Sides, Verdict
+    from reconciler.api.parents import Lineage
+    from reconciler.evaluation.result import Verdict
+    from reconciler.evaluation.summary import Census
+    from reconciler.planning.comparison import Sides
 
 
 def lineage_of(world: World, key: str = "new-checkout") -> Lineage:

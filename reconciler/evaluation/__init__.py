@@ -1,1 +1,1 @@
-"""Amplitude's rule from a flag to assignments: hash, ranges, conditions, exact shares. Pure; knows no plans."""
+"""Amplitude's rule from a flag to users: hash, ranges, conditions, exact shares, results. Pure; knows no plans."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.evaluation.populations import feasible_matches
+from reconciler.evaluation.combinations import feasible_matches
 from reconciler.evaluation.rules import ALL_OTHER_USERS, SegmentRule, flag_rules, has_no_weight, variant_keys
 from reconciler.evaluation.shares import stray_share
 from reconciler.model import Unset

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.assignments.verdict import intervals_of
+from reconciler.evaluation.result import intervals_of
 from reconciler.planning.exposure_json import percent
 from reconciler.render.evaluation_words import explanation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.assignments.census import Census, ReasonRow, Share
-    from reconciler.assignments.sides import Sides
-    from reconciler.assignments.verdict import Bucket, Gate, Verdict
     from reconciler.config import Config
+    from reconciler.evaluation.result import Bucket, Gate, Verdict
     from reconciler.evaluation.rules import SegmentRule
+    from reconciler.evaluation.summary import Census, ReasonRow, Share
     from reconciler.model import Json
+    from reconciler.planning.comparison import Sides
 
 FORMAT_VERSION = 1
 

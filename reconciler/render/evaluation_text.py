@@ -14,11 +14,11 @@ from reconciler.wording import counted, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from reconciler.assignments.census import Census
-    from reconciler.assignments.census import Share as Part
-    from reconciler.assignments.sides import Sides
-    from reconciler.assignments.verdict import Verdict
+    from reconciler.evaluation.result import Verdict
+    from reconciler.evaluation.summary import Census
+    from reconciler.evaluation.summary import Share as Part
     from reconciler.model import Json
+    from reconciler.planning.comparison import Sides
 
 _TONES = ("dim", "cyan", "magenta", "blue", "yellow", "green", "red")
 _BAR_WIDTH = 48

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.assignments.verdict import Gate, Ground, Standing, intervals_of
+from reconciler.evaluation.result import Gate, Ground, Standing, intervals_of
 from reconciler.evaluation.rules import DEFAULT_BUCKETING_UNIT
 from reconciler.evaluation.shares import variant_shares
 from reconciler.render.values import flow_text
@@ -13,7 +13,7 @@ from reconciler.wording import percent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.assignments.verdict import Bucket, Verdict
+    from reconciler.evaluation.result import Bucket, Verdict
     from reconciler.evaluation.rules import Bucketing, SegmentRule
 
 UNKNOWN = "unknown"

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from official_engine import FastEngine, OfficialFlag, official_condition
 from random_flags import a_random_change, a_random_flag, a_random_user
 
+from reconciler.evaluation.combinations import feasible_matches
 from reconciler.evaluation.conditions import matches_condition
 from reconciler.evaluation.evaluate import Evaluator, Reason
 from reconciler.evaluation.hashing import DISTRIBUTIONS, HASHES
-from reconciler.evaluation.populations import feasible_matches
 from reconciler.evaluation.rules import flag_rules
 from reconciler.evaluation.shares import overlay
 from reconciler.model import Condition, Variant

@@ -17,11 +17,12 @@ from reconciler.errors import ReconcilerError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.assignments import Lineage, Sides
+    from reconciler.api.parents import Lineage
     from reconciler.cli.progress import Progress
     from reconciler.cli.session import Loaded
     from reconciler.cli.voice import Voice
     from reconciler.model import Json
+    from reconciler.planning.comparison import Sides
 
 T = TypeVar("T")
 
@@ -88,9 +89,9 @@ def evaluate(
       reconciler evaluate new-checkout --user-id ada@example.com --property country=US
       reconciler evaluate new-checkout --users users.jsonl --format json
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.assignments import fields_of_options
     from reconciler.cli.session import load
     from reconciler.cli.voice import Voice
+    from reconciler.evaluation.users import fields_of_options
 
     fields = fields_of_options(user_id, device_id, properties)
     if fields and users:
@@ -121,15 +122,15 @@ def _opened(users: Path | None) -> Iterator[IO[bytes] | None]:
 
 
 def _sides(key: str, loaded: Loaded, key_file: Path | None, voice: Voice) -> Sides:
-    from reconciler.assignments import take_sides
     from reconciler.cli.progress import Progress
     from reconciler.cli.session import access, connected, now
+    from reconciler.planning.comparison import take_sides
     from reconciler.wording import counted
 
     allowed = access(loaded.config, key_file, voice, os.environ)
 
     async def read() -> Lineage:
-        from reconciler.assignments import read_lineage
+        from reconciler.api.parents import read_lineage
 
         declared = {name: flag.spec for name, flag in loaded.desired.flags.items()}
         with Progress.of(voice) as progress:
@@ -156,7 +157,7 @@ def _no_flag(key: str, loaded: Loaded) -> str:
 
 
 def _judged(sides: Sides, loaded: Loaded, fields: dict[str, Json], form: str, voice: Voice) -> str:
-    from reconciler.assignments import user_of_json
+    from reconciler.evaluation.users import user_of_json
 
     user = user_of_json(fields)
     live, desired = sides.live.judge(user), sides.desired.judge(user)
@@ -171,8 +172,9 @@ def _judged(sides: Sides, loaded: Loaded, fields: dict[str, Json], form: str, vo
 
 
 def _counted(sides: Sides, loaded: Loaded, stream: IO[bytes], form: str, voice: Voice) -> str:
-    from reconciler.assignments import read_users, take_census
     from reconciler.cli.progress import Progress
+    from reconciler.evaluation.summary import take_census
+    from reconciler.evaluation.users import read_users
 
     file = "stdin" if stream is sys.stdin.buffer else str(stream.name)
     with Progress.of(voice) as progress:

@@ -8,9 +8,9 @@ import pytest
 from builders import a_full_flag, a_full_variant
 from evaluations import counted, judged
 
-from reconciler.assignments.sides import Sides
-from reconciler.assignments.state import FlagState, Member
+from reconciler.evaluation.state import FlagState, Member
 from reconciler.model import UNSET, FlagSpec, Weights
+from reconciler.planning.comparison import Sides
 from reconciler.render.evaluation_text import render_census_text, render_user_text
 from reconciler.render.layout import Paper
 

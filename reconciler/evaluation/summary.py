@@ -14,9 +14,9 @@ from reconciler.evaluation.rules import OFF, variant_keys
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.assignments.people import User
-    from reconciler.assignments.sides import Sides
-    from reconciler.assignments.verdict import Ground, Standing, Verdict
+    from reconciler.evaluation.result import Ground, Standing, Verdict
+    from reconciler.evaluation.users import User
+    from reconciler.planning.comparison import Sides
 
 MOST_FINDINGS = 20
 """After so many lines that are no users the rest is not read."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from reconciler.assignments.verdict import Bucket, Gate, Ground, Standing, Verdict
 from reconciler.evaluation.evaluate import Evaluator, Parents, Reason, bucketing_value
+from reconciler.evaluation.result import Bucket, Gate, Ground, Standing, Verdict
 from reconciler.evaluation.rules import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT, OFF, is_on, variants_of
 from reconciler.model import Dependencies, Unset
 

@@ -9,11 +9,11 @@ from emulators import a_live_flag, an_emulator, each_behaviour
 from evaluations import lineage_of
 from worlds import a_world
 
-from reconciler.assignments.reads import MOST_PARENTS
+from reconciler.api.parents import MOST_PARENTS
 from reconciler.model import FlagSpec, Variant
 
 if TYPE_CHECKING:
-    from reconciler.assignments import Lineage
+    from reconciler.api.parents import Lineage
     from reconciler.emulator import Behaviour
 
 LISTED = [

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.assignments.people import LONGEST_LINE, fields_of_options, read_users, user_of_json
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import UsageError
 from reconciler.evaluation.conditions import matches_condition
+from reconciler.evaluation.users import LONGEST_LINE, fields_of_options, read_users, user_of_json
 from reconciler.model import Condition
 
 SECRET = "ada@example.com"

@@ -10,14 +10,14 @@ import pytest
 from builders import a_full_flag, a_full_variant
 from evaluations import counted, matrix_of
 
-from reconciler.assignments.census import MOST_FINDINGS, Share, take_census
-from reconciler.assignments.people import read_users
-from reconciler.assignments.sides import Sides
-from reconciler.assignments.state import COHORTS_LISTED, FlagState, Member
-from reconciler.assignments.verdict import Ground, Standing
 from reconciler.errors import InvalidInputError
 from reconciler.evaluation.evaluate import evaluate
+from reconciler.evaluation.result import Ground, Standing
+from reconciler.evaluation.state import COHORTS_LISTED, FlagState, Member
+from reconciler.evaluation.summary import MOST_FINDINGS, Share, take_census
+from reconciler.evaluation.users import read_users
 from reconciler.model import UNSET, Condition, FlagSpec, TargetSegment, Weights
+from reconciler.planning.comparison import Sides
 
 PEOPLE = [{"user_id": f"user-{number}", "country": "US" if number % 4 == 0 else "DE"} for number in range(400)]
 BETA = TargetSegment(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reconciler.assignments.state import FlagState, Member
 from reconciler.evaluation.rules import is_on
+from reconciler.evaluation.state import FlagState, Member
 from reconciler.model import Unset
 from reconciler.planning.frozen import is_frozen
 from reconciler.planning.plan import PlanOptions
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from reconciler.assignments.reads import Lineage
+    from reconciler.api.parents import Lineage
     from reconciler.config import Config
     from reconciler.model import DesiredFlag, DesiredState, FlagSpec, LiveFlag
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from reconciler.assignments.state import COHORTS_LISTED, NO_AMPLITUDE_ID, FlagState, Member
-from reconciler.assignments.verdict import Gate, Ground, Standing, intervals_of
 from reconciler.evaluation.hashing import hash_of
+from reconciler.evaluation.result import Gate, Ground, Standing, intervals_of
+from reconciler.evaluation.state import COHORTS_LISTED, NO_AMPLITUDE_ID, FlagState, Member
 from reconciler.model import UNSET, Condition, Dependencies, FlagSpec, TargetSegment, Variant, Weights
 
 US = TargetSegment(

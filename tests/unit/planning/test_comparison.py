@@ -12,14 +12,13 @@ from evaluations import judged, lineage_of, sides_of
 from msgspec.structs import replace
 from worlds import a_world
 
-from reconciler.assignments import take_sides
-from reconciler.assignments.sides import STICKY
-from reconciler.assignments.verdict import Ground, Standing
 from reconciler.errors import InvalidInputError
+from reconciler.evaluation.result import Ground, Standing
 from reconciler.model import UNSET, DesiredState, FlagSpec, Variant, Weights
+from reconciler.planning.comparison import STICKY, take_sides
 
 if TYPE_CHECKING:
-    from reconciler.assignments import Sides
+    from reconciler.planning.comparison import Sides
 
 LIVE: dict[str, Any] = {"bucketingKey": "user_id", "deployments": ["67"], "id": "1"}
 
