@@ -192,12 +192,10 @@ class DesiredFlag(Struct, frozen=True, kw_only=True):
 class DesiredState(Struct, frozen=True, kw_only=True):
     """Every declared flag of one environment, by key, sorted.
 
-    `places` says where each key is declared; `files` counts the flag files that were read. `flags` may be made when
-    they are asked for: what needs only keys does not go through their values.
+    `files` counts the flag files that were read.
     """
 
     flags: Mapping[str, DesiredFlag]
-    places: Mapping[str, SourcePosition] = {}
     files: int = 0
     warnings: tuple[Diagnostic, ...] = ()
 

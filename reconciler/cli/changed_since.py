@@ -39,7 +39,7 @@ class Changes(Struct, frozen=True, kw_only=True):
     def keys_in(self, desired: DesiredState) -> tuple[str, ...]:
         """Sorted keys of the flags that files declare which differ, and of those declared there before."""
         same = self.known - self.files
-        declared = {key for key, place in desired.places.items() if place.file not in same}
+        declared = {key for key, flag in desired.flags.items() if flag.source.file not in same}
         return tuple(sorted(declared | self.keys))
 
 

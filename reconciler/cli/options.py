@@ -41,11 +41,6 @@ class PlanArguments(Struct, frozen=True, kw_only=True):
     shard: tuple[int, int] | None = None
     api_key_file: Path | None = None
 
-    @property
-    def is_about_few(self) -> bool:
-        """Whether the plan is probably about a few flags of many."""
-        return bool(self.targets) or self.changed_since is not None
-
 
 class Delivery(Struct, frozen=True, kw_only=True):
     """Where a result goes and in which form."""

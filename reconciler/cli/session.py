@@ -68,7 +68,7 @@ def make_plan(
     cache: Path | None = None,
 ) -> Planned:
     """The plan that options ask for; `cache` is where inclusions are kept. Raises the errors of each step."""
-    loaded = load(settings, voice, lazily=arguments.is_about_few)
+    loaded = load(settings, voice)
     options = narrow(arguments, loaded, voice)
     return plan_with(loaded, options, arguments.api_key_file, voice, environ, cache=cache)
 
@@ -97,16 +97,13 @@ def plan_with(
     return Planned(plan=stamped, loaded=loaded, live=live, access=allowed)
 
 
-def load(settings: Settings, voice: Voice, *, lazily: bool = False) -> Loaded:
-    """The configuration of one environment and its flags; `lazily`, they are made when somebody asks for one.
-
-    Raises InvalidInputError, UsageError.
-    """
+def load(settings: Settings, voice: Voice) -> Loaded:
+    """The configuration of one environment and its flags. Raises InvalidInputError, UsageError."""
     from reconciler.desired.config_file import find_config, load_config
     from reconciler.desired.load import load_desired
 
     config = load_config(find_config(settings.config), settings.environment)
-    desired = load_desired(config, today=now().date(), lazily=lazily)
+    desired = load_desired(config, today=now().date())
     for warning in desired.warnings:
         place = f"{warning.position}: " if warning.position else ""
         voice.warn(f"{place}{warning.message} [{warning.rule}]")

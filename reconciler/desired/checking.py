@@ -5,7 +5,6 @@ All findings are collected; a file in error never hides what is wrong with anoth
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +23,7 @@ from reconciler.source.schema_check import check, quoted
 from reconciler.source.yaml_source import read_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import date
 
     from reconciler.config import Config
@@ -45,16 +44,13 @@ _TOO_MANY: Final = Finding(
 class Checking(Struct, kw_only=True):
     """One run over the files of a directory, for all environments that share it.
 
-    Where `decodes` asks for it, `flags` are filled, or `lazily` what makes each of them when it is called: for a
-    single environment, and complete only without errors.
+    Where `decodes` asks for it, `flags` are filled: for a single environment, and complete only without errors.
     `findings` holds each finding with the environments in which it holds; `places` the position of each flag key.
     """
 
     configs: tuple[Config, ...]
     today: date | None = None
     decodes: bool = False
-    lazily: bool = False
-    makers: dict[str, Callable[[], DesiredFlag]] = {}
     flags: dict[str, DesiredFlag] = {}
     files: int = 0
     errors: int = 0
@@ -117,7 +113,9 @@ class Checking(Struct, kw_only=True):
             for config in self.configs:
                 self._apply_config_rules(document, view, config)
         if self.decodes and not self.errors:
-            self._keep(document)
+            config = self.configs[0]
+            body = for_environment(value, config.environment)
+            self.flags[value["key"]] = decode_flag(body, start, config.deployments)
 
     def _check_overlaid(self, document: Document, config: Config) -> None:
         """A document with overlays is checked anew for each environment, as that environment sees it."""
@@ -141,14 +139,6 @@ class Checking(Struct, kw_only=True):
             for item in islice(rule(view, config), MAX_FINDINGS_OF_FILE):
                 self._report(document, (item,), config)
 
-    def _keep(self, document: Document) -> None:
-        key, text, config = document.value["key"], document.text, self.configs[0]
-        if self.lazily:
-            # The text is a fifth of what its values take, and is read again for the few that are asked for.
-            self.makers[key] = partial(_read_again, text.content, text.file, document.index, config)
-        else:
-            self.flags[key] = _decoded(document, config)
-
     def _register(self, document: Document, start: SourcePosition) -> None:
         """A flag key stands once in all files."""
         key = document.value.get("key")
@@ -171,14 +161,6 @@ class Checking(Struct, kw_only=True):
         for item in diagnostics:
             self.errors += item.is_error
             self.findings.setdefault(item, set()).update(holds_in)
-
-
-def _decoded(document: Document, config: Config) -> DesiredFlag:
-    return decode_flag(for_environment(document.value, config.environment), document.start, config.deployments)
-
-
-def _read_again(content: bytes, file: str, index: int, config: Config) -> DesiredFlag:
-    return _decoded(read_source(content, file).documents[index], config)
 
 
 def _as_written(finding: Finding, document: dict[str, Json], environment: str | None) -> Finding:

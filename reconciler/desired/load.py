@@ -9,10 +9,9 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from reconciler.desired.checking import Checking
-from reconciler.desired.declared import DeclaredFlags
 from reconciler.desired.files import choose_files, list_flag_files
 from reconciler.errors import InvalidInputError
 from reconciler.model import DesiredState
@@ -25,28 +24,23 @@ if TYPE_CHECKING:
     from reconciler.config import Config
     from reconciler.diagnostics import Diagnostic
 
-T = TypeVar("T")
-
 MANY_FILES: Final = 100
 """From here on it pays to take what was loaded out of the collector's sight for good."""
 
 
-def load_desired(
-    config: Config, *, paths: Sequence[Path] | None = None, today: date | None = None, lazily: bool = False
-) -> DesiredState:
+def load_desired(config: Config, *, paths: Sequence[Path] | None = None, today: date | None = None) -> DesiredState:
     """Every declared flag of one environment, by key, sorted; warnings beside them.
 
     `paths`: only these files and directories; the configuration file itself adds nothing. `today`: warn of flags
-    that have expired by then. `lazily`: every file is read and checked, and flags are made of them when somebody
-    asks for one. Raises InvalidInputError with all findings where there is an error among them, UsageError for a
-    path that holds no flag file.
+    that have expired by then. Raises InvalidInputError with all findings where there is an error among them,
+    UsageError for a path that holds no flag file.
     """
-    (checking,) = _check((config,), paths=paths, today=today, decodes=True, lazily=lazily)
+    (checking,) = _check((config,), paths=paths, today=today, decodes=True)
     diagnostics = checking.diagnostics()
     if any(item.is_error for item in diagnostics):
         raise InvalidInputError(_summary(diagnostics), diagnostics)
-    flags = DeclaredFlags(_sorted(checking.makers)) if lazily else _sorted(checking.flags)
-    return DesiredState(flags=flags, places=checking.places, files=checking.files, warnings=diagnostics)
+    flags = dict(sorted(checking.flags.items(), key=itemgetter(0)))
+    return DesiredState(flags=flags, files=checking.files, warnings=diagnostics)
 
 
 def check_desired(
@@ -67,7 +61,6 @@ def _check(
     paths: Sequence[Path] | None,
     today: date | None,
     decodes: bool,
-    lazily: bool = False,
 ) -> list[Checking]:
     """One Checking for each directory of flag files, its files read once for all environments that use it."""
     groups: dict[Path, list[Config]] = {}
@@ -80,14 +73,10 @@ def _check(
     checked = []
     with _resting_collector(freezes=decodes and sum(len(listing.files) for listing in listings) >= MANY_FILES):
         for group, listing in zip(groups.values(), listings, strict=True):
-            checking = Checking(configs=tuple(group), today=today, decodes=decodes, lazily=lazily)
+            checking = Checking(configs=tuple(group), today=today, decodes=decodes)
             checking.check(listing)
             checked.append(checking)
     return checked
-
-
-def _sorted(by_key: dict[str, T]) -> dict[str, T]:
-    return dict(sorted(by_key.items(), key=itemgetter(0)))
 
 
 def _summary(diagnostics: Sequence[Diagnostic]) -> str:

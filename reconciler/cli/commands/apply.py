@@ -101,7 +101,7 @@ def _plan(
     from reconciler.planning.plan_file import check_saved
 
     if plan_file is None:
-        loaded = _loaded(settings, arguments, choices, voice)
+        loaded = _loaded(settings, choices, voice)
         return plan_with(loaded, narrow(arguments, loaded, voice), arguments.api_key_file, voice)
     _refuse_other_options(arguments)
     from reconciler.cli.saved import read_saved
@@ -112,16 +112,16 @@ def _plan(
             f"--env (or RECONCILER_ENV) says {settings.environment!r}, but the plan is for"
             f" {saved.plan.environment or 'none'!r}: a saved plan fixes everything."
         )
-    loaded = _loaded(replace(settings, environment=saved.plan.environment), arguments, choices, voice)
+    loaded = _loaded(replace(settings, environment=saved.plan.environment), choices, voice)
     planned = plan_with(loaded, saved.plan.options, arguments.api_key_file, voice)
     check_saved(saved.document, planned.plan, now())
     return planned
 
 
-def _loaded(settings: Settings, arguments: PlanArguments, choices: ApplyArguments, voice: Voice) -> Loaded:
+def _loaded(settings: Settings, choices: ApplyArguments, voice: Voice) -> Loaded:
     from reconciler.cli.session import load
 
-    loaded = load(settings, voice, lazily=arguments.is_about_few)
+    loaded = load(settings, voice)
     if choices.expect_commit is not None:
         from reconciler.cli.expected_commit import check_commit
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.cli.git import committed_files, contents, current_commit, differing_files, index_entries, resolve
-from reconciler.desired.decode import decode_flag
 from reconciler.desired.load import load_desired
 from reconciler.errors import ReconcilerError, UsageError
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from conftest import Repository
 
     from reconciler.config import Config
-    from reconciler.model import DesiredFlag, DesiredState
+    from reconciler.model import DesiredState
 
 
 def git(directory: Path, *arguments: str) -> str:
@@ -239,27 +238,3 @@ def test_errors_come_in_the_order_of_the_steps(committed: Repository) -> None:
     assert committed.run("plan", "--changed-since", "nope").code == 64
     committed.write("flags/new-checkout.yaml", "key: [\n")
     assert committed.run("plan", "--changed-since", "nope").code == 3
-
-
-@pytest.mark.parametrize(
-    ("arguments", "made"),
-    [
-        (["--changed-since", "HEAD"], {"new-checkout"}),
-        (["--target", "other-flag"], {"other-flag"}),
-        ([], {"new-checkout", "other-flag"}),
-    ],
-)
-def test_flags_are_made_where_a_plan_is_about_them(
-    committed: Repository, monkeypatch: pytest.MonkeyPatch, arguments: list[str], made: set[str]
-) -> None:
-    """Three of thousands, in a pull request."""
-    decoded = set()
-
-    def decode(body: dict[str, Any], *rest: Any) -> DesiredFlag:
-        decoded.add(body["key"])
-        return decode_flag(body, *rest)
-
-    monkeypatch.setattr("reconciler.desired.checking.decode_flag", decode)
-    committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
-    assert committed.run("plan", *arguments).code == 0
-    assert decoded == made

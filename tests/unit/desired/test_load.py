@@ -14,11 +14,10 @@ from flag_projects import a_loaded_config, a_project, findings_of
 
 from reconciler.desired import checking, files
 from reconciler.desired.config_file import load_config, load_configs
-from reconciler.desired.declared import DeclaredFlags
 from reconciler.desired.load import check_desired, load_desired
 from reconciler.desired.positions import locate
-from reconciler.errors import InvalidInputError, UsageError
-from reconciler.model import UNSET, Condition, DesiredFlag, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.errors import UsageError
+from reconciler.model import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
 from reconciler.source.marked import MarkedText
 from reconciler.source.yaml_source import SourceText
 
@@ -242,30 +241,12 @@ def test_overlays_and_deployments_are_those_of_the_environment(tmp_path: Path) -
     assert production.rollout_weights == Weights.of({"x": 1, "y": 1})
 
 
-@pytest.mark.parametrize("environment", ["staging", "production"])
-def test_flags_made_when_asked_for_are_the_same(environment: str) -> None:
-    """Their keys are there before, in order; a flag is made once; findings come at once, made or not."""
-    config = load_config(EXAMPLES / "reconciler.yaml", environment)
-    today = date(2999, 1, 1)
-    whole, lazy = load_desired(config, today=today), load_desired(config, today=today, lazily=True)
-    assert (list(lazy.flags), len(lazy.flags)) == (list(whole.flags), len(whole.flags))
-    assert next(iter(whole.flags)) in lazy.flags
-    assert "absent" not in lazy.flags
-    assert lazy.flags.get("absent") is None
-    key = next(iter(lazy.flags))
-    assert lazy.flags[key] is lazy.flags[key]
-    assert dict(lazy.flags) == whole.flags
-    assert (lazy.files, lazy.warnings, lazy.places) == (whole.files, whole.warnings, whole.places)
-    assert whole.warnings
-    assert {key: flag.source for key, flag in whole.flags.items()} == whole.places
-
-
-def test_what_makes_a_flag_keeps_its_text_and_no_more(tmp_path: Path) -> None:
-    """A warning reads the file once more with the place of every value: that is not kept with it."""
+def test_a_loaded_flag_keeps_no_text(tmp_path: Path) -> None:
+    """A warning reads the file once more with the place of every value: neither that nor the text is kept."""
     config = a_loaded_config(tmp_path, {"a.yaml": "key: a\nexpires: 2020-01-01\n"})
-    state = load_desired(config, today=date(2999, 1, 1), lazily=True)
+    state = load_desired(config, today=date(2999, 1, 1))
     assert state.warnings
-    assert not [item for item in reachable(state.flags) if isinstance(item, SourceText | MarkedText)]
+    assert not [item for item in reachable(state) if isinstance(item, SourceText | MarkedText)]
 
 
 def reachable(start: object) -> list[object]:
@@ -277,25 +258,6 @@ def reachable(start: object) -> list[object]:
             found[id(item)] = item
             left += gc.get_referents(item)
     return list(found.values())
-
-
-def test_a_flag_that_cannot_be_made_is_not_taken_for_one_that_is_not_declared() -> None:
-    """Whatever goes wrong inside: `get` would take a KeyError for an answer."""
-
-    def fail() -> DesiredFlag:
-        raise KeyError("name")
-
-    flags = DeclaredFlags({"a": fail})
-    assert flags.get("b") is None
-    with pytest.raises(RuntimeError):
-        flags.get("a")
-
-
-def test_a_flag_in_error_is_refused_whether_it_is_asked_for_or_not(tmp_path: Path) -> None:
-    """Nothing is checked later than anything else."""
-    config = a_loaded_config(tmp_path, {"a.yaml": b"key: a\n", "b.yaml": b"key: b\nrolloutPercentage: 101\n"})
-    with pytest.raises(InvalidInputError):
-        load_desired(config, lazily=True)
 
 
 def test_findings_say_in_which_environment_they_hold_unless_in_all(tmp_path: Path) -> None:
