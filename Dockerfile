@@ -5,10 +5,15 @@
 FROM python:3.11-slim AS build
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
+COPY requirements ./requirements
 COPY reconciler ./reconciler
 COPY schemas ./schemas
 RUN python -I -m venv /opt/reconciler \
-    && /opt/reconciler/bin/python -I -m pip install --no-cache-dir --no-compile .
+    && /opt/reconciler/bin/python -I -m pip install --no-cache-dir --no-compile \
+        --require-hashes --requirement requirements/run.txt \
+    && python -I -m pip install --no-cache-dir --require-hashes --requirement requirements/build.txt \
+    && python -I -m pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && /opt/reconciler/bin/python -I -m pip install --no-cache-dir --no-compile --no-deps dist/*.whl
 
 FROM python:3.11-slim
 COPY --from=build /opt/reconciler /opt/reconciler

@@ -4,18 +4,26 @@ BIN := .venv/bin
 JOBS ?= auto
 PEERS := benchmarks/.venvs
 WORKFLOWS := $(wildcard examples/ci/github/*.yml)
+LOCKS := requirements
+# What is locked comes from files with hashes, and builds the package without fetching anything else.
+LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCKS)/build.txt --requirement
+ITSELF := -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: demo test faults lint format docs bench bench-peers clean
+.PHONY: demo test test-newest test-oldest faults lint format docs lock bench bench-peers clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/.demo: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[emulator]'
+.venv/.demo: .venv/bin/python pyproject.toml $(LOCKS)/demo.txt
+	$(BIN)/python $(LOCKED) $(LOCKS)/demo.txt
+	$(BIN)/python $(ITSELF) --editable .
 	@touch $@
 
-.venv/.dev: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+.venv/.dev: .venv/bin/python pyproject.toml $(LOCKS)/dev.txt
+	$(BIN)/python $(LOCKED) $(LOCKS)/dev.txt
+	$(BIN)/python $(ITSELF) --editable .
 	@touch $@ .venv/.demo
 
 demo: .venv/.demo
@@ -23,6 +31,15 @@ demo: .venv/.demo
 
 test: .venv/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not long' -q
+
+# The suite on what pyproject.toml allows: the newest versions there are, and the lowest. PYTHON chooses an interpreter.
+test-newest: RESOLUTION := highest
+test-oldest: RESOLUTION := lowest-direct
+test-newest test-oldest: .venv/.dev
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venvs/$@
+	$(BIN)/uv pip install --quiet --python .venvs/$@/bin/python --resolution $(RESOLUTION) --editable '.[dev]'
+	$(BIN)/uv pip list --python .venvs/$@/bin/python
+	.venvs/$@/bin/python -m pytest -n $(JOBS) -m 'not long' -q
 
 # The long form of the fault programme, whose short form runs in `make test`; prints what was counted.
 faults: .venv/.dev
@@ -47,16 +64,26 @@ format: .venv/.dev
 docs: .venv/.dev
 	$(BIN)/python -P docs/generate.py
 
+# Pin again what a fresh machine installs: the newest versions that pyproject.toml allows, the same for all uses.
+lock: .venv/.dev
+	$(COMPILE) --upgrade --extra dev pyproject.toml $(LOCKS)/build.in --output-file $(LOCKS)/dev.txt
+	$(COMPILE) --upgrade --constraint $(LOCKS)/dev.txt pyproject.toml --output-file $(LOCKS)/run.txt
+	$(COMPILE) --upgrade --constraint $(LOCKS)/dev.txt --extra emulator pyproject.toml --output-file $(LOCKS)/demo.txt
+	$(COMPILE) --upgrade --constraint $(LOCKS)/dev.txt $(LOCKS)/build.in --output-file $(LOCKS)/build.txt
+	$(COMPILE) --upgrade $(LOCKS)/bench.in --output-file $(LOCKS)/bench.txt
+
 # make bench, make bench SIZE=1000, make bench QUICK=1
 bench: .venv/.dev
 	@$(PYTHON) -m venv $(PEERS)/reconciler
-	@$(PEERS)/reconciler/bin/python -m pip install --quiet --disable-pip-version-check .
+	@$(PEERS)/reconciler/bin/python $(LOCKED) $(LOCKS)/run.txt
+	@$(PEERS)/reconciler/bin/python $(ITSELF) .
 	@$(BIN)/python -m benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(QUICK),--quick)
 
 # What `make bench` compares with, beyond what is installed here: each on its own, and none of them needed.
 bench-peers:
-	-$(PYTHON) -m venv $(PEERS)/octodns && $(PEERS)/octodns/bin/pip install --quiet octodns
-	-npm install --silent --no-fund --no-audit --prefix $(PEERS)/ajv ajv-cli
+	-$(PYTHON) -m venv $(PEERS)/octodns
+	-$(PEERS)/octodns/bin/python $(LOCKED) $(LOCKS)/bench.txt
+	-npm ci --silent --no-fund --no-audit --ignore-scripts --prefix benchmarks/ajv
 
 clean:
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venvs dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -48,7 +48,7 @@ def validators(project: Project) -> list[Command]:
         files = sorted(str(path) for path in (project.directory / "flags").iterdir())
         arguments = (str(BIN / CHECK_JSONSCHEMA), "--schemafile", str(SCHEMA), *files)
         found.append(Command(name=CHECK_JSONSCHEMA, arguments=arguments, directory=project.directory))
-    if ajv := _installed("ajv/node_modules/.bin/ajv", "ajv"):
+    if ajv := _installed(HERE / "ajv" / "node_modules" / ".bin" / "ajv", "ajv"):
         options = ("--spec=draft2020", "--strict=false", "--validate-formats=false", "-s", str(SCHEMA))
         arguments = (ajv, "validate", *options, "-d", "flags/*.yaml")
         found.append(Command(name=AJV, arguments=arguments, directory=project.directory))
@@ -57,7 +57,7 @@ def validators(project: Project) -> list[Command]:
 
 def octodns_plan(project: Project, directory: Path) -> Command | None:
     """A plan of octoDNS between two directories that hold as many lines of YAML as the project, or None."""
-    command = _installed("octodns/bin/octodns-sync", "octodns-sync")
+    command = _installed(VENVS / "octodns" / "bin" / "octodns-sync", "octodns-sync")
     if command is None:
         return None
     lines = sum(project.file_of(key).read_bytes().count(b"\n") for key in project.flags)
@@ -88,5 +88,5 @@ def _zones(directory: Path, lines: int, flags: int) -> list[str]:
     return zones
 
 
-def _installed(own: str, name: str) -> str | None:
-    return str(VENVS / own) if (VENVS / own).exists() else shutil.which(name)
+def _installed(own: Path, name: str) -> str | None:
+    return str(own) if own.exists() else shutil.which(name)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from emulators import KEY, a_live_flag, seeded
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from workflow_runner import INSTALL
 
 from reconciler import __version__
@@ -138,6 +141,46 @@ def test_the_image_is_small_pinned_and_not_root() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert ignored[0] == "*", "what is not named does not get into the build"
     assert {f"!{name.removeprefix('./')}" for names in copied for name in names} <= set(ignored)
+
+
+LOCKS = ROOT / "requirements"
+_PIN = re.compile(r"(?P<name>[\w.-]+)==(?P<version>[^\s;]+)(?: ; [^-]+?)?(?: +--hash=sha256:[0-9a-f]{64})+ *")
+
+
+def pins(name: str) -> dict[str, str]:
+    """The versions that a requirement file pins by version and hash; the file holds nothing else."""
+    text = (LOCKS / f"{name}.txt").read_text(encoding="utf-8").replace("\\\n", " ")
+    found = {line: _PIN.fullmatch(line) for line in text.splitlines() if not line.startswith("#")}
+    assert [line[:80] for line, pin in found.items() if pin is None] == []
+    return {canonicalize_name(pin["name"]): pin["version"] for pin in found.values() if pin}
+
+
+@pytest.mark.parametrize(("name", "extra"), [("run", None), ("demo", "emulator"), ("dev", "dev")])
+def test_what_is_declared_is_pinned_with_hashes(name: str, extra: str | None) -> None:
+    """Each dependency of pyproject.toml, in a version that it allows."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = [
+        *project["dependencies"],
+        *(extras["emulator"] if extra else []),
+        *(extras["dev"] if extra == "dev" else []),
+    ]
+    pinned = pins(name)
+    for line in declared:
+        requirement = Requirement(line)
+        if requirement.name != project["name"]:
+            assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), line
+
+
+def test_requirement_files_agree() -> None:
+    """What one of them runs is what the suite ran with; and no file says where packages come from."""
+    tested = pins("dev")
+    for name in ("run", "demo", "build"):
+        assert pins(name).items() <= tested.items(), name
+    assert pins("bench")["octodns"]
+    for file in LOCKS.iterdir():
+        assert "://" not in file.read_text(encoding="utf-8"), file
+        assert "--index" not in file.read_text(encoding="utf-8"), file
 
 
 def test_versions_agree() -> None:
