@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     from reconciler.diagnostics import Diagnostic
 
@@ -37,6 +38,11 @@ class ReconcilerError(Exception):
 
     exit_code: int = 1
     kind: ClassVar[str] = "failed"
+
+    def also(self, sentence: str) -> Self:
+        """This error, which now says one sentence more."""
+        self.args = (f"{self} {sentence}",)
+        return self
 
 
 class UsageError(ReconcilerError):

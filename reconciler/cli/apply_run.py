@@ -90,3 +90,10 @@ def failure_of(report: ApplyReport) -> ReconcilerError | None:
     if code == PartlyAppliedError.exit_code:
         return PartlyAppliedError("The plan was applied in part; the report says which part. Plan again to go on.")
     return ReconcilerError("The plan was not applied; the report says why.")
+
+
+def unreported(report: ApplyReport, complaint: str) -> ReconcilerError:
+    """The error of a run that did all it should and cannot say so where it was to; `complaint` says why."""
+    if any(outcome.changed_something for outcome in report.outcomes):
+        return PartlyAppliedError(f"The plan was applied, but {complaint[0].lower()}{complaint[1:]}")
+    return ReconcilerError(complaint)

@@ -57,15 +57,13 @@ def write_failure(path: Path, error: BaseException, key_file: Path | None = None
 
     What cannot be written is said on stderr, and changes nothing else: the failure itself matters more.
     """
-    from reconciler.cli.voice import write_file
+    from reconciler.cli.voice import unwritten
     from reconciler.render.json_report import failure_document, render_json
 
     hide = _redaction([key_file] if key_file else [], os.environ)
     text = hide(render_json(failure_document(as_reconciler_error(error))))
-    try:
-        write_file(path, text, private=True)
-    except OSError as unwritten:
-        _write(sys.stderr, f"Warning: {path} cannot be written: {unwritten.strerror}.\n")
+    if complaint := unwritten(path, text, private=True):
+        _write(sys.stderr, f"Warning: {complaint}\n")
 
 
 def _root_of(error: BaseException) -> BaseException:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.cli.voice import reason_of, unwritten
+from reconciler.errors import ReconcilerError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from reconciler.apply import ApplyReport
     from reconciler.cli.options import Delivery
     from reconciler.cli.voice import Voice
-    from reconciler.errors import ReconcilerError
     from reconciler.model import Json
     from reconciler.planning.plan import Plan
     from reconciler.render.layout import Paper
@@ -62,23 +65,54 @@ def present_report(report: ApplyReport, form: str, paper: Paper, error: Reconcil
     return render_outcome_markdown(document) if form == "markdown" else render_outcome_text(document, paper)
 
 
-def deliver(text: str, delivery: Delivery, voice: Voice) -> None:
-    """Write a result to stdout, or to the file of `--output`; JSON holds user ids, so that file is private."""
-    if delivery.output is None:
-        voice.result(text)
-        return
-    from reconciler.cli.voice import write_file
+def deliver(
+    present: Callable[[ReconcilerError | None], str],
+    delivery: Delivery,
+    voice: Voice,
+    *,
+    failure: ReconcilerError | None = None,
+    files: Sequence[tuple[Path, str]] = (),
+    fail: Callable[[str], ReconcilerError] = ReconcilerError,
+    rescue: Callable[[], str] | None = None,
+) -> ReconcilerError | None:
+    """Write `files`, private, and then the result to stdout or to the file of `--output`.
 
-    write_file(delivery.output, text, private=delivery.form == "json" or delivery.show_users)
-    voice.note(f"Written to {delivery.output}.")
+    A file that cannot be written keeps nothing from being shown: the result of `--output` goes to stdout instead,
+    and `rescue`, what is known nowhere else, to stderr where stdout fails too. Returns the error that the command
+    ends with: `failure`, or what `fail` makes of what could not be written. `present` gives the result that ends in
+    such an error. JSON holds user ids, so the file of it is private.
+    """
+    for path, text in files:
+        failure = _joined(failure, unwritten(path, text, private=True), fail)
+    if delivery.output is not None:
+        private = delivery.form == "json" or delivery.show_users
+        complaint = unwritten(delivery.output, present(failure), private=private)
+        if complaint is None:
+            voice.note(f"Written to {delivery.output}.")
+            return failure
+        failure = _joined(failure, complaint, fail)
+    try:
+        voice.result(present(failure))
+    except (OSError, ValueError) as error:
+        if rescue is not None:
+            voice.rescued(rescue())
+        return _joined(failure, f"The result cannot be written to stdout: {reason_of(error)}.", fail)
+    return failure
 
 
-def save_plan(plan: Plan, path: Path) -> None:
-    """Save a plan for `show` and `apply`, mode 0600: it holds user ids."""
-    from reconciler.cli.voice import write_file
+def _joined(
+    failure: ReconcilerError | None, complaint: str | None, fail: Callable[[str], ReconcilerError]
+) -> ReconcilerError | None:
+    if complaint is None:
+        return failure
+    return fail(complaint) if failure is None else failure.also(complaint)
+
+
+def plan_json(plan: Plan) -> str:
+    """A plan as it is saved for `show` and `apply`. It holds user ids."""
     from reconciler.planning.plan_file import encode_plan
 
-    write_file(path, _json(encode_plan(plan), None), private=True)
+    return _json(encode_plan(plan), None)
 
 
 def _json(document: dict[str, Json], error: ReconcilerError | None) -> str:

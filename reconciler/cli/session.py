@@ -89,7 +89,7 @@ def plan_with(
     if options.targets == (NO_FLAG,):
         return Planned(plan=_nothing(loaded, options), loaded=loaded, live=_unread(loaded), access=None)
     allowed = access(loaded.config, key_file, voice, environ)
-    with member_cache(cache, loaded.config.project_id, allowed.origin, now()) as known:
+    with member_cache(cache, loaded.config.project_id, allowed.origin, now(), voice) as known:
         plan, live = asyncio.run(_read_and_plan(loaded, allowed, options, voice, known))
     stamped = replace(
         plan, origin=str(allowed.origin), created_at=now(), commit=current_commit(loaded.config.file.parent)

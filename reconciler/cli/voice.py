@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from contextlib import suppress
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.cli.options import Settings
     from reconciler.render.layout import Paper
 
+_OPEN_STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/([0-9]+)", re.ASCII)
 _PRIVATE = 0o600
 _PUBLIC = 0o666
 
@@ -64,6 +66,10 @@ class Voice(Struct, frozen=True, kw_only=True):
         """What is wrong."""
         self._say(f"Error: {text}")
 
+    def rescued(self, text: str) -> None:
+        """A result that cannot be shown on stdout and is known nowhere else."""
+        self._say(text)
+
     def paper(self) -> Paper:
         """What stdout is like: its width and whether it takes colour."""
         from reconciler.render.layout import Paper
@@ -87,17 +93,38 @@ class Voice(Struct, frozen=True, kw_only=True):
 
 def check_writable(*paths: Path | None) -> None:
     """See that files can be written later, before anything is sent. Raises UsageError."""
-    for path in paths:
-        if path is not None and not path.parent.is_dir():
+    for path in filter(None, paths):
+        if not path.parent.is_dir():
             raise UsageError(f"There is no directory {str(path.parent)!r} to write {path.name} to.")
+        if path.is_dir():
+            raise UsageError(f"{str(path)!r} is a directory, not a file to write to.")
+
+
+def unwritten(path: Path, text: str, *, private: bool) -> str | None:
+    """Write a file as `write_file` does; None, or the sentence that says why it cannot be written."""
+    try:
+        write_file(path, text, private=private)
+    except (OSError, ValueError) as error:
+        return f"{path} cannot be written: {reason_of(error)}."
+    return None
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file or a stream cannot be written, in the system's words."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def write_file(path: Path, text: str, *, private: bool) -> None:
     """Write a file whole: a reader sees the old content or the new, never a part.
 
     Private: mode 0600 from the start. Otherwise a file that exists keeps its mode. A pipe or a device is written to
-    as it is. Raises OSError.
+    as it is, and so is an open stream by its name (/dev/stdout, /dev/fd/3). Raises OSError.
     """
+    if stream_name := _OPEN_STREAM.fullmatch(str(path)):
+        number = {"stdout": 1, "stderr": 2}.get(stream_name[1]) or int(stream_name[2])
+        with open(os.dup(number), "w", encoding="utf-8", newline="\n") as stream:  # noqa: PTH123 - no path
+            stream.write(text)
+        return
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8", newline="\n")
         return

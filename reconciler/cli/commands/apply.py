@@ -53,9 +53,9 @@ def apply(
       reconciler apply --env staging
       reconciler apply plan.json --auto-approve --report report.json
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.present import save_plan
+    from reconciler.cli.present import plan_json
     from reconciler.cli.session import refusal_of
-    from reconciler.cli.voice import Voice, check_writable
+    from reconciler.cli.voice import Voice, check_writable, write_file
 
     check_writable(delivery.out, delivery.output, choices.report)
     voice = Voice.of(settings)
@@ -66,7 +66,7 @@ def apply(
             fail(refusal)
             return _refuse(planned.plan, refusal, delivery, voice)
         if delivery.out:
-            save_plan(planned.plan, delivery.out)
+            write_file(delivery.out, plan_json(planned.plan), private=True)
         shown = _show(planned.plan, delivery, voice)
         report = _unneeded(planned.plan) if planned.plan.is_empty else _ask_and_do(planned, choices, voice)
     return _report(report, shown, delivery, choices, voice)
@@ -149,7 +149,8 @@ def _refuse_other_options(arguments: PlanArguments) -> None:
 def _refuse(plan: Plan, refusal: ReconcilerError, delivery: Delivery, voice: Voice) -> int:
     from reconciler.cli.present import deliver, present_plan
 
-    deliver(present_plan(plan, delivery, voice.paper_for(delivery.output), refusal), delivery, voice)
+    paper = voice.paper_for(delivery.output)
+    deliver(lambda error: present_plan(plan, delivery, paper, error), delivery, voice, failure=refusal)
     voice.error(str(refusal))
     return refusal.exit_code
 
@@ -188,19 +189,30 @@ def _unneeded(plan: Plan) -> ApplyReport:
 
 
 def _report(report: ApplyReport, shown: str, delivery: Delivery, choices: ApplyArguments, voice: Voice) -> int:
-    from reconciler.cli.apply_run import failure_of
+    """Tell what became of the plan, whatever cannot be written, and give the exit code that is true afterwards."""
+    from reconciler.cli.apply_run import failure_of, unreported
     from reconciler.cli.present import deliver, present_report
-    from reconciler.cli.voice import write_file
 
-    failure = failure_of(report)
-    if choices.report:
-        write_file(choices.report, present_report(report, "json", voice.paper(), failure), private=True)
-    if delivery.form != "text" or report.outcomes:
-        text = present_report(report, delivery.form, voice.paper_for(delivery.output), failure)
+    failure, paper = failure_of(report), voice.paper_for(delivery.output)
+
+    def present(error: ReconcilerError | None) -> str:
+        if delivery.form == "text" and not report.outcomes:
+            return shown.removesuffix("\n")
         separator = "\n" if delivery.form == "text" and delivery.output is None else ""
-        deliver(separator + shown + text, delivery, voice)
-    elif delivery.output is not None:
-        deliver(shown.removesuffix("\n"), delivery, voice)
+        return separator + shown + present_report(report, delivery.form, paper, error)
+
+    def rescue() -> str:
+        return present_report(report, "text", paper).removesuffix("\n")
+
+    def fail(complaint: str) -> ReconcilerError:
+        return unreported(report, complaint)
+
+    files = [(choices.report, present_report(report, "json", paper, failure))] if choices.report else []
+    try:
+        failure = deliver(present, delivery, voice, failure=failure, files=files, fail=fail, rescue=rescue)
+    except BaseException:
+        voice.rescued(rescue())
+        raise
     if failure:
         voice.error(str(failure))
-    return report.exit_code
+    return failure.exit_code if failure else report.exit_code

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.cli.voice import Voice
     from reconciler.config import Config
     from reconciler.drift import DriftOptions, DriftReport, Memory
+    from reconciler.errors import ReconcilerError
 
 DRIFTED = 2
 
@@ -80,9 +81,11 @@ def drift(
     look = _Look(loaded=loaded, options=options, memory=_recalled(state, loaded.config))
     report = _detect(look, api_key_file, voice)
     delivery = Delivery(form=form, output=output)
-    deliver(_presented(report, delivery, voice), delivery, voice)
-    if state is not None:
-        _remember(state, look, report)
+    files = [] if state is None else [(state, _remembered(look, report))]
+    failure = deliver(lambda error: _presented(report, delivery, voice, error), delivery, voice, files=files)
+    if failure:
+        voice.error(str(failure))
+        return failure.exit_code
     return DRIFTED if report.is_drifted else 0
 
 
@@ -129,12 +132,12 @@ def _within_budget(config: Config, budget: int | None) -> Config:
     return replace(config, requests=requests)
 
 
-def _presented(report: DriftReport, delivery: Delivery, voice: Voice) -> str:
+def _presented(report: DriftReport, delivery: Delivery, voice: Voice, error: ReconcilerError | None) -> str:
     if delivery.form == "json":
         from reconciler.render.drift_json import drift_json
-        from reconciler.render.json_report import render_json
+        from reconciler.render.json_report import error_member, render_json
 
-        return render_json(drift_json(report))
+        return render_json(drift_json(report) | ({"error": error_member(error)} if error else {}))
     from reconciler.render.drift_document import drift_document
     from reconciler.render.drift_text import render_drift_markdown, render_drift_text
 
@@ -163,8 +166,8 @@ def _recalled(state: Path | None, config: Config) -> Memory | None:
         raise ReconcilerError(f"The state file {str(state)!r} is no text. Delete it to begin anew.") from None
 
 
-def _remember(state: Path, look: _Look, report: DriftReport) -> None:
-    from reconciler.cli.voice import write_file
+def _remembered(look: _Look, report: DriftReport) -> str:
+    """What the state file is to hold after this run."""
     from reconciler.drift import encode_memory, keys_in_scope, remember
     from reconciler.render.json_report import render_json
 
@@ -172,4 +175,4 @@ def _remember(state: Path, look: _Look, report: DriftReport) -> None:
     desired = look.loaded.desired
     scope = keys_in_scope(desired, look.options.targets)
     memory = remember(look.memory, report, scope, desired.flags.keys())
-    write_file(state, render_json(encode_memory(memory)), private=True)
+    return render_json(encode_memory(memory))

@@ -35,20 +35,22 @@ def plan(settings: Settings, *, arguments: PlanArguments, delivery: Delivery, ca
       reconciler plan --out plan.json && reconciler apply plan.json
       reconciler plan --changed-since origin/main --format markdown --output comment.md
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.present import deliver, present_plan, save_plan
+    from reconciler.cli.present import deliver, plan_json, present_plan
     from reconciler.cli.session import make_plan, refusal_of
     from reconciler.cli.voice import Voice, check_writable
 
     check_writable(delivery.out, delivery.output)
     voice = Voice.of(settings)
     planned = make_plan(settings, arguments, voice, cache=cache).plan
-    refusal = refusal_of(planned)
-    deliver(present_plan(planned, delivery, voice.paper_for(delivery.output), refusal), delivery, voice)
-    if refusal:
-        voice.error(str(refusal))
-        return refusal.exit_code
+    refusal, paper = refusal_of(planned), voice.paper_for(delivery.output)
+    files = [(delivery.out, plan_json(planned))] if delivery.out and not refusal else []
+    failure = deliver(
+        lambda error: present_plan(planned, delivery, paper, error), delivery, voice, failure=refusal, files=files
+    )
+    if failure:
+        voice.error(str(failure))
+        return failure.exit_code
     if delivery.out:
-        save_plan(planned, delivery.out)
         voice.note(f"Saved to {delivery.out}. {_about_saved(planned)}")
     return exit_code_of(planned, detailed=delivery.detailed_exitcode)
 

@@ -26,5 +26,8 @@ def show(settings: Settings, *, plan_file: Path, delivery: Delivery) -> int:
 
     voice = Voice.of(settings)
     saved = read_saved(plan_file)
-    deliver(present_plan(saved.plan, delivery, voice.paper_for(delivery.output)), delivery, voice)
-    return 0
+    paper = voice.paper_for(delivery.output)
+    failure = deliver(lambda error: present_plan(saved.plan, delivery, paper, error), delivery, voice)
+    if failure:
+        voice.error(str(failure))
+    return failure.exit_code if failure else 0

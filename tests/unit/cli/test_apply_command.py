@@ -266,8 +266,9 @@ def test_a_report_of_what_was_done_stays(repository: Repository, monkeypatch: py
     def breaks(*_: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr("reconciler.cli.present.deliver", breaks)
-    assert repository.run("apply", "--auto-approve", "--report", "report.json").code == 1
+    monkeypatch.setattr("reconciler.cli.voice.Voice.result", breaks)
+    arguments = ["--auto-approve", "--report", "report.json", "--format", "json"]
+    assert repository.run("apply", *arguments).code == 7
     document = json.loads((repository.root / "report.json").read_text(encoding="utf-8"))
     assert document["summary"]["applied"] == 1
 

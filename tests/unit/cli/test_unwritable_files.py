@@ -1,0 +1,240 @@
+"""Files that cannot be written: what was done is told all the same, and the exit code says both."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.source.schemas import load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Repository
+
+FULL = "/dev/full"
+NO_ROOM = "No space left on device"
+
+
+def installed(*arguments: str, stdout: str | None = None) -> subprocess.CompletedProcess[str]:
+    """The command as users run it: without the variables that keep Python from buffering."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    command = [
+        "/bin/sh",
+        "-c",
+        f'exec "$0" "$@"{f" >{stdout}" if stdout else ""}',
+        sys.executable,
+        "-m",
+        "reconciler",
+    ]
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=60
+    )
+
+
+def when_written(repository: Repository, act: Callable[[], None]) -> None:
+    """Let `act` happen as soon as the server has made the first change."""
+    commit = repository.emulator.store.commit
+
+    def made(*arguments: Any, **settings: Any) -> Any:
+        repository.emulator.store.commit = commit  # type: ignore[method-assign]
+        act()
+        return commit(*arguments, **settings)
+
+    repository.emulator.store.commit = made  # type: ignore[method-assign]
+
+
+def declare_nothing_new(repository: Repository) -> None:
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 10\n")
+
+
+@pytest.mark.parametrize("option", ["--report", "--output"])
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
+def test_what_was_applied_is_shown_whatever_file_fails(repository: Repository, option: str, form: str) -> None:
+    """The report is on stdout in the form that was asked for; the file is named; the exit code is 7."""
+    ran = installed("apply", "--auto-approve", "--format", form, option, FULL)
+    assert repository.live("new-checkout")["rolloutPercentage"] == 50
+    assert ran.returncode == 7
+    assert f"{FULL} cannot be written: {NO_ROOM}" in ran.stderr
+    if form != "json":
+        assert "1 applied, 0 failed" in ran.stdout
+        return
+    document = json.loads(ran.stdout)
+    Draft202012Validator(load_schema("report")).validate(document)
+    assert (document["summary"]["applied"], document["verified"]) == (1, True)
+    assert (document["error"]["kind"], document["error"]["exitCode"]) == ("partial", 7)
+    assert NO_ROOM in document["error"]["message"]
+
+
+def test_two_files_that_fail_are_both_named(repository: Repository) -> None:
+    """Neither hides the other, nor the result."""
+    ran = installed("apply", "--auto-approve", "--report", FULL, "--output", "/dev/./full")
+    assert repository.live("new-checkout")["rolloutPercentage"] == 50
+    assert ran.returncode == 7
+    assert (ran.stderr.count("/dev/full cannot"), ran.stderr.count("/dev/./full cannot")) in {(1, 1), (2, 0)}
+    assert "1 applied" in ran.stdout
+
+
+@pytest.mark.parametrize("option", ["--report", "--output"])
+def test_a_directory_that_vanishes_takes_only_its_file_along(repository: Repository, option: str) -> None:
+    """It was there when the run began and is gone when it ends."""
+    (repository.root / "out").mkdir()
+    when_written(repository, lambda: shutil.rmtree(repository.root / "out"))
+    ran = installed("apply", "--auto-approve", option, "out/report.json", "--format", "json")
+    assert ran.returncode == 7
+    assert json.loads(ran.stdout)["summary"]["applied"] == 1
+    assert "out/report.json cannot be written: No such file or directory" in ran.stderr
+
+
+def test_where_nothing_was_made_a_missing_report_is_a_plain_failure(repository: Repository) -> None:
+    """Exit code 1, and the true report."""
+    declare_nothing_new(repository)
+    ran = installed("apply", "--auto-approve", "--report", FULL, "--format", "json")
+    document = json.loads(ran.stdout)
+    Draft202012Validator(load_schema("report")).validate(document)
+    assert (ran.returncode, document["error"]["kind"], document["error"]["exitCode"]) == (1, "failed", 1)
+    assert document["verified"] is True
+    assert NO_ROOM in ran.stderr
+
+
+def test_the_failure_of_a_call_stays_what_it_was(repository: Repository) -> None:
+    """A run that failed for its own reason keeps its exit code; both reasons are told."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\ndeployments: ['999']\n")
+    ran = installed("apply", "--auto-approve", "--report", FULL, "--format", "json")
+    document = json.loads(ran.stdout)
+    assert (ran.returncode, document["error"]["exitCode"]) == (1, 1)
+    assert document["summary"]["failed"] == 1
+    assert "not applied" in ran.stderr
+    assert NO_ROOM in ran.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--format", "json"], ["--format", "json", "-q"], ["--format", "markdown"]])
+def test_what_was_applied_is_told_on_stderr_where_stdout_is_full(
+    repository: Repository, arguments: list[str]
+) -> None:
+    """Also to those who asked for quiet: nothing else knows of it."""
+    ran = installed("apply", "--auto-approve", *arguments, stdout=FULL)
+    assert repository.live("new-checkout")["rolloutPercentage"] == 50
+    assert ran.returncode == 7
+    assert "1 applied, 0 failed" in ran.stderr
+    assert NO_ROOM in ran.stderr
+
+
+def test_a_full_stdout_and_a_full_report_leave_stderr(repository: Repository) -> None:
+    """The outcome, and what failed of it."""
+    ran = installed("apply", "--auto-approve", "--format", "json", "--report", FULL, stdout=FULL)
+    assert repository.live("new-checkout")["rolloutPercentage"] == 50
+    assert ran.returncode == 7
+    assert "1 applied, 0 failed" in ran.stderr
+    assert f"{FULL} cannot be written" in ran.stderr
+
+
+def test_an_interruption_while_reporting_leaves_the_outcome(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report may go into a pipe that nothing reads: the signal that ends the wait hides nothing."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reconciler.cli.voice.write_file", interrupted)
+    ran = repository.run("apply", "--auto-approve", "--format", "json", "--report", "report.json")
+    assert ran.code == 130
+    assert "1 applied, 0 failed" in ran.err
+
+
+def test_a_plan_that_cannot_be_shown_is_not_applied(repository: Repository) -> None:
+    """As text the plan goes to stdout before anything is sent."""
+    ran = installed("apply", "--auto-approve", stdout=FULL)
+    assert (ran.returncode, repository.emulator.writes) == (1, [])
+    assert NO_ROOM in ran.stderr
+
+
+def test_a_directory_is_no_file_to_write_to(repository: Repository) -> None:
+    """It is wrong usage, found before anything is sent."""
+    (repository.root / "out").mkdir()
+    for command in (["apply", "--auto-approve", "--report", "out"], ["plan", "--output", "out"]):
+        ran = repository.run(*command)
+        assert (ran.code, repository.emulator.log) == (64, [])
+        assert "out" in ran.err
+
+
+@pytest.mark.parametrize("option", ["--out", "--output"])
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
+def test_a_plan_is_shown_whatever_file_fails(repository: Repository, option: str, form: str) -> None:
+    """On stdout, in the form that was asked for and once; exit code 1 outranks the 2 of changes."""
+    ran = installed("plan", "--detailed-exitcode", "--format", form, option, FULL)
+    assert (ran.returncode, repository.emulator.writes) == (1, [])
+    assert f"{FULL} cannot be written: {NO_ROOM}" in ran.stderr
+    assert "new-checkout" in ran.stdout
+    if form == "json":
+        document = json.loads(ran.stdout)
+        Draft202012Validator(load_schema("plan")).validate(document)
+        assert document["summary"]["update"] == 1
+        assert document["error"]["exitCode"] == 1
+
+
+@pytest.mark.parametrize("directory", ["/dev/full", "/proc/nowhere", "taken"])
+def test_a_cache_that_cannot_be_kept_takes_nothing_from_the_plan(repository: Repository, directory: str) -> None:
+    """It saves reads of the next plan; this one is whole."""
+    (repository.root / "taken" / "inclusions-7.json").mkdir(parents=True)
+    ran = installed("plan", "--format", "json", "--cache", directory)
+    assert (ran.returncode, json.loads(ran.stdout)["summary"]["update"]) == (0, 1)
+    assert f"Warning: {directory}" in ran.stderr
+
+
+def test_a_refused_plan_keeps_its_exit_code(repository: Repository) -> None:
+    """The guard matters more than the file."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingKey: user_id\n")
+    for command in (["plan"], ["apply", "--auto-approve"]):
+        ran = installed(*command, "--format", "json", "--output", FULL)
+        document = json.loads(ran.stdout)
+        assert (ran.returncode, document["error"]["guards"]) == (5, ["rebucket"])
+        assert NO_ROOM in document["error"]["message"]
+
+
+@pytest.mark.parametrize("option", ["--output", "--state"])
+def test_a_drift_is_shown_whatever_file_fails(repository: Repository, option: str, tmp_path: Path) -> None:
+    """One document on stdout, and the failure of the file in it."""
+    place = FULL
+    if option == "--state":
+        (tmp_path / "out").mkdir()
+        place = "out/state.json"
+        answer = repository.emulator.api.answer
+
+        def vanish(*arguments: Any) -> Any:
+            shutil.rmtree(tmp_path / "out", ignore_errors=True)
+            return answer(*arguments)
+
+        repository.emulator.api.answer = vanish  # type: ignore[method-assign]
+    ran = installed("drift", "--format", "json", option, place)
+    document = json.loads(ran.stdout)
+    Draft202012Validator(load_schema("drift")).validate(document)
+    assert (ran.returncode, document["drifted"], document["error"]["exitCode"]) == (1, True, 1)
+    assert f"{place} cannot be written" in ran.stderr
+
+
+def test_a_saved_plan_is_shown_whatever_file_fails(repository: Repository) -> None:
+    """`show` as `plan`."""
+    repository.run("plan", "--out", "plan.json")
+    ran = installed("show", "plan.json", "--output", FULL)
+    assert ran.returncode == 1
+    assert "Plan: 0 create, 1 update" in ran.stdout
+    assert NO_ROOM in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_the_name_of_stdout_is_stdout(repository: Repository, name: str) -> None:
+    """Also where it leads to a file, which is written on and not replaced."""
+    ran = installed("plan", "--output", name, "-q", stdout="shown.txt")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Plan: 0 create, 1 update" in (repository.root / "shown.txt").read_text(encoding="utf-8")
+    assert installed("plan", "--output", name, "-q").stdout == installed("plan").stdout
