@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from reconciler.api.live import fetch_live_state
 from reconciler.api.versions import read_versions
-from reconciler.exposure import with_exposure
 from reconciler.planning.dependents import may_let_others_down
+from reconciler.planning.exposure import with_exposure
 from reconciler.planning.guards import check_guards
 from reconciler.planning.kill_switch import find_kill_switches, flags_switched_on
 from reconciler.planning.planner import build_plan, scope_of

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from reconciler.apply import ApplyReport, FlagOutcome, OperationOutcome, Status
 from reconciler.config import Config
 from reconciler.diagnostics import SourcePosition
+from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
 from reconciler.evaluation.rules import ALL_OTHER_USERS
 from reconciler.model import (
     Condition,
@@ -27,11 +28,9 @@ from reconciler.model import (
 from reconciler.planning.operations import AddUsers, EditFlag
 from reconciler.planning.plan import (
     Action,
-    FlagExposure,
     FlagPlan,
     MembersChange,
     Plan,
-    SegmentTransition,
     ValueChange,
 )
 

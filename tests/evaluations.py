@@ -9,52 +9,66 @@ from typing import TYPE_CHECKING, Any
 from builders import NOON
 from worlds import run_now
 
-from reconciler.api.parents import read_lineage
-from reconciler.evaluation.summary import take_census
+from reconciler.api.parents import read_with_parents
+from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
+from reconciler.evaluation.summary import summarize
 from reconciler.evaluation.users import read_users, user_of_json
-from reconciler.planning.comparison import take_sides
+from reconciler.model import Dependencies, FlagSpec, LiveFlag
+from reconciler.planning.comparison import compare_with_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from worlds import World
 
-    from reconciler.api.parents import Lineage
-    from reconciler.evaluation.result import Verdict
-    from reconciler.evaluation.summary import Census
-    from reconciler.planning.comparison import Sides
+    from reconciler.evaluation.comparison import Comparison
+    from reconciler.evaluation.result import Result
+    from reconciler.evaluation.summary import Summary
 
 
-def lineage_of(world: World, key: str = "new-checkout") -> Lineage:
+def family_of(world: World, key: str = "new-checkout") -> FlagWithParents:
     """The flag and its parents, as they are read; the emulator's log then holds these requests alone."""
 
-    async def read() -> Lineage:
+    async def read() -> FlagWithParents:
         async with world.client(read_only=True) as client:
-            return await read_lineage(client, key, {name: flag.spec for name, flag in world.desired.flags.items()})
+            return await read_with_parents(
+                client, key, {name: flag.spec for name, flag in world.desired.flags.items()}
+            )
 
     world.emulator.log.clear()
-    lineage: Lineage = run_now(read())
+    family: FlagWithParents = run_now(read())
     assert {entry.method for entry in world.emulator.log} <= {"GET"}
-    return lineage
+    return family
 
 
-def sides_of(world: World, key: str = "new-checkout") -> Sides:
+def comparison_of(world: World, key: str = "new-checkout") -> Comparison:
     """Both sides of a flag."""
-    return take_sides(key, lineage_of(world, key), world.desired, world.config, now=NOON)
+    return compare_with_plan(key, family_of(world, key), world.desired, world.config, now=NOON)
 
 
-def judged(sides: Sides, **fields: Any) -> tuple[Verdict, Verdict]:
+def evaluator_of(spec: FlagSpec | None, *parents: LiveFlag, dependencies: Dependencies | None = None) -> Evaluator:
+    """The evaluator of a flag of id 1 (None: of no flag) and its parents."""
+    flag = LiveFlag(id="1", project_id="7", spec=spec, parent_dependencies=dependencies) if spec else None
+    return Evaluator(FlagWithParents(flag=flag, parents=parents))
+
+
+def evaluate(spec: FlagSpec | None, user: dict[str, Any], **family: Any) -> Result:
+    """What one user gets of a flag."""
+    return evaluator_of(spec, **family).evaluate(user)
+
+
+def results_of(comparison: Comparison, **fields: Any) -> tuple[Result, Result]:
     """What a user gets, live and desired."""
     user = user_of_json(fields)
-    return sides.live.judge(user), sides.desired.judge(user)
+    return comparison.live.evaluate(user), comparison.desired.evaluate(user)
 
 
-def counted(sides: Sides, users: Iterable[dict[str, Any]]) -> Census:
+def counted(comparison: Comparison, users: Iterable[dict[str, Any]]) -> Summary:
     """A file of these users, counted."""
     lines = "".join(json.dumps(user) + "\n" for user in users)
-    return take_census(sides, read_users(BytesIO(lines.encode()), "users.jsonl"))
+    return summarize(comparison, read_users(BytesIO(lines.encode()), "users.jsonl"))
 
 
-def matrix_of(census: Census) -> dict[tuple[str | None, str | None], int]:
+def matrix_of(summary: Summary) -> dict[tuple[str | None, str | None], int]:
     """How many users have which variants live and desired."""
-    return {(cell.live, cell.desired): cell.share.count for cell in census.matrix}
+    return {(cell.live, cell.desired): cell.users.count for cell in summary.matrix}

@@ -18,7 +18,8 @@ from reconciler.render.html import render_drift_html, render_outcome_html, rende
 from reconciler.render.outcome_document import outcome_document
 
 if TYPE_CHECKING:
-    from reconciler.planning.plan import FlagPlan, SegmentTransition
+    from reconciler.evaluation.exposure import SegmentTransition
+    from reconciler.planning.plan import FlagPlan
 
 
 def a_rich_plan() -> Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.api.hydration import hydrate
@@ -10,6 +9,7 @@ from reconciler.api.live import find_flag
 from reconciler.api.parallel import map_bounded
 from reconciler.canonical import paired_variants
 from reconciler.errors import RejectedError
+from reconciler.evaluation.evaluate import FlagWithParents
 from reconciler.evaluation.rules import variants_of
 from reconciler.model import FlagSpec, Unset, Variant
 
@@ -25,18 +25,7 @@ MOST_PARENTS = 50
 _NOT_SHOWN = frozenset({403, 404})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lineage:
-    """A live flag (None: there is none of that key) with all its inclusions, and the flags that it depends on.
-
-    `parents` are those that could be read, each after the ones it depends on itself, unless they go in circles.
-    """
-
-    flag: LiveFlag | None
-    parents: tuple[LiveFlag, ...] = ()
-
-
-async def read_lineage(client: Client, key: str, declared: Mapping[str, FlagSpec]) -> Lineage:
+async def read_with_parents(client: Client, key: str, declared: Mapping[str, FlagSpec]) -> FlagWithParents:
     """The live flag of a key, whole, and its parents, theirs included.
 
     `declared` are the declarations by key: of these flags the fields that they name are read too. Rests on "List",
@@ -45,14 +34,14 @@ async def read_lineage(client: Client, key: str, declared: Mapping[str, FlagSpec
     """
     flag = await find_flag(client, key)
     if flag is None:
-        return Lineage(flag=None)
+        return FlagWithParents(flag=None)
     parents = await _read_parents(client, flag)
     found = [await _completed(client, item, declared) for item in (*_in_order(flag, parents), flag)]
-    return Lineage(flag=found[-1], parents=tuple(found[:-1]))
+    return FlagWithParents(flag=found[-1], parents=tuple(found[:-1]))
 
 
 async def _read_parents(client: Client, flag: LiveFlag) -> dict[str, LiveFlag]:
-    """Every flag above this one, by id, generation by generation."""
+    """Every flag that this one depends on, directly or not, by id; one level after the other."""
 
     async def read(flag_id: str) -> LiveFlag | None:
         try:
@@ -63,13 +52,13 @@ async def _read_parents(client: Client, flag: LiveFlag) -> dict[str, LiveFlag]:
             raise
 
     found: dict[str, LiveFlag] = {}
-    asked, generation = {flag.id}, [flag]
-    while generation:
-        wanted = [parent for item in generation for parent in _parent_ids(item) if parent not in asked]
+    asked, level = {flag.id}, [flag]
+    while level:
+        wanted = [parent for item in level for parent in _parent_ids(item) if parent not in asked]
         wanted = list(dict.fromkeys(wanted))[: MOST_PARENTS + 1 - len(asked)]
         asked.update(wanted)
-        generation = [item for item in await map_bounded(read, wanted, limit=client.concurrency) if item]
-        found |= {item.id: item for item in generation}
+        level = [item for item in await map_bounded(read, wanted, limit=client.concurrency) if item]
+        found |= {item.id: item for item in level}
     return found
 
 

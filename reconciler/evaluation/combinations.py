@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Masks = tuple[int, ...]
 
 
-def feasible_matches(*states: tuple[SegmentRule, ...]) -> tuple[tuple[int, ...], ...]:
+def segment_combinations(*states: tuple[SegmentRule, ...]) -> tuple[tuple[int, ...], ...]:
     """Every combination, one index into each state's rules, that some user can have as first matches; ascending."""
     bits: dict[Condition, int] = {}
     masks = tuple(

@@ -1,15 +1,16 @@
-"""Which variant one user gets from a flag, and why.
+"""Which variant users get of a flag, and why.
 
-The order is that of the engine: off when the flag is off; dependencies; inclusions in variant order; the first
-target segment that matches, whether or not it allocates the user; everyone else. Sticky bucketing belongs to
-experiments and is not evaluated: the flags API does not show it.
+The order is the engine's: off when the flag is off; dependencies; inclusions in variant order; the first target
+segment that matches, whether or not it allocates the user; all other users. Sticky bucketing belongs to experiments
+and is not evaluated: the flags API does not show it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.evaluation.conditions import (
     COHORT_TYPE,
@@ -19,9 +20,10 @@ from reconciler.evaluation.conditions import (
     text_list,
     text_of,
 )
-from reconciler.evaluation.hashing import coordinates, hash_of
+from reconciler.evaluation.hashing import hash_of
+from reconciler.evaluation.result import Allocation, Bucket, Dependency, Reason, Result
 from reconciler.evaluation.rules import (
-    ALL_OTHER_USERS,
+    DEFAULT_BUCKETING_KEY,
     DEFAULT_BUCKETING_UNIT,
     OFF,
     flag_rules,
@@ -29,110 +31,160 @@ from reconciler.evaluation.rules import (
     segments_of,
     variants_of,
 )
+from reconciler.model import LiveFlag, Unset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from reconciler.evaluation.rules import Bucketing, SegmentRule
-    from reconciler.model import Dependencies, FlagSpec, TargetSegment
+    from reconciler.model import FlagSpec
 
-GATE_AND_INCLUSION = (
+DEPENDENCY_OR_INCLUSION = (
     "The user is listed, but a flag this one depends on does not let them through; "
     "Amplitude's own pages disagree on which of the two wins."
 )
+COHORTS_LISTED = "Variants list cohorts, and the user's cohort_ids are not given: taken as none."
+NO_AMPLITUDE_ID = (
+    "Bucketed by amplitude_id, which is not given. Evaluated remotely, Amplitude knows it and the user may get "
+    "a variant: give it as the property amplitude_id."
+)
 
 
-class Reason(StrEnum):
-    """Why a user gets what they get."""
+class FlagWithParents(Struct, frozen=True, kw_only=True):
+    """A flag (None: there is none of that key), and the flags that it depends on, directly or not.
 
-    DISABLED = "disabled"
-    DEPENDENCY = "dependency"
-    INCLUSION = "inclusion"
-    SEGMENT = "segment"
-    REST = "rest"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """The variant of one user (`off`: none), and why.
-
-    `segment` is the name of the rule that matched, if it came to that, and `rule` the rule. `allocation` (0..99) and
-    `distribution` (0..42949672) are the user's place in that rule; None where nothing was hashed: the rule gives
-    everyone the same, or the user has no bucketing value. `notes` name what cannot be known.
+    Each of `parents` comes after those that it depends on itself, unless they form a circle.
     """
 
-    variant: str
-    reason: Reason
-    segment: str | None = None
-    allocation: int | None = None
-    distribution: int | None = None
-    notes: tuple[str, ...] = ()
-    rule: SegmentRule | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parents:
-    """The flags that a flag depends on, and what the user gets from each: variants by flag id, `off` included."""
-
-    dependencies: Dependencies
-    variants: Mapping[str, str]
-
-    def let_through(self) -> bool:
-        """Whether the user may be evaluated. A flag that allows no variant by name lets everybody through."""
-        passed = [not allowed or self.variants.get(flag) in allowed for flag, allowed in self.dependencies.flags]
-        match self.dependencies.operator.lower():
-            case "all":
-                return all(passed)
-            case "any":
-                return any(passed) or not passed
-            case _:
-                return False
+    flag: LiveFlag | None
+    parents: tuple[LiveFlag, ...] = ()
 
 
 class Evaluator:
-    """One flag, prepared once for any number of users."""
+    """A flag with its parents, prepared once for any number of users. `spec` is the flag; None: there is none.
 
-    def __init__(self, spec: FlagSpec) -> None:
-        self._is_on = is_on(spec)
+    A dependency on a flag that does not come earlier (it was not read, or depends on this one in turn) counts as
+    met, and is noted.
+    """
+
+    def __init__(self, family: FlagWithParents) -> None:
+        flags = (*family.parents, *([family.flag] if family.flag else []))
+        keys = {flag.id: flag.key for flag in flags}
+        prepared = [_PreparedFlag(flag, keys) for flag in flags]
+        self._flag = prepared.pop() if family.flag else None
+        self._parents = tuple(prepared)
+        self.spec = family.flag.spec if family.flag else None
+
+    def evaluate(self, user: Mapping[str, Any]) -> Result:
+        """The user's variant and why. `user` is as the SDKs describe one; see evaluation.conditions."""
+        if self._flag is None:
+            return Result(variant=OFF, reason=Reason.ABSENT)
+        variants: dict[str, str] = {}
+        inherited: list[str] = []
+        for parent in self._parents:
+            result = parent.evaluate(user, variants)
+            inherited += [f'Flag "{parent.key}", which it depends on: {note}' for note in result.notes]
+            if result.variant is not None:
+                variants[parent.flag_id] = result.variant
+        result = self._flag.evaluate(user, variants)
+        return replace(result, notes=(*result.notes, *inherited)) if inherited else result
+
+
+class _PreparedFlag:
+    """One flag, evaluated given the variants of its parents."""
+
+    def __init__(self, flag: LiveFlag, keys: Mapping[str, str]) -> None:
+        spec = flag.spec
+        self.flag_id, self.key = flag.id, flag.key
+        self._keys = keys
+        self._dependencies = flag.parent_dependencies
+        self._off = None
+        if not is_on(spec):
+            self._off = Reason.ARCHIVED if spec.archived is True else Reason.DISABLED
         self._rules = flag_rules(spec)
-        self._segments = segments_of(spec) if self._is_on else ()
-        self._listed = tuple(
+        self._segments = segments_of(spec)
+        self._salt_is_known = not isinstance(spec.bucketing_salt, Unset)
+        self._included = tuple(
             (variant.key, frozenset(variant.users or ()), frozenset(variant.cohorts or ()))
             for variant in variants_of(spec)
         )
+        self._notes = {given: tuple(_unknowns(spec, cohorts_are_given=given)) for given in (True, False)}
 
-    def assign(self, user: Mapping[str, Any], *, parents: Parents | None = None) -> Assignment:
-        """The user's variant and its reason. `user` is as the SDKs describe one; see conditions."""
-        if not self._is_on:
-            return Assignment(variant=OFF, reason=Reason.DISABLED)
+    def evaluate(self, user: Mapping[str, Any], variants: Mapping[str, str]) -> Result:
+        """The user's variant, given those of the parents by flag id; a parent that is missing is unknown."""
+        if self._off is not None:
+            return Result(variant=OFF, reason=self._off)
+        dependencies = self._evaluated_dependencies(variants)
+        notes = _dependency_notes(dependencies)
         included = self._inclusion_of(user)
-        if parents is not None and not parents.let_through():
-            doubts = () if included is None else (GATE_AND_INCLUSION,)
-            return Assignment(variant=OFF, reason=Reason.DEPENDENCY, notes=doubts)
+        if not self._lets_through(dependencies):
+            doubts = () if included is None else (DEPENDENCY_OR_INCLUSION,)
+            return Result(variant=OFF, reason=Reason.DEPENDENCY, dependencies=dependencies, notes=(*doubts, *notes))
         if included is not None:
-            return Assignment(variant=included, reason=Reason.INCLUSION)
-        notes = tuple(_unknowns(self._segments, user))
-        for segment, rule in zip(self._segments, self._rules, strict=False):
-            if all(matches_condition(condition, user) for condition in segment.conditions):
-                return _bucketed(rule, user, Reason.SEGMENT, notes)
-        return _bucketed(self._rules[-1], user, Reason.REST, notes)
+            return Result(variant=included, reason=Reason.INCLUSION, dependencies=dependencies, notes=notes)
+        result = self._by_rules(user)
+        return replace(result, dependencies=dependencies, notes=(*result.notes, *notes)) if dependencies else result
+
+    def _evaluated_dependencies(self, variants: Mapping[str, str]) -> tuple[Dependency, ...]:
+        if self._dependencies is None:
+            return ()
+        return tuple(
+            Dependency(flag_id=flag_id, key=self._keys.get(flag_id), allowed=allowed, variant=variants.get(flag_id))
+            for flag_id, allowed in self._dependencies.flags
+        )
+
+    def _lets_through(self, dependencies: tuple[Dependency, ...]) -> bool:
+        if self._dependencies is None:
+            return True
+        met = [dependency.is_met for dependency in dependencies]
+        match self._dependencies.operator.lower():
+            case "all":
+                return all(met)
+            case "any":
+                return any(met) or not met
+            case _:
+                return False
 
     def _inclusion_of(self, user: Mapping[str, Any]) -> str | None:
         names = [text_of(user[name]) for name in ("user_id", "device_id") if user.get(name)]
         cohorts = text_list(user.get("cohort_ids") or []) or []
-        for variant, users, cohort_ids in self._listed:
+        for variant, users, cohort_ids in self._included:
             if any(_is_listed(name, users) for name in names) or not cohort_ids.isdisjoint(cohorts):
                 return variant
         return None
 
+    def _by_rules(self, user: Mapping[str, Any]) -> Result:
+        notes = self._notes["cohort_ids" in user]
+        for segment, rule in zip(self._segments, self._rules, strict=False):
+            if all(matches_condition(condition, user) for condition in segment.conditions):
+                return self._bucketed(Reason.SEGMENT, rule, user, notes)
+        return self._bucketed(Reason.REST, self._rules[-1], user, notes)
 
-def evaluate(spec: FlagSpec, user: Mapping[str, Any], *, parents: Parents | None = None) -> Assignment:
-    """The variant that the flag gives one user, and why; for many users prepare an Evaluator."""
-    return Evaluator(spec).assign(user, parents=parents)
+    def _bucketed(self, reason: Reason, rule: SegmentRule, user: Mapping[str, Any], notes: tuple[str, ...]) -> Result:
+        bucketing, variant = rule.bucketing, rule.constant
+        if bucketing is None:
+            allocation = Allocation.NOBODY if variant == OFF else Allocation.EVERYONE
+            return Result(variant=variant, reason=reason, rule=rule, allocation=allocation, notes=notes)
+        value = bucketing_value(bucketing, user)
+        if value is None:
+            if (bucketing.unit, bucketing.key) == (DEFAULT_BUCKETING_UNIT, DEFAULT_BUCKETING_KEY):
+                notes = (*notes, NO_AMPLITUDE_ID)
+            return Result(variant=variant, reason=reason, rule=rule, allocation=Allocation.NO_VALUE, notes=notes)
+        if not self._salt_is_known:
+            return Result(variant=None, reason=reason, rule=rule, allocation=Allocation.UNKNOWN_SALT, notes=notes)
+        bucket = Bucket(bucketing=bucketing, value=value, hashed=hash_of(bucketing.salt, value))
+        return Result(
+            variant=rule.variant_at(bucket.allocation, bucket.distribution),
+            reason=reason,
+            rule=rule,
+            allocation=Allocation.ALLOCATED if bucket.allocation < rule.percentage else Allocation.NOT_ALLOCATED,
+            bucket=bucket,
+            notes=notes,
+        )
 
 
 def bucketing_value(bucketing: Bucketing, user: Mapping[str, Any]) -> str | None:
-    """What of the user is hashed: a property, or under another unit the name of their first group of that type."""
+    """The text that is hashed: a property of the user, or under another unit their first group of that type."""
     if bucketing.unit == DEFAULT_BUCKETING_UNIT:
         value = property_of(bucketing.key, user)
     else:
@@ -142,32 +194,27 @@ def bucketing_value(bucketing: Bucketing, user: Mapping[str, Any]) -> str | None
     return None if value is None else text_of(value) or None
 
 
-def _bucketed(rule: SegmentRule, user: Mapping[str, Any], reason: Reason, notes: tuple[str, ...]) -> Assignment:
-    segment = ALL_OTHER_USERS if reason is Reason.REST else rule.segment
-    value = None if rule.bucketing is None else bucketing_value(rule.bucketing, user)
-    if rule.bucketing is None or value is None:
-        return Assignment(variant=rule.constant, reason=reason, segment=segment, notes=notes, rule=rule)
-    allocation, distribution = coordinates(hash_of(rule.bucketing.salt, value))
-    return Assignment(
-        variant=rule.variant_at(allocation, distribution),
-        reason=reason,
-        segment=segment,
-        allocation=allocation,
-        distribution=distribution,
-        notes=notes,
-        rule=rule,
-    )
-
-
 def _is_listed(name: str, users: frozenset[str]) -> bool:
     return name in users or (name.lower() in {"true", "false"} and is_any_of(name, tuple(users)))
 
 
-def _unknowns(segments: tuple[TargetSegment, ...], user: Mapping[str, Any]) -> list[str]:
+def _unknowns(spec: FlagSpec, *, cohorts_are_given: bool) -> Iterator[str]:
+    """What the rules of a flag rest on that is unknown of a user who comes as far as the rules."""
+    segments = segments_of(spec)
     kinds = {condition.type for segment in segments for condition in segment.conditions} - {"property"}
-    found = [f"Conditions of type {kind} are taken as not met." for kind in sorted(kinds - {COHORT_TYPE})]
-    if COHORT_TYPE in kinds and "cohort_ids" not in user:
-        found.append("Cohorts decide here, and the user's cohort_ids are not given: taken as none.")
+    for kind in sorted(kinds - {COHORT_TYPE}):
+        yield f"Conditions of type {kind} are taken as not met."
+    if COHORT_TYPE in kinds and not cohorts_are_given:
+        yield "Cohorts decide here, and the user's cohort_ids are not given: taken as none."
     if names := sorted({name for segment in segments for name in segment.unlisted_names}):
-        found.append(f"Segments hold fields that are not known here, and left out of account: {', '.join(names)}.")
-    return found
+        yield f"Segments hold fields that are not known here, and left out of account: {', '.join(names)}."
+    if not cohorts_are_given and any(variant.cohorts for variant in variants_of(spec)):
+        yield COHORTS_LISTED
+
+
+def _dependency_notes(dependencies: tuple[Dependency, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"Depends on {dependency.name}, which is not evaluated: taken as one that lets everybody through."
+        for dependency in dependencies
+        if dependency.allowed and dependency.variant is None
+    )

@@ -1,12 +1,13 @@
-"""What is known of one user and one flag: the variant, and why, down to the place in the bucket."""
+"""What one user gets of one flag, and why, down to the place in the bucket."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from reconciler.evaluation.hashing import RESIDUES
+from msgspec import Struct
+
+from reconciler.evaluation.hashing import coordinates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from reconciler.evaluation.rules import Bucketing, SegmentRule
 
 
-class Ground(StrEnum):
-    """What decided, in the order in which it is asked."""
+class Reason(StrEnum):
+    """What decided, in the order of evaluation."""
 
     ABSENT = "absent"
     ARCHIVED = "archived"
@@ -26,23 +27,22 @@ class Ground(StrEnum):
     REST = "rest"
 
 
-class Standing(StrEnum):
-    """How the user stands in the rule that matched, a segment or the rest."""
+class Allocation(StrEnum):
+    """What the matching rule, a segment or the rest, does with the user."""
 
     EVERYONE = "everyone"
-    """The rule gives everyone its one variant; nothing is hashed."""
+    """The rule gives every user its one variant; nothing is hashed."""
     NOBODY = "nobody"
-    """The rule gives nobody a variant; nothing is hashed."""
+    """The rule gives no user a variant; nothing is hashed."""
     ALLOCATED = "allocated"
     NOT_ALLOCATED = "not-allocated"
     NO_VALUE = "no-bucketing-value"
-    """The user lacks what is hashed, so the engine gives no variant."""
+    """The user has no value to hash, so the engine gives no variant."""
     UNKNOWN_SALT = "unknown-salt"
-    """The server does not show the salt, or has still to draw it: nobody can say which variant."""
+    """The server does not show the salt, or has not drawn it yet: the variant is unknown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class Interval(Struct, frozen=True, kw_only=True):
     """A variant's distribution values: `start` inclusive, `end` exclusive."""
 
     variant: str
@@ -50,30 +50,29 @@ class Interval:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bucket:
-    """A user's place. `value` is what of the user is hashed.
-
-    `allocation` (0..99) is the hash modulo 100, `distribution` (0..42949672) the hash divided by 100.
-    """
+class Bucket(Struct, frozen=True, kw_only=True):
+    """Where a user is in a rule. `value` is the hashed property of the user, `hashed` the hash of `salt/value`."""
 
     bucketing: Bucketing
     value: str
-    allocation: int
-    distribution: int
+    hashed: int
 
     @property
-    def hashed(self) -> int:
-        """The hash of `salt/value`."""
-        return self.distribution * RESIDUES + self.allocation
+    def allocation(self) -> int:
+        """The allocation value: the hash modulo 100."""
+        return coordinates(self.hashed)[0]
+
+    @property
+    def distribution(self) -> int:
+        """The distribution value, 0..42949672: the hash divided by 100."""
+        return coordinates(self.hashed)[1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class Dependency(Struct, frozen=True, kw_only=True):
     """A flag that the evaluated one depends on, and what the user gets from it.
 
-    `key` is None where the flag could not be read. `allowed` are the variants that let a user through; none by
-    name: every one does. `variant` None: not known, and taken as one that does.
+    `key` is None where the flag could not be read. `allowed` are the variants that let a user through; an empty
+    list allows every variant. `variant` is None where it is unknown: the dependency then counts as met.
     """
 
     flag_id: str
@@ -83,26 +82,34 @@ class Gate:
 
     @property
     def name(self) -> str:
-        """The flag by its key where that is known, by its id where not."""
+        """The flag by its key, or by its id where the key is unknown."""
         return f'flag "{self.key}"' if self.key else f"the flag with id {self.flag_id}"
 
+    @property
+    def is_met(self) -> bool:
+        """Whether this dependency lets the user through."""
+        return not self.allowed or self.variant is None or self.variant in self.allowed
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """One user's variant of a flag (`off`: none; None: not known) and why.
 
-    `segment`, `rule` and `standing` are there where a segment or the rest decided, `bucket` where something was
-    hashed. `gates` are the flags it depends on. `notes` name what cannot be known of this user, and name no user.
+class Result(Struct, frozen=True, kw_only=True):
+    """One user's variant of a flag (`off`: none; None: unknown) and why.
+
+    `rule` and `allocation` are set where a segment or the rest decided, `bucket` where the user was hashed. `notes`
+    say what is unknown about this user, without naming the user.
     """
 
     variant: str | None
-    ground: Ground
-    segment: str | None = None
+    reason: Reason
     rule: SegmentRule | None = None
-    standing: Standing | None = None
+    allocation: Allocation | None = None
     bucket: Bucket | None = None
-    gates: tuple[Gate, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def segment(self) -> str | None:
+        """The name of the rule that matched, if one did."""
+        return self.rule.segment if self.rule else None
 
 
 def intervals_of(rule: SegmentRule) -> Iterator[Interval]:

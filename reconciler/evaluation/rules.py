@@ -28,7 +28,7 @@ ALL_OTHER_USERS: Final = "All Other Users"
 """The name of the rule for users whom no segment matches."""
 
 ALWAYS_TRUE: Final = Condition(prop="gp:reconciler-never-set", op="is not", values=("reconciler",))
-"""True for everyone, since nobody sets the property; for segments that must not have an empty list of conditions."""
+"""True for everyone: no application sets the property. For segments whose conditions must not be empty."""
 
 DEFAULT_BUCKETING_KEY: Final = "amplitude_id"
 DEFAULT_BUCKETING_UNIT: Final = "User"
@@ -67,12 +67,13 @@ class SegmentRule(Struct, frozen=True):
         return self.constant
 
 
-def flag_rules(spec: FlagSpec) -> tuple[SegmentRule, ...]:
+def flag_rules(spec: FlagSpec | None) -> tuple[SegmentRule, ...]:
     """The rules of a flag in the order in which they are tried. The last one matches everyone.
 
-    A flag that is disabled or archived has one rule: off. Inclusions come before all rules and are not here.
+    A flag that is disabled, archived or absent (None) has one rule: off. Inclusions come before all rules and are
+    not here.
     """
-    if not is_on(spec):
+    if spec is None or not is_on(spec):
         return (SegmentRule(ALL_OTHER_USERS),)
     variants = variant_keys(spec)
     bucketing = flag_bucketing(spec)
@@ -103,7 +104,7 @@ def conditions_to_fail(segment: TargetSegment) -> frozenset[Condition]:
 
 
 def is_on(spec: FlagSpec) -> bool:
-    """Whether the flag gives anybody a variant at all: enabled and not archived."""
+    """Whether the flag gives variants at all: enabled and not archived."""
     return spec.enabled is True and spec.archived is not True
 
 

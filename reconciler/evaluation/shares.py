@@ -1,7 +1,7 @@
 """Exact shares: who gets what under a rule, and under two or three rules at once.
 
-Two rules that hash the same thing are two partitions of one grid into rectangles, so their overlay is counted
-exactly. Rules that hash different things (another salt, key or unit) are independent: their joint shares are
+Two rules that hash the same thing are two partitions of one grid into rectangles, so their joint shares are
+counted exactly. Rules that hash different things (another salt, key or unit) are independent: their joint shares are
 products, expectations rather than counts. A rule that gives everyone the same hashes nothing and is exact beside
 any other.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.evaluation.rules import SegmentRule
 
 
-class Overlay(Struct, frozen=True, kw_only=True):
+class JointShares(Struct, frozen=True, kw_only=True):
     """Who gets what under several rules: one share per tuple of variants, positive ones only, adding up to 1.
 
     `is_exact` is False where rules hash different things and the shares are expectations.
@@ -44,12 +44,12 @@ class Overlay(Struct, frozen=True, kw_only=True):
 
 def variant_shares(rule: SegmentRule) -> dict[str, Fraction]:
     """The share of the rule's users that each variant gets, in variant order and `off` last, positive ones only."""
-    found = {variants[0]: share for variants, share in overlay(rule).cells}
+    found = {variants[0]: share for variants, share in joint_shares(rule).cells}
     order = [variant for variant, _ in rule.cuts if variant in found]
     return {variant: found[variant] for variant in (*order, *(set(found) - set(order)))}
 
 
-def overlay(*rules: SegmentRule) -> Overlay:
+def joint_shares(*rules: SegmentRule) -> JointShares:
     """The joint shares of the rules, each met by the same users."""
     groups = _groups_by_hash(rules)
     joint: dict[tuple[str, ...], Fraction] = {tuple(rule.constant for rule in rules): Fraction(1)}
@@ -60,31 +60,31 @@ def overlay(*rules: SegmentRule) -> Overlay:
             for variants, share in joint.items()
             for chosen, count in counted
         }
-    return Overlay(cells=tuple(sorted(joint.items())), is_exact=len(groups) <= 1)
+    return JointShares(cells=tuple(sorted(joint.items())), is_exact=len(groups) <= 1)
 
 
 def unavoidable_share(before: dict[str, Fraction], after: dict[str, Fraction]) -> Fraction:
-    """The least share that must switch to get from these shares to those, whoever is chosen."""
+    """The least share of users that must switch to get from these shares to those."""
     kept = (min(share, after.get(variant, Fraction(0))) for variant, share in before.items())
     return 1 - sum(kept, Fraction(0))
 
 
 @lru_cache(maxsize=65536)
-def stray_share(before: SegmentRule, between: SegmentRule, after: SegmentRule) -> Fraction:
+def transient_share(before: SegmentRule, between: SegmentRule, after: SegmentRule) -> Fraction:
     """The share of users who get, under `between`, neither their variant under `before` nor the one under `after`."""
     if between in {before, after}:
         return Fraction(0)
     rules = (before, between, after)
     groups = _groups_by_hash(rules)
     if len(groups) > 1:
-        return sum((share for (x, seen, y), share in overlay(*rules).cells if seen not in {x, y}), Fraction(0))
+        return sum((share for (x, seen, y), share in joint_shares(*rules).cells if seen not in {x, y}), Fraction(0))
     constants = tuple(rule.constant for rule in rules)
-    strays = 0
+    transient = 0
     positions = groups[0] if groups else []
     for chosen, count in _count_cells(tuple(rules[position] for position in positions)):
         x, seen, y = _place(constants, positions, chosen)
-        strays += count if seen not in {x, y} else 0
-    return Fraction(strays, HASHES)
+        transient += count if seen not in {x, y} else 0
+    return Fraction(transient, HASHES)
 
 
 def _groups_by_hash(rules: tuple[SegmentRule, ...]) -> list[list[int]]:

@@ -3,95 +3,97 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
+from msgspec import Struct
+
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import InvalidInputError
-from reconciler.evaluation.rules import OFF, variant_keys
+from reconciler.evaluation.result import Allocation, Reason
+from reconciler.evaluation.rules import OFF, segments_of, variant_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.evaluation.result import Ground, Standing, Verdict
+    from reconciler.evaluation.comparison import Comparison
+    from reconciler.evaluation.result import Result
     from reconciler.evaluation.users import User
-    from reconciler.planning.comparison import Sides
 
 MOST_FINDINGS = 20
-"""After so many lines that are no users the rest is not read."""
+"""After so many invalid lines the rest is not read."""
 
 VariantKey: TypeAlias = str | None
-"""A variant's key, `off`, or None: not known."""
+"""A variant's key, `off`, or None: unknown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """Some of the users, and their part of all (0 where there are none)."""
+class UserCount(Struct, frozen=True, kw_only=True):
+    """A number of users, and their share of all (0 where there are none)."""
 
     count: int
-    part: Fraction
+    share: Fraction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariantRow:
+class VariantRow(Struct, frozen=True, kw_only=True):
     """How many users have a variant live and desired."""
 
     variant: VariantKey
-    live: Share
-    desired: Share
+    live: UserCount
+    desired: UserCount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReasonRow:
-    """How many users get what they get for one reason, live and desired."""
+class ReasonRow(Struct, frozen=True, kw_only=True):
+    """How many users get their variant for one reason, live and desired."""
 
-    ground: Ground
+    reason: Reason
     segment: str | None
-    standing: Standing | None
-    live: Share
-    desired: Share
+    allocation: Allocation | None
+    live: UserCount
+    desired: UserCount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class Cell(Struct, frozen=True, kw_only=True):
     """Users who have one variant live and another, or the same, desired."""
 
     live: VariantKey
     desired: VariantKey
-    share: Share
+    users: UserCount
 
     @property
     def moves(self) -> bool:
         """Whether these users are known to change variant."""
-        return self.live != self.desired and None not in {self.live, self.desired}
+        return self.live != self.desired and not self.is_unknown
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the variant of one side is unknown."""
+        return None in {self.live, self.desired}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Census:
-    """All users of a file. Variants come in the flag's order, `off` and what is not known last; cells likewise.
+class Summary(Struct, frozen=True, kw_only=True):
+    """All users of a file. Variants come in the flag's order, then `off` and unknown ones; cells likewise.
 
-    `moved` counts those who change variant, `undecided` those of whom a side is not known. `notes` are what cannot
-    be known, each with the number of users it holds for.
+    `moved` counts those who change variant, `undecided` those for whom a side is unknown. `notes` say what is
+    unknown, each with the number of users it holds for.
     """
 
     total: int
     variants: tuple[VariantRow, ...]
     reasons: tuple[ReasonRow, ...]
     matrix: tuple[Cell, ...]
-    moved: Share
-    undecided: Share
+    moved: UserCount
+    undecided: UserCount
     notes: tuple[tuple[str, int], ...] = ()
 
 
-_Reason: TypeAlias = "tuple[Ground, str | None, Standing | None]"
-_Side: TypeAlias = "tuple[VariantKey, _Reason]"
+_Why: TypeAlias = tuple[Reason, str | None, Allocation | None]
+_Side: TypeAlias = tuple[VariantKey, _Why]
 
 
-def take_census(sides: Sides, users: Iterable[User | Diagnostic]) -> Census:
-    """Count the users. Memory does not grow with their number.
+def summarize(comparison: Comparison, users: Iterable[User | Diagnostic]) -> Summary:
+    """Evaluate and count the users. Memory does not grow with their number.
 
-    Raises InvalidInputError with the first MOST_FINDINGS lines that are no users.
+    Raises InvalidInputError with the first MOST_FINDINGS invalid lines.
     """
     pairs: Counter[tuple[_Side, _Side]] = Counter()
     notes: Counter[str] = Counter()
@@ -102,83 +104,80 @@ def take_census(sides: Sides, users: Iterable[User | Diagnostic]) -> Census:
             if len(findings) == MOST_FINDINGS:
                 break
             continue
-        live = sides.live.judge(user)
-        desired = live if sides.desired is sides.live else sides.desired.judge(user)
+        live = comparison.live.evaluate(user)
+        desired = live if comparison.desired is comparison.live else comparison.desired.evaluate(user)
         pairs[_side(live), _side(desired)] += 1
         if live.notes or desired.notes:
             notes.update({*live.notes, *desired.notes})
     if findings:
         raise InvalidInputError("The file of users holds lines that are no users; nothing was counted.", findings)
-    return _census(sides, pairs, notes)
+    return _summary(comparison, pairs, notes)
 
 
-def _side(verdict: Verdict) -> _Side:
-    return verdict.variant, (verdict.ground, verdict.segment, verdict.standing)
+def _side(result: Result) -> _Side:
+    return result.variant, (result.reason, result.segment, result.allocation)
 
 
-def _census(sides: Sides, pairs: Counter[tuple[_Side, _Side]], notes: Counter[str]) -> Census:
+def _summary(comparison: Comparison, pairs: Counter[tuple[_Side, _Side]], notes: Counter[str]) -> Summary:
     total = pairs.total()
     cells: Counter[tuple[VariantKey, VariantKey]] = Counter()
-    reasons: tuple[Counter[_Reason], Counter[_Reason]] = Counter(), Counter()
+    live_reasons: Counter[_Why] = Counter()
+    desired_reasons: Counter[_Why] = Counter()
     for ((x, why), (y, why_then)), count in pairs.items():
         cells[x, y] += count
-        reasons[0][why] += count
-        reasons[1][why_then] += count
-    order = _order(sides, cells)
+        live_reasons[why] += count
+        desired_reasons[why_then] += count
+    variants = _variants(comparison, cells)
     matrix = tuple(
-        Cell(live=x, desired=y, share=_share(cells[x, y], total)) for x in order for y in order if cells[x, y]
+        Cell(live=x, desired=y, users=_count(cells[x, y], total)) for x in variants for y in variants if cells[x, y]
     )
-    return Census(
+    return Summary(
         total=total,
-        variants=tuple(_variant_row(variant, matrix, total) for variant in order),
-        reasons=_reason_rows(sides, reasons, total),
+        variants=tuple(_variant_row(variant, matrix, total) for variant in variants),
+        reasons=tuple(
+            ReasonRow(
+                reason=why[0],
+                segment=why[1],
+                allocation=why[2],
+                live=_count(live_reasons[why], total),
+                desired=_count(desired_reasons[why], total),
+            )
+            for why in _in_order(comparison, {*live_reasons, *desired_reasons})
+        ),
         matrix=matrix,
-        moved=_share(sum(cell.share.count for cell in matrix if cell.moves), total),
-        undecided=_share(sum(cell.share.count for cell in matrix if None in {cell.live, cell.desired}), total),
+        moved=_count(sum(cell.users.count for cell in matrix if cell.moves), total),
+        undecided=_count(sum(cell.users.count for cell in matrix if cell.is_unknown), total),
         notes=tuple(sorted(notes.items(), key=lambda item: (-item[1], item[0]))),
     )
 
 
-def _share(count: int, total: int) -> Share:
-    return Share(count=count, part=Fraction(count, total) if total else Fraction(0))
+def _count(count: int, total: int) -> UserCount:
+    return UserCount(count=count, share=Fraction(count, total) if total else Fraction(0))
 
 
-def _order(sides: Sides, cells: Counter[tuple[VariantKey, VariantKey]]) -> list[VariantKey]:
-    """Every variant of either side, those that nobody gets too; None only where somebody is not known."""
+def _variants(comparison: Comparison, cells: Counter[tuple[VariantKey, VariantKey]]) -> list[VariantKey]:
+    """Every variant of either side, also those without users; None only where some are unknown."""
     order: dict[VariantKey, None] = {}
-    for spec in (sides.before, sides.after):
-        order |= dict.fromkeys(variant_keys(spec) if spec else ())
+    for side in (comparison.live, comparison.desired):
+        order |= dict.fromkeys(variant_keys(side.spec) if side.spec else ())
     order[OFF] = None
     return [*order, *([None] if any(None in cell for cell in cells) else [])]
 
 
 def _variant_row(variant: VariantKey, matrix: tuple[Cell, ...], total: int) -> VariantRow:
-    live = sum(cell.share.count for cell in matrix if cell.live == variant)
-    desired = sum(cell.share.count for cell in matrix if cell.desired == variant)
-    return VariantRow(variant=variant, live=_share(live, total), desired=_share(desired, total))
+    live = sum(cell.users.count for cell in matrix if cell.live == variant)
+    desired = sum(cell.users.count for cell in matrix if cell.desired == variant)
+    return VariantRow(variant=variant, live=_count(live, total), desired=_count(desired, total))
 
 
-def _reason_rows(
-    sides: Sides, reasons: tuple[Counter[_Reason], Counter[_Reason]], total: int
-) -> tuple[ReasonRow, ...]:
-    """In the order in which reasons are asked, segments in theirs."""
-    segments = [
-        segment.name for spec in (sides.before, sides.after) if spec for segment in spec.target_segments or ()
-    ]
-    found = {*reasons[0], *reasons[1]}
+def _in_order(comparison: Comparison, found: set[_Why]) -> list[_Why]:
+    """In the order of evaluation, segments in theirs."""
+    specs = [side.spec for side in (comparison.live, comparison.desired) if side.spec]
+    segments = [segment.name for spec in specs for segment in segments_of(spec)]
 
-    def rank(reason: _Reason) -> tuple[int, int, int]:
-        ground, segment, standing = reason
+    def rank(why: _Why) -> tuple[int, int, int]:
+        reason, segment, allocation = why
         place = segments.index(segment) if segment in segments else len(segments)
-        return list(type(ground)).index(ground), place, list(type(standing)).index(standing) if standing else 0
+        return list(Reason).index(reason), place, list(Allocation).index(allocation) if allocation else 0
 
-    return tuple(
-        ReasonRow(
-            ground=reason[0],
-            segment=reason[1],
-            standing=reason[2],
-            live=_share(reasons[0][reason], total),
-            desired=_share(reasons[1][reason], total),
-        )
-        for reason in sorted(found, key=rank)
-    )
+    return sorted(found, key=rank)

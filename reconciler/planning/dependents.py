@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.evaluation.rules import OFF
+from reconciler.evaluation.rules import OFF, flag_rules
 from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
-from reconciler.planning.transients import rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +47,7 @@ def lost_variants(flag: FlagPlan) -> frozenset[str]:
 
 def served_variants(spec: FlagSpec | None) -> frozenset[str]:
     """The variants that some rule of the flag gives somebody. Listed users, whom no rule concerns, do not count."""
-    rules = rules_of(spec)
+    rules = flag_rules(spec)
     return frozenset(key for rule in rules for key in (rule.constant, *(key for key, _ in rule.cuts))) - {OFF}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from reconciler.planning.plan import FlagExposure, SegmentTransition
+from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
 
 if TYPE_CHECKING:
     from reconciler.model import Json

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.errors import GuardRefusedError
-from reconciler.evaluation.rules import is_on, variants_of
+from reconciler.evaluation.rules import flag_rules, is_on, variants_of
 from reconciler.model import Unset
 from reconciler.planning.candidates import plain_candidates, shielded_candidate
 from reconciler.planning.operations import AddUsers, CreateVariant, DeleteVariant
@@ -22,7 +22,7 @@ from reconciler.planning.order_search import OrderSearch, Route
 from reconciler.planning.phases import Phase, moves_exposure, phase_of
 from reconciler.planning.schedule import SEES_RULES_EARLY, fit_operations, maker_of
 from reconciler.planning.shield import can_shield
-from reconciler.planning.transients import FREE, Transients, rules_of
+from reconciler.planning.transients import FREE, Transients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -158,7 +158,7 @@ def _makers_of_new_homes(before: FlagSpec | None, operations: tuple[Operation, .
 def _arranged(before: FlagSpec | None, after: FlagSpec, solution: _Solution) -> Ordered:
     operations, states = solution.candidate.operations, solution.states()
     is_seen = before is not None and is_on(before) and is_on(after)
-    visible = frozenset(place for place, old, new in states if is_seen and rules_of(old) != rules_of(new))
+    visible = frozenset(place for place, old, new in states if is_seen and flag_rules(old) != flag_rules(new))
     order, notes = fit_operations(before, operations, tuple(place for place, _, _ in states), visible)
     reached = {place: new for place, _, new in states}
     if _meets_rules_before_listed(before, after, operations, reached):

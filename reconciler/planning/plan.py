@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.diagnostics import SourcePosition
+    from reconciler.evaluation.exposure import FlagExposure
     from reconciler.model import FlagSpec, Json
     from reconciler.planning.operations import Operation
 
@@ -57,48 +58,6 @@ class MembersChange(Struct, frozen=True, kw_only=True):
 
 
 FieldChange = ValueChange | MembersChange
-
-
-class SegmentTransition(Struct, frozen=True, kw_only=True):
-    """What becomes of the users whose first matching segment is `before_segment` now and `after_segment` then.
-
-    Segments by name; `ALL_OTHER_USERS` of `evaluation.rules` is the rest. Shares are exact fractions of those users;
-    `off` is a variant. `is_exact` is False where the figure is an expectation (new salt or bucketing key).
-    """
-
-    before_segment: str
-    after_segment: str
-    before: tuple[tuple[str, Fraction], ...]
-    after: tuple[tuple[str, Fraction], ...]
-    matrix: tuple[tuple[str, str, Fraction], ...]
-    switched: Fraction
-    unavoidable: Fraction
-    is_exact: bool = True
-
-    @property
-    def excess(self) -> Fraction:
-        """Users who switch although the shares alone would not need it."""
-        return self.switched - self.unavoidable
-
-
-class FlagExposure(Struct, frozen=True, kw_only=True):
-    """Before and after of one flag. `switched` is the headline: the largest share over the transitions.
-
-    `notes` says what the figures cannot know (the mix over segments, dependencies, sticky bucketing).
-    """
-
-    transitions: tuple[SegmentTransition, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def switched(self) -> Fraction:
-        """The largest share of users of any segment who get another variant."""
-        return max((item.switched for item in self.transitions), default=Fraction(0))
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether the headline is exact rather than expected."""
-        return all(item.is_exact for item in self.transitions)
 
 
 class FlagPlan(Struct, frozen=True, kw_only=True):

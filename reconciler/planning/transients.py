@@ -5,16 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.evaluation.combinations import feasible_matches
+from reconciler.evaluation.combinations import segment_combinations
 from reconciler.evaluation.rules import ALL_OTHER_USERS, SegmentRule, flag_rules, has_no_weight, variant_keys
-from reconciler.evaluation.shares import stray_share
+from reconciler.evaluation.shares import transient_share
 from reconciler.model import Unset
 
 if TYPE_CHECKING:
     from reconciler.model import FlagSpec
-
-NOBODY = (SegmentRule(ALL_OTHER_USERS),)
-"""The rules of a flag that does not exist."""
 
 
 class Cost(NamedTuple):
@@ -33,7 +30,7 @@ class Transients:
     """Measures states between one flag's `before` (None: it does not exist) and `after`."""
 
     def __init__(self, before: FlagSpec | None, after: FlagSpec) -> None:
-        self._before = rules_of(before)
+        self._before = flag_rules(before)
         self._after = flag_rules(after)
         self._tolerates_even_split = any(splits_evenly(spec) for spec in (before, after))
 
@@ -41,13 +38,13 @@ class Transients:
         """What users would see in this state, at worst."""
         return Cost(
             splits_evenly=not self._tolerates_even_split and splits_evenly(state),
-            transient=self.share_in(rules_of(state)),
+            transient=self.share_in(flag_rules(state)),
         )
 
     def share_in(self, between: tuple[SegmentRule, ...]) -> Fraction:
         """The largest share, over all segments a user can match before, between and after, of those who stray."""
-        matches = feasible_matches(self._before, between, self._after)
-        return max(stray_share(self._before[i], between[j], self._after[k]) for i, j, k in matches)
+        matches = segment_combinations(self._before, between, self._after)
+        return max(transient_share(self._before[i], between[j], self._after[k]) for i, j, k in matches)
 
     def can_stray_when_listed(self, state: FlagSpec | None, *, old: str | None, new: str | None) -> bool:
         """Whether someone who is not listed in this state can get a variant of neither side.
@@ -56,14 +53,9 @@ class Transients:
         """
         befores = self._before if old is None else (SegmentRule(ALL_OTHER_USERS, constant=old),)
         afters = self._after if new is None else (SegmentRule(ALL_OTHER_USERS, constant=new),)
-        between = rules_of(state)
-        matches = feasible_matches(befores, between, afters)
-        return any(stray_share(befores[i], between[j], afters[k]) for i, j, k in matches)
-
-
-def rules_of(spec: FlagSpec | None) -> tuple[SegmentRule, ...]:
-    """The rules of a flag, or of none."""
-    return NOBODY if spec is None else flag_rules(spec)
+        between = flag_rules(state)
+        matches = segment_combinations(befores, between, afters)
+        return any(transient_share(befores[i], between[j], afters[k]) for i, j, k in matches)
 
 
 def splits_evenly(spec: FlagSpec | None) -> bool:

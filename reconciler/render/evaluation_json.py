@@ -12,70 +12,70 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.config import Config
-    from reconciler.evaluation.result import Bucket, Gate, Verdict
+    from reconciler.evaluation.comparison import Comparison
+    from reconciler.evaluation.result import Bucket, Dependency, Result
     from reconciler.evaluation.rules import SegmentRule
-    from reconciler.evaluation.summary import Census, ReasonRow, Share
+    from reconciler.evaluation.summary import ReasonRow, Summary, UserCount
     from reconciler.model import Json
-    from reconciler.planning.comparison import Sides
 
 FORMAT_VERSION = 1
 
 
 def user_json(
-    sides: Sides, config: Config, fields: Mapping[str, Json], live: Verdict, desired: Verdict
+    comparison: Comparison, config: Config, fields: Mapping[str, Json], live: Result, desired: Result
 ) -> dict[str, Json]:
-    """One user, whose `fields` are repeated as they were given. `moved` is null where a side is not known."""
+    """One user, whose `fields` are repeated as they were given. `moved` is null where a side is unknown."""
     is_known = live.variant is not None and desired.variant is not None
-    return _head(sides, config) | {
+    return _head(comparison, config) | {
         "user": dict(fields),
-        "live": _verdict(live),
-        "desired": _verdict(desired),
+        "live": _result(live),
+        "desired": _result(desired),
         "moved": live.variant != desired.variant if is_known else None,
-        "notes": list(sides.notes),
+        "notes": list(comparison.notes),
     }
 
 
-def census_json(sides: Sides, config: Config, census: Census) -> dict[str, Json]:
-    """The users of a file, in numbers. A variant that is not known has the key null; shares are in percent."""
-    return _head(sides, config) | {
-        "users": census.total,
+def summary_json(comparison: Comparison, config: Config, summary: Summary) -> dict[str, Json]:
+    """The users of a file, in numbers. An unknown variant has the key null; shares are in percent."""
+    return _head(comparison, config) | {
+        "users": summary.total,
         "variants": [
-            {"variant": row.variant, "live": _share(row.live), "desired": _share(row.desired)}
-            for row in census.variants
+            {"variant": row.variant, "live": _count(row.live), "desired": _count(row.desired)}
+            for row in summary.variants
         ],
-        "matrix": [{"from": cell.live, "to": cell.desired} | _share(cell.share) for cell in census.matrix],
-        "moved": _share(census.moved),
-        "undecided": _share(census.undecided),
-        "reasons": [_reason(row) for row in census.reasons],
+        "matrix": [{"from": cell.live, "to": cell.desired} | _count(cell.users) for cell in summary.matrix],
+        "moved": _count(summary.moved),
+        "undecided": _count(summary.undecided),
+        "reasons": [_reason(row) for row in summary.reasons],
         "notes": [
-            *({"message": note, "users": census.total} for note in sides.notes),
-            *({"message": note, "users": count} for note, count in census.notes),
+            *({"message": note, "users": summary.total} for note in comparison.notes),
+            *({"message": note, "users": count} for note, count in summary.notes),
         ],
     }
 
 
-def _head(sides: Sides, config: Config) -> dict[str, Json]:
+def _head(comparison: Comparison, config: Config) -> dict[str, Json]:
     return {
         "formatVersion": FORMAT_VERSION,
-        "key": sides.key,
-        "id": sides.flag_id,
+        "key": comparison.key,
+        "id": comparison.flag_id,
         "projectId": config.project_id,
         "region": config.region,
         "environment": config.environment,
-        "declared": sides.is_declared,
+        "declared": comparison.is_declared,
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Json]:
+def _result(result: Result) -> dict[str, Json]:
     return {
-        "variant": verdict.variant,
-        "reason": verdict.ground.value,
-        "segment": verdict.segment,
-        "standing": verdict.standing.value if verdict.standing else None,
-        "bucket": _bucket(verdict.bucket, verdict.rule) if verdict.bucket and verdict.rule else None,
-        "dependencies": [_gate(gate) for gate in verdict.gates],
-        "explanation": list(explanation(verdict)),
-        "notes": list(verdict.notes),
+        "variant": result.variant,
+        "reason": result.reason.value,
+        "segment": result.segment,
+        "standing": result.allocation.value if result.allocation else None,
+        "bucket": _bucket(result.bucket, result.rule) if result.bucket and result.rule else None,
+        "dependencies": [_dependency(dependency) for dependency in result.dependencies],
+        "explanation": list(explanation(result)),
+        "notes": list(result.notes),
     }
 
 
@@ -93,19 +93,24 @@ def _bucket(bucket: Bucket, rule: SegmentRule) -> dict[str, Json]:
     }
 
 
-def _gate(gate: Gate) -> dict[str, Json]:
-    return {"id": gate.flag_id, "key": gate.key, "allowed": list(gate.allowed), "variant": gate.variant}
+def _dependency(dependency: Dependency) -> dict[str, Json]:
+    return {
+        "id": dependency.flag_id,
+        "key": dependency.key,
+        "allowed": list(dependency.allowed),
+        "variant": dependency.variant,
+    }
 
 
 def _reason(row: ReasonRow) -> dict[str, Json]:
     return {
-        "reason": row.ground.value,
+        "reason": row.reason.value,
         "segment": row.segment,
-        "standing": row.standing.value if row.standing else None,
-        "live": _share(row.live),
-        "desired": _share(row.desired),
+        "standing": row.allocation.value if row.allocation else None,
+        "live": _count(row.live),
+        "desired": _count(row.desired),
     }
 
 
-def _share(share: Share) -> dict[str, Json]:
-    return {"count": share.count, "percent": percent(share.part)}
+def _count(users: UserCount) -> dict[str, Json]:
+    return {"count": users.count, "percent": percent(users.share)}

@@ -14,32 +14,31 @@ from reconciler.wording import counted, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from reconciler.evaluation.result import Verdict
-    from reconciler.evaluation.summary import Census
-    from reconciler.evaluation.summary import Share as Part
+    from reconciler.evaluation.comparison import Comparison
+    from reconciler.evaluation.result import Result
+    from reconciler.evaluation.summary import Summary, UserCount
     from reconciler.model import Json
-    from reconciler.planning.comparison import Sides
 
 _TONES = ("dim", "cyan", "magenta", "blue", "yellow", "green", "red")
 _BAR_WIDTH = 48
 
 
 def render_user_text(
-    sides: Sides, fields: Mapping[str, Any], live: Verdict, desired: Verdict, paper: Paper | None = None
+    comparison: Comparison, fields: Mapping[str, Any], live: Result, desired: Result, paper: Paper | None = None
 ) -> str:
     """The variant on both sides, and why, of one user; the last line says whether the plan moves the user.
 
     `fields` are what was given of the user, and are shown.
     """
     sheet = Sheet(paper or Paper())
-    _head(sheet, sides)
+    _head(sheet, comparison)
     sheet.line(("for ", "dim"), ", ".join(f"{name} {_plain(value)}" for name, value in fields.items()), hang=4)
     sheet.blank()
-    width = max(columns_of(_shown(verdict.variant)) for verdict in (live, desired))
-    for label, verdict in (("live", live), ("desired", desired)):
-        gap = " " * (width - columns_of(_shown(verdict.variant)))
-        reason = reason_in_words(verdict.ground, verdict.segment, verdict.standing)
-        sheet.line((f"{label:<9}", "dim"), (_shown(verdict.variant), "bold"), f"{gap}  {reason}", hang=width + 11)
+    width = max(columns_of(_shown(result.variant)) for result in (live, desired))
+    for label, result in (("live", live), ("desired", desired)):
+        gap = " " * (width - columns_of(_shown(result.variant)))
+        reason = reason_in_words(result.reason, result.segment, result.allocation)
+        sheet.line((f"{label:<9}", "dim"), (_shown(result.variant), "bold"), f"{gap}  {reason}", hang=width + 11)
     reasons = {"live": explanation(live), "desired": explanation(desired)}
     if reasons["live"] == reasons["desired"]:
         reasons = {"live and desired": reasons["live"]}
@@ -48,47 +47,47 @@ def render_user_text(
         sheet.line((label, "dim"))
         for line in lines:
             sheet.line(line, indent=2)
-    _notes(sheet, [*sides.notes, *dict.fromkeys((*live.notes, *desired.notes))])
+    _notes(sheet, [*comparison.notes, *dict.fromkeys((*live.notes, *desired.notes))])
     sheet.blank()
-    sheet.line(_user_verdict(live, desired))
+    sheet.line(_conclusion(live, desired))
     return sheet.render()
 
 
-def render_census_text(sides: Sides, census: Census, file: str, paper: Paper | None = None) -> str:
+def render_summary_text(comparison: Comparison, summary: Summary, file: str, paper: Paper | None = None) -> str:
     """The users of a file in numbers; the last line says how many the plan moves."""
     sheet = Sheet(paper or Paper())
-    _head(sheet, sides)
-    sheet.line((f"{counted(census.total, 'user')} of {file}", "dim"))
+    _head(sheet, comparison)
+    sheet.line((f"{counted(summary.total, 'user')} of {file}", "dim"))
     sheet.blank()
-    tones = _tones(census)
-    for label, shares in _stacks(census, tones).items():
+    tones = _tones(summary)
+    for label, shares in _stacks(summary, tones).items():
         runs = [(run, _TONES[tone % len(_TONES)]) for run, tone in bar(shares, _BAR_WIDTH)]
         sheet.line((f"{label:<9}", "dim"), *runs)
     variants = [
-        (f"{fill(tones[row.variant])} {_shown(row.variant)}", row.live, row.desired) for row in census.variants
+        (f"{fill(tones[row.variant])} {_shown(row.variant)}", row.live, row.desired) for row in summary.variants
     ]
     reasons = [
-        (reason_in_words(row.ground, row.segment, row.standing), row.live, row.desired) for row in census.reasons
+        (reason_in_words(row.reason, row.segment, row.allocation), row.live, row.desired) for row in summary.reasons
     ]
     _table(sheet, "variant", variants)
     _table(sheet, "reason", reasons)
-    _moves(sheet, census)
-    _notes(sheet, [*sides.notes, *(f"{note} ({counted(count, 'user')})" for note, count in census.notes)])
+    _moves(sheet, summary)
+    _notes(sheet, [*comparison.notes, *(f"{note} ({counted(count, 'user')})" for note, count in summary.notes)])
     sheet.blank()
-    if census.undecided.count:
-        sheet.line(f"Of {counted(census.undecided.count, 'user')} nobody can say whether the plan moves them.")
+    if summary.undecided.count:
+        sheet.line(f"Of {counted(summary.undecided.count, 'user')} nobody can say whether the plan moves them.")
     sheet.line(
-        f"The plan moves {census.moved.count} of {counted(census.total, 'user')} ({percent(census.moved.part)})."
+        f"The plan moves {summary.moved.count} of {counted(summary.total, 'user')} ({percent(summary.moved.share)})."
     )
     return sheet.render()
 
 
-def _head(sheet: Sheet, sides: Sides) -> None:
-    where = f"  id {sides.flag_id}" if sides.flag_id else "  not live yet"
-    sheet.line((sides.key, "bold"), (where, "dim"))
+def _head(sheet: Sheet, comparison: Comparison) -> None:
+    where = f"  id {comparison.flag_id}" if comparison.flag_id else "  not live yet"
+    sheet.line((comparison.key, "bold"), (where, "dim"))
 
 
-def _user_verdict(live: Verdict, desired: Verdict) -> str:
+def _conclusion(live: Result, desired: Result) -> str:
     if live.variant is None or desired.variant is None:
         return "Whether the plan moves this user cannot be said."
     if live.variant == desired.variant:
@@ -96,30 +95,30 @@ def _user_verdict(live: Verdict, desired: Verdict) -> str:
     return f"The plan moves this user from {live.variant} to {desired.variant}."
 
 
-def _tones(census: Census) -> dict[str | None, int]:
+def _tones(summary: Summary) -> dict[str | None, int]:
     """A number for each variant, by which its fill and colour are chosen; `off` has 0."""
-    shown = [row.variant for row in census.variants if row.variant != OFF]
+    shown = [row.variant for row in summary.variants if row.variant != OFF]
     return {OFF: 0} | {variant: tone for tone, variant in enumerate(shown, start=1)}
 
 
-def _stacks(census: Census, tones: dict[str | None, int]) -> dict[str, tuple[Share, ...]]:
+def _stacks(summary: Summary, tones: dict[str | None, int]) -> dict[str, tuple[Share, ...]]:
     """Both bars, without what nobody has; none at all for no users."""
     sides = {
-        "live": [(row.variant, row.live) for row in census.variants],
-        "desired": [(row.variant, row.desired) for row in census.variants],
+        "live": [(row.variant, row.live) for row in summary.variants],
+        "desired": [(row.variant, row.desired) for row in summary.variants],
     }
     return {
         label: tuple(
-            Share(variant=_shown(variant), part=part.part, text=percent(part.part), tone=tones[variant])
-            for variant, part in rows
-            if part.count
+            Share(variant=_shown(variant), part=users.share, text=percent(users.share), tone=tones[variant])
+            for variant, users in rows
+            if users.count
         )
         for label, rows in sides.items()
-        if census.total
+        if summary.total
     }
 
 
-def _table(sheet: Sheet, head: str, rows: Sequence[tuple[str, Part, Part]]) -> None:
+def _table(sheet: Sheet, head: str, rows: Sequence[tuple[str, UserCount, UserCount]]) -> None:
     """Rows of a label and the two sides, in columns."""
     if not rows:
         return
@@ -133,8 +132,8 @@ def _table(sheet: Sheet, head: str, rows: Sequence[tuple[str, Part, Part]]) -> N
         sheet.line((text, "" if number else "dim"))
 
 
-def _moves(sheet: Sheet, census: Census) -> None:
-    moves = sorted((cell for cell in census.matrix if cell.moves), key=lambda cell: -cell.share.count)
+def _moves(sheet: Sheet, summary: Summary) -> None:
+    moves = sorted((cell for cell in summary.matrix if cell.moves), key=lambda cell: -cell.users.count)
     if not moves:
         return
     sheet.blank()
@@ -143,7 +142,7 @@ def _moves(sheet: Sheet, census: Census) -> None:
     width = max(map(columns_of, labels))
     for label, cell in zip(labels, moves, strict=True):
         pad = " " * (width - columns_of(label))
-        sheet.line(f"{label}{pad}  {_amount(cell.share, moves[0].share.count)}", indent=2)
+        sheet.line(f"{label}{pad}  {_amount(cell.users, moves[0].users.count)}", indent=2)
 
 
 def _notes(sheet: Sheet, notes: Iterable[str]) -> None:
@@ -156,8 +155,8 @@ def _plain(value: Json) -> str:
     return value if isinstance(value, str) else flow_text(value)
 
 
-def _amount(part: Part, largest: int = 0) -> str:
-    return f"{part.count:>{len(str(largest))}}  {percent(part.part):>6}"
+def _amount(users: UserCount, largest: int = 0) -> str:
+    return f"{users.count:>{len(str(largest))}}  {percent(users.share):>6}"
 
 
 def _shown(variant: str | None) -> str:

@@ -11,7 +11,7 @@ from reconciler.render.sanitize import visible
 from reconciler.wording import percent
 
 if TYPE_CHECKING:
-    from reconciler.planning.plan import FlagExposure, SegmentTransition
+    from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
 
 OFF = "off"
 _FILLS = "█▒▓░▚▞▤▥▦▧"

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reconciler.apply import ApplyReport, FlagOutcome, Status
+from reconciler.evaluation.rules import flag_rules
 from reconciler.model import FlagSpec, Unset
 from reconciler.planning.operations import EditFlag, request_of
 from reconciler.planning.plan import Action
-from reconciler.planning.transients import Transients, rules_of
+from reconciler.planning.transients import Transients
 from reconciler.wire import decode_flag
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Ward:
         if key not in self._transients or not (self.weighs and self.emulator.behaviour.rename_rewrites):
             return
         transients, limit = self._transients[key]
-        share = transients.share_in(rules_of(decode_flag(record).spec))
+        share = transients.share_in(flag_rules(decode_flag(record).spec))
         assert share <= limit, f"S6: {key} shows {share} of users something else, the plan says {limit}"
 
     def _unchanged(self, began: Record, expected: Record, record: Record) -> None:

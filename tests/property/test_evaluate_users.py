@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from evaluations import counted, matrix_of, sides_of
+from evaluations import comparison_of, counted, matrix_of
 from msgspec.structs import replace
 from official_engine import FastEngine, OfficialFlag
 from random_flags import a_random_user
@@ -44,7 +44,7 @@ def _one_pair(random: Random) -> bool:
     if world.plan().refusals:
         return False
     people = [_a_user(random, number) for number in range(USERS)]
-    census = counted(sides_of(world, KEY), people)
+    summary = counted(comparison_of(world, KEY), people)
 
     before = _official(emulator, people)
     run = world.apply()
@@ -52,9 +52,9 @@ def _one_pair(random: Random) -> bool:
     assert run.report.exit_code == 0
     after = _official(emulator, people)
 
-    assert matrix_of(census) == Counter(zip(before, after, strict=True))
-    assert census.moved.count == sum(x != y for x, y in zip(before, after, strict=True))
-    assert census.total == USERS
+    assert matrix_of(summary) == Counter(zip(before, after, strict=True))
+    assert summary.moved.count == sum(x != y for x, y in zip(before, after, strict=True))
+    assert summary.total == USERS
     return True
 
 
@@ -81,7 +81,9 @@ def _official(emulator: Any, people: list[dict[str, Any]]) -> list[str]:
     given, parents = (_engine(records[key], people) for key in (KEY, PARENT))
     dependencies = records[KEY]["parentDependencies"]
     (allowed,) = dependencies["flags"].values() if dependencies else [[]]
-    return [variant if not allowed or gate in allowed else OFF for variant, gate in zip(given, parents, strict=True)]
+    return [
+        variant if not allowed or parent in allowed else OFF for variant, parent in zip(given, parents, strict=True)
+    ]
 
 
 def _engine(record: dict[str, Any], people: list[dict[str, Any]]) -> list[str]:

@@ -7,22 +7,23 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
+from evaluations import evaluator_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from official_engine import FastEngine, OfficialFlag, official_condition
 from random_flags import a_random_change, a_random_flag, a_random_user
 
-from reconciler.evaluation.combinations import feasible_matches
+from reconciler.evaluation.combinations import segment_combinations
 from reconciler.evaluation.conditions import matches_condition
-from reconciler.evaluation.evaluate import Evaluator, Reason
 from reconciler.evaluation.hashing import DISTRIBUTIONS, HASHES
+from reconciler.evaluation.result import Reason
 from reconciler.evaluation.rules import flag_rules
-from reconciler.evaluation.shares import overlay
+from reconciler.evaluation.shares import joint_shares
 from reconciler.model import Condition, Variant
 
 if TYPE_CHECKING:
-    from reconciler.evaluation.evaluate import Assignment
+    from reconciler.evaluation.result import Result
     from reconciler.model import FlagSpec
 
 SIGMAS = 6
@@ -88,14 +89,14 @@ def test_every_boundary() -> None:
     for seed in range(60):
         spec = replace(a_random_flag(Random(seed)), enabled=True, target_segments=(), variants=PLAIN[: 1 + seed % 5])
         rule = flag_rules(spec)[-1]
-        official, own = OfficialFlag(spec, engine=engine), Evaluator(spec)
+        official, own = OfficialFlag(spec, engine=engine), evaluator_of(spec)
         cuts = {cut + shift for _, cut in (*rule.cuts, ("", 0)) for shift in range(-2, 3)}
         for distribution in (cut for cut in cuts if 0 <= cut < DISTRIBUTIONS):
             for residue in {0, 95, 96, 99, *range(rule.percentage - 1, rule.percentage + 1)} & set(range(100)):
                 engine.forced = distribution * 100 + residue
                 if engine.forced < HASHES and rule.bucketing is not None:
                     assert rule.variant_at(residue, distribution) == official.assign(user)[0]
-        assert own.assign({}).variant == official.assign({})[0]
+        assert own.evaluate({}).variant == official.assign({})[0]
 
 
 def _compare_pair(random: Random, *, users: int, engine: FastEngine | None) -> None:
@@ -106,28 +107,29 @@ def _compare_pair(random: Random, *, users: int, engine: FastEngine | None) -> N
     _compare_shares(before, after, list(zip(*assigned, strict=True)))
 
 
-def _assign_all(spec: FlagSpec, people: list[dict[str, object]], engine: FastEngine | None) -> list[Assignment]:
-    official, own = OfficialFlag(spec, engine=engine), Evaluator(spec)
+def _assign_all(spec: FlagSpec, people: list[dict[str, object]], engine: FastEngine | None) -> list[Result]:
+    official, own = OfficialFlag(spec, engine=engine), evaluator_of(spec)
     found = []
     for user in people:
         variant, segment = official.assign(user)
-        assignment = own.assign(user)
-        assert (assignment.variant, _engine_name(assignment)) == (variant, segment), user
-        found.append(assignment)
+        result = own.evaluate(user)
+        assert (result.variant, _engine_name(result)) == (variant, segment), user
+        found.append(result)
     return found
 
 
-def _engine_name(assignment: Assignment) -> str | None:
-    if assignment.reason is Reason.DISABLED:
+def _engine_name(result: Result) -> str | None:
+    if result.reason in {Reason.DISABLED, Reason.ARCHIVED}:
         return "default"
-    return f"inclusions {assignment.variant}" if assignment.reason is Reason.INCLUSION else assignment.segment
+    return f"inclusions {result.variant}" if result.reason is Reason.INCLUSION else result.segment
 
 
-def _compare_shares(before: FlagSpec, after: FlagSpec, moves: list[tuple[Assignment, Assignment]]) -> None:
+def _compare_shares(before: FlagSpec, after: FlagSpec, moves: list[tuple[Result, Result]]) -> None:
     """Bucketed users move as the exact matrix says, and between no segments called impossible."""
     rules = flag_rules(before), flag_rules(after)
     feasible = {
-        (rules[0][i].segment, rules[1][k].segment): (rules[0][i], rules[1][k]) for i, k in feasible_matches(*rules)
+        (rules[0][i].segment, rules[1][k].segment): (rules[0][i], rules[1][k])
+        for i, k in segment_combinations(*rules)
     }
     for names, pair in feasible.items():
         group = [
@@ -135,7 +137,7 @@ def _compare_shares(before: FlagSpec, after: FlagSpec, moves: list[tuple[Assignm
             for old, new in moves
             if (old.segment, new.segment) == names and _hashed(old, new, pair)
         ]
-        for cell, share in overlay(*pair).cells:
+        for cell, share in joint_shares(*pair).cells:
             allowed = SIGMAS * sqrt(max(share * (1 - share) * len(group), 1)) + 1
             if any(rule.bucketing and rule.bucketing.key == "gp:plan" for rule in pair) or _in_groups(pair):
                 continue
@@ -145,11 +147,11 @@ def _compare_shares(before: FlagSpec, after: FlagSpec, moves: list[tuple[Assignm
             assert (old.segment, new.segment) in feasible
 
 
-def _hashed(old: Assignment, new: Assignment, pair: tuple[object, object]) -> bool:
+def _hashed(old: Result, new: Result, pair: tuple[object, object]) -> bool:
     """Whether neither side is an inclusion, and both that need a bucketing value had one."""
     sides = zip((old, new), pair, strict=True)
     return all(
-        side.reason in {Reason.SEGMENT, Reason.REST} and (rule.bucketing is None or side.allocation is not None)  # type: ignore[attr-defined]
+        side.reason in {Reason.SEGMENT, Reason.REST} and (rule.bucketing is None or side.bucket is not None)  # type: ignore[attr-defined]
         for side, rule in sides
     )
 

@@ -17,12 +17,12 @@ from reconciler.errors import ReconcilerError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.api.parents import Lineage
     from reconciler.cli.progress import Progress
     from reconciler.cli.session import Loaded
     from reconciler.cli.voice import Voice
+    from reconciler.evaluation.comparison import Comparison
+    from reconciler.evaluation.evaluate import FlagWithParents
     from reconciler.model import Json
-    from reconciler.planning.comparison import Sides
 
 T = TypeVar("T")
 
@@ -101,11 +101,11 @@ def evaluate(
     voice = Voice.of(settings)
     with _opened(users) as stream:
         loaded = load(settings, voice)
-        sides = _sides(key, loaded, api_key_file, voice)
+        comparison = _comparison(key, loaded, api_key_file, voice)
         result = (
-            _judged(sides, loaded, fields, form, voice)
+            _one_user(comparison, loaded, fields, form, voice)
             if stream is None
-            else _counted(sides, loaded, stream, form, voice)
+            else _many_users(comparison, loaded, stream, form, voice)
         )
     voice.result(result)
     return 0
@@ -121,30 +121,30 @@ def _opened(users: Path | None) -> Iterator[IO[bytes] | None]:
         yield stream
 
 
-def _sides(key: str, loaded: Loaded, key_file: Path | None, voice: Voice) -> Sides:
+def _comparison(key: str, loaded: Loaded, key_file: Path | None, voice: Voice) -> Comparison:
     from reconciler.cli.progress import Progress
     from reconciler.cli.session import access, connected, now
-    from reconciler.planning.comparison import take_sides
+    from reconciler.planning.comparison import compare_with_plan
     from reconciler.wording import counted
 
     allowed = access(loaded.config, key_file, voice, os.environ)
 
-    async def read() -> Lineage:
-        from reconciler.api.parents import read_lineage
+    async def read() -> FlagWithParents:
+        from reconciler.api.parents import read_with_parents
 
         declared = {name: flag.spec for name, flag in loaded.desired.flags.items()}
         with Progress.of(voice) as progress:
             async with connected(loaded.config, allowed, progress) as client:
-                lineage = await read_lineage(client, key, declared)
+                family = await read_with_parents(client, key, declared)
                 requests = client.requests
-        flags = counted(1 + len(lineage.parents), "flag")
+        flags = counted(1 + len(family.parents), "flag")
         voice.detail(f"Read {flags} with {counted(requests, 'request')} from {allowed.origin}.")
-        return lineage
+        return family
 
-    lineage = asyncio.run(read())
-    if lineage.flag is None and key not in loaded.desired.flags:
+    family = asyncio.run(read())
+    if family.flag is None and key not in loaded.desired.flags:
         raise ReconcilerError(_no_flag(key, loaded))
-    return take_sides(key, lineage, loaded.desired, loaded.config, now=now())
+    return compare_with_plan(key, family, loaded.desired, loaded.config, now=now())
 
 
 def _no_flag(key: str, loaded: Loaded) -> str:
@@ -156,41 +156,41 @@ def _no_flag(key: str, loaded: Loaded) -> str:
     return f'There is no flag with the key "{key}" in project {project}, and no flag file declares one.{hint}'
 
 
-def _judged(sides: Sides, loaded: Loaded, fields: dict[str, Json], form: str, voice: Voice) -> str:
+def _one_user(comparison: Comparison, loaded: Loaded, fields: dict[str, Json], form: str, voice: Voice) -> str:
     from reconciler.evaluation.users import user_of_json
 
     user = user_of_json(fields)
-    live, desired = sides.live.judge(user), sides.desired.judge(user)
+    live, desired = comparison.live.evaluate(user), comparison.desired.evaluate(user)
     if form == "json":
         from reconciler.render.evaluation_json import user_json
         from reconciler.render.json_report import render_json
 
-        return render_json(user_json(sides, loaded.config, fields, live, desired))
+        return render_json(user_json(comparison, loaded.config, fields, live, desired))
     from reconciler.render.evaluation_text import render_user_text
 
-    return render_user_text(sides, fields, live, desired, voice.paper())
+    return render_user_text(comparison, fields, live, desired, voice.paper())
 
 
-def _counted(sides: Sides, loaded: Loaded, stream: IO[bytes], form: str, voice: Voice) -> str:
+def _many_users(comparison: Comparison, loaded: Loaded, stream: IO[bytes], form: str, voice: Voice) -> str:
     from reconciler.cli.progress import Progress
-    from reconciler.evaluation.summary import take_census
+    from reconciler.evaluation.summary import summarize
     from reconciler.evaluation.users import read_users
 
     file = "stdin" if stream is sys.stdin.buffer else str(stream.name)
     with Progress.of(voice) as progress:
-        census = take_census(sides, _watched(read_users(stream, file), progress))
+        summary = summarize(comparison, _watched(read_users(stream, file), progress))
     if form == "json":
-        from reconciler.render.evaluation_json import census_json
+        from reconciler.render.evaluation_json import summary_json
         from reconciler.render.json_report import render_json
 
-        return render_json(census_json(sides, loaded.config, census))
-    from reconciler.render.evaluation_text import render_census_text
+        return render_json(summary_json(comparison, loaded.config, summary))
+    from reconciler.render.evaluation_text import render_summary_text
 
-    return render_census_text(sides, census, file, voice.paper())
+    return render_summary_text(comparison, summary, file, voice.paper())
 
 
 def _watched(users: Iterator[T], progress: Progress) -> Iterator[T]:
-    """The same users, counted where somebody watches."""
+    """The same users, with progress."""
     for number, user in enumerate(users, start=1):
         if number % _USERS_BETWEEN == 0:
             progress.on_users(number)

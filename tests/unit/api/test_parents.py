@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag, an_emulator, each_behaviour
-from evaluations import lineage_of
+from evaluations import family_of
 from worlds import a_world
 
 from reconciler.api.parents import MOST_PARENTS
 from reconciler.model import FlagSpec, Variant
 
 if TYPE_CHECKING:
-    from reconciler.api.parents import Lineage
     from reconciler.emulator import Behaviour
+    from reconciler.evaluation.evaluate import FlagWithParents
 
 LISTED = [
     {"key": "control", "users": ["ada@example.com", "dev-1"]},
@@ -33,9 +33,9 @@ def paths(emulator: Any) -> list[str]:
     return sorted(entry.path.removeprefix("/api/1/") for entry in emulator.log)
 
 
-def keys(lineage: Lineage) -> list[str]:
+def keys(family: FlagWithParents) -> list[str]:
     """The parents' keys in their order."""
-    return [parent.key for parent in lineage.parents]
+    return [parent.key for parent in family.parents]
 
 
 @pytest.mark.parametrize("behaviour", list(each_behaviour()))
@@ -44,7 +44,7 @@ def test_inclusions_of_every_variant_are_read(behaviour: Behaviour) -> None:
     emulator = an_emulator(
         a_live_flag(variants=LISTED), a_live_flag("new-checkout-2"), a_live_flag("other"), behaviour=behaviour
     )
-    flag = lineage_of(a_world(emulator)).flag
+    flag = family_of(a_world(emulator)).flag
     assert flag is not None
     assert isinstance(flag.spec.variants, tuple)
     assert [(item.key, item.users, item.cohorts) for item in flag.spec.variants] == [
@@ -55,7 +55,7 @@ def test_inclusions_of_every_variant_are_read(behaviour: Behaviour) -> None:
 def test_nothing_else_is_read() -> None:
     """One look-up, and a list of users and one of cohorts for each variant."""
     emulator = an_emulator(a_live_flag(id="5", variants=LISTED), a_live_flag("other"))
-    lineage_of(a_world(emulator))
+    family_of(a_world(emulator))
     lists = [f"flags/5/variants/{key}/{kind}" for key in ("control", "treatment") for kind in ("cohorts", "users")]
     assert paths(emulator) == ["flags", *lists]
 
@@ -67,20 +67,20 @@ def test_declared_fields_are_read_as_for_a_plan() -> None:
         key="new-checkout",
         variants=(Variant(key="old", renamed_from="control", payload={}), Variant(key="treatment")),
     )
-    lineage_of(a_world(emulator, declared))
+    family_of(a_world(emulator, declared))
     assert paths(emulator)[:2] == ["flags", "flags/5/variants"]
 
 
 def test_a_flag_that_is_not_there() -> None:
     """One look-up says so."""
     emulator = an_emulator(a_live_flag("new-checkout-2"))
-    assert lineage_of(a_world(emulator)).flag is None
+    assert family_of(a_world(emulator)).flag is None
     assert paths(emulator) == ["flags"]
 
 
 def test_an_archived_flag_is_found() -> None:
     """It is there, and known to be archived."""
-    flag = lineage_of(a_world(an_emulator(a_live_flag(archived=True)))).flag
+    flag = family_of(a_world(an_emulator(a_live_flag(archived=True)))).flag
     assert flag is not None
     assert flag.spec.archived is True
 
@@ -94,28 +94,28 @@ def test_parents_come_after_their_own() -> None:
         a_live_flag("top", id="4", variants=LISTED),
     ]
     emulator = an_emulator(*flags)
-    lineage = lineage_of(a_world(emulator))
-    assert keys(lineage) == ["top", "left", "right"]
-    assert lineage.parents[0].spec.variants
-    assert lineage.parents[0].spec.variants[0].users == ("ada@example.com", "dev-1")
+    family = family_of(a_world(emulator))
+    assert keys(family) == ["top", "left", "right"]
+    assert family.parents[0].spec.variants
+    assert family.parents[0].spec.variants[0].users == ("ada@example.com", "dev-1")
     assert sum(path in {"flags/2", "flags/3", "flags/4"} for path in paths(emulator)) == 3
 
 
 def test_circles_end() -> None:
     """Flags that depend on each other are read once."""
     flags = [depending("2", id="1"), depending("3", key="two", id="2"), depending("1", "2", key="three", id="3")]
-    assert keys(lineage_of(a_world(an_emulator(*flags)))) == ["three", "two"]
+    assert keys(family_of(a_world(an_emulator(*flags)))) == ["three", "two"]
 
 
 def test_parents_that_cannot_be_read_are_left_out() -> None:
     """One that is gone, and one of another project."""
     flags = [depending("2", "99", "3", id="1"), a_live_flag("on", id="3"), a_live_flag("two", id="2", projectId="8")]
     emulator = an_emulator(*flags, projects={"7": {}, "8": {}})
-    assert keys(lineage_of(a_world(emulator))) == ["on"]
+    assert keys(family_of(a_world(emulator))) == ["on"]
 
 
 def test_a_chain_of_parents_is_not_followed_forever() -> None:
     """A long one is read so far."""
     chain = [depending(str(number + 1), key=f"flag-{number}", id=str(number), variants=[]) for number in range(1, 80)]
     emulator = an_emulator(*chain)
-    assert len(lineage_of(a_world(emulator), "flag-1").parents) == MOST_PARENTS
+    assert len(family_of(a_world(emulator), "flag-1").parents) == MOST_PARENTS

@@ -7,9 +7,9 @@ from fractions import Fraction
 import pytest
 from msgspec.structs import replace
 
-from reconciler.evaluation.combinations import feasible_matches
+from reconciler.evaluation.combinations import segment_combinations
 from reconciler.evaluation.rules import ALL_OTHER_USERS, ALWAYS_TRUE, Bucketing, SegmentRule, cuts_of, flag_rules
-from reconciler.evaluation.shares import overlay, stray_share, unavoidable_share, variant_shares
+from reconciler.evaluation.shares import joint_shares, transient_share, unavoidable_share, variant_shares
 from reconciler.model import Condition, FlagSpec, TargetSegment, Variant, Weights
 
 HALF = 21_474_837
@@ -125,7 +125,7 @@ def test_independent_rules_multiply() -> None:
     old = flag_rules(a_flag(a=1, b=1))[-1]
     new = flag_rules(replace(a_flag(a=1, b=1), bucketing_salt="other"))[-1]
 
-    joint = overlay(old, new)
+    joint = joint_shares(old, new)
 
     shares = variant_shares(old)
     assert joint.as_dict() == {(x, y): shares[x] * shares[y] for x in "ab" for y in "ab"}
@@ -137,7 +137,7 @@ def test_constant_side_is_exact() -> None:
     old = flag_rules(a_flag(a=1, b=1))[-1]
     new = flag_rules(replace(a_flag(a=1), bucketing_salt="other"))[-1]
 
-    assert overlay(old, new).is_exact
+    assert joint_shares(old, new).is_exact
 
 
 def test_three_rules_of_two_hashes() -> None:
@@ -145,20 +145,20 @@ def test_three_rules_of_two_hashes() -> None:
     old, new = (flag_rules(a_flag(percentage, a=1, b=1))[-1] for percentage in (10, 50))
     between = flag_rules(replace(a_flag(c=1, d=1), bucketing_salt="other"))[-1]
 
-    joint = overlay(old, between, new).as_dict()
+    joint = joint_shares(old, between, new).as_dict()
 
-    pair = overlay(old, new).as_dict()
+    pair = joint_shares(old, new).as_dict()
     shares = variant_shares(between)
     assert joint == {(x, s, y): share * shares[s] for (x, y), share in pair.items() for s in "cd"}
-    assert stray_share(old, between, new) == 1
+    assert transient_share(old, between, new) == 1
 
 
 def test_stray_share_of_a_half_made_change() -> None:
     """1:1 to 90:10 by way of 90:1: the share that the way gives a although both ends give b."""
     old, between, new = (flag_rules(a_flag(a=a, b=b))[-1] for a, b in ((1, 1), (90, 1), (90, 10)))
 
-    assert float(stray_share(old, between, new)) == pytest.approx(0.0890, abs=5e-5)
-    assert stray_share(old, old, new) == stray_share(old, new, new) == 0
+    assert float(transient_share(old, between, new)) == pytest.approx(0.0890, abs=5e-5)
+    assert transient_share(old, old, new) == transient_share(old, new, new) == 0
 
 
 def test_unavoidable() -> None:
@@ -168,7 +168,7 @@ def test_unavoidable() -> None:
     least = unavoidable_share(variant_shares(old), variant_shares(new))
 
     assert float(least) == pytest.approx(1 / 3, abs=1e-7)
-    assert float(overlay(old, new).switched) == pytest.approx(1 / 2, abs=1e-7)
+    assert float(joint_shares(old, new).switched) == pytest.approx(1 / 2, abs=1e-7)
     assert unavoidable_share({"a": Fraction(1)}, {"b": Fraction(1)}) == 1
 
 
@@ -177,18 +177,18 @@ def test_feasible_first_matches() -> None:
     before = flag_rules(a_flag(a=1, segments=(a_segment(US),)))
     after = flag_rules(a_flag(a=1, segments=(a_segment(PRO), a_segment(US, PRO), a_segment(US))))
 
-    assert feasible_matches(before, after) == ((0, 0), (0, 2), (1, 0), (1, 3))
+    assert segment_combinations(before, after) == ((0, 0), (0, 2), (1, 0), (1, 3))
 
 
 def test_a_segment_for_everyone_hides_what_follows() -> None:
     """Behind a segment without conditions nobody is matched."""
     rules = flag_rules(a_flag(a=1, segments=(a_segment(US), a_segment(ALWAYS_TRUE), a_segment(PRO))))
 
-    assert feasible_matches(rules) == ((0,), (1,))
+    assert segment_combinations(rules) == ((0,), (1,))
 
 
 def test_equal_states_match_alike() -> None:
     """Three states of equal conditions let each user match the same segment in all of them."""
     rules = flag_rules(a_flag(a=1, segments=(a_segment(US), a_segment(PRO))))
 
-    assert feasible_matches(rules, rules, rules) == ((0, 0, 0), (1, 1, 1), (2, 2, 2))
+    assert segment_combinations(rules, rules, rules) == ((0, 0, 0), (1, 1, 1), (2, 2, 2))

@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 from builders import a_full_flag, a_full_variant
-from evaluations import counted, matrix_of
+from evaluations import counted, evaluate, evaluator_of, matrix_of
 
 from reconciler.errors import InvalidInputError
-from reconciler.evaluation.evaluate import evaluate
-from reconciler.evaluation.result import Ground, Standing
-from reconciler.evaluation.state import COHORTS_LISTED, FlagState, Member
-from reconciler.evaluation.summary import MOST_FINDINGS, Share, take_census
+from reconciler.evaluation.comparison import Comparison
+from reconciler.evaluation.evaluate import COHORTS_LISTED
+from reconciler.evaluation.result import Allocation, Reason
+from reconciler.evaluation.summary import MOST_FINDINGS, UserCount, summarize
 from reconciler.evaluation.users import read_users
 from reconciler.model import UNSET, Condition, FlagSpec, TargetSegment, Weights
-from reconciler.planning.comparison import Sides
 
 PEOPLE = [{"user_id": f"user-{number}", "country": "US" if number % 4 == 0 else "DE"} for number in range(400)]
 BETA = TargetSegment(
@@ -33,10 +32,10 @@ def a_spec(**fields: Any) -> FlagSpec:
     return a_full_flag(**{"bucketing_key": "user_id", "enabled": True} | fields)
 
 
-def sides(before: FlagSpec | None, after: FlagSpec | None) -> Sides:
+def sides(before: FlagSpec | None, after: FlagSpec | None) -> Comparison:
     """Both sides of a flag."""
-    live, desired = (FlagState([Member(flag_id="1", key="f", spec=spec)]) for spec in (before, after))
-    return Sides(key="f", flag_id="1", is_declared=True, before=before, after=after, live=live, desired=desired)
+    live, desired = (evaluator_of(spec) for spec in (before, after))
+    return Comparison(key="f", flag_id="1", is_declared=True, live=live, desired=desired)
 
 
 def test_counts_are_of_what_each_user_gets() -> None:
@@ -46,27 +45,29 @@ def test_counts_are_of_what_each_user_gets() -> None:
     for user in PEOPLE:
         pair = evaluate(before, user).variant, evaluate(after, user).variant
         expected[pair] = expected.get(pair, 0) + 1
-    census = counted(sides(before, after), PEOPLE)
+    summary = counted(sides(before, after), PEOPLE)
 
-    assert matrix_of(census) == expected
+    assert matrix_of(summary) == expected
     moved = sum(count for (x, y), count in expected.items() if x != y)
-    assert census.moved == Share(count=moved, part=Fraction(moved, 400))
+    assert summary.moved == UserCount(count=moved, share=Fraction(moved, 400))
     assert moved > 0
-    assert [row.variant for row in census.variants] == ["control", "treatment", "off"]
-    assert sum(row.live.count for row in census.variants) == sum(row.desired.count for row in census.variants) == 400
-    assert census.variants[-1].live.count == sum(count for (x, _), count in expected.items() if x == "off")
+    assert [row.variant for row in summary.variants] == ["control", "treatment", "off"]
+    assert (
+        sum(row.live.count for row in summary.variants) == sum(row.desired.count for row in summary.variants) == 400
+    )
+    assert summary.variants[-1].live.count == sum(count for (x, _), count in expected.items() if x == "off")
 
 
 def test_reasons_come_in_the_order_they_are_asked() -> None:
     """Segments by name, then the rest; who is in a segment is what the API cannot say and a file can."""
     rows = counted(sides(a_spec(), a_spec(target_segments=(BETA,))), [*PEOPLE, {"device_id": "d"}]).reasons
 
-    found = [(row.ground, row.segment, row.standing, row.live.count, row.desired.count) for row in rows]
+    found = [(row.reason, row.segment, row.allocation, row.live.count, row.desired.count) for row in rows]
     rest = "All Other Users"
-    assert found[0] == (Ground.SEGMENT, "Beta", Standing.EVERYONE, 0, 100)
-    assert found[-1] == (Ground.REST, rest, Standing.NO_VALUE, 1, 1)
+    assert found[0] == (Reason.SEGMENT, "Beta", Allocation.EVERYONE, 0, 100)
+    assert found[-1] == (Reason.REST, rest, Allocation.NO_VALUE, 1, 1)
     assert [row[:3] for row in found[1:3]] == [
-        (Ground.REST, rest, Standing.ALLOCATED), (Ground.REST, rest, Standing.NOT_ALLOCATED),
+        (Reason.REST, rest, Allocation.ALLOCATED), (Reason.REST, rest, Allocation.NOT_ALLOCATED),
     ]  # fmt: skip
     assert sum(row[3] for row in found) == sum(row[4] for row in found) == 401
 
@@ -74,25 +75,25 @@ def test_reasons_come_in_the_order_they_are_asked() -> None:
 def test_what_is_not_known_is_not_counted_as_moved() -> None:
     """Without a salt nobody can say who gets what: those users are undecided."""
     before = a_spec(rollout_percentage=0)
-    census = counted(sides(before, a_spec(bucketing_salt=UNSET)), PEOPLE)
-    assert (census.moved.count, census.undecided.count) == (0, 400)
-    assert matrix_of(census) == {("off", None): 400}
-    assert [row.variant for row in census.variants] == ["control", "treatment", "off", None]
+    summary = counted(sides(before, a_spec(bucketing_salt=UNSET)), PEOPLE)
+    assert (summary.moved.count, summary.undecided.count) == (0, 400)
+    assert matrix_of(summary) == {("off", None): 400}
+    assert [row.variant for row in summary.variants] == ["control", "treatment", "off", None]
 
 
 def test_notes_count_users() -> None:
     """A doubt is counted once for a user, though it is one on both sides."""
     variants = (a_full_variant("control"), a_full_variant("treatment", cohorts=("c",)))
     spec = a_spec(variants=variants)
-    census = counted(sides(spec, spec), [*PEOPLE[:3], {"user_id": "x", "cohort_ids": []}])
-    assert census.notes == ((COHORTS_LISTED, 3),)
+    summary = counted(sides(spec, spec), [*PEOPLE[:3], {"user_id": "x", "cohort_ids": []}])
+    assert summary.notes == ((COHORTS_LISTED, 3),)
 
 
 def test_no_users_are_no_shares() -> None:
     """An empty file is counted: nobody, 0 %."""
-    census = counted(sides(a_spec(), a_spec()), [])
-    assert (census.total, census.matrix, census.reasons) == (0, (), ())
-    assert census.moved == Share(count=0, part=Fraction(0))
+    summary = counted(sides(a_spec(), a_spec()), [])
+    assert (summary.total, summary.matrix, summary.reasons) == (0, (), ())
+    assert summary.moved == UserCount(count=0, share=Fraction(0))
 
 
 def test_lines_that_are_no_users_end_the_count() -> None:
@@ -122,7 +123,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
 
     def peak(lines: int) -> int:
         tracemalloc.start()
-        assert take_census(both, read_users(Endless(lines), "users.jsonl")).total == lines  # type: ignore[arg-type]
+        assert summarize(both, read_users(Endless(lines), "users.jsonl")).total == lines  # type: ignore[arg-type]
         _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return highest

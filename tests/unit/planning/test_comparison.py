@@ -8,27 +8,28 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from builders import NOON, a_desired_flag
 from emulators import a_live_flag, an_emulator
-from evaluations import judged, lineage_of, sides_of
+from evaluations import comparison_of, family_of, results_of
 from msgspec.structs import replace
 from worlds import a_world
 
 from reconciler.errors import InvalidInputError
-from reconciler.evaluation.result import Ground, Standing
+from reconciler.evaluation.comparison import STICKY
+from reconciler.evaluation.result import Allocation, Reason
 from reconciler.model import UNSET, DesiredState, FlagSpec, Variant, Weights
-from reconciler.planning.comparison import STICKY, take_sides
+from reconciler.planning.comparison import compare_with_plan
 
 if TYPE_CHECKING:
-    from reconciler.planning.comparison import Sides
+    from reconciler.evaluation.comparison import Comparison
 
 LIVE: dict[str, Any] = {"bucketingKey": "user_id", "deployments": ["67"], "id": "1"}
 
 
 def sides(
     *specs: FlagSpec, key: str = "new-checkout", parents: tuple[dict[str, Any], ...] = (), **live: Any
-) -> Sides:
+) -> Comparison:
     """Both sides of a flag that is live so and declared so."""
     emulator = an_emulator(a_live_flag(**LIVE | live), *parents)
-    return sides_of(a_world(emulator, *specs), key)
+    return comparison_of(a_world(emulator, *specs), key)
 
 
 def declared(**fields: Any) -> FlagSpec:
@@ -39,18 +40,18 @@ def declared(**fields: Any) -> FlagSpec:
 def test_desired_is_what_the_plan_makes() -> None:
     """A change of the rollout and of a list decide on the desired side only."""
     both = sides(declared(enabled=False))
-    live, desired = judged(both, user_id="x")
-    assert (live.ground, desired.ground) == (Ground.REST, Ground.DISABLED)
+    live, desired = results_of(both, user_id="x")
+    assert (live.reason, desired.reason) == (Reason.REST, Reason.DISABLED)
     both = sides(declared(variants=(Variant(key="control", users=("x",)), Variant(key="treatment"))))
-    live, desired = judged(both, user_id="x")
-    assert (live.ground, desired.ground, desired.variant) == (Ground.REST, Ground.INCLUSION, "control")
+    live, desired = results_of(both, user_id="x")
+    assert (live.reason, desired.reason, desired.variant) == (Reason.REST, Reason.INCLUSION, "control")
     assert both.notes == (STICKY,)
 
 
 def test_lists_that_are_not_declared_count() -> None:
     """Inclusions of variants that no file speaks of decide on both sides."""
     variants = [{"key": "control"}, {"key": "treatment", "users": ["x"]}]
-    live, desired = judged(sides(declared(rollout_percentage=0), variants=variants), user_id="x")
+    live, desired = results_of(sides(declared(rollout_percentage=0), variants=variants), user_id="x")
     assert (live.variant, desired.variant) == ("treatment", "treatment")
 
 
@@ -62,8 +63,8 @@ def test_a_flag_that_is_not_declared_stays() -> None:
     assert "No flag file declares this flag" in both.notes[0]
 
 
-@pytest.mark.parametrize(("salt", "standing"), [(UNSET, Standing.UNKNOWN_SALT), ("s", Standing.ALLOCATED)])
-def test_a_flag_that_is_not_live(salt: Any, standing: Standing) -> None:
+@pytest.mark.parametrize(("salt", "allocation"), [(UNSET, Allocation.UNKNOWN_SALT), ("s", Allocation.ALLOCATED)])
+def test_a_flag_that_is_not_live(salt: Any, allocation: Allocation) -> None:
     """Nothing live; desired is known where the salt is declared, which is otherwise drawn when the flag is made."""
     new = FlagSpec(
         key="brand-new",
@@ -75,26 +76,26 @@ def test_a_flag_that_is_not_live(salt: Any, standing: Standing) -> None:
         rollout_weights=Weights.of({"a": 1, "b": 1}),
     )
     both = sides(new, key="brand-new")
-    live, desired = judged(both, user_id="x")
-    assert (live.variant, live.ground) == ("off", Ground.ABSENT)
-    assert desired.standing is standing
+    live, desired = results_of(both, user_id="x")
+    assert (live.variant, live.reason) == ("off", Reason.ABSENT)
+    assert desired.allocation is allocation
     assert both.flag_id is None
-    assert judged(both, user_id="ann")[1].variant == "a"
+    assert results_of(both, user_id="ann")[1].variant == "a"
 
 
 @pytest.mark.parametrize(
-    ("archived", "note", "ground"),
+    ("archived", "note", "reason"),
     [
-        (False, "only with --unarchive", Ground.REST),
-        (UNSET, "a plan is refused", Ground.ARCHIVED),
-        (True, "", Ground.ARCHIVED),
+        (False, "only with --unarchive", Reason.REST),
+        (UNSET, "a plan is refused", Reason.ARCHIVED),
+        (True, "", Reason.ARCHIVED),
     ],
 )
-def test_archived_flags(archived: Any, note: str, ground: Ground) -> None:
+def test_archived_flags(archived: Any, note: str, reason: Reason) -> None:
     """Live it gives nothing; desired it comes back where the declaration says so, which needs an option."""
     both = sides(declared(archived=archived), archived=True)
-    live, desired = judged(both, user_id="x")
-    assert (live.ground, desired.ground) == (Ground.ARCHIVED, ground)
+    live, desired = results_of(both, user_id="x")
+    assert (live.reason, desired.reason) == (Reason.ARCHIVED, reason)
     assert (note in " ".join(both.notes)) if note else both.notes == ()
 
 
@@ -103,10 +104,10 @@ def test_frozen_flags_are_said_to_be() -> None:
     world = a_world(an_emulator(a_live_flag(**LIVE)))
     frozen = replace(a_desired_flag(declared(enabled=False)), frozen_until=date(2031, 1, 1))
     desired = DesiredState(flags={"new-checkout": frozen}, files=1)
-    both = take_sides("new-checkout", lineage_of(world), desired, world.config, now=NOON)
-    assert judged(both, user_id="x")[1].ground is Ground.DISABLED
+    both = compare_with_plan("new-checkout", family_of(world), desired, world.config, now=NOON)
+    assert results_of(both, user_id="x")[1].reason is Reason.DISABLED
     assert any("Frozen until 2031-01-01" in note for note in both.notes)
-    over = take_sides("new-checkout", lineage_of(world), desired, world.config, now=NOON.replace(year=2031))
+    over = compare_with_plan("new-checkout", family_of(world), desired, world.config, now=NOON.replace(year=2031))
     assert not any("Frozen" in note for note in over.notes)
 
 
@@ -136,8 +137,8 @@ def test_parents_are_planned_too() -> None:
         parents=(parent,),
         parentDependencies={"flags": {"9": ["on"]}, "operator": "ALL"},
     )
-    live, desired = judged(both, user_id="x")
-    assert (live.ground, desired.ground) == (Ground.REST, Ground.DEPENDENCY)
+    live, desired = results_of(both, user_id="x")
+    assert (live.reason, desired.reason) == (Reason.REST, Reason.DEPENDENCY)
     assert any('Flag "parent"' in note for note in both.notes)
 
 

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from reconciler.config import Limit, Requests, Safety
 from reconciler.errors import InvalidInputError
-from reconciler.exposure import with_exposure
 from reconciler.model import (
     UNSET,
     Condition,
@@ -26,6 +25,7 @@ from reconciler.model import (
     Variant,
     Weights,
 )
+from reconciler.planning.exposure import with_exposure
 from reconciler.planning.guards import ALLOWABLE, GUARDS, check_guards
 from reconciler.planning.kill_switch import KillSwitch
 from reconciler.planning.plan import Plan, PlanOptions

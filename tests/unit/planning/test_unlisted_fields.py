@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag, flag_of
+from evaluations import evaluate
 from msgspec.structs import replace
 from worlds import World, a_world, an_emulator, run_now
 
-from reconciler.evaluation.evaluate import evaluate
-from reconciler.exposure import with_exposure
 from reconciler.importer import represent, roll_back
 from reconciler.model import Condition, FlagSpec, TargetSegment, Weights
+from reconciler.planning.exposure import with_exposure
 from reconciler.planning.plan import PlanOptions
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from reconciler.evaluation.exposure import FlagExposure
 from reconciler.evaluation.rules import ALWAYS_TRUE
-from reconciler.exposure import preview, with_exposure
 from reconciler.model import Condition, Dependencies, FlagSpec, LiveFlag, LiveState, TargetSegment, Variant, Weights
 from reconciler.planning.alarms import alarms
-from reconciler.planning.plan import Action, FlagExposure, FlagPlan, Plan
+from reconciler.planning.exposure import preview, with_exposure
+from reconciler.planning.plan import Action, FlagPlan, Plan
 from reconciler.planning.shield import shielded_segments
 
 US = TargetSegment(
