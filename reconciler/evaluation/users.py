@@ -1,8 +1,8 @@
-"""Users as they are typed or stand in a file, one JSON object a line, as the SDKs describe them.
+"""Users from options or from a file, one JSON object a line, as the SDKs describe them.
 
 A line may be an SDK's user (`user_properties` beside the built-in fields) or flat. A field that is no built-in one
-is a custom property, with or without `gp:` before its name; it can also be met by its bare name. No message ever
-repeats what a line holds.
+is a custom property, with or without `gp:` before its name; its bare name matches too. No message ever repeats the
+content of a line.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ BUILT_IN: Final = frozenset({
 """The fields of an SDK's user that conditions name without `gp:`."""
 
 LONGEST_LINE: Final = 1_000_000
-"""Bytes of one line; memory does not grow beyond it, whatever the file."""
+"""Bytes of one line: the bound of the memory that reading takes."""
 
 _IDS = ("user_id", "device_id", "amplitude_id")
 _MAPPINGS = ("user_properties", "groups", "group_properties", "group_cohort_ids")
 _COHORTS = "cohort_ids"
 
 
-class NoUserError(ValueError):
-    """A JSON value that is no user. The message names fields, never their values."""
+class InvalidUserError(ValueError):
+    """A JSON value that does not describe a user. The message names fields, never their values."""
 
 
 def fields_of_options(
@@ -54,15 +54,15 @@ def fields_of_options(
     try:
         fields = ids | {name: _field(name, values) for name, values in given.items() if name not in ids}
         _check(fields)
-    except (NoUserError, MalformedJsonError) as error:
+    except (InvalidUserError, MalformedJsonError) as error:
         raise UsageError(f"--property: {error}") from None
     return fields
 
 
 def user_of_json(value: Json) -> User:
-    """The user that a JSON object describes; null stands for nothing there. Raises NoUserError."""
+    """The user that a JSON object describes; null counts as absent. Raises InvalidUserError."""
     if not isinstance(value, dict):
-        raise NoUserError("A user is a JSON object.")
+        raise InvalidUserError("A user is a JSON object.")
     user: User = {name: item for name, item in value.items() if item is not None}
     _check(user)
     custom = {
@@ -74,9 +74,9 @@ def user_of_json(value: Json) -> User:
 
 
 def read_users(stream: IO[bytes], file: str) -> Iterator[User | Diagnostic]:
-    """The users of a stream, line after line; for a line that is none, what is wrong with it. Blank lines are none.
+    """The users of a stream, line after line; for an invalid line, a finding. Blank lines are skipped.
 
-    Lines of more than LONGEST_LINE bytes end the reading: what follows is no line's beginning.
+    A line of more than LONGEST_LINE bytes ends the reading: its rest cannot be told from a line.
     """
     number = 0
     while line := stream.readline(LONGEST_LINE + 1):
@@ -91,7 +91,7 @@ def read_users(stream: IO[bytes], file: str) -> Iterator[User | Diagnostic]:
         except MalformedJsonError as error:
             # Each line is parsed for itself: the parser's line is always 1.
             yield _finding(file, number, str(error).replace(" at line 1, column", " at column"))
-        except NoUserError as error:
+        except InvalidUserError as error:
             yield _finding(file, number, str(error))
 
 
@@ -104,12 +104,12 @@ def _field(name: str, values: list[str]) -> Json:
 def _check(user: User) -> None:
     for name in _IDS:
         if name in user and (isinstance(user[name], bool) or not isinstance(user[name], str | int)):
-            raise NoUserError(f"{name} is a string or a whole number.")
+            raise InvalidUserError(f"{name} is a string or a whole number.")
     for name in _MAPPINGS:
         if name in user and not isinstance(user[name], dict):
-            raise NoUserError(f"{name} is an object.")
+            raise InvalidUserError(f"{name} is an object.")
     if _COHORTS in user and not isinstance(user[_COHORTS], list):
-        raise NoUserError(f"{_COHORTS} is a list.")
+        raise InvalidUserError(f"{_COHORTS} is a list.")
 
 
 def _finding(file: str, line: int, message: str) -> Diagnostic:
