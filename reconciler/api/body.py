@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from reconciler.api.http import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 ACCEPTED_ENCODING = "gzip"
 LARGEST_BODY = 10 * 1024 * 1024
 _EXCERPT = 16 * 1024
+_MOST_RAW = 2
+"""How many times its cap a body may be long before it is inflated: members that hold nothing could go on for ever."""
+
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
@@ -46,7 +49,7 @@ async def read_excerpt(response: httpx.Response) -> str:
             kept += chunk
             if len(kept) > _EXCERPT:
                 break
-    except httpx.RequestError:
+    except (httpx.RequestError, OversizedBodyError):
         pass
     return bytes(kept[:_EXCERPT]).decode("utf-8", errors="replace")
 
@@ -59,13 +62,34 @@ async def _inflated(response: httpx.Response, limit: int) -> AsyncIterator[bytes
         return
     if encoding not in {"gzip", "x-gzip", "deflate"}:
         raise httpx.DecodingError("the answer is encoded in a way that was not asked for")
-    inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
-    empty = True
+    inflater, raw = _Inflater(limit), 0
     try:
         async for chunk in response.aiter_raw():
-            empty = empty and not chunk
-            yield inflater.decompress(chunk, limit + 1)
+            raw += len(chunk)
+            if raw > _MOST_RAW * limit:
+                raise OversizedBodyError
+            for piece in inflater.take(chunk):
+                yield piece
     except zlib.error:
         raise httpx.DecodingError("the answer is no valid gzip stream") from None
-    if not empty and not inflater.eof:
+    if not inflater.is_whole:
         raise httpx.DecodingError("the answer's gzip stream breaks off")
+
+
+class _Inflater:
+    """A gzip stream of one member or several (RFC 1952, 2.2), piece by piece, none larger than `limit` and a byte."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
+        self.is_whole = True
+        """Whether what was taken so far ends where a member does."""
+
+    def take(self, chunk: bytes) -> Iterator[bytes]:
+        """What the chunk adds. Raises zlib.error where it goes on as no gzip stream does."""
+        while chunk:
+            if self._member.eof:
+                self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
+            yield self._member.decompress(chunk, self._limit + 1)
+            self.is_whole = self._member.eof
+            chunk = self._member.unused_data

@@ -20,7 +20,7 @@ from reconciler.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 MIB = 1024 * 1024
 
@@ -40,9 +40,56 @@ def test_gzip_is_understood() -> None:
     assert send(encoded(b"", "gzip"), "GET", ["flags"]).body == b""
 
 
+def parts(*pieces: bytes) -> bytes:
+    """The pieces as a gzip stream with a member for each."""
+    return b"".join(gzip.compress(piece, mtime=0) for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        parts(b"[1,", b"2]"),
+        parts(b"", b"[1,2]"),
+        parts(b"[1,2]", b""),
+        parts(b"[", b"1", b",", b"", b"2", b"]"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_every_member_of_a_gzip_stream_counts(content: bytes, size: int) -> None:
+    """Members follow one another, wherever the network cuts them (RFC 1952, 2.2): none is lost."""
+    chunks = [content[start : start + size] for start in range(0, len(content), size)]
+    response = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=Chunks(chunks))
+    assert send(lambda _: response, "GET", ["flags"]).body == b"[1,2]"
+
+
+class Chunks(httpx.AsyncByteStream):
+    """A body that arrives in these pieces."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+
+
+def test_members_that_hold_nothing_do_not_go_on_for_ever() -> None:
+    """What comes in is counted too, not only what it inflates to."""
+    nothing = gzip.compress(b"", mtime=0) * (MIB // 20)
+    endless = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=Chunks([nothing[:4000]] * 6000))
+    with pytest.raises(OversizedAnswerError):
+        send(lambda _: endless, "GET", ["flags"])
+
+
 @pytest.mark.parametrize(
     ("content", "encoding"),
     [
+        (parts(b"[1]", b" ")[:-1], "gzip"),
+        (parts(b"[1]", b" ")[:-22], "gzip"),
+        (parts(b"[1]") + b"garbage", "gzip"),
+        (parts(b"[1]") + bytes(8), "gzip"),
+        (parts(b"[1]") + b"[2]", "gzip"),
+        (zlib.compress(b"[1]") + b"x", "deflate"),
         (gzip.compress(b"[1]" * 1000, mtime=0)[:-12], "gzip"),
         (gzip.compress(b"[1]", mtime=0)[:5], "gzip"),
         (b"[1]", "gzip"),
