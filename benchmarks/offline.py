@@ -42,7 +42,7 @@ def validate(shop: Workshop, project: Project) -> None:
     costs = compare([ours, *others], runs=min(shop.runs, 3))
     shop.report.compare(f"validate, {size:,} flags", costs)
     own = costs[ours.name]
-    limits = {peers.USUAL: 0.2, peers.CHECK_JSONSCHEMA: 0.06, peers.AJV: 1.0 if size >= LARGE else 0.8}
+    limits = {peers.USUAL: 0.35, peers.CHECK_JSONSCHEMA: 0.1}
     for name, limit in limits.items():
         if name in costs and size >= 1000:
             shop.report.expect(

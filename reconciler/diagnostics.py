@@ -25,8 +25,41 @@ class SourcePosition(Struct, frozen=True, kw_only=True, order=True):
         return f"{self.file}:{self.line}:{self.column}"
 
 
+class Finding(Struct, frozen=True):
+    """What is wrong, and where in a document, before the document has a file.
+
+    `path` is the JSON Pointer that is reported ("" is all of the document), `at` the one that is shown to the user as
+    line and column where it differs from `path`, and `of_key` whether that is the place of the key rather than of
+    its value. The rest is a Diagnostic's.
+    """
+
+    rule: str
+    message: str
+    hint: str | None = None
+    path: str = ""
+    at: str | None = None
+    of_key: bool = False
+    severity: Severity = Severity.ERROR
+
+    @property
+    def place(self) -> str:
+        """The pointer to show."""
+        return self.path if self.at is None else self.at
+
+    def placed(self, position: SourcePosition) -> Diagnostic:
+        """The finding at a place in a file."""
+        return Diagnostic(
+            severity=self.severity,
+            rule=self.rule,
+            message=self.message,
+            position=position,
+            path=self.path,
+            hint=self.hint,
+        )
+
+
 class Diagnostic(Struct, frozen=True, kw_only=True):
-    """One finding.
+    """A finding with its place.
 
     `rule` is a stable id (`unknown-variant`), `path` a JSON Pointer into the document ("" is all of it),
     `hint` what to do about it, where that is not obvious from the message.

@@ -17,8 +17,7 @@ from reconciler.desired.overlay import for_environment, origin_of
 from reconciler.desired.rules import CONFIG_RULES, DOCUMENT_RULES
 from reconciler.desired.rules.fields import expired, unknown_environment
 from reconciler.desired.rules.view import FlagView
-from reconciler.diagnostics import Severity, SourcePosition
-from reconciler.source.findings import Finding
+from reconciler.diagnostics import Finding, Severity, SourcePosition
 from reconciler.source.schema_check import check, quoted
 from reconciler.source.yaml_source import read_source
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.config import Config, IgnoreRule, Limit, Requests, Safety
 from reconciler.desired.files import explain, read_flag_file
+from reconciler.diagnostics import Finding
 from reconciler.errors import InvalidInputError, UsageError
-from reconciler.source.findings import Finding
 from reconciler.source.pointer import join_pointer, split_pointer
 from reconciler.source.schema_check import check, suggest
 from reconciler.source.schemas import load_schema
@@ -21,7 +21,7 @@ from reconciler.source.yaml_source import read_source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.source.findings import Json
+    from reconciler.source.pointer import Json
     from reconciler.source.yaml_source import Document
 
 CONFIG_NAME: Final = "reconciler.yaml"

@@ -51,13 +51,13 @@ def find_declared_flags(config: Config) -> Mapping[str, Declared]:
         content = read_flag_file(file.path)
         reading = read_source(content, file.shown)
         problems += reading.diagnostics
-        for document in reading.documents:
+        for index, document in enumerate(reading.documents):
             value = document.value
             if isinstance(value, dict) and isinstance(key := value.get("key"), str):
                 found[key] = Declared(
                     path=root / file.shown,
                     shown=file.shown,
-                    index=document.index,
+                    index=index,
                     document=for_environment(value, config.environment),
                     text=content.decode(errors="replace"),
                     is_overlaid=config.environment in (value.get("environments") or {}),

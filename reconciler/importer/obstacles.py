@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reconciler.config import Config
+    from reconciler.diagnostics import Finding
     from reconciler.model import FlagSpec, Json, LiveFlag
-    from reconciler.source.findings import Finding
 
 _NOWHERE = SourcePosition(file="", line=1, column=1)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from msgspec import Struct
+from reconciler.diagnostics import Finding
 
 _JOINERS = "\u200c\u200d"
 _ZERO_WIDTH = "\u200b\u2060\u2061\u2062\u2063\u2064\ufeff" + _JOINERS
@@ -31,14 +31,6 @@ find_all_forbidden = _FORBIDDEN.finditer
 """Every forbidden character of a text, in order."""
 
 
-class Refusal(Struct, frozen=True):
-    """Why something in a text is refused: a rule id, one sentence that quotes nothing, and advice."""
-
-    rule: str
-    message: str
-    hint: str | None = None
-
-
 def is_clean_ascii(content: bytes) -> bool:
     """Whether the bytes are ASCII without a forbidden character: the fast way out for nearly every file."""
     if not content.isascii() or len(content.translate(None, _CONTROL_BYTES)) != len(content):
@@ -46,23 +38,23 @@ def is_clean_ascii(content: bytes) -> bool:
     return b"\r" not in content or b"\r" not in content.replace(b"\r\n", b"")
 
 
-def refuse_character(character: str) -> Refusal:
+def refuse_character(character: str) -> Finding:
     """What to say of one forbidden character. The character itself is never quoted, only its code point."""
     name = f"U+{ord(character):04X}"
     if character == "\ufeff":
-        return Refusal("byte-order-mark", f"{name}, a byte order mark, is not allowed.", "Save the file without BOM.")
+        return Finding("byte-order-mark", f"{name}, a byte order mark, is not allowed.", "Save the file without BOM.")
     if character in _BIDIRECTIONAL:
         message = f"{name} is a bidirectional control: text with it can read differently from what it says."
-        return Refusal("bidirectional-character", message, "Remove it.")
+        return Finding("bidirectional-character", message, "Remove it.")
     if character in _ZERO_WIDTH:
         message = f"{name} is an invisible character: two texts could look the same and differ."
-        return Refusal("zero-width-character", message, "Remove it.")
+        return Finding("zero-width-character", message, "Remove it.")
     if "\ud800" <= character <= "\udfff":
-        return Refusal("lone-surrogate", f"{name} is half of a surrogate pair, which is no character.", _WRITE_IT)
+        return Finding("lone-surrogate", f"{name} is half of a surrogate pair, which is no character.", _WRITE_IT)
     if character in _LINE_ENDS:
         message = f"{name} ends a line for some readers and not for others."
-        return Refusal("control-character", message, "Use LF or CRLF line ends.")
-    return Refusal("control-character", f"The control character {name} is not allowed.", "Remove it.")
+        return Finding("control-character", message, "Use LF or CRLF line ends.")
+    return Finding("control-character", f"The control character {name} is not allowed.", "Remove it.")
 
 
 _WRITE_IT = "Write the character itself instead of escapes."

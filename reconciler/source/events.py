@@ -5,13 +5,11 @@ Nothing that PyYAML says is passed on: its messages can quote the file.
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import yaml
 
-from reconciler.source.characters import Refusal
-from reconciler.source.limits import MAX_DEPTH
+from reconciler.diagnostics import Finding
 
 try:
     from yaml.cyaml import CParser  # type: ignore[attr-defined]
@@ -21,10 +19,22 @@ except ImportError:  # pragma: no cover - wheels for every usual platform carry 
     HAS_LIBYAML = False
 
 
+Event: TypeAlias = Any
+"""An event of PyYAML, whose classes share no useful type."""
+
+
+class Mark(Protocol):
+    """A place in a text: offset, line and column from 0, counted in characters."""
+
+    index: int
+    line: int
+    column: int
+
+
 class EventParser(Protocol):
     """The one method that is used of a PyYAML parser."""
 
-    def get_event(self) -> Any:  # noqa: ANN401 - PyYAML's events share no useful type
+    def get_event(self) -> Event:
         """The next event; None after the end of the stream."""
 
 
@@ -37,57 +47,37 @@ def open_events(content: bytes) -> EventParser:
     return parser
 
 
-def syntax_error(error: Exception, content: bytes) -> tuple[Refusal, int, int]:
-    """The refusal for what PyYAML raised on a text, with line and column from 1."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem = str(getattr(error, "problem", None) or "")
-    context = str(getattr(error, "context", None) or "")
-    if mark is None:
-        return _explain(problem, context), 1, 1
-    refusal = _TAB if content.decode()[mark.index : mark.index + 1] == "\t" else _explain(problem, context)
-    return refusal, mark.line + 1, mark.column + 1
+def error_mark(error: yaml.YAMLError) -> Mark | None:
+    """Where in a text PyYAML found the error that it raised, if it says so."""
+    mark: Mark | None = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return mark
 
 
-def too_deep_before(error: Exception, content: bytes) -> bytes | None:
-    """The text in front of an error, if it nests deeper than MAX_DEPTH; None otherwise.
-
-    libyaml looks ahead for keys, and newer versions have a limit of nesting there: they refuse such a text before
-    they give the events of its brackets. Without what stands at the error and behind it, they give them.
-    """
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return None
-    front = content.decode()[: mark.index].encode()
-    parser = open_events(front)
-    depth = 0
-    with suppress(yaml.YAMLError):
-        while (event := parser.get_event()) is not None:
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                return front
-    return None
-
-
-def _explain(problem: str, context: str) -> Refusal:
-    for fragment, refusal in _EXPLANATIONS:
+def explain_error(error: yaml.YAMLError, content: bytes) -> Finding:
+    """The finding for what PyYAML raised on a text."""
+    mark = error_mark(error)
+    if mark is not None and content.decode()[mark.index : mark.index + 1] == "\t":
+        return _TAB
+    problem, context = str(getattr(error, "problem", None)), str(getattr(error, "context", None))
+    for fragment, finding in _EXPLANATIONS:
         if fragment in problem or fragment in context:
-            return refusal
-    return Refusal("yaml-syntax", "This is not valid YAML.", "Check quotes, brackets, colons and indentation here.")
+            return finding
+    return _syntax("This is not valid YAML.", "Check quotes, brackets, colons and indentation here.")
 
 
-def _syntax(message: str, hint: str | None = None) -> Refusal:
-    return Refusal("yaml-syntax", message, hint)
+def _syntax(message: str, hint: str | None = None) -> Finding:
+    return Finding("yaml-syntax", message, hint)
 
 
-ANCHOR: Final = Refusal("yaml-anchor", "Anchors (&name) are not allowed.", "Write the value out where it is used.")
-ALIAS: Final = Refusal(
+ANCHOR: Final = Finding("yaml-anchor", "Anchors (&name) are not allowed.", "Write the value out where it is used.")
+ALIAS: Final = Finding(
     "yaml-alias", "Aliases (*name) are not allowed.", "Write the value out; quote it if it is text."
 )
-MERGE_KEY: Final = Refusal("yaml-merge-key", "Merge keys (<<) are not allowed.", "Write the keys out.")
-TAG: Final = Refusal("yaml-tag", "Tags (!name) are not allowed.", "Leave it out; quote the value if it is text.")
-DIRECTIVE: Final = Refusal("yaml-directive", "Directives other than %YAML 1.2 are not allowed.", "Remove the line.")
+MERGE_KEY: Final = Finding("yaml-merge-key", "Merge keys (<<) are not allowed.", "Write the keys out.")
+TAG: Final = Finding("yaml-tag", "Tags (!name) are not allowed.", "Leave it out; quote the value if it is text.")
+DIRECTIVE: Final = Finding("yaml-directive", "Directives other than %YAML 1.2 are not allowed.", "Remove the line.")
 _TAB: Final = _syntax("A tab cannot indent.", "Indent with spaces.")
-_SURROGATE: Final = Refusal(
+_SURROGATE: Final = Finding(
     "lone-surrogate",
     "The escape is half of a surrogate pair, or beyond Unicode: it is no character.",
     "Write the character itself instead of escapes.",

@@ -1,11 +1,14 @@
-"""JSON Pointers (RFC 6901) as text and as tokens."""
+"""JSON values, and JSON Pointers (RFC 6901) as text and as tokens."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+Json: TypeAlias = Any
+"""A JSON value as the readers give it; treated as immutable."""
 
 
 def join_pointer(tokens: Iterable[str | int]) -> str:

@@ -11,19 +11,19 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
-from reconciler.source.characters import Refusal
+from reconciler.diagnostics import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_NUMBER_LENGTH: Final = 64
 
-NON_FINITE: Final = Refusal(
+NON_FINITE: Final = Finding(
     "non-finite-number",
     "NaN and infinities are not numbers that JSON can carry.",
     "Put quotes around it if text is meant.",
 )
-TOO_LONG: Final = Refusal(
+TOO_LONG: Final = Finding(
     "number-too-long",
     f"The number has more than {MAX_NUMBER_LENGTH} characters.",
     "Put quotes around it if an id or text is meant.",
@@ -32,7 +32,7 @@ TOO_LONG: Final = Refusal(
 _SIGNED_INFINITIES = [
     sign + name for sign in ("", "+", "-") for name in (".inf", ".Inf", ".INF", "Infinity")
 ]  # fmt: skip
-WORDS: Final[Mapping[str, bool | Refusal | None]] = {
+WORDS: Final[Mapping[str, bool | Finding | None]] = {
     "": None,
     "~": None,
     "null": None,
@@ -51,7 +51,7 @@ _is_float = re.compile(
 ).match
 
 
-def resolve_number(text: str) -> str | float | Refusal:
+def resolve_number(text: str) -> str | float | Finding:
     """The number that a plain scalar is, or the text itself where it is none."""
     if _is_integer(text):
         return int(text) if len(text) <= MAX_NUMBER_LENGTH else TOO_LONG
@@ -63,7 +63,7 @@ def resolve_number(text: str) -> str | float | Refusal:
     return text
 
 
-def resolve_plain(text: str) -> str | float | bool | Refusal | None:
+def resolve_plain(text: str) -> str | float | bool | Finding | None:
     """The value of a plain scalar, or why it is refused."""
     if text in WORDS:
         return WORDS[text]

@@ -12,7 +12,7 @@ from functools import cache, partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from reconciler.source.findings import Finding
+from reconciler.diagnostics import Finding
 from reconciler.source.pointer import join_pointer
 from reconciler.source.schemas import load_schema
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import jsonschema
     import jsonschema_rs
 
-    from reconciler.source.findings import Json
+    from reconciler.source.pointer import Json
 
 _Error: TypeAlias = Any
 """A jsonschema.ValidationError; its stubs leave the fields of a subschema's errors open."""

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
-    from reconciler.source.findings import Json
+    from reconciler.source.pointer import Json
 
 MAX_DEPTH: Final = 100
 

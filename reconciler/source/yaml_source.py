@@ -1,85 +1,90 @@
-"""Strict YAML text to values with positions.
+"""Strict YAML text to values, by one pass over the events of libyaml, and where each value stands.
 
-The text is read by the first of three passes that knows all of it: `common_yaml` for the few forms in which nearly
-all files are written; the events of libyaml for all YAML that nothing can be said against; and `marked`, slowly and
-with positions, to say what is refused and where. All three give the same values (tests/property/test_yaml_passes.py).
+The pass goes on after a refusal as far as the meaning stays clear, so that all findings of a file come at once.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NoReturn
+from unicodedata import is_normalized
 
+import yaml
 from msgspec import Struct
+from msgspec.structs import replace
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
 
-from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
+from reconciler.diagnostics import Diagnostic, Finding, SourcePosition
 from reconciler.errors import InvalidInputError
-from reconciler.source.characters import find_forbidden, is_clean_ascii
-from reconciler.source.common_yaml import read_common
-from reconciler.source.limits import MAX_BYTES
-from reconciler.source.pointer import split_pointer
+from reconciler.source.characters import find_all_forbidden, find_forbidden, is_clean_ascii, refuse_character
+from reconciler.source.events import (
+    ALIAS,
+    ANCHOR,
+    DIRECTIVE,
+    MERGE_KEY,
+    TAG,
+    error_mark,
+    explain_error,
+    open_events,
+)
+from reconciler.source.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES
+from reconciler.source.pointer import join_pointer, split_pointer
+from reconciler.source.scalars import resolve_plain
 
 if TYPE_CHECKING:
-    from reconciler.source.event_yaml import Root
-    from reconciler.source.findings import Finding, Json
-    from reconciler.source.marked import MarkedText, Problem
+    from collections.abc import Iterator
 
+    from reconciler.source.events import Event, EventParser, Mark
+    from reconciler.source.pointer import Json
 
-class SourceText:
-    """The text of one file, kept only as long as somebody may ask where something stands in it."""
-
-    __slots__ = ("_marked", "content", "file")
-
-    def __init__(self, content: bytes, file: str) -> None:
-        self.content = content
-        self.file = file
-        self._marked: MarkedText | None = None
-
-    @property
-    def marked(self) -> MarkedText:
-        """The text with the position of every node; read on the first use."""
-        from reconciler.source.marked import read_marked  # noqa: PLC0415 - brings PyYAML along
-
-        if self._marked is None:
-            self._marked = read_marked(self.content)
-        return self._marked
+MAX_FINDINGS: Final = 100
+"""Findings in one file, after which reading it further helps no reader."""
 
 
 class Document(Struct, frozen=True, kw_only=True, eq=False):
-    """One YAML document: its value and where it begins (its first key, for a mapping), counted from 1.
+    """One YAML document: its value, where it begins (at its first key, for a mapping).
 
-    `broken` holds the pointers about whose values a finding has been made already.
+    `marks` gives for each collection, by its id, the marks of its items, or of its keys and values in turn. `broken`
+    holds the pointers about whose values a finding has been made already.
     """
 
     value: Json
-    line: int
-    column: int
-    index: int
-    text: SourceText
+    start: SourcePosition
+    marks: dict[int, list[Mark]]
     broken: frozenset[str] = frozenset()
-
-    @property
-    def start(self) -> SourcePosition:
-        """Where the document begins."""
-        return SourcePosition(file=self.text.file, line=self.line, column=self.column)
 
     def position_of(self, pointer: str, *, of_key: bool = False) -> SourcePosition:
         """Where the value at a JSON Pointer stands, or the key in front of it.
 
         Where the pointer leads to nothing, its nearest ancestor that exists.
         """
-        line, column = self.text.marked.position(self.index, split_pointer(pointer), of_key=of_key)
-        return SourcePosition(file=self.text.file, line=line, column=column)
+        value, mark, key_mark = self.value, None, None
+        for token in split_pointer(pointer):
+            marks = self.marks.get(id(value), [])
+            if isinstance(value, dict) and token in value:
+                at = 2 * list(value).index(token)
+                value, mark, key_mark = value[token], marks[at + 1], marks[at]
+            elif isinstance(value, list) and token.isdecimal() and int(token) < len(value):
+                value, mark, key_mark = value[int(token)], marks[int(token)], None
+            else:
+                key_mark = None
+                break
+        found = key_mark if of_key and key_mark is not None else mark
+        return self.start if found is None else _position(self.start.file, found)
 
     def diagnose(self, finding: Finding) -> Diagnostic:
         """The finding with its place in the file."""
-        return Diagnostic(
-            severity=finding.severity,
-            rule=finding.rule,
-            message=finding.message,
-            position=self.position_of(finding.place, of_key=finding.of_key),
-            path=finding.path,
-            hint=finding.hint,
-        )
+        return finding.placed(self.position_of(finding.place, of_key=finding.of_key))
 
     def is_broken_at(self, pointer: str) -> bool:
         """Whether a finding was made already about the value at a pointer or above it."""
@@ -107,60 +112,217 @@ def read_documents(content: str | bytes, file: str) -> tuple[Document, ...]:
 def read_source(content: str | bytes, file: str) -> Reading:
     """Every document of a YAML text as far as it can be read, and all findings. Never raises for any content."""
     raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    text = SourceText(raw, file)
-    roots = _read_unmarked(raw)
-    if not roots or any(value is None for value, _, _ in roots):
-        return _read_with_marks(text)
-    return Reading(
-        documents=tuple(
-            Document(value=value, line=line, column=column, index=index, text=text)
-            for index, (value, line, column) in enumerate(roots)
-        )
-    )
+    refused = tuple(_refuse_text(raw, file))
+    if refused:
+        return Reading(documents=(), diagnostics=refused)
+    reader = _Reader(file)
+    reader.read(raw)
+    return Reading(documents=tuple(reader.documents), diagnostics=tuple(reader.diagnostics))
 
 
-def _read_unmarked(content: bytes) -> list[Root] | None:
-    """Every document of a text, by the fastest pass that knows it; None where anything may be refused."""
+def _refuse_text(content: bytes, file: str) -> Iterator[Diagnostic]:
+    """Everything for which a text is not even parsed."""
     if len(content) > MAX_BYTES:
-        return None
-    if is_clean_ascii(content):
-        found = read_common(content.decode("ascii"))
-        if found:
-            return [(*found, 1)]
-    else:
+        yield _TOO_LARGE.placed(_end_of("", file))
+    elif not is_clean_ascii(content):
         try:
-            if find_forbidden(content.decode()):
-                return None
-        except UnicodeDecodeError:
-            return None
-    from reconciler.source.event_yaml import read_events  # noqa: PLC0415 - 12 ms, for unusual files
-
-    return read_events(content)
-
-
-def _read_with_marks(text: SourceText) -> Reading:
-    marked = text.marked
-    documents = tuple(
-        Document(
-            value=root.value,
-            line=root.line,
-            column=root.column,
-            index=index,
-            text=text,
-            broken=marked.broken(index),
-        )
-        for index, root in enumerate(marked.roots)
-        if root.value is not None
-    )
-    return Reading(documents=documents, diagnostics=tuple(_diagnostic(item, text.file) for item in marked.problems))
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            yield _NOT_UTF8.placed(_end_of(content[: error.start].decode(), file))
+            return
+        for match in islice(find_all_forbidden(text), MAX_FINDINGS):
+            yield refuse_character(match.group()).placed(_end_of(text[: match.start()], file))
 
 
-def _diagnostic(problem: Problem, file: str) -> Diagnostic:
-    return Diagnostic(
-        severity=Severity.ERROR,
-        rule=problem.refusal.rule,
-        message=problem.refusal.message,
-        position=SourcePosition(file=file, line=problem.line, column=problem.column),
-        path=problem.path,
-        hint=problem.refusal.hint,
-    )
+def _end_of(text: str, file: str) -> SourcePosition:
+    """The place behind a text."""
+    return SourcePosition(file=file, line=text.count("\n") + 1, column=len(text) - text.rfind("\n"))
+
+
+def _position(file: str, mark: Mark) -> SourcePosition:
+    return SourcePosition(file=file, line=mark.line + 1, column=mark.column + 1)
+
+
+class _StopReadingError(Exception):
+    """The rest of the file cannot be read to any use."""
+
+
+class _Reader:
+    """One pass over a text.
+
+    `_open` holds the collections around the one that is being filled, a list for the document itself first. Of each:
+    the key whose value is being read, the marks of what it holds so far, and the mark of what is being read.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.documents: list[Document] = []
+        self.diagnostics: list[Diagnostic] = []
+        self._file = file
+        self._marks: dict[int, list[Mark]] = {}
+        self._open: list[tuple[Json, Json, list[Mark], Mark]] = []
+        self._broken: set[str] = set()
+        self._nodes = 0
+
+    def read(self, content: bytes) -> None:
+        """Read a text that may be parsed, and say where its syntax is wrong."""
+        try:
+            self.read_events(content)
+        except yaml.YAMLError as error:
+            self._refuse_syntax(error, content)
+        except _StopReadingError:
+            pass
+        if not self.documents and not self.diagnostics:
+            self.diagnostics.append(_EMPTY_FILE.placed(_end_of("", self._file)))
+
+    def read_events(self, content: bytes) -> None:
+        """Read all documents. Raises yaml.YAMLError, and _StopReadingError where a finding is the last."""
+        parser = open_events(content)
+        for event in iter(parser.get_event, None):
+            kind = event.__class__
+            if kind is DocumentStartEvent:
+                if event.tags is not None or event.version not in {None, (1, 2)}:
+                    self._report(DIRECTIVE, event.start_mark, "")
+                self._read_document(parser)
+
+    def _read_document(self, parser: EventParser) -> None:  # noqa: C901 - one loop: it runs for every value
+        container: Json = []
+        key: Json = None
+        marks: list[Mark] = []
+        for event in iter(parser.get_event, None):
+            kind = event.__class__
+            if kind is MappingEndEvent or kind is SequenceEndEvent:
+                value = container
+                self._marks[id(value)] = marks
+                container, key, marks, mark = self._open.pop()
+            elif kind is DocumentEndEvent:
+                break
+            else:
+                value, mark = _value_of(event), event.start_mark
+                self._nodes += 1
+                if value.__class__ is Finding or event.anchor or event.tag or self._nodes > MAX_NODES:
+                    value = self._refuse(event, value, container, key)
+                if kind is MappingStartEvent or kind is SequenceStartEvent:
+                    self._open.append((container, key, marks, mark))
+                    container, key, marks = value, None, []
+                    if len(self._open) > MAX_DEPTH:
+                        self._stop(_TOO_DEEP, mark)
+                    continue
+            if container.__class__ is list:
+                container.append(value)
+            elif key is None:
+                key = value
+                if (
+                    value.__class__ is not str
+                    or value in container
+                    or not is_normalized("NFC", value)
+                    or (value == "<<" and not event.style)
+                ):
+                    key = self._refuse_key(value, mark, container, marks)
+                    continue
+            elif key is _NO_KEY:
+                key = None
+                continue
+            else:
+                container[key] = value
+                key = None
+            marks.append(mark)
+        self._end_document(container[0], marks[0])
+
+    def _end_document(self, value: Json, mark: Mark) -> None:
+        """A document is read, or is none: nothing, or a value that was refused."""
+        if value is not None:
+            start, broken = _position(self._file, mark), frozenset(self._broken)
+            self.documents.append(Document(value=value, start=start, marks=self._marks, broken=broken))
+        elif not self._broken:
+            self._report(_EMPTY_DOCUMENT, mark, "")
+        self._broken.clear()
+
+    def _refuse(self, event: Event, value: Json, container: Json, key: Json) -> Json:
+        """Make the finding about a node; what to take in its place."""
+        if self._nodes > MAX_NODES:
+            self._stop(_TOO_MANY_NODES, event.start_mark)
+        is_key = key is None and isinstance(container, dict)
+        is_refused = isinstance(value, Finding)
+        finding = value if is_refused else ANCHOR if event.anchor else TAG
+        pointer = self._pointer(container, key)
+        self._report(finding, event.start_mark, pointer)
+        if not is_key:
+            self._broken.add(pointer)
+        if not is_refused:
+            return value
+        return _NO_KEY if is_key else None
+
+    def _refuse_key(self, key: Json, mark: Mark, container: dict[str, Json], marks: list[Mark]) -> object:
+        """Make the finding about a key, if there is none yet. The value behind it is read, and not kept."""
+        if not isinstance(key, str):
+            finding = _NON_STRING_KEY
+        elif key in container:
+            first = marks[2 * list(container).index(key)].line + 1
+            finding = Finding("duplicate-key", f"The key stands on line {first} and again on line {mark.line + 1}.")
+        else:
+            finding = MERGE_KEY if key == "<<" else _NOT_NFC
+        if key is not _NO_KEY:
+            self._report(finding, mark, self._pointer(container, key))
+        return _NO_KEY
+
+    def _refuse_syntax(self, error: yaml.YAMLError, content: bytes) -> None:
+        """The finding about an error of syntax.
+
+        libyaml looks ahead for keys, and newer versions have a limit of nesting there: they refuse such a text before
+        they give the events of its brackets. Without what stands at the error and behind it, they give them.
+        """
+        mark = error_mark(error)
+        front = _Reader(self._file)
+        with suppress(yaml.YAMLError, _StopReadingError):
+            front.read_events(content.decode()[: mark.index].encode() if mark else b"")
+        if front.diagnostics and front.diagnostics[-1].rule == _TOO_DEEP.rule:
+            self.documents, self.diagnostics = front.documents, front.diagnostics
+        else:
+            position = _position(self._file, mark) if mark else _end_of("", self._file)
+            self.diagnostics.append(explain_error(error, content).placed(position))
+
+    def _pointer(self, container: Json, key: Json) -> str:
+        """The pointer of the node that is being read."""
+        around = [*((holder, name) for holder, name, _, _ in self._open), (container, key)][1:]
+        tokens = (len(holder) if isinstance(holder, list) else name for holder, name in around)
+        return join_pointer(token for token in tokens if isinstance(token, int | str))
+
+    def _stop(self, finding: Finding, mark: Mark) -> NoReturn:
+        self._report(finding, mark, "")
+        raise _StopReadingError
+
+    def _report(self, finding: Finding, mark: Mark, pointer: str) -> None:
+        self.diagnostics.append(replace(finding, path=pointer).placed(_position(self._file, mark)))
+        if len(self.diagnostics) >= MAX_FINDINGS:
+            raise _StopReadingError
+
+
+def _value_of(event: Event) -> Json:
+    """The value of a scalar, the Finding about it or about an alias, or the empty collection that begins."""
+    kind = event.__class__
+    if kind is ScalarEvent:
+        value = event.value
+        if not event.style:
+            return resolve_plain(value)
+        match = find_forbidden(value) if event.style == '"' else None
+        return refuse_character(match.group()) if match else value
+    if kind is AliasEvent:
+        return ALIAS
+    return {} if kind is MappingStartEvent else []
+
+
+_NO_KEY: Final = object()
+"""A key that was refused."""
+
+_TOO_LARGE: Final = Finding(
+    "file-too-large", f"The file has more than {MAX_BYTES // 1024} KiB.", "Split it into several files."
+)
+_NOT_UTF8: Final = Finding("not-utf8", "The file is not UTF-8 from here on.", "Save it as UTF-8 without BOM.")
+_EMPTY_FILE: Final = Finding("empty-file", "The file holds no document.", "Delete it if nothing is to be declared.")
+_EMPTY_DOCUMENT: Final = Finding(
+    "empty-document", "The document is empty.", "Remove the `---`, or write the document behind it."
+)
+_TOO_DEEP: Final = Finding("too-deep", f"Nested more than {MAX_DEPTH} levels deep.")
+_TOO_MANY_NODES: Final = Finding("too-many-values", f"The file holds more than {MAX_NODES:,} values.")
+_NON_STRING_KEY: Final = Finding("non-string-key", "A key must be text.", "Put quotes around it.")
+_NOT_NFC: Final = Finding("key-not-nfc", "The key is not in Unicode form NFC: it can look like another key.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from reconciler.config import Config
     from reconciler.desired.rules.view import FlagView
-    from reconciler.source.findings import Finding
+    from reconciler.diagnostics import Finding
 
 DOCUMENT_RULES: Final[Mapping[str, Callable[[FlagView], Iterator[Finding]]]] = {
     "reserved-variant": variants.reserved_variant,

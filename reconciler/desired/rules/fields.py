@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.rules.variants import repeated
 from reconciler.desired.rules.view import strings
-from reconciler.diagnostics import Severity
-from reconciler.source.findings import Finding
+from reconciler.diagnostics import Finding, Severity
 from reconciler.source.pointer import join_pointer, split_pointer
 from reconciler.source.schema_check import quoted, suggest
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.diagnostics import Severity
-from reconciler.source.findings import Finding
+from reconciler.diagnostics import Finding, Severity
 from reconciler.source.pointer import join_pointer
 from reconciler.source.schema_check import quoted, suggest
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from reconciler.diagnostics import Severity
-from reconciler.source.findings import Finding
+from reconciler.diagnostics import Finding, Severity
 from reconciler.source.schema_check import quoted
 
 if TYPE_CHECKING:

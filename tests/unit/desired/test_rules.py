@@ -15,7 +15,7 @@ from reconciler.desired.rules.view import FlagView
 from reconciler.diagnostics import Severity
 
 if TYPE_CHECKING:
-    from reconciler.source.findings import Finding
+    from reconciler.diagnostics import Finding
 
 CONFIG = Config(
     file=Path("reconciler.yaml"),
