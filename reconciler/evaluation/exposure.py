@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _BY_RULES = "their segment's variant"
 
+LISTED_USERS = "Listed users, beside the shares: "
+"""How the note begins that counts the listed users who get another variant."""
+
 
 class SegmentTransition(Struct, frozen=True, kw_only=True):
     """What becomes of the users whose first matching segment is `before_segment` now and `after_segment` then.
@@ -143,7 +146,7 @@ def _listed_notes(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     changed = sorted((pair, count) for pair, count in moves.items() if pair[0] != pair[1])
     if changed:
         texts = ", ".join(f"{count} from {x} to {y}" for (x, y), count in changed)
-        yield f"Listed users, beside the shares: {texts}."
+        yield f"{LISTED_USERS}{texts}."
 
 
 def _listed_variants(spec: FlagSpec | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from reconciler.planning.operations import AddUsers, RemoveUserAt, RemoveUsers, kind_of, request_of
 from reconciler.planning.plan import Action
+from reconciler.render.danger import Effect, by_danger
 from reconciler.render.exposure_view import ExposureBlock, exposure_block
 from reconciler.render.fields import FieldLine, field_lines
 from reconciler.render.sanitize import visible
@@ -45,7 +46,10 @@ class CallLine(Struct, frozen=True, kw_only=True):
 
 
 class FlagSection(Struct, frozen=True, kw_only=True):
-    """Everything about one flag. `place` is `file:line`, empty for a flag that no file declares."""
+    """Everything about one flag. `place` is `file:line`, empty for a flag that no file declares.
+
+    `effect` says in short what the plan does to it, `size` how many fields and calls that are.
+    """
 
     symbol: str
     action: str
@@ -55,6 +59,8 @@ class FlagSection(Struct, frozen=True, kw_only=True):
     calls: tuple[CallLine, ...]
     exposure: ExposureBlock | None
     warnings: tuple[str, ...]
+    effect: Effect
+    size: str
 
 
 class RefusalLine(Struct, frozen=True, kw_only=True):
@@ -66,7 +72,7 @@ class RefusalLine(Struct, frozen=True, kw_only=True):
 
 
 class PlanDocument(Struct, frozen=True, kw_only=True):
-    """A whole plan. `last_line` is the fixed line of the contract.
+    """A whole plan, the flag with the gravest effect first. `last_line` is the fixed line of the contract.
 
     `facts` are short sentences about the rest, `notes` what holds for the exposure of several flags. `marker` tells
     the plans of several environments apart. `made` says when and from which commit, as far as that is known.
@@ -88,7 +94,10 @@ def plan_document(plan: Plan, *, show_users: bool = False) -> PlanDocument:
     shared = _shared_notes(plan)
     return PlanDocument(
         title=_title(plan),
-        flags=tuple(_flag_section(flag, frozenset(shared), show_users=show_users) for flag in plan.flags),
+        flags=tuple(
+            _flag_section(flag, effect, frozenset(shared), show_users=show_users)
+            for flag, effect in by_danger(plan.flags)
+        ),
         refusals=tuple(_refusal_line(refusal) for refusal in plan.refusals),
         warnings=tuple(visible(warning) for warning in plan.warnings),
         facts=tuple(_facts(plan)),
@@ -165,16 +174,19 @@ def _refusal_line(refusal: Refusal) -> RefusalLine:
     )
 
 
-def _flag_section(flag: FlagPlan, shared: frozenset[str], *, show_users: bool) -> FlagSection:
+def _flag_section(flag: FlagPlan, effect: Effect, shared: frozenset[str], *, show_users: bool) -> FlagSection:
+    fields, calls = field_lines(flag.changes, show_users=show_users), _call_lines(flag, show_users=show_users)
     return FlagSection(
         symbol=SYMBOLS[flag.action],
         action=flag.action.value,
         key=visible(flag.key),
         place=visible(f"{flag.source.file}:{flag.source.line}") if flag.source else "",
-        fields=field_lines(flag.changes, show_users=show_users),
-        calls=_call_lines(flag, show_users=show_users),
+        fields=fields,
+        calls=calls,
         exposure=exposure_block(flag.exposure, flag.transient, shared) if flag.exposure else None,
         warnings=tuple(visible(warning) for warning in flag.warnings),
+        effect=effect,
+        size=f"{counted(len(fields), 'field')}, {counted(len(calls), 'call')}",
     )
 
 

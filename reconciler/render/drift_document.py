@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from reconciler.drift import Basis, Notice
+from reconciler.render.danger import Danger, danger_of
 from reconciler.render.fields import FieldLine, field_lines
 from reconciler.render.sanitize import visible
 from reconciler.wording import counted
@@ -70,10 +71,10 @@ class DriftSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftDocument:
-    """A whole report. `verdict` is one line of a fixed shape; `absent` are flags that cannot be compared.
+    """A whole report, the gravest differences first. `verdict` is one line of a fixed shape.
 
-    `notice` compares with the run before it (empty: nothing to say); `facts` are sentences about the rest;
-    `is_partial` says that not everything was looked at.
+    `absent` are flags that cannot be compared. `notice` compares with the run before it (empty: nothing to say);
+    `facts` are sentences about the rest; `is_partial` says that not everything was looked at.
     """
 
     title: str
@@ -93,7 +94,7 @@ def drift_document(report: DriftReport) -> DriftDocument:
         title=f"project {visible(report.project_id)} ({visible(report.region)}){environment}",
         verdict=_verdict(report),
         notice=_NOTICES.get(report.notice, "") if report.notice else "",
-        sections=tuple(_section(flag) for flag in report.flags),
+        sections=tuple(_section(flag) for flag in sorted(report.flags, key=_danger)),
         absent=tuple(_absent(report)),
         warnings=tuple(visible(warning) for warning in report.warnings),
         facts=tuple(_facts(report)),
@@ -117,8 +118,13 @@ def _time(report: DriftReport) -> str:
     return report.since.isoformat(timespec="seconds").replace("+00:00", "Z") if report.since else ""
 
 
+def _danger(flag: FlagDrift) -> Danger:
+    return danger_of(item.change for item in flag.changes)
+
+
 def _section(flag: FlagDrift) -> DriftSection:
-    groups = groupby(flag.changes, key=lambda item: item.attribution)
+    changes = sorted(flag.changes, key=lambda item: danger_of([item.change]))
+    groups = groupby(changes, key=lambda item: item.attribution)
     return DriftSection(
         symbol="~",
         key=visible(flag.key),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.render.danger import cut
 from reconciler.render.layout import Paper, Sheet
 from reconciler.render.sanitize import code_span, defuse, markdown_text
+from reconciler.render.short_form import short_fields
 from reconciler.render.terminal import draw_fields
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ MARKDOWN_LIMIT = 30_000
 
 _LEAST_ROOM = 2_000
 _CUT_NOTE = 100
+_MOST_GROUPS = 4
+_MOST_PLACE = 160
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?", re.ASCII)
 
 
@@ -49,15 +54,17 @@ def render_drift_text(document: DriftDocument, paper: Paper | None = None) -> st
 def render_drift_markdown(document: DriftDocument) -> str:
     """The report as Markdown, verdict first, without tables, folds or headings, which chat tools do not know.
 
-    At most MARKDOWN_LIMIT characters: what is missing comes before what differs, and the flags that do not fit are
-    counted.
+    At most MARKDOWN_LIMIT characters: where it would be longer, values are cut, what is missing takes at most half of
+    the room and the gravest differences come first; the flags that do not fit are counted.
     """
     head = [f"**{markdown_text(document.verdict)}** ({markdown_text(document.title)})"]
     head += [markdown_text(document.notice)] if document.notice else []
     tail = [f"⚠️ {markdown_text(warning)}" for warning in document.warnings]
     tail += [_prose(f"{fact}.") for fact in document.facts]
-    room = MARKDOWN_LIMIT - _CUT_NOTE - sum(len(block) + 2 for block in (*head, *tail))
-    listed, left = _fitting([*_absent_items(document), *_flag_items(document)], max(room, _LEAST_ROOM))
+    room = max(MARKDOWN_LIMIT - _CUT_NOTE - sum(len(block) + 2 for block in (*head, *tail)), _LEAST_ROOM)
+    listed, left = [*_absent_items(document), *map(_flag_item, document.sections)], 0
+    if sum(len(item) + 1 for item in listed) > room:
+        listed, left = _fitted(document, room)
     more = [f"{left} more are not shown here; `reconciler drift` lists them."] if left else []
     return defuse("\n\n".join([*head, *(["\n".join(listed)] if listed else []), *more, *tail])) + "\n"
 
@@ -75,8 +82,21 @@ def _absent_items(document: DriftDocument) -> list[str]:
     return [f"- {code_span(line.key)} {markdown_text(line.words)}" for line in document.absent]
 
 
-def _flag_items(document: DriftDocument) -> list[str]:
-    return ["\n".join(_flag_lines(section)) for section in document.sections]
+def _flag_item(section: DriftSection) -> str:
+    return "\n".join(_flag_lines(section))
+
+
+def _fitted(document: DriftDocument, room: int) -> tuple[list[str], int]:
+    """The flags that fit, their values cut, and how many do not."""
+    flags = [_flag_item(_shortened(section)) for section in document.sections]
+    absent, left = _fitting(_absent_items(document), room // 2 if flags else room)
+    shown, more = _fitting(flags, room - sum(len(item) + 1 for item in absent))
+    return [*absent, *shown], left + more
+
+
+def _shortened(section: DriftSection) -> DriftSection:
+    groups = tuple(replace(group, fields=short_fields(group.fields)) for group in section.groups[:_MOST_GROUPS])
+    return replace(section, place=cut(section.place, _MOST_PLACE), groups=groups)
 
 
 def _flag_lines(section: DriftSection) -> Iterator[str]:

@@ -9,18 +9,17 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from reconciler.planning.plan import Action
+from reconciler.render.danger import cut
 from reconciler.render.document import advice
 from reconciler.render.exposure_view import bar, fill
-from reconciler.render.markdown_fit import Block, fit
+from reconciler.render.markdown_fit import Block, Row, fit, heaviest
 from reconciler.render.markdown_marker import marker
 from reconciler.render.sanitize import code_block, code_span, defuse, markdown_text
-from reconciler.wording import counted
+from reconciler.render.short_form import cut_marked, least_section, short_document, short_section
+from reconciler.wording import counted, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from reconciler.render.document import CallLine, FlagSection, PlanDocument
     from reconciler.render.exposure_view import ExposureBlock, ExposureRow, Share
@@ -31,67 +30,96 @@ LIMIT = 64_000
 """Characters: GitHub takes 65,536 in a comment, and a workflow adds a line of its own."""
 
 _BAR_WIDTH = 40
-_MOST_WARNINGS = 20
-_SENTENCE = 200
-"""Room for the sentence about what is not shown."""
+_CELL = 320
+"""Characters of one cell in the table of effects."""
+
+_SENTENCE = 400
+"""Room for the sentences about what is not shown."""
 
 
 def render_plan_markdown(document: PlanDocument, limit: int = LIMIT) -> str:
     """The plan as Markdown; its first line is a hidden marker, its first sentence the line that ends the text plan.
 
-    Where it would be longer than the limit, in characters, flags are shown in brief or only counted, those from which
-    something is taken away last, and it says so.
+    A table of effects comes next: a row for each flag, the gravest first, harmless changes left out. Details follow
+    in the same order. Where it would be longer than the limit, in characters, details are shortened, those of the
+    least grave first, and rows are the last to go; it says so.
     """
-    whole = _page([*_head(document, None), *(_flag(section) for section in document.flags), *_foot(document)])
-    return whole if len(whole) <= limit else _shortened(document, limit)
+    rows = _rows(document)
+    table = _table([row.text for row in rows])
+    whole = _page([*_head(document), *table, *_warnings(document), *map(_flag, document.flags), *_foot(document)])
+    return whole if len(whole) <= limit else _shortened(document, rows, limit)
 
 
 def _page(blocks: Iterable[str]) -> str:
     return defuse("\n\n".join(blocks)) + "\n"
 
 
-def _shortened(document: PlanDocument, limit: int) -> str:
+def _shortened(document: PlanDocument, rows: Sequence[Row], limit: int) -> str:
     """Defusing a line makes it longer by characters that cannot be counted before: then there is less room."""
-    fixed = [*_head(document, _MOST_WARNINGS), *_foot(document)]
-    blocks = [_block(section) for section in document.flags]
-    room = limit - len(_page(fixed)) - _SENTENCE
+    short = short_document(document)
+    head, rest, foot = [*_head(short)], [*_warnings(short)], [*_foot(short)]
+    details = [_block(section) for section in document.flags]
+    room = limit - len(_page([*head, *_table([""]), *rest, *foot])) - _SENTENCE
     while True:
-        fitted = fit(blocks, room)
-        page = _page([*_head(document, _MOST_WARNINGS), _omission(fitted), *fitted.texts, *_foot(document)])
+        kept = heaviest(rows, room)
+        fitted = fit(details, room - sum(len(rows[index].text) + 1 for index in kept))
+        table = _table([rows[index].text for index in kept])
+        notes = _omissions(rows, kept, fitted)
+        page = _page([*head, *table, *notes, *rest, *fitted.texts.values(), *foot])
         if len(page) <= limit or room <= 0:
             return page
         room -= len(page) - limit
 
 
-def _omission(fitted: Fitted) -> str:
-    briefly = f"{counted(fitted.shortened, 'flag')} in brief" if fitted.shortened else ""
-    not_at_all = f"{counted(fitted.left_out, 'flag')} not at all" if fitted.left_out else ""
-    shown = " and ".join(part for part in (briefly, not_at_all) if part)
-    return f"**Too long for one comment: {shown}.** `reconciler plan` shows everything."
+def _omissions(rows: Sequence[Row], kept: Collection[int], fitted: Fitted) -> Iterator[str]:
+    """The flags of the table are the first of the document."""
+    in_table = sum(index not in fitted.texts for index in kept)
+    not_at_all = fitted.left_out - in_table
+    parts = [f"{counted(fitted.shortened, 'flag')} in brief"] if fitted.shortened else []
+    parts += [f"{counted(in_table, 'flag')} in the table only"] if in_table else []
+    parts += [f"{counted(not_at_all, 'flag')} not at all"] if not_at_all else []
+    shown = " and ".join(parts) or "long texts are cut"
+    yield f"**Too long for one comment: {shown}.** `reconciler plan` shows everything."
+    if left := [row.weight for index, row in enumerate(rows) if index not in kept]:
+        yield (
+            f"**{counted(len(left), 'more flag')} with effects did not fit into the table**, "
+            f"where at most {percent(max(left))} of the users of any segment get another variant."
+        )
 
 
 def _block(section: FlagSection) -> Block:
-    without_shares = replace(section, exposure=None)
-    return Block(
-        forms=(_flag(section), _flag(without_shares), _brief(section)), comes_first=_takes_away(section) is not None
-    )
-
-
-def _takes_away(section: FlagSection) -> str | None:
-    """What the plan takes from a flag, in a few words; None where it takes nothing."""
-    calls = [f"{call.kind} {code_span(call.path)}" for call in section.calls if call.method == "DELETE"]
-    if section.action == Action.ARCHIVE.value:
-        calls.insert(0, "archives the flag")
-    return ", ".join(calls) or None
+    """A harmless change may only be named; one with an effect has its row, and shows its exposure or nothing."""
+    harmless = section.effect.is_harmless
+    least = _brief(section) if harmless else _flag(least_section(section))
+    forms = sorted({_flag(section), _flag(short_section(section)), least}, key=len, reverse=True)
+    return Block(forms=tuple(forms), comes_first=not harmless)
 
 
 def _brief(section: FlagSection) -> str:
-    taken = _takes_away(section)
-    line = f"- {code_span(f'{section.symbol} {section.key}')} {section.action}: {_figures(section)}"
-    return line if taken is None else f"{line}; {taken}"
+    return f"- {code_span(cut(f'{section.symbol} {section.key}', _CELL))} {section.action}: {section.size}"
 
 
-def _head(document: PlanDocument, most_warnings: int | None) -> Iterator[str]:
+def _rows(document: PlanDocument) -> tuple[Row, ...]:
+    """A row for each flag with an effect, in the document's order."""
+    return tuple(
+        Row(text=_effect_row(section), weight=section.effect.share)
+        for section in document.flags
+        if not section.effect.is_harmless
+    )
+
+
+def _effect_row(section: FlagSection) -> str:
+    effect = section.effect
+    change, affected = (markdown_text(cut_marked(text, _CELL)) for text in (effect.change, effect.affected))
+    return f"| {code_span(section.symbol)} | {code_span(effect.key, in_table=True)} | {change} | {affected} |"
+
+
+def _table(rows: Sequence[str]) -> tuple[str, ...]:
+    head = ("| | flag | change | who is affected |", "|---|---|---|---|")
+    return ("\n".join([*head, *rows]),) if rows else ()
+
+
+def _head(document: PlanDocument) -> Iterator[str]:
     yield f"{marker(document.marker)}\n### Plan for {markdown_text(document.title)}"
     yield f"**{document.last_line}**"
     if document.refusals:
@@ -100,11 +128,11 @@ def _head(document: PlanDocument, most_warnings: int | None) -> Iterator[str]:
             f"- {code_span(item.guard)}: {markdown_text(item.message)} {markdown_text(advice(item))}"
             for item in document.refusals
         )
-    warnings = document.warnings[:most_warnings]
-    if warnings:
-        yield "\n".join(f"- ⚠️ {markdown_text(warning)}" for warning in warnings)
-    if len(warnings) < len(document.warnings):
-        yield f"- ⚠️ {counted(len(document.warnings) - len(warnings), 'more warning')}"
+
+
+def _warnings(document: PlanDocument) -> Iterator[str]:
+    if document.warnings:
+        yield "\n".join(f"- ⚠️ {markdown_text(warning)}" for warning in document.warnings)
 
 
 def _foot(document: PlanDocument) -> Iterator[str]:
@@ -136,11 +164,7 @@ def _flag_parts(section: FlagSection) -> Iterator[str]:
 
 def _summary(section: FlagSection) -> str:
     """A line of raw HTML, in which Markdown is not looked for."""
-    return f"<code>{escape(f'{section.symbol} {section.key}')}</code> {section.action}: {_figures(section)}"
-
-
-def _figures(section: FlagSection) -> str:
-    return f"{counted(len(section.fields), 'field')}, {counted(len(section.calls), 'call')}"
+    return f"<code>{escape(f'{section.symbol} {section.key}')}</code> {section.action}: {section.size}"
 
 
 def _fields_table(fields: tuple[FieldLine, ...]) -> str:

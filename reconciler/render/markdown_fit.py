@@ -1,32 +1,39 @@
-"""Fitting many blocks into the room there is: what takes something away first, then as much detail as possible."""
+"""Fitting many blocks into the room there is: what comes first takes what it needs, then as much as possible."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from fractions import Fraction
 
 BETWEEN = 2
 """Characters that separate two blocks: an empty line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class Block(Struct, frozen=True, kw_only=True):
     """Something that can be said at length or in brief: `forms` go from the longest to the shortest."""
 
     forms: tuple[str, ...]
     comes_first: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
-    """What is said, in the order of the blocks; how many blocks are said in brief, and how many not at all."""
+class Fitted(Struct, frozen=True, kw_only=True):
+    """What is said: the text of each block by its number, in order; how many are in brief, how many left out."""
 
-    texts: tuple[str, ...]
+    texts: Mapping[int, str]
     shortened: int
     left_out: int
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A row of a table. Where not all fit, those of the highest weight are kept."""
+
+    text: str
+    weight: Fraction
 
 
 def fit(blocks: Sequence[Block], room: int) -> Fitted:
@@ -40,10 +47,21 @@ def fit(blocks: Sequence[Block], room: int) -> Fitted:
         group = [index for index, block in enumerate(blocks) if block.comes_first is comes_first]
         room = _fill(blocks, group, chosen, room)
     return Fitted(
-        texts=tuple(chosen[index] for index in sorted(chosen)),
+        texts={index: chosen[index] for index in sorted(chosen)},
         shortened=sum(text != blocks[index].forms[0] for index, text in chosen.items()),
         left_out=len(blocks) - len(chosen),
     )
+
+
+def heaviest(rows: Sequence[Row], room: int) -> tuple[int, ...]:
+    """The numbers of the rows that are kept, in order: as many as fit into the room, line breaks included."""
+    kept: list[int] = []
+    for index in sorted(range(len(rows)), key=lambda index: -rows[index].weight):
+        room -= len(rows[index].text) + 1
+        if room < 0:
+            break
+        kept.append(index)
+    return tuple(sorted(kept))
 
 
 def _fill(blocks: Sequence[Block], group: Sequence[int], chosen: dict[int, str], room: int) -> int:

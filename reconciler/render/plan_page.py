@@ -69,7 +69,7 @@ def _card(number: int, section: FlagSection) -> Card:
         symbol=section.symbol,
         word=section.action,
         place=section.place,
-        aside=f"{counted(len(section.fields), 'field')}, {counted(len(section.calls), 'call')}",
+        aside=section.size,
         marks=tuple(_marks(section)),
         section=section,
     )

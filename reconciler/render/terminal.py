@@ -25,6 +25,9 @@ def render_plan_text(document: PlanDocument, paper: Paper | None = None) -> str:
     sheet = Sheet(paper or Paper())
     if document.flags:
         sheet.line((f"Plan for {document.title}", "bold"), ("; fields read live → git", "dim"))
+    sheet.blank()
+    for section in document.flags:
+        _effect(sheet, section)
     for section in document.flags:
         sheet.blank()
         _flag(sheet, section)
@@ -44,6 +47,21 @@ def render_plan_text(document: PlanDocument, paper: Paper | None = None) -> str:
 def _sentence(facts: tuple[str, ...]) -> str:
     text = "; ".join(facts)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _effect(sheet: Sheet, section: FlagSection) -> None:
+    """One line of what the plan does to a flag, unless that is harmless."""
+    effect = section.effect
+    if effect.is_harmless:
+        return
+    mark = (f"{section.symbol} ", f"bold {STYLES[section.symbol]}")
+    affected = f"  {effect.affected}" if effect.affected else ""
+    if sheet.fits(f"{section.symbol} {effect.key}: {effect.change}{affected}", 2):
+        sheet.line(mark, (effect.key, "bold"), f": {effect.change}{affected}", indent=2)
+        return
+    sheet.line(mark, (effect.key, "bold"), f": {effect.change}", indent=2)
+    if effect.affected:
+        sheet.line(effect.affected, indent=6)
 
 
 def _flag(sheet: Sheet, section: FlagSection) -> None:

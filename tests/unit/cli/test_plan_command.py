@@ -59,6 +59,29 @@ def test_a_plan_of_a_part_does_not_tell_what_drift_costs(repository: Repository,
     assert "drift every hour" not in repository.run("plan", *narrowed).out
 
 
+def test_the_worst_is_told_first_in_every_form(repository: Repository) -> None:
+    """A flag that goes to everyone, behind 400 harmless edits and beside a large payload; JSON stays by key."""
+    names = [f"a-{number:03}" for number in range(400)]
+    variants = [{"key": "on"}, {"key": "off-color"}]
+    seeded(repository.emulator, ({"key": key, "variants": variants} for key in names))
+    seeded(repository.emulator, [{"key": "zz", "enabled": True, "rolloutPercentage": 0, "variants": variants}])
+    repository.write("flags/a.yaml", "---\n".join(f"key: {key}\ndescription: {'x' * 200}\n" for key in names))
+    variants_of_zz = f"variants: [{{key: on, payload: {'p' * 70_000}}}, {{key: off-color}}]\n"
+    repository.write("flags/zz.yaml", f"key: zz\nrolloutPercentage: 100\n{variants_of_zz}")
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\ndescription: x\n")
+    keys = [
+        flag["key"]
+        for flag in json.loads(repository.run("plan", "--allow", "updates", "--format", "json").out)["flags"]
+    ]
+    assert keys == sorted([*names, "new-checkout", "zz"])
+    for form in ("text", "markdown", "html"):
+        ran = repository.run("plan", "--allow", "updates", "--format", form)
+        assert ran.code == 0
+        assert ran.out.index("100% of All Other Users" if form != "html" else "zz") < ran.out.index("a-000")
+        assert "All Other Users" in ran.out
+        assert form != "markdown" or len(ran.out) < 65_536
+
+
 def test_json_is_the_plan_document(repository: Repository) -> None:
     """The document of the contract, valid and complete."""
     document = json.loads(repository.run("plan", "--format", "json").out)

@@ -274,3 +274,21 @@ def test_a_history_in_both_forms() -> None:
     document = history_json(history)
     assert [entry["version"] for entry in document["versions"]] == [3, 2, 1]
     assert document["versions"][1]["changes"][0] == {"path": "/rolloutPercentage", "before": 100, "after": 50}
+
+
+def test_a_switch_is_told_behind_any_padding() -> None:
+    """In Markdown, which is cut: neither many harmless differences nor long values hide a flag that is off."""
+    name = ValueChange(path="/name", before="a" * 50_000, after="b")
+    padding = [a_flag_drift(f"a-{n}", changes=(AttributedChange(change=name, attribution=BOB),)) for n in range(500)]
+    switch = ValueChange(path="/enabled", before=False, after=True)
+    changes = tuple(AttributedChange(change=item, attribution=BOB) for item in (name, switch))
+    shown = markdown(
+        a_report(
+            flags=(*padding, a_flag_drift("zz", changes=changes)), missing=tuple(f"gone-{n}" for n in range(999))
+        )
+    )
+    assert len(shown) <= MARKDOWN_LIMIT
+    assert "- `zz`" in shown
+    assert shown.index("`~ enabled`") < shown.index("`~ name`")
+    listed = shown.count("- `gone-") + shown.count("- `a-") + shown.count("- `zz`")
+    assert f"{1500 - listed} more are not shown here" in shown

@@ -1,42 +1,65 @@
-"""A plan's Markdown never outgrows a comment, and what is destructive is the last to go."""
+"""A plan's Markdown never outgrows a comment, and what it does to users is the last to go."""
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
 import pytest
+from builders import a_flag_plan, a_plan, a_transition, an_exposure
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from small_plans import HOSTILE, SMALL_PLANS
 
-from reconciler.render.document import CallLine, FlagSection, PlanDocument, plan_document
+from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
+from reconciler.planning.plan import ValueChange
+from reconciler.render.document import plan_document
 from reconciler.render.markdown import LIMIT, render_plan_markdown
 from reconciler.render.markdown_fit import BETWEEN, Block, fit
 from reconciler.render.markdown_marker import marker
 
+if TYPE_CHECKING:
+    from reconciler.planning.plan import FieldChange, FlagPlan
+
 TOO_LONG = "**Too long for one comment:"
 
 
-def a_section(number: int, *, action: str = "update", calls: int = 1, method: str = "PATCH") -> FlagSection:
-    """The section of a flag, about 100 characters a call."""
-    lines = (
-        CallLine(order=i, kind="edit-flag", method=method, path=f"/api/1/flags/{number}/{i}", body="{}" + "x" * 60)
-        for i in range(1, calls + 1)
-    )
-    return FlagSection(
-        symbol="~",
-        action=action,
-        key=f"flag-{number}",
-        place="flags/a.yaml:1",
-        fields=(),
-        calls=tuple(lines),
-        exposure=None,
-        warnings=(),
+def harmless(number: int, text: str = "") -> FlagPlan:
+    """A flag of which only the description changes."""
+    key = f"flag-{number:04}"
+    return a_flag_plan(
+        key,
+        changes=(ValueChange(path="/description", before="", after=text or "x" * 60),),
+        operations=(EditFlag(flag_key=key, body={"description": text or "x" * 60}),),
+        exposure=an_exposure(a_transition(switched=Fraction(0), unavoidable=Fraction(0), matrix=())),
     )
 
 
-def a_document(*sections: FlagSection) -> PlanDocument:
-    """A plan of those flags, otherwise the everyday one."""
-    return replace(plan_document(SMALL_PLANS["everyday"]()), flags=sections)
+def moved(key: str, share: Fraction, *more: FieldChange, **fields: Any) -> FlagPlan:
+    """A flag whose rollout gives so many users the treatment."""
+    transition = a_transition(
+        matrix=(("off", "treatment", share), ("off", "off", 1 - share)), switched=share, unavoidable=share
+    )
+    changes = (*more, ValueChange(path="/rolloutPercentage", before=0, after=int(share * 100)))
+    return a_flag_plan(key, **{"changes": changes, "exposure": an_exposure(transition)} | fields)
+
+
+def a_deletion(key: str, *variants: str) -> FlagPlan:
+    """A flag that loses variants which users have."""
+    gone = (ValueChange(path=f"/variants/{name}", before={"key": name}, after=None) for name in variants)
+    calls = tuple(DeleteVariant(flag_key=key, variant_key=name) for name in variants)
+    return moved(key, Fraction(1, 5), *gone, operations=calls)
+
+
+def rendered(*flags: FlagPlan, limit: int = LIMIT) -> str:
+    """A plan of those flags as Markdown."""
+    return render_plan_markdown(plan_document(a_plan(*flags)), limit)
+
+
+def row_of(key: str, text: str) -> str:
+    """The row of a flag in the table of effects."""
+    return next(line for line in text.splitlines() if f"| `{key}` |" in line)
 
 
 def test_a_plan_that_fits_is_shown_whole() -> None:
@@ -60,35 +83,63 @@ def test_no_plan_is_longer_than_the_limit(name: str, limit: int) -> None:
 
 def test_thousands_of_changes_fit_and_say_how_many_are_missing() -> None:
     """3,000 updated flags cannot be listed in a comment: most are counted."""
-    text = render_plan_markdown(a_document(*(a_section(number) for number in range(3_000))))
+    text = rendered(*(harmless(number) for number in range(3_000)))
     assert len(text) <= LIMIT
     shown = text.count("- `~ flag-")
     assert shown > 1_000
     assert f"{3_000 - shown} flags not at all" in text
 
 
-@pytest.mark.parametrize(
-    ("section", "words"),
-    [
-        (a_section(7777, action="archive"), "archive: 0 fields, 1 call"),
-        (a_section(7777, method="DELETE"), "/api/1/flags/7777/1"),
-    ],
-)
-def test_what_takes_away_is_shown_before_everything_else(section: FlagSection, words: str) -> None:
-    """Archiving and deleting keep their place, whole, behind a padding of 3,000 harmless changes."""
-    harmless = [a_section(number) for number in range(3_000)]
-    text = render_plan_markdown(a_document(*harmless, section))
-    assert f"<summary><code>~ flag-7777</code> {section.action}" in text
-    assert words in text
+@pytest.mark.parametrize("padding", [400, 3_000])
+def test_what_moves_everyone_is_told_first_behind_any_padding(padding: int) -> None:
+    """Many harmless changes before it in the alphabet leave its row, its details and its exposure."""
+    text = rendered(*map(harmless, range(padding)), moved("zz", Fraction(1)))
+    assert len(text) <= LIMIT
+    assert "100% of All Other Users: off → treatment" in row_of("zz", text)
+    assert "All Other Users: 100% switched" in text
+    assert text.index("<code>~ zz</code>") < text.index("flag-0000")
 
 
-def test_what_takes_away_is_named_even_in_brief() -> None:
-    """Where not even destructive changes fit at length, each still says what it takes."""
-    sections = [a_section(number, calls=3, method="DELETE") for number in range(100)]
-    text = render_plan_markdown(a_document(*sections), 25_000)
-    assert "not at all" not in text
-    assert all(f"`/api/1/flags/{number}/{call}`" in text or f"/{number}/{call} " in text
-               for number in range(100) for call in (1, 2, 3))  # fmt: skip
+def test_a_large_payload_beside_the_move_hides_nothing() -> None:
+    """Neither the row nor the exposure is given up for the size of the flag's own other changes."""
+    payload = ValueChange(path="/variants/treatment/payload", before=None, after="y" * 70_000)
+    call = EditVariant(flag_key="zz", variant_key="treatment", body={"payload": "y" * 70_000})
+    text = rendered(moved("zz", Fraction(1), payload, operations=(call,)), harmless(1))
+    assert len(text) <= LIMIT
+    assert "100% of All Other Users" in row_of("zz", text)
+    assert "payload of treatment" in row_of("zz", text)
+    assert "All Other Users: 100% switched" in text
+    assert f"edit-variant: PATCH /api/1/flags/123/variants/treatment {'{'}" in text
+
+
+def test_many_small_moves_do_not_hide_a_large_one() -> None:
+    """Where not even the table holds every flag with an effect, those that move most users stay in it."""
+    text = rendered(*(moved(f"flag-{n:04}", Fraction(1, 100)) for n in range(3_000)), moved("zz", Fraction(1)))
+    assert len(text) <= LIMIT
+    assert "100% of All Other Users" in row_of("zz", text)
+    rows = text.count("off → treatment |")
+    assert f"{3_001 - rows} more flags with effects did not fit into the table**, where at most 1% of" in text
+
+
+@pytest.mark.parametrize("padding", [*HOSTILE, "|" * 300, "@a" * 300, "x" * 70_000])
+def test_no_text_of_others_pushes_an_effect_out(padding: str) -> None:
+    """Names of segments and variants, warnings and values of any length and form."""
+    transition = a_transition(
+        before_segment=padding, after_segment=padding, matrix=((padding, "b", Fraction(1)),), switched=Fraction(1)
+    )
+    exposure = an_exposure(transition, notes=(padding,))
+    flag = moved("zz", Fraction(1), warnings=(padding,) * 20, exposure=exposure)
+    noisy = [replace(harmless(n, padding), warnings=(padding,)) for n in range(60)]
+    text = rendered(*noisy, flag)
+    assert len(text) <= LIMIT
+    assert "100% of " in row_of("zz", text)
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_a_flag_that_loses_variants_says_so(count: int) -> None:
+    """Deletions are named in the row, even where details of a hundred flags do not fit."""
+    text = rendered(*(a_deletion(f"flag-{n}", "a", "b") for n in range(count)), limit=3_000 if count == 1 else 25_000)
+    assert all("variant a removed, variant b removed" in row_of(f"flag-{n}", text) for n in range(count))
 
 
 @given(
@@ -102,10 +153,10 @@ def test_blocks_fill_the_room_and_never_more(sizes: list[tuple[bool, list[int]]]
         for first, forms in sizes
     ]
     fitted = fit(blocks, room)
-    assert sum(len(text) + BETWEEN for text in fitted.texts) <= room
+    assert sum(len(text) + BETWEEN for text in fitted.texts.values()) <= room
     assert len(fitted.texts) + fitted.left_out == len(blocks)
     if sum(len(block.forms[0]) + BETWEEN for block in blocks) <= room:
-        assert fitted.texts == tuple(block.forms[0] for block in blocks)
+        assert list(fitted.texts.values()) == [block.forms[0] for block in blocks]
     firsts = [block for block in blocks if block.comes_first]
     if sum(len(block.forms[-1]) + BETWEEN for block in firsts) <= room:
         assert fitted.left_out <= len(blocks) - len(firsts)
