@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.exposure import LISTED_USERS
+from reconciler.evaluation.exposure import LISTED_USERS
 from reconciler.planning.plan import Action, MembersChange
 from reconciler.render.sanitize import visible
 from reconciler.render.values import flow_text
@@ -22,7 +22,8 @@ from reconciler.wording import counted, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.planning.plan import FieldChange, FlagExposure, FlagPlan, SegmentTransition, ValueChange
+    from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
+    from reconciler.planning.plan import FieldChange, FlagPlan, ValueChange
 
 _MOST_WORDS = 4
 _MOST_MOVES = 2
