@@ -10,14 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 from math import gcd, lcm
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reconciler.model import UNSET, Unset
+from reconciler.fields import FIELDS, Kind
+from reconciler.model import UNSET, Unset, Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from reconciler.model import FlagSpec, Json, LiveFlag, Number, TargetSegment, Variant, Weights
+    from reconciler.fields import Field
+    from reconciler.model import FlagSpec, Json, LiveFlag, Number, TargetSegment, Variant
 
 
 def canonical_json(value: Json) -> Json:
@@ -83,6 +85,25 @@ def canonical_set(members: Iterable[str]) -> list[str]:
     return sorted(set(members))
 
 
+def shown(spec: FlagSpec, field: Field) -> Json:
+    """A field of a live flag, or what its absence means; UNSET when that cannot be known."""
+    value = getattr(spec, field.name)
+    return field.new if isinstance(value, Unset) and field.always_shown else value
+
+
+def canonical_value(field: Field, value: Json) -> Json:
+    """The value of a field (not UNSET) in a form that is equal exactly for equal values."""
+    canonical = _CANONICAL.get(field.kind)
+    return value if canonical is None else canonical(value)
+
+
+def field_differs(field: Field, desired: Json, live: Json) -> bool:
+    """Whether a declared field of a flag differs; UNSET on either side never does."""
+    if isinstance(desired, Unset) or isinstance(live, Unset) or desired == live:
+        return False
+    return bool(canonical_value(field, desired) != canonical_value(field, live))
+
+
 def paired_variants(declared: FlagSpec, live: FlagSpec) -> Iterator[tuple[Variant, Variant]]:
     """Each declared variant that exists and the live one that it is: of its key, or of the key it was renamed from.
 
@@ -120,26 +141,10 @@ def _live_content(flag: LiveFlag) -> Json:
     }
 
 
-def _spec_content(spec: FlagSpec) -> Json:
-    plain = {
-        name: value
-        for name in (
-            "key", "name", "description", "enabled", "archived", "evaluation_mode", "bucketing_key",
-            "bucketing_salt", "bucketing_unit", "rollout_percentage",
-        )
-        if not isinstance(value := getattr(spec, name), Unset)
-    }  # fmt: skip
-    if not isinstance(spec.rollout_weights, Unset):
-        plain["rollout_weights"] = spec.rollout_weights.as_dict()
-    if not isinstance(spec.variants, Unset):
-        plain["variants"] = [_variant_content(variant) for variant in spec.variants]
-    if not isinstance(spec.target_segments, Unset):
-        plain["target_segments"] = [_segment_content(segment) for segment in spec.target_segments]
-    if not isinstance(spec.deployments, Unset):
-        plain["deployments"] = canonical_set(spec.deployments)
-    if not isinstance(spec.tags, Unset):
-        plain["tags"] = canonical_set(spec.tags)
-    return plain
+def _spec_content(spec: FlagSpec) -> dict[str, Json]:
+    content = {field.name: value for field in FIELDS if (value := getattr(spec, field.name)) is not UNSET}
+    content |= {name: _CONTENT[kind](content[name]) for name, kind in _COMPOSITE if name in content}
+    return {"key": spec.key} | content
 
 
 def _variant_content(variant: Variant) -> Json:
@@ -153,6 +158,26 @@ def _variant_content(variant: Variant) -> Json:
     if not isinstance(variant.cohorts, Unset):
         shown["cohorts"] = canonical_set(variant.cohorts)
     return shown
+
+
+_CANONICAL: dict[Kind, Callable[[Any], Json]] = {
+    Kind.WEIGHTS: weight_ratio,
+    Kind.SEGMENTS: lambda segments: [canonical_segment(segment) for segment in segments],
+    Kind.DEPLOYMENTS: canonical_set,
+    Kind.STRINGS: canonical_set,
+}
+"""The kinds of which different values can be equal."""
+
+_CONTENT: dict[Kind, Callable[[Any], Json]] = {
+    Kind.WEIGHTS: Weights.as_dict,
+    Kind.VARIANTS: lambda variants: [_variant_content(variant) for variant in variants],
+    Kind.SEGMENTS: lambda segments: [_segment_content(segment) for segment in segments],
+    Kind.DEPLOYMENTS: canonical_set,
+    Kind.STRINGS: canonical_set,
+}
+"""All that was shown, as JSON, of the kinds that are no JSON as they stand."""
+
+_COMPOSITE = tuple((field.name, field.kind) for field in FIELDS if field.kind in _CONTENT)
 
 
 def fields_that_moved(before: LiveFlag, now: LiveFlag) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from reconciler.errors import MalformedAnswerError
+from reconciler.fields import FIELDS, Kind
 from reconciler.model import (
     UNSET,
     Condition,
@@ -28,32 +29,15 @@ from reconciler.wording import json_kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.fields import Field
     from reconciler.model import Json, Number
 
 T = TypeVar("T")
 
-SPEC_FIELDS = {
-    "key": "key",
-    "name": "name",
-    "description": "description",
-    "enabled": "enabled",
-    "archived": "archived",
-    "evaluation_mode": "evaluationMode",
-    "bucketing_key": "bucketingKey",
-    "bucketing_salt": "bucketingSalt",
-    "bucketing_unit": "bucketingUnit",
-    "rollout_percentage": "rolloutPercentage",
-    "rollout_weights": "rolloutWeights",
-    "variants": "variants",
-    "target_segments": "targetSegments",
-    "deployments": "deployments",
-    "tags": "tags",
-}
-"""Every field of FlagSpec and its name in the API and in flag files, in the order of a flag file."""
+_ARCHIVE_MARKERS = ("archived", "deleted", "archive")
 
-_KNOWN = frozenset(SPEC_FIELDS.values()) | {
-    "id", "projectId", "createdBy", "lastModifiedBy", "createdAt", "lastModifiedAt", "parentDependencies",
-    "deleted", "archive",
+_KNOWN = frozenset(field.public for field in FIELDS) | set(_ARCHIVE_MARKERS) | {
+    "key", "id", "projectId", "createdBy", "lastModifiedBy", "createdAt", "lastModifiedAt", "parentDependencies",
 }  # fmt: skip
 
 _DECIDES_NOTHING = frozenset({"id", "description", "createdBy", "createdAt", "lastModifiedBy", "lastModifiedAt"})
@@ -105,15 +89,10 @@ def encode_variant(variant: Variant) -> dict[str, Json]:
     return body
 
 
-def encode_value(name: str, value: Json) -> Json:
-    """The value of a field of FlagSpec (named as there; not UNSET) as JSON of a flag file; inclusions included."""
-    if isinstance(value, Weights):
-        return value.as_dict()
-    if name == "target_segments":
-        return encode_segments(value)
-    if name == "variants":
-        return [_encode_variant_with_inclusions(variant) for variant in value]
-    return list(value) if isinstance(value, tuple) else value
+def encode_field(field: Field, value: Json) -> Json:
+    """The value of a field of FlagSpec (not UNSET) as JSON of a flag file; inclusions included."""
+    encode = _ENCODERS.get(field.kind)
+    return value if encode is None else encode(value)
 
 
 def _encode_variant_with_inclusions(variant: Variant) -> dict[str, Json]:
@@ -135,27 +114,12 @@ def decode_flag(answer: Json, where: str = "flag", *, archived: bool = False) ->
     Raises MalformedAnswerError naming the path under `where`.
     """
     body = _typed(answer, dict, where)
-    spec = FlagSpec(
-        key=_required(body, "key", _string, where),
-        name=_optional(body, "name", _text, where),
-        description=_optional(body, "description", _text, where),
-        enabled=_optional(body, "enabled", _boolean, where),
-        archived=_archived(body, where, otherwise=archived),
-        evaluation_mode=_optional(body, "evaluationMode", _string, where),
-        bucketing_key=_optional(body, "bucketingKey", _string, where),
-        bucketing_salt=_optional(body, "bucketingSalt", identifier, where),
-        bucketing_unit=_optional(body, "bucketingUnit", _string, where),
-        rollout_percentage=_optional(body, "rolloutPercentage", _number, where),
-        rollout_weights=_optional(body, "rolloutWeights", _weights, where),
-        variants=_optional(body, "variants", decode_variants, where),
-        target_segments=_optional(body, "targetSegments", _segments, where),
-        deployments=_optional(body, "deployments", decode_ids, where),
-        tags=_optional(body, "tags", decode_strings, where),
-    )
+    fields = {name: _optional(body, public, decode, where) for name, public, decode in _READERS}
+    fields["archived"] = _archived(body, where, otherwise=archived)
     return LiveFlag(
         id=_required(body, "id", identifier, where),
         project_id=_required(body, "projectId", identifier, where),
-        spec=spec,
+        spec=FlagSpec(key=_required(body, "key", _string, where), **fields),
         created_by=_by(body, "createdBy", where),
         created_at=_by(body, "createdAt", where),
         last_modified_by=_by(body, "lastModifiedBy", where),
@@ -210,18 +174,15 @@ def identifier(value: Json, where: str) -> str:
 
 
 def _archived(body: dict[str, Json], where: str, *, otherwise: bool) -> bool:
-    for marker in ("archived", "deleted", "archive"):
+    for marker in _ARCHIVE_MARKERS:
         if body.get(marker) is not None and _boolean(body[marker], f"{where}/{marker}"):
             return True
-    shown = any(body.get(marker) is not None for marker in ("archived", "deleted", "archive"))
-    return False if shown else otherwise
+    return False if shows_archived(body) else otherwise
 
 
 def shows_archived(answer: Json) -> bool:
     """Whether a flag's JSON itself says if it is archived."""
-    return isinstance(answer, dict) and any(
-        answer.get(name) is not None for name in ("archived", "deleted", "archive")
-    )
+    return isinstance(answer, dict) and any(answer.get(name) is not None for name in _ARCHIVE_MARKERS)
 
 
 def _segments(value: Json, where: str) -> tuple[TargetSegment, ...]:
@@ -364,3 +325,28 @@ def _typed(value: Json, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - t
 
 def _malformed(value: Json, expected: str, where: str) -> MalformedAnswerError:
     return MalformedAnswerError(f"The server's answer has {json_kind(value)} at {where} where {expected} is due.")
+
+
+_DECODERS: dict[Kind, Callable[[Json, str], Any]] = {
+    Kind.TEXT: _text,
+    Kind.WORD: _string,
+    Kind.ID: identifier,
+    Kind.SWITCH: _boolean,
+    Kind.NUMBER: _number,
+    Kind.WEIGHTS: _weights,
+    Kind.VARIANTS: decode_variants,
+    Kind.SEGMENTS: _segments,
+    Kind.DEPLOYMENTS: decode_ids,
+    Kind.STRINGS: decode_strings,
+}
+_READERS = tuple((field.name, field.public, _DECODERS[field.kind]) for field in FIELDS if field.name != "archived")
+"""How each field is read; whether a flag is archived is told by markers of several names."""
+
+_ENCODERS: dict[Kind, Callable[[Any], Json]] = {
+    Kind.WEIGHTS: Weights.as_dict,
+    Kind.VARIANTS: lambda variants: [_encode_variant_with_inclusions(variant) for variant in variants],
+    Kind.SEGMENTS: encode_segments,
+    Kind.DEPLOYMENTS: list,
+    Kind.STRINGS: list,
+}
+"""The kinds whose values are no JSON as they stand."""

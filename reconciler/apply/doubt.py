@@ -14,8 +14,8 @@ from reconciler.apply.leftover import leftovers
 from reconciler.apply.report import Status
 from reconciler.apply.within import is_within
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
+from reconciler.fields import FIELDS
 from reconciler.model import Unset
-from reconciler.planning.calls import PATCH_NAMES
 from reconciler.planning.operations import CreateFlag, EditFlag, EditVariant
 from reconciler.wire import losses_of
 
@@ -31,7 +31,7 @@ LOOKS = (0.0, 0.5, 1.0, 2.0)
 LOOKS_FOR_CREATE = (*LOOKS, 3.0, 3.0)
 """A flag that is made twice cannot be unmade: one that was lost is looked for longer."""
 
-ON_WHILE_NEW = frozenset({"enabled", "rolloutPercentage"})
+ON_WHILE_NEW = frozenset(field.edit for field in FIELDS if field.may_start_on)
 """What a server may have switched on in a flag that was just made, and is switched off first."""
 
 
@@ -108,7 +108,7 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
 
 def _hidden(live: LiveFlag) -> set[str]:
     """What an edit can carry and the server does not show."""
-    return {public for name, public in PATCH_NAMES.items() if isinstance(getattr(live.spec, name), Unset)}
+    return {field.edit for field in FIELDS if field.edit and isinstance(getattr(live.spec, field.name), Unset)}
 
 
 def _operations_left(run: FlagRun, live: LiveFlag) -> list[Operation] | None:

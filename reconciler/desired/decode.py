@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.desired.rules.fields import parse_moment
+from reconciler.fields import FIELDS, Kind
 from reconciler.model import UNSET, Condition, DesiredFlag, FlagSpec, TargetSegment, Unset, Variant, Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from reconciler.diagnostics import SourcePosition
     from reconciler.model import Json, Number
@@ -32,26 +33,10 @@ def decode_flag(body: dict[str, Json], source: SourcePosition, deployments: Mapp
 
 
 def _decode_spec(body: dict[str, Json], deployments: Mapping[str, str]) -> FlagSpec:
-    get = body.get
-    return FlagSpec(
-        key=body["key"],
-        name=get("name", UNSET),
-        description=get("description", UNSET),
-        enabled=get("enabled", UNSET),
-        archived=get("archived", UNSET),
-        evaluation_mode=get("evaluationMode", UNSET),
-        bucketing_key=get("bucketingKey", UNSET),
-        bucketing_salt=get("bucketingSalt", UNSET),
-        bucketing_unit=get("bucketingUnit", UNSET),
-        rollout_percentage=_whole(body["rolloutPercentage"]) if "rolloutPercentage" in body else UNSET,
-        rollout_weights=_weights(body["rolloutWeights"]) if "rolloutWeights" in body else UNSET,
-        variants=tuple(map(_variant, body["variants"])) if "variants" in body else UNSET,
-        target_segments=tuple(map(_segment, body["targetSegments"])) if "targetSegments" in body else UNSET,
-        deployments=tuple(deployments.get(name, name) for name in body["deployments"])
-        if "deployments" in body
-        else UNSET,
-        tags=_strings(get("tags")),
-    )
+    fields = {name: read(body[public]) for name, public, read in _READERS if public in body}
+    if "deployments" in fields:
+        fields["deployments"] = tuple(deployments.get(name, name) for name in fields["deployments"])
+    return FlagSpec(key=body["key"], **fields)
 
 
 def _variant(body: dict[str, Json]) -> Variant:
@@ -91,3 +76,18 @@ def _weights(body: dict[str, Number]) -> Weights:
 def _whole(number: Number) -> int:
     """A number that the schema found whole: JSON Schema takes 25.0 for an integer."""
     return int(number)
+
+
+_DECODERS: dict[Kind, Callable[[Any], Any]] = {
+    Kind.TEXT: str,
+    Kind.WORD: str,
+    Kind.ID: str,
+    Kind.SWITCH: bool,
+    Kind.NUMBER: _whole,
+    Kind.WEIGHTS: _weights,
+    Kind.VARIANTS: lambda variants: tuple(map(_variant, variants)),
+    Kind.SEGMENTS: lambda segments: tuple(map(_segment, segments)),
+    Kind.DEPLOYMENTS: tuple,
+    Kind.STRINGS: tuple,
+}
+_READERS = tuple((field.name, field.public, _DECODERS[field.kind]) for field in FIELDS)

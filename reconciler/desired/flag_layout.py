@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from reconciler.wire import SPEC_FIELDS
+from reconciler.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ _VARIANT = Layout(
     | {"inclusions": Layout(keys={"users": FREE, "cohorts": FREE}, is_block=True)},
     is_block=True,
 )
-_FIELDS = dict.fromkeys((*SPEC_FIELDS.values(), *TEAM_FIELDS), FREE) | {
+_FIELDS = dict.fromkeys(("key", *(field.public for field in FIELDS), *TEAM_FIELDS), FREE) | {
     "variants": Layout(others=_VARIANT, is_block=True),
     "targetSegments": Layout(others=_SEGMENT, is_block=True),
 }

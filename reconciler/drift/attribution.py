@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import canonical_segment, canonical_set, canonical_text, weight_ratio
+from reconciler.canonical import canonical_text, canonical_value, shown
 from reconciler.drift.report import Attribution, Basis
+from reconciler.fields import FIELDS
 from reconciler.model import UNSET, Unset
-from reconciler.planning.diff import shown
-from reconciler.wire import SPEC_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from reconciler.fields import Field
     from reconciler.model import FlagSpec, Json, LiveFlag, Variant, Version
     from reconciler.planning.plan import FieldChange
 
-_FIELDS = {f"/{public}": name for name, public in SPEC_FIELDS.items()}
+_FIELDS = {f"/{field.public}": field for field in FIELDS}
 _VARIANT = re.compile(
     r"/variants/(?P<key>.+?)(?:/(?P<field>key|name|description|payload)|/inclusions/(?P<members>users|cohorts))?"
 )
@@ -83,15 +83,9 @@ def _reading(path: str, pairs: Mapping[str, Variant]) -> Callable[[FlagSpec], Js
     return lambda spec: _variant_field(spec, live_key, name)
 
 
-def _field(spec: FlagSpec, name: str) -> Json | Unset:
-    value = shown(spec, name)
-    if isinstance(value, Unset):
-        return UNSET
-    if name == "rollout_weights":
-        return weight_ratio(value)
-    if name == "target_segments":
-        return canonical_text([canonical_segment(item) for item in value])
-    return canonical_set(value) if name in {"deployments", "tags"} else value
+def _field(spec: FlagSpec, field: Field) -> Json | Unset:
+    value = shown(spec, field)
+    return UNSET if isinstance(value, Unset) else canonical_value(field, value)
 
 
 def _variant_field(spec: FlagSpec, key: str, name: str | None) -> Json | Unset:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from reconciler.fields import FIELDS, Kind
 from reconciler.model import Unset
-from reconciler.planning.new_flag import NEW_FLAG
-from reconciler.wire import SPEC_FIELDS, encode_value
+from reconciler.wire import encode_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.config import Config
+    from reconciler.fields import Field
     from reconciler.model import Condition, FlagSpec, Json, TargetSegment, Variant, Weights
 
-_CERTAIN: Final[dict[str, Json]] = {
-    SPEC_FIELDS[name]: encode_value(name, getattr(NEW_FLAG, name))
-    for name in (
-        "description", "enabled", "archived", "bucketing_unit", "rollout_percentage", "rollout_weights",
-        "target_segments", "deployments", "tags",
-    )
-}  # fmt: skip
+_CERTAIN: Final = {field.public: encode_field(field, field.new) for field in FIELDS if field.is_certain}
 """What a new flag has for certain, by the name of the field. The others are always written: what a create that is
 silent about them makes of them is not in the reference."""
 
@@ -31,29 +26,30 @@ _NO_PAYLOADS: Final[tuple[Json, ...]] = (None, {})
 def document_of(spec: FlagSpec, config: Config, keep: Mapping[str, Json]) -> dict[str, Json]:
     """Everything that is set in a live spec, beside what a new flag has; of that only what `keep` declares."""
     document: dict[str, Json] = {"key": spec.key}
-    for name, public in SPEC_FIELDS.items():
-        if name == "key" or isinstance(getattr(spec, name), Unset):
+    for field in FIELDS:
+        if isinstance(getattr(spec, field.name), Unset):
             continue
-        value = _field(spec, name, config, keep)
+        value, public = _value(spec, field, config, keep), field.public
         if public in keep or public not in _CERTAIN or value != _CERTAIN[public]:
             document[public] = value
     return document
 
 
-def _field(spec: FlagSpec, name: str, config: Config, keep: Mapping[str, Json]) -> Json:
-    match name:
-        case "rollout_weights":
+def _value(spec: FlagSpec, field: Field, config: Config, keep: Mapping[str, Json]) -> Json:
+    value = getattr(spec, field.name)
+    match field.kind:
+        case Kind.WEIGHTS:
             return own_weights(spec)
-        case "variants":
-            return variants_of(spec.variants or (), keep.get("variants") or ())
-        case "target_segments":
-            return [segment_of(item, _keys(spec)) for item in spec.target_segments or ()]
-        case "deployments":
-            return deployment_names(spec.deployments or (), config)
-        case "tags":
-            return sorted(set(spec.tags or ()) - {config.managed_tag})
+        case Kind.VARIANTS:
+            return variants_of(value, keep.get(field.public) or ())
+        case Kind.SEGMENTS:
+            return [segment_of(item, _keys(spec)) for item in value]
+        case Kind.DEPLOYMENTS:
+            return deployment_names(value, config)
+        case Kind.STRINGS:
+            return sorted(set(value) - {config.managed_tag} if field.name == "tags" else set(value))
         case _:
-            return getattr(spec, name)
+            return value
 
 
 def _keys(spec: FlagSpec) -> tuple[str, ...]:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from reconciler.canonical import field_differs
 from reconciler.desired.decode import decode_flag
 from reconciler.diagnostics import SourcePosition
+from reconciler.fields import FIELDS
 from reconciler.model import Unset
-from reconciler.planning.diff import field_differs, payload_differs
+from reconciler.planning.diff import payload_differs
 from reconciler.planning.segment_pairs import pair_segments
-from reconciler.wire import SPEC_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,13 +34,14 @@ def in_kept_words(document: dict[str, Json], keep: Mapping[str, Json], config: C
     wanted = decode_flag(document, _NOWHERE, config.deployments).spec
     kept = decode_flag(dict(keep), _NOWHERE, config.deployments).spec
     chosen = dict(document)
-    for name, public in SPEC_FIELDS.items():
+    for field in FIELDS:
+        name, public = field.name, field.public
         if public not in keep or public not in document:
             continue
         new, old = getattr(wanted, name), getattr(kept, name)
         if name == "target_segments":
             old = _as_bucketed(old, new)
-        is_same = _same_variants(new, old) if name == "variants" else not field_differs(name, new, old)
+        is_same = _same_variants(new, old) if name == "variants" else not field_differs(field, new, old)
         if is_same and _names_only(name, old, wanted):
             chosen[public] = keep[public]
     return chosen

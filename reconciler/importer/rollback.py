@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from reconciler.fields import FIELDS
 from reconciler.importer.fields import document_of
 from reconciler.importer.kept import in_kept_words
 from reconciler.importer.obstacles import find_faults
 from reconciler.model import UNSET, Unset
-from reconciler.wire import SPEC_FIELDS, losses_of
+from reconciler.wire import losses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,13 +61,9 @@ def roll_back(document: Mapping[str, Json], version: FlagSpec, config: Config) -
 
 def _restorable(document: Mapping[str, Json], version: FlagSpec) -> tuple[FlagSpec, list[str]]:
     """The declared fields that the version shows in a form that a file can hold, and the names of the others."""
-    hidden = [public for name, public in SPEC_FIELDS.items() if public in document and not _is_shown(version, name)]
+    hidden = [item.public for item in FIELDS if item.public in document and not _is_shown(version, item.name)]
     hidden += _hidden_in_variants(document, version)
-    undeclared = {
-        name: UNSET
-        for name, public in SPEC_FIELDS.items()
-        if name != "key" and (public not in document or public in hidden)
-    }
+    undeclared = {item.name: UNSET for item in FIELDS if item.public not in document or item.public in hidden}
     return replace(version, **undeclared), hidden
 
 

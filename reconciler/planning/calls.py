@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import pair_variants, same_weights
+from reconciler.canonical import field_differs, pair_variants, same_weights, shown
+from reconciler.fields import FIELD, FIELDS
 from reconciler.model import UNSET, FlagSpec, Unset, Variant, Weights
-from reconciler.planning.diff import field_differs, shown, surplus_copies, variant_fields_that_differ
-from reconciler.planning.new_flag import NEW_FLAG
+from reconciler.planning.diff import surplus_copies, variant_fields_that_differ
 from reconciler.planning.operations import (
     AddCohorts,
     AddDeployments,
@@ -27,7 +27,7 @@ from reconciler.planning.operations import (
     RemoveUserAt,
     RemoveUsers,
 )
-from reconciler.wire import SPEC_FIELDS, encode_value, encode_variant
+from reconciler.wire import encode_field, encode_segments, encode_variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,48 +38,22 @@ if TYPE_CHECKING:
 BULK_REMOVAL_LIMIT = 100
 """Users or cohorts in one bulk removal ("Bulk remove users from variant": limited to 100 for each request)."""
 
-PATCH_NAMES = {
-    name: SPEC_FIELDS[name]
-    for name in (
-        "name",
-        "description",
-        "bucketing_key",
-        "bucketing_salt",
-        "bucketing_unit",
-        "evaluation_mode",
-        "rollout_percentage",
-        "target_segments",
-        "enabled",
-        "tags",
-    )
-} | {"archived": "archive"}
-"""What "Edit" can carry of a flag: field of FlagSpec to name in the body."""
-
-_CREATE_NAMES = (
-    "name",
-    "description",
-    "bucketing_key",
-    "rollout_weights",
-    "target_segments",
-    "deployments",
-    "evaluation_mode",
-)
-
 
 def calls_for_new_flag(desired: FlagSpec, project_id: str) -> tuple[Operation, ...]:
     """POST with all it can carry, a PATCH for what else differs from what a new flag is, then inclusions."""
     body: dict[str, Json] = {"projectId": project_id, "key": desired.key}
-    for name in _CREATE_NAMES:
-        if not isinstance(getattr(desired, name), Unset):
-            body[SPEC_FIELDS[name]] = encode_value(name, getattr(desired, name))
+    rest: dict[str, Json] = {}
+    for field in FIELDS:
+        wanted = getattr(desired, field.name)
+        if isinstance(wanted, Unset):
+            continue
+        if field.in_create:
+            body[field.public] = encode_field(field, wanted)
+        elif field.edit and wanted != field.new:
+            rest[field.edit] = encode_field(field, wanted)
     variants = () if isinstance(desired.variants, Unset) else desired.variants
     body["variants"] = [encode_variant(variant) for variant in variants]
     operations: list[Operation] = [CreateFlag(flag_key=desired.key, body=body)]
-    rest: dict[str, Json] = {}
-    for name, public in PATCH_NAMES.items():
-        wanted = getattr(desired, name)
-        if name not in _CREATE_NAMES and not isinstance(wanted, Unset) and wanted != getattr(NEW_FLAG, name):
-            rest[public] = encode_value(name, getattr(desired, name))
     if rest:
         operations.append(EditFlag(flag_key=desired.key, body=rest))
     for variant in variants:
@@ -91,12 +65,12 @@ def calls_for_existing_flag(desired: FlagSpec, live: FlagSpec) -> tuple[Operatio
     """The fewest calls for a flag that exists."""
     operations: list[Operation] = []
     body = {
-        public: encode_value(name, getattr(desired, name))
-        for name, public in PATCH_NAMES.items()
-        if field_differs(name, getattr(desired, name), shown(live, name))
+        field.edit: encode_field(field, wanted)
+        for field in FIELDS
+        if field.edit and field_differs(field, wanted := getattr(desired, field.name), shown(live, field))
     }
     if "targetSegments" not in body and _names_what_goes(desired, live):
-        body["targetSegments"] = encode_value("target_segments", desired.target_segments)
+        body["targetSegments"] = encode_segments(desired.target_segments or ())
     if body:
         operations.append(EditFlag(flag_key=desired.key, body=body))
     operations += _variant_calls(desired, live)
@@ -144,7 +118,7 @@ def weights_to_send(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Varia
     """
     if isinstance(desired.rollout_weights, Unset):
         return {}
-    wanted, shown_weights = desired.rollout_weights, shown(live, "rollout_weights")
+    wanted, shown_weights = desired.rollout_weights, shown(live, FIELD["rollout_weights"])
     if isinstance(desired.variants, Unset):
         stay = {variant.key: variant.key for variant in live.variants or ()}
         new: list[str] = []
@@ -206,7 +180,7 @@ def batched_removals(members: set[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _deployment_calls(desired: FlagSpec, live: FlagSpec) -> Iterator[Operation]:
-    listed = shown(live, "deployments")
+    listed = shown(live, FIELD["deployments"])
     if isinstance(desired.deployments, Unset) or isinstance(listed, Unset):
         return
     if added := sorted(set(desired.deployments) - set(listed)):

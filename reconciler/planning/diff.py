@@ -8,43 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import canonical_json, canonical_segment, canonical_set, same_json, same_weights
+from reconciler.canonical import canonical_json, field_differs, same_json, shown
+from reconciler.fields import FIELD, FIELDS
 from reconciler.model import Unset, Weights
-from reconciler.planning.new_flag import NEW_FLAG
 from reconciler.planning.plan import LeafChange, MembersChange, ValueChange
-from reconciler.wire import SPEC_FIELDS, encode_value, encode_variant
+from reconciler.wire import encode_field, encode_variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.model import FlagSpec, Json, Variant
     from reconciler.planning.plan import FieldChange
-
-_NOT_SHOWN_IS_NEW = frozenset(
-    {"name", "description", "bucketing_unit", "rollout_weights", "target_segments", "deployments"}
-)
-"""Fields that the reference shows of every flag: where the server leaves one out, it is as of a new flag."""
-
-_SETS = frozenset({"deployments", "tags"})
-
-
-def shown(spec: FlagSpec, name: str) -> Json:
-    """A live field, or what its absence means; UNSET when that cannot be known."""
-    value = getattr(spec, name)
-    return getattr(NEW_FLAG, name) if isinstance(value, Unset) and name in _NOT_SHOWN_IS_NEW else value
-
-
-def field_differs(name: str, desired: Json, live: Json) -> bool:
-    """Whether a declared field of a flag (named as in FlagSpec) differs; UNSET on either side never does."""
-    if isinstance(desired, Unset) or isinstance(live, Unset) or desired == live:
-        return False
-    if name in _SETS:
-        return canonical_set(desired) != canonical_set(live)
-    if name == "rollout_weights":
-        return not same_weights(desired, live)
-    if name == "target_segments":
-        return [canonical_segment(item) for item in desired] != [canonical_segment(item) for item in live]
-    return True
 
 
 def payload_differs(desired: Json, live: Json) -> bool:
@@ -81,31 +55,29 @@ def diff_flag(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Variant]) -
     that carries the old key).
     """
     changes: list[FieldChange] = []
-    for name, public in SPEC_FIELDS.items():
-        if name == "key":
-            continue
-        if name == "variants":
+    for field in FIELDS:
+        if field.name == "variants":
             changes += _variant_changes(desired, live, pairs)
             continue
-        found = live_weights(live, pairs) if name == "rollout_weights" else shown(live, name)
-        if field_differs(name, getattr(desired, name), found):
-            before, after = encode_value(name, found), encode_value(name, getattr(desired, name))
-            changes.append(ValueChange(path=f"/{public}", before=before, after=after))
+        found = live_weights(live, pairs) if field.name == "rollout_weights" else shown(live, field)
+        if field_differs(field, getattr(desired, field.name), found):
+            before, after = encode_field(field, found), encode_field(field, getattr(desired, field.name))
+            changes.append(ValueChange(path=f"/{field.public}", before=before, after=after))
     return tuple(_with_details(changes))
 
 
 def diff_new_flag(desired: FlagSpec) -> tuple[FieldChange, ...]:
     """Every declared field of a flag that does not exist: nothing before."""
     return tuple(
-        ValueChange(path=f"/{public}", before=None, after=encode_value(name, getattr(desired, name)))
-        for name, public in SPEC_FIELDS.items()
-        if name != "key" and not isinstance(getattr(desired, name), Unset)
+        ValueChange(path=f"/{field.public}", before=None, after=encode_field(field, value))
+        for field in FIELDS
+        if not isinstance(value := getattr(desired, field.name), Unset)
     )
 
 
 def live_weights(live: FlagSpec, pairs: Mapping[str, Variant]) -> Weights:
     """The live weights of the live variants, under the keys that renamed ones are to have."""
-    weights: Weights = shown(live, "rollout_weights")
+    weights: Weights = shown(live, FIELD["rollout_weights"])
     new_keys = {variant.key: key for key, variant in pairs.items()}
     return Weights.of({new_keys.get(item.key, item.key): weights.get(item.key) for item in live.variants or ()})
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec.structs import replace
 
 from reconciler.evaluation.rules import variants_of
+from reconciler.fields import FIELDS, NEW_FLAG
 from reconciler.model import FlagSpec, TargetSegment, Unset, Variant, Weights
-from reconciler.planning.new_flag import NEW_FLAG
 from reconciler.planning.operations import (
     AddCohorts,
     AddDeployments,
@@ -30,7 +30,7 @@ from reconciler.planning.operations import (
     RemoveUserAt,
     RemoveUsers,
 )
-from reconciler.wire import SPEC_FIELDS, decode_flag, decode_variant
+from reconciler.wire import decode_flag, decode_variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -125,16 +125,13 @@ def _created(operation: CreateFlag) -> FlagSpec:
     said = _decoded(operation.flag_key, operation.body)
     alike = Weights.of({variant.key: 1 for variant in variants_of(said)})
     new = replace(NEW_FLAG, key=said.key, name=said.key, variants=(), rollout_weights=alike)
-    known = {name: value for name in SPEC_FIELDS if not isinstance(value := getattr(said, name), Unset)}
+    known = {field.name: value for field in FIELDS if not isinstance(value := getattr(said, field.name), Unset)}
     return _fresh_lists(replace(new, **known))
 
 
 def _edited(spec: FlagSpec, body: dict[str, Json]) -> FlagSpec:
     said = _decoded(spec.key, body)
-    names = {name for name, public in SPEC_FIELDS.items() if public in body}
-    if "archive" in body:
-        names.add("archived")
-    return replace(spec, **{name: getattr(said, name) for name in names})
+    return replace(spec, **{field.name: getattr(said, field.name) for field in FIELDS if field.edit in body})
 
 
 def _decoded(key: str, body: dict[str, Json]) -> FlagSpec:

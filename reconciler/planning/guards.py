@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.fields import FIELDS
 from reconciler.model import Unset
 from reconciler.planning.dependents import children_of, lost_variants, switched_off
 from reconciler.planning.operations import EditFlag
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
     from reconciler.model import DesiredState, FlagSpec, LiveFlag, LiveState
     from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import FlagPlan, Plan
-
-_REBUCKETING = {
-    "bucketing_salt": "bucketingSalt",
-    "bucketing_key": "bucketingKey",
-    "bucketing_unit": "bucketingUnit",
-    "evaluation_mode": "evaluationMode",
-}
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -146,7 +140,7 @@ def _rebucket(facts: Facts) -> Iterator[str]:
         if flag.before is None or flag.before.enabled is not True or flag.before.archived:
             continue
         body = _patched(flag)
-        names = [public for public in _REBUCKETING.values() if public in body]
+        names = [field.edit for field in FIELDS if field.rebuckets and field.edit in body]
         if "targetSegments" in body and "bucketingKey" not in body and flag.after is not None:
             names += [f"bucketingKey of {new.name}" for _, new in rekeyed_segments(flag.before, flag.after)]
         if names:

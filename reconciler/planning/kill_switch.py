@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from reconciler.canonical import field_differs, shown
+from reconciler.fields import FIELDS
 from reconciler.model import UNSET, FlagSpec, Unset
-from reconciler.planning.diff import field_differs, shown
 from reconciler.planning.effective import desired_for_live
 from reconciler.planning.operations import EditFlag
-from reconciler.wire import SPEC_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model import DesiredState, Version
     from reconciler.planning.plan import FlagPlan, Plan
 
-_COMPARED = tuple(name for name in SPEC_FIELDS if name not in {"key", "variants"})
+_COMPARED = tuple(field for field in FIELDS if field.name != "variants")
 
 
 class KillSwitch(Struct, frozen=True, kw_only=True):
@@ -100,13 +100,13 @@ def _as_declared(declared: FlagSpec, versions: Sequence[Version]) -> Iterator[Ve
 
 def _differing(declared: FlagSpec, found: FlagSpec) -> Iterator[str]:
     declared = desired_for_live(declared, found, None, shows_tags=True)
-    for name in _COMPARED:
-        wanted = getattr(declared, name)
-        if name == "tags" and not isinstance(wanted, Unset) and not isinstance(found.tags, Unset):
+    for field in _COMPARED:
+        wanted = getattr(declared, field.name)
+        if field.name == "tags" and not isinstance(wanted, Unset) and not isinstance(found.tags, Unset):
             if not set(wanted) <= set(found.tags):  # an apply adds the managed tag
-                yield name
-        elif field_differs(name, wanted, shown(found, name)):
-            yield name
+                yield field.name
+        elif field_differs(field, wanted, shown(found, field)):
+            yield field.name
     if _variant_keys(declared) != _variant_keys(found) and _variant_keys(declared) and _variant_keys(found):
         yield "variants"
 
@@ -122,5 +122,5 @@ def _lasting(flag: FlagPlan, declared: FlagSpec) -> FlagSpec:
     changed = set(_differing(declared, live)) - {"enabled"}
     return FlagSpec(
         key=declared.key,
-        **{name: UNSET if name in changed else getattr(declared, name) for name in (*_COMPARED, "variants")},
+        **{item.name: UNSET if item.name in changed else getattr(declared, item.name) for item in FIELDS},
     )

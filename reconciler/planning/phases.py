@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from reconciler.fields import FIELDS
 from reconciler.planning.operations import (
     AddCohorts,
     AddDeployments,
@@ -19,17 +20,7 @@ from reconciler.planning.operations import (
 if TYPE_CHECKING:
     from reconciler.planning.operations import Operation
 
-EXPOSURE_FIELDS = frozenset(
-    {
-        "enabled",
-        "archive",
-        "targetSegments",
-        "rolloutPercentage",
-        "bucketingKey",
-        "bucketingSalt",
-        "bucketingUnit",
-    }
-)
+EXPOSURE_FIELDS = frozenset(field.edit for field in FIELDS if field.moves_users)
 """Fields of "Edit" that decide who gets which variant."""
 
 

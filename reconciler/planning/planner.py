@@ -16,7 +16,6 @@ from reconciler.planning.diff import diff_flag, diff_new_flag
 from reconciler.planning.effective import desired_for_live, desired_for_new, live_as_renamed
 from reconciler.planning.effects import apply_operations, settle
 from reconciler.planning.frozen import is_frozen
-from reconciler.planning.met import is_plainly_met
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
@@ -62,8 +61,6 @@ class Planner(Struct, frozen=True, kw_only=True):
         if live is None:
             return self._plan_new(desired)
         if is_left_archived(desired, live, self.options):
-            return None
-        if is_plainly_met(desired.spec, live.spec, self.config.managed_tag, shows_tags=self.shows_tags):
             return None
         spec = desired_for_live(desired.spec, live.spec, self.config.managed_tag, shows_tags=self.shows_tags)
         if problems := tuple(problems_with(desired, live.spec)):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import pair_variants
+from reconciler.canonical import pair_variants, shown
 from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.fields import FIELDS
 from reconciler.model import Unset
-from reconciler.planning.diff import shown
-from reconciler.wire import SPEC_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,10 +44,10 @@ def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
 
 
 def _fields_not_shown(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
-    for name, public in SPEC_FIELDS.items():
-        wanted = getattr(desired, name)
-        if name not in {"tags", "key"} and not isinstance(wanted, Unset) and isinstance(shown(live, name), Unset):
-            yield f"The server does not show `{public}`: it cannot be compared and is left alone."
+    for field in FIELDS:
+        wanted = getattr(desired, field.name)
+        if field.name != "tags" and not isinstance(wanted, Unset) and isinstance(shown(live, field), Unset):
+            yield f"The server does not show `{field.public}`: it cannot be compared and is left alone."
 
 
 def _fields_hidden(declared: tuple[Variant, ...], pairs: Mapping[str, Variant]) -> Iterator[str]:

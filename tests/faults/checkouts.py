@@ -18,8 +18,9 @@ from faults.drills import a_wired_world
 
 from reconciler.emulator import RawRequest, serve
 from reconciler.emulator.faults import Arrival, FaultInjector
+from reconciler.fields import FIELDS
 from reconciler.model import Unset
-from reconciler.wire import SPEC_FIELDS, encode_value
+from reconciler.wire import encode_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -184,10 +185,10 @@ def write_flag(root: Path, spec: FlagSpec) -> None:
 
 def document_of(spec: FlagSpec) -> dict[str, Any]:
     """A declaration as the document that says it."""
-    document = {
-        public: encode_value(name, value)
-        for name, public in SPEC_FIELDS.items()
-        if not isinstance(value := getattr(spec, name), Unset) and name != "variants"
+    document: dict[str, Any] = {"key": spec.key} | {
+        item.public: encode_field(item, value)
+        for item in FIELDS
+        if not isinstance(value := getattr(spec, item.name), Unset) and item.name != "variants"
     }
     if not isinstance(spec.variants, Unset):
         document["variants"] = [_variant_of(variant) for variant in spec.variants]

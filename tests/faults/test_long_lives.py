@@ -32,8 +32,8 @@ from reconciler.apply import ApplyOptions
 from reconciler.canonical import same_json
 from reconciler.emulator import RefusedError
 from reconciler.errors import InvalidInputError
+from reconciler.fields import FIELDS
 from reconciler.model import FlagSpec, Unset
-from reconciler.wire import SPEC_FIELDS
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 PLACES = st.integers(min_value=1, max_value=25)
@@ -196,7 +196,7 @@ class Life(RuleBasedStateMachine):
     def _check_write(self, before: dict[str, Any] | None, record: dict[str, Any]) -> None:
         spec = self.specs.get(record["key"])
         assert spec is not None, f"S1: {record['key']} is not declared"
-        for name, public in SPEC_FIELDS.items():
+        for name, public in ((field.name, field.public) for field in FIELDS):
             if before is not None and public != "variants" and isinstance(getattr(spec, name), Unset):
                 if public == "rolloutWeights" and not isinstance(spec.variants, Unset):
                     continue  # a variant that goes takes its weight along

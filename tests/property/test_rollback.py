@@ -13,8 +13,8 @@ from worlds import OTHER_USER, run_now
 
 from reconciler.desired.write import rewrite_flag
 from reconciler.emulator.records import FlagRecord, flag_record
+from reconciler.fields import FIELDS
 from reconciler.importer import find_declared_flags, roll_back
-from reconciler.wire import SPEC_FIELDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +91,7 @@ def check_declared_fields(repository: Repository, version: Version, seed: int) -
     again = roll_back(declared, version.flag.spec, repository.config)
     assert again.changed == (), (seed, version.version, again.changed)
     (live,) = repository.emulator.store.flags.values()
-    for name, public in SPEC_FIELDS.items():
+    for name, public in ((field.name, field.public) for field in FIELDS):
         if public in declared and name in PLAIN:
             assert live[public] == getattr(version.flag.spec, name), (seed, version.version, name)
 

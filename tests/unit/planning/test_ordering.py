@@ -242,7 +242,7 @@ def test_enabling_comes_last() -> None:
 
     found = plan(live, desired)
 
-    assert words(found)[-1] == "edit-flag name,rolloutPercentage,enabled"
+    assert words(found)[-1] == "edit-flag name,enabled,rolloutPercentage"
     assert found.transient == 0
 
 
@@ -250,7 +250,7 @@ def test_disabling_comes_first() -> None:
     """Whatever else changes, nobody sees it once the flag is switched off."""
     found = plan(a_flag(a=1, b=1), a_flag(50, enabled=False, a=90, b=10, c=5))
 
-    assert words(found)[0] == "edit-flag rolloutPercentage,enabled"
+    assert words(found)[0] == "edit-flag enabled,rolloutPercentage"
     assert found.transient == 0
 
 
@@ -271,7 +271,7 @@ def test_disabling_with_a_weightless_variant_in_the_segments() -> None:
 
     found = plan(a_flag(a=1, b=1), desired)
 
-    assert words(found) == ["create-variant c", "edit-flag targetSegments,enabled"]
+    assert words(found) == ["create-variant c", "edit-flag enabled,targetSegments"]
     assert found.transient == 0
 
 
@@ -292,7 +292,7 @@ def test_enabling_while_a_weightless_named_variant_goes() -> None:
 
     found = plan(live, replace(a_flag(a=1, b=1), target_segments=(a_segment(a=1),)))
 
-    assert words(found) == ["edit-flag targetSegments,enabled", "delete-variant c"]
+    assert words(found) == ["edit-flag enabled,targetSegments", "delete-variant c"]
     assert found.transient == 0
 
 
