@@ -22,15 +22,8 @@ from reconciler.evaluation.conditions import (
 )
 from reconciler.evaluation.hashing import hash_of
 from reconciler.evaluation.result import Allocation, Bucket, Dependency, Reason, Result
-from reconciler.evaluation.rules import (
-    DEFAULT_BUCKETING_KEY,
-    DEFAULT_BUCKETING_UNIT,
-    OFF,
-    flag_rules,
-    is_on,
-    segments_of,
-    variants_of,
-)
+from reconciler.evaluation.rules import OFF, flag_rules, is_on, segments_of, variants_of
+from reconciler.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
 from reconciler.model import LiveFlag, Unset
 
 if TYPE_CHECKING:

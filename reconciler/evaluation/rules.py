@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec import Struct
 
-from reconciler import fields
 from reconciler.evaluation.hashing import DISTRIBUTIONS, RESIDUES
+from reconciler.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
 from reconciler.model import Condition, Unset, Weights
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ ALL_OTHER_USERS: Final = "All Other Users"
 
 ALWAYS_TRUE: Final = Condition(prop="gp:reconciler-never-set", op="is not", values=("reconciler",))
 """True for everyone: no application sets the property. For segments whose conditions must not be empty."""
-
-DEFAULT_BUCKETING_KEY: Final = fields.DEFAULT_BUCKETING_KEY
-DEFAULT_BUCKETING_UNIT: Final = fields.DEFAULT_BUCKETING_UNIT
 
 
 class Bucketing(Struct, frozen=True):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.evaluation.result import Allocation, Dependency, Reason, intervals_of
-from reconciler.evaluation.rules import DEFAULT_BUCKETING_UNIT
 from reconciler.evaluation.shares import variant_shares
+from reconciler.fields import DEFAULT_BUCKETING_UNIT
 from reconciler.render.values import flow_text
 from reconciler.wording import percent
 
