@@ -44,13 +44,13 @@ class CreatedFlag(Struct, frozen=True, kw_only=True):
 class FlagPage(Struct, frozen=True, kw_only=True):
     """One page of the list: the flags of our project.
 
-    `rows` counts what the page held before other projects' flags were dropped; `unmarked` are the ids of flags
-    that do not say whether they are archived; `next_cursor` is None at the end.
+    `ids` are those of the whole page, other projects' flags included; `unmarked` those of flags that do not say
+    whether they are archived; `next_cursor` is None at the end.
     """
 
     flags: tuple[LiveFlag, ...]
     next_cursor: str | None
-    rows: int
+    ids: tuple[str, ...]
     unmarked: frozenset[str] = frozenset()
 
 
@@ -59,7 +59,7 @@ class VersionPage(Struct, frozen=True, kw_only=True):
 
     versions: tuple[Version, ...]
     next_cursor: str | None
-    rows: int
+    ids: tuple[str, ...]
 
 
 class DeploymentInfo(Struct, frozen=True, kw_only=True):
@@ -70,6 +70,14 @@ class DeploymentInfo(Struct, frozen=True, kw_only=True):
     label: str
     key: str
     deleted: bool
+
+
+class DeploymentPage(Struct, frozen=True, kw_only=True):
+    """One page of all deployments; those of other projects are dropped."""
+
+    deployments: tuple[DeploymentInfo, ...]
+    next_cursor: str | None
+    ids: tuple[str, ...]
 
 
 def decode(reply: Reply, decoder: Callable[[Json], T]) -> T:
@@ -99,7 +107,7 @@ def decode_flag_page(body: Json, project_id: str) -> FlagPage:
     return FlagPage(
         flags=tuple(flag for _, flag in flags),
         next_cursor=_cursor(body),
-        rows=len(rows),
+        ids=tuple(_name_of(row) for row in rows),
         unmarked=frozenset(flag.id for row, flag in flags if not shows_archived(row)),
     )
 
@@ -139,7 +147,8 @@ def decode_version_page(body: Json, project_id: str) -> VersionPage:
         if _is_of(_object(row, f"versions/{index}").get("flagConfig"), project_id, f"versions/{index}/flagConfig")
     )
     versions = tuple(decode_version(row, where) for row, where in own)
-    return VersionPage(versions=versions, next_cursor=_cursor(body), rows=len(rows))
+    ids = tuple(f"{_name_of(row['flagConfig'])} {row.get('version')}" for row in rows)
+    return VersionPage(versions=versions, next_cursor=_cursor(body), ids=ids)
 
 
 def decode_deployments(body: Json, where: str = "answer") -> tuple[DeploymentInfo, ...]:
@@ -147,9 +156,14 @@ def decode_deployments(body: Json, where: str = "answer") -> tuple[DeploymentInf
     return tuple(_deployment(row, f"{where}/{index}") for index, row in enumerate(_list(body, where)))
 
 
-def decode_deployment_page(body: Json) -> tuple[tuple[DeploymentInfo, ...], str | None]:
-    """A page of all deployments, and where the next one begins."""
-    return decode_deployments(_object(body, "answer").get("deployments"), "deployments"), _cursor(body)
+def decode_deployment_page(body: Json, project_id: str) -> DeploymentPage:
+    """A page of all deployments."""
+    rows = decode_deployments(_object(body, "answer").get("deployments"), "deployments")
+    return DeploymentPage(
+        deployments=tuple(row for row in rows if row.project_id == project_id),
+        next_cursor=_cursor(body),
+        ids=tuple(row.id for row in rows),
+    )
 
 
 def decode_members(body: Json) -> tuple[str, ...]:
@@ -179,6 +193,11 @@ def _cursor(body: dict[str, Json]) -> str | None:
 
 def _is_of(flag: Json, project_id: str, where: str) -> bool:
     return identifier(_object(flag, where).get("projectId"), f"{where}/projectId") == project_id
+
+
+def _name_of(row: Json) -> str:
+    """What a row of any project calls itself, to tell rows apart and for nothing else."""
+    return str(row.get("id"))
 
 
 def _deployment(body: Json, where: str) -> DeploymentInfo:

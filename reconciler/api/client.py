@@ -14,6 +14,7 @@ from reconciler.api.answers import (
     Answer,
     CreatedFlag,
     DeploymentInfo,
+    DeploymentPage,
     FlagPage,
     VersionPage,
     decode,
@@ -26,6 +27,7 @@ from reconciler.api.answers import (
     decode_version_page,
     decode_versions,
 )
+from reconciler.api.pages import PAGE_SIZE, read_pages
 from reconciler.api.retry import Repeat
 from reconciler.errors import RejectedError
 from reconciler.wire import decode_flag, decode_variant, decode_variants
@@ -36,9 +38,6 @@ if TYPE_CHECKING:
 
     from reconciler.api.transport import Reply, Transport
     from reconciler.model import Json, LiveFlag, Variant, Version
-
-PAGE_SIZE = 1000
-"""The most flags that a page holds ("List": limit, capped at 1000)."""
 
 BULK_LIMIT = 100
 """The most members of one bulk removal ("Bulk remove users from variant": limited to 100 for each request)."""
@@ -227,18 +226,18 @@ class Client:
 
     async def list_all_deployments(self) -> tuple[DeploymentInfo, ...] | None:
         """Every deployment of our project; None where the server or the key does not offer the list (403 or 404)."""
-        found: dict[str, DeploymentInfo] = {}
-        query, seen = {"limit": str(PAGE_SIZE)}, set[str]()
-        while True:
+        found: dict[str, DeploymentInfo] | None = None
+
+        async def read(limit: int, cursor: str | None) -> DeploymentPage | None:
+            query = {"limit": str(limit)} | ({} if cursor is None else {"cursor": cursor})
             reply = await self._optional("deployments", query)
-            if reply is None:
-                return None
-            rows, cursor = decode(reply, decode_deployment_page)
-            found |= {item.id: item for item in rows if item.project_id == self.project_id}
-            if cursor is None or cursor in seen or not rows:
-                return tuple(found.values())
-            seen.add(cursor)
-            query |= {"cursor": cursor}
+            return (
+                None if reply is None else decode(reply, lambda body: decode_deployment_page(body, self.project_id))
+            )
+
+        async for page in read_pages("GET /api/1/deployments", read):
+            found = (found or {}) | {item.id: item for item in page.deployments}
+        return None if found is None else tuple(found.values())
 
     async def _optional(self, name: str, query: dict[str, str]) -> Reply | None:
         try:

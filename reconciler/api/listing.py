@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.api.client import PAGE_SIZE
+from reconciler.api.pages import read_pages
 from reconciler.api.parallel import map_bounded
-from reconciler.errors import MalformedAnswerError, OversizedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from reconciler.api.client import Client
     from reconciler.model import LiveFlag
 
-MOST_PAGES = 10_000
 FEW_KEYS = 3
 """So many keys are looked up one by one even where a page would show them all: the answers are smaller."""
 
@@ -34,13 +32,11 @@ class Listing(Struct):
     unmarked: set[str] = set()
     pages: int = 0
 
-    def add(self, page: FlagPage) -> bool:
-        """Take a page in; the later showing of a flag counts. Whether it showed any flag for the first time."""
-        before = len(self.flags)
+    def add(self, page: FlagPage) -> None:
+        """Take a page in; the later showing of a flag counts."""
         self.flags |= {flag.id: flag for flag in page.flags}
         self.unmarked |= page.unmarked
         self.pages += 1
-        return len(self.flags) > before
 
     def only(self, keys: Iterable[str]) -> Listing:
         """The same without flags of other keys: the server's filter may be looser than ours."""
@@ -56,31 +52,16 @@ async def read_list(
     include_archived: bool = False,
     on_page: Callable[[], None] = lambda: None,
 ) -> Listing:
-    """Every page of the list. A page too large to be read is asked for in halves.
+    """Every page of the list. Raises MalformedAnswerError for one that repeats itself or does not end."""
 
-    Raises MalformedAnswerError where the server's cursor goes in circles or never ends.
-    """
-    listing, cursor, limit = Listing(), None, PAGE_SIZE
-    seen: set[str] = set()
-    while listing.pages < MOST_PAGES:
-        try:
-            page = await client.list_flags(key=key, limit=limit, cursor=cursor, include_archived=include_archived)
-        except OversizedAnswerError:
-            if limit == 1:
-                raise
-            limit //= 2
-            continue
-        is_news = listing.add(page)
+    async def read(limit: int, cursor: str | None) -> FlagPage:
+        return await client.list_flags(key=key, limit=limit, cursor=cursor, include_archived=include_archived)
+
+    listing = Listing()
+    async for page in read_pages("GET /api/1/flags", read):
+        listing.add(page)
         on_page()
-        cursor = page.next_cursor
-        if cursor is None or not page.rows:
-            return listing
-        if cursor in seen and not is_news:
-            raise MalformedAnswerError(
-                "GET /api/1/flags goes in circles: a page's cursor came again with nothing new."
-            )
-        seen.add(cursor)
-    raise MalformedAnswerError(f"GET /api/1/flags does not end: {MOST_PAGES} pages were read.")
+    return listing
 
 
 async def look_up(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.api.client import PAGE_SIZE
 from reconciler.api.live import Progress
+from reconciler.api.pages import read_pages
 from reconciler.api.parallel import map_bounded
-from reconciler.errors import MalformedAnswerError, OversizedAnswerError, RejectedError
+from reconciler.errors import MalformedAnswerError, RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from reconciler.api.answers import VersionPage
     from reconciler.api.client import Client
     from reconciler.model import Version
 
-MOST_PAGES = 1000
 _NOT_SHOWN = frozenset({403, 404})
 
 
@@ -53,27 +53,14 @@ async def read_versions(
 async def read_feed(client: Client, start: str) -> tuple[Version, ...] | None:
     """Every version that a flag of our project was given since `start` (ISO 8601), newest first, by pages.
 
-    None where the server or the key does not offer the feed. A page too large to be read is asked for in halves.
+    None where the server or the key does not offer the feed. Raises MalformedAnswerError for one that repeats itself
+    or does not end.
     """
-    found: dict[tuple[str, int], Version] = {}
-    cursor, limit, pages = None, PAGE_SIZE, 0
-    seen: set[str] = set()
-    while pages < MOST_PAGES:
-        try:
-            page = await client.list_all_versions(start=start, limit=limit, cursor=cursor)
-        except OversizedAnswerError:
-            if limit == 1:
-                raise
-            limit //= 2
-            continue
-        if page is None:
-            return None
-        pages += 1
-        found |= {(version.flag.id, version.version): version for version in page.versions}
-        cursor = page.next_cursor
-        if cursor is None or not page.rows:
-            return tuple(found.values())
-        if cursor in seen:
-            raise MalformedAnswerError("GET /api/1/versions goes in circles: a page's cursor came again.")
-        seen.add(cursor)
-    raise MalformedAnswerError(f"GET /api/1/versions does not end: {MOST_PAGES} pages were read.")
+    found: dict[tuple[str, int], Version] | None = None
+
+    async def read(limit: int, cursor: str | None) -> VersionPage | None:
+        return await client.list_all_versions(start=start, limit=limit, cursor=cursor)
+
+    async for page in read_pages("GET /api/1/versions", read):
+        found = (found or {}) | {(version.flag.id, version.version): version for version in page.versions}
+    return None if found is None else tuple(found.values())

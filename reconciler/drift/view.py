@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from reconciler.api.client import PAGE_SIZE
 from reconciler.api.listing import FEW_KEYS, look_up_hidden
 from reconciler.api.live import fetch_live_state
+from reconciler.api.pages import PAGE_SIZE
 from reconciler.drift.reads import bare
 from reconciler.drift.report import moment
 from reconciler.errors import BudgetError

@@ -113,7 +113,7 @@ def test_understands_the_list() -> None:
     assert (flag.id, flag.project_id, flag.key, flag.created_by) == (FLAG_ID, PROJECT_ID, "flag-key", USER)
     assert flag.spec.target_segments[0].conditions[0].prop == "city"
     assert flag.parent_dependencies.flags == (("12345", ("on",)),)
-    assert (page.next_cursor, page.rows, page.unmarked) == ("1000", 1, {FLAG_ID})
+    assert (page.next_cursor, len(page.ids), page.unmarked) == ("1000", 1, {FLAG_ID})
 
 
 def test_understands_details() -> None:
@@ -130,7 +130,7 @@ def test_understands_versions() -> None:
     assert [item.flag.spec.enabled for item in versions] == [True, False, False]
     assert exchange(4)[0] == versions[0]
     feed, _ = exchange(23)
-    assert (feed.versions, feed.next_cursor, feed.rows) == (versions, "3003", 3)
+    assert (feed.versions, feed.next_cursor, len(feed.ids)) == (versions, "3003", 3)
 
 
 def test_understands_variants() -> None:

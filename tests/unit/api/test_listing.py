@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
-from clients import Handler, ask
+from clients import ask
 from emulators import PROJECT, a_live_flag, an_emulator
 
 from reconciler.api.listing import Listing, read_list
 from reconciler.emulator import Behaviour, Emulator, Limits
-from reconciler.errors import MalformedAnswerError, OversizedAnswerError, RejectedError
+from reconciler.errors import RejectedError
 
 
 def flags(count: int) -> list[dict[str, Any]]:
@@ -104,43 +104,6 @@ def test_the_later_showing_of_a_flag_counts() -> None:
     assert listing.flags[newest].spec.name == "Later"
 
 
-def paging(*cursors: Any, rows: int = 1) -> tuple[Handler, list[str | None]]:
-    """A server that answers pages of new flags with these cursors, the last one for ever; and what it was asked."""
-    asked: list[str | None] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.params.get("cursor"))
-        number = len(asked) if rows else 0
-        page = [{"id": number, "projectId": 7, "key": f"flag-{number}"}] * max(rows, 1)
-        return httpx.Response(200, json={"flags": page, "nextCursor": cursors[min(len(asked), len(cursors)) - 1]})
-
-    return Handler(answer), asked
-
-
-def test_a_cursor_that_goes_in_circles_is_an_error() -> None:
-    """The same cursor with nothing new behind it is not followed for ever, and not taken for the end."""
-    server, asked = paging("a", "b", "a", "b", rows=0)
-    with pytest.raises(MalformedAnswerError, match="circles"):
-        ask(server, read_list)
-    assert asked == [None, "a", "b"]
-
-
-def test_a_cursor_that_comes_again_with_news_is_followed() -> None:
-    """A server that keeps its place itself may always give the same cursor."""
-    server, asked = paging("next", "next", "next", None)
-    assert len(ask(server, read_list).flags) == 4
-    assert asked == [None, "next", "next", "next"]
-
-
-def test_a_list_that_never_ends_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is a bound to the pages that are read."""
-    monkeypatch.setattr("reconciler.api.listing.MOST_PAGES", 20)
-    server, asked = paging(*range(1, 100))
-    with pytest.raises(MalformedAnswerError, match="20 pages"):
-        ask(server, read_list)
-    assert len(asked) == 20
-
-
 def test_pages_of_other_projects_do_not_end_the_list() -> None:
     """A page on which nothing is ours is not an empty page."""
     pages = [
@@ -149,38 +112,6 @@ def test_pages_of_other_projects_do_not_end_the_list() -> None:
     ]
     answers = iter(pages)
     assert keys(ask(lambda _: httpx.Response(200, json=next(answers)), read_list)) == ["ours"]
-
-
-def large(most: int) -> tuple[Handler, list[int]]:
-    """A server of 10 flags that answers too much when asked for more than `most`; and the limits it was asked for."""
-    limits: list[int] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        limit, start = int(request.url.params["limit"]), int(request.url.params.get("cursor", 0))
-        limits.append(limit)
-        end = min(start + limit, 10)
-        rows = [{"id": number, "projectId": 7, "key": f"flag-{number}"} for number in range(start + 1, end + 1)]
-        body: dict[str, Any] = {"flags": rows, "nextCursor": end if end < 10 else None}
-        if len(rows) > most:
-            return httpx.Response(200, content=b" " * (11 << 20))
-        return httpx.Response(200, json=body)
-
-    return Handler(answer), limits
-
-
-def test_a_page_too_large_is_asked_for_in_halves() -> None:
-    """A page beyond the cap is read in smaller ones, and no flag is lost."""
-    server, limits = large(most=4)
-    assert len(ask(server, read_list).flags) == 10
-    assert limits == [1000, 500, 250, 125, 62, 31, 15, 7, 3, 3, 3, 3]
-
-
-def test_a_single_flag_too_large_is_an_error() -> None:
-    """When even one flag is beyond the cap the list cannot be read."""
-    server, limits = large(most=0)
-    with pytest.raises(OversizedAnswerError):
-        ask(server, read_list)
-    assert limits[-1] == 1
 
 
 def test_a_failing_page_fails_the_list() -> None:

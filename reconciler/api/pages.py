@@ -1,0 +1,94 @@
+"""Reading a list page by page: the one place that knows when a list ends, and when it never will."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from reconciler.errors import MalformedAnswerError, OversizedAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+PAGE_SIZE = 1000
+"""The most rows that a page holds ("List": limit, capped at 1000)."""
+
+MOST_PAGES = 1000
+"""So many pages show a million rows; a list that goes on then is no list."""
+
+MOST_WITHOUT_NEWS = 3
+"""So many pages in a row may show nothing new before a list is given up.
+
+A page of one row comes again whenever a row is added in front of it meanwhile; larger ones cannot all come again so.
+"""
+
+
+class Page(Protocol):
+    """One page of any list. `ids` name its rows, those of other projects too; `next_cursor` is None at the end."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of the rows, in their order."""
+
+    @property
+    def next_cursor(self) -> str | None:
+        """Where the next page begins."""
+
+
+AnyPage = TypeVar("AnyPage", bound=Page)
+
+
+async def read_pages(
+    name: str, read: Callable[[int, str | None], Awaitable[AnyPage | None]]
+) -> AsyncIterator[AnyPage]:
+    """Every page of a list, from the first; none, and no more, where `read` gives None.
+
+    `read` takes the most rows of a page and the cursor. A page too large to be read is asked for in halves. Raises
+    MalformedAnswerError, which calls the list by `name`, where it repeats itself or does not end, and what `read`
+    raises.
+    """
+    limit, cursor, seen = PAGE_SIZE, None, _Seen(name)
+    for _ in range(MOST_PAGES):
+        page, limit = await _read_in_halves(read, limit, cursor)
+        if page is None:
+            return
+        yield page
+        if page.next_cursor is None or not page.ids:
+            return
+        seen.add(page.ids, page.next_cursor)
+        cursor = page.next_cursor
+    raise MalformedAnswerError(f"{name} does not end: {MOST_PAGES} pages were read.")
+
+
+async def _read_in_halves(
+    read: Callable[[int, str | None], Awaitable[AnyPage | None]], limit: int, cursor: str | None
+) -> tuple[AnyPage | None, int]:
+    while True:
+        try:
+            return await read(limit, cursor), limit
+        except OversizedAnswerError:
+            if limit == 1:
+                raise
+            limit //= 2
+
+
+class _Seen:
+    """The rows, pages and cursors of a list so far."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._ids: set[str] = set()
+        self._pages: set[frozenset[str]] = set()
+        self._cursors: set[str] = set()
+        self._without_news = 0
+
+    def add(self, ids: tuple[str, ...], cursor: str) -> None:
+        """Take in a page that is not the last. Raises MalformedAnswerError where the list goes in circles."""
+        page = frozenset(ids)
+        is_news = not self._ids.issuperset(page)
+        self._without_news = 0 if is_news else self._without_news + 1
+        is_again = len(page) > 1 and page in self._pages
+        if is_again or (not is_news and cursor in self._cursors) or self._without_news > MOST_WITHOUT_NEWS:
+            raise MalformedAnswerError(f"{self._name} goes in circles: a page came again with nothing new.")
+        self._ids.update(page)
+        self._pages.add(page)
+        self._cursors.add(cursor)
