@@ -48,7 +48,10 @@ class IgnoreRule(Struct, frozen=True, kw_only=True):
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """One environment's configuration. `file` is the reconciler.yaml, `flags_dir` the directory of flag files."""
+    """One environment's configuration. `file` is the reconciler.yaml, `flags_dir` the directory of flag files.
+
+    `content` is what the file held when it was read.
+    """
 
     file: Path
     project_id: str
@@ -61,3 +64,4 @@ class Config(Struct, frozen=True, kw_only=True):
     ignore: tuple[IgnoreRule, ...] = ()
     safety: Safety = field(default_factory=Safety)
     requests: Requests = field(default_factory=Requests)
+    content: bytes = b""

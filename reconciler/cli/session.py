@@ -83,17 +83,16 @@ def plan_with(
     cache: Path | None = None,
 ) -> Planned:
     """The plan of what is loaded, under options that are complete."""
-    from reconciler.cli.git import current_commit
+    from reconciler.cli.checkout import current_commit
     from reconciler.cli.member_cache_file import member_cache
 
     if options.targets == (NO_FLAG,):
         return Planned(plan=_nothing(loaded, options), loaded=loaded, live=_unread(loaded), access=None)
     allowed = access(loaded.config, key_file, voice, environ)
+    commit = current_commit(loaded.config.file.parent)  # before the long part: another may be checked out meanwhile
     with member_cache(cache, loaded.config.project_id, allowed.origin, now(), voice) as known:
         plan, live = asyncio.run(_read_and_plan(loaded, allowed, options, voice, known))
-    stamped = replace(
-        plan, origin=str(allowed.origin), created_at=now(), commit=current_commit(loaded.config.file.parent)
-    )
+    stamped = replace(plan, origin=str(allowed.origin), created_at=now(), commit=commit)
     return Planned(plan=stamped, loaded=loaded, live=live, access=allowed)
 
 
@@ -125,9 +124,9 @@ def narrow(arguments: PlanArguments, loaded: Loaded, voice: Voice) -> PlanOption
         return options
     from reconciler.cli.changed_since import changes_since
 
-    changes = changes_since(loaded.config, arguments.changed_since)
+    changes = changes_since(loaded.config, loaded.desired.texts, arguments.changed_since)
     if changes is None:
-        voice.note(f"The configuration differs from {arguments.changed_since}: every flag is looked at.")
+        voice.note(f"The configuration may differ from {arguments.changed_since}: every flag is looked at.")
         return options
     from reconciler.planning.planner import scope_of
 
@@ -200,7 +199,7 @@ def now() -> datetime:
 
 
 def _nothing(loaded: Loaded, options: PlanOptions) -> Plan:
-    from reconciler.cli.git import current_commit
+    from reconciler.cli.checkout import current_commit
     from reconciler.planning.plan import Plan
 
     config = loaded.config

@@ -43,7 +43,8 @@ _TOO_MANY: Final = Finding(
 class Checking(Struct, kw_only=True):
     """One run over the files of a directory, for all environments that share it.
 
-    Where `decodes` asks for it, `flags` are filled: for a single environment, and complete only without errors.
+    Where `decodes` asks for it, `flags` and `texts`, what each file held, by its shown name, are filled: for a single
+    environment, and complete only without errors.
     `findings` holds each finding with the environments in which it holds; `places` the position of each flag key.
     """
 
@@ -52,6 +53,7 @@ class Checking(Struct, kw_only=True):
     decodes: bool = False
     flags: dict[str, DesiredFlag] = {}
     files: int = 0
+    texts: dict[str, bytes] = {}
     errors: int = 0
     findings: dict[Diagnostic, set[str | None]] = {}
     places: dict[str, SourcePosition] = {}
@@ -73,6 +75,8 @@ class Checking(Struct, kw_only=True):
                 self._add((refuse_total(file),))
                 return
             self.files += 1
+            if self.decodes:
+                self.texts[file.shown] = content
             self.check_file(file, content)
 
     def check_file(self, file: FlagFile, content: bytes) -> None:

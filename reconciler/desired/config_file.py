@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from reconciler.config import Config, IgnoreRule, Limit, Requests, Safety
 from reconciler.desired.files import explain, read_flag_file
 from reconciler.diagnostics import Finding
@@ -52,13 +54,13 @@ def load_config(file: Path, environment: str | None = None, *, needs_flags: bool
     `needs_flags`: the directory of flag files must exist. Raises InvalidInputError with every finding about the
     file, and UsageError where it has environments and none, or an unknown one, is chosen.
     """
-    document = _read_config(file)
+    document, content = _read_config(file)
     names = _environment_names(document.value)
     if environment is None and names:
         raise UsageError(f"Choose an environment with --env or RECONCILER_ENV: {', '.join(names)}.")
     if environment is not None and environment not in names:
         raise UsageError(_unknown_environment(environment, names))
-    return _build_config(file, document, environment, needs_flags=needs_flags)
+    return replace(_build_config(file, document, environment, needs_flags=needs_flags), content=content)
 
 
 def load_configs(file: Path, environment: str | None = None, *, needs_flags: bool = True) -> tuple[Config, ...]:
@@ -66,14 +68,14 @@ def load_configs(file: Path, environment: str | None = None, *, needs_flags: boo
 
     Raises as `load_config`, but never for want of a choice.
     """
-    names = _environment_names(_read_config(file).value)
+    names = list_environments(file)
     chosen = names if environment is None and names else (environment,)
     return tuple(load_config(file, name, needs_flags=needs_flags) for name in chosen)
 
 
 def list_environments(file: Path) -> tuple[str, ...]:
     """The names of the environments, in the order of the file. Raises InvalidInputError."""
-    return _environment_names(_read_config(file).value)
+    return _environment_names(_read_config(file)[0].value)
 
 
 def _environment_names(value: Json) -> tuple[str, ...]:
@@ -87,8 +89,8 @@ def _unknown_environment(name: str, names: tuple[str, ...]) -> str:
     return f"There is no such environment.{' ' + hint if hint else ''} Known are: {', '.join(names)}."
 
 
-def _read_config(file: Path) -> Document:
-    """The one document of the file, schema and rules held. Raises InvalidInputError with all findings."""
+def _read_config(file: Path) -> tuple[Document, bytes]:
+    """The one document of the file, schema and rules held, and its bytes. Raises InvalidInputError with findings."""
     try:
         content = read_flag_file(file)
     except OSError as error:
@@ -100,7 +102,7 @@ def _read_config(file: Path) -> Document:
         diagnostics += [document.diagnose(item) for item in found if not document.is_broken_at(item.path)]
     if diagnostics:
         raise InvalidInputError(f"{file.name} is invalid.", diagnostics)
-    return reading.documents[0]
+    return reading.documents[0], content
 
 
 def _several_documents() -> Iterator[Finding]:

@@ -40,7 +40,7 @@ def load_desired(config: Config, *, paths: Sequence[Path] | None = None, today: 
     if any(item.is_error for item in diagnostics):
         raise InvalidInputError(_summary(diagnostics), diagnostics)
     flags = dict(sorted(checking.flags.items(), key=itemgetter(0)))
-    return DesiredState(flags=flags, files=checking.files, warnings=diagnostics)
+    return DesiredState(flags=flags, files=checking.files, texts=checking.texts, warnings=diagnostics)
 
 
 def check_desired(

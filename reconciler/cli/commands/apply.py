@@ -125,7 +125,7 @@ def _loaded(settings: Settings, choices: ApplyArguments, voice: Voice) -> Loaded
     if choices.expect_commit is not None:
         from reconciler.cli.expected_commit import check_commit
 
-        check_commit(loaded.config, choices.expect_commit)
+        check_commit(loaded.config, loaded.desired.texts, choices.expect_commit)
     return loaded
 
 

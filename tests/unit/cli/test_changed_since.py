@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cli.git import committed_files, contents, current_commit, differing_files, index_entries, resolve
+from reconciler.cli.checkout import checkout_of, current_commit
 from reconciler.desired.load import load_desired
 from reconciler.errors import ReconcilerError, UsageError
 
@@ -84,6 +84,7 @@ def test_files_that_git_does_not_look_at_count(committed: Repository, option: st
     ran = committed.run("plan", "--changed-since", "HEAD", "--format", "json")
     assert json.loads(ran.out)["options"]["targets"] == ["new-checkout", "other-flag"]
     git(committed.root, "update-index", option, "reconciler.yaml")
+    committed.write("reconciler.yaml", 'version: 1\nprojectId: "7"\n')
     assert "every flag" in committed.run("plan", "--changed-since", "HEAD").err
 
 
@@ -149,6 +150,24 @@ def test_another_configuration_means_every_flag(committed: Repository) -> None:
     assert "every flag" in ran.err
 
 
+def test_line_ends_alone_are_no_difference(committed: Repository) -> None:
+    """A checkout may have CRLF where the commit has LF: flag files mean the same with both."""
+    for name in ("flags/new-checkout.yaml", "reconciler.yaml"):
+        file = committed.root / name
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    ran = committed.run("plan", "--changed-since", "HEAD")
+    assert (ran.out.splitlines()[-1], committed.emulator.log) == ("No changes.", [])
+
+
+def test_flags_behind_a_link_are_all_looked_at(committed: Repository) -> None:
+    """The link may have led elsewhere at that commit, where each file may have been the same."""
+    (committed.root / "flags").rename(committed.root / "real")
+    (committed.root / "flags").symlink_to("real")
+    git(committed.root, "add", ".")
+    git(committed.root, "commit", "-q", "-m", "Link")
+    assert "every flag" in committed.run("plan", "--changed-since", "HEAD").err
+
+
 def test_targets_narrow_further(committed: Repository) -> None:
     """A flag must match and have changed."""
     committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
@@ -182,13 +201,16 @@ def test_names_are_relative_to_the_configuration(committed: Repository) -> None:
     committed.write(odd, "key: a\n")
     git(committed.root, "add", ".")
     git(committed.root, "commit", "-q", "-m", "Add")
-    assert index_entries(committed.root / "config") == {"flags/ünï code.yaml": True}
-    assert differing_files(committed.root / "config", "HEAD~1") == {"flags/ünï code.yaml": None}
-    held = committed_files(committed.root / "config", "HEAD", ["flags/ünï code.yaml", "flags/absent.yaml"])
+    checkout = checkout_of(committed.root / "config")
+    assert checkout.files_at("HEAD~1", ["flags"]) == {}
+    held = checkout.files_at("HEAD", ["flags/ünï code.yaml", "flags/absent.yaml"])
     assert held.keys() == {"flags/ünï code.yaml"}
-    assert contents(committed.root / "config", list(held.values())) == [b"key: a\n"]
+    assert held == checkout.files_at("HEAD", ["."]) == checkout.files_at("HEAD", ["flags", "."])
+    assert checkout.contents(list(held.values())) == [b"key: a\n"]
+    top = {"config/flags/ünï code.yaml", "flags/new-checkout.yaml", "flags/other.yaml", "reconciler.yaml"}
+    assert checkout_of(committed.root).files_at("HEAD", ["reconciler.yaml", "."]).keys() == top
     with pytest.raises(UsageError):
-        resolve(committed.root, "nope")
+        checkout.resolve("nope")
 
 
 def test_contents_come_in_the_order_of_their_ids(committed: Repository) -> None:
@@ -198,23 +220,23 @@ def test_contents_come_in_the_order_of_their_ids(committed: Repository) -> None:
         (committed.root / name).write_bytes(text)
     git(committed.root, "add", ".")
     git(committed.root, "commit", "-q", "-m", "Add")
-    held = committed_files(committed.root, "HEAD", list(texts))
-    assert dict(zip(held, contents(committed.root, list(held.values())), strict=True)) == texts
+    checkout = checkout_of(committed.root)
+    held = checkout.files_at("HEAD", list(texts))
+    assert dict(zip(held, checkout.contents(list(held.values())), strict=True)) == texts
     for lacking in ("12ab" * 10, "no id"):
         with pytest.raises(ReconcilerError, match="git lacks what files held"):
-            contents(committed.root, [*held.values(), lacking])
+            checkout.contents([*held.values(), lacking])
 
 
 def test_a_history_without_contents_is_said_to_be_that(
     committed: Repository, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A partial clone whose remote is gone cannot tell which flags a deleted file declared."""
+    """A partial clone fetches nothing: it cannot tell which flags a deleted file declared."""
     git(committed.root, "config", "uploadpack.allowFilter", "true")
     (committed.root / "flags/other.yaml").unlink()
     git(committed.root, "commit", "-q", "-am", "Delete")
     clone = tmp_path_factory.mktemp("partial") / "clone"
     git(committed.root, "clone", "-q", "--filter=blob:none", committed.root.as_uri(), str(clone))
-    (committed.root / ".git").rename(committed.root / "gone")
     monkeypatch.chdir(clone)
     ran = committed.run("plan", "--changed-since", "HEAD~1")
     assert (ran.code, "fetch enough history" in ran.err) == (1, True), ran.err

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
 
+from reconciler.cli.checkout import is_content
 from reconciler.cli.expected_commit import check_commit
 from reconciler.desired.config_file import load_config
+from reconciler.desired.files import list_flag_files, read_flag_file
+from reconciler.desired.load import load_desired
 from reconciler.errors import StalePlanError
 
 if TYPE_CHECKING:
     from conftest import Repository
+
+    from reconciler.config import Config
+    from reconciler.model import DesiredState
 
 
 @pytest.fixture
@@ -30,6 +37,12 @@ def git(repository: Repository, *arguments: str) -> str:
     """What git says in the repository."""
     command = ["git", "-C", str(repository.root), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def check(config: Config, head: str) -> None:
+    """Compare the files of a directory, as they are now, with the commit."""
+    files = list_flag_files(config.file.parent, config.flags_dir).files
+    check_commit(config, {file.shown: read_flag_file(file.path) for file in files}, head)
 
 
 DIRTY = {
@@ -126,14 +139,48 @@ def test_line_ends_that_git_converts_are_as_in_the_commit(repository: Repository
     assert repository.run(*arguments).code == 6
 
 
+@pytest.mark.parametrize("text", ["key: a\r\r\nvariants: []\r\n", "key: a\r\n\rvariants: []\r\n", "key: b\r\n"])
+def test_only_line_ends_may_differ(text: str) -> None:
+    """A lone CR that is left, or would be made, is another content."""
+    held = "key: a\nvariants: []\n", "key: a\r\nvariants: []\n", "key: a\n\rvariants: []\n", "key: b"
+    for content in held:
+        digest = hashlib.sha1(f"blob {len(content)}\0{content}".encode(), usedforsecurity=False).hexdigest()
+        assert is_content(content.encode(), digest)
+        assert not is_content(text.encode(), digest)
+
+
+def test_what_was_read_is_compared(repository: Repository, head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is put back after it was read was read otherwise all the same; the configuration too."""
+    for name in ("flags/new-checkout.yaml", "reconciler.yaml"):
+        committed = (repository.root / name).read_text(encoding="utf-8")
+        repository.write(name, committed + "# another\n")
+
+        def loaded(*arguments: Any, name: str = name, text: str = committed, **options: Any) -> DesiredState:
+            desired = load_desired(*arguments, **options)
+            repository.write(name, text)
+            return desired
+
+        monkeypatch.setattr("reconciler.desired.load.load_desired", loaded)
+        refused(repository, head, name)
+
+
+def test_a_replaced_commit_is_not_the_commit(repository: Repository, head: str) -> None:
+    """An id stands for what it was made of, whatever a repository says is to be seen in its place."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
+    git(repository, "add", ".")
+    git(repository, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "next")
+    git(repository, "replace", head, git(repository, "rev-parse", "HEAD"))
+    git(repository, "reset", "--quiet", "--soft", head)
+    refused(repository, head, "flags/new-checkout.yaml")
+
+
 def test_a_repository_may_name_contents_by_longer_ids(repository: Repository) -> None:
     """In a repository of SHA-256 ids the commit's own files are recognised, and others refused."""
     git(repository, "init", "--quiet", "--object-format=sha256")
     git(repository, "add", ".")
     git(repository, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "all")
     head = git(repository, "rev-parse", "HEAD")
-    config = load_config(repository.root / "reconciler.yaml")
-    check_commit(config, head)
+    check(load_config(repository.root / "reconciler.yaml"), head)
     repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 51\n")
     refused(repository, head, "flags/new-checkout.yaml")
 
@@ -147,12 +194,12 @@ def test_flags_beside_the_configuration(repository: Repository, head: str) -> No
     git(repository, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "b")
     config = load_config(repository.root / "reconciler.yaml")
     head = git(repository, "rev-parse", "HEAD")
-    check_commit(config, head)
-    check_commit(replace(config, flags_dir=repository.root), head)
+    check(config, head)
+    check(replace(config, flags_dir=repository.root), head)
     repository.write("third.yaml", "key: third\n")
-    check_commit(config, head)
+    check(config, head)
     with pytest.raises(StalePlanError, match=r"1 file not .*: third\.yaml\."):
-        check_commit(replace(config, flags_dir=repository.root), head)
+        check(replace(config, flags_dir=repository.root), head)
 
 
 def test_a_repository_of_another_user_is_named_as_the_cause(
