@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.source.schema_check import MAX_FINDINGS, check, quoted, suggest
+from reconciler.source.schema_check import check, quoted, suggest
+from reconciler.source.schema_errors import MAX_FINDINGS
 
 CONDITION = {"prop": "p", "op": "is", "values": ["v"]}
 SEGMENT = {"name": "s", "conditions": [CONDITION], "percentage": 1, "rolloutWeights": {"a": 1}}
@@ -123,6 +124,10 @@ def test_every_breach_is_found_at_once() -> None:
     """All findings, not the first."""
     found = check({"key": 1, "enabled": "x", "rolloutPercentage": 200, "foo": 1}, "flag")
     assert {item.rule for item in found} == {"unquoted-id", "wrong-type", "whole-percentage", "unknown-field"}
+    missing = [item.message for item in check(flag(targetSegments=[{"conditions": []}]), "flag")]
+    assert sorted(missing) == [
+        'The field "name" is missing.', 'The field "percentage" is missing.', 'The field "rolloutWeights" is missing.'
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
