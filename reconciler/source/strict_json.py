@@ -1,4 +1,4 @@
-"""Strict JSON for API answers and plan files: what the json module lets through and nobody else does is refused.
+"""Strict JSON for API answers and plan files: what only Python's json module lets through is refused.
 
 Refused: anything but UTF-8, NaN and infinities in every spelling (1e999 too), duplicate keys, lone surrogates, byte
 order marks, and more than MAX_DEPTH nested collections. Messages never quote the text.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 100
 
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _has_surrogate_escape = re.compile(r"\\u[dD][89a-fA-F]").search
-_find_lone_surrogate = re.compile("[\ud800-\udfff]").search
-_tokens = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL).finditer
 
 
 class MalformedJsonError(ValueError):
@@ -28,59 +26,35 @@ class MalformedJsonError(ValueError):
 
 def parse_json(content: str | bytes) -> Json:
     """The value of a JSON text. Raises MalformedJsonError, and nothing else, for any content."""
-    text, raw = _both_forms(content)
-    if _is_deep(raw):
-        raise MalformedJsonError(f"The JSON is nested more than {MAX_DEPTH} levels deep.")
     try:
+        text = content.decode() if isinstance(content, bytes) else content.encode().decode()
         value = _decoder.decode(text)
-    except json.JSONDecodeError as error:
-        raise MalformedJsonError(f"Not JSON at line {error.lineno}, column {error.colno}.") from None
+        if _has_surrogate_escape(text):
+            json.dumps(value, ensure_ascii=False).encode()
     except MalformedJsonError:
         raise
-    except (ValueError, RecursionError):
+    except UnicodeDecodeError as error:
+        raise MalformedJsonError(f"The JSON is not UTF-8 at offset {error.start}.") from None
+    except UnicodeEncodeError:
+        raise MalformedJsonError("The JSON holds half of a surrogate pair, which is no character.") from None
+    except json.JSONDecodeError as error:
+        raise MalformedJsonError(f"Not JSON at line {error.lineno}, column {error.colno}.") from None
+    except RecursionError:
+        raise MalformedJsonError(_TOO_DEEP) from None
+    except ValueError:
         raise MalformedJsonError("The JSON holds a number that is too long.") from None
-    if _has_surrogate_escape(text) and _holds_lone_surrogate(value):
-        raise MalformedJsonError("The JSON holds half of a surrogate pair, which is no character.")
+    if _is_too_deep(value):
+        raise MalformedJsonError(_TOO_DEEP)
     return value
 
 
-def _both_forms(content: str | bytes) -> tuple[str, bytes]:
-    try:
-        if isinstance(content, str):
-            return content, content.encode()
-        return content.decode(), content
-    except UnicodeError as error:
-        raise MalformedJsonError(f"The JSON is not UTF-8 at offset {error.start}.") from None  # type: ignore[attr-defined]
-
-
-def _is_deep(content: bytes) -> bool:
-    """Take the innermost pairs of brackets away, MAX_DEPTH times; count exactly only where some are left."""
-    brackets = content.translate(None, _NOT_BRACKETS)
-    for removed in range(MAX_DEPTH):
-        if removed + len(brackets) <= MAX_DEPTH:
-            return False
-        shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        if len(shorter) == len(brackets):
-            break
-        brackets = shorter
-    return _exceeds_depth(content)
-
-
-def _exceeds_depth(content: bytes) -> bool:
-    depth = 0
-    for token in _tokens(content):
-        first = token.group()[:1]
-        if first in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                return True
-        elif first in b"]}":
-            depth -= 1
-    return False
-
-
-def _holds_lone_surrogate(value: Json) -> bool:
-    return _find_lone_surrogate(json.dumps(value, ensure_ascii=False)) is not None
+def _is_too_deep(value: Json) -> bool:
+    """Python's own limit, a thousand or more, would leave none of it to the code that walks over the value."""
+    level: list[Json] = [value] if value.__class__ in _COLLECTIONS else []
+    for _ in range(MAX_DEPTH):
+        values = (item.values() if item.__class__ is dict else item for item in level)
+        level = [item for item in chain.from_iterable(values) if item.__class__ in _COLLECTIONS]
+    return bool(level)
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -101,4 +75,6 @@ def _constant(_: str) -> NoReturn:
     raise MalformedJsonError("NaN and infinities are not JSON.")
 
 
+_COLLECTIONS: Final[frozenset[type]] = frozenset({dict, list})
+_TOO_DEEP: Final = f"The JSON is nested more than {MAX_DEPTH} levels deep."
 _decoder: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_constant)

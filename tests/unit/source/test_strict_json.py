@@ -56,14 +56,16 @@ def test_any_content_gives_a_value_or_the_one_error(content: str | bytes) -> Non
         (b'"\xff"', "UTF-8"),
         (b"\xef\xbb\xbf{}", "line 1, column 1"),
         ("{}".encode("utf-16"), "UTF-8"),
-        ('"\ud800"', "UTF-8"),
+        ('"\ud800"', "surrogate"),
         ("", "line 1, column 1"),
         ("{'a': 1}", "line 1, column 2"),
         ('{"a":\n 1,}', "line 2"),
         ("[1] 2", "column 5"),
         ("1" * 5000, "too long"),
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "levels deep"),
-        ('["["]' + "[" * 200, "levels deep"),
+        ('["["]' + "[" * 200, "column 6"),
+        ('{"a":' * (MAX_DEPTH + 1) + "1" + "}" * (MAX_DEPTH + 1), "levels deep"),
+        ("[" * 100_000, "levels deep"),
     ],
 )
 def test_what_is_not_strict_json_is_refused(content: str | bytes, words: str) -> None:
