@@ -12,6 +12,7 @@ from reconciler.canonical import canonical_json, field_differs, same_json, shown
 from reconciler.fields import FIELD, FIELDS
 from reconciler.model import Unset, Weights
 from reconciler.planning.plan import LeafChange, MembersChange, ValueChange
+from reconciler.source.pointer import join_pointer
 from reconciler.wire import encode_field, encode_variant
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _leaves(changes: Mapping[str, ValueChange]) -> dict[str, tuple[LeafChange, .
         for item in items:
             root, *rest = item.path(output_format="list")
             leaf = LeafChange(
-                path="".join(f"/{escape_pointer(str(step))}" for step in rest),
+                path=join_pointer(rest),
                 before=_present(item.t1),
                 after=_present(item.t2),
             )
@@ -172,8 +173,3 @@ def _leaves(changes: Mapping[str, ValueChange]) -> dict[str, tuple[LeafChange, .
 
 def _present(value: Json) -> Json:
     return None if type(value).__name__ == "NotPresent" else value
-
-
-def escape_pointer(step: str) -> str:
-    """One reference token of a JSON Pointer (RFC 6901)."""
-    return step.replace("~", "~0").replace("/", "~1")

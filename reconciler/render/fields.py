@@ -13,6 +13,7 @@ from reconciler.canonical import same_json
 from reconciler.planning.plan import MembersChange
 from reconciler.render.sanitize import visible
 from reconciler.render.values import flow_text, redacted
+from reconciler.source.pointer import join_pointer
 from reconciler.wording import counted
 
 if TYPE_CHECKING:
@@ -100,10 +101,6 @@ def _new_variant_lines(variants: list[Json], *, show_users: bool) -> Iterator[Fi
         yield FieldLine(symbol="+", label=f"variants/{visible(variant['key'])}", after=text)
 
 
-def _pointer_part(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
-
-
 def _are_named(segments: Json) -> bool:
     if segments is None:
         return True
@@ -117,7 +114,7 @@ def _segment_lines(before: list[Json], after: list[Json], *, show_users: bool) -
     live = {segment["name"]: segment for segment in before}
     git = {segment["name"]: segment for segment in after}
     for name in [*live, *(name for name in git if name not in live)]:
-        label = f"targetSegments/{visible(_pointer_part(name))}"
+        label = f"targetSegments{visible(join_pointer((name,)))}"
         if name in live and name in git:
             yield from _segment_parts(label, live[name], git[name], show_users=show_users)
         else:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from reconciler.diagnostics import Finding, Severity
+from reconciler.source.pointer import join_pointer
 from reconciler.source.schema_check import quoted
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def large_integer(flag: FlagView) -> Iterator[Finding]:
 def _large_integers(value: Json, path: str) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _large_integers(item, f"{path}/{key.replace('~', '~0').replace('/', '~1')}")
+            yield from _large_integers(item, path + join_pointer((key,)))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _large_integers(item, f"{path}/{index}")
