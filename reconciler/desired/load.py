@@ -1,15 +1,12 @@
 """Flag files to the DesiredState of an environment, or to every finding there is.
 
-Files are read one by one, and of each nothing is kept but the decoded flags. The garbage collector rests meanwhile:
-values form no cycles, and walking over them again and again would cost up to half of the time.
+Files are read one by one, and of each nothing is kept but the decoded flags.
 """
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from reconciler.desired.checking import Checking
 from reconciler.desired.files import choose_files, list_flag_files
@@ -17,15 +14,12 @@ from reconciler.errors import InvalidInputError
 from reconciler.model import DesiredState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import date
     from pathlib import Path
 
     from reconciler.config import Config
     from reconciler.diagnostics import Diagnostic
-
-MANY_FILES: Final = 100
-"""From here on it pays to take what was loaded out of the collector's sight for good."""
 
 
 def load_desired(config: Config, *, paths: Sequence[Path] | None = None, today: date | None = None) -> DesiredState:
@@ -71,11 +65,10 @@ def _check(
     if paths:
         listings = choose_files(listings, paths, file)
     checked = []
-    with _resting_collector(freezes=decodes and sum(len(listing.files) for listing in listings) >= MANY_FILES):
-        for group, listing in zip(groups.values(), listings, strict=True):
-            checking = Checking(configs=tuple(group), today=today, decodes=decodes)
-            checking.check(listing)
-            checked.append(checking)
+    for group, listing in zip(groups.values(), listings, strict=True):
+        checking = Checking(configs=tuple(group), today=today, decodes=decodes)
+        checking.check(listing)
+        checked.append(checking)
     return checked
 
 
@@ -83,16 +76,3 @@ def _summary(diagnostics: Sequence[Diagnostic]) -> str:
     errors = sum(item.is_error for item in diagnostics)
     files = len({item.position.file for item in diagnostics if item.is_error and item.position})
     return f"The flag files are invalid: {errors} error{'s' * (errors != 1)} in {files} file{'s' * (files != 1)}."
-
-
-@contextmanager
-def _resting_collector(*, freezes: bool) -> Iterator[None]:
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if freezes:
-            gc.freeze()
-        if was_enabled:
-            gc.enable()

@@ -308,18 +308,6 @@ def test_environments_with_directories_of_their_own_are_checked_apart(tmp_path: 
     assert check_desired(load_configs(file), paths=[tmp_path / "flags/a/x.yaml"]) == ()
 
 
-def test_the_collector_works_again_after_a_load(tmp_path: Path) -> None:
-    """It rests during a load, also one that fails, and only then."""
-    config = a_loaded_config(tmp_path, {f"{n}.yaml": f"key: f{n}\n" for n in range(120)})
-    assert gc.isenabled()
-    load_desired(config)
-    assert gc.isenabled()
-    with pytest.raises(UsageError):
-        load_desired(config, paths=[tmp_path / "nothing"])
-    assert gc.isenabled()
-    gc.unfreeze()
-
-
 @pytest.fixture
 def located(tmp_path: Path) -> Config:
     """A project of one file with a field in each kind of place."""
