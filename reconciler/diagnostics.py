@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
+
+HIDDEN_FILE: Final = "hidden-file"
+JSON_FILE: Final = "json-file"
+LEFT_OUT: Final = frozenset({HIDDEN_FILE, JSON_FILE})
+"""The rules that name what looks like a flag file and is not read."""
 
 
 class Severity(StrEnum):

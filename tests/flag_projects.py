@@ -40,4 +40,4 @@ def findings_of(
     directory: Path, files: Mapping[str, str | bytes], config: str = PLAIN_CONFIG
 ) -> tuple[Diagnostic, ...]:
     """Every finding about the flag files of a project."""
-    return check_desired(load_configs(a_project(directory, files, config)))
+    return check_desired(load_configs(a_project(directory, files, config))).findings

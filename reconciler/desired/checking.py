@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 MAX_FINDINGS_OF_FILE: Final = 100
 MAX_FINDINGS: Final = 10_000
-"""Findings after which checking ends: nobody reads more, and they must not fill the memory."""
+"""Errors after which checking ends, and findings after which no warning is kept: they must not fill the memory.
+
+Warnings never end a check: the flags of files that are not read would count as deleted.
+"""
 
 _TOO_MANY: Final = Finding(
     rule="too-many-findings", message="The rest of the file is not checked: fix the findings above first."
@@ -63,7 +66,7 @@ class Checking(Struct, kw_only=True):
         self._add(listing.diagnostics)
         total = 0
         for file in listing.files:
-            if len(self.findings) >= MAX_FINDINGS:
+            if self.errors >= MAX_FINDINGS:
                 return
             try:
                 content = read_flag_file(file.path)
@@ -83,9 +86,9 @@ class Checking(Struct, kw_only=True):
         """Check one file, whatever it holds."""
         reading = read_source(content, file.shown)
         self._add(reading.diagnostics)
-        before = len(self.findings)
+        before = self.errors
         for document in reading.documents:
-            if len(self.findings) - before >= MAX_FINDINGS_OF_FILE:
+            if self.errors - before >= MAX_FINDINGS_OF_FILE:
                 self._add((document.diagnose(_TOO_MANY),))
                 return
             self._check_document(document)
@@ -162,7 +165,10 @@ class Checking(Struct, kw_only=True):
     def _add(self, diagnostics: Iterable[Diagnostic], config: Config | None = None) -> None:
         holds_in = {item.environment for item in self.configs} if config is None else {config.environment}
         for item in diagnostics:
-            self.errors += item.is_error
+            if item not in self.findings:
+                if not item.is_error and len(self.findings) >= MAX_FINDINGS:
+                    continue
+                self.errors += item.is_error
             self.findings.setdefault(item, set()).update(holds_in)
 
 

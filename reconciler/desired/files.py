@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
 from errno import EINVAL, ELOOP
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
+from reconciler.diagnostics import HIDDEN_FILE, JSON_FILE, Diagnostic, Severity, SourcePosition
 from reconciler.errors import UsageError
 from reconciler.source.limits import MAX_BYTES
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SUFFIXES: Final = (".yaml", ".yml")
 MAX_FILES: Final = 20_000
+MAX_LEFT_OUT: Final = 100
+"""Files that are named because they are not read; more are only counted."""
+
 MAX_TOTAL_BYTES: Final = 50 * 1024 * 1024
 
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -43,30 +49,64 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 
 def list_flag_files(root: Path, flags_dir: Path) -> Listing:
-    """Every .yaml and .yml file below a directory. Names that begin with a dot are left out.
+    """Every .yaml and .yml file below a directory, and what looks like a flag file and is left out.
 
-    `root` is the directory of reconciler.yaml. Never raises for what is found there.
+    A suffix in capitals is an error. JSON, and YAML of which the name, or a directory's on the way, begins with a
+    dot, is a warning; what is below `.git` is git's. `root` is the directory of reconciler.yaml. Never raises for
+    what is found there.
     """
     files: list[FlagFile] = []
     refused: list[Diagnostic] = []
+    left_out: list[Diagnostic] = []
     shown = Path(os.path.relpath(flags_dir, root)).as_posix()
-    pending = [(str(flags_dir), "" if shown == "." else shown + "/")]
+    pending = [(str(flags_dir), "" if shown == "." else shown + "/", False)]
     while pending:
-        directory, prefix = pending.pop()
-        for entry in _entries(directory, prefix, refused):
+        directory, prefix, is_hidden = pending.pop()
+        for entry in _entries(directory, prefix, [] if is_hidden else refused):
             name = prefix + entry.name
+            hides = is_hidden or entry.name.startswith(".")
+            if entry.name == ".git":
+                continue
             if entry.is_dir(follow_symlinks=False):
-                pending.append((entry.path, name + "/"))
-            elif entry.is_file(follow_symlinks=False):
-                if entry.name.endswith(SUFFIXES):
-                    files.append(FlagFile(entry.path, name))
-            elif entry.name.endswith(SUFFIXES) or entry.is_dir():
-                refused.append(_refuse(name, "irregular-file", "This is a link, a pipe or a device: not followed."))
+                pending.append((entry.path, name + "/", hides))
+            elif not hides and entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
+                files.append(FlagFile(entry.path, name))
+            elif found := _left_out(entry, name, is_hidden=hides):
+                (refused if found.is_error else left_out).append(found)
     files.sort(key=lambda file: file.shown)
     if len(files) > MAX_FILES:
         refused.append(_refuse(shown, "too-many-files", f"There are more than {MAX_FILES:,} flag files."))
     refused.extend(_ambiguous_names(files))
-    return Listing(files=tuple(files[:MAX_FILES]), diagnostics=tuple(refused))
+    return Listing(files=tuple(files[:MAX_FILES]), diagnostics=(*refused, *_named(left_out, shown)))
+
+
+def _left_out(entry: os.DirEntry[str], name: str, *, is_hidden: bool) -> Diagnostic | None:
+    """What there is to say of an entry that is not read; None where it does not look like a flag file."""
+    folded = entry.name.strip().casefold()
+    is_yaml, is_json = folded.endswith(SUFFIXES), folded.endswith(".json")
+    if is_hidden:
+        message = "This file is not read: names that begin with a dot are left out."
+        return _warn(name, HIDDEN_FILE, message) if is_yaml or is_json else None
+    if not entry.is_file(follow_symlinks=False):
+        if is_yaml or entry.is_dir():
+            return _refuse(name, "irregular-file", "This is a link, a pipe or a device: not followed.")
+        return None
+    if is_yaml:
+        right = next(suffix for suffix in SUFFIXES if folded.endswith(suffix))
+        message = "This file would not be read: flag files end in .yaml or .yml, in small letters."
+        hint = f"Rename it to {entry.name.strip()[: -len(right)]}{right}."
+        return replace(_refuse(name, "file-suffix", message), hint=hint)
+    if is_json:
+        return _warn(name, JSON_FILE, "This file is not read: flag files are YAML and end in .yaml or .yml.")
+    return None
+
+
+def _named(left_out: list[Diagnostic], directory: str) -> Iterator[Diagnostic]:
+    """The first of what is left out, by name, and how much more there is: warnings must not fill a report."""
+    left_out.sort(key=_file_of)
+    yield from left_out[:MAX_LEFT_OUT]
+    if (more := len(left_out) - MAX_LEFT_OUT) > 0:
+        yield _warn(directory, HIDDEN_FILE, f"{counted(more, 'more file')} below this directory are not read.")
 
 
 def is_flag_file(shown: str, directory: str) -> bool:
@@ -77,19 +117,25 @@ def is_flag_file(shown: str, directory: str) -> bool:
 
 
 def _ambiguous_names(files: list[FlagFile]) -> Iterator[Diagnostic]:
-    """Of two names that differ by case only, some file systems keep one file, and the other's flags are gone."""
+    """Of two names that some file systems take for one, they keep one file, and the other's flags are gone."""
     seen: dict[str, str] = {}
     for file in files:
-        other = seen.setdefault(file.shown.casefold(), file.shown)
+        other = seen.setdefault(_folded(file.shown), file.shown)
         if other != file.shown:
-            message = "Another file's name differs by case only: some file systems keep one of the two."
+            message = "Another name differs by case or Unicode form only: some file systems keep one of the two."
             yield _refuse(file.shown, "ambiguous-file-name", message)
+
+
+def _folded(name: str) -> str:
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def _entries(directory: str, prefix: str, refused: list[Diagnostic]) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
-            yield from (entry for entry in entries if not entry.name.startswith("."))
+            yield from entries
     except OSError as error:
         refused.append(_refuse(prefix.rstrip("/") or ".", "unreadable-file", f"{error.strerror}."))
 
@@ -168,3 +214,7 @@ def refuse_total(file: FlagFile) -> Diagnostic:
 def _refuse(name: str, rule: str, message: str) -> Diagnostic:
     position = SourcePosition(file=name, line=1, column=1)
     return Diagnostic(severity=Severity.ERROR, rule=rule, message=message, position=position)
+
+
+def _warn(name: str, rule: str, message: str) -> Diagnostic:
+    return replace(_refuse(name, rule, message), severity=Severity.WARNING)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from reconciler.desired.checking import Checking
 from reconciler.desired.files import choose_files, list_flag_files
 from reconciler.errors import InvalidInputError
@@ -37,16 +39,28 @@ def load_desired(config: Config, *, paths: Sequence[Path] | None = None, today: 
     return DesiredState(flags=flags, files=checking.files, texts=checking.texts, warnings=diagnostics)
 
 
+class Checked(Struct, frozen=True, kw_only=True):
+    """What a check came to: how many files were read, how many flags they declare, and every finding."""
+
+    files: int = 0
+    flags: int = 0
+    findings: tuple[Diagnostic, ...] = ()
+
+
 def check_desired(
     configs: Sequence[Config], *, paths: Sequence[Path] | None = None, today: date | None = None
-) -> tuple[Diagnostic, ...]:
-    """Every finding about the flag files of several environments, in the order of files and lines.
+) -> Checked:
+    """Check the flag files of several environments; findings come in the order of files and lines.
 
     A finding that holds in all of them is given once; one that does not says in which. Raises UsageError for a
     path that holds no flag file.
     """
     checked = _check(configs, paths=paths, today=today, decodes=False)
-    return tuple(item for checking in checked for item in checking.diagnostics())
+    return Checked(
+        files=sum(checking.files for checking in checked),
+        flags=sum(len(checking.places) for checking in checked),
+        findings=tuple(item for checking in checked for item in checking.diagnostics()),
+    )
 
 
 def _check(

@@ -46,7 +46,7 @@ def find_declared_flags(config: Config) -> Mapping[str, Declared]:
         return found
     root = config.file.parent
     listing = list_flag_files(root, config.flags_dir)
-    problems: list[Diagnostic] = list(listing.diagnostics)
+    problems: list[Diagnostic] = [item for item in listing.diagnostics if item.is_error]
     for file in listing.files:
         content = read_flag_file(file.path)
         reading = read_source(content, file.shown)

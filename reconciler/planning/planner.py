@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.canonical import fingerprint, pair_variants
+from reconciler.diagnostics import LEFT_OUT
 from reconciler.errors import GuardRefusedError, InvalidInputError, UsageError
 from reconciler.model import Unset
 from reconciler.planning.calls import calls_for_existing_flag, calls_for_new_flag
@@ -167,11 +168,20 @@ def build_plan(
         warnings=(
             *_warnings(desired, live),
             *_idle_targets(desired, live, options),
+            *_left_out(desired, options),
             *(text for flag in frozen.values() for text in _told_of_frozen(planner, flag, live)),
         ),
         requests=live.requests,
         hourly_drift_requests=None if options.targets or options.shard else HOURS_OF_A_DAY * live.requests,
     )
+
+
+def _left_out(desired: DesiredState, options: PlanOptions) -> Iterator[str]:
+    """What a deletion may rest on: files that look like flag files and were not read."""
+    places = [item.position.file for item in desired.warnings if item.rule in LEFT_OUT and item.position]
+    if options.prune and places:
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        yield f"--prune takes for gone what files that are not read declare: {places[0]}{more}."
 
 
 def _is_refused(flag: DesiredFlag, live: LiveState, options: PlanOptions) -> bool:

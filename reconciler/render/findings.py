@@ -22,10 +22,10 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 _MOST_SARIF_RESULTS = 25_000
 
 
-def render_findings_text(findings: Sequence[Diagnostic], paper: Paper | None = None, *, checked: str = "") -> str:
+def render_findings_text(findings: Sequence[Diagnostic], paper: Paper | None = None, *, read: str = "") -> str:
     """A line per finding, `file:line:column: error: message [rule]`, and a last line with the counts.
 
-    `checked` says what was looked at ("8 flags in 8 files").
+    `read` says what was looked at ("8 flags in 8 files").
     """
     sheet = Sheet(paper or Paper())
     for item in findings:
@@ -36,7 +36,7 @@ def render_findings_text(findings: Sequence[Diagnostic], paper: Paper | None = N
         if item.hint:
             sheet.line(f"hint: {item.hint}", indent=4)
     sheet.blank()
-    sheet.verbatim(f"{summary_of(findings)}{f' in {checked}' if checked else ''}.")
+    sheet.verbatim(f"{summary_of(findings)}{f'; read {read}' if read else ''}.")
     return sheet.render()
 
 

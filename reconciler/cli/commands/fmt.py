@@ -39,7 +39,11 @@ def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
     from reconciler.errors import InvalidInputError
 
     voice = Voice.of(settings)
-    files, problems = _files(settings, paths)
+    files, found = _files(settings, paths)
+    problems = [item for item in found if item.is_error]
+    for item in found:
+        if not item.is_error:
+            voice.warn(f"{item.position}: {item.message} [{item.rule}]")
     changed: dict[Path, str] = {}
     for file in files:
         before, after, findings = _format(file)
@@ -78,7 +82,7 @@ def _format(file: Path) -> tuple[str, str, Sequence[Diagnostic]]:
 
 
 def _files(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[Diagnostic]]:
-    """The files to look at, in order, each once; and what was refused on the way."""
+    """The files to look at, in order, each once; and what was found on the way."""
     from reconciler.desired.files import list_flag_files
 
     here = Path.cwd()

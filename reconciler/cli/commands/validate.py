@@ -11,12 +11,13 @@ import click
 
 from reconciler.cli.options import Settings, shared_options
 from reconciler.errors import InvalidInputError
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from reconciler.cli.voice import Voice
-    from reconciler.diagnostics import Diagnostic
+    from reconciler.desired.load import Checked
 
 
 @click.command
@@ -45,15 +46,17 @@ def validate(settings: Settings, *, paths: tuple[Path, ...], form: str) -> int:
 
     voice = Voice.of(settings)
     file = find_config(settings.config)
-    findings = _findings(file, settings.environment, paths)
-    voice.result(_show(findings, form, voice, _directory_in_repository(file.parent, os.environ)))
-    return InvalidInputError.exit_code if any(item.is_error for item in findings) else 0
+    checked = _checked(file, settings.environment, paths)
+    voice.result(_show(checked, form, voice, _directory_in_repository(file.parent, os.environ)))
+    if form != "text":
+        voice.note(f"Read {_extent(checked)}.")
+    return InvalidInputError.exit_code if any(item.is_error for item in checked.findings) else 0
 
 
-def _findings(file: Path, environment: str | None, paths: tuple[Path, ...]) -> tuple[Diagnostic, ...]:
+def _checked(file: Path, environment: str | None, paths: tuple[Path, ...]) -> Checked:
     """What is wrong with the configuration or, where nothing is, with the flag files."""
     from reconciler.desired.config_file import load_configs
-    from reconciler.desired.load import check_desired
+    from reconciler.desired.load import Checked, check_desired
 
     try:
         configs = load_configs(file, environment)
@@ -61,20 +64,26 @@ def _findings(file: Path, environment: str | None, paths: tuple[Path, ...]) -> t
     except InvalidInputError as error:
         if not error.diagnostics:
             raise
-        return error.diagnostics
+        return Checked(findings=error.diagnostics)
 
 
-def _show(findings: Sequence[Diagnostic], form: str, voice: Voice, directory: str) -> str:
+def _extent(checked: Checked) -> str:
+    """How much was looked at."""
+    return f"{counted(checked.flags, 'flag')} in {counted(checked.files, 'file')}"
+
+
+def _show(checked: Checked, form: str, voice: Voice, directory: str) -> str:
     from reconciler.render.findings import render_findings_text, render_github, render_sarif
     from reconciler.render.json_report import findings_document, render_json
 
+    findings = checked.findings
     if form == "json":
         return render_json(findings_document(findings))
     if form == "sarif":
         return render_json(render_sarif(findings, directory))
     if form == "github":
         return render_github(findings, directory)
-    return render_findings_text(findings, voice.paper())
+    return render_findings_text(findings, voice.paper(), read=_extent(checked))
 
 
 def _directory_in_repository(directory: Path, environ: Mapping[str, str]) -> str:

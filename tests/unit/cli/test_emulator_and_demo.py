@@ -32,7 +32,13 @@ def test_the_demo_tells_the_whole_story(
     assert run(["demo"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    steps = ["No findings.", "Plan: 1 create, 2 update, 1 archive;", "4 applied, 0 failed", "No changes.", "100 → 50"]
+    steps = [
+        "No findings;",
+        "Plan: 1 create, 2 update, 1 archive;",
+        "4 applied, 0 failed",
+        "No changes.",
+        "100 → 50",
+    ]
     places = [out.index(step) for step in steps]
     assert places == sorted(places)
     assert "All Other Users: 40% switched" in out

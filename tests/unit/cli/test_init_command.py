@@ -56,7 +56,7 @@ def test_init_writes_what_a_repository_needs(
     found = written(tmp_path / "empty")
     assert sorted(found) == sorted(files)
     assert not [name for name, text in found.items() if "@VERSION@" in text]
-    assert empty.run("validate").out.strip() == "No findings."
+    assert empty.run("validate").out.strip() == "No findings; read 1 flag in 1 file."
     assert empty.run("fmt", "--check").code == 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from emulators import seeded
 from jsonschema import Draft4Validator, Draft202012Validator
 
 from reconciler.source.schemas import load_schema
@@ -21,7 +22,7 @@ def test_valid_files_are_valid(repository: Repository, monkeypatch: pytest.Monke
     """Exit code 0, offline, with no key set."""
     monkeypatch.delenv("AMPLITUDE_MANAGEMENT_API_KEY")
     ran = repository.run("validate")
-    assert (ran.code, ran.out) == (0, "No findings.\n")
+    assert (ran.code, ran.out) == (0, "No findings; read 1 flag in 1 file.\n")
     assert repository.emulator.log == []
 
 
@@ -37,7 +38,7 @@ def test_all_findings_are_shown(repository: Repository) -> None:
         "flags/new-checkout.yaml",
         "flags/other.yaml",
     ]
-    assert lines[-1] == "3 errors."
+    assert lines[-1] == "3 errors; read 2 flags in 2 files."
 
 
 def test_json_is_the_document_of_the_contract(repository: Repository) -> None:
@@ -142,3 +143,118 @@ def test_no_hint_repeats_its_message(repository: Repository) -> None:
     assert hints["unquoted-id"] is None
     assert hints["unknown-value"] is None
     assert hints["unknown-op"].startswith("Known are: is, is not, ")
+
+
+def test_every_form_says_how_much_was_read(repository: Repository) -> None:
+    """No findings is no good news where nothing was read; what forms cannot hold stands on stderr."""
+    repository.write("flags/sub/two.yml", "key: a\n---\nkey: b\n")
+    assert repository.run("validate").out == "No findings; read 3 flags in 2 files.\n"
+    assert repository.run("validate", "flags/sub").out == "No findings; read 2 flags in 1 file.\n"
+    for form in ("json", "github", "sarif"):
+        assert repository.run("validate", "--format", form).err == "Read 3 flags in 2 files.\n"
+        assert repository.run("validate", "--format", form, "--quiet").err == ""
+    for name in ("new-checkout.yaml", "sub/two.yml"):
+        (repository.root / "flags" / name).unlink()
+    assert repository.run("validate").out == "No findings; read 0 flags in 0 files.\n"
+
+
+@pytest.mark.parametrize("name", ["b.YAML", "UP.YML", "Mixed.Yaml", "sub/c.yML", "space.yaml "])
+def test_a_suffix_in_capitals_is_an_error(repository: Repository, name: str) -> None:
+    """The file would be left out, and its flags count as deleted."""
+    repository.write(f"flags/{name}", "key: b\n")
+    ran = repository.run("validate")
+    assert ran.code == 3
+    assert f"flags/{name}:1:1: error: " in ran.out
+    right = name.rsplit("/", 1)[-1].strip().rsplit(".", 1)
+    assert f"Rename it to {right[0]}.{right[1].lower()}." in ran.out
+    assert repository.run("validate", f"flags/{name}").code == 3
+    for command in (["plan"], ["apply", "--auto-approve"], ["drift"], ["import"], ["fmt"]):
+        assert repository.run(*command).code == 3
+    assert repository.emulator.log == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        (".hidden.yaml", "hidden-file"),
+        (".team/a.yaml", "hidden-file"),
+        ("sub/.team/deep/a.yml", "hidden-file"),
+        (".team/.A.YML", "hidden-file"),
+        (".team/a.json", "hidden-file"),
+        ("c.json", "json-file"),
+        ("sub/c.JSON", "json-file"),
+    ],
+)
+def test_what_is_not_read_is_told(repository: Repository, name: str, rule: str) -> None:
+    """A warning with its place, for each command that reads flags; nothing fails."""
+    repository.write(f"flags/{name}", "key: not-read\n")
+    ran = repository.run("validate")
+    assert (ran.code, ran.out.count(f"[{rule}]")) == (0, 1)
+    assert f"flags/{name}:1:1: warning: This file is not read: " in ran.out
+    assert ran.out.endswith("1 warning; read 1 flag in 1 file.\n")
+    assert repository.run("validate", f"flags/{name}").out.count(f"[{rule}]") == 1
+    for command in ("plan", "fmt", "drift"):
+        ran = repository.run(command)
+        assert ran.code in {0, 2}
+        assert f"flags/{name}:1:1: This file is not read" in ran.err
+
+
+def test_what_is_no_flag_file_is_not_told(repository: Repository) -> None:
+    """Git's own files, and whatever is not YAML or JSON; beside reconciler.yaml, what other tools keep there."""
+    for name in (
+        "flags/.git/config.yaml",
+        "flags/sub/.git/b.json",
+        "flags/.keep",
+        "flags/README.md",
+        "flags/.x/notes",
+    ):
+        repository.write(name, "{}\n")
+    assert repository.run("validate").out == "No findings; read 1 flag in 1 file.\n"
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nflags: sub\n')
+    (repository.root / "flags").rename(repository.root / "sub")
+    for name in (".github/workflows/a.yml", ".pre-commit-config.yaml", "package.json"):
+        repository.write(name, "{}\n")
+    assert repository.run("validate").out == "No findings; read 1 flag in 1 file.\n"
+
+
+def test_many_files_that_are_not_read_fill_no_report(repository: Repository) -> None:
+    """The first are named and the rest counted; the flags that are read stay read."""
+    for number in range(150):
+        repository.write(f"flags/.old/{number:03}.yaml", "key: a\n")
+    ran = repository.run("validate")
+    assert ran.out.count("[hidden-file]") == 101
+    assert "flags/.old/000.yaml" in ran.out
+    assert "50 more files below this directory are not read" in ran.out
+    assert ran.out.endswith("read 1 flag in 1 file.\n")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("caf\u00e9.yaml", "cafe\u0301.yaml"),
+        ("sub/\u212b.yaml", "sub/A\u030a.yaml"),
+        ("caf\u00e9/a.yaml", "cafe\u0301/a.yaml"),
+        ("\u00c9.yaml", "e\u0301.yaml"),
+        ("a.yaml", "A.yaml"),
+    ],
+)
+def test_names_that_some_file_systems_take_for_one_are_reported(
+    repository: Repository, names: tuple[str, str]
+) -> None:
+    """They differ by case or Unicode form only: a checkout elsewhere would have one of the two files."""
+    for number, name in enumerate(names):
+        repository.write(f"flags/{name}", f"key: f{number}\n")
+    ran = repository.run("validate")
+    assert (ran.code, ran.out.count("[ambiguous-file-name]")) == (3, 1)
+
+
+def test_prune_says_what_it_does_not_know(repository: Repository) -> None:
+    """In the plan itself, where whoever reviews it looks."""
+    seeded(repository.emulator, [{"key": "declared-in-json", "tags": ["managed"]}])
+    repository.write("flags/b.json", '{"key": "declared-in-json"}')
+    repository.write("flags/.c.yaml", "key: c\n")
+    for form in ("text", "markdown", "json"):
+        ran = repository.run("plan", "--prune", "--format", form)
+        assert "flags/.c.yaml and 1 more" in ran.out.replace("&#46;", ".")
+        assert "declared-in-json" in ran.out
+    assert "--prune takes" not in repository.run("plan").out

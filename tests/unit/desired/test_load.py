@@ -150,7 +150,7 @@ def test_links_pipes_and_devices_are_refused_not_followed(tmp_path: Path, kind: 
             target.symlink_to(tmp_path / "nothing")
         case _:
             os.mkfifo(target)
-    (finding,) = check_desired((config,))
+    (finding,) = check_desired((config,)).findings
     assert (finding.rule, str(finding.position)) == ("irregular-file", f"flags/{target.name}:1:1")
 
 
@@ -168,7 +168,7 @@ def test_a_file_that_vanishes_is_a_finding(tmp_path: Path, monkeypatch: pytest.M
     """Never a flag that is silently no longer declared."""
     config = a_loaded_config(tmp_path, {"a.yaml": "key: a\n"})
     monkeypatch.setattr(checking, "read_flag_file", lambda path: files.read_flag_file(f"{path}.gone"))
-    (finding,) = check_desired((config,))
+    (finding,) = check_desired((config,)).findings
     assert (finding.rule, str(finding.position)) == ("unreadable-file", "flags/a.yaml:1:1")
 
 
@@ -176,10 +176,10 @@ def test_all_files_together_have_a_limit(tmp_path: Path, monkeypatch: pytest.Mon
     """In number and in bytes."""
     config = a_loaded_config(tmp_path, {f"{n}.yaml": f"key: f{n}\n" for n in range(5)})
     monkeypatch.setattr(files, "MAX_FILES", 4)
-    assert [item.rule for item in check_desired((config,))] == ["too-many-files"]
+    assert [item.rule for item in check_desired((config,)).findings] == ["too-many-files"]
     monkeypatch.setattr(files, "MAX_FILES", 5)
     monkeypatch.setattr(checking, "MAX_TOTAL_BYTES", 20)
-    assert [item.rule for item in check_desired((config,))] == ["too-large"]
+    assert [item.rule for item in check_desired((config,)).findings] == ["too-large"]
 
 
 def test_findings_of_a_file_and_of_all_files_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,13 +196,25 @@ def test_findings_of_a_file_and_of_all_files_have_a_limit(tmp_path: Path, monkey
     }
 
 
+def test_warnings_end_no_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: flags of files that were not read would count as deleted."""
+    expired = "key: f{}\nexpires: 2020-01-01\n"
+    names = {f"{n}.yaml": expired.format(n) for n in range(9)} | {
+        "a.yaml": "---\n".join(map(expired.format, range(10, 250)))
+    }
+    monkeypatch.setattr(checking, "MAX_FINDINGS", 5)
+    desired = load_desired(a_loaded_config(tmp_path, names), today=date(2030, 1, 1))
+    assert len(desired.flags) == 249
+    assert len(desired.warnings) == 5
+
+
 def test_paths_choose_files_and_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As pre-commit calls: some files, the configuration among them, relative to where the user stands."""
     config = a_loaded_config(tmp_path, {"a.yaml": "key: A\n", "sub/b.yaml": "key: B\n", "sub/c.yaml": "key: C\n"})
     monkeypatch.chdir(tmp_path / "flags")
 
     def chosen(*names: str) -> list[str]:
-        found = check_desired((config,), paths=[Path(name) for name in names])
+        found = check_desired((config,), paths=[Path(name) for name in names]).findings
         return [item.position.file.removeprefix("flags/") for item in found if item.position]
 
     assert chosen("a.yaml") == ["a.yaml"]
@@ -299,13 +311,13 @@ def test_environments_with_directories_of_their_own_are_checked_apart(tmp_path: 
     """The same key in two environments' directories is no duplicate."""
     config = 'version: 1\nprojectId: "1"\nenvironments: {a: {flags: flags/a}, b: {flags: flags/b}}\n'
     file = a_project(tmp_path, {"a/x.yaml": "key: x\n", "b/x.yaml": "key: x\nfoo: 1\n"}, config)
-    (finding,) = check_desired(load_configs(file))
+    (finding,) = check_desired(load_configs(file)).findings
     assert (finding.rule, str(finding.position)) == ("unknown-field", "flags/b/x.yaml:2:1")
     assert " (in " not in finding.message
-    assert [item.rule for item in check_desired(load_configs(file), paths=[tmp_path / "flags/b"])] == [
+    assert [item.rule for item in check_desired(load_configs(file), paths=[tmp_path / "flags/b"]).findings] == [
         "unknown-field"
     ]
-    assert check_desired(load_configs(file), paths=[tmp_path / "flags/a/x.yaml"]) == ()
+    assert check_desired(load_configs(file), paths=[tmp_path / "flags/a/x.yaml"]).findings == ()
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def test_text_is_a_line_per_finding() -> None:
 def test_nothing_found_is_said() -> None:
     """Silence is not an answer."""
     assert render_findings_text([]) == "No findings.\n"
+    assert render_findings_text([], read="2 flags in 1 file") == "No findings; read 2 flags in 1 file.\n"
     assert summary_of([ERROR, ERROR]) == "2 errors"
 
 
