@@ -6,12 +6,13 @@ import json
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from builders import NOON
+from builders import NOON, a_config
 from worlds import run_now
 
 from reconciler.api.parents import read_with_parents
+from reconciler.evaluation.comparison import UserReport
 from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
-from reconciler.evaluation.summary import summarize
+from reconciler.evaluation.summary import UsersReport, summarize
 from reconciler.evaluation.users import read_users, user_of_json
 from reconciler.model import Dependencies, FlagSpec, LiveFlag
 from reconciler.planning.comparison import compare_with_plan
@@ -67,6 +68,19 @@ def counted(comparison: Comparison, users: Iterable[dict[str, Any]]) -> Summary:
     """A file of these users, counted."""
     lines = "".join(json.dumps(user) + "\n" for user in users)
     return summarize(comparison, read_users(BytesIO(lines.encode()), "users.jsonl"))
+
+
+def user_report(comparison: Comparison, **fields: Any) -> UserReport:
+    """What a user gets, as it is shown."""
+    live, desired = results_of(comparison, **fields)
+    return UserReport(comparison=comparison, config=a_config(), fields=fields, live=live, desired=desired)
+
+
+def users_report(comparison: Comparison, users: Iterable[dict[str, Any]]) -> UsersReport:
+    """What the users of a file get, as it is shown."""
+    return UsersReport(
+        comparison=comparison, config=a_config(), file="users.jsonl", summary=counted(comparison, users)
+    )
 
 
 def matrix_of(summary: Summary) -> dict[tuple[str | None, str | None], int]:

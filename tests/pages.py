@@ -12,10 +12,7 @@ from reconciler.apply import Status
 from reconciler.drift import AttributedChange, Attribution, Basis, DriftReport, FlagDrift, Notice
 from reconciler.planning.operations import EditFlag, EditVariant
 from reconciler.planning.plan import Action, MembersChange, Plan, Refusal, ValueChange
-from reconciler.render.document import plan_document
-from reconciler.render.drift_document import drift_document
-from reconciler.render.html import render_drift_html, render_outcome_html, render_plan_html
-from reconciler.render.outcome_document import outcome_document
+from reconciler.render.registry import APPLY, DRIFT, PLAN, render
 
 if TYPE_CHECKING:
     from reconciler.evaluation.exposure import SegmentTransition
@@ -132,7 +129,7 @@ def a_hostile_drift() -> DriftReport:
 
 def plan_page_of(plan: Plan) -> str:
     """The page of a plan."""
-    return render_plan_html(plan_document(plan))
+    return render(PLAN, "html", plan)
 
 
 def all_pages() -> dict[str, str]:
@@ -142,11 +139,11 @@ def all_pages() -> dict[str, str]:
         "plan": plan_page_of(a_rich_plan()),
         "plan-empty": plan_page_of(SMALL_PLANS["empty"]()),
         "plan-hostile": plan_page_of(SMALL_PLANS["hostile"]()),
-        "drift": render_drift_html(drift_document(a_drift())),
-        "drift-none": render_drift_html(drift_document(DriftReport(project_id="7", region="us", environment=None))),
-        "drift-hostile": render_drift_html(drift_document(a_hostile_drift())),
-        "apply": render_outcome_html(outcome_document(a_report())),
-        "apply-hostile": render_outcome_html(outcome_document(hostile_report)),
+        "drift": render(DRIFT, "html", a_drift()),
+        "drift-none": render(DRIFT, "html", DriftReport(project_id="7", region="us", environment=None)),
+        "drift-hostile": render(DRIFT, "html", a_hostile_drift()),
+        "apply": render(APPLY, "html", a_report()),
+        "apply-hostile": render(APPLY, "html", hostile_report),
     }
 
 

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 from msgspec import Struct
 
+from reconciler.render.registry import formats
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reconciler.render.registry import Report
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-PLAN_FORMATS = ("text", "json", "markdown", "html")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -146,13 +149,11 @@ _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
     key_file_option,
 )
 
-_DELIVERY: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--format", "form", type=click.Choice(PLAN_FORMATS), default="text", show_default=True, help="How to show it."
-    ),
-    click.option("--output", type=FILE, metavar="FILE", help="Write the result to a file instead of stdout."),
-    click.option("--show-users", is_flag=True, help="Show user ids, which are otherwise counted."),
+output_option = click.option(
+    "--output", type=FILE, metavar="FILE", help="Write the result to a file instead of stdout."
 )
+
+_show_users_option = click.option("--show-users", is_flag=True, help="Show user ids, which are otherwise counted.")
 
 _SAVING: tuple[Callable[[Any], Any], ...] = (
     click.option("--out", type=FILE, metavar="PLAN.json", help="Save the plan, for `show` and `apply`."),
@@ -180,29 +181,43 @@ _APPLY: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def plan_options(function: Callable[..., R]) -> Callable[..., R]:
-    """The options of `plan` and `apply`, as a PlanArguments and a Delivery."""
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - click passes what it parsed
-        arguments = PlanArguments(**{name: kwargs.pop(name) for name in PlanArguments.__struct_fields__})
-        return function(*args, arguments=arguments, delivery=_take_delivery(kwargs), **kwargs)
-
-    for option in reversed((*_SAVING, *_DELIVERY, *_PLAN_SHAPE)):
-        wrapper = option(wrapper)
-    return wrapper
+def format_option(report: Report[Any], help: str = "How to show it.") -> Callable[[Any], Any]:  # noqa: A002
+    """`--format`, as the parameter `form`: the formats that the report has, the first by default."""
+    choices = formats(report)
+    return click.option(
+        "--format", "form", type=click.Choice(choices), default=choices[0], show_default=True, help=help
+    )
 
 
-def delivery_options(function: Callable[..., R]) -> Callable[..., R]:
+def plan_options(report: Report[Any]) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """The options of `plan` and `apply`, which end in this report, as a PlanArguments and a Delivery."""
+
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - click passes what it parsed
+            arguments = PlanArguments(**{name: kwargs.pop(name) for name in PlanArguments.__struct_fields__})
+            return function(*args, arguments=arguments, delivery=_take_delivery(kwargs), **kwargs)
+
+        for option in reversed((*_SAVING, *_delivery(report), *_PLAN_SHAPE)):
+            wrapper = option(wrapper)
+        return wrapper
+
+    return decorate
+
+
+def delivery_options(report: Report[Any]) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """`--format`, `--output` and `--show-users`, as a Delivery."""
 
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - click passes what it parsed
-        return function(*args, delivery=_take_delivery(kwargs), **kwargs)
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - click passes what it parsed
+            return function(*args, delivery=_take_delivery(kwargs), **kwargs)
 
-    for option in reversed(_DELIVERY):
-        wrapper = option(wrapper)
-    return wrapper
+        for option in reversed(_delivery(report)):
+            wrapper = option(wrapper)
+        return wrapper
+
+    return decorate
 
 
 def apply_options(function: Callable[..., R]) -> Callable[..., R]:
@@ -216,6 +231,10 @@ def apply_options(function: Callable[..., R]) -> Callable[..., R]:
     for option in reversed(_APPLY):
         wrapper = option(wrapper)
     return wrapper
+
+
+def _delivery(report: Report[Any]) -> tuple[Callable[[Any], Any], ...]:
+    return (format_option(report), output_option, _show_users_option)
 
 
 def _take_delivery(kwargs: dict[str, Any]) -> Delivery:

@@ -1,68 +1,47 @@
-"""A plan or a report in the form that was asked for. Renderers are imported when they are used."""
+"""Reports to stdout or to the file of `--output`, in the format that was asked for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from reconciler.cli.voice import reason_of, unwritten
 from reconciler.errors import ReconcilerError
+from reconciler.render.registry import RenderOptions, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from reconciler.apply import ApplyReport
     from reconciler.cli.options import Delivery
     from reconciler.cli.voice import Voice
-    from reconciler.model import Json
-    from reconciler.planning.plan import Plan
-    from reconciler.render.layout import Paper
+    from reconciler.render.registry import Report
+
+T = TypeVar("T")
 
 
-def plan_text(plan: Plan, paper: Paper, *, show_users: bool = False) -> str:
-    """A plan as text for a terminal or a file."""
-    from reconciler.render.document import plan_document
-    from reconciler.render.terminal import render_plan_text
-
-    return render_plan_text(plan_document(plan, show_users=show_users), paper)
+def render_options(delivery: Delivery, voice: Voice) -> RenderOptions:
+    """What renderers are told: where the result goes, and whether user ids are shown."""
+    return RenderOptions(paper=voice.paper_for(delivery.output), show_users=delivery.show_users)
 
 
-def present_plan(plan: Plan, delivery: Delivery, paper: Paper, error: ReconcilerError | None = None) -> str:
-    """A plan in any form. `error`, where the plan is refused, becomes a member of the JSON document."""
-    if delivery.form == "text":
-        return plan_text(plan, paper, show_users=delivery.show_users)
-    if delivery.form == "json":
-        from reconciler.planning.plan_file import encode_plan
+def deliver_report(
+    report: Report[T],
+    value: T,
+    delivery: Delivery,
+    voice: Voice,
+    *,
+    failure: ReconcilerError | None = None,
+    files: Sequence[tuple[Path, str]] = (),
+) -> ReconcilerError | None:
+    """Write a report in the format that was asked for; see `deliver`."""
+    options = render_options(delivery, voice)
 
-        return _json(encode_plan(plan), error)
-    from reconciler.render.document import plan_document
+    def present(error: ReconcilerError | None) -> str:
+        return render(report, delivery.form, value, replace(options, error=error))
 
-    document = plan_document(plan, show_users=delivery.show_users)
-    if delivery.form == "markdown":
-        from reconciler.render.markdown import render_plan_markdown
-
-        return render_plan_markdown(document)
-    from reconciler.render.html import render_plan_html
-
-    return render_plan_html(document)
-
-
-def present_report(report: ApplyReport, form: str, paper: Paper, error: ReconcilerError | None = None) -> str:
-    """What became of a plan, in any form."""
-    if form == "json":
-        from reconciler.render.json_report import report_document
-
-        return _json(report_document(report), error)
-    from reconciler.render.outcome_document import outcome_document
-
-    document = outcome_document(report)
-    if form == "html":
-        from reconciler.render.html import render_outcome_html
-
-        return render_outcome_html(document)
-    from reconciler.render.outcome_text import render_outcome_markdown, render_outcome_text
-
-    return render_outcome_markdown(document) if form == "markdown" else render_outcome_text(document, paper)
+    return deliver(present, delivery, voice, failure=failure, files=files)
 
 
 def deliver(
@@ -106,16 +85,3 @@ def _joined(
     if complaint is None:
         return failure
     return fail(complaint) if failure is None else failure.also(complaint)
-
-
-def plan_json(plan: Plan) -> str:
-    """A plan as it is saved for `show` and `apply`. It holds user ids."""
-    from reconciler.planning.plan_file import encode_plan
-
-    return _json(encode_plan(plan), None)
-
-
-def _json(document: dict[str, Json], error: ReconcilerError | None) -> str:
-    from reconciler.render.json_report import error_member, render_json
-
-    return render_json(document | ({"error": error_member(error)} if error else {}))

@@ -10,9 +10,11 @@ from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
 from reconciler.evaluation.rules import is_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.model import FlagSpec
+    from reconciler.config import Config
+    from reconciler.evaluation.result import Result
+    from reconciler.model import FlagSpec, Json
 
 STICKY = "Sticky bucketing, an experiment's setting that the flags API does not show, is not evaluated."
 
@@ -30,6 +32,16 @@ class Comparison(Struct, frozen=True, kw_only=True):
     live: Evaluator
     desired: Evaluator
     notes: tuple[str, ...] = ()
+
+
+class UserReport(Struct, frozen=True, kw_only=True):
+    """What one user gets on both sides. `fields` describe the user as they were given."""
+
+    comparison: Comparison
+    config: Config
+    fields: Mapping[str, Json]
+    live: Result
+    desired: Result
 
 
 def compare(

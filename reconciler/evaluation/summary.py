@@ -16,6 +16,7 @@ from reconciler.evaluation.rules import OFF, segments_of, variant_keys
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from reconciler.config import Config
     from reconciler.evaluation.comparison import Comparison
     from reconciler.evaluation.result import Result
     from reconciler.evaluation.users import User
@@ -84,6 +85,15 @@ class Summary(Struct, frozen=True, kw_only=True):
     moved: UserCount
     undecided: UserCount
     notes: tuple[tuple[str, int], ...] = ()
+
+
+class UsersReport(Struct, frozen=True, kw_only=True):
+    """What the users of a file get on both sides."""
+
+    comparison: Comparison
+    config: Config
+    file: str
+    summary: Summary
 
 
 _Why: TypeAlias = tuple[Reason, str | None, Allocation | None]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.render.layout import Paper, Sheet
+from reconciler.doctor import exit_code
+from reconciler.errors import ReconcilerError
+from reconciler.render.json_report import error_member, render_json
+from reconciler.render.layout import Sheet
 from reconciler.wording import counted
 
 if TYPE_CHECKING:
@@ -12,14 +15,15 @@ if TYPE_CHECKING:
 
     from reconciler.doctor import Check
     from reconciler.model import Json
+    from reconciler.render.registry import RenderOptions
 
 FORMAT_VERSION = 1
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def render_doctor_text(checks: Sequence[Check], paper: Paper | None = None) -> str:
+def render_doctor_text(checks: Sequence[Check], options: RenderOptions) -> str:
     """A line per check, what to do below it, and a last line with the verdict."""
-    sheet = Sheet(paper or Paper())
+    sheet = Sheet(options.paper)
     width = max((len(check.name) for check in checks), default=0)
     for check in checks:
         status = check.status.value
@@ -32,9 +36,9 @@ def render_doctor_text(checks: Sequence[Check], paper: Paper | None = None) -> s
     return sheet.render()
 
 
-def doctor_json(checks: Sequence[Check]) -> dict[str, Json]:
-    """The checks in order; `ok` when none failed."""
-    return {
+def render_doctor_json(checks: Sequence[Check], _: RenderOptions) -> str:
+    """The checks in order; `ok` when none failed, otherwise `error` is the first failure."""
+    document: dict[str, Json] = {
         "formatVersion": FORMAT_VERSION,
         "ok": not any(check.status.value == "fail" for check in checks),
         "checks": [
@@ -47,3 +51,7 @@ def doctor_json(checks: Sequence[Check]) -> dict[str, Json]:
             for check in checks
         ],
     }
+    if code := exit_code(checks):
+        failure = next((check.error for check in checks if check.error), ReconcilerError("A check failed."))
+        document["error"] = error_member(failure) | {"exitCode": code}
+    return render_json(document)

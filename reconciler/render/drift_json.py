@@ -5,12 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.planning.plan_file import encode_change
+from reconciler.render.json_report import render_json
 
 if TYPE_CHECKING:
     from reconciler.drift import Attribution, DriftReport, FlagDrift, FlagHistory, HistoryEntry
     from reconciler.model import Json
+    from reconciler.render.registry import RenderOptions
 
 FORMAT_VERSION = 1
+
+
+def render_drift_json(report: DriftReport, options: RenderOptions) -> str:
+    """A drift report as JSON."""
+    return render_json(drift_json(report), options.error)
+
+
+def render_history_json(history: FlagHistory, _: RenderOptions) -> str:
+    """A flag's history as JSON."""
+    return render_json(history_json(history))
 
 
 def drift_json(report: DriftReport) -> dict[str, Json]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.render.danger import cut
-from reconciler.render.layout import Paper, Sheet
+from reconciler.render.drift_document import drift_document
+from reconciler.render.layout import Sheet
 from reconciler.render.sanitize import code_span, defuse, markdown_text
 from reconciler.render.short_form import short_fields
 from reconciler.render.terminal import draw_fields
@@ -15,8 +16,10 @@ from reconciler.render.terminal import draw_fields
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reconciler.drift import DriftReport
     from reconciler.render.drift_document import AuthoredFields, AuthorLine, DriftDocument, DriftSection
     from reconciler.render.fields import FieldLine
+    from reconciler.render.registry import RenderOptions
 
 MARKDOWN_LIMIT = 30_000
 """Characters: GitHub takes 65,536 in an issue, chat webhooks 40,000 before they cut."""
@@ -28,9 +31,9 @@ _MOST_PLACE = 160
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?", re.ASCII)
 
 
-def render_drift_text(document: DriftDocument, paper: Paper | None = None) -> str:
-    """The report as text; its last line is `document.verdict`."""
-    sheet = Sheet(paper or Paper())
+def render_drift_text(report: DriftReport, options: RenderOptions) -> str:
+    """The report as text; its last line is `verdict` of the document."""
+    document, sheet = drift_document(report), Sheet(options.paper)
     if document.sections or document.absent:
         sheet.line((f"Drift in {document.title}", "bold"), ("; fields read live → git", "dim"))
     for section in document.sections:
@@ -51,12 +54,13 @@ def render_drift_text(document: DriftDocument, paper: Paper | None = None) -> st
     return sheet.render()
 
 
-def render_drift_markdown(document: DriftDocument) -> str:
+def render_drift_markdown(report: DriftReport, _: RenderOptions) -> str:
     """The report as Markdown, verdict first, without tables, folds or headings, which chat tools do not know.
 
     At most MARKDOWN_LIMIT characters: where it would be longer, values are cut, what is missing takes at most half of
     the room and the gravest differences come first; the flags that do not fit are counted.
     """
+    document = drift_document(report)
     head = [f"**{markdown_text(document.verdict)}** ({markdown_text(document.title)})"]
     head += [markdown_text(document.notice)] if document.notice else []
     tail = [f"⚠️ {markdown_text(warning)}" for warning in document.warnings]

@@ -7,37 +7,40 @@ from typing import TYPE_CHECKING
 from reconciler.evaluation.result import intervals_of
 from reconciler.planning.exposure_json import percent
 from reconciler.render.evaluation_words import explanation
+from reconciler.render.json_report import render_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from reconciler.config import Config
-    from reconciler.evaluation.comparison import Comparison
+    from reconciler.evaluation.comparison import Comparison, UserReport
     from reconciler.evaluation.result import Bucket, Dependency, Result
     from reconciler.evaluation.rules import SegmentRule
-    from reconciler.evaluation.summary import ReasonRow, Summary, UserCount
+    from reconciler.evaluation.summary import ReasonRow, UserCount, UsersReport
     from reconciler.model import Json
+    from reconciler.render.registry import RenderOptions
 
 FORMAT_VERSION = 1
 
 
-def user_json(
-    comparison: Comparison, config: Config, fields: Mapping[str, Json], live: Result, desired: Result
-) -> dict[str, Json]:
+def render_user_json(report: UserReport, _: RenderOptions) -> str:
     """One user, whose `fields` are repeated as they were given. `moved` is null where a side is unknown."""
+    live, desired = report.live, report.desired
     is_known = live.variant is not None and desired.variant is not None
-    return _head(comparison, config) | {
-        "user": dict(fields),
-        "live": _result(live),
-        "desired": _result(desired),
-        "moved": live.variant != desired.variant if is_known else None,
-        "notes": list(comparison.notes),
-    }
+    return render_json(
+        _head(report.comparison, report.config)
+        | {
+            "user": dict(report.fields),
+            "live": _result(live),
+            "desired": _result(desired),
+            "moved": live.variant != desired.variant if is_known else None,
+            "notes": list(report.comparison.notes),
+        }
+    )
 
 
-def summary_json(comparison: Comparison, config: Config, summary: Summary) -> dict[str, Json]:
+def render_summary_json(report: UsersReport, _: RenderOptions) -> str:
     """The users of a file, in numbers. An unknown variant has the key null; shares are in percent."""
-    return _head(comparison, config) | {
+    comparison, summary = report.comparison, report.summary
+    members: dict[str, Json] = {
         "users": summary.total,
         "variants": [
             {"variant": row.variant, "live": _count(row.live), "desired": _count(row.desired)}
@@ -52,6 +55,7 @@ def summary_json(comparison: Comparison, config: Config, summary: Summary) -> di
             *({"message": note, "users": count} for note, count in summary.notes),
         ],
     }
+    return render_json(_head(comparison, report.config) | members)
 
 
 def _head(comparison: Comparison, config: Config) -> dict[str, Json]:

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.render.evaluation_words import UNKNOWN, explanation, reason_in_words
 from reconciler.render.exposure_view import OFF, Share, bar, fill
-from reconciler.render.layout import Paper, Sheet, columns_of
+from reconciler.render.layout import Sheet, columns_of
 from reconciler.render.sanitize import visible
 from reconciler.render.values import flow_text
 from reconciler.wording import counted, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from reconciler.evaluation.comparison import Comparison
+    from reconciler.evaluation.comparison import Comparison, UserReport
     from reconciler.evaluation.result import Result
-    from reconciler.evaluation.summary import Summary, UserCount
+    from reconciler.evaluation.summary import Summary, UserCount, UsersReport
     from reconciler.model import Json
+    from reconciler.render.registry import RenderOptions
 
 _TONES = ("dim", "cyan", "magenta", "blue", "yellow", "green", "red")
 _BAR_WIDTH = 48
 
 
-def render_user_text(
-    comparison: Comparison, fields: Mapping[str, Any], live: Result, desired: Result, paper: Paper | None = None
-) -> str:
-    """The variant on both sides, and why, of one user; the last line says whether the plan moves the user.
-
-    `fields` are what was given of the user, and are shown.
-    """
-    sheet = Sheet(paper or Paper())
+def render_user_text(report: UserReport, options: RenderOptions) -> str:
+    """The variant on both sides, and why, of one user; the last line says whether the plan moves the user."""
+    comparison, live, desired = report.comparison, report.live, report.desired
+    sheet = Sheet(options.paper)
     _head(sheet, comparison)
-    sheet.line(("for ", "dim"), ", ".join(f"{name} {_plain(value)}" for name, value in fields.items()), hang=4)
+    sheet.line(("for ", "dim"), ", ".join(f"{name} {_plain(value)}" for name, value in report.fields.items()), hang=4)
     sheet.blank()
     width = max(columns_of(_shown(result.variant)) for result in (live, desired))
     for label, result in (("live", live), ("desired", desired)):
@@ -53,11 +50,11 @@ def render_user_text(
     return sheet.render()
 
 
-def render_summary_text(comparison: Comparison, summary: Summary, file: str, paper: Paper | None = None) -> str:
+def render_summary_text(report: UsersReport, options: RenderOptions) -> str:
     """The users of a file in numbers; the last line says how many the plan moves."""
-    sheet = Sheet(paper or Paper())
+    comparison, summary, sheet = report.comparison, report.summary, Sheet(options.paper)
     _head(sheet, comparison)
-    sheet.line((f"{counted(summary.total, 'user')} of {file}", "dim"))
+    sheet.line((f"{counted(summary.total, 'user')} of {report.file}", "dim"))
     sheet.blank()
     tones = _tones(summary)
     for label, shares in _stacks(summary, tones).items():

@@ -6,9 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from msgspec import Struct
+
 from reconciler import __version__
 from reconciler.diagnostics import Severity
-from reconciler.render.layout import Paper, Sheet
+from reconciler.render.json_report import findings_document, render_json
+from reconciler.render.layout import Sheet
 from reconciler.render.sanitize import break_markers, visible
 from reconciler.wording import counted
 
@@ -17,17 +20,23 @@ if TYPE_CHECKING:
 
     from reconciler.diagnostics import Diagnostic
     from reconciler.model import Json
+    from reconciler.render.registry import RenderOptions
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 _MOST_SARIF_RESULTS = 25_000
 
 
-def render_findings_text(findings: Sequence[Diagnostic], paper: Paper | None = None, *, read: str = "") -> str:
-    """A line per finding, `file:line:column: error: message [rule]`, and a last line with the counts.
+class FindingsReport(Struct, frozen=True, kw_only=True):
+    """Findings, how much was read ("8 flags in 8 files"), and where the names of files start in the repository."""
 
-    `read` says what was looked at ("8 flags in 8 files").
-    """
-    sheet = Sheet(paper or Paper())
+    findings: Sequence[Diagnostic]
+    read: str = ""
+    directory: str = ""
+
+
+def render_findings_text(report: FindingsReport, options: RenderOptions) -> str:
+    """A line per finding, `file:line:column: error: message [rule]`, and a last line with the counts."""
+    findings, sheet = report.findings, Sheet(options.paper)
     for item in findings:
         place = (f"{item.position}: ", "bold") if item.position else ""
         sheet.line(
@@ -36,7 +45,7 @@ def render_findings_text(findings: Sequence[Diagnostic], paper: Paper | None = N
         if item.hint:
             sheet.line(f"hint: {item.hint}", indent=4)
     sheet.blank()
-    sheet.verbatim(f"{summary_of(findings)}{f'; read {read}' if read else ''}.")
+    sheet.verbatim(f"{summary_of(findings)}{f'; read {report.read}' if report.read else ''}.")
     return sheet.render()
 
 
@@ -47,15 +56,22 @@ def summary_of(findings: Sequence[Diagnostic]) -> str:
     return ", ".join(named) or "No findings"
 
 
-def render_github(findings: Sequence[Diagnostic], directory: str = "") -> str:
-    """Workflow commands of GitHub that annotate the lines of a pull request.
-
-    `directory` is where the files' names start, seen from the root of the repository ("" is the root itself).
-    """
-    return "".join(_annotation(item, directory) + "\n" for item in findings)
+def render_findings_json(report: FindingsReport, _: RenderOptions) -> str:
+    """The findings as JSON; `ok` when none is an error."""
+    return render_json(findings_document(report.findings))
 
 
-def render_sarif(findings: Sequence[Diagnostic], directory: str = "") -> dict[str, Json]:
+def render_github(report: FindingsReport, _: RenderOptions) -> str:
+    """Workflow commands of GitHub that annotate the lines of a pull request."""
+    return "".join(_annotation(item, report.directory) + "\n" for item in report.findings)
+
+
+def render_sarif(report: FindingsReport, _: RenderOptions) -> str:
+    """The findings as a SARIF 2.1.0 log."""
+    return render_json(sarif_log(report.findings, report.directory))
+
+
+def sarif_log(findings: Sequence[Diagnostic], directory: str = "") -> dict[str, Json]:
     """The findings as a SARIF 2.1.0 log, for code scanning; at most as many results as GitHub takes."""
     rules = sorted({item.rule for item in findings})
     return {

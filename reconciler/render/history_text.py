@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.render.fields import field_lines
-from reconciler.render.layout import Paper, Sheet
+from reconciler.render.layout import Sheet
 from reconciler.render.terminal import draw_fields
 from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from reconciler.drift import FlagHistory, HistoryEntry
+    from reconciler.render.registry import RenderOptions
 
 
-def render_history_text(history: FlagHistory, paper: Paper | None = None) -> str:
+def render_history_text(history: FlagHistory, options: RenderOptions) -> str:
     """The history as text. User ids are counted."""
-    sheet = Sheet(paper or Paper())
+    sheet = Sheet(options.paper)
     sheet.line((history.key, "bold"), (f"  id {history.flag_id}; fields read older → newer", "dim"))
     for entry in history.entries:
         sheet.blank()

@@ -15,32 +15,41 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reconciler.render.document import advice
+from reconciler.render.document import advice, plan_document
+from reconciler.render.drift_document import drift_document
 from reconciler.render.drift_page import drift_page
 from reconciler.render.flow_view import flow
+from reconciler.render.outcome_document import outcome_document
 from reconciler.render.outcome_page import outcome_page
 from reconciler.render.plan_page import plan_page
 from reconciler.render.sanitize import defuse
 
 if TYPE_CHECKING:
+    from reconciler.apply import ApplyReport
+    from reconciler.drift import DriftReport
+    from reconciler.planning.plan import Plan
     from reconciler.render.document import PlanDocument
     from reconciler.render.drift_document import DriftDocument
     from reconciler.render.outcome_document import OutcomeDocument
     from reconciler.render.page import Page
+    from reconciler.render.registry import RenderOptions
 
 
-def render_plan_html(document: PlanDocument) -> str:
+def render_plan_html(plan: Plan, options: RenderOptions) -> str:
     """The plan as an HTML page."""
+    document = plan_document(plan, show_users=options.show_users)
     return _render("plan.html.j2", plan_page(document), document)
 
 
-def render_drift_html(document: DriftDocument) -> str:
+def render_drift_html(report: DriftReport, _: RenderOptions) -> str:
     """The drift report as an HTML page."""
+    document = drift_document(report)
     return _render("drift.html.j2", drift_page(document), document)
 
 
-def render_outcome_html(document: OutcomeDocument) -> str:
-    """The report as an HTML page."""
+def render_apply_html(report: ApplyReport, _: RenderOptions) -> str:
+    """The apply report as an HTML page."""
+    document = outcome_document(report)
     return _render("outcome.html.j2", outcome_page(document), document)
 
 

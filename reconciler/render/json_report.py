@@ -1,4 +1,4 @@
-"""The JSON documents of the contract that are not plans: findings, reports, failures. Plain ASCII, safe in a log.
+"""JSON documents as text, plain ASCII and safe in a log; findings and failures as documents.
 
 Field names and shapes are the outside's (schemas/), never those of the values they are made from.
 """
@@ -14,7 +14,6 @@ from reconciler.render.sanitize import json_for_log
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.apply import ApplyReport, FlagOutcome
     from reconciler.diagnostics import Diagnostic
     from reconciler.errors import ReconcilerError
     from reconciler.model import Json
@@ -22,8 +21,10 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 
 
-def render_json(document: Json) -> str:
-    """A document as indented JSON with a line break at its end."""
+def render_json(document: dict[str, Json], error: ReconcilerError | None = None) -> str:
+    """A document as indented JSON with a line break at its end, with the error that it ends in as a member."""
+    if error is not None:
+        document = document | {"error": error_member(error)}
     return json_for_log(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False)) + "\n"
 
 
@@ -52,17 +53,6 @@ def finding_document(finding: Diagnostic) -> dict[str, Json]:
     return document | ({"hint": finding.hint} if finding.hint else {})
 
 
-def report_document(report: ApplyReport) -> dict[str, Json]:
-    """What became of a plan. `requests` counts what apply itself sent."""
-    return {
-        "formatVersion": FORMAT_VERSION,
-        "summary": report.summary,
-        "verified": report.verified,
-        "flags": [_flag_outcome(outcome) for outcome in report.outcomes],
-        "requests": report.requests,
-    }
-
-
 def failure_document(error: ReconcilerError) -> dict[str, Json]:
     """A failure, for any command."""
     return {"formatVersion": FORMAT_VERSION, "error": error_member(error)}
@@ -76,24 +66,3 @@ def error_member(error: ReconcilerError) -> dict[str, Json]:
     if isinstance(error, InvalidInputError) and error.diagnostics:
         member["findings"] = [finding_document(item) for item in error.diagnostics]
     return member
-
-
-def _flag_outcome(outcome: FlagOutcome) -> dict[str, Json]:
-    return {
-        "key": outcome.key,
-        "id": outcome.flag_id,
-        "action": outcome.action.value,
-        "status": outcome.status.value,
-        "verified": outcome.verified,
-        "error": outcome.error,
-        "operations": [
-            {
-                "order": item.order,
-                "status": item.status.value,
-                "attempts": item.attempts,
-                "httpStatus": item.http_status,
-                "error": item.error,
-            }
-            for item in outcome.operations
-        ],
-    }

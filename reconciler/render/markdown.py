@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from reconciler.render.danger import cut
-from reconciler.render.document import advice
+from reconciler.render.document import advice, plan_document
 from reconciler.render.exposure_view import bar, fill
 from reconciler.render.markdown_fit import Block, Row, fit, heaviest
 from reconciler.render.markdown_marker import marker
@@ -21,10 +21,12 @@ from reconciler.wording import counted, percent
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from reconciler.planning.plan import Plan
     from reconciler.render.document import CallLine, FlagSection, PlanDocument
     from reconciler.render.exposure_view import ExposureBlock, ExposureRow, Share
     from reconciler.render.fields import FieldLine
     from reconciler.render.markdown_fit import Fitted
+    from reconciler.render.registry import RenderOptions
 
 LIMIT = 64_000
 """Characters: GitHub takes 65,536 in a comment, and a workflow adds a line of its own."""
@@ -37,7 +39,12 @@ _SENTENCE = 400
 """Room for the sentences about what is not shown."""
 
 
-def render_plan_markdown(document: PlanDocument, limit: int = LIMIT) -> str:
+def render_plan_markdown(plan: Plan, options: RenderOptions) -> str:
+    """The plan as Markdown for a pull request, of at most LIMIT characters; see `plan_markdown`."""
+    return plan_markdown(plan_document(plan, show_users=options.show_users))
+
+
+def plan_markdown(document: PlanDocument, limit: int = LIMIT) -> str:
     """The plan as Markdown; its first line is a hidden marker, its first sentence the line that ends the text plan.
 
     A table of effects comes next: a row for each flag, the gravest first, harmless changes left out. Details follow

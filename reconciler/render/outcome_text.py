@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.render.layout import Paper, Sheet
+from reconciler.render.layout import Sheet
+from reconciler.render.outcome_document import outcome_document
 from reconciler.render.sanitize import code_span, defuse, markdown_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reconciler.apply import ApplyReport
     from reconciler.render.outcome_document import OutcomeDocument, OutcomeSection
+    from reconciler.render.registry import RenderOptions
 
 _STYLES = {"applied": "green", "failed": "red", "unknown": "yellow", "skipped": "dim"}
 
 
-def render_outcome_text(document: OutcomeDocument, paper: Paper | None = None) -> str:
-    """The report as text, a line per flag, and the calls that were not made; ends with `document.last_line`."""
-    sheet = Sheet(paper or Paper())
+def render_apply_text(report: ApplyReport, options: RenderOptions) -> str:
+    """The report as text: a line per flag, the calls that were not made, and `last_line` of the document."""
+    document, sheet = outcome_document(report), Sheet(options.paper)
     for section in document.sections:
         style = _STYLES[section.status]
         sheet.line(
@@ -34,9 +37,9 @@ def render_outcome_text(document: OutcomeDocument, paper: Paper | None = None) -
     return sheet.render()
 
 
-def render_outcome_markdown(document: OutcomeDocument) -> str:
+def render_apply_markdown(report: ApplyReport, _: RenderOptions) -> str:
     """The report as Markdown, its last line first."""
-    return defuse("\n\n".join(_blocks(document))) + "\n"
+    return defuse("\n\n".join(_blocks(outcome_document(report)))) + "\n"
 
 
 def _blocks(document: OutcomeDocument) -> Iterator[str]:

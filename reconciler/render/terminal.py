@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.render.document import advice
+from reconciler.render.document import advice, plan_document
 from reconciler.render.exposure_view import bar, fill
-from reconciler.render.layout import Paper, Sheet
+from reconciler.render.layout import Sheet
 
 if TYPE_CHECKING:
+    from reconciler.planning.plan import Plan
     from reconciler.render.document import CallLine, FlagSection, PlanDocument
     from reconciler.render.exposure_view import ExposureBlock, ExposureRow, Share
     from reconciler.render.fields import FieldLine
+    from reconciler.render.registry import RenderOptions
 
 STYLES = {"+": "green", "~": "yellow", "-": "red", "^": "cyan"}
 _TONES = ("dim", "cyan", "magenta", "blue", "yellow", "green", "red")
@@ -20,9 +22,9 @@ _LABEL_LIMIT = 36
 _INDENT = 4
 
 
-def render_plan_text(document: PlanDocument, paper: Paper | None = None) -> str:
-    """The plan as text; its last line is `document.last_line`, never broken and without colour."""
-    sheet = Sheet(paper or Paper())
+def render_plan_text(plan: Plan, options: RenderOptions) -> str:
+    """The plan as text; its last line is `last_line` of the document, never broken and without colour."""
+    document, sheet = plan_document(plan, show_users=options.show_users), Sheet(options.paper)
     if document.flags:
         sheet.line((f"Plan for {document.title}", "bold"), ("; fields read live → git", "dim"))
     sheet.blank()

@@ -25,8 +25,8 @@ from reconciler.cli.main import run
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.emulator.faults import Respond
 from reconciler.model import Condition, FlagSpec, TargetSegment, Variant, Weights
-from reconciler.render.findings import render_findings_text, render_github, render_sarif
-from reconciler.render.json_report import render_json
+from reconciler.render.findings import FindingsReport
+from reconciler.render.registry import FINDINGS, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -256,13 +256,14 @@ def test_findings() -> None:
             path=f"/{text}",
             hint=text,
         )
-        shown = render_findings_text([finding])
+        report = FindingsReport(findings=[finding])
+        shown = render(FINDINGS, "text", report)
         assert is_shown(shown)
         assert commands_in(shown) == []
-        (command,) = commands_in(render_github([finding]))
+        (command,) = commands_in(render(FINDINGS, "github", report))
         assert (command.name, command.properties["line"]) == ("error", "3")
         assert is_shown(command.data)
-        assert commands_in(render_json(render_sarif([finding]))) == []
+        assert commands_in(render(FINDINGS, "sarif", report)) == []
 
 
 def test_the_parsers_see_what_they_look_for() -> None:

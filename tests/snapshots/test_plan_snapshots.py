@@ -12,30 +12,24 @@ from builders import a_report
 from small_plans import HOSTILE, SMALL_PLANS
 
 from reconciler.planning.plan_file import encode_plan
-from reconciler.render.document import plan_document
-from reconciler.render.html import render_outcome_html, render_plan_html
-from reconciler.render.json_report import render_json, report_document
 from reconciler.render.layout import Paper
-from reconciler.render.markdown import render_plan_markdown
-from reconciler.render.outcome_document import outcome_document
-from reconciler.render.outcome_text import render_outcome_markdown, render_outcome_text
-from reconciler.render.terminal import render_plan_text
+from reconciler.render.registry import APPLY, PLAN, RenderOptions, render
 
 EXPECTED = Path(__file__).parent / "expected"
 FORMATS = {
-    "txt": lambda plan: render_plan_text(plan_document(plan)),
-    "80.txt": lambda plan: render_plan_text(plan_document(plan), Paper(width=80)),
-    "color.txt": lambda plan: render_plan_text(plan_document(plan), Paper(width=100, color=True)),
-    "users.txt": lambda plan: render_plan_text(plan_document(plan, show_users=True)),
-    "md": lambda plan: render_plan_markdown(plan_document(plan)),
-    "html": lambda plan: render_plan_html(plan_document(plan)),
-    "json": lambda plan: render_json(encode_plan(plan)),
+    "txt": lambda plan: render(PLAN, "text", plan),
+    "80.txt": lambda plan: render(PLAN, "text", plan, RenderOptions(paper=Paper(width=80))),
+    "color.txt": lambda plan: render(PLAN, "text", plan, RenderOptions(paper=Paper(width=100, color=True))),
+    "users.txt": lambda plan: render(PLAN, "text", plan, RenderOptions(show_users=True)),
+    "md": lambda plan: render(PLAN, "markdown", plan),
+    "html": lambda plan: render(PLAN, "html", plan),
+    "json": lambda plan: render(PLAN, "json", plan),
 }
 REPORTS = {
-    "txt": lambda report: render_outcome_text(outcome_document(report)),
-    "md": lambda report: render_outcome_markdown(outcome_document(report)),
-    "html": lambda report: render_outcome_html(outcome_document(report)),
-    "json": lambda report: render_json(report_document(report)),
+    "txt": lambda report: render(APPLY, "text", report),
+    "md": lambda report: render(APPLY, "markdown", report),
+    "html": lambda report: render(APPLY, "html", report),
+    "json": lambda report: render(APPLY, "json", report),
 }
 
 
@@ -61,7 +55,7 @@ def test_no_snapshot_is_left_over() -> None:
 def test_the_json_snapshots_are_json() -> None:
     """JSON stays JSON after the markers of build logs are broken in it, and means the same."""
     plan = SMALL_PLANS["hostile"]()
-    assert json.loads(render_json(encode_plan(plan))) == json.loads(json.dumps(encode_plan(plan)))
+    assert json.loads(render(PLAN, "json", plan)) == json.loads(json.dumps(encode_plan(plan)))
 
 
 def compare(name: str, text: str) -> None:

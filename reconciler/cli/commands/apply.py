@@ -20,6 +20,7 @@ from reconciler.cli.options import (
     shared_options,
 )
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.render.registry import APPLY, PLAN, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.command
 @click.argument("plan_file", metavar="[PLAN.json]", required=False, type=FILE)
 @shared_options
-@plan_options
+@plan_options(APPLY)
 @apply_options
 def apply(
     settings: Settings,
@@ -53,7 +54,6 @@ def apply(
       reconciler apply --env staging
       reconciler apply plan.json --auto-approve --report report.json
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.present import plan_json
     from reconciler.cli.session import refusal_of
     from reconciler.cli.voice import Voice, check_writable, write_file
 
@@ -66,7 +66,7 @@ def apply(
             fail(refusal)
             return _refuse(planned.plan, refusal, delivery, voice)
         if delivery.out:
-            write_file(delivery.out, plan_json(planned.plan), private=True)
+            write_file(delivery.out, render(PLAN, "json", planned.plan), private=True)
         shown = _show(planned.plan, delivery, voice)
         report = _unneeded(planned.plan) if planned.plan.is_empty else _ask_and_do(planned, choices, voice)
     return _report(report, shown, delivery, choices, voice)
@@ -147,19 +147,18 @@ def _refuse_other_options(arguments: PlanArguments) -> None:
 
 
 def _refuse(plan: Plan, refusal: ReconcilerError, delivery: Delivery, voice: Voice) -> int:
-    from reconciler.cli.present import deliver, present_plan
+    from reconciler.cli.present import deliver_report
 
-    paper = voice.paper_for(delivery.output)
-    deliver(lambda error: present_plan(plan, delivery, paper, error), delivery, voice, failure=refusal)
+    deliver_report(PLAN, plan, delivery, voice, failure=refusal)
     voice.error(str(refusal))
     return refusal.exit_code
 
 
 def _show(plan: Plan, delivery: Delivery, voice: Voice) -> str:
     """Show the plan before it is made; what is still to be delivered together with the report is given back."""
-    from reconciler.cli.present import plan_text
+    from reconciler.cli.present import render_options
 
-    text = plan_text(plan, voice.paper_for(delivery.output), show_users=delivery.show_users)
+    text = render(PLAN, "text", plan, render_options(delivery, voice))
     if delivery.form != "text":
         voice.note(text.removesuffix("\n"))
         return ""
@@ -191,23 +190,24 @@ def _unneeded(plan: Plan) -> ApplyReport:
 def _report(report: ApplyReport, shown: str, delivery: Delivery, choices: ApplyArguments, voice: Voice) -> int:
     """Tell what became of the plan, whatever cannot be written, and give the exit code that is true afterwards."""
     from reconciler.cli.apply_run import failure_of, unreported
-    from reconciler.cli.present import deliver, present_report
+    from reconciler.cli.present import deliver, render_options
 
-    failure, paper = failure_of(report), voice.paper_for(delivery.output)
+    failure, options = failure_of(report), render_options(delivery, voice)
 
     def present(error: ReconcilerError | None) -> str:
         if delivery.form == "text" and not report.outcomes:
             return shown.removesuffix("\n")
         separator = "\n" if delivery.form == "text" and delivery.output is None else ""
-        return separator + shown + present_report(report, delivery.form, paper, error)
+        return separator + shown + render(APPLY, delivery.form, report, replace(options, error=error))
 
     def rescue() -> str:
-        return present_report(report, "text", paper).removesuffix("\n")
+        return render(APPLY, "text", report, options).removesuffix("\n")
 
     def fail(complaint: str) -> ReconcilerError:
         return unreported(report, complaint)
 
-    files = [(choices.report, present_report(report, "json", paper, failure))] if choices.report else []
+    as_json = render(APPLY, "json", report, replace(options, error=failure))
+    files = [(choices.report, as_json)] if choices.report else []
     try:
         failure = deliver(present, delivery, voice, failure=failure, files=files, fail=fail, rescue=rescue)
     except BaseException:

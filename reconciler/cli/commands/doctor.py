@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.options import Settings, key_file_option, shared_options
-from reconciler.errors import AccessError, ReconcilerError
+from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
+from reconciler.errors import AccessError
+from reconciler.render.registry import DOCTOR, RenderOptions, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
 @click.command
 @shared_options
-@click.option(
-    "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True, help="How to show it."
-)
+@format_option(DOCTOR)
 @key_file_option
 def doctor(settings: Settings, *, form: str, api_key_file: Path | None) -> int:
     """Check the configuration, the key, the host, the project, the clock and the limits, and say what to do.
@@ -41,9 +40,8 @@ def doctor(settings: Settings, *, form: str, api_key_file: Path | None) -> int:
     voice = Voice.of(settings)
     config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
     checks = _checks(config, api_key_file, voice)
-    code = exit_code(checks)
-    voice.result(_presented(checks, code, form, voice))
-    return code
+    voice.result(render(DOCTOR, form, checks, RenderOptions(paper=voice.paper())))
+    return exit_code(checks)
 
 
 def _checks(config: Config, key_file: Path | None, voice: Voice) -> tuple[Check, ...]:
@@ -75,15 +73,3 @@ async def _examined(config: Config, allowed: Access, voice: Voice) -> tuple[Chec
     with Progress.of(voice) as progress:
         async with connected(config, allowed, progress) as client:
             return await examine(client, config, now)
-
-
-def _presented(checks: tuple[Check, ...], code: int, form: str, voice: Voice) -> str:
-    from reconciler.render.doctor_text import doctor_json, render_doctor_text
-
-    if form == "text":
-        return render_doctor_text(checks, voice.paper())
-    from reconciler.render.json_report import error_member, render_json
-
-    errors: list[ReconcilerError] = [check.error for check in checks if check.error]
-    failure = errors[0] if errors else ReconcilerError("A check failed.")
-    return render_json(doctor_json(checks) | ({"error": error_member(failure) | {"exitCode": code}} if code else {}))

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from reconciler.cli.options import FILE, PLAN_FORMATS, Delivery, Settings, key_file_option, shared_options
+from reconciler.cli.options import (
+    FILE,
+    Delivery,
+    Settings,
+    format_option,
+    key_file_option,
+    output_option,
+    shared_options,
+)
+from reconciler.render.registry import DRIFT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +28,6 @@ if TYPE_CHECKING:
     from reconciler.cli.voice import Voice
     from reconciler.config import Config
     from reconciler.drift import DriftOptions, DriftReport, Memory
-    from reconciler.errors import ReconcilerError
 
 DRIFTED = 2
 
@@ -35,11 +43,8 @@ class _Look:
 
 @click.command
 @shared_options
-@click.option(
-    "--format", "form", type=click.Choice(PLAN_FORMATS), default="text", show_default=True,
-    help="How to show it.",
-)  # fmt: skip
-@click.option("--output", type=FILE, metavar="FILE", help="Write the result to a file instead of stdout.")
+@format_option(DRIFT)
+@output_option
 @click.option(
     "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
 )
@@ -71,7 +76,7 @@ def drift(
       reconciler drift --since 15m --format json
       reconciler drift --since 15m --budget 50 --state drift.json --format markdown
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.present import deliver
+    from reconciler.cli.present import deliver_report
     from reconciler.cli.session import load
     from reconciler.cli.voice import Voice, check_writable
 
@@ -82,7 +87,7 @@ def drift(
     report = _detect(look, api_key_file, voice)
     delivery = Delivery(form=form, output=output)
     files = [] if state is None else [(state, _remembered(look, report))]
-    failure = deliver(lambda error: _presented(report, delivery, voice, error), delivery, voice, files=files)
+    failure = deliver_report(DRIFT, report, delivery, voice, files=files)
     if failure:
         voice.error(str(failure))
         return failure.exit_code
@@ -130,25 +135,6 @@ def _within_budget(config: Config, budget: int | None) -> Config:
         return config
     requests = replace(config.requests, daily_budget=min(budget, config.requests.daily_budget))
     return replace(config, requests=requests)
-
-
-def _presented(report: DriftReport, delivery: Delivery, voice: Voice, error: ReconcilerError | None) -> str:
-    if delivery.form == "json":
-        from reconciler.render.drift_json import drift_json
-        from reconciler.render.json_report import error_member, render_json
-
-        return render_json(drift_json(report) | ({"error": error_member(error)} if error else {}))
-    from reconciler.render.drift_document import drift_document
-    from reconciler.render.drift_text import render_drift_markdown, render_drift_text
-
-    document = drift_document(report)
-    if delivery.form == "markdown":
-        return render_drift_markdown(document)
-    if delivery.form == "html":
-        from reconciler.render.html import render_drift_html
-
-        return render_drift_html(document)
-    return render_drift_text(document, voice.paper_for(delivery.output))
 
 
 def _recalled(state: Path | None, config: Config) -> Memory | None:

@@ -11,8 +11,9 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 import click
 
-from reconciler.cli.options import Settings, key_file_option, shared_options
+from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.render.registry import EVALUATION, EVALUATION_SUMMARY, RenderOptions, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from reconciler.cli.progress import Progress
     from reconciler.cli.session import Loaded
     from reconciler.cli.voice import Voice
-    from reconciler.evaluation.comparison import Comparison
+    from reconciler.config import Config
+    from reconciler.evaluation.comparison import Comparison, UserReport
     from reconciler.evaluation.evaluate import FlagWithParents
+    from reconciler.evaluation.summary import UsersReport
     from reconciler.model import Json
 
 T = TypeVar("T")
@@ -61,9 +64,7 @@ class PropertyType(click.ParamType[tuple[str, str]]):
     metavar="FILE",
     help="Count a file of users instead, a JSON object a line; - reads stdin.",
 )
-@click.option(
-    "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True, help="How to show it."
-)
+@format_option(EVALUATION)
 @key_file_option
 def evaluate(
     settings: Settings,
@@ -102,11 +103,12 @@ def evaluate(
     with _opened(users) as stream:
         loaded = load(settings, voice)
         comparison = _comparison(key, loaded, api_key_file, voice)
-        result = (
-            _one_user(comparison, loaded, fields, form, voice)
-            if stream is None
-            else _many_users(comparison, loaded, stream, form, voice)
-        )
+        options = RenderOptions(paper=voice.paper())
+        if stream is None:
+            result = render(EVALUATION, form, _one_user(comparison, loaded.config, fields), options)
+        else:
+            report = _many_users(comparison, loaded.config, stream, voice)
+            result = render(EVALUATION_SUMMARY, form, report, options)
     voice.result(result)
     return 0
 
@@ -156,37 +158,24 @@ def _no_flag(key: str, loaded: Loaded) -> str:
     return f'There is no flag with the key "{key}" in project {project}, and no flag file declares one.{hint}'
 
 
-def _one_user(comparison: Comparison, loaded: Loaded, fields: dict[str, Json], form: str, voice: Voice) -> str:
+def _one_user(comparison: Comparison, config: Config, fields: dict[str, Json]) -> UserReport:
+    from reconciler.evaluation.comparison import UserReport
     from reconciler.evaluation.users import user_of_json
 
     user = user_of_json(fields)
     live, desired = comparison.live.evaluate(user), comparison.desired.evaluate(user)
-    if form == "json":
-        from reconciler.render.evaluation_json import user_json
-        from reconciler.render.json_report import render_json
-
-        return render_json(user_json(comparison, loaded.config, fields, live, desired))
-    from reconciler.render.evaluation_text import render_user_text
-
-    return render_user_text(comparison, fields, live, desired, voice.paper())
+    return UserReport(comparison=comparison, config=config, fields=fields, live=live, desired=desired)
 
 
-def _many_users(comparison: Comparison, loaded: Loaded, stream: IO[bytes], form: str, voice: Voice) -> str:
+def _many_users(comparison: Comparison, config: Config, stream: IO[bytes], voice: Voice) -> UsersReport:
     from reconciler.cli.progress import Progress
-    from reconciler.evaluation.summary import summarize
+    from reconciler.evaluation.summary import UsersReport, summarize
     from reconciler.evaluation.users import read_users
 
     file = "stdin" if stream is sys.stdin.buffer else str(stream.name)
     with Progress.of(voice) as progress:
         summary = summarize(comparison, _watched(read_users(stream, file), progress))
-    if form == "json":
-        from reconciler.render.evaluation_json import summary_json
-        from reconciler.render.json_report import render_json
-
-        return render_json(summary_json(comparison, loaded.config, summary))
-    from reconciler.render.evaluation_text import render_summary_text
-
-    return render_summary_text(comparison, summary, file, voice.paper())
+    return UsersReport(comparison=comparison, config=config, file=file, summary=summary)
 
 
 def _watched(users: Iterator[T], progress: Progress) -> Iterator[T]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.options import Settings, key_file_option, shared_options
+from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
+from reconciler.render.registry import HISTORY, RenderOptions, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 @click.command
 @click.argument("key")
 @shared_options
-@click.option(
-    "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True, help="How to show it."
-)
+@format_option(HISTORY)
 @key_file_option
 def history(settings: Settings, *, key: str, form: str, api_key_file: Path | None) -> int:
     """Show a live flag's versions, newest first, with what changed in each, who made it and when.
@@ -46,16 +45,7 @@ def history(settings: Settings, *, key: str, form: str, api_key_file: Path | Non
             async with connected(config, allowed, progress) as client:
                 return await _read(client, key)
 
-    found = asyncio.run(run())
-    if form == "json":
-        from reconciler.render.drift_json import history_json
-        from reconciler.render.json_report import render_json
-
-        voice.result(render_json(history_json(found)))
-    else:
-        from reconciler.render.history_text import render_history_text
-
-        voice.result(render_history_text(found, voice.paper()))
+    voice.result(render(HISTORY, form, asyncio.run(run()), RenderOptions(paper=voice.paper())))
     return 0
 
 

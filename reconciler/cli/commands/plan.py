@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.options import Delivery, PlanArguments, Settings, plan_options, shared_options
+from reconciler.render.registry import PLAN, render
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
@@ -17,7 +18,7 @@ CHANGES = 2
 
 @click.command
 @shared_options
-@plan_options
+@plan_options(PLAN)
 @click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
@@ -35,18 +36,16 @@ def plan(settings: Settings, *, arguments: PlanArguments, delivery: Delivery, ca
       reconciler plan --out plan.json && reconciler apply plan.json
       reconciler plan --changed-since origin/main --format markdown --output comment.md
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.present import deliver, plan_json, present_plan
+    from reconciler.cli.present import deliver_report
     from reconciler.cli.session import make_plan, refusal_of
     from reconciler.cli.voice import Voice, check_writable
 
     check_writable(delivery.out, delivery.output)
     voice = Voice.of(settings)
     planned = make_plan(settings, arguments, voice, cache=cache).plan
-    refusal, paper = refusal_of(planned), voice.paper_for(delivery.output)
-    files = [(delivery.out, plan_json(planned))] if delivery.out and not refusal else []
-    failure = deliver(
-        lambda error: present_plan(planned, delivery, paper, error), delivery, voice, failure=refusal, files=files
-    )
+    refusal = refusal_of(planned)
+    files = [(delivery.out, render(PLAN, "json", planned))] if delivery.out and not refusal else []
+    failure = deliver_report(PLAN, planned, delivery, voice, failure=refusal, files=files)
     if failure:
         voice.error(str(failure))
         return failure.exit_code

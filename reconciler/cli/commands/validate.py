@@ -9,28 +9,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.options import Settings, shared_options
+from reconciler.cli.options import Settings, format_option, shared_options
 from reconciler.errors import InvalidInputError
+from reconciler.render.registry import FINDINGS, RenderOptions, render
 from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.cli.voice import Voice
     from reconciler.desired.load import Checked
 
 
 @click.command
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @shared_options
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "github", "sarif"]),
-    default="text",
-    show_default=True,
-    help="How to show findings; github annotates a pull request.",
-)
+@format_option(FINDINGS, "How to show findings; github annotates a pull request.")
 def validate(settings: Settings, *, paths: tuple[Path, ...], form: str) -> int:
     """Check the configuration and the flag files, all of them or those given, and show every finding.
 
@@ -43,13 +36,19 @@ def validate(settings: Settings, *, paths: tuple[Path, ...], form: str) -> int:
     """  # noqa: D301 - the backspace tells click not to wrap
     from reconciler.cli.voice import Voice
     from reconciler.desired.config_file import find_config
+    from reconciler.render.findings import FindingsReport
 
     voice = Voice.of(settings)
     file = find_config(settings.config)
     checked = _checked(file, settings.environment, paths)
-    voice.result(_show(checked, form, voice, _directory_in_repository(file.parent, os.environ)))
+    report = FindingsReport(
+        findings=checked.findings,
+        read=_extent(checked),
+        directory=_directory_in_repository(file.parent, os.environ),
+    )
+    voice.result(render(FINDINGS, form, report, RenderOptions(paper=voice.paper())))
     if form != "text":
-        voice.note(f"Read {_extent(checked)}.")
+        voice.note(f"Read {report.read}.")
     return InvalidInputError.exit_code if any(item.is_error for item in checked.findings) else 0
 
 
@@ -70,20 +69,6 @@ def _checked(file: Path, environment: str | None, paths: tuple[Path, ...]) -> Ch
 def _extent(checked: Checked) -> str:
     """How much was looked at."""
     return f"{counted(checked.flags, 'flag')} in {counted(checked.files, 'file')}"
-
-
-def _show(checked: Checked, form: str, voice: Voice, directory: str) -> str:
-    from reconciler.render.findings import render_findings_text, render_github, render_sarif
-    from reconciler.render.json_report import findings_document, render_json
-
-    findings = checked.findings
-    if form == "json":
-        return render_json(findings_document(findings))
-    if form == "sarif":
-        return render_json(render_sarif(findings, directory))
-    if form == "github":
-        return render_github(findings, directory)
-    return render_findings_text(findings, voice.paper(), read=_extent(checked))
 
 
 def _directory_in_repository(directory: Path, environ: Mapping[str, str]) -> str:

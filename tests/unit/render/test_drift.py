@@ -25,12 +25,10 @@ from reconciler.drift import (
     Sweep,
 )
 from reconciler.planning.plan import MembersChange, ValueChange
-from reconciler.render.drift_document import drift_document
 from reconciler.render.drift_json import drift_json, history_json
-from reconciler.render.drift_text import MARKDOWN_LIMIT, render_drift_markdown, render_drift_text
-from reconciler.render.history_text import render_history_text
-from reconciler.render.json_report import render_json
+from reconciler.render.drift_text import MARKDOWN_LIMIT
 from reconciler.render.layout import Paper
+from reconciler.render.registry import DRIFT, HISTORY, RenderOptions, render
 from reconciler.source.schemas import load_schema
 
 BOB = Attribution(by="bob@example.com", at="2030-01-01T10:00:00.000Z", version=12, basis=Basis.VERSION)
@@ -70,12 +68,12 @@ CLEAN = a_report(flags=(), missing=(), unmanaged=())
 
 def text(report: DriftReport, paper: Paper | None = None) -> str:
     """The report as text."""
-    return render_drift_text(drift_document(report), paper)
+    return render(DRIFT, "text", report, RenderOptions(paper=paper or Paper()))
 
 
 def markdown(report: DriftReport) -> str:
     """The report as Markdown."""
-    return render_drift_markdown(drift_document(report))
+    return render(DRIFT, "markdown", report)
 
 
 def test_the_text_of_a_report() -> None:
@@ -239,7 +237,7 @@ def test_the_document_is_what_its_schema_says(report: DriftReport) -> None:
     schema = load_schema("drift")
     for part in (schema, schema["properties"]["flags"]["items"], schema["properties"]["sweep"]):
         part["additionalProperties"] = False
-    Draft202012Validator(schema).validate(json.loads(render_json(drift_json(report))))
+    Draft202012Validator(schema).validate(json.loads(render(DRIFT, "json", report)))
 
 
 def test_the_document_of_the_contract() -> None:
@@ -264,7 +262,7 @@ def test_a_history_in_both_forms() -> None:
         HistoryEntry(version=1, created_at="2030-01-01", created_by="ada@example.com", is_first=True),
     )
     history = FlagHistory(key="new-checkout", flag_id="123", entries=entries, requests=2)
-    shown = render_history_text(history)
+    shown = render(HISTORY, "text", history)
     assert (
         "version 3  2030-01-03  somebody the server does not name\n    no difference in what versions show" in shown
     )

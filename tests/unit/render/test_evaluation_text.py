@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from builders import a_full_flag, a_full_variant
-from evaluations import counted, evaluator_of, results_of
+from evaluations import evaluator_of, user_report, users_report
 
 from reconciler.evaluation.comparison import Comparison
 from reconciler.model import UNSET, FlagSpec, Weights
-from reconciler.render.evaluation_text import render_summary_text, render_user_text
 from reconciler.render.layout import Paper
+from reconciler.render.registry import EVALUATION, EVALUATION_SUMMARY, RenderOptions, render
 
 PEOPLE = [{"user_id": f"user-{number}"} for number in range(300)]
 
@@ -34,8 +34,8 @@ def test_lines_fit_the_terminal(width: int) -> None:
     both, fields = sides(rollout_percentage=50), {"user_id": "user-17", "country": "DE"}
     paper = Paper(width=width)
     texts = (
-        render_user_text(both, fields, *results_of(both, **fields), paper),
-        render_summary_text(both, counted(both, PEOPLE), "users.jsonl", paper),
+        render(EVALUATION, "text", user_report(both, **fields), RenderOptions(paper=paper)),
+        render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE), RenderOptions(paper=paper)),
     )
     for text in texts:
         assert max(map(len, text.splitlines())) <= width
@@ -47,7 +47,7 @@ def test_numbers_stand_in_columns() -> None:
     both = sides(
         variants=tuple(map(a_full_variant, wide)), rollout_weights=Weights.of({wide[0]: 1}), rollout_percentage=100
     )
-    lines = render_summary_text(both, counted(both, PEOPLE), "users.jsonl").splitlines()
+    lines = render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE)).splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("variant"))
     rows = [line.replace("日本", "日本__") for line in lines[start : lines.index("", start)]]
     assert len(rows) == 6
@@ -57,12 +57,12 @@ def test_numbers_stand_in_columns() -> None:
 
 def test_bars_show_both_sides() -> None:
     """One is as long as the other, in the fills of the table; nobody has no bar."""
-    text = render_summary_text(both := sides(rollout_percentage=100), counted(both, PEOPLE), "users.jsonl")
+    text = render(EVALUATION_SUMMARY, "text", users_report(both := sides(rollout_percentage=100), PEOPLE))
     live, desired = (line.split()[1] for line in text.splitlines() if line.startswith(("live ", "desired ")))
     assert len(live) == len(desired) == 48
     assert set(live) == set("█▒·")
     assert set(desired) == set("█▒")
-    empty = render_summary_text(both, counted(both, []), "users.jsonl").splitlines()
+    empty = render(EVALUATION_SUMMARY, "text", users_report(both, [])).splitlines()
     assert not any(line.startswith(("live ", "desired ")) for line in empty)
     assert empty[-1] == "The plan moves 0 of 0 users (0%)."
 
@@ -70,7 +70,7 @@ def test_bars_show_both_sides() -> None:
 def test_what_is_not_known_has_a_row() -> None:
     """Users of whom nobody can say what they get are `unknown`, in the table and in the last lines."""
     both = sides(bucketing_salt=UNSET)
-    lines = render_summary_text(both, counted(both, PEOPLE), "users.jsonl").splitlines()
+    lines = render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE)).splitlines()
     assert any("unknown" in line and "300    100%" in line for line in lines)
     assert lines[-2] == "Of 300 users nobody can say whether the plan moves them."
     assert lines[-1] == "The plan moves 0 of 300 users (0%)."

@@ -14,7 +14,8 @@ from jsonschema import Draft4Validator
 from small_plans import HOSTILE
 
 from reconciler.diagnostics import Diagnostic, Severity
-from reconciler.render.findings import render_findings_text, render_github, render_sarif, summary_of
+from reconciler.render.findings import FindingsReport, sarif_log, summary_of
+from reconciler.render.registry import FINDINGS, render
 
 SARIF = Draft4Validator(
     json.loads((Path(__file__).parents[2] / "vectors" / "sarif-2.1.0.schema.json").read_text(encoding="utf-8"))
@@ -31,9 +32,19 @@ ERROR = Diagnostic(
 WARNING = Diagnostic(severity=Severity.WARNING, rule="expired", message="The flag has expired.")
 
 
+def text_of(*findings: Diagnostic) -> str:
+    """Findings as text for a file."""
+    return render(FINDINGS, "text", FindingsReport(findings=findings))
+
+
+def annotations(*findings: Diagnostic, directory: str = "") -> str:
+    """Findings as annotations."""
+    return render(FINDINGS, "github", FindingsReport(findings=findings, directory=directory))
+
+
 def test_text_is_a_line_per_finding() -> None:
     """Place, severity, message and rule, as editors and people read them; the hint below; the counts last."""
-    assert render_findings_text([ERROR, WARNING]).splitlines() == [
+    assert text_of(ERROR, WARNING).splitlines() == [
         'flags/new-checkout.yaml:3:5: error: There is no variant "treatmnt". [unknown-variant]',
         '    hint: Did you mean "treatment"?',
         "warning: The flag has expired. [expired]",
@@ -44,18 +55,20 @@ def test_text_is_a_line_per_finding() -> None:
 
 def test_nothing_found_is_said() -> None:
     """Silence is not an answer."""
-    assert render_findings_text([]) == "No findings.\n"
-    assert render_findings_text([], read="2 flags in 1 file") == "No findings; read 2 flags in 1 file.\n"
+    assert text_of() == "No findings.\n"
+    assert render(FINDINGS, "text", FindingsReport(findings=(), read="2 flags in 1 file")) == (
+        "No findings; read 2 flags in 1 file.\n"
+    )
     assert summary_of([ERROR, ERROR]) == "2 errors"
 
 
 def test_annotations_name_the_line() -> None:
     """The runner gets file, line, column and title, from the root of the repository."""
-    assert render_github([ERROR], "config/") == (
+    assert annotations(ERROR, directory="config/") == (
         "::error file=config/flags/new-checkout.yaml,line=3,col=5,title=unknown-variant::"
         'There is no variant "treatmnt". Did you mean "treatment"?\n'
     )
-    assert render_github([WARNING]) == "::warning title=expired::The flag has expired.\n"
+    assert annotations(WARNING) == "::warning title=expired::The flag has expired.\n"
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -64,7 +77,7 @@ def test_an_annotation_is_one_command(text: str) -> None:
     hostile = Diagnostic(
         severity=Severity.ERROR, rule="r", message=text, position=a_position(file=f"flags/{text},line=9::x.yaml")
     )
-    output = render_github([hostile])
+    output = annotations(hostile)
     assert output.count("\n") == 1
     match = re.fullmatch(r"::error file=([^,:]*),line=2,col=1,title=r::(.*)\n", output)
     assert match
@@ -73,7 +86,7 @@ def test_an_annotation_is_one_command(text: str) -> None:
 
 def test_sarif_points_at_rules_and_places() -> None:
     """Results name their rule by id and index, and their place in percent-encoded paths."""
-    log = render_sarif([ERROR, WARNING], "my config/")
+    log = sarif_log([ERROR, WARNING], "my config/")
     (run,) = log["runs"]
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert log["version"] == "2.1.0"
@@ -93,12 +106,12 @@ def test_sarif_points_at_rules_and_places() -> None:
 )
 def test_sarif_is_valid(findings: list[Diagnostic]) -> None:
     """The log is what the schema of SARIF 2.1.0 asks for, whatever was found."""
-    assert list(SARIF.iter_errors(render_sarif(findings, "config/"))) == []
+    assert list(SARIF.iter_errors(sarif_log(findings, "config/"))) == []
 
 
 def test_the_schema_of_sarif_refuses_what_is_none() -> None:
     """The check can fail: an unknown level is refused, and so is a place without a positive line."""
-    log = json.loads(json.dumps(render_sarif([ERROR])))
+    log = json.loads(json.dumps(sarif_log([ERROR])))
     log["runs"][0]["results"][0]["level"] = "severe"
     log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
     assert len(list(SARIF.iter_errors(log))) >= 2
@@ -110,7 +123,7 @@ def test_hostile_findings_are_valid_sarif(text: str) -> None:
     finding = Diagnostic(
         severity=Severity.WARNING, rule="r", message=text, hint=text, position=a_position(file=f"flags/{text}.yaml")
     )
-    log = render_sarif([finding])
+    log = sarif_log([finding])
     assert list(SARIF.iter_errors(log)) == []
     json.dumps(log, ensure_ascii=False).encode()
     (run,) = log["runs"]
@@ -127,5 +140,5 @@ def test_a_file_whose_name_is_no_utf_8_is_named_by_its_bytes() -> None:
         message="m",
         position=a_position(file=name.decode(errors="surrogateescape")),
     )
-    (run,) = render_sarif([finding])["runs"]
+    (run,) = sarif_log([finding])["runs"]
     assert unquote_to_bytes(run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]) == name

@@ -17,12 +17,11 @@ from small_plans import HOSTILE, PERSON, SMALL_PLANS
 
 from reconciler.apply import Status
 from reconciler.drift import DriftReport, FieldOfFlag
-from reconciler.render.document import plan_document
 from reconciler.render.drift_document import drift_document
 from reconciler.render.drift_page import drift_page
-from reconciler.render.html import render_drift_html, render_outcome_html, render_plan_html
 from reconciler.render.outcome_document import outcome_document
 from reconciler.render.outcome_page import outcome_page
+from reconciler.render.registry import APPLY, DRIFT, PLAN, RenderOptions, render
 from reconciler.render.sanitize import visible
 
 if TYPE_CHECKING:
@@ -158,8 +157,8 @@ def test_ids_are_unique_and_every_reference_has_its_target(name: str) -> None:
 def test_a_page_counts_users() -> None:
     """User ids are not in a page unless asked for."""
     plan = SMALL_PLANS["everyday"]()
-    assert PERSON not in render_plan_html(plan_document(plan))
-    assert PERSON in render_plan_html(plan_document(plan, show_users=True))
+    assert PERSON not in render(PLAN, "html", plan)
+    assert PERSON in render(PLAN, "html", plan, RenderOptions(show_users=True))
 
 
 def test_the_verdict_and_the_risks_come_first() -> None:
@@ -268,7 +267,7 @@ def test_no_line_of_a_page_is_a_command_to_a_build_log() -> None:
     """A page that goes to stdout in a workflow cannot make the runner do anything."""
     pages = (
         plan_page_of(SMALL_PLANS["hostile"]()),
-        render_drift_html(drift_document(a_hostile_drift())),
-        render_outcome_html(outcome_document(a_report(error=" ".join(HOSTILE)))),
+        render(DRIFT, "html", a_hostile_drift()),
+        render(APPLY, "html", a_report(error=" ".join(HOSTILE))),
     )
     assert not [line for page in pages for line in page.split("\n") if re.search(r"^\s*::|##\[|##vso\[", line)]

@@ -19,8 +19,8 @@ from reconciler.render.json_report import (
     failure_document,
     findings_document,
     render_json,
-    report_document,
 )
+from reconciler.render.plan_json import report_document
 from reconciler.source.schemas import SCHEMA_NAMES, load_schema
 
 FINDING = Diagnostic(

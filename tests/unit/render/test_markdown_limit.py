@@ -15,9 +15,10 @@ from small_plans import HOSTILE, SMALL_PLANS
 from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
 from reconciler.planning.plan import ValueChange
 from reconciler.render.document import plan_document
-from reconciler.render.markdown import LIMIT, render_plan_markdown
+from reconciler.render.markdown import LIMIT, plan_markdown
 from reconciler.render.markdown_fit import BETWEEN, Block, fit
 from reconciler.render.markdown_marker import marker
+from reconciler.render.registry import PLAN, render
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import FieldChange, FlagPlan
@@ -54,7 +55,7 @@ def a_deletion(key: str, *variants: str) -> FlagPlan:
 
 def rendered(*flags: FlagPlan, limit: int = LIMIT) -> str:
     """A plan of those flags as Markdown."""
-    return render_plan_markdown(plan_document(a_plan(*flags)), limit)
+    return plan_markdown(plan_document(a_plan(*flags)), limit)
 
 
 def row_of(key: str, text: str) -> str:
@@ -65,10 +66,10 @@ def row_of(key: str, text: str) -> str:
 def test_a_plan_that_fits_is_shown_whole() -> None:
     """Nothing is said in brief as long as everything fits, to the character."""
     document = plan_document(SMALL_PLANS["everyday"]())
-    whole = render_plan_markdown(document)
+    whole = plan_markdown(document)
     assert TOO_LONG not in whole
-    assert render_plan_markdown(document, len(whole)) == whole
-    assert TOO_LONG in render_plan_markdown(document, len(whole) - 1)
+    assert plan_markdown(document, len(whole)) == whole
+    assert TOO_LONG in plan_markdown(document, len(whole) - 1)
 
 
 @pytest.mark.parametrize("name", SMALL_PLANS)
@@ -78,7 +79,7 @@ def test_no_plan_is_longer_than_the_limit(name: str, limit: int) -> None:
     document = plan_document(SMALL_PLANS[name]())
     if name == "hostile":
         document = replace(document, refusals=(), warnings=(), title="hostile", facts=(), notes=())
-    assert len(render_plan_markdown(document, limit)) <= limit
+    assert len(plan_markdown(document, limit)) <= limit
 
 
 def test_thousands_of_changes_fit_and_say_how_many_are_missing() -> None:
@@ -174,5 +175,5 @@ def test_a_marker_is_one_comment_whatever_the_name(name: str) -> None:
 def test_the_marker_tells_environments_apart() -> None:
     """Each environment has a comment of its own."""
     plan = SMALL_PLANS["everyday"]()
-    texts = {render_plan_markdown(plan_document(replace(plan, environment=name))).split("\n")[0] for name in "ab"}
+    texts = {render(PLAN, "markdown", replace(plan, environment=name)).split("\n")[0] for name in "ab"}
     assert texts == {"<!-- reconciler:plan-a -->", "<!-- reconciler:plan-b -->"}

@@ -11,21 +11,26 @@ from rich.text import Text
 from small_plans import PERSON, SMALL_PLANS
 
 from reconciler.planning.operations import AddUsers, EditFlag
-from reconciler.planning.plan import Action, MembersChange, Refusal, ValueChange
-from reconciler.render.document import last_line, names_users, plan_document
+from reconciler.planning.plan import Action, MembersChange, Plan, Refusal, ValueChange
+from reconciler.render.document import last_line, names_users
 from reconciler.render.layout import Paper
-from reconciler.render.terminal import render_plan_text
+from reconciler.render.registry import PLAN, RenderOptions, render
 
 LAST_LINE = re.compile(
     r"Plan: \d+ create, \d+ update, \d+ archive; \d+ API calls; max exposure change \d+(\.\d+)?%|No changes\."
 )
 
 
+def at_width(plan: Plan, width: int, *, color: bool = False) -> str:
+    """The plan on a terminal of so many columns."""
+    return render(PLAN, "text", plan, RenderOptions(paper=Paper(width=width, color=color)))
+
+
 @pytest.mark.parametrize("paper", [Paper(), Paper(width=40), Paper(width=80), Paper(width=20, color=True)])
 @pytest.mark.parametrize("name", SMALL_PLANS)
 def test_the_last_line_is_fixed(name: str, paper: Paper) -> None:
     """Whatever the width and the colours, the last line is the contract's, whole and plain."""
-    text = render_plan_text(plan_document(SMALL_PLANS[name]()), paper)
+    text = render(PLAN, "text", SMALL_PLANS[name](), RenderOptions(paper=paper))
     assert text.endswith("\n")
     assert LAST_LINE.fullmatch(text.splitlines()[-1])
 
@@ -38,7 +43,7 @@ def test_the_last_line_counts() -> None:
 
 def test_an_empty_plan_says_so() -> None:
     """No changes means the fixed sentence and no plan."""
-    text = render_plan_text(plan_document(an_empty_plan()))
+    text = render(PLAN, "text", an_empty_plan())
     assert text.splitlines()[-1] == "No changes."
     assert "Plan for" not in text
 
@@ -46,7 +51,7 @@ def test_an_empty_plan_says_so() -> None:
 def test_a_refused_plan_without_calls_is_not_called_no_changes() -> None:
     """Something was to change and may not: the last line counts what would be sent, and one hint says what helps."""
     refusal = Refusal(guard="archived", message='"a" is archived live: declare it.', override="")
-    text = render_plan_text(plan_document(replace(an_empty_plan(), refusals=(refusal,))))
+    text = render(PLAN, "text", replace(an_empty_plan(), refusals=(refusal,)))
     assert text.splitlines()[-1] == "Plan: 0 create, 0 update, 0 archive; 0 API calls; max exposure change 0%"
     assert text.count("overrid") == 1
 
@@ -66,26 +71,25 @@ def test_a_plan_knows_whether_it_names_users() -> None:
 @pytest.mark.parametrize("name", SMALL_PLANS)
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
     """Every line but the last fits; nothing is cut off to make it fit."""
-    document = plan_document(SMALL_PLANS[name]())
-    narrow = render_plan_text(document, Paper(width=width))
+    narrow, wide = (at_width(SMALL_PLANS[name](), columns) for columns in (width, 10_000))
     assert all(Text(line).cell_len <= width for line in narrow.splitlines()[:-1])
     kept = re.sub(r"\s|live|git|→", "", narrow)
-    assert sorted(kept) == sorted(re.sub(r"\s|live|git|→", "", render_plan_text(document, Paper(width=10_000))))
+    assert sorted(kept) == sorted(re.sub(r"\s|live|git|→", "", wide))
 
 
 @pytest.mark.parametrize("name", SMALL_PLANS)
 def test_colours_add_nothing(name: str) -> None:
     """Without its colour codes a coloured plan is the plain one: nothing is said by colour alone."""
-    document = plan_document(SMALL_PLANS[name]())
-    colored = render_plan_text(document, Paper(width=80, color=True))
+    plan = SMALL_PLANS[name]()
+    colored = at_width(plan, 80, color=True)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", colored)
     assert "\x1b[" not in plain
-    assert [line.rstrip() for line in plain.splitlines()] == render_plan_text(document, Paper(width=80)).splitlines()
+    assert [line.rstrip() for line in plain.splitlines()] == at_width(plan, 80).splitlines()
 
 
 def test_without_a_terminal_lines_are_not_broken() -> None:
     """A log keeps a call and its body on one line each, so that they can be searched for."""
-    text = render_plan_text(plan_document(SMALL_PLANS["everyday"]()))
+    text = render(PLAN, "text", SMALL_PLANS["everyday"]())
     assert any(
         line.strip().startswith('{"description": "A description') and line.endswith("}") for line in text.splitlines()
     )
@@ -94,14 +98,14 @@ def test_without_a_terminal_lines_are_not_broken() -> None:
 @pytest.mark.parametrize("name", SMALL_PLANS)
 def test_user_ids_are_shown_on_request_only(name: str) -> None:
     """No user id is in the text, neither in fields nor in bodies nor in conditions, unless --show-users."""
-    assert PERSON not in render_plan_text(plan_document(SMALL_PLANS[name]()))
+    assert PERSON not in render(PLAN, "text", SMALL_PLANS[name]())
     if name == "everyday":
-        assert PERSON in render_plan_text(plan_document(SMALL_PLANS[name](), show_users=True))
+        assert PERSON in render(PLAN, "text", SMALL_PLANS[name](), RenderOptions(show_users=True))
 
 
 def test_calls_are_exact() -> None:
     """Each call shows its number, its method, the path that is sent, and the body."""
-    text = render_plan_text(plan_document(a_plan()))
+    text = render(PLAN, "text", a_plan())
     assert '1. edit-flag  PATCH /api/1/flags/123  {"rolloutPercentage": 50}' in text
     assert "2. add-users  POST /api/1/flags/123/variants/treatment/users" in text
 
@@ -110,6 +114,6 @@ def test_notes_of_several_flags_are_said_once() -> None:
     """A note that more than one flag carries stands at the end, once."""
     plan = SMALL_PLANS["everyday"]()
     flags = [a_flag_plan(key, exposure=plan.flags[3].exposure) for key in ("a", "b")]
-    text = render_plan_text(plan_document(a_plan(*flags)))
+    text = render(PLAN, "text", a_plan(*flags))
     assert text.count("prerequisites") == 1
     assert "\nNote: " in text
