@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from reconciler.evaluation.exposure import LISTED_USERS
 from reconciler.planning.plan import Action, MembersChange
+from reconciler.render.fitting import cut
 from reconciler.render.sanitize import visible
 from reconciler.render.values import flow_text
 from reconciler.wording import counted, percent
@@ -103,11 +104,6 @@ def by_danger(flags: Iterable[FlagPlan]) -> list[tuple[FlagPlan, Effect]]:
 def danger_of(changes: Iterable[FieldChange]) -> Danger:
     """The gravest of what changes, by the fields alone."""
     return min((danger for danger, _ in _classified(changes)), default=Danger.HARMLESS)
-
-
-def cut(text: str, length: int) -> str:
-    """The text, or its beginning and a sign that there is more, together `length` characters."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _danger(flag: FlagPlan, gravest: Danger) -> Danger:

@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.render.danger import cut
 from reconciler.render.drift_document import drift_document
+from reconciler.render.fitting import cut, first_that_fit
 from reconciler.render.layout import Sheet
 from reconciler.render.sanitize import code_span, defuse, markdown_text
 from reconciler.render.short_form import short_fields
@@ -137,9 +137,5 @@ def _prose(text: str) -> str:
 
 def _fitting(items: list[str], room: int) -> tuple[list[str], int]:
     """The first items that fit into so many characters, and how many do not."""
-    used = 0
-    for index, item in enumerate(items):
-        used += len(item) + 1
-        if used > room:
-            return items[:index], len(items) - index
-    return items, 0
+    count = first_that_fit(items, room)
+    return items[:count], len(items) - count

@@ -9,10 +9,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from reconciler.render.danger import cut
 from reconciler.render.document import advice, plan_document
 from reconciler.render.exposure_view import bar, fill
-from reconciler.render.markdown_fit import Block, Row, fit, heaviest
+from reconciler.render.fitting import Block, Row, cut, fit, heaviest
 from reconciler.render.markdown_marker import marker
 from reconciler.render.sanitize import code_block, code_span, defuse, markdown_text
 from reconciler.render.short_form import cut_marked, least_section, short_document, short_section
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.render.document import CallLine, FlagSection, PlanDocument
     from reconciler.render.exposure_view import ExposureBlock, ExposureRow, Share
     from reconciler.render.fields import FieldLine
-    from reconciler.render.markdown_fit import Fitted
+    from reconciler.render.fitting import Fitted
     from reconciler.render.registry import RenderOptions
 
 LIMIT = 64_000

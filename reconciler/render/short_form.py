@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from reconciler.render.danger import cut
 from reconciler.render.fields import FieldLine
+from reconciler.render.fitting import cut
 from reconciler.render.sanitize import markdown_text
 from reconciler.wording import counted, percent
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from reconciler.render.fitting import first_that_fit
+
 LIMIT = 65_536
 """Characters in the body of a comment or an issue."""
 
@@ -17,20 +19,11 @@ def shorten(text: str, limit: int = LIMIT) -> str:
     """
     if len(text) <= limit:
         return text
-    lines = _first_lines(text, limit)
+    lines = text.split("\n")
+    lines = lines[: first_that_fit(lines, limit)]
     while len(cut := _closed(lines, len(text))) > limit and lines:
         lines.pop()
     return cut
-
-
-def _first_lines(text: str, limit: int) -> list[str]:
-    lines, size = [], 0
-    for line in text.split("\n"):
-        size += len(line) + 1
-        if size > limit:
-            break
-        lines.append(line)
-    return lines
 
 
 def _closed(lines: list[str], whole: int) -> str:

@@ -15,8 +15,8 @@ from small_plans import HOSTILE, SMALL_PLANS
 from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
 from reconciler.planning.plan import ValueChange
 from reconciler.render.document import plan_document
+from reconciler.render.fitting import BETWEEN, Block, fit
 from reconciler.render.markdown import LIMIT, plan_markdown
-from reconciler.render.markdown_fit import BETWEEN, Block, fit
 from reconciler.render.markdown_marker import marker
 from reconciler.render.registry import PLAN, render
 

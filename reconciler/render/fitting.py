@@ -1,7 +1,8 @@
-"""Fitting many blocks into the room there is: what comes first takes what it needs, then as much as possible."""
+"""Text that must fit into so many characters: a text cut, the first of many, or blocks with shorter forms."""
 
 from __future__ import annotations
 
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -36,6 +37,17 @@ class Row(Struct, frozen=True, kw_only=True):
     weight: Fraction
 
 
+def cut(text: str, length: int) -> str:
+    """The text, or its beginning and a sign that there is more, together `length` characters."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def first_that_fit(texts: Sequence[str], room: int) -> int:
+    """How many texts, from the first on, fit into so many characters, each followed by a line break."""
+    sizes = accumulate(len(text) + 1 for text in texts)
+    return sum(1 for _ in takewhile(lambda size: size <= room, sizes))
+
+
 def fit(blocks: Sequence[Block], room: int) -> Fitted:
     """What is said of each block. `room` is in characters, separators included.
 
@@ -55,13 +67,8 @@ def fit(blocks: Sequence[Block], room: int) -> Fitted:
 
 def heaviest(rows: Sequence[Row], room: int) -> tuple[int, ...]:
     """The numbers of the rows that are kept, in order: as many as fit into the room, line breaks included."""
-    kept: list[int] = []
-    for index in sorted(range(len(rows)), key=lambda index: -rows[index].weight):
-        room -= len(rows[index].text) + 1
-        if room < 0:
-            break
-        kept.append(index)
-    return tuple(sorted(kept))
+    order = sorted(range(len(rows)), key=lambda index: -rows[index].weight)
+    return tuple(sorted(order[: first_that_fit([rows[index].text for index in order], room)]))
 
 
 def _fill(blocks: Sequence[Block], group: Sequence[int], chosen: dict[int, str], room: int) -> int:
