@@ -94,10 +94,13 @@ class Voice(Struct, frozen=True, kw_only=True):
 def check_writable(*paths: Path | None) -> None:
     """See that files can be written later, before anything is sent. Raises UsageError."""
     for path in filter(None, paths):
-        if not path.parent.is_dir():
-            raise UsageError(f"There is no directory {str(path.parent)!r} to write {path.name} to.")
-        if path.is_dir():
-            raise UsageError(f"{str(path)!r} is a directory, not a file to write to.")
+        try:
+            if not path.parent.is_dir():
+                raise UsageError(f"There is no directory {str(path.parent)!r} to write {path.name} to.")
+            if path.is_dir():
+                raise UsageError(f"{str(path)!r} is a directory, not a file to write to.")
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} cannot be written: {reason_of(error)}.") from error
 
 
 def unwritten(path: Path, text: str, *, private: bool) -> str | None:
@@ -131,7 +134,12 @@ def write_file(path: Path, text: str, *, private: bool) -> None:
     import tempfile
 
     directory = path.parent if path.parent != Path() else Path.cwd()
-    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        # Not named after the file, whose name may be as long as names can be.
+        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".reconciler-", suffix=".tmp")
+    except OSError as error:
+        error.filename = str(path)
+        raise
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
@@ -139,9 +147,11 @@ def write_file(path: Path, text: str, *, private: bool) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             Path(temporary).unlink()
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None
         raise
 
 

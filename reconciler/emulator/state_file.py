@@ -12,7 +12,9 @@ Flags and versions stand in the order of their making, oldest first. On reading,
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
@@ -63,6 +65,9 @@ class StateFile:
 
     def __init__(self, path: Path, store: Store) -> None:
         self._path = path
+        # Its own for each state, and never too long: the state's name may be as long as names can be.
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()
+        self._beside = path.with_name(f".emulator-{digest[:16]}.tmp")
         self._store = store
         self._writer = StateWriter()
 
@@ -75,9 +80,8 @@ class StateFile:
 
     def save(self) -> None:
         """Writes the state beside the file, then puts it in its place."""
-        beside = self._path.with_name(self._path.name + ".tmp")
-        beside.write_bytes(self._writer.dump(self._store))
-        beside.replace(self._path)
+        self._beside.write_bytes(self._writer.dump(self._store))
+        self._beside.replace(self._path)
 
 
 def load(store: Store, document: bytes) -> None:

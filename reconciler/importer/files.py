@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import chain, count
+from typing import TYPE_CHECKING, Final
 
 from reconciler.desired.flag_layout import TEAM_FIELDS
 from reconciler.desired.write import flag_to_yaml, rewrite_flag
 from reconciler.importer.represent import represent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from reconciler.config import Config
     from reconciler.importer.declared import Declared
     from reconciler.importer.represent import Representation
     from reconciler.model import Json, LiveFlag
+
+_LONGEST_STEM: Final = 240
+"""Names of files have 255 bytes at most, with the suffix and a number."""
+
+_KEPT: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +70,22 @@ def overlay_of(config: Config, declared: Declared) -> str | None:
 
 
 def build_import(
-    flags: Sequence[LiveFlag], declared: Mapping[str, Declared], config: Config, *, keys: Mapping[str, str]
+    flags: Sequence[LiveFlag],
+    declared: Mapping[str, Declared],
+    config: Config,
+    *,
+    keys: Mapping[str, str],
+    taken: Iterable[str] = (),
 ) -> ImportResult:
     """The files that declare the live flags: `<key>.yaml` for a new one, its own file for one that is declared.
+
+    `taken` are the names in the directory of flags: a new file gets another one.
 
     In a repository with several environments a flag that is declared already gets its differences as an overlay of
     the configuration's environment, so that it stays what it was for the others. `keys` gives keys by flag id.
     """
     draft = _Draft()
+    names = {name.casefold() for name in taken}
     for flag in sorted(flags, key=lambda flag: flag.key):
         known = declared.get(flag.key)
         shown = represent(flag, config, keep=known.document if known else None, keys=keys)
@@ -80,7 +95,7 @@ def build_import(
         if shown.left_out:
             draft.partial.append(shown)
         if known is None:
-            _add_file(draft, config.flags_dir / f"{flag.key}.yaml", shown)
+            _add_file(draft, config.flags_dir / _free_name(flag.key, names), shown)
         else:
             draft.taken.append((flag.key, known.shown))
             _change_file(draft, known, shown, config)
@@ -91,6 +106,18 @@ def build_import(
         partial=tuple(draft.partial),
         taken=tuple(draft.taken),
     )
+
+
+def _free_name(key: str, taken: set[str]) -> str:
+    """A file name for a flag that is not taken, which it is from then on; keys hold no dot, so no other asks for it.
+
+    The end of a key that is too long for a name becomes a digest of the whole.
+    """
+    stem = key if len(key) <= _LONGEST_STEM else f"{key[:_KEPT]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    candidates = chain((f"{stem}.yaml",), (f"{stem}.{number}.yaml" for number in count(2)))
+    name = next(name for name in candidates if name.casefold() not in taken)
+    taken.add(name.casefold())
+    return name
 
 
 def _add_file(draft: _Draft, path: Path, shown: Representation) -> None:

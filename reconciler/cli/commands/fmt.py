@@ -35,8 +35,8 @@ def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
       reconciler fmt
       reconciler fmt --check flags/new-checkout.yaml
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.voice import Voice, write_file
-    from reconciler.errors import InvalidInputError
+    from reconciler.cli.voice import Voice, unwritten
+    from reconciler.errors import InvalidInputError, ReconcilerError
 
     voice = Voice.of(settings)
     files, found = _files(settings, paths)
@@ -52,11 +52,16 @@ def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
             changed[file] = after
     if problems:
         raise InvalidInputError("Nothing was written: put the files right first.", problems)
+    complaints: list[str] = []
     for file, text in changed.items():
-        if not check:
-            write_file(file, text, private=False)
-        voice.result(f"{file.as_posix()}\n")
-    voice.note(_summary(len(changed), len(files), check=check))
+        complaint = None if check else unwritten(file, text, private=False)
+        if complaint:
+            complaints.append(complaint)
+        else:
+            voice.result(f"{file.as_posix()}\n")
+    voice.note(_summary(len(changed) - len(complaints), len(files), check=check))
+    if complaints:
+        raise ReconcilerError("\n".join(["Some files were left as they were:", *complaints]))
     return UNFORMATTED if changed and check else 0
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from msgspec.structs import replace
+from msgspec import structs
 
 from reconciler.cli.options import Settings, key_file_option, shared_options
 from reconciler.wording import counted
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from reconciler.cli.voice import Voice
     from reconciler.config import Config
-    from reconciler.importer import Declared, ImportResult
+    from reconciler.importer import Declared, FileChange, ImportResult
     from reconciler.model import LiveFlag, LiveState
 
 
@@ -63,16 +64,15 @@ def import_flags(
 
     voice = Voice.of(settings)
     config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
-    config = config if out is None else replace(config, flags_dir=out)
+    config = config if out is None else structs.replace(config, flags_dir=out)
     declared = _declared(config)
     live, flags = _read(config, targets, api_key_file, voice, inclusions=not no_inclusions)
     keys = {flag.id: flag.key for flag in live.flags.values()}
-    result = build_import(flags, declared, config, keys=keys)
+    result = build_import(flags, declared, config, keys=keys, taken=_names(config.flags_dir))
     if not force:
         _refuse_taken(result)
-    _write(result)
     _warn(result, live, config, voice)
-    voice.result("".join(f"{line}\n" for line in _lines(result, config)))
+    _write(result, config, voice)
     return 0
 
 
@@ -118,12 +118,42 @@ def _refuse_taken(result: ImportResult) -> None:
         )
 
 
-def _write(result: ImportResult) -> None:
-    from reconciler.cli.voice import write_file
+def _names(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()] if directory.is_dir() else []
 
-    for file in result.files:
+
+def _write(result: ImportResult, config: Config, voice: Voice) -> None:
+    """Write each file whole, or not at all, and say which. Raises ReconcilerError that names those not written.
+
+    What was written is said even where an interruption ends it.
+    """
+    from reconciler.errors import ReconcilerError
+
+    written: list[FileChange] = []
+    complaints: list[str] = []
+    try:
+        for file in result.files:
+            if complaint := _unwritten(file):
+                complaints.append(complaint)
+            else:
+                written.append(file)
+    finally:
+        done = replace(result, files=tuple(written))
+        voice.result("".join(f"{line}\n" for line in _lines(done, config, len(result.files))))
+    if complaints:
+        raise ReconcilerError(
+            "\n  ".join(["Not all files were written; those that exist stay as they were:", *complaints])
+        )
+
+
+def _unwritten(file: FileChange) -> str | None:
+    from reconciler.cli.voice import reason_of, unwritten
+
+    try:
         file.path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(file.path, file.text, private=False)
+    except OSError as error:
+        return f"{file.path.parent} cannot be made: {reason_of(error)}."
+    return unwritten(file.path, file.text, private=False)
 
 
 def _warn(result: ImportResult, live: LiveState, config: Config, voice: Voice) -> None:
@@ -146,8 +176,8 @@ def _imported(result: ImportResult) -> set[str]:
     return {key for file in result.files for key in file.keys} | set(result.unchanged)
 
 
-def _lines(result: ImportResult, config: Config) -> Iterator[str]:
-    """A line per file, and a last one with the counts."""
+def _lines(result: ImportResult, config: Config, wanted: int) -> Iterator[str]:
+    """A line per file that was written, and a last one with the counts, of which files were `wanted`."""
     for file in result.files:
         shown = Path(os.path.relpath(file.path, config.file.parent)).as_posix()
         yield f"{'+' if file.is_new else '~'} {shown}" + ("" if file.is_new else f"  {', '.join(file.keys)}")
@@ -156,5 +186,7 @@ def _lines(result: ImportResult, config: Config) -> Iterator[str]:
         f"{sum(not file.is_new for file in result.files)} updated",
         f"{len(result.unchanged)} unchanged",
     ]
-    skipped = f", {len(result.skipped)} skipped" if result.skipped else ""
-    yield f"Imported {counted(len(_imported(result)), 'flag')}: {', '.join(counts)}{skipped}."
+    counts += [f"{len(result.skipped)} skipped"] if result.skipped else []
+    missing = wanted - len(result.files)
+    counts += [f"{counted(missing, 'file')} not written"] if missing else []
+    yield f"Imported {counted(len(_imported(result)), 'flag')}: {', '.join(counts)}."

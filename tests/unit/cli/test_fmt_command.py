@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,3 +111,20 @@ def test_links_are_not_followed(repository: Repository) -> None:
     assert repository.run("fmt").code == 3
     assert repository.run("fmt", "flags/a.yaml").code == 3
     assert target.read_text() == UGLY
+
+
+def test_a_file_that_cannot_be_written_stays_and_is_said(repository: Repository) -> None:
+    """The disk is full for one of them: it is as it was, the rest is formatted, and the code is 1."""
+    large = repository.write("flags/a-large.yaml", f"name: {'n' * 20_000}\nkey: a-large\n")
+    small = repository.write("flags/b-small.yaml", "name:   x\nkey: b-small\n")
+    before = large.read_text()
+    command = 'ulimit -f 16; exec "$0" -m reconciler fmt'
+    ran = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable], cwd=repository.root, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (1, "flags/b-small.yaml\n")
+    assert "1 of 3 files formatted." in ran.stderr
+    assert "flags/a-large.yaml cannot be written: " in ran.stderr
+    assert large.read_text() == before
+    assert small.read_text() == "key: b-small\nname: x\n"
+    assert len(list((repository.root / "flags").iterdir())) == 3

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
-from emulators import KEY
+import pytest
+from emulators import KEY, seeded
 
 if TYPE_CHECKING:
-    import pytest
     from conftest import Repository
 
 
@@ -99,3 +101,87 @@ def test_invalid_files_stop_it_before_any_request(repository: Repository) -> Non
     assert ran.code == 3
     assert "[duplicate-key]" in ran.err
     assert list(repository.emulator.log) == []
+
+
+@pytest.mark.parametrize("length", [240, 241, 250, 251, 255])
+def test_a_long_key_gets_a_file_too(repository: Repository, length: int) -> None:
+    """As long as keys may be; a second import knows the flag again, and the plan is empty."""
+    key = "k" * length
+    seeded(repository.emulator, [{"key": key, "variants": [{"key": "on"}], "tags": ["managed"]}])
+    ran = repository.run("import", "--target", "k*")
+    assert ran.code == 0
+    assert ran.out.endswith("Imported 1 flag: 1 new, 0 updated, 0 unchanged.\n")
+    (file,) = (repository.root / "flags").glob("k*.yaml")
+    assert f"key: {key}\n" in file.read_text()
+    assert f"+ flags/{file.name}\n" in ran.out
+    assert repository.run("plan", "--target", "k*").out.splitlines()[-1] == "No changes."
+    assert "1 unchanged" in repository.run("import", "--force", "--target", "k*").out
+    assert repository.run("fmt").code == 0
+
+
+def test_long_keys_with_one_beginning_get_files_of_their_own(repository: Repository) -> None:
+    """The rest of the key is not lost in the name."""
+    keys = ["k" * 250 + end for end in "ab"]
+    seeded(repository.emulator, ({"key": key, "variants": [{"key": "on"}]} for key in keys))
+    assert repository.run("import", "--target", "k*").code == 0
+    texts = [path.read_text() for path in sorted((repository.root / "flags").glob("k*.yaml"))]
+    assert all(sum(f"key: {key}\n" in text for text in texts) == 1 for key in keys)
+
+
+@pytest.mark.parametrize("name", ["other-flag.yaml", "Other-Flag.yaml"])
+def test_a_file_of_that_name_is_not_overwritten(repository: Repository, name: str) -> None:
+    """What stands in it is another flag: the new one gets another file."""
+    path = repository.write(f"flags/{name}", "key: declared-here\n")
+    (repository.root / "flags" / "other-flag.2.yaml").mkdir()
+    ran = repository.run("import", "--target", "other-flag")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "+ flags/other-flag.3.yaml")
+    assert path.read_text() == "key: declared-here\n"
+    assert repository.run("validate").out == "No findings; read 3 flags in 3 files.\n"
+
+
+def test_a_key_that_is_too_long_is_said(repository: Repository) -> None:
+    """No file can hold it; the others are imported."""
+    seeded(repository.emulator, [{"key": "k" * 256, "variants": [{"key": "on"}]}])
+    ran = repository.run("import", "--target", "other-flag", "--target", "k*")
+    assert ran.code == 0
+    assert f"{'k' * 256}: no file can hold this flag" in ran.err
+    assert ran.out.endswith("Imported 1 flag: 1 new, 0 updated, 0 unchanged, 1 skipped.\n")
+
+
+def test_a_disk_that_is_full_leaves_whole_files_and_says_which(repository: Repository) -> None:
+    """A file that does not fit is not there, or as it was; those after it are written, and the code is 1."""
+    payload = "p" * 20_000
+    seeded(
+        repository.emulator,
+        [
+            {"key": "a-small", "variants": [{"key": "on"}]},
+            {"key": "b-large", "variants": [{"key": "on", "payload": payload}]},
+            {"key": "c-large", "variants": [{"key": "on", "payload": payload}]},
+            {"key": "d-small", "variants": [{"key": "on"}]},
+        ],
+    )
+    before = repository.write("flags/b-large.yaml", "# ours\nkey: b-large\nvariants: [{key: 'on', payload: {}}]\n")
+    text = before.read_text()
+    command = 'ulimit -f 16; exec "$0" -m reconciler import --force --target "?-*"'
+    ran = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable], cwd=repository.root, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert ran.stdout.splitlines() == [
+        "+ flags/a-small.yaml",
+        "+ flags/d-small.yaml",
+        "Imported 2 flags: 2 new, 0 updated, 0 unchanged, 2 files not written.",
+    ]
+    assert "flags/b-large.yaml cannot be written: " in ran.stderr
+    assert "flags/c-large.yaml cannot be written: " in ran.stderr
+    assert before.read_text() == text
+    names = {"a-small.yaml", "b-large.yaml", "d-small.yaml", "new-checkout.yaml"}
+    assert {path.name for path in (repository.root / "flags").iterdir()} == names
+
+
+def test_out_below_a_file_is_said(repository: Repository) -> None:
+    """A directory that cannot be made: nothing is written, and both streams say so."""
+    ran = repository.run("import", "--out", "reconciler.yaml/deep", "--target", "other-flag")
+    assert ran.code == 1
+    assert "cannot be made: Not a directory." in ran.err
+    assert ran.out.endswith("0 new, 0 updated, 0 unchanged, 1 file not written.\n")
