@@ -31,7 +31,7 @@ def flag_to_yaml(document: Mapping[str, Json], remarks: Sequence[str] = ()) -> s
     `remarks` are lines of text that become read-only comments on top. Every YAML reader, of version 1.1 or 1.2,
     reads the same value back, as far as `source.yaml_source` accepts it at all.
     """
-    head = tuple(f"{REMARK}{line}".rstrip() for line in remarks)
+    head = [f"{REMARK}{line}".rstrip() for line in remarks]
     return write_document(Document(root=node_of(dict(document)), head=head))
 
 
@@ -57,7 +57,7 @@ def format_text(text: str, file: str) -> str:
     """
     before = read_documents(text, file)
     plain = text.replace("\r\n", "\n")
-    trees = [read.document for read in read_tree(plain)]
+    trees = read_tree(plain)
     formatted = write_documents(trees)
     if formatted == plain:
         return formatted
@@ -65,7 +65,7 @@ def format_text(text: str, file: str) -> str:
     same = len(before) == len(after) and all(
         same_json(old.value, new.value) for old, new in zip(before, after, strict=True)
     )
-    if not same or _comments_of(read.document for read in read_tree(formatted)) != _comments_of(trees):
+    if not same or _comments_of(read_tree(formatted)) != _comments_of(trees):
         raise ReconcilerError(f"This is a defect of reconciler: {file} cannot be formatted and was left as it is.")
     return formatted
 
@@ -135,7 +135,7 @@ def _with_remarks(text: str, index: int, remarks: Sequence[str]) -> str:
 
 def _span(text: str, index: int) -> tuple[int, int]:
     """The first line of a document, and the first one behind it."""
-    starts = [read.first_line for read in read_tree(text)]
+    starts = [document.first_line for document in read_tree(text)]
     return starts[index], starts[index + 1] if index + 1 < len(starts) else len(text.split("\n"))
 
 

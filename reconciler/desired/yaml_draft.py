@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import yaml
+from msgspec import Struct, field
 from yaml.events import (
     CollectionEndEvent,
     CollectionStartEvent,
@@ -21,56 +21,19 @@ from yaml.events import (
     ScalarEvent,
 )
 
-from reconciler.desired.yaml_nodes import Scalar
+from reconciler.desired.yaml_nodes import Collection, Document, Entry, Scalar
 from reconciler.source.events import open_events
 from reconciler.source.scalars import resolve_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NOTHING: Final = Scalar(value=None)
+    from reconciler.desired.yaml_nodes import Node
 
 _cover = re.compile(r"[^\n]").sub
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Branch:
-    """A collection. `start` and `end` are offsets; a block has no end of its own."""
-
-    is_mapping: bool
-    is_flow: bool
-    start: int
-    column: int
-    parent: Leaf | None
-    entries: list[Leaf] = field(default_factory=list)
-    foot: list[str] = field(default_factory=list)
-    end: int = -1
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Leaf:
-    """A pair or an item. `line` is where it begins, `last` the last line that anything of it stands on."""
-
-    parent: Branch
-    start: int
-    line: int
-    last: int
-    key: str | None = None
-    value: Branch | Scalar = _NOTHING
-    value_start: int = -1
-    above: list[str] = field(default_factory=list)
-    beside: list[str] = field(default_factory=list)
-
-    def stretch(self, line: int) -> None:
-        """Let the entry, and all that it stands in, reach to a line."""
-        entry: Leaf | None = self
-        while entry is not None:
-            entry.last = max(entry.last, line)
-            entry = entry.parent.parent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remark:
+class Comment(Struct, frozen=True, kw_only=True):
     """A comment or, with the text "", a blank line. `is_alone`: nothing else stands on its line."""
 
     offset: int
@@ -80,22 +43,31 @@ class Remark:
     is_alone: bool
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Draft:
-    """One document: its entries in the order of the text, and after which of them a token ends where."""
+class Draft(Struct, kw_only=True, eq=False):
+    """A document with its comments not yet given to anything.
 
+    `entries` are in the order of the text, `flows` the collections between brackets; `ends` says where a token ends,
+    on which line, and of which entry it is.
+    """
+
+    document: Document
     start: int
-    line: int
-    root: Branch | Scalar = _NOTHING
-    entries: list[Leaf] = field(default_factory=list)
-    flows: list[Branch] = field(default_factory=list)
-    ends: list[tuple[int, int, Leaf | None]] = field(default_factory=list)
-    remarks: list[Remark] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    flows: list[Collection] = field(default_factory=list)
+    ends: list[tuple[int, int, Entry | None]] = field(default_factory=list)
+    comments: list[Comment] = field(default_factory=list)
 
 
 def read_drafts(text: str) -> list[Draft]:
     """The documents of a text whose line ends are LF, with their comments not yet given to anything."""
     return _Reader(text).drafts
+
+
+def stretch(entry: Entry | None, line: int) -> None:
+    """Let an entry, and all that it stands in, reach to a line."""
+    while entry is not None:
+        entry.last = max(entry.last, line)
+        entry = entry.parent.owner if entry.parent else None
 
 
 class _Reader:
@@ -109,8 +81,8 @@ class _Reader:
         self._parser = open_events(text.encode())
         self._read_documents()
         starts = [draft.start for draft in self.drafts]
-        for remark in self._remarks(text):
-            self.drafts[bisect_right(starts, remark.offset) - 1].remarks.append(remark)
+        for comment in self._comments(text):
+            self.drafts[bisect_right(starts, comment.offset) - 1].comments.append(comment)
 
     def _read_documents(self) -> None:
         start = line = 0
@@ -119,51 +91,51 @@ class _Reader:
             if isinstance(event, DocumentStartEvent):
                 if event.explicit and self.drafts:
                     start, line = mark.index, mark.line
-                self.drafts.append(Draft(start=start, line=line))
+                self.drafts.append(Draft(document=Document(root=Scalar(), first_line=line), start=start))
             elif isinstance(event, DocumentEndEvent):
                 start, line = mark.index, mark.line
             elif isinstance(event, ScalarEvent | CollectionStartEvent):
-                self.drafts[-1].root = self._node(event, None)
+                self.drafts[-1].document.root = self._node(event, None)
 
-    def _node(self, event: Any, owner: Leaf | None) -> Branch | Scalar:  # noqa: ANN401 - PyYAML's events share no useful type
+    def _node(self, event: Any, owner: Entry | None) -> Node:  # noqa: ANN401 - PyYAML's events share no useful type
         if isinstance(event, ScalarEvent):
             return self._scalar(event, owner)
         mark = event.start_mark
-        branch = Branch(
+        collection = Collection(
             is_mapping=isinstance(event, MappingStartEvent),
             is_flow=bool(event.flow_style),
             start=mark.index,
             column=mark.column,
-            parent=owner,
+            owner=owner,
         )
-        if branch.is_flow:
-            self.drafts[-1].flows.append(branch)
+        if collection.is_flow:
+            self.drafts[-1].flows.append(collection)
             self._note_end(owner, event.end_mark.index, event.end_mark.line)
         while not isinstance(item := self._parser.get_event(), CollectionEndEvent):
-            self._entry(item, branch)
-        if branch.is_flow:
+            self._entry(item, collection)
+        if collection.is_flow:
             end: Any = item.end_mark
-            branch.end = end.index
+            collection.end = end.index
             self._note_end(owner, end.index, end.line)
-        return branch
+        return collection
 
-    def _entry(self, event: Any, branch: Branch) -> None:  # noqa: ANN401
+    def _entry(self, event: Any, collection: Collection) -> None:  # noqa: ANN401
         mark = event.start_mark
-        entry = Leaf(parent=branch, start=mark.index, line=mark.line, last=mark.line)
-        branch.entries.append(entry)
+        entry = Entry(parent=collection, start=mark.index, line=mark.line, last=mark.line)
+        collection.entries.append(entry)
         self.drafts[-1].entries.append(entry)
-        if branch.is_mapping:
+        if collection.is_mapping:
             self._scalar(event, entry)
             entry.key, event = event.value, self._parser.get_event()
-        entry.value_start = event.start_mark.index
-        entry.value = self._node(event, entry)
+        entry.node_start = event.start_mark.index
+        entry.node = self._node(event, entry)
 
-    def _note_end(self, owner: Leaf | None, offset: int, line: int) -> None:
+    def _note_end(self, owner: Entry | None, offset: int, line: int) -> None:
         self.drafts[-1].ends.append((offset, line, owner))
         if owner is not None:
-            owner.stretch(line)
+            stretch(owner, line)
 
-    def _scalar(self, event: Any, owner: Leaf | None) -> Scalar:  # noqa: ANN401
+    def _scalar(self, event: Any, owner: Entry | None) -> Scalar:  # noqa: ANN401
         start: Any = event.start_mark
         end: Any = event.end_mark
         if event.style in {"|", ">"}:
@@ -173,7 +145,7 @@ class _Reader:
         self._note_end(owner, end.index, end.line)
         return Scalar(value=event.value if event.style else resolve_plain(event.value))
 
-    def _block_scalar(self, event: Any, owner: Leaf | None) -> Scalar:  # noqa: ANN401
+    def _block_scalar(self, event: Any, owner: Entry | None) -> Scalar:  # noqa: ANN401
         start = event.start_mark
         header = self._lines[start.line][start.column :].split("#")[0].strip()
         last = event.end_mark.line - (event.end_mark.column == 0)
@@ -186,19 +158,19 @@ class _Reader:
         self._inside.update(range(start.line + 1, last + 1))
         self._note_end(owner, start.index + len(header), start.line)
         if owner is not None:
-            owner.stretch(last)
+            stretch(owner, last)
         return Scalar(value=event.value, block=_as_written(header, body, event.value))
 
-    def _remarks(self, text: str) -> Iterator[Remark]:
+    def _comments(self, text: str) -> Iterator[Comment]:
         offset = 0
         for number, line in enumerate(_without_scalars(text, self._covered).split("\n")):
             code, sign, _ = line.partition("#")
             alone = not code.strip()
             if sign:
                 found = self._lines[number][len(code) :].rstrip()
-                yield Remark(offset=offset + len(code), line=number, column=len(code), text=found, is_alone=alone)
+                yield Comment(offset=offset + len(code), line=number, column=len(code), text=found, is_alone=alone)
             elif alone and number not in self._inside:
-                yield Remark(offset=offset, line=number, column=0, text="", is_alone=True)
+                yield Comment(offset=offset, line=number, column=0, text="", is_alone=True)
             offset += len(line) + 1
 
 

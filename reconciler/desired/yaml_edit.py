@@ -6,30 +6,30 @@ gone move to what follows it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.canonical import canonical_text, same_json
 from reconciler.desired.flag_layout import FLAG
-from reconciler.desired.yaml_nodes import Collection, Entry, Scalar, comments_in, comments_of, node_of, value_of
+from reconciler.desired.yaml_nodes import Entry, Scalar, comments_in, comments_of, node_of, value_of
 from reconciler.desired.yaml_style import write_documents, write_entry
-from reconciler.desired.yaml_tree import read_tree
+from reconciler.desired.yaml_tree import fields_of, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.desired.yaml_nodes import Comments, Node
-    from reconciler.desired.yaml_tree import FieldLines
+    from reconciler.desired.yaml_nodes import Collection, Comments, Node
     from reconciler.model import Json
 
 
-@dataclass(frozen=True, slots=True)
-class _Replacement:
+class _Replacement(Struct, frozen=True):
     """Lines `first` up to, not including, `end` become `lines`."""
 
     first: int
     end: int
-    lines: tuple[str, ...]
+    lines: list[str]
 
 
 def rewrite_document(text: str, index: int, wanted: Mapping[str, Json]) -> str:
@@ -42,66 +42,58 @@ def rewrite_document(text: str, index: int, wanted: Mapping[str, Json]) -> str:
     line_end = "\r\n" if "\r\n" in text else "\n"
     text = text.replace("\r\n", "\n")
     documents = read_tree(text)
-    if documents[index].fields is None:
-        text = write_documents([read.document for read in documents])
+    if fields_of(documents[index]) is None:
+        text = write_documents(documents)
         documents = read_tree(text)
-    fields = documents[index].fields or ()
-    root = documents[index].document.root
+    fields = fields_of(documents[index]) or []
     lines = text.split("\n")
-    found = [*_changes(root, fields, wanted, lines), *_additions(fields, wanted)]
+    found = [*_changes(fields, wanted, lines), *_additions(fields, wanted)]
     for change in sorted(found, key=lambda change: (change.first, change.end), reverse=True):
         lines[change.first : change.end] = change.lines
     return line_end.join(lines)
 
 
-def _changes(
-    root: Node, fields: tuple[FieldLines, ...], wanted: Mapping[str, Json], text: Sequence[str]
-) -> Iterator[_Replacement]:
-    for place in fields:
-        old = _field(root, place.key)
-        if place.key not in wanted:
-            comments = [comment for comment in comments_of(replace(old, above=())) if comment]
-            yield _Replacement(place.first, place.last + 1, tuple(comments))
-        elif not same_json(value_of(old.node), wanted[place.key]):
-            new = graft_entry(Entry(key=place.key, node=node_of(wanted[place.key])), replace(old, above=()))
-            lines = _with_gap_of(text[place.first], _lines_of(new), old.beside)
-            yield _Replacement(place.first, place.last + 1, lines)
+def _changes(fields: Sequence[Entry], wanted: Mapping[str, Json], text: Sequence[str]) -> Iterator[_Replacement]:
+    for entry in fields:
+        key, old = entry.key or "", replace(entry, above=[])
+        if key not in wanted:
+            comments = [comment for comment in comments_of(old) if comment]
+            yield _Replacement(entry.line, entry.last + 1, comments)
+        elif not same_json(value_of(entry.node), wanted[key]):
+            new = graft_entry(Entry(key=key, node=node_of(wanted[key])), old)
+            lines = _with_gap_of(text[entry.line], _lines_of(new), entry.beside)
+            yield _Replacement(entry.line, entry.last + 1, lines)
 
 
-def _with_gap_of(line: str, lines: tuple[str, ...], beside: str | None) -> tuple[str, ...]:
+def _with_gap_of(line: str, lines: list[str], beside: str | None) -> list[str]:
     """The lines, the comment beside the first as far from its value as it was in the old line."""
     if not beside or not line.endswith(beside) or not lines[0].endswith(beside):
         return lines
     head = line.removesuffix(beside)
     gap = head[len(head.rstrip()) :]
-    return (lines[0].removesuffix(beside).rstrip() + gap + beside, *lines[1:])
+    return [lines[0].removesuffix(beside).rstrip() + gap + beside, *lines[1:]]
 
 
-def _additions(fields: tuple[FieldLines, ...], wanted: Mapping[str, Json]) -> Iterator[_Replacement]:
+def _additions(fields: Sequence[Entry], wanted: Mapping[str, Json]) -> Iterator[_Replacement]:
     """New fields, each behind the fields that stand before it in the house style; several at one place together."""
-    declared = {place.key for place in fields}
+    declared = {entry.key for entry in fields}
     groups: dict[int, list[str]] = {}
     for key in sorted(wanted.keys() - declared, key=FLAG.place):
-        before = [place.last + 1 for place in fields if FLAG.place(place.key) <= FLAG.place(key)]
-        at = max(before, default=fields[0].first if fields else 0)
+        before = [entry.last + 1 for entry in fields if FLAG.place(entry.key or "") <= FLAG.place(key)]
+        at = max(before, default=fields[0].line if fields else 0)
         groups.setdefault(at, []).extend(_lines_of(Entry(key=key, node=node_of(wanted[key]))))
     for at, lines in groups.items():
-        yield _Replacement(at, at, tuple(lines))
+        yield _Replacement(at, at, lines)
 
 
-def _field(root: Node, key: str) -> Entry:
-    found = root.get(key) if isinstance(root, Collection) else None
-    return found or Entry(key=key, node=Scalar(value=None))
-
-
-def _lines_of(entry: Entry) -> tuple[str, ...]:
-    return tuple(write_entry(entry, FLAG.of(entry.key)).removesuffix("\n").split("\n"))
+def _lines_of(entry: Entry) -> list[str]:
+    return write_entry(entry, FLAG.of(entry.key)).removesuffix("\n").split("\n")
 
 
 def graft_entry(new: Entry, old: Entry) -> Entry:
     """The new entry with every comment of the old one."""
     node, lost = graft(new.node, old.node)
-    return replace(new, node=node, above=(*old.above, *old.between, *lost), beside=old.beside or new.beside)
+    return replace(new, node=node, above=[*old.above, *old.between, *lost], beside=old.beside or new.beside)
 
 
 def graft(new: Node, old: Node) -> tuple[Node, Comments]:
@@ -111,28 +103,26 @@ def graft(new: Node, old: Node) -> tuple[Node, Comments]:
     is equal stays as it was written.
     """
     if same_json(value_of(new), value_of(old)):
-        return old, ()
+        return old, []
     if isinstance(new, Scalar) or isinstance(old, Scalar) or new.is_mapping != old.is_mapping or not new.entries:
-        return new, tuple(comments_in(old))
-    return _graft_collection(new, old), ()
+        return new, list(comments_in(old))
+    return _graft_collection(new, old), []
 
 
 def _graft_collection(new: Collection, old: Collection) -> Collection:
     partners = _partners(new, old)
     entries = {number: graft_entry(new.entries[number], entry) for number, entry in partners.items()}
     matched = {id(entry): number for number, entry in partners.items()}
-    foot: list[str] = []
-    orphans: list[str] = []
+    orphans: Comments = []
     for entry in old.entries:
         number = matched.get(id(entry))
         if number is None:
             orphans += comments_of(entry)
         elif orphans:
-            entries[number] = replace(entries[number], above=(*orphans, *entries[number].above))
+            entries[number] = replace(entries[number], above=[*orphans, *entries[number].above])
             orphans = []
-    foot += [*orphans, *old.foot]
-    kept = tuple(entries.get(number, entry) for number, entry in enumerate(new.entries))
-    return replace(new, entries=kept, foot=tuple(foot))
+    kept = [entries.get(number, entry) for number, entry in enumerate(new.entries)]
+    return replace(new, entries=kept, foot=[*orphans, *old.foot])
 
 
 def _partners(new: Collection, old: Collection) -> dict[int, Entry]:

@@ -1,76 +1,87 @@
 """YAML as a tree of values with the comments around them: what `yaml_tree` reads and `yaml_style` writes.
 
-Frozen: an edit is a new tree. Comments are whole lines from `#` on; "" among them is a blank line.
+A tree does not change once it is read: an edit is a new tree. Comments are whole lines from `#` on; "" among them is
+a blank line. Offsets, lines and columns count from 0, and mean nothing in a tree that was not read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from msgspec import Struct, field
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from reconciler.model import Json
 
-Comments: TypeAlias = tuple[str, ...]
+Comments: TypeAlias = list[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scalar:
+class Scalar(Struct, frozen=True, kw_only=True):
     """A value that is no collection. `block` is how a block scalar was written: its header and its lines."""
 
-    value: Json
+    value: Json = None
     block: tuple[str, tuple[str, ...]] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, kw_only=True, eq=False):
     """A pair of a mapping, or an item of a sequence (then `key` is None).
 
     `above` stands on lines of its own in front of the entry, `beside` behind its key or value, and `between` behind
-    its key where something else is behind its value.
+    its key where something else is behind its value. `start` is its offset, `node_start` that of its value, `line`
+    where it begins, and `last` the last line that anything of it stands on.
     """
 
-    node: Node
+    node: Node = field(default_factory=Scalar)
     key: str | None = None
-    above: Comments = ()
+    above: Comments = field(default_factory=list)
     beside: str | None = None
-    between: Comments = ()
+    between: Comments = field(default_factory=list)
+    parent: Collection | None = None
+    start: int = 0
+    node_start: int = 0
+    line: int = 0
+    last: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collection:
-    """A mapping or a sequence; `foot` stands behind its last entry, at its indentation."""
+class Collection(Struct, kw_only=True, eq=False):
+    """A mapping or a sequence; `foot` stands behind its last entry, at its indentation.
+
+    `start` and `end` are offsets, of which a block has no end of its own. `owner` is the entry whose value it is.
+    """
 
     is_mapping: bool
-    entries: tuple[Entry, ...] = ()
-    foot: Comments = ()
-
-    def get(self, key: str) -> Entry | None:
-        """The pair of that key, if there is one."""
-        return next((entry for entry in self.entries if entry.key == key), None)
+    entries: list[Entry] = field(default_factory=list)
+    foot: Comments = field(default_factory=list)
+    owner: Entry | None = None
+    is_flow: bool = False
+    start: int = 0
+    end: int = -1
+    column: int = 0
 
 
 Node: TypeAlias = Scalar | Collection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """One document: its value, and the comments that stay on top of it wherever its first key goes."""
+class Document(Struct, kw_only=True, eq=False):
+    """One document: its value, the comments that stay on top of it wherever its first key goes, and its first line.
+
+    That line is its `---`, if it has one.
+    """
 
     root: Node
-    head: Comments = ()
+    head: Comments = field(default_factory=list)
+    first_line: int = 0
 
 
 def node_of(value: Json) -> Node:
     """A JSON value as a tree without comments, in the value's order."""
     if isinstance(value, dict):
-        return Collection(
-            is_mapping=True, entries=tuple(Entry(key=key, node=node_of(item)) for key, item in value.items())
-        )
+        entries = [Entry(key=key, node=node_of(item)) for key, item in value.items()]
+        return Collection(is_mapping=True, entries=entries)
     if isinstance(value, list | tuple):
-        return Collection(is_mapping=False, entries=tuple(Entry(node=node_of(item)) for item in value))
+        return Collection(is_mapping=False, entries=[Entry(node=node_of(item)) for item in value])
     return Scalar(value=value)
 
 
@@ -81,12 +92,6 @@ def value_of(node: Node) -> Json:
     if node.is_mapping:
         return {entry.key: value_of(entry.node) for entry in node.entries}
     return [value_of(entry.node) for entry in node.entries]
-
-
-def mapping_of(node: Node) -> Mapping[str, Json]:
-    """The value of a tree that is a mapping; empty for any other."""
-    value = value_of(node)
-    return value if isinstance(value, dict) else {}
 
 
 def comments_in(node: Node) -> Iterator[str]:

@@ -6,9 +6,10 @@ Writing what was read from this style gives the same text again.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import dropwhile
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from reconciler.desired.flag_layout import FLAG
 from reconciler.desired.yaml_nodes import Collection, Entry, Scalar, comments_in
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.desired.flag_layout import Layout
-    from reconciler.desired.yaml_nodes import Comments, Document, Node
+    from reconciler.desired.yaml_nodes import Document, Node
 
 WIDTH: Final = 100
 """Columns that a collection between brackets may reach."""
@@ -96,8 +97,8 @@ def _with_first_above(entry: Entry, layout: Layout) -> Entry:
     lifted = _with_foot_above(first if node.is_mapping else _with_first_above(first, layout.of(None)))
     if not lifted.above and not lifted.between:
         return entry
-    entries = tuple(replace(lifted, above=(), between=()) if item is first else item for item in node.entries)
-    above = (*entry.above, *_without_first_blanks(lifted.above), *lifted.between)
+    entries = [replace(lifted, above=[], between=[]) if item is first else item for item in node.entries]
+    above = [*entry.above, *_without_first_blanks(lifted.above), *lifted.between]
     return replace(entry, above=above, node=replace(node, entries=entries))
 
 
@@ -161,12 +162,12 @@ def _with_foot_above(entry: Entry) -> Entry:
     node = entry.node
     if isinstance(node, Scalar) or node.entries or not node.foot:
         return entry
-    return replace(entry, above=(*entry.above, *node.foot), node=replace(node, foot=()))
+    return replace(entry, above=[*entry.above, *node.foot], node=replace(node, foot=[]))
 
 
 def _without_first_blanks(lines: Iterable[str]) -> Iterator[str]:
     return dropwhile(lambda line: not line, lines)
 
 
-def _comment_lines(comments: Comments, indent: int) -> Iterator[str]:
+def _comment_lines(comments: Iterable[str], indent: int) -> Iterator[str]:
     return (f"{' ' * indent}{line}" if line else "" for line in comments)

@@ -7,68 +7,48 @@ the end of the collection that it closes. For text that `source.yaml_source` has
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from reconciler.desired.yaml_draft import Branch, Draft, read_drafts
-from reconciler.desired.yaml_nodes import Collection, Document, Entry, Scalar
+from reconciler.desired.yaml_draft import read_drafts, stretch
+from reconciler.desired.yaml_nodes import Collection, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reconciler.desired.yaml_draft import Leaf, Remark
-    from reconciler.desired.yaml_nodes import Comments, Node
+    from reconciler.desired.yaml_draft import Comment, Draft
+    from reconciler.desired.yaml_nodes import Comments, Document, Entry, Node
 
 MODELINE: Final = "# yaml-language-server:"
 """How the comment begins that tells editors which JSON Schema a file follows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldLines:
-    """The lines of one field of a document, both included, from 0; comments above it are not among them."""
-
-    key: str
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadDocument:
-    """A document, the line it begins on (its `---`, if it has one), and where its fields stand.
-
-    `fields` is None where they do not each begin at the start of a line.
-    """
-
-    document: Document
-    first_line: int
-    fields: tuple[FieldLines, ...] | None
-
-
-def read_tree(text: str) -> tuple[ReadDocument, ...]:
+def read_tree(text: str) -> tuple[Document, ...]:
     """Every document of a YAML text, in order. Line ends must be LF."""
-    return tuple(_finished(draft) for draft in read_drafts(text))
+    return tuple(map(_finished, read_drafts(text)))
 
 
-def _finished(draft: Draft) -> ReadDocument:
-    loose: list[str] = []
-    _give_away_remarks(draft, loose)
-    root = draft.root
-    if isinstance(root, Scalar):
-        return ReadDocument(document=Document(root=root, head=_tidy(loose)), first_line=draft.line, fields=None)
-    head: Comments = ()
-    if root.entries:
-        above = root.entries[0].above
-        end = _end_of_head(above)
-        head, root.entries[0].above = _tidy(above[:end], keep_first=False, keep_last=True), above[end:]
-    document = Document(root=_frozen(root), head=(*_tidy(loose), *head))
-    return ReadDocument(document=document, first_line=draft.line, fields=_field_lines(root))
-
-
-def _field_lines(root: Branch) -> tuple[FieldLines, ...] | None:
-    if root.is_flow or not root.is_mapping or root.column:
+def fields_of(document: Document) -> list[Entry] | None:
+    """The pairs of a document that is laid out field by line; None for any other."""
+    root = document.root
+    if isinstance(root, Scalar) or root.is_flow or not root.is_mapping or root.column:
         return None
-    return tuple(FieldLines(key=entry.key or "", first=entry.line, last=entry.last) for entry in root.entries)
+    return root.entries
+
+
+def _finished(draft: Draft) -> Document:
+    loose: Comments = []
+    _give_away_comments(draft, loose)
+    document = draft.document
+    document.head = _tidy(loose)
+    if isinstance(document.root, Collection):
+        if entries := document.root.entries:
+            above = entries[0].above
+            end = _end_of_head(above)
+            document.head += _tidy(above[:end], keep_first=False, keep_last=True)
+            entries[0].above = above[end:]
+        _tidy_node(document.root)
+    return document
 
 
 def _end_of_head(above: Sequence[str]) -> int:
@@ -76,108 +56,100 @@ def _end_of_head(above: Sequence[str]) -> int:
     return max((number for number, line in enumerate(above, start=1) if not line), default=len(above))
 
 
-def _give_away_remarks(draft: Draft, loose: list[str]) -> None:
+def _give_away_comments(draft: Draft, loose: Comments) -> None:
     starts = [entry.start for entry in draft.entries]
     pending = False
-    for remark, following in pairwise([*draft.remarks, None]):
-        if remark is None:
+    for comment, following in pairwise([*draft.comments, None]):
+        if comment is None:
             continue
-        if not remark.is_alone and (owner := _stands_beside(draft, remark)) is not None:
-            owner.beside.append(remark.text)
+        if not comment.is_alone and (owner := _stands_beside(draft, comment)) is not None:
+            owner.between += [owner.beside] if owner.beside else []
+            owner.beside = comment.text
             continue
-        place = _place_of(draft, starts, remark)
-        if remark.text:
+        place = _place_of(draft, starts, comment)
+        if comment.text:
             target = loose if place is None else place
-            target += ["", remark.text] if pending else [remark.text]
+            target += ["", comment.text] if pending else [comment.text]
             pending = False
-        elif following is not None and _goes_before_same(starts, remark, following):
+        elif following is not None and _goes_before_same(starts, comment, following):
             pending = True
         elif place is not None:
             place.append("")
             pending = False
 
 
-def _goes_before_same(starts: list[int], blank: Remark, following: Remark) -> bool:
-    """Whether nothing but blanks stands between a blank line and the next remark."""
+def _goes_before_same(starts: list[int], blank: Comment, following: Comment) -> bool:
+    """Whether nothing but blanks stands between a blank line and the next comment."""
     return following.is_alone and bisect_right(starts, blank.offset) == bisect_right(starts, following.offset)
 
 
-def _stands_beside(draft: Draft, remark: Remark) -> Leaf | None:
+def _stands_beside(draft: Draft, comment: Comment) -> Entry | None:
     """The entry whose key or value ends before the comment on the same line."""
-    number = bisect_right(draft.ends, remark.offset, key=lambda end: end[0]) - 1
-    if number < 0 or draft.ends[number][1] != remark.line:
+    number = bisect_right(draft.ends, comment.offset, key=lambda end: end[0]) - 1
+    if number < 0 or draft.ends[number][1] != comment.line:
         return None
     return draft.ends[number][2]
 
 
-def _place_of(draft: Draft, starts: list[int], remark: Remark) -> list[str] | None:
+def _place_of(draft: Draft, starts: list[int], comment: Comment) -> Comments | None:
     """The list of comments that a comment on its own line belongs to; None where the document has no entry."""
-    flow = next((flow for flow in reversed(draft.flows) if flow.start < remark.offset < flow.end), None)
+    flow = next((flow for flow in reversed(draft.flows) if flow.start < comment.offset < flow.end), None)
     if flow is not None:
-        inside = next((entry for entry in flow.entries if entry.start > remark.offset), None)
+        inside = next((entry for entry in flow.entries if entry.start > comment.offset), None)
         return flow.foot if inside is None else inside.above
-    number = bisect_right(starts, remark.offset)
+    number = bisect_right(starts, comment.offset)
     before = draft.entries[number - 1] if number else None
     after = draft.entries[number] if number < len(starts) else None
     if before is None:
         return after.above if after else None
-    value = before.value
-    if before.value_start > remark.offset and (isinstance(value, Scalar) or value.is_flow):
+    value = before.node
+    if before.node_start > comment.offset and (isinstance(value, Scalar) or value.is_flow):
         return before.above
-    if after is None and not remark.text:
+    if after is None and not comment.text:
         return None
-    closing = _closed_at(before, after, remark)
+    closing = _closed_at(before, after, comment)
     if closing is None:
         return after.above if after else None
-    if closing.parent is not None:
-        closing.parent.stretch(remark.line)
+    stretch(closing.owner, comment.line)
     return closing.foot
 
 
-def _closed_at(before: Leaf, after: Leaf | None, remark: Remark) -> Branch | None:
+def _closed_at(before: Entry, after: Entry | None, comment: Comment) -> Collection | None:
     """The block that ends between two entries and that the comment's indentation puts it into."""
-    if after is not None and (not remark.text or remark.column <= after.parent.column):
+    around = [] if after is None else list(_collections_around(after))
+    if around and (not comment.text or comment.column <= around[0].column):
         return None
-    still_open = set() if after is None else {id(branch) for branch in _branches_around(after)}
-    ending = [branch for branch in _branches_around(before) if id(branch) not in still_open and not branch.is_flow]
+    ending = [item for item in _collections_around(before) if item not in around and not item.is_flow]
     chosen = ending[-1] if after is None and ending else None
-    for branch in reversed(ending):
-        if branch.column <= remark.column and (chosen is None or branch.column > chosen.column):
-            chosen = branch
+    for collection in reversed(ending):
+        if collection.column <= comment.column and (chosen is None or collection.column > chosen.column):
+            chosen = collection
     return chosen
 
 
-def _branches_around(entry: Leaf) -> Iterator[Branch]:
+def _collections_around(entry: Entry) -> Iterator[Collection]:
     """The collections that an entry stands in, the innermost first."""
-    parent: Leaf | None = entry
-    while parent is not None:
-        yield parent.parent
-        parent = parent.parent.parent
+    owner: Entry | None = entry
+    while owner is not None and (collection := owner.parent) is not None:
+        yield collection
+        owner = collection.owner
 
 
-def _frozen(node: Branch | Scalar) -> Node:
+def _tidy_node(node: Node) -> None:
     if isinstance(node, Scalar):
-        return node
-    entries = tuple(_frozen_entry(entry, is_first=not number) for number, entry in enumerate(node.entries))
-    return Collection(is_mapping=node.is_mapping, entries=entries, foot=_tidy(node.foot))
-
-
-def _frozen_entry(entry: Leaf, *, is_first: bool) -> Entry:
-    return Entry(
-        key=entry.key,
-        node=_frozen(entry.value),
-        above=_tidy(entry.above, keep_first=not is_first, keep_last=True),
-        between=tuple(entry.beside[:-1]),
-        beside=entry.beside[-1] if entry.beside else None,
-    )
+        return
+    node.foot = _tidy(node.foot)
+    for number, entry in enumerate(node.entries):
+        entry.above = _tidy(entry.above, keep_first=number > 0, keep_last=True)
+        _tidy_node(entry.node)
 
 
 def _tidy(lines: Sequence[str], *, keep_first: bool = True, keep_last: bool = False) -> Comments:
     """Comments with one blank line at a time, and none at an end where it means nothing."""
-    found: list[str] = []
+    found: Comments = []
     for line in lines:
         if line or (found[-1] if found else keep_first):
             found.append(line)
     while found and not found[-1] and not keep_last:
         found.pop()
-    return tuple(found)
+    return found
