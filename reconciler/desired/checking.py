@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reconciler.desired.decode import decode_flag
@@ -54,12 +54,12 @@ class Checking(Struct, kw_only=True):
     configs: tuple[Config, ...]
     today: date | None = None
     decodes: bool = False
-    flags: dict[str, DesiredFlag] = {}
+    flags: dict[str, DesiredFlag] = field(default_factory=dict)
     files: int = 0
     texts: dict[str, bytes] = {}
     errors: int = 0
-    findings: dict[Diagnostic, set[str | None]] = {}
-    places: dict[str, SourcePosition] = {}
+    findings: dict[Diagnostic, set[str | None]] = field(default_factory=dict)
+    places: dict[str, SourcePosition] = field(default_factory=dict)
 
     def check(self, listing: Listing) -> None:
         """Read and check every file of the listing."""

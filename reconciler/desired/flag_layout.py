@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from reconciler.fields import FIELDS
 
@@ -14,8 +15,7 @@ TEAM_FIELDS: Final = ("owner", "expires", "links", "notes", "frozenUntil")
 """The fields of a flag document that are reconciler's own and never sent."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """How one value is laid out.
 
     `keys` gives the order of a mapping's keys and their layouts; keys that it does not name follow, in their own
