@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 def render_options(delivery: Delivery, voice: Voice) -> RenderOptions:
     """What renderers are told: where the result goes, and whether user ids are shown."""
-    return RenderOptions(paper=voice.paper_for(delivery.output), show_users=delivery.show_users)
+    return RenderOptions(terminal=voice.terminal_for(delivery.output), show_users=delivery.show_users)
 
 
 def deliver_report(

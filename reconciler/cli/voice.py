@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.cli.options import Settings
-    from reconciler.render.layout import Paper
+    from reconciler.render.text_layout import Terminal
 
 _OPEN_STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/([0-9]+)", re.ASCII)
 _PRIVATE = 0o600
@@ -44,7 +44,7 @@ class Voice(Struct, frozen=True, kw_only=True):
     def result(self, text: str) -> None:
         """What the command was called for."""
         with aside():
-            # click strips colours for what is no terminal; text was made for `paper`: it has none to strip there.
+            # click strips colours where there is no terminal; text laid out for such a stream has none to strip.
             click.echo(text, nl=False, color=True)
 
     def note(self, text: str) -> None:
@@ -70,21 +70,21 @@ class Voice(Struct, frozen=True, kw_only=True):
         """A result that cannot be shown on stdout and is known nowhere else."""
         self._say(text)
 
-    def paper(self) -> Paper:
-        """What stdout is like: its width and whether it takes colour."""
-        from reconciler.render.layout import Paper
+    def terminal(self) -> Terminal:
+        """The width of stdout, and whether it takes colour; no width where it is no terminal."""
+        from reconciler.render.text_layout import Terminal
 
         if not sys.stdout.isatty():
-            return Paper()
+            return Terminal()
         import shutil
 
-        return Paper(width=shutil.get_terminal_size().columns, color=self.color)
+        return Terminal(width=shutil.get_terminal_size().columns, color=self.color)
 
-    def paper_for(self, output: Path | None) -> Paper:
+    def terminal_for(self, output: Path | None) -> Terminal:
         """What a result is written on: stdout, or a file, which takes no colour and breaks no line."""
-        from reconciler.render.layout import Paper
+        from reconciler.render.text_layout import Terminal
 
-        return self.paper() if output is None else Paper()
+        return self.terminal() if output is None else Terminal()
 
     def _say(self, text: str) -> None:
         with aside(), suppress(OSError):  # a stderr that cannot be written changes no result and no exit code

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.doctor import exit_code
 from reconciler.errors import ReconcilerError
 from reconciler.render.json_report import error_member, render_json
-from reconciler.render.layout import Sheet
+from reconciler.render.text_layout import TextLayout
 from reconciler.wording import counted
 
 if TYPE_CHECKING:
@@ -23,17 +23,17 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 def render_doctor_text(checks: Sequence[Check], options: RenderOptions) -> str:
     """A line per check, what to do below it, and a last line with the verdict."""
-    sheet = Sheet(options.paper)
+    layout = TextLayout(options.terminal)
     width = max((len(check.name) for check in checks), default=0)
     for check in checks:
         status = check.status.value
-        sheet.line((f"{status:<5}", _STYLES[status]), f"{check.name:<{width}}  {check.message}", hang=width + 7)
+        layout.line((f"{status:<5}", _STYLES[status]), f"{check.name:<{width}}  {check.message}", hang=width + 7)
         if check.advice:
-            sheet.line(check.advice, indent=width + 7, hang=0)
-    sheet.blank()
+            layout.line(check.advice, indent=width + 7, hang=0)
+    layout.blank()
     bad, odd = (sum(check.status.value == status for check in checks) for status in ("fail", "warn"))
-    sheet.verbatim(f"{counted(bad, 'failure')}, {counted(odd, 'warning')}.")
-    return sheet.render()
+    layout.verbatim(f"{counted(bad, 'failure')}, {counted(odd, 'warning')}.")
+    return layout.render()
 
 
 def render_doctor_json(checks: Sequence[Check], _: RenderOptions) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from reconciler.render.drift_document import drift_document
 from reconciler.render.fitting import cut, first_that_fit
-from reconciler.render.layout import Sheet
 from reconciler.render.sanitize import code_span, defuse, markdown_text
 from reconciler.render.short_form import short_fields
 from reconciler.render.terminal import draw_fields
+from reconciler.render.text_layout import TextLayout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,25 +33,25 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?", re.ASCII)
 
 def render_drift_text(report: DriftReport, options: RenderOptions) -> str:
     """The report as text; its last line is `verdict` of the document."""
-    document, sheet = drift_document(report), Sheet(options.paper)
+    document, layout = drift_document(report), TextLayout(options.terminal)
     if document.sections or document.absent:
-        sheet.line((f"Drift in {document.title}", "bold"), ("; fields read live → git", "dim"))
+        layout.line((f"Drift in {document.title}", "bold"), ("; fields read live → git", "dim"))
     for section in document.sections:
-        sheet.blank()
-        _flag(sheet, section)
-    sheet.blank()
+        layout.blank()
+        _flag(layout, section)
+    layout.blank()
     for line in document.absent:
-        sheet.line(("! ", "bold red"), (line.key, "bold"), f" {line.words}")
-    sheet.blank()
+        layout.line(("! ", "bold red"), (line.key, "bold"), f" {line.words}")
+    layout.blank()
     for warning in document.warnings:
-        sheet.line(("Warning: ", "yellow"), warning)
+        layout.line(("Warning: ", "yellow"), warning)
     for fact in document.facts:
-        sheet.line((f"{fact}.", "dim"))
-    sheet.blank()
+        layout.line((f"{fact}.", "dim"))
+    layout.blank()
     if document.notice:
-        sheet.line(document.notice)
-    sheet.verbatim(document.verdict)
-    return sheet.render()
+        layout.line(document.notice)
+    layout.verbatim(document.verdict)
+    return layout.render()
 
 
 def render_drift_markdown(report: DriftReport, _: RenderOptions) -> str:
@@ -73,13 +73,13 @@ def render_drift_markdown(report: DriftReport, _: RenderOptions) -> str:
     return defuse("\n\n".join([*head, *(["\n".join(listed)] if listed else []), *more, *tail])) + "\n"
 
 
-def _flag(sheet: Sheet, section: DriftSection) -> None:
+def _flag(layout: TextLayout, section: DriftSection) -> None:
     place = [("  " + section.place, "dim")] if section.place else []
     frozen = [(f"  {section.frozen}", "cyan")] if section.frozen else []
-    sheet.line((f"{section.symbol} ", "bold yellow"), (section.key, "bold"), *place, *frozen)
+    layout.line((f"{section.symbol} ", "bold yellow"), (section.key, "bold"), *place, *frozen)
     for group in section.groups:
-        draw_fields(sheet, group.fields)
-        sheet.line((str(group.author), "dim"), indent=8)
+        draw_fields(layout, group.fields)
+        layout.line((str(group.author), "dim"), indent=8)
 
 
 def _absent_items(document: DriftDocument) -> list[str]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.render.evaluation_words import UNKNOWN, explanation, reason_in_words
 from reconciler.render.exposure_view import OFF, Share, bar, fill
-from reconciler.render.layout import Sheet, columns_of
 from reconciler.render.sanitize import visible
+from reconciler.render.text_layout import TextLayout, columns_of
 from reconciler.render.values import flow_text
 from reconciler.wording import counted, percent
 
@@ -27,61 +27,63 @@ _BAR_WIDTH = 48
 def render_user_text(report: UserReport, options: RenderOptions) -> str:
     """The variant on both sides, and why, of one user; the last line says whether the plan moves the user."""
     comparison, live, desired = report.comparison, report.live, report.desired
-    sheet = Sheet(options.paper)
-    _head(sheet, comparison)
-    sheet.line(("for ", "dim"), ", ".join(f"{name} {_plain(value)}" for name, value in report.fields.items()), hang=4)
-    sheet.blank()
+    layout = TextLayout(options.terminal)
+    _head(layout, comparison)
+    layout.line(
+        ("for ", "dim"), ", ".join(f"{name} {_plain(value)}" for name, value in report.fields.items()), hang=4
+    )
+    layout.blank()
     width = max(columns_of(_shown(result.variant)) for result in (live, desired))
     for label, result in (("live", live), ("desired", desired)):
         gap = " " * (width - columns_of(_shown(result.variant)))
         reason = reason_in_words(result.reason, result.segment, result.allocation)
-        sheet.line((f"{label:<9}", "dim"), (_shown(result.variant), "bold"), f"{gap}  {reason}", hang=width + 11)
+        layout.line((f"{label:<9}", "dim"), (_shown(result.variant), "bold"), f"{gap}  {reason}", hang=width + 11)
     reasons = {"live": explanation(live), "desired": explanation(desired)}
     if reasons["live"] == reasons["desired"]:
         reasons = {"live and desired": reasons["live"]}
     for label, lines in reasons.items():
-        sheet.blank()
-        sheet.line((label, "dim"))
+        layout.blank()
+        layout.line((label, "dim"))
         for line in lines:
-            sheet.line(line, indent=2)
-    _notes(sheet, [*comparison.notes, *dict.fromkeys((*live.notes, *desired.notes))])
-    sheet.blank()
-    sheet.line(_conclusion(live, desired))
-    return sheet.render()
+            layout.line(line, indent=2)
+    _notes(layout, [*comparison.notes, *dict.fromkeys((*live.notes, *desired.notes))])
+    layout.blank()
+    layout.line(_conclusion(live, desired))
+    return layout.render()
 
 
 def render_summary_text(report: UsersReport, options: RenderOptions) -> str:
     """The users of a file in numbers; the last line says how many the plan moves."""
-    comparison, summary, sheet = report.comparison, report.summary, Sheet(options.paper)
-    _head(sheet, comparison)
-    sheet.line((f"{counted(summary.total, 'user')} of {report.file}", "dim"))
-    sheet.blank()
+    comparison, summary, layout = report.comparison, report.summary, TextLayout(options.terminal)
+    _head(layout, comparison)
+    layout.line((f"{counted(summary.total, 'user')} of {report.file}", "dim"))
+    layout.blank()
     tones = _tones(summary)
     for label, shares in _stacks(summary, tones).items():
         runs = [(run, _TONES[tone % len(_TONES)]) for run, tone in bar(shares, _BAR_WIDTH)]
-        sheet.line((f"{label:<9}", "dim"), *runs)
+        layout.line((f"{label:<9}", "dim"), *runs)
     variants = [
         (f"{fill(tones[row.variant])} {_shown(row.variant)}", row.live, row.desired) for row in summary.variants
     ]
     reasons = [
         (reason_in_words(row.reason, row.segment, row.allocation), row.live, row.desired) for row in summary.reasons
     ]
-    _table(sheet, "variant", variants)
-    _table(sheet, "reason", reasons)
-    _moves(sheet, summary)
-    _notes(sheet, [*comparison.notes, *(f"{note} ({counted(count, 'user')})" for note, count in summary.notes)])
-    sheet.blank()
+    _table(layout, "variant", variants)
+    _table(layout, "reason", reasons)
+    _moves(layout, summary)
+    _notes(layout, [*comparison.notes, *(f"{note} ({counted(count, 'user')})" for note, count in summary.notes)])
+    layout.blank()
     if summary.undecided.count:
-        sheet.line(f"Of {counted(summary.undecided.count, 'user')} nobody can say whether the plan moves them.")
-    sheet.line(
+        layout.line(f"Of {counted(summary.undecided.count, 'user')} nobody can say whether the plan moves them.")
+    layout.line(
         f"The plan moves {summary.moved.count} of {counted(summary.total, 'user')} ({percent(summary.moved.share)})."
     )
-    return sheet.render()
+    return layout.render()
 
 
-def _head(sheet: Sheet, comparison: Comparison) -> None:
+def _head(layout: TextLayout, comparison: Comparison) -> None:
     where = f"  id {comparison.flag_id}" if comparison.flag_id else "  not live yet"
-    sheet.line((comparison.key, "bold"), (where, "dim"))
+    layout.line((comparison.key, "bold"), (where, "dim"))
 
 
 def _conclusion(live: Result, desired: Result) -> str:
@@ -115,37 +117,37 @@ def _stacks(summary: Summary, tones: dict[str | None, int]) -> dict[str, tuple[S
     }
 
 
-def _table(sheet: Sheet, head: str, rows: Sequence[tuple[str, UserCount, UserCount]]) -> None:
+def _table(layout: TextLayout, head: str, rows: Sequence[tuple[str, UserCount, UserCount]]) -> None:
     """Rows of a label and the two sides, in columns."""
     if not rows:
         return
-    sheet.blank()
+    layout.blank()
     cells = [(visible(label), _amount(live), _amount(desired)) for label, live, desired in rows]
     labels, lives, desireds = zip((head, "live", "desired"), *cells, strict=True)
     widths = [max(map(columns_of, column)) for column in (labels, lives, desireds)]
     for number, (label, live, desired) in enumerate(zip(labels, lives, desireds, strict=True)):
         pad = " " * (widths[0] - columns_of(label))
         text = f"{label}{pad}  {live:>{widths[1]}}  {desired:>{widths[2]}}"
-        sheet.line((text, "" if number else "dim"))
+        layout.line((text, "" if number else "dim"))
 
 
-def _moves(sheet: Sheet, summary: Summary) -> None:
+def _moves(layout: TextLayout, summary: Summary) -> None:
     moves = sorted((cell for cell in summary.matrix if cell.moves), key=lambda cell: -cell.users.count)
     if not moves:
         return
-    sheet.blank()
-    sheet.line(("moves", "dim"))
+    layout.blank()
+    layout.line(("moves", "dim"))
     labels = [f"{_shown(cell.live)} → {_shown(cell.desired)}" for cell in moves]
     width = max(map(columns_of, labels))
     for label, cell in zip(labels, moves, strict=True):
         pad = " " * (width - columns_of(label))
-        sheet.line(f"{label}{pad}  {_amount(cell.users, moves[0].users.count)}", indent=2)
+        layout.line(f"{label}{pad}  {_amount(cell.users, moves[0].users.count)}", indent=2)
 
 
-def _notes(sheet: Sheet, notes: Iterable[str]) -> None:
-    sheet.blank()
+def _notes(layout: TextLayout, notes: Iterable[str]) -> None:
+    layout.blank()
     for note in notes:
-        sheet.line(("Note: ", "dim"), (note, "dim"))
+        layout.line(("Note: ", "dim"), (note, "dim"))
 
 
 def _plain(value: Json) -> str:

@@ -11,8 +11,8 @@ from msgspec import Struct
 from reconciler import __version__
 from reconciler.diagnostics import Severity
 from reconciler.render.json_report import findings_document, render_json
-from reconciler.render.layout import Sheet
 from reconciler.render.sanitize import break_markers, visible
+from reconciler.render.text_layout import TextLayout
 from reconciler.wording import counted
 
 if TYPE_CHECKING:
@@ -36,17 +36,17 @@ class FindingsReport(Struct, frozen=True, kw_only=True):
 
 def render_findings_text(report: FindingsReport, options: RenderOptions) -> str:
     """A line per finding, `file:line:column: error: message [rule]`, and a last line with the counts."""
-    findings, sheet = report.findings, Sheet(options.paper)
+    findings, layout = report.findings, TextLayout(options.terminal)
     for item in findings:
         place = (f"{item.position}: ", "bold") if item.position else ""
-        sheet.line(
+        layout.line(
             place, (item.severity.value, _STYLES[item.severity]), f": {item.message} ", (f"[{item.rule}]", "dim")
         )
         if item.hint:
-            sheet.line(f"hint: {item.hint}", indent=4)
-    sheet.blank()
-    sheet.verbatim(f"{summary_of(findings)}{f'; read {report.read}' if report.read else ''}.")
-    return sheet.render()
+            layout.line(f"hint: {item.hint}", indent=4)
+    layout.blank()
+    layout.verbatim(f"{summary_of(findings)}{f'; read {report.read}' if report.read else ''}.")
+    return layout.render()
 
 
 def summary_of(findings: Sequence[Diagnostic]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.render.fields import field_lines
-from reconciler.render.layout import Sheet
 from reconciler.render.terminal import draw_fields
+from reconciler.render.text_layout import TextLayout
 from reconciler.wording import counted
 
 if TYPE_CHECKING:
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 def render_history_text(history: FlagHistory, options: RenderOptions) -> str:
     """The history as text. User ids are counted."""
-    sheet = Sheet(options.paper)
-    sheet.line((history.key, "bold"), (f"  id {history.flag_id}; fields read older → newer", "dim"))
+    layout = TextLayout(options.terminal)
+    layout.line((history.key, "bold"), (f"  id {history.flag_id}; fields read older → newer", "dim"))
     for entry in history.entries:
-        sheet.blank()
-        _entry(sheet, entry)
-    sheet.blank()
-    sheet.line((f"{counted(len(history.entries), 'version')}; {counted(history.requests, 'request')}", "dim"))
-    return sheet.render()
+        layout.blank()
+        _entry(layout, entry)
+    layout.blank()
+    layout.line((f"{counted(len(history.entries), 'version')}; {counted(history.requests, 'request')}", "dim"))
+    return layout.render()
 
 
-def _entry(sheet: Sheet, entry: HistoryEntry) -> None:
+def _entry(layout: TextLayout, entry: HistoryEntry) -> None:
     who = entry.created_by or "somebody the server does not name"
-    sheet.line((f"version {entry.version}", "bold"), f"  {entry.created_at}  {who}")
-    draw_fields(sheet, field_lines(entry.changes, show_users=False), ("older", "newer"))
+    layout.line((f"version {entry.version}", "bold"), f"  {entry.created_at}  {who}")
+    draw_fields(layout, field_lines(entry.changes, show_users=False), ("older", "newer"))
     if entry.is_first:
         words = "created" if entry.version <= 1 else "the oldest version that is shown"
-        sheet.line((words, "dim"), indent=4)
+        layout.line((words, "dim"), indent=4)
     elif not entry.changes:
-        sheet.line(("no difference in what versions show; inclusions, for one, they do not", "dim"), indent=4)
+        layout.line(("no difference in what versions show; inclusions, for one, they do not", "dim"), indent=4)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.render.layout import Sheet
 from reconciler.render.outcome_document import outcome_document
 from reconciler.render.sanitize import code_span, defuse, markdown_text
+from reconciler.render.text_layout import TextLayout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,21 +20,21 @@ _STYLES = {"applied": "green", "failed": "red", "unknown": "yellow", "skipped": 
 
 def render_apply_text(report: ApplyReport, options: RenderOptions) -> str:
     """The report as text: a line per flag, the calls that were not made, and `last_line` of the document."""
-    document, sheet = outcome_document(report), Sheet(options.paper)
+    document, layout = outcome_document(report), TextLayout(options.terminal)
     for section in document.sections:
         style = _STYLES[section.status]
-        sheet.line(
+        layout.line(
             (f"{section.symbol} ", f"bold {style}"), (section.key, "bold"), f"  {section.status}, {section.detail}"
         )
         if section.error:
-            sheet.line((section.error, style), indent=4)
+            layout.line((section.error, style), indent=4)
         for call in section.calls:
-            sheet.line(
+            layout.line(
                 f"{call.order}. {call.kind}  ", (call.status, _STYLES[call.status]), _tail(call.detail), indent=4
             )
-    sheet.blank()
-    sheet.verbatim(document.last_line)
-    return sheet.render()
+    layout.blank()
+    layout.verbatim(document.last_line)
+    return layout.render()
 
 
 def render_apply_markdown(report: ApplyReport, _: RenderOptions) -> str:

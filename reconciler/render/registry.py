@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from reconciler.render.layout import Paper
+from reconciler.render.text_layout import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,11 +31,11 @@ T = TypeVar("T")
 class RenderOptions(Struct, frozen=True, kw_only=True):
     """What renderers may need besides the value.
 
-    `paper` is the terminal or file that text is made for; `show_users` shows user ids instead of counting them;
+    `terminal` is what text is laid out for; `show_users` shows user ids instead of counting them;
     `error` becomes the `error` member of a JSON document.
     """
 
-    paper: Paper = Paper()
+    terminal: Terminal = Terminal()
     show_users: bool = False
     error: ReconcilerError | None = None
 

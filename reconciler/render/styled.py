@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from reconciler.render.layout import LEAST_WIDTH, PLAIN_WIDTH
 from reconciler.render.sanitize import defuse
+from reconciler.render.text_layout import LEAST_WIDTH, PLAIN_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.render.layout import Line, Paper
+    from reconciler.render.text_layout import Terminal, TextLine
 
 _RULER = Console(file=StringIO(), width=PLAIN_WIDTH)
 _NEVER_BROKEN = 100_000
 
 
-def render_styled(lines: Iterable[Line], paper: Paper) -> str:
-    """The lines as they fit the paper, with ANSI colours where it takes them."""
-    broken = [part for line in lines for part in _broken(line, paper)]
-    if not paper.color:
+def render_styled(lines: Iterable[TextLine], terminal: Terminal) -> str:
+    """The lines as they fit the terminal, with ANSI colours where it takes them."""
+    broken = [part for line in lines for part in _broken(line, terminal)]
+    if not terminal.color:
         return "".join(defuse(line.plain.rstrip()) + "\n" for line in broken)
     stream = StringIO()
     console = Console(
@@ -39,15 +39,15 @@ def render_styled(lines: Iterable[Line], paper: Paper) -> str:
     return stream.getvalue()
 
 
-def _broken(line: Line, paper: Paper) -> Iterator[Text]:
+def _broken(line: TextLine, terminal: Terminal) -> Iterator[Text]:
     content = Text()
     for text, style in line.pieces:
         content.append(text, style or None)
-    if line.hang is None or paper.width is None or content.cell_len + line.indent <= paper.columns:
+    if line.hang is None or terminal.width is None or content.cell_len + line.indent <= terminal.columns:
         yield Text(" " * line.indent).append_text(content)
         return
     # One column stays free: a line that is broken before `::` becomes one longer when it is defused.
-    space = max(paper.columns - line.indent - line.hang - 1, LEAST_WIDTH // 2)
+    space = max(terminal.columns - line.indent - line.hang - 1, LEAST_WIDTH // 2)
     indent = line.indent
     for part in content.wrap(_RULER, space, overflow="fold"):
         yield Text(" " * indent).append_text(part)

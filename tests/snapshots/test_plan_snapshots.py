@@ -12,14 +12,14 @@ from builders import a_report
 from small_plans import HOSTILE, SMALL_PLANS
 
 from reconciler.planning.plan_file import encode_plan
-from reconciler.render.layout import Paper
 from reconciler.render.registry import APPLY, PLAN, RenderOptions, render
+from reconciler.render.text_layout import Terminal
 
 EXPECTED = Path(__file__).parent / "expected"
 FORMATS = {
     "txt": lambda plan: render(PLAN, "text", plan),
-    "80.txt": lambda plan: render(PLAN, "text", plan, RenderOptions(paper=Paper(width=80))),
-    "color.txt": lambda plan: render(PLAN, "text", plan, RenderOptions(paper=Paper(width=100, color=True))),
+    "80.txt": lambda plan: render(PLAN, "text", plan, RenderOptions(terminal=Terminal(width=80))),
+    "color.txt": lambda plan: render(PLAN, "text", plan, RenderOptions(terminal=Terminal(width=100, color=True))),
     "users.txt": lambda plan: render(PLAN, "text", plan, RenderOptions(show_users=True)),
     "md": lambda plan: render(PLAN, "markdown", plan),
     "html": lambda plan: render(PLAN, "html", plan),

@@ -75,7 +75,7 @@ class _Story:
     def _say(self, sentence: str) -> None:
         self._step += 1
         line = f"{self._step}. {sentence}"
-        self._voice.result(f"\n{click.style(line, bold=True) if self._voice.paper().color else line}\n")
+        self._voice.result(f"\n{click.style(line, bold=True) if self._voice.terminal().color else line}\n")
 
     def _run(self, *arguments: str, expected: int = 0) -> None:
         from reconciler.cli.main import run

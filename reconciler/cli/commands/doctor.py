@@ -40,7 +40,7 @@ def doctor(settings: Settings, *, form: str, api_key_file: Path | None) -> int:
     voice = Voice.of(settings)
     config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
     checks = _checks(config, api_key_file, voice)
-    voice.result(render(DOCTOR, form, checks, RenderOptions(paper=voice.paper())))
+    voice.result(render(DOCTOR, form, checks, RenderOptions(terminal=voice.terminal())))
     return exit_code(checks)
 
 

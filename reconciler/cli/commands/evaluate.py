@@ -103,7 +103,7 @@ def evaluate(
     with _opened(users) as stream:
         loaded = load(settings, voice)
         comparison = _comparison(key, loaded, api_key_file, voice)
-        options = RenderOptions(paper=voice.paper())
+        options = RenderOptions(terminal=voice.terminal())
         if stream is None:
             result = render(EVALUATION, form, _one_user(comparison, loaded.config, fields), options)
         else:

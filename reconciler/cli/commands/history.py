@@ -45,7 +45,7 @@ def history(settings: Settings, *, key: str, form: str, api_key_file: Path | Non
             async with connected(config, allowed, progress) as client:
                 return await _read(client, key)
 
-    voice.result(render(HISTORY, form, asyncio.run(run()), RenderOptions(paper=voice.paper())))
+    voice.result(render(HISTORY, form, asyncio.run(run()), RenderOptions(terminal=voice.terminal())))
     return 0
 
 

@@ -46,7 +46,7 @@ def validate(settings: Settings, *, paths: tuple[Path, ...], form: str) -> int:
         read=_extent(checked),
         directory=_directory_in_repository(file.parent, os.environ),
     )
-    voice.result(render(FINDINGS, form, report, RenderOptions(paper=voice.paper())))
+    voice.result(render(FINDINGS, form, report, RenderOptions(terminal=voice.terminal())))
     if form != "text":
         voice.note(f"Read {report.read}.")
     return InvalidInputError.exit_code if any(item.is_error for item in checked.findings) else 0

@@ -27,8 +27,8 @@ from reconciler.drift import (
 from reconciler.planning.plan import MembersChange, ValueChange
 from reconciler.render.drift_json import drift_json, history_json
 from reconciler.render.drift_text import MARKDOWN_LIMIT
-from reconciler.render.layout import Paper
 from reconciler.render.registry import DRIFT, HISTORY, RenderOptions, render
+from reconciler.render.text_layout import Terminal
 from reconciler.source.schemas import load_schema
 
 BOB = Attribution(by="bob@example.com", at="2030-01-01T10:00:00.000Z", version=12, basis=Basis.VERSION)
@@ -66,9 +66,9 @@ def a_report(**fields: Any) -> DriftReport:
 CLEAN = a_report(flags=(), missing=(), unmanaged=())
 
 
-def text(report: DriftReport, paper: Paper | None = None) -> str:
+def text(report: DriftReport, terminal: Terminal | None = None) -> str:
     """The report as text."""
-    return render(DRIFT, "text", report, RenderOptions(paper=paper or Paper()))
+    return render(DRIFT, "text", report, RenderOptions(terminal=terminal or Terminal()))
 
 
 def markdown(report: DriftReport) -> str:
@@ -210,7 +210,7 @@ def test_markdown_keeps_to_what_hosts_take() -> None:
 
 def test_text_fits_a_narrow_terminal() -> None:
     """No line but the verdict is wider than the terminal."""
-    lines = text(a_report(), Paper(width=60)).splitlines()
+    lines = text(a_report(), Terminal(width=60)).splitlines()
     assert max(map(len, lines)) <= 60
 
 

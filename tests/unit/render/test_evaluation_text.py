@@ -10,8 +10,8 @@ from evaluations import evaluator_of, user_report, users_report
 
 from reconciler.evaluation.comparison import Comparison
 from reconciler.model import UNSET, FlagSpec, Weights
-from reconciler.render.layout import Paper
 from reconciler.render.registry import EVALUATION, EVALUATION_SUMMARY, RenderOptions, render
+from reconciler.render.text_layout import Terminal
 
 PEOPLE = [{"user_id": f"user-{number}"} for number in range(300)]
 
@@ -32,10 +32,10 @@ def sides(**after: Any) -> Comparison:
 def test_lines_fit_the_terminal(width: int) -> None:
     """Explanations, notes and tables are broken where the terminal ends."""
     both, fields = sides(rollout_percentage=50), {"user_id": "user-17", "country": "DE"}
-    paper = Paper(width=width)
+    terminal = Terminal(width=width)
     texts = (
-        render(EVALUATION, "text", user_report(both, **fields), RenderOptions(paper=paper)),
-        render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE), RenderOptions(paper=paper)),
+        render(EVALUATION, "text", user_report(both, **fields), RenderOptions(terminal=terminal)),
+        render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE), RenderOptions(terminal=terminal)),
     )
     for text in texts:
         assert max(map(len, text.splitlines())) <= width

@@ -13,8 +13,8 @@ from small_plans import PERSON, SMALL_PLANS
 from reconciler.planning.operations import AddUsers, EditFlag
 from reconciler.planning.plan import Action, MembersChange, Plan, Refusal, ValueChange
 from reconciler.render.document import last_line, names_users
-from reconciler.render.layout import Paper
 from reconciler.render.registry import PLAN, RenderOptions, render
+from reconciler.render.text_layout import Terminal
 
 LAST_LINE = re.compile(
     r"Plan: \d+ create, \d+ update, \d+ archive; \d+ API calls; max exposure change \d+(\.\d+)?%|No changes\."
@@ -23,14 +23,16 @@ LAST_LINE = re.compile(
 
 def at_width(plan: Plan, width: int, *, color: bool = False) -> str:
     """The plan on a terminal of so many columns."""
-    return render(PLAN, "text", plan, RenderOptions(paper=Paper(width=width, color=color)))
+    return render(PLAN, "text", plan, RenderOptions(terminal=Terminal(width=width, color=color)))
 
 
-@pytest.mark.parametrize("paper", [Paper(), Paper(width=40), Paper(width=80), Paper(width=20, color=True)])
+@pytest.mark.parametrize(
+    "terminal", [Terminal(), Terminal(width=40), Terminal(width=80), Terminal(width=20, color=True)]
+)
 @pytest.mark.parametrize("name", SMALL_PLANS)
-def test_the_last_line_is_fixed(name: str, paper: Paper) -> None:
+def test_the_last_line_is_fixed(name: str, terminal: Terminal) -> None:
     """Whatever the width and the colours, the last line is the contract's, whole and plain."""
-    text = render(PLAN, "text", SMALL_PLANS[name](), RenderOptions(paper=paper))
+    text = render(PLAN, "text", SMALL_PLANS[name](), RenderOptions(terminal=terminal))
     assert text.endswith("\n")
     assert LAST_LINE.fullmatch(text.splitlines()[-1])
 
