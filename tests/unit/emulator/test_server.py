@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -64,6 +66,22 @@ def test_it_stops_with_its_block(emulator: Emulator) -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
     assert "emulator" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_an_answer_under_way_is_still_given_when_it_stops(emulator: Emulator) -> None:
+    """A request that has arrived before the end of the block is answered."""
+    arrived = threading.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        arrived.set()
+        await asyncio.sleep(0.1)
+        await emulator.app(scope, receive, send)
+
+    with ThreadPoolExecutor() as pool:
+        with serve(slow) as url:
+            answer = pool.submit(httpx.get, f"{url}/api/1/flags/1001", headers=AUTHORIZATION)
+            assert arrived.wait(20)
+        assert answer.result().json()["key"] == "new-checkout"
 
 
 def test_a_taken_port_is_an_error(emulator: Emulator) -> None:
