@@ -42,6 +42,8 @@ PROGRAMS = """
     promisor = true
 [protocol]
     allow = always
+[protocol "ext"]
+    allow = always
 [credential]
     helper = !{spy}
 [diff]
