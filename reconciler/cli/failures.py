@@ -5,16 +5,15 @@ Nothing that a server or a file said reaches the terminal unescaped, and a trace
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.secrecy import hide
 from reconciler.cli.signals import TerminatedError
 from reconciler.errors import (
     GuardRefusedError,
@@ -25,7 +24,8 @@ from reconciler.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
 
 _SIGNALLED = (KeyboardInterrupt, TerminatedError, InterruptedRunError)
@@ -40,7 +40,6 @@ def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
         return error.code if isinstance(error.code, int) else 1
     error = _root_of(error)
     failure = as_reconciler_error(error)
-    hide = _redaction(_key_files(arguments), os.environ)
     if is_verbose(arguments) and not isinstance(error, _EXPECTED):
         _write(sys.stderr, hide("".join(traceback.format_exception(error))))
     _write(sys.stderr, hide(failure_text(failure)))
@@ -52,7 +51,7 @@ def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
     return failure.exit_code
 
 
-def write_failure(path: Path, error: BaseException, key_file: Path | None = None) -> None:
+def write_failure(path: Path, error: BaseException) -> None:
     """Put a failure where the report was to be, private as it: no report of an earlier run is taken for this one's.
 
     What cannot be written is said on stderr, and changes nothing else: the failure itself matters more.
@@ -60,7 +59,6 @@ def write_failure(path: Path, error: BaseException, key_file: Path | None = None
     from reconciler.cli.voice import unwritten
     from reconciler.render.json_report import failure_document, render_json
 
-    hide = _redaction([key_file] if key_file else [], os.environ)
     text = hide(render_json(failure_document(as_reconciler_error(error))))
     if complaint := unwritten(path, text, private=True):
         _write(sys.stderr, f"Warning: {complaint}\n")
@@ -125,34 +123,6 @@ def wants_json(arguments: Sequence[str]) -> bool:
 def is_verbose(arguments: Sequence[str]) -> bool:
     """Whether `--verbose` or `-v` was given."""
     return any(argument in {"--verbose", "-v", "-vq", "-qv"} for argument in arguments)
-
-
-def _key_files(arguments: Sequence[str]) -> list[Path]:
-    """The files that `--api-key-file` names, as far as can be told even when the arguments are wrong."""
-    files: list[str] = []
-    for index, argument in enumerate(arguments):
-        if argument.startswith("--api-key-file"):
-            _, separator, file = argument.partition("=")
-            files += [file] if separator else arguments[index + 1 : index + 2]
-    return [Path(file) for file in files]
-
-
-def _redaction(key_files: Sequence[Path], environ: Mapping[str, str]) -> Callable[[str], str]:
-    """What takes the key out of a text: even an unexpected error of a library must not show it."""
-    from reconciler.api.access import KEY_VARIABLE, ApiKey
-
-    secrets = [environ.get(KEY_VARIABLE, "").strip()]
-    for file in key_files:
-        with suppress(OSError, ValueError):
-            secrets.append(file.read_text(encoding="utf-8").strip())
-    keys = [ApiKey(secret) for secret in secrets if secret]
-
-    def hide(text: str) -> str:
-        for key in keys:
-            text = key.redact(text)
-        return text
-
-    return hide
 
 
 def _sentence(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 import click
 
 from reconciler import __version__
-from reconciler.cli import signals
+from reconciler.cli import secrecy, signals
 from reconciler.cli.group import CommandEntry, LazyGroup
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and give its exit code. Failures are shown, on stdout too where JSON was asked for."""
+    secrecy.forget()
     try:
         code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - the one handler: everything ends in an exit code

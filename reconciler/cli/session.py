@@ -138,9 +138,11 @@ def narrow(arguments: PlanArguments, loaded: Loaded, voice: Voice) -> PlanOption
 def access(config: Config, key_file: Path | None, voice: Voice, environ: Mapping[str, str]) -> Access:
     """The server and the key. Raises UsageError, AccessError; sends nothing."""
     from reconciler.api.access import origin_for, read_key
+    from reconciler.cli.secrecy import remember
 
     origin = origin_for(config.region, environ)
     key = read_key(environ, key_file, origin=origin)
+    remember(key)
     for warning in key.warnings:
         voice.warn(warning)
     return Access(origin=origin, key=key)

@@ -59,7 +59,7 @@ def apply(
 
     check_writable(delivery.out, delivery.output, choices.report)
     voice = Voice.of(settings)
-    with _failing_into(choices.report, arguments.api_key_file) as fail:
+    with _failing_into(choices.report) as fail:
         _see_who_approves(choices)
         planned = _plan(settings, plan_file, arguments, choices, voice)
         if refusal := refusal_of(planned.plan):
@@ -73,14 +73,14 @@ def apply(
 
 
 @contextmanager
-def _failing_into(report: Path | None, key_file: Path | None) -> Iterator[Callable[[BaseException], None]]:
+def _failing_into(report: Path | None) -> Iterator[Callable[[BaseException], None]]:
     """What ends the run before there is a report is written in its place; the same is given for what is no error."""
 
     def fail(error: BaseException) -> None:
         if report is not None:
             from reconciler.cli.failures import write_failure
 
-            write_failure(report, error, key_file)
+            write_failure(report, error)
 
     try:
         yield fail

@@ -189,14 +189,17 @@ def test_the_key_is_in_no_failure(capsys: pytest.CaptureFixture[str], monkeypatc
     assert "***" in out
 
 
-def test_the_key_of_a_file_is_in_no_failure(capsys: pytest.CaptureFixture[str], tmp_path) -> None:  # noqa: ANN001
-    """Nor is the one that --api-key-file names."""
-    key_file = tmp_path / "key"
-    key_file.write_text(KEYED + "\n")
-    for arguments in (["--api-key-file", str(key_file)], [f"--api-key-file={key_file}"], ["--api-key-file"]):
-        report_failure(RuntimeError(f"Bearer {KEYED}"), ["plan", *arguments])
-        shown = capsys.readouterr().err
-        assert (KEYED in shown) is (arguments == ["--api-key-file"])
+def test_the_key_of_a_file_is_in_no_failure(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is the one that --api-key-file names, once it was read; the next command knows nothing of it."""
+
+    def quote(*_: object, **__: object) -> None:
+        raise RuntimeError(f"Bearer {KEYED}")
+
+    repository.write("key", f"{KEYED}\n")
+    monkeypatch.setattr("reconciler.api.connect.connect", quote)
+    ran = repository.run("plan", "--verbose", "--format", "json", "--api-key-file", "key")
+    assert (KEYED in ran.out + ran.err, "Bearer ***" in ran.out, "Bearer ***" in ran.err) == (False, True, True)
+    assert KEYED in repository.run("plan").err
 
 
 def test_failures_command_no_runner(capsys: pytest.CaptureFixture[str]) -> None:
