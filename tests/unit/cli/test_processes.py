@@ -55,7 +55,7 @@ def starts_of(tree: ast.AST) -> Iterator[str]:
             if node.attr in METHODS or (isinstance(node.value, ast.Name) and is_starter(node.value.id, node.attr)):
                 yield ast.unparse(node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):  # a module that is imported by its name
-            yield from (name for name in [node.value.partition(":")[0]] if STARTERS.get(name, "") is None)
+            yield from (name for name in [node.value.partition(":")[0]] if name.endswith("subprocess"))
         elif isinstance(node, ast.Name) and node.id in {*METHODS, "eval", "exec", "compile"}:
             yield node.id
 
