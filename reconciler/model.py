@@ -37,6 +37,9 @@ Json: TypeAlias = Any
 
 Number: TypeAlias = int | float
 
+MemberKind: TypeAlias = Literal["users", "cohorts"]
+"""A list of inclusions: the field of a Variant that holds it."""
+
 
 class Weights(Struct, frozen=True):
     """Rollout weights by variant key, in the order they were given. A missing key weighs 0; only ratios count."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from msgspec import Struct
+
 from reconciler.errors import MalformedAnswerError
 from reconciler.fields import FIELDS, Kind
 from reconciler.model import (
@@ -44,6 +46,24 @@ _DECIDES_NOTHING = frozenset({"id", "description", "createdBy", "createdAt", "la
 _SEGMENT_FIELDS = _DECIDES_NOTHING | {"name", "conditions", "percentage", "bucketingKey", "rolloutWeights"}
 _CONDITION_FIELDS = _DECIDES_NOTHING | {"type", "prop", "op", "values"}
 """What an edit sends of segments and conditions, and what says nothing about who matches. All else is remembered."""
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One request: `segments` of the path below /api/1, unescaped, and the JSON body or None.
+
+    Where it is not `is_repeatable` it may be sent again only if it was surely not sent: it names a place in a list,
+    which may be another one by now.
+    """
+
+    method: str
+    segments: tuple[str, ...]
+    body: dict[str, Json] | None = None
+    is_repeatable: bool = True
+
+    @property
+    def path(self) -> str:
+        """The path as it is sent, for keys and ids that need no escaping (all that validation lets through)."""
+        return "/api/1/" + "/".join(self.segments)
 
 
 def encode_segments(segments: tuple[TargetSegment, ...]) -> list[Json]:

@@ -25,7 +25,7 @@ from reconciler.model import (
     Variant,
     Weights,
 )
-from reconciler.planning.operations import AddUsers, EditFlag
+from reconciler.planning.operations import AddMembers, EditFlag
 from reconciler.planning.plan import (
     Action,
     FlagPlan,
@@ -171,7 +171,7 @@ def a_flag_plan(key: str = "new-checkout", **fields: Any) -> FlagPlan:
         ),
         "operations": (
             EditFlag(flag_key=key, body={"rolloutPercentage": 50}),
-            AddUsers(flag_key=key, variant_key="treatment", users=users),
+            AddMembers(flag_key=key, variant_key="treatment", members=users),
         ),
         "source": a_position(file=f"flags/{key}.yaml"),
         "fingerprint": "sha256:" + "0" * 64,

@@ -8,15 +8,14 @@ from builders import a_flag_plan, a_plan, a_position, a_transition, an_empty_pla
 
 from reconciler.planning.operations import (
     AddDeployments,
-    AddUsers,
+    AddMembers,
     ClearUsers,
     CreateFlag,
     DeleteVariant,
     EditFlag,
     EditVariant,
-    RemoveCohorts,
+    RemoveMembers,
     RemoveUserAt,
-    RemoveUsers,
 )
 from reconciler.planning.plan import Action, FlagPlan, LeafChange, MembersChange, Plan, Refusal, ValueChange
 
@@ -121,7 +120,7 @@ def _a_creation() -> FlagPlan:
                 flag_key="brand-new",
                 body={"key": "brand-new", "variants": [{"key": "on"}, {"key": "beta"}], "targetSegments": [segment]},
             ),
-            AddUsers(flag_key="brand-new", variant_key="beta", users=(PERSON,)),
+            AddMembers(flag_key="brand-new", variant_key="beta", members=(PERSON,)),
             EditFlag(flag_key="brand-new", body={"enabled": True}),
         ),
         exposure=None,
@@ -205,11 +204,11 @@ def _a_big_change() -> FlagPlan:
                 flag_key="ranking", variant_key="a", body={"rolloutWeight": 90, "payload": {"model": {"name": "v2"}}}
             ),
             EditFlag(flag_key="ranking", body={"description": long, "targetSegments": git}),
-            AddUsers(flag_key="ranking", variant_key="b", users=(PERSON,)),
-            RemoveUsers(flag_key="ranking", variant_key="b", users=("x@example.com", "y@example.com")),
+            AddMembers(flag_key="ranking", variant_key="b", members=(PERSON,)),
+            RemoveMembers(flag_key="ranking", variant_key="b", members=("x@example.com", "y@example.com")),
             RemoveUserAt(flag_key="ranking", variant_key="b", user=PERSON, index=3),
             ClearUsers(flag_key="ranking", variant_key="a"),
-            RemoveCohorts(flag_key="ranking", variant_key="b", cohorts=("cohort-1",)),
+            RemoveMembers(flag_key="ranking", variant_key="b", member_kind="cohorts", members=("cohort-1",)),
             AddDeployments(flag_key="ranking", deployments=("12345",)),
             DeleteVariant(flag_key="ranking", variant_key="c"),
         ),

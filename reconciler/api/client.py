@@ -1,9 +1,9 @@
-"""The Management API: one method for each endpoint, in the reference's order.
+"""The Management API: one method for each endpoint that reads, in the reference's order, and one that writes.
 
 Two lists that it documents on other pages stand at the end. Reads give values of the model; what belongs to another
 project than ours is dropped, whatever the server filters. Writes give their status: the reference promises no more
-than `OK` text, so their bodies are not read. Every method raises the ApiErrors of `Transport.send`, and reads
-MalformedAnswerError besides.
+than `OK` text, so only the answer to a create is read. Every method raises the ApiErrors of `Transport.send`, and
+reads MalformedAnswerError besides.
 """
 
 from __future__ import annotations
@@ -33,14 +33,11 @@ from reconciler.errors import RejectedError
 from reconciler.wire import decode_flag, decode_variant, decode_variants
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from reconciler.api.transport import Reply, Transport
-    from reconciler.model import Json, LiveFlag, Variant, Version
-
-BULK_LIMIT = 100
-"""The most members of one bulk removal ("Bulk remove users from variant": limited to 100 for each request)."""
+    from reconciler.model import LiveFlag, Variant, Version
+    from reconciler.wire import Request
 
 _NOT_OFFERED = frozenset({403, 404})
 
@@ -120,92 +117,24 @@ class Client:
         path = ("flags", flag_id, "variants", variant, "cohorts")
         return decode(await self._transport.send("GET", path), decode_members)
 
-    async def create_variant(self, flag_id: str, body: dict[str, Json]) -> Answer:
-        """9 · "Create variant": key, and where wanted name, description, payload, rolloutWeight."""
-        return _answer(await self._transport.send("POST", ("flags", flag_id, "variants"), body=body))
-
-    async def edit_variant(self, flag_id: str, variant: str, body: dict[str, Json]) -> Answer:
-        """10 · "Edit variant": only what changes; `key` renames.
-
-        PATCH, as the reference's example has it. Its heading says POST, which is never tried: it might create.
-        """
-        try:
-            reply = await self._transport.send("PATCH", ("flags", flag_id, "variants", variant), body=body)
-        except RejectedError as error:
-            if error.status not in {404, 405}:
-                raise
-            raise RejectedError(
-                f"{error} If the variant is there, this server does not edit variants by PATCH, as the example of the"
-                " API reference does; nothing else is tried, because another verb might create one.",
-                status=error.status,
-                attempts=error.attempts,
-            ) from None
-        return _answer(reply)
-
-    async def delete_variant(self, flag_id: str, variant: str) -> Answer:
-        """11 · "Remove variant"; its inclusions go with it."""
-        return _answer(await self._transport.send("DELETE", ("flags", flag_id, "variants", variant)))
-
-    async def add_users(self, flag_id: str, variant: str, users: Sequence[str]) -> Answer:
-        """12 · "Add users to variant"."""
-        path = ("flags", flag_id, "variants", variant, "users")
-        return _answer(await self._transport.send("POST", path, body={"inclusions": _some(users)}))
-
-    async def add_cohorts(self, flag_id: str, variant: str, cohorts: Sequence[str]) -> Answer:
-        """13 · "Add cohorts to variant"."""
-        path = ("flags", flag_id, "variants", variant, "cohorts")
-        return _answer(await self._transport.send("POST", path, body={"inclusions": _some(cohorts)}))
-
-    async def remove_user_at(self, flag_id: str, variant: str, index: int) -> Answer:
-        """14 · "Remove users from variant", by a place in the list of `list_users`, read immediately before.
-
-        Not repeated after any answer, 429 included: the place may be somebody else's by then. Read again first.
-        """
-        if index < 0:
-            raise ValueError("a place in a list is 0 or more")
-        path = ("flags", flag_id, "variants", variant, "users", str(index))
-        return _answer(await self._transport.send("DELETE", path, repeat=Repeat.IF_NOT_SENT))
-
-    async def clear_users(self, flag_id: str, variant: str) -> Answer:
-        """15 · "Remove all users from variant"."""
-        return _answer(await self._transport.send("DELETE", ("flags", flag_id, "variants", variant, "users")))
-
-    async def remove_users(self, flag_id: str, variant: str, users: Sequence[str]) -> Answer:
-        """16 · "Bulk remove users from variant": 1 to 100."""
-        path = ("flags", flag_id, "variants", variant, "bulk-delete-users")
-        return _answer(await self._transport.send("DELETE", path, body={"users": _some(users, BULK_LIMIT)}))
-
-    async def remove_cohorts(self, flag_id: str, variant: str, cohorts: Sequence[str]) -> Answer:
-        """17 · "Bulk remove cohorts from variant": 1 to 100; the body's key is `users` here as well."""
-        path = ("flags", flag_id, "variants", variant, "bulk-delete-cohorts")
-        return _answer(await self._transport.send("DELETE", path, body={"users": _some(cohorts, BULK_LIMIT)}))
-
     async def list_deployments(self, flag_id: str) -> tuple[DeploymentInfo, ...]:
         """18 · "List deployments" of a flag."""
         return decode(await self._transport.send("GET", ("flags", flag_id, "deployments")), decode_deployments)
 
-    async def add_deployments(self, flag_id: str, deployments: Sequence[str]) -> Answer:
-        """19 · "Create deployment": attach, several at once."""
-        path, body = ("flags", flag_id, "deployments"), {"deployments": _some(deployments)}
-        return _answer(await self._transport.send("POST", path, body=body))
+    async def write(self, request: Request) -> Answer | CreatedFlag:
+        """9 to 17 and 19 to 22 · Send a write exactly as it is; of a create, the new flag.
 
-    async def remove_deployment(self, flag_id: str, deployment: str) -> Answer:
-        """20 · "Remove deployment": detach one."""
-        return _answer(await self._transport.send("DELETE", ("flags", flag_id, "deployments", deployment)))
-
-    async def edit_flag(self, flag_id: str, body: dict[str, Json]) -> Answer:
-        """21 · "Edit": only what changes."""
-        return _answer(await self._transport.send("PATCH", ("flags", flag_id), body=body))
-
-    async def create_flag(self, body: dict[str, Json]) -> CreatedFlag:
-        """22 · "Create" in our project.
-
-        After an AmbiguousError look the key up with `live.find_flag` before anything is sent again.
+        After the AmbiguousError of a create look the key up with `live.find_flag` before anything is sent again.
         """
-        if body.get("projectId", self.project_id) != self.project_id:
+        is_create = (request.method, request.segments) == ("POST", ("flags",))
+        if is_create and (request.body or {}).get("projectId") != self.project_id:
             raise ValueError("a flag is created in the client's own project")
-        reply = await self._transport.send("POST", ("flags",), body={"projectId": self.project_id, **body})
-        return decode_created(reply)
+        repeat = None if request.is_repeatable else Repeat.IF_NOT_SENT
+        try:
+            reply = await self._transport.send(request.method, request.segments, body=request.body, repeat=repeat)
+        except RejectedError as error:
+            raise _with_hint(error, request) from None
+        return decode_created(reply) if is_create else Answer(status=reply.status, attempts=reply.attempts)
 
     async def list_all_versions(
         self,
@@ -248,11 +177,13 @@ class Client:
             raise
 
 
-def _answer(reply: Reply) -> Answer:
-    return Answer(status=reply.status, attempts=reply.attempts)
-
-
-def _some(members: Sequence[str], most: int | None = None) -> list[str]:
-    if not members or (most is not None and len(members) > most):
-        raise ValueError(f"between 1 and {most or 'any number of'} members go into one request")
-    return list(members)
+def _with_hint(error: RejectedError, request: Request) -> RejectedError:
+    """The error of a variant that was not edited, with what it may mean: "Edit variant" names two verbs."""
+    if request.method != "PATCH" or "variants" not in request.segments or error.status not in {404, 405}:
+        return error
+    return RejectedError(
+        f"{error} If the variant is there, this server does not edit variants by PATCH, as the example of the"
+        " API reference does; nothing else is tried, because another verb might create one.",
+        status=error.status,
+        attempts=error.attempts,
+    )

@@ -10,13 +10,11 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.leftover import leftovers
 from reconciler.apply.report import Status
-from reconciler.apply.within import is_within
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
 from reconciler.fields import FIELDS
 from reconciler.model import Unset
-from reconciler.planning.operations import CreateFlag, EditFlag, EditVariant
+from reconciler.planning.operations import CreateFlag, EditFlag, remaining
 from reconciler.wire import losses_of
 
 if TYPE_CHECKING:
@@ -30,9 +28,6 @@ LOOKS = (0.0, 0.5, 1.0, 2.0)
 
 LOOKS_FOR_CREATE = (*LOOKS, 3.0, 3.0)
 """A flag that is made twice cannot be unmade: one that was lost is looked for longer."""
-
-ON_WHILE_NEW = frozenset(field.edit for field in FIELDS if field.may_start_on)
-"""What a server may have switched on in a flag that was just made, and is switched off first."""
 
 
 class Sight(Enum):
@@ -86,14 +81,14 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
     left = _operations_left(run, live)
     pending = [item for item in run.steps if item.is_open]
     planned = [item.operation for item in pending]
-    extra = [] if left is None else [item for item in left if not is_within(item, planned)]
+    extra = [] if left is None else [item for item in left if not item.is_covered_by(planned)]
     done = [step.operation, *run.made]
-    if left is None or not all(any(may_follow(made, item) for made in done) for item in extra):
+    if left is None or not all(any(made.may_entail(item) for made in done) for item in extra):
         return Sight.UNCLEAR
     if any(lost_by(run, item, live) for item in extra):
         return Sight.UNCLEAR
     run.flag_id = live.id
-    rest = leftovers(planned, left, hidden=_hidden(live))
+    rest = remaining(planned, left, hidden=_hidden(live))
     if rest[0] is not None:
         step.to_send = rest[0]
         return Sight.MISSING
@@ -129,19 +124,3 @@ def lost_by(run: FlagRun, operation: Operation, live: LiveFlag | None) -> tuple[
     segments = live.spec.target_segments or ()
     names = (name for item in segments for name in (*losses_of(item), *(name for name, _ in item.unlisted)))
     return tuple(dict.fromkeys(names))
-
-
-def may_follow(made: Operation, operation: Operation) -> bool:
-    """Whether a call that was not planned is asked for because the server did more or less than what was made.
-
-    It may have switched on what was just made, or have left weights and segments behind under a variant's old key.
-    """
-    match made:
-        case CreateFlag():
-            return isinstance(operation, EditFlag) and operation.body.keys() <= ON_WHILE_NEW
-        case EditVariant(body={"key": key}):
-            if isinstance(operation, EditVariant):
-                return operation.variant_key == key and operation.body.keys() == {"rolloutWeight"}
-            return isinstance(operation, EditFlag) and operation.body.keys() == {"targetSegments"}
-        case _:
-            return False

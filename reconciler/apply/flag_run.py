@@ -14,7 +14,6 @@ from reconciler.api.live import find_flag, reread
 from reconciler.api.tally import tallied
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.doubt import Sight, look_into
-from reconciler.apply.perform import perform
 from reconciler.apply.report import FlagOutcome, Status
 from reconciler.apply.steps import steps_of
 from reconciler.errors import (
@@ -160,7 +159,7 @@ class FlagRun:
         return None
 
     async def _perform(self, step: Step) -> None:
-        call = perform(self.context.client, self.flag_id or UNKNOWN_ID, step.to_send)
+        call = self.context.client.write(step.to_send.request(self.flag_id or UNKNOWN_ID))
         with tallied() as tally:
             try:
                 answer = await self.context.halt.race(call)

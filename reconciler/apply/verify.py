@@ -10,21 +10,10 @@ from typing import TYPE_CHECKING
 
 from reconciler.api.live import find_flag, reread
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.doubt import lost_by, may_follow
-from reconciler.apply.leftover import leftovers
+from reconciler.apply.doubt import lost_by
 from reconciler.apply.report import Status
-from reconciler.apply.within import is_within
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
-from reconciler.planning.operations import (
-    AddUsers,
-    CreateFlag,
-    DeleteVariant,
-    EditFlag,
-    EditVariant,
-    RemoveUserAt,
-    RemoveUsers,
-    kind_of,
-)
+from reconciler.planning.operations import RemoveUserAt, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,10 +96,10 @@ class ReadBack:
         """
         for run in [run for run in self._waiting if run.status is Status.APPLIED]:
             left = self._left[run.plan.key]
-            extra = [item for item in left if not is_within(item, run.made)]
+            extra = [item for item in left if not item.is_covered_by(run.made)]
             if not extra or run.plan.key in self._mended or _missing(run, left):
                 continue
-            if all(_is_mending(run, item) for item in extra) and not self._losses(run):
+            if all(any(made.may_leave(item) for made in run.made) for item in extra) and not self._losses(run):
                 self._mended.add(run.plan.key)
                 run.extend(extra)
                 await run.make_all()
@@ -135,7 +124,7 @@ class ReadBack:
     def _losses(self, run: FlagRun) -> list[str]:
         """What sending the rest would lose of the flag's segments, although no plan said so."""
         live = self._live.get(run.plan.key)
-        unplanned = [item for item in self._left[run.plan.key] if not is_within(item, run.made)]
+        unplanned = [item for item in self._left[run.plan.key] if not item.is_covered_by(run.made)]
         return [name for item in unplanned for name in lost_by(run, item, live)]
 
     def _note_what_is_not_shown(self, run: FlagRun) -> None:
@@ -149,7 +138,7 @@ class ReadBack:
 
 def _missing(run: FlagRun, left: list[Operation]) -> list[Step]:
     """The steps that were made and that reads do not show."""
-    rests = leftovers([step.operation for step in run.steps], left)
+    rests = remaining([step.operation for step in run.steps], left)
     pairs = zip(run.steps, rests, strict=True)
     return [step for step, rest in pairs if rest is not None and step.status is Status.APPLIED]
 
@@ -167,38 +156,10 @@ def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
     return [step.operation for step in _missing(run, left)]
 
 
-def _is_mending(run: FlagRun, operation: Operation) -> bool:
-    """Whether a call that was not planned is asked for because one that was made did less than it should, or more."""
-    for made in run.made:
-        if may_follow(made, operation):
-            return True
-        match made:
-            case CreateFlag() if isinstance(operation, DeleteVariant):
-                return True
-            case DeleteVariant() if isinstance(operation, EditFlag):
-                return operation.body.keys() == {"targetSegments"}
-            case DeleteVariant() if isinstance(operation, EditVariant):
-                return operation.body.keys() == {"rolloutWeight"}
-            case RemoveUsers() | AddUsers() if isinstance(operation, RemoveUserAt | RemoveUsers):
-                return True
-            case RemoveUserAt() if isinstance(operation, AddUsers):
-                return True
-            case _:
-                continue
-    return False
-
-
 def _copy_of(operation: Operation) -> tuple[str, str] | None:
-    return (operation.variant_key, operation.user) if isinstance(operation, RemoveUserAt) else None
+    return operation.copy if isinstance(operation, RemoveUserAt) else None
 
 
 def _named(operations: Sequence[Operation]) -> str:
     """The fields and the things that calls are about, for a person to look at."""
-    names = []
-    for operation in operations:
-        if isinstance(operation, EditFlag):
-            names += sorted(operation.body)
-        else:
-            variant = getattr(operation, "variant_key", None)
-            names.append(kind_of(operation) + (f" {variant}" if variant else ""))
-    return ", ".join(dict.fromkeys(names))
+    return ", ".join(dict.fromkeys(name for operation in operations for name in operation.subjects))

@@ -13,19 +13,18 @@ from reconciler.fields import FIELD, FIELDS
 from reconciler.model import UNSET, FlagSpec, Unset, Variant, Weights
 from reconciler.planning.diff import surplus_copies, variant_fields_that_differ
 from reconciler.planning.operations import (
-    AddCohorts,
+    BULK_REMOVAL_LIMIT,
     AddDeployments,
-    AddUsers,
+    AddMembers,
     ClearUsers,
     CreateFlag,
     CreateVariant,
     DeleteVariant,
     EditFlag,
     EditVariant,
-    RemoveCohorts,
     RemoveDeployment,
+    RemoveMembers,
     RemoveUserAt,
-    RemoveUsers,
 )
 from reconciler.wire import encode_field, encode_segments, encode_variant
 
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
 
     from reconciler.model import Json, Number
     from reconciler.planning.operations import Operation
-
-BULK_REMOVAL_LIMIT = 100
-"""Users or cohorts in one bulk removal ("Bulk remove users from variant": limited to 100 for each request)."""
 
 
 def calls_for_new_flag(desired: FlagSpec, project_id: str) -> tuple[Operation, ...]:
@@ -146,20 +142,20 @@ def _inclusion_calls(flag_key: str, desired: Variant, live: Variant | None) -> I
     if not isinstance(desired.cohorts, Unset) and not _is_hidden(live, "cohorts"):
         listed = _listed(live, "cohorts")
         if added := sorted(set(desired.cohorts) - set(listed)):
-            yield AddCohorts(flag_key=flag_key, variant_key=desired.key, cohorts=tuple(added))
+            yield AddMembers(flag_key=flag_key, variant_key=desired.key, member_kind="cohorts", members=tuple(added))
         for batch in batched_removals(set(listed) - set(desired.cohorts)):
-            yield RemoveCohorts(flag_key=flag_key, variant_key=desired.key, cohorts=batch)
+            yield RemoveMembers(flag_key=flag_key, variant_key=desired.key, member_kind="cohorts", members=batch)
 
 
 def _user_calls(flag_key: str, key: str, wanted: tuple[str, ...], listed: tuple[str, ...]) -> Iterator[Operation]:
     added, removed = sorted(set(wanted) - set(listed)), set(listed) - set(wanted)
     if added:
-        yield AddUsers(flag_key=flag_key, variant_key=key, users=tuple(added))
+        yield AddMembers(flag_key=flag_key, variant_key=key, members=tuple(added))
     if removed and not set(wanted) & set(listed) and _clear_is_better(wanted, listed, removed):
         yield ClearUsers(flag_key=flag_key, variant_key=key)
         return
     for batch in batched_removals(removed):
-        yield RemoveUsers(flag_key=flag_key, variant_key=key, users=batch)
+        yield RemoveMembers(flag_key=flag_key, variant_key=key, members=batch)
     for user, index in surplus_copies(wanted, listed):
         yield RemoveUserAt(flag_key=flag_key, variant_key=key, user=user, index=index)
 

@@ -8,8 +8,7 @@ from msgspec import Struct
 
 from reconciler.evaluation.rules import segments_of
 from reconciler.model import Unset
-from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
-from reconciler.planning.phases import Phase, phase_of
+from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant, Phase
 from reconciler.planning.shield import is_shielded, shielded_segments
 from reconciler.wire import encode_segments
 
@@ -54,7 +53,7 @@ def plain_candidates(
         yield Candidate(operations=operations)
         return
     others = tuple(item for item in operations if item is not edit)
-    phase = phase_of(edit)
+    phase = edit.phase
     if before is not None and phase is Phase.UNARCHIVE and others:
         choices = _unarchiving_bodies(before, after, edit.body, may_switch=may_switch)
     else:

@@ -18,9 +18,15 @@ from msgspec import Struct
 
 from reconciler.evaluation.rules import segments_of, variants_of
 from reconciler.model import Unset
-from reconciler.planning.effects import ImpossibleCallError, apply_operation
-from reconciler.planning.operations import CreateFlag, CreateVariant, DeleteVariant, EditFlag, EditVariant
-from reconciler.planning.phases import Phase, phase_of
+from reconciler.planning.operations import (
+    CreateFlag,
+    CreateVariant,
+    DeleteVariant,
+    EditFlag,
+    EditVariant,
+    ImpossibleCallError,
+    Phase,
+)
 from reconciler.planning.transients import FREE, Cost, Transients
 
 if TYPE_CHECKING:
@@ -61,7 +67,7 @@ class OrderSearch:
         self._required = [0] * len(operations)
         for first, then in precedence:
             self._required[then] |= 1 << first
-        self._by_preference = sorted(range(len(operations)), key=lambda index: (phase_of(operations[index]), index))
+        self._by_preference = sorted(range(len(operations)), key=lambda index: (operations[index].phase, index))
         self._states: dict[int, FlagSpec | None] = {0: before}
         self._costs: dict[int, Cost] = {0: FREE, self._all: FREE}
         self._steps: dict[int, tuple[int, ...]] = {}
@@ -145,7 +151,7 @@ class OrderSearch:
         after = made | 1 << index
         try:
             if after not in self._states:
-                self._states[after] = apply_operation(state, operation)
+                self._states[after] = operation.effect(state)
         except ImpossibleCallError:
             return False
         return True
@@ -227,7 +233,7 @@ def _keys(spec: FlagSpec) -> set[str]:
 
 def _rule_of_thumb(state: FlagSpec | None, operation: Operation) -> tuple[int, Fraction, Phase]:
     """A shrinking rollout first, then new variants, rising weights, falling weights, a growing rollout, removals."""
-    phase = phase_of(operation)
+    phase = operation.phase
     match operation:
         case EditFlag(body=body) if state is not None:
             old = 0 if isinstance(state.rollout_percentage, Unset) else state.rollout_percentage

@@ -17,9 +17,8 @@ from reconciler.errors import GuardRefusedError
 from reconciler.evaluation.rules import flag_rules, is_on, variants_of
 from reconciler.model import Unset
 from reconciler.planning.candidates import plain_candidates, shielded_candidate
-from reconciler.planning.operations import AddUsers, CreateVariant, DeleteVariant
+from reconciler.planning.operations import AddMembers, CreateVariant, DeleteVariant, Phase
 from reconciler.planning.order_search import OrderSearch, Route
-from reconciler.planning.phases import Phase, moves_exposure, phase_of
 from reconciler.planning.schedule import SEES_RULES_EARLY, fit_operations, maker_of
 from reconciler.planning.shield import can_shield
 from reconciler.planning.transients import FREE, Transients
@@ -109,7 +108,7 @@ def _best_of(before: FlagSpec | None, after: FlagSpec, candidates: Iterable[Cand
 
 def _solve(before: FlagSpec | None, after: FlagSpec, candidate: Candidate) -> _Solution | None:
     operations = candidate.operations
-    moving = tuple(index for index, item in enumerate(operations) if moves_exposure(item))
+    moving = tuple(index for index, item in enumerate(operations) if item.moves_exposure)
     place = {index: position for position, index in enumerate(moving)}
     precedence = [
         (place[first], place[then])
@@ -130,7 +129,7 @@ def _standing_precedence(before: FlagSpec | None, operations: tuple[Operation, .
     yield from pairwise(index for index, item in enumerate(operations) if isinstance(item, CreateVariant))
     for index, operation in enumerate(operations):
         others = (other for other in range(len(operations)) if other != index)
-        match phase_of(operation):
+        match operation.phase:
             case Phase.UNARCHIVE:
                 yield from ((index, other) for other in others)
             case Phase.ARCHIVE:
@@ -149,9 +148,9 @@ def _makers_of_new_homes(before: FlagSpec | None, operations: tuple[Operation, .
         for user in variant.users
     )
     for operation in operations:
-        if isinstance(operation, AddUsers) and operation.variant_key != key:
+        if isinstance(operation, AddMembers) and operation.names_users and operation.variant_key != key:
             maker = maker_of(operations, operation.variant_key)
-            if maker is not None and not leaving.isdisjoint(operation.users):
+            if maker is not None and not leaving.isdisjoint(operation.members):
                 yield maker
 
 
@@ -183,7 +182,8 @@ def _meets_rules_before_listed(
     return any(
         transients.can_stray_when_listed(reached[maker], old=None, new=operation.variant_key)
         for operation in operations
-        if isinstance(operation, AddUsers)
+        if isinstance(operation, AddMembers)
+        and operation.names_users
         and (maker := maker_of(operations, operation.variant_key)) is not None
         and maker in reached
     )

@@ -16,7 +16,7 @@ from reconciler.canonical import canonical_text
 from reconciler.diagnostics import SourcePosition
 from reconciler.errors import StalePlanError
 from reconciler.planning.exposure_json import decode_exposure, encode_exposure, percent
-from reconciler.planning.operation_json import decode_operation, encode_operation
+from reconciler.planning.operations import decode_operation
 from reconciler.planning.plan import (
     Action,
     FlagPlan,
@@ -152,7 +152,7 @@ def _encode_flag(flag: FlagPlan) -> dict[str, Json]:
         "fingerprint": flag.fingerprint,
         "changes": [encode_change(change) for change in flag.changes],
         "operations": [
-            {"order": order} | encode_operation(operation, flag.flag_id)
+            {"order": order} | operation.to_json(flag.flag_id)
             for order, operation in enumerate(flag.operations, start=1)
         ],
         "transient": percent(flag.transient),

@@ -9,38 +9,32 @@ Where such an edge cannot hold, it is dropped and the reader is told.
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.evaluation.rules import variants_of
-from reconciler.model import Unset
+from reconciler.model import UNSET, Unset
 from reconciler.planning.operations import (
-    AddCohorts,
-    AddUsers,
+    AddMembers,
     ClearUsers,
-    CreateVariant,
     DeleteVariant,
     EditVariant,
-    RemoveCohorts,
+    MembersOperation,
+    Phase,
+    RemoveMembers,
     RemoveUserAt,
-    RemoveUsers,
 )
-from reconciler.planning.phases import Phase, phase_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.model import FlagSpec
+    from reconciler.model import FlagSpec, MemberKind
     from reconciler.planning.operations import Operation
 
-USER_LIMIT = 2000
-"""Users in one variant ("Add users to variant")."""
+LIMITS: dict[MemberKind, int] = {"users": 2000, "cohorts": 10}
+"""Members in one variant ("Add users to variant", "Add cohorts to variant")."""
 
-COHORT_LIMIT = 10
-"""Cohorts in one variant."""
-
-Addition = AddUsers | AddCohorts
-Removal = RemoveUsers | RemoveUserAt | ClearUsers | RemoveCohorts
+Removal = RemoveMembers | RemoveUserAt | ClearUsers
 
 LOSES_INCLUSION = "Users who change variants are in neither list for a moment: there is no room to add them first."
 SEES_RULES_EARLY = "Users who are newly listed can meet the changed rules before they are added."
@@ -72,21 +66,13 @@ def fit_operations(
     for edge in (*_chain(route), *_demands(before, operations, frozenset(route))):
         graph.add(edge)
     notes = [edge.note for edge in _wishes(before, operations, route, moving) if not graph.add(edge)]
-    priorities = [(phase_of(operation), index) for index, operation in enumerate(operations)]
+    priorities = [(operation.phase, index) for index, operation in enumerate(operations)]
     return graph.sorted_by(priorities), tuple(dict.fromkeys(notes))
 
 
 def maker_of(operations: tuple[Operation, ...], variant_key: str) -> int | None:
     """The call after which the variant has this key: its creation or its renaming; None when it has it already."""
-    for index, operation in enumerate(operations):
-        match operation:
-            case CreateVariant(variant_key=key) if key == variant_key:
-                return index
-            case EditVariant(variant_key=key, body={"key": new}) if new == variant_key != key:
-                return index
-            case _:
-                continue
-    return None
+    return next((index for index, item in enumerate(operations) if item.makes_variant(variant_key)), None)
 
 
 def _chain(route: tuple[int, ...]) -> Iterator[Edge]:
@@ -96,34 +82,31 @@ def _chain(route: tuple[int, ...]) -> Iterator[Edge]:
 def _demands(before: FlagSpec | None, operations: tuple[Operation, ...], routed: frozenset[int]) -> Iterator[Edge]:
     for index, operation in enumerate(operations):
         others = (other for other in range(len(operations)) if other != index and other not in routed)
-        match phase_of(operation):
+        match operation.phase:
             case Phase.CREATE_FLAG | Phase.UNARCHIVE | Phase.DISABLE:
                 yield from (Edge(index, other) for other in others)
             case Phase.ENABLE | Phase.ARCHIVE:
                 yield from (Edge(other, index) for other in others)
             case _:
                 pass
-        if isinstance(operation, Addition | Removal):
+        if isinstance(operation, MembersOperation):
             maker = maker_of(operations, operation.variant_key)
             if maker is not None:
                 yield Edge(maker, index)
-        if isinstance(operation, Addition):
+        if isinstance(operation, AddMembers):
             yield from _room(before, operations, index, operation)
 
 
 def _room(
-    before: FlagSpec | None, operations: tuple[Operation, ...], index: int, addition: Addition
+    before: FlagSpec | None, operations: tuple[Operation, ...], index: int, addition: AddMembers
 ) -> Iterator[Edge]:
     """What must be removed from a list before more is added: everything if it is cleared, or if it would overflow."""
-    added, limit = (
-        (addition.users, USER_LIMIT) if isinstance(addition, AddUsers) else (addition.cohorts, COHORT_LIMIT)
-    )
-    overflows = len(_listed(before, operations, addition)) + len(added) > limit
+    listed = _listed(before, operations, addition.variant_key, addition.member_kind)
+    overflows = len(listed) + len(addition.members) > LIMITS[addition.member_kind]
     for other, removal in enumerate(operations):
-        if not isinstance(removal, Removal) or removal.variant_key != addition.variant_key:
+        if not isinstance(removal, Removal) or not removal.is_on_same_list(addition):
             continue
-        same_list = isinstance(removal, RemoveCohorts) == isinstance(addition, AddCohorts)
-        if same_list and (overflows or isinstance(removal, ClearUsers)):
+        if overflows or isinstance(removal, ClearUsers):
             yield Edge(other, index)
 
 
@@ -134,7 +117,7 @@ def _wishes(
     moving: frozenset[int],
 ) -> Iterator[Edge]:
     """What should hold, most wanted first."""
-    additions = [index for index, operation in enumerate(operations) if isinstance(operation, Addition)]
+    additions = [index for index, operation in enumerate(operations) if isinstance(operation, AddMembers)]
     removals = [index for index, operation in enumerate(operations) if isinstance(operation, Removal)]
     yield from _copies_first(operations, removals)
     yield from _moves(before, operations, additions)
@@ -151,7 +134,7 @@ def _moves_after_maker(
     operations: tuple[Operation, ...], index: int, route: tuple[int, ...], moves: list[int]
 ) -> Iterable[int]:
     operation = operations[index]
-    maker = maker_of(operations, operation.variant_key) if isinstance(operation, Addition) else None
+    maker = maker_of(operations, operation.variant_key) if isinstance(operation, AddMembers) else None
     start = 0 if maker is None or maker not in route else route.index(maker) + 1
     return [move for move in moves if move in route[start:]][:1]
 
@@ -163,8 +146,8 @@ def _copies_first(operations: tuple[Operation, ...], removals: list[int]) -> Ite
             by_index, by_name = operations[first], operations[then]
             if (
                 isinstance(by_index, RemoveUserAt)
-                and isinstance(by_name, RemoveUsers)
-                and by_index.variant_key == by_name.variant_key
+                and isinstance(by_name, RemoveMembers)
+                and by_index.is_on_same_list(by_name)
             ):
                 yield Edge(first, then)
 
@@ -175,9 +158,7 @@ def _moves(before: FlagSpec | None, operations: tuple[Operation, ...], additions
         gone = _members_leaving(before, operations, leaving)
         for first in additions if gone else ():
             addition = operations[first]
-            added = addition.users if isinstance(addition, AddUsers) else ()
-            added = addition.cohorts if isinstance(addition, AddCohorts) else added
-            if not gone.isdisjoint(added):
+            if isinstance(addition, AddMembers) and not gone.isdisjoint(addition.members):
                 yield Edge(first, then, LOSES_INCLUSION)
 
 
@@ -185,33 +166,29 @@ def _members_leaving(
     before: FlagSpec | None, operations: tuple[Operation, ...], operation: Operation
 ) -> frozenset[str]:
     match operation:
-        case RemoveUsers(users=members) | RemoveCohorts(cohorts=members):
+        case RemoveMembers(members=members):
             return frozenset(members)
-        case ClearUsers():
-            return frozenset(_listed(before, operations, operation))
-        case DeleteVariant():
-            cohorts = AddCohorts(flag_key="", variant_key=operation.variant_key, cohorts=())
-            return frozenset((*_listed(before, operations, operation), *_listed(before, operations, cohorts)))
+        case ClearUsers(variant_key=key):
+            return frozenset(_listed(before, operations, key, "users"))
+        case DeleteVariant(variant_key=key):
+            listed = (_listed(before, operations, key, kind) for kind in LIMITS)
+            return frozenset(chain.from_iterable(listed))
         case _:
             return frozenset()
 
 
 def _listed(
-    before: FlagSpec | None, operations: tuple[Operation, ...], operation: Addition | Removal | DeleteVariant
+    before: FlagSpec | None, operations: tuple[Operation, ...], key: str, kind: MemberKind
 ) -> tuple[str, ...]:
-    """The members of the list that the call is about, as planning read it; empty where it was not read."""
-    key = operation.variant_key
+    """The members of a list of the variant that has this key after the calls; empty where it was not read."""
     maker = maker_of(operations, key)
     made_by = None if maker is None else operations[maker]
     if isinstance(made_by, EditVariant):
         key = made_by.variant_key
-    elif made_by is not None and not isinstance(operation, DeleteVariant):
+    elif made_by is not None:
         return ()
-    for variant in variants_of(before):
-        if variant.key == key:
-            members = variant.cohorts if isinstance(operation, AddCohorts | RemoveCohorts) else variant.users
-            return () if isinstance(members, Unset) else members
-    return ()
+    members = next((getattr(variant, kind) for variant in variants_of(before) if variant.key == key), UNSET)
+    return () if isinstance(members, Unset) else members
 
 
 class _Graph:

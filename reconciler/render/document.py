@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.planning.operations import AddUsers, RemoveUserAt, RemoveUsers, kind_of, request_of
+from reconciler.planning.operations import RemoveUserAt
 from reconciler.planning.plan import Action
 from reconciler.render.danger import Effect, by_danger
 from reconciler.render.exposure_view import ExposureBlock, exposure_block
@@ -198,13 +198,13 @@ def _call_lines(flag: FlagPlan, *, show_users: bool) -> tuple[CallLine, ...]:
 
 
 def _call_line(order: int, operation: Operation, flag_id: str | None, *, show_users: bool) -> CallLine:
-    request = request_of(operation) if flag_id is None else request_of(operation, flag_id)
+    request = operation.request() if flag_id is None else operation.request(flag_id)
     note = None
     if isinstance(operation, RemoveUserAt):
         note = f"one copy of {flow_text(operation.user)}" if show_users else "one copy of a user who is listed twice"
     return CallLine(
         order=order,
-        kind=kind_of(operation),
+        kind=operation.kind,
         method=request.method,
         path=visible(request.path),
         body=None if request.body is None else flow_text(_shown_body(operation, request.body, show_users=show_users)),
@@ -213,6 +213,6 @@ def _call_line(order: int, operation: Operation, flag_id: str | None, *, show_us
 
 
 def _shown_body(operation: Operation, body: dict[str, Json], *, show_users: bool) -> Json:
-    if isinstance(operation, AddUsers | RemoveUsers) and not show_users:
+    if operation.names_users and not show_users:
         return {name: Counted(count=len(ids)) for name, ids in body.items()}
     return redacted(body, show_users=show_users)

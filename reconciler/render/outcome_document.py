@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.planning.operations import kind_of
 from reconciler.render.sanitize import visible
 from reconciler.wording import counted
 
@@ -79,5 +78,5 @@ def _line(operation: OperationOutcome, said: str | None) -> OutcomeLine:
     parts += [counted(operation.attempts, "attempt")] if operation.attempts else []
     parts += [visible(operation.error)] if operation.error and operation.error != said else []
     return OutcomeLine(
-        order=operation.order, kind=kind_of(operation.operation), status=operation.status, detail=", ".join(parts)
+        order=operation.order, kind=operation.operation.kind, status=operation.status, detail=", ".join(parts)
     )

@@ -12,16 +12,34 @@ from contract.endpoints import DEPLOYMENT_ID, ENDPOINTS, FLAG_ID, PROJECT_ID, US
 
 from reconciler.api.answers import Answer, CreatedFlag, DeploymentInfo
 from reconciler.model import Variant
+from reconciler.planning.operations import (
+    KINDS,
+    AddDeployments,
+    AddMembers,
+    ClearUsers,
+    CreateFlag,
+    CreateVariant,
+    DeleteVariant,
+    EditFlag,
+    EditVariant,
+    RemoveDeployment,
+    RemoveMembers,
+    RemoveUserAt,
+    decode_operation,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reconciler.api.client import Client
+    from reconciler.planning.operations import Operation
 
 BY_NUMBER = {row.number: row for row in ENDPOINTS}
 _ON = "on"
+_FLAG = {"flag_key": "flag-key"}
+_VARIANT = _FLAG | {"variant_key": _ON}
 
-CALLS: dict[int, Callable[[Client, Endpoint], Awaitable[Any]]] = {
+READS: dict[int, Callable[[Client, Endpoint], Awaitable[Any]]] = {
     1: lambda client, _: client.list_flags(),
     2: lambda client, _: client.get_flag(FLAG_ID),
     3: lambda client, _: client.list_versions(FLAG_ID),
@@ -30,25 +48,36 @@ CALLS: dict[int, Callable[[Client, Endpoint], Awaitable[Any]]] = {
     6: lambda client, _: client.get_variant(FLAG_ID, _ON),
     7: lambda client, _: client.list_users(FLAG_ID, _ON),
     8: lambda client, _: client.list_cohorts(FLAG_ID, _ON),
-    9: lambda client, row: client.create_variant(FLAG_ID, row.body),
-    10: lambda client, row: client.edit_variant(FLAG_ID, _ON, row.body),
-    11: lambda client, _: client.delete_variant(FLAG_ID, "unused"),
-    12: lambda client, row: client.add_users(FLAG_ID, _ON, row.body["inclusions"]),
-    13: lambda client, row: client.add_cohorts(FLAG_ID, _ON, row.body["inclusions"]),
-    14: lambda client, _: client.remove_user_at(FLAG_ID, _ON, 0),
-    15: lambda client, _: client.clear_users(FLAG_ID, _ON),
-    16: lambda client, row: client.remove_users(FLAG_ID, _ON, row.body["users"]),
-    17: lambda client, row: client.remove_cohorts(FLAG_ID, _ON, row.body["users"]),
     18: lambda client, _: client.list_deployments(FLAG_ID),
-    19: lambda client, _: client.add_deployments(FLAG_ID, [DEPLOYMENT_ID]),
-    20: lambda client, _: client.remove_deployment(FLAG_ID, DEPLOYMENT_ID),
-    21: lambda client, row: client.edit_flag(FLAG_ID, row.body),
-    22: lambda client, row: client.create_flag(row.body),
     23: lambda client, row: client.list_all_versions(
         start=row.query["start"], end=row.query["end"], limit=3, cursor="0"
     ),
     24: lambda client, _: client.list_all_deployments(),
 }
+
+WRITES: dict[int, Callable[[Endpoint], Operation]] = {
+    9: lambda row: CreateVariant(**_FLAG, variant_key=row.body["key"], body=row.body),
+    10: lambda row: EditVariant(**_VARIANT, body=row.body),
+    11: lambda _: DeleteVariant(**_FLAG, variant_key="unused"),
+    12: lambda row: AddMembers(**_VARIANT, members=tuple(row.body["inclusions"])),
+    13: lambda row: AddMembers(**_VARIANT, member_kind="cohorts", members=tuple(row.body["inclusions"])),
+    14: lambda _: RemoveUserAt(**_VARIANT, user=USER, index=0),
+    15: lambda _: ClearUsers(**_VARIANT),
+    16: lambda row: RemoveMembers(**_VARIANT, members=tuple(row.body["users"])),
+    17: lambda row: RemoveMembers(**_VARIANT, member_kind="cohorts", members=tuple(row.body["users"])),
+    19: lambda _: AddDeployments(**_FLAG, deployments=(DEPLOYMENT_ID,)),
+    20: lambda _: RemoveDeployment(**_FLAG, deployment=DEPLOYMENT_ID),
+    21: lambda row: EditFlag(**_FLAG, body=row.body),
+    22: lambda row: CreateFlag(**_FLAG, body=row.body),
+}
+CALLS = READS.keys() | WRITES.keys()
+
+
+async def call(client: Client, row: Endpoint) -> Any:
+    """The call of an endpoint: a read of the client, or the request of an operation."""
+    if row.number in READS:
+        return await READS[row.number](client, row)
+    return await client.write(WRITES[row.number](row).request(FLAG_ID))
 
 
 @dataclass
@@ -68,19 +97,27 @@ class SampleServer:
 def exchange(number: int) -> tuple[Any, httpx.Request]:
     """What the client makes of a sample, and the one request that it sent for it."""
     server = SampleServer(BY_NUMBER[number])
-    result = ask(server, lambda client: CALLS[number](client, server.row))
+    result = ask(server, lambda client: call(client, server.row))
     (request,) = server.requests
     return result, request
 
 
-def test_every_endpoint_of_the_reference_has_a_client_method() -> None:
-    """The client has a call for each row of the contract table, and no row is missing."""
+def test_every_endpoint_of_the_reference_has_a_read_or_an_operation() -> None:
+    """There is a call for each row of the contract table, and no row is missing."""
     assert sorted(CALLS) == sorted(BY_NUMBER) == list(range(1, 25))
+
+
+def test_every_kind_of_operation_is_held_against_the_reference() -> None:
+    """No kind of operation is left out of the table, and each is what its JSON says."""
+    operations = [operation(BY_NUMBER[number]) for number, operation in WRITES.items()]
+    assert {operation.kind for operation in operations} == set(KINDS)
+    for operation in operations:
+        assert decode_operation(operation.to_json(FLAG_ID), "flag-key") == operation
 
 
 @pytest.mark.parametrize("number", sorted(CALLS), ids=lambda number: BY_NUMBER[number].name)
 def test_sends_what_the_reference_shows(number: int) -> None:
-    """Each method sends the documented verb, path and body, and the documented query besides the project."""
+    """Each call sends the documented verb, path and body, and the documented query besides the project."""
     row = BY_NUMBER[number]
     _, request = exchange(number)
     assert (request.method, request.url.raw_path.partition(b"?")[0].decode()) == (row.method, row.url_path)
@@ -100,7 +137,7 @@ def test_sends_the_documented_headers(number: int) -> None:
     assert request.headers.get("content-type") == (None if BY_NUMBER[number].body is None else "application/json")
 
 
-@pytest.mark.parametrize("number", [9, 10, 11, 12, 13, 14, 15, 16, 17, 19, 20, 21])
+@pytest.mark.parametrize("number", sorted(WRITES.keys() - {22}))
 def test_writes_are_done_when_the_status_says_so(number: int) -> None:
     """A write that answers `OK` text is done, whatever the text."""
     assert exchange(number)[0] == Answer(status=200, attempts=1)

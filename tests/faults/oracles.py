@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.apply import ApplyReport, FlagOutcome, Status
 from reconciler.evaluation.rules import flag_rules
 from reconciler.model import FlagSpec, Unset
-from reconciler.planning.operations import EditFlag, request_of
+from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import Action
 from reconciler.planning.transients import Transients
 from reconciler.wire import decode_flag
@@ -212,7 +212,7 @@ def _leaves_no_trace(operation: Operation, flag: FlagOutcome, behaviour: Behavio
 
 def _is_of(passage: Passage, operation: Operation, flag_id: str) -> bool:
     """Whether a passage carried an operation, or what was left of it."""
-    request = request_of(operation, flag_id)
+    request = operation.request(flag_id)
     if passage.call != (request.method, request.path):
         return False
     body = passage.body

@@ -12,10 +12,9 @@ from brute_force import least_transient, path_of, stray
 from random_changes import a_flag, a_random_pair, a_random_weight_change, weight_calls
 from random_flags import without_order
 
-from reconciler.planning.effects import ImpossibleCallError, apply_operation, apply_operations, settle
-from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
+from reconciler.planning.effects import apply_operations, settle
+from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant, ImpossibleCallError
 from reconciler.planning.ordering import order_operations
-from reconciler.planning.phases import moves_exposure
 from reconciler.planning.transients import FREE, Cost, Transients
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def _cost_of(before: FlagSpec, after: FlagSpec, calls: tuple[Operation, ...]) ->
         if isinstance(call, DeleteVariant) and (len(keys) == 1 or call.variant_key in _named(state) - final_names):
             return None
         try:
-            state = apply_operation(state, call)
+            state = call.effect(state)
         except ImpossibleCallError:
             return None
         if isinstance(call, EditFlag) and "targetSegments" in call.body:
@@ -121,7 +120,7 @@ def test_no_order_is_better(block: int) -> None:
     for seed in range(block * 100, block * 100 + 100):
         live, after, calls = a_random_pair(Random(seed))
         found = order_operations(live, after, calls)
-        moving = [call for call in found.operations if moves_exposure(call)]
+        moving = [call for call in found.operations if call.moves_exposure]
         if len(moving) > 5:
             continue
         printed = _cost_of(live, after, tuple(moving))

@@ -19,6 +19,7 @@ from reconciler.errors import (
     NotSentError,
     RejectedError,
 )
+from reconciler.planning.operations import EditFlag, RemoveUserAt
 
 NOON = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
 DATE = "Wed, 02 Jan 2030 11:00:00 GMT"
@@ -93,12 +94,16 @@ def test_each_failure_has_its_kind_and_its_number_of_attempts(method: str, outco
     assert f"{method} /api/1/flags" in str(caught.value)
 
 
+PLACE = RemoveUserAt(flag_key="f", variant_key="on", user="x", index=4).request("123")
+EDIT = EditFlag(flag_key="f", body={}).request("1")
+
+
 @pytest.mark.parametrize("outcome", [*AMBIGUOUS, *REJECTED, *THROTTLED], ids=name)
 def test_a_call_that_names_a_place_is_never_repeated_after_an_answer(outcome: Any) -> None:
     """Removal by index is not sent again unless it was never sent: the place may be somebody else's."""
     server = Server(outcome)
     with pytest.raises(ApiError):
-        ask(server, lambda client: client.remove_user_at("123", "on", 4))
+        ask(server, lambda client: client.write(PLACE))
     assert server.sent == 1
 
 
@@ -106,13 +111,13 @@ def test_a_call_that_names_a_place_is_never_repeated_after_an_answer(outcome: An
 def test_a_call_that_names_a_place_is_repeated_when_it_never_left(outcome: Any) -> None:
     """What never left cannot have moved anything."""
     server = Server(outcome, OK)
-    answer = ask(server, lambda client: client.remove_user_at("123", "on", 4))
+    answer = ask(server, lambda client: client.write(PLACE))
     assert (answer.attempts, server.sent) == (2, 2)
 
 
 def test_a_call_that_succeeds_in_the_end_counts_its_attempts() -> None:
     """An answer says how many requests it took."""
-    answer = ask(Server(httpx.Response(429), httpx.ConnectError("x"), OK), lambda client: client.edit_flag("1", {}))
+    answer = ask(Server(httpx.Response(429), httpx.ConnectError("x"), OK), lambda client: client.write(EDIT))
     assert answer.attempts == 3
 
 

@@ -7,7 +7,6 @@ from builders import a_config
 
 from reconciler.diagnostics import SourcePosition
 from reconciler.model import DesiredFlag, FlagSpec, LiveFlag, TargetSegment, Variant, Weights
-from reconciler.planning.operations import request_of
 from reconciler.planning.plan import PlanOptions
 from reconciler.planning.planner import Planner
 
@@ -45,7 +44,7 @@ def calls(desired: dict[str, object], flag: LiveFlag | None) -> list[tuple[str, 
     plan = planner.plan_flag(declared, flag)
     if plan is None:
         return []
-    requests = [request_of(operation, "9" if flag else "{id}") for operation in plan.operations]
+    requests = [operation.request("9" if flag else "{id}") for operation in plan.operations]
     return [(item.method, item.path.removeprefix("/api/1/flags").removeprefix("/9"), item.body) for item in requests]
 
 

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.model import FlagSpec, TargetSegment, Variant, Weights
-from reconciler.planning.effects import ImpossibleCallError, apply_operation, apply_operations, settle
+from reconciler.planning.effects import apply_operations, settle
 from reconciler.planning.operations import (
-    AddCohorts,
     AddDeployments,
-    AddUsers,
+    AddMembers,
     ClearUsers,
     CreateFlag,
     CreateVariant,
     DeleteVariant,
     EditFlag,
     EditVariant,
-    RemoveCohorts,
+    ImpossibleCallError,
     RemoveDeployment,
+    RemoveMembers,
     RemoveUserAt,
-    RemoveUsers,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ FLAG = FlagSpec(
 
 def after(operation: Operation) -> FlagSpec:
     """FLAG after one call."""
-    return apply_operation(FLAG, operation)
+    return operation.effect(FLAG)
 
 
 def variant(spec: FlagSpec, key: str) -> Variant:
@@ -54,7 +53,7 @@ def test_create() -> None:
     """A new flag is off, at 0 %, without inclusions, and has what the body says."""
     body = {"projectId": "7", "key": "f", "variants": [{"key": "on", "payload": [1]}], "rolloutWeights": {"on": 1}}
 
-    made = apply_operation(None, CreateFlag(flag_key="f", body=body))
+    made = CreateFlag(flag_key="f", body=body).effect(None)
 
     assert (made.enabled, made.archived, made.rollout_percentage, made.bucketing_key) == (
         False,
@@ -119,13 +118,21 @@ def test_delete_variant() -> None:
 @pytest.mark.parametrize(
     ("operation", "users", "cohorts"),
     [
-        (AddUsers(flag_key="f", variant_key="a", users=("u2", "u9")), ("u1", "u2", "u1", "u9"), ("c1",)),
-        (RemoveUsers(flag_key="f", variant_key="a", users=("u1", "none")), ("u2",), ("c1",)),
+        (AddMembers(flag_key="f", variant_key="a", members=("u2", "u9")), ("u1", "u2", "u1", "u9"), ("c1",)),
+        (RemoveMembers(flag_key="f", variant_key="a", members=("u1", "none")), ("u2",), ("c1",)),
         (RemoveUserAt(flag_key="f", variant_key="a", user="u1", index=0), ("u2", "u1"), ("c1",)),
         (RemoveUserAt(flag_key="f", variant_key="a", user="u1", index=1), ("u1", "u2"), ("c1",)),
         (ClearUsers(flag_key="f", variant_key="a"), (), ("c1",)),
-        (AddCohorts(flag_key="f", variant_key="a", cohorts=("c2",)), ("u1", "u2", "u1"), ("c1", "c2")),
-        (RemoveCohorts(flag_key="f", variant_key="a", cohorts=("c1",)), ("u1", "u2", "u1"), ()),
+        (
+            AddMembers(flag_key="f", variant_key="a", member_kind="cohorts", members=("c2",)),
+            ("u1", "u2", "u1"),
+            ("c1", "c2"),
+        ),
+        (
+            RemoveMembers(flag_key="f", variant_key="a", member_kind="cohorts", members=("c1",)),
+            ("u1", "u2", "u1"),
+            (),
+        ),
     ],
 )
 def test_inclusions(operation: Operation, users: tuple[str, ...], cohorts: tuple[str, ...]) -> None:
@@ -149,7 +156,7 @@ def test_deployments() -> None:
         EditVariant(flag_key="f", variant_key="x", body={"rolloutWeight": 1}),
         EditVariant(flag_key="f", variant_key="a", body={"key": "b"}),
         DeleteVariant(flag_key="f", variant_key="x"),
-        AddUsers(flag_key="f", variant_key="x", users=("u",)),
+        AddMembers(flag_key="f", variant_key="x", members=("u",)),
         RemoveUserAt(flag_key="f", variant_key="a", user="x", index=0),
     ],
 )
@@ -162,7 +169,7 @@ def test_impossible_calls(operation: Operation) -> None:
 def test_nothing_without_a_flag() -> None:
     """Before a flag exists, only its creation is possible."""
     with pytest.raises(ImpossibleCallError):
-        apply_operation(None, EditFlag(flag_key="f", body={}))
+        EditFlag(flag_key="f", body={}).effect(None)
     with pytest.raises(ImpossibleCallError):
         apply_operations(None, ())
 
@@ -170,7 +177,7 @@ def test_nothing_without_a_flag() -> None:
 def test_settle() -> None:
     """Calls in any order lead to one end: cleared before added to, renamed after what stood in the way is gone."""
     operations = (
-        AddUsers(flag_key="f", variant_key="b", users=("u5",)),
+        AddMembers(flag_key="f", variant_key="b", members=("u5",)),
         ClearUsers(flag_key="f", variant_key="b"),
         EditVariant(flag_key="f", variant_key="a", body={"key": "b"}),
         DeleteVariant(flag_key="f", variant_key="b"),

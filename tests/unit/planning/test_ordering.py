@@ -17,13 +17,12 @@ from reconciler.planning.calls import calls_for_existing_flag, calls_for_new_fla
 from reconciler.planning.effects import apply_operations, settle
 from reconciler.planning.operations import (
     AddDeployments,
-    AddUsers,
+    AddMembers,
     ClearUsers,
     EditFlag,
     EditVariant,
+    RemoveMembers,
     RemoveUserAt,
-    RemoveUsers,
-    kind_of,
 )
 from reconciler.planning.ordering import SHIELD_REFUSED, Ordered, order_operations
 from reconciler.planning.schedule import LOSES_INCLUSION, SEES_RULES_EARLY, SEES_RULES_LATE
@@ -74,7 +73,7 @@ def plan(live: FlagSpec, desired: FlagSpec, *, shield: bool = False) -> Ordered:
 
 def words(ordered: Ordered) -> list[str]:
     """The calls as `kind target`, with the fields of a PATCH of the flag."""
-    return [f"{kind_of(item)} {_target(item)}" for item in ordered.operations]
+    return [f"{item.kind} {_target(item)}" for item in ordered.operations]
 
 
 def _target(operation: Operation) -> str:
@@ -380,7 +379,7 @@ def test_a_new_flag() -> None:
 
     found = order_operations(None, settle(None, calls), calls)
 
-    assert [kind_of(item) for item in found.operations] == ["create-flag", "add-users", "edit-flag"]
+    assert [item.kind for item in found.operations] == ["create-flag", "add-users", "edit-flag"]
     assert found.transient == 0
 
 
@@ -398,7 +397,7 @@ def test_a_clear_comes_before_what_is_added() -> None:
     """A list is cleared before it gets its new users, or it would lose them."""
     live = a_flag(a=1, b=1, users={"a": ["u1"]})
     calls: tuple[Operation, ...] = (
-        AddUsers(flag_key="f", variant_key="a", users=("u2",)),
+        AddMembers(flag_key="f", variant_key="a", members=("u2",)),
         ClearUsers(flag_key="f", variant_key="a"),
     )
 
@@ -487,7 +486,7 @@ def test_copies_go_by_index_first() -> None:
 
     found = plan(live, a_flag(a=1, users={"a": ["u", "v"]}))
 
-    assert [type(item) for item in found.operations] == [RemoveUserAt, RemoveUsers]
+    assert [type(item) for item in found.operations] == [RemoveUserAt, RemoveMembers]
 
 
 def test_unarchiving() -> None:

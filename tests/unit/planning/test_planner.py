@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model import UNSET, FlagSpec, Unset, Variant, Weights
 from reconciler.planning.effects import apply_operations
-from reconciler.planning.operations import AddUsers, ClearUsers, DeleteVariant, EditFlag, EditVariant
+from reconciler.planning.operations import AddMembers, ClearUsers, DeleteVariant, EditFlag, EditVariant
 from reconciler.planning.plan import LeafChange, PlanOptions, ValueChange
 from reconciler.planning.planner import Planner, build_plan
 from reconciler.planning.shield import shielded_segments
@@ -42,7 +42,7 @@ def test_a_list_that_is_cleared_ends_with_those_who_are_added() -> None:
 
     assert plan is not None
     assert plan.after is not None
-    assert [type(operation) for operation in plan.operations] == [ClearUsers, AddUsers]
+    assert [type(operation) for operation in plan.operations] == [ClearUsers, AddMembers]
     assert [variant.users for variant in plan.after.variants or ()] == [(), ("c",)]
     assert plan.after == apply_operations(live.spec, plan.operations)
 

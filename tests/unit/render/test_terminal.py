@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from rich.text import Text
 from small_plans import PERSON, SMALL_PLANS
 
-from reconciler.planning.operations import AddUsers, EditFlag
+from reconciler.planning.operations import AddMembers, EditFlag
 from reconciler.planning.plan import Action, MembersChange, Plan, Refusal, ValueChange
 from reconciler.render.document import last_line, names_users
 from reconciler.render.registry import PLAN, RenderOptions, render
@@ -62,7 +62,7 @@ def test_a_plan_knows_whether_it_names_users() -> None:
     """Ids in inclusions, in calls and in conditions count; a plan of other fields names nobody."""
     change = MembersChange(path="/variants/a/inclusions/users", added=("ada@example.com",), removed=())
     rollout = ValueChange(path="/rolloutPercentage", before=1, after=2)
-    add = AddUsers(flag_key="a", variant_key="a", users=("ada@example.com",))
+    add = AddMembers(flag_key="a", variant_key="a", members=("ada@example.com",))
     assert names_users(a_plan(a_flag_plan(changes=(change,), operations=())))
     assert names_users(a_plan(a_flag_plan(changes=(), operations=(add,))))
     edit = EditFlag(flag_key="a", body={"rolloutPercentage": 2})

@@ -1,0 +1,125 @@
+"""Operations on a flag as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec.structs import replace
+
+from reconciler.evaluation.rules import variants_of
+from reconciler.fields import FIELDS, NEW_FLAG
+from reconciler.model import Unset, Weights
+from reconciler.planning.operations.base import (
+    UNKNOWN_ID,
+    ImpossibleCallError,
+    Operation,
+    Phase,
+    fields_in,
+    is_covered,
+)
+from reconciler.wire import Request, decode_flag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.model import FlagSpec, Json
+
+_MOVES_EXPOSURE = frozenset(field.edit for field in FIELDS if field.moves_users)
+_MAY_START_ON = frozenset(field.edit for field in FIELDS if field.may_start_on)
+
+_SWITCHES = (
+    ("archive", False, Phase.UNARCHIVE),
+    ("archive", True, Phase.ARCHIVE),
+    ("enabled", False, Phase.DISABLE),
+    ("enabled", True, Phase.ENABLE),
+)
+
+
+class CreateFlag(Operation, frozen=True, kw_only=True):
+    """POST /flags. `body` is everything that a create can carry."""
+
+    KINDS = ("create-flag",)
+    PHASE = Phase.CREATE_FLAG
+    MOVES_EXPOSURE = True
+    RANK: ClassVar[int] = 0
+
+    body: dict[str, Json]
+
+    def request(self, flag_id: str = UNKNOWN_ID) -> Request:
+        """POST /flags."""
+        return Request(method="POST", segments=("flags",), body=self.body)
+
+    def effect(self, spec: FlagSpec | None) -> FlagSpec:
+        """A new flag: off, under its key's name, and its variants weigh alike, unless the create says otherwise."""
+        if spec is not None:
+            raise ImpossibleCallError(f"Flag {self.flag_key} exists already.")
+        said = _decoded(self.flag_key, self.body)
+        alike = Weights.of({variant.key: 1 for variant in variants_of(said)})
+        new = replace(NEW_FLAG, key=said.key, name=said.key, variants=(), rollout_weights=alike)
+        known = {field.name: value for field in FIELDS if not isinstance(value := getattr(said, field.name), Unset)}
+        made = replace(new, **known)
+        return replace(made, variants=tuple(replace(item, users=(), cohorts=()) for item in variants_of(made)))
+
+    def may_entail(self, other: Operation) -> bool:
+        """A server may have switched on what it just made."""
+        return isinstance(other, EditFlag) and other.body.keys() <= _MAY_START_ON
+
+    def may_leave(self, other: Operation) -> bool:
+        """A server may add a variant of its own."""
+        return other.kind == "delete-variant" or self.may_entail(other)
+
+    @classmethod
+    def _read(cls, document: dict[str, Json], below: list[str]) -> dict[str, Any]:
+        return {"body": document["body"]}
+
+
+class EditFlag(Operation, frozen=True, kw_only=True):
+    """PATCH /flags/{id}. `body` holds only what changes."""
+
+    KINDS = ("edit-flag",)
+    RANK: ClassVar[int] = 2
+
+    body: dict[str, Json]
+
+    @property
+    def phase(self) -> Phase:
+        """A PATCH that switches the flag on or off belongs where the switch belongs."""
+        body = self.body
+        return next((phase for name, value, phase in _SWITCHES if body.get(name) is value), Phase.SEGMENTS)
+
+    @property
+    def moves_exposure(self) -> bool:
+        """Where it edits a field that decides who gets which variant."""
+        return not _MOVES_EXPOSURE.isdisjoint(self.body)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The fields that it edits, sorted."""
+        return tuple(sorted(self.body))
+
+    def request(self, flag_id: str = UNKNOWN_ID) -> Request:
+        """PATCH /flags/{id}."""
+        return Request(method="PATCH", segments=("flags", flag_id), body=self.body)
+
+    def _change(self, spec: FlagSpec) -> FlagSpec:
+        said = _decoded(spec.key, self.body)
+        return replace(spec, **{field.name: getattr(said, field.name) for field in FIELDS if field.edit in self.body})
+
+    def is_covered_by(self, planned: Sequence[Operation]) -> bool:
+        """Where every field is in a planned PATCH, or POST, of the flag with the same value."""
+        return self in planned or is_covered(
+            self.body, [item.body for item in planned if isinstance(item, EditFlag | CreateFlag)]
+        )
+
+    def remaining(self, left: Sequence[Operation]) -> EditFlag | None:
+        """The fields that are still asked for."""
+        fields = fields_in(self.body, [item.body for item in left if isinstance(item, EditFlag)])
+        return replace(self, body=fields) if fields else None
+
+    @classmethod
+    def _read(cls, document: dict[str, Json], below: list[str]) -> dict[str, Any]:
+        return {"body": document["body"]}
+
+
+def _decoded(key: str, body: dict[str, Json]) -> FlagSpec:
+    return decode_flag({"key": key, "id": "0", "projectId": "0"} | body).spec
