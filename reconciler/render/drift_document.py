@@ -5,9 +5,10 @@ User ids of inclusions are counted, never shown; editors are named, because that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.drift import Basis, Notice
 from reconciler.render.danger import Danger, danger_of
@@ -29,8 +30,7 @@ _NOTICES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorLine:
+class AuthorLine(Struct, frozen=True, kw_only=True):
     """Who made a difference: words, then who and when (either may be empty), then words."""
 
     words: str
@@ -42,24 +42,21 @@ class AuthorLine:
         return f"{self.words}{self.who}{', ' if self.when else ''}{self.when}{self.rest}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthoredFields:
+class AuthoredFields(Struct, frozen=True, kw_only=True):
     """Fields that differ, and who made them so."""
 
     fields: tuple[FieldLine, ...]
     author: AuthorLine
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AbsentLine:
+class AbsentLine(Struct, frozen=True, kw_only=True):
     """A declared flag that is not live as one flag, or a field of one that was not looked at again."""
 
     key: str
     words: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftSection:
+class DriftSection(Struct, frozen=True, kw_only=True):
     """A flag that differs. `place` is `file:line`; `frozen` says until when it is left alone, or is empty."""
 
     symbol: str
@@ -69,8 +66,7 @@ class DriftSection:
     groups: tuple[AuthoredFields, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftDocument:
+class DriftDocument(Struct, frozen=True, kw_only=True):
     """A whole report, the gravest differences first. `verdict` is one line of a fixed shape.
 
     `absent` are flags that cannot be compared. `notice` compares with the run before it (empty: nothing to say);

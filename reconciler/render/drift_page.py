@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.render.page import Card, Figure, Mark, Page, facets
+from reconciler.render.page import Badge, Card, Metric, Page, facets
 from reconciler.wording import counted
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reconciler.render.drift_document import AbsentLine, DriftDocument, DriftSection
 
 _KINDS = {"changed": "Changed", "absent": "Missing or in doubt"}
-_MARKS = {"frozen": "Frozen"}
+_BADGES = {"frozen": "Frozen"}
 
 
 def drift_page(document: DriftDocument) -> Page:
@@ -24,15 +24,14 @@ def drift_page(document: DriftDocument) -> Page:
     return Page(
         title=f"Drift in {document.title}",
         made=document.notice,
-        mood="alarm" if cards else "work" if document.is_partial else "calm",
+        severity="alarm" if cards else "work" if document.is_partial else "calm",
         verdict=_verdict(len(changed), len(absent), is_partial=document.is_partial),
         line=document.verdict,
-        figures=tuple(_figures(document)) if cards else (),
-        risks=(),
+        metrics=tuple(_metrics(document)) if cards else (),
         cards=cards,
-        facets=facets(cards, _KINDS, _MARKS),
+        facets=facets(cards, _KINDS, _BADGES),
         kind_legend="Finding",
-        mark_legend="Only",
+        badge_legend="Only",
     )
 
 
@@ -44,13 +43,13 @@ def _verdict(changed: int, absent: int, *, is_partial: bool) -> str:
     return f"{', '.join(parts)}."
 
 
-def _figures(document: DriftDocument) -> Iterator[Figure]:
+def _metrics(document: DriftDocument) -> Iterator[Metric]:
     fields = sum(len(group.fields) for section in document.sections for group in section.groups)
     editors = {group.author.who for section in document.sections for group in section.groups if group.author.who}
-    yield Figure(text=str(len(document.sections)), label="changed")
-    yield Figure(text=str(len(document.absent)), label="missing or in doubt")
-    yield Figure(text=str(fields), label="field" if fields == 1 else "fields")
-    yield Figure(text=str(len(editors)), label="editor" if len(editors) == 1 else "editors")
+    yield Metric(text=str(len(document.sections)), label="changed")
+    yield Metric(text=str(len(document.absent)), label="missing or in doubt")
+    yield Metric(text=str(fields), label="field" if fields == 1 else "fields")
+    yield Metric(text=str(len(editors)), label="editor" if len(editors) == 1 else "editors")
 
 
 def _changed(number: int, section: DriftSection) -> Card:
@@ -62,9 +61,9 @@ def _changed(number: int, section: DriftSection) -> Card:
         symbol=section.symbol,
         word="changed",
         place=section.place,
-        aside=counted(fields, "field"),
-        marks=(Mark(name="frozen", words=section.frozen),) if section.frozen else (),
+        size=counted(fields, "field"),
         section=section,
+        badges=(Badge(name="frozen", words=section.frozen),) if section.frozen else (),
     )
 
 
@@ -76,8 +75,7 @@ def _absent(number: int, line: AbsentLine) -> Card:
         symbol="!",
         word=line.words,
         place="",
-        aside="",
-        marks=(),
+        size="",
         section=line,
         opens=False,
     )

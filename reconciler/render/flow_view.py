@@ -5,9 +5,10 @@ Lengths are in thousandths of the width. Nothing is decided or rounded here but 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,16 +26,14 @@ _LABELLED = Fraction(3, 25)
 _ROOMY = Fraction(1, 5)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ink:
+class Ink(Struct, frozen=True, kw_only=True):
     """How a variant is drawn: a colour (0 is `off`) and a pattern, so that no two of the first 36 look alike."""
 
     color: int
     pattern: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(Struct, frozen=True, kw_only=True):
     """A variant's piece of a bar. `label` is empty where it would not fit."""
 
     share: Share
@@ -54,8 +53,7 @@ class Piece:
         return round(self.start + self.width / 2, 2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Band:
+class Band(Struct, frozen=True, kw_only=True):
     """Users who go from one variant to another, or stay: an outline, and the ink of what they have now."""
 
     move: Move
@@ -63,8 +61,7 @@ class Band:
     outline: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShareLine:
+class ShareLine(Struct, frozen=True, kw_only=True):
     """A variant with its share now and then; `ink` is its own in every chart of the flag."""
 
     variant: str
@@ -73,8 +70,7 @@ class ShareLine:
     after: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
+class Flow(Struct, frozen=True, kw_only=True):
     """One transition as a picture, and the same in figures."""
 
     before: tuple[Piece, ...]

@@ -1,4 +1,4 @@
-"""A plan as Markdown for a pull request: verdict and risks first, a folded block per flag, never more than fits.
+"""A plan as Markdown for a pull request: verdict and effects first, a folded block per flag, never more than fits.
 
 Text that others wrote stands in code spans and fenced blocks, or has its signs as entities: it makes no link,
 mention, image, table or comment.

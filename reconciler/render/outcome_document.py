@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.render.sanitize import visible
 from reconciler.wording import counted
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 SYMBOLS = {"applied": "✓", "failed": "✗", "unknown": "?", "skipped": "·"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeLine:
+class OutcomeLine(Struct, frozen=True, kw_only=True):
     """One call that did not go as planned."""
 
     order: int
@@ -24,8 +24,7 @@ class OutcomeLine:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeSection:
+class OutcomeSection(Struct, frozen=True, kw_only=True):
     """One flag's outcome; `calls` holds those that were not applied."""
 
     symbol: str
@@ -36,8 +35,7 @@ class OutcomeSection:
     calls: tuple[OutcomeLine, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeDocument:
+class OutcomeDocument(Struct, frozen=True, kw_only=True):
     """A whole report; `last_line` has one shape. `verified` is None where nothing was read back."""
 
     sections: tuple[OutcomeSection, ...]

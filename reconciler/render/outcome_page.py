@@ -1,18 +1,17 @@
-"""An apply report as a page: what went wrong first, then every flag with what was done."""
+"""An apply report as a page: a table of what went wrong, then every flag with what was done."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.render.page import Card, Figure, Mark, Page, facets, risk
+from reconciler.render.page import Card, Metric, Page, effects, facets
 from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from reconciler.render.outcome_document import OutcomeDocument, OutcomeSection
-    from reconciler.render.page import Risk
 
 _STATUSES = {"failed": "Failed", "unknown": "Unknown", "skipped": "Skipped", "applied": "Applied"}
-_RISKS = {
+_MEANINGS = {
     "failed": "Later calls of the same flag were not sent.",
     "unknown": "The call may have taken effect: the next plan reads what is true.",
     "skipped": "Nothing was sent for these.",
@@ -27,17 +26,17 @@ def outcome_page(document: OutcomeDocument) -> Page:
     return Page(
         title="What became of the plan",
         made="",
-        mood="calm" if went_well else "alarm",
+        severity="calm" if went_well else "alarm",
         verdict=_verdict(statuses, document.verified),
         line=document.last_line,
-        figures=tuple(
-            Figure(text=str(statuses.count(status)), label=status) for status in _STATUSES if status in statuses
+        metrics=tuple(
+            Metric(text=str(statuses.count(status)), label=status) for status in _STATUSES if status in statuses
         ),
-        risks=_risks(cards),
         cards=cards,
         facets=facets(cards, _STATUSES, {}),
         kind_legend="Status",
-        mark_legend="Only",
+        badge_legend="Only",
+        effects=effects("Not applied", ("status", "what that means"), sorted(cards, key=_gravity)),
     )
 
 
@@ -50,8 +49,8 @@ def _verdict(statuses: list[str], verified: bool | None) -> str:  # noqa: FBT001
     return f"{done} of {counted(len(statuses), 'flag')} applied." if done else "No flag was applied in whole."
 
 
-def _risks(cards: tuple[Card, ...]) -> tuple[Risk, ...]:
-    return tuple(found for status, words in _RISKS.items() for found in risk(cards, status, _STATUSES[status], words))
+def _gravity(card: Card) -> int:
+    return list(_STATUSES).index(card.kind)
 
 
 def _card(number: int, section: OutcomeSection) -> Card:
@@ -62,8 +61,9 @@ def _card(number: int, section: OutcomeSection) -> Card:
         symbol=section.symbol,
         word=section.status,
         place="",
-        aside=section.detail,
-        marks=(Mark(name=section.status, words=""),),
+        size=section.detail,
         section=section,
+        effect=section.status if section.status in _MEANINGS else "",
+        affected=_MEANINGS.get(section.status, ""),
         opens=bool(section.error or section.calls),
     )

@@ -1,13 +1,11 @@
-"""What every page has: a verdict, figures, risks, and cards that can be searched and filtered. Values only."""
+"""What every page has: a verdict, metrics, a table of effects, and cards to search and filter. Values only."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from reconciler.wording import counted
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,27 +14,22 @@ if TYPE_CHECKING:
     from reconciler.render.drift_document import AbsentLine, DriftSection
     from reconciler.render.outcome_document import OutcomeSection
 
-_MOST_LINKS = 12
+_MOST_EFFECTS = 100
 _LARGE = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """Something to know about a flag before it is opened: a name to filter by, never data, and words.
-
-    Of two flags with the same mark, the one of more weight deserves the first look.
-    """
+class Badge(Struct, frozen=True, kw_only=True):
+    """Something to know about a flag before it is opened: a name to filter by, never data, and words to show."""
 
     name: str
     words: str
-    weight: Fraction = Fraction(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class Card(Struct, frozen=True, kw_only=True):
     """One flag on a page. `number` counts from 1 and names it; `kind` is one of the page's own words, never data.
 
-    `aside` is a short line about its size.
+    `size` says in short how much there is to read. `effect` and `affected` are the flag's row in the table of
+    effects; a flag without an effect has none.
     """
 
     number: int
@@ -45,27 +38,23 @@ class Card:
     symbol: str
     word: str
     place: str
-    aside: str
-    marks: tuple[Mark, ...]
+    size: str
     section: FlagSection | DriftSection | AbsentLine | OutcomeSection
+    badges: tuple[Badge, ...] = ()
+    effect: str = ""
+    affected: str = ""
     opens: bool = True
 
-    def mark(self, name: str) -> Mark | None:
-        """The mark of that name, if the flag has it."""
-        return next((mark for mark in self.marks if mark.name == name), None)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Metric(Struct, frozen=True, kw_only=True):
     """A number of the summary, and what it counts."""
 
     text: str
     label: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facet:
-    """A choice to filter by. `group` is `kind` or `mark`: within a group one has to fit, of several groups all."""
+class Facet(Struct, frozen=True, kw_only=True):
+    """A choice to filter by. `group` is `kind` or `badge`: within a group one has to fit, of several groups all."""
 
     group: str
     name: str
@@ -73,60 +62,56 @@ class Facet:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Risk:
-    """Flags that deserve a look for one reason, the gravest first; `more` are not linked."""
+class Effects(Struct, frozen=True, kw_only=True):
+    """The table of effects: a row for each of `cards`; `more` flags have none. `heads` are over its two columns."""
 
     title: str
-    count: str
-    words: str
+    heads: tuple[str, str]
     cards: tuple[Card, ...]
     more: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """A whole page. `mood` is `calm`, `work` or `alarm`; `line` the line of fixed shape that text output ends with.
+class Page(Struct, frozen=True, kw_only=True):
+    """A whole page. `severity` is `calm`, `work` or `alarm`; `line` is the last line of the text output.
 
     The legends are over the two groups of facets.
     """
 
     title: str
     made: str
-    mood: str
+    severity: str
     verdict: str
     line: str
-    figures: tuple[Figure, ...]
-    risks: tuple[Risk, ...]
+    metrics: tuple[Metric, ...]
     cards: tuple[Card, ...]
     facets: tuple[Facet, ...]
     kind_legend: str
-    mark_legend: str
+    badge_legend: str
+    effects: Effects | None = None
 
     @property
     def is_large(self) -> bool:
-        """Whether browsers should leave out of sight what is out of sight: only then it costs more than it gives."""
+        """Whether browsers should not draw what is out of sight: for a small page that costs more than it gives."""
         return len(self.cards) > _LARGE
 
 
-def facets(cards: Iterable[Card], kinds: Mapping[str, str], marks: Mapping[str, str]) -> tuple[Facet, ...]:
+def effects(title: str, heads: tuple[str, str], cards: Iterable[Card]) -> Effects | None:
+    """The table of those cards, in their order, that have an effect; None where none has."""
+    found = tuple(card for card in cards if card.effect)
+    if not found:
+        return None
+    return Effects(title=title, heads=heads, cards=found[:_MOST_EFFECTS], more=max(0, len(found) - _MOST_EFFECTS))
+
+
+def facets(cards: Iterable[Card], kinds: Mapping[str, str], badges: Mapping[str, str]) -> tuple[Facet, ...]:
     """The choices that cards offer, in the order of the labels; a group with less than two kinds offers none."""
     cards = tuple(cards)
     of_kind = Counter(card.kind for card in cards)
-    of_mark = Counter(mark.name for card in cards for mark in card.marks)
+    of_badge = Counter(badge.name for card in cards for badge in card.badges)
     found = [Facet(group="kind", name=key, label=kinds[key], count=of_kind[key]) for key in kinds if of_kind[key]]
     if len(found) == 1:
         found = []
-    found += [Facet(group="mark", name=key, label=marks[key], count=of_mark[key]) for key in marks if of_mark[key]]
+    found += [
+        Facet(group="badge", name=key, label=badges[key], count=of_badge[key]) for key in badges if of_badge[key]
+    ]
     return tuple(found)
-
-
-def risk(cards: Iterable[Card], name: str, title: str, words: str) -> tuple[Risk, ...]:
-    """The risk of the cards that have a mark, those of most weight first; nothing where none has it."""
-    found = [(mark.weight, card) for card in cards if (mark := card.mark(name))]
-    if not found:
-        return ()
-    ordered = [card for _, card in sorted(found, key=lambda pair: -pair[0])]
-    first, rest = ordered[:_MOST_LINKS], ordered[_MOST_LINKS:]
-    count = counted(len(ordered), "flag")
-    return (Risk(title=title, count=count, words=words, cards=tuple(first), more=len(rest)),)

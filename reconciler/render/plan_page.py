@@ -1,21 +1,20 @@
-"""A plan as a page: what of it is a risk, and by what its flags can be filtered."""
+"""A plan as a page: its effects, and by what its flags can be filtered."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from reconciler.render.page import Card, Figure, Mark, Page, facets, risk
+from reconciler.render.page import Badge, Card, Metric, Page, effects, facets
 from reconciler.wording import counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.render.document import FlagSection, PlanDocument
-    from reconciler.render.page import Risk
 
 _KINDS = {"create": "Create", "update": "Update", "archive": "Archive", "unarchive": "Unarchive"}
-_MARKS = {
+_BADGES = {
     "removes": "Takes away",
     "moves": "Moves users",
     "between": "Wrong for a moment",
@@ -26,19 +25,19 @@ _MARKS = {
 def plan_page(document: PlanDocument) -> Page:
     """The page of a plan. Its cards are in the order of the document."""
     cards = tuple(_card(number, section) for number, section in enumerate(document.flags, start=1))
-    mood, verdict = _verdict(document)
+    severity, verdict = _verdict(document)
     return Page(
         title=f"Plan for {document.title}",
         made=document.made,
-        mood=mood,
+        severity=severity,
         verdict=verdict,
         line=document.last_line,
-        figures=tuple(_figures(document)) if cards else (),
-        risks=tuple(_risks(cards)),
+        metrics=tuple(_metrics(document)) if cards else (),
         cards=cards,
-        facets=facets(cards, _KINDS, _MARKS),
+        facets=facets(cards, _KINDS, _BADGES),
         kind_legend="Action",
-        mark_legend="Risk",
+        badge_legend="Risk",
+        effects=effects("Effects, the gravest first", ("change", "who is affected"), cards),
     )
 
 
@@ -50,15 +49,15 @@ def _verdict(document: PlanDocument) -> tuple[str, str]:
     return "work", f"{counted(len(document.flags), 'flag')} would change."
 
 
-def _figures(document: PlanDocument) -> Iterator[Figure]:
+def _metrics(document: PlanDocument) -> Iterator[Metric]:
     actions = [section.action for section in document.flags]
     for action in _KINDS:
         if action in actions:
-            yield Figure(text=str(actions.count(action)), label=action)
+            yield Metric(text=str(actions.count(action)), label=action)
     calls = sum(len(section.calls) for section in document.flags)
-    yield Figure(text=str(calls), label="API call" if calls == 1 else "API calls")
-    yield Figure(text=percent(max(map(_switched, document.flags))), label="get another variant, at most")
-    yield Figure(text=percent(max(map(_in_between, document.flags))), label="see a wrong one between calls")
+    yield Metric(text=str(calls), label="API call" if calls == 1 else "API calls")
+    yield Metric(text=percent(max(map(_switched, document.flags))), label="get another variant, at most")
+    yield Metric(text=percent(max(map(_in_between, document.flags))), label="see a wrong one between calls")
 
 
 def _card(number: int, section: FlagSection) -> Card:
@@ -69,21 +68,23 @@ def _card(number: int, section: FlagSection) -> Card:
         symbol=section.symbol,
         word=section.action,
         place=section.place,
-        aside=section.size,
-        marks=tuple(_marks(section)),
+        size=section.size,
         section=section,
+        badges=tuple(_badges(section)),
+        effect="" if section.effect.is_harmless else section.effect.change,
+        affected=section.effect.affected,
     )
 
 
-def _marks(section: FlagSection) -> Iterator[Mark]:
+def _badges(section: FlagSection) -> Iterator[Badge]:
     if _takes_away(section):
-        yield Mark(name="removes", words="takes away")
+        yield Badge(name="removes", words="takes away")
     if share := _switched(section):
-        yield Mark(name="moves", words=f"moves {percent(share)}", weight=share)
+        yield Badge(name="moves", words=f"moves {percent(share)}")
     if share := _in_between(section):
-        yield Mark(name="between", words=f"{percent(share)} wrong between calls", weight=share)
+        yield Badge(name="between", words=f"{percent(share)} wrong between calls")
     if section.warnings:
-        yield Mark(name="warning", words=counted(len(section.warnings), "warning"))
+        yield Badge(name="warning", words=counted(len(section.warnings), "warning"))
 
 
 def _takes_away(section: FlagSection) -> bool:
@@ -96,20 +97,3 @@ def _switched(section: FlagSection) -> Fraction:
 
 def _in_between(section: FlagSection) -> Fraction:
     return section.exposure.in_between if section.exposure else Fraction(0)
-
-
-def _risks(cards: tuple[Card, ...]) -> Iterator[Risk]:
-    yield from risk(
-        cards,
-        "removes",
-        "Something is taken away",
-        "A flag is archived, or variants, users, cohorts or deployments are removed.",
-    )
-    yield from risk(cards, "moves", "Users get another variant", "The largest share of a segment first.")
-    yield from risk(
-        cards,
-        "between",
-        "Wrong for a moment",
-        "Between two calls some users see neither their old nor their new variant.",
-    )
-    yield from risk(cards, "warning", "Warnings", "Each is written out with its flag.")

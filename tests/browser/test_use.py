@@ -71,7 +71,7 @@ def test_filters_narrow_by_action_and_risk(visit: Callable[..., Page]) -> None:
     page.get_by_label("Archive 1", exact=True).check()
     assert shown(page) == ["old-banner"]
     page.get_by_label("Update 3", exact=True).check()
-    assert shown(page) == ["new-checkout", "old-banner", "pricing-page", "ranking"]
+    assert shown(page) == ["old-banner", "ranking", "new-checkout", "pricing-page"]
     page.get_by_label("Takes away 2", exact=True).check()
     assert shown(page) == ["old-banner", "ranking"]
     page.get_by_label("Search flags").press_sequentially("cohort")
@@ -131,11 +131,11 @@ def test_the_page_is_used_with_keys_alone(visit: Callable[..., Page]) -> None:
     page.keyboard.press("Escape")
     assert said(page) == "6 in all"
     page.keyboard.press("ArrowDown")
-    assert key_in_focus(page) == "brand-new"
+    assert key_in_focus(page) == "old-banner"
     page.keyboard.press("End")
-    assert key_in_focus(page) == "summer-sale"
+    assert key_in_focus(page) == "brand-new"
     page.keyboard.press("ArrowUp")
-    assert key_in_focus(page) == "ranking"
+    assert key_in_focus(page) == "pricing-page"
     page.keyboard.press("Enter")
     assert not page.evaluate("document.activeElement.parentElement.open")
     page.keyboard.press("/")
@@ -155,11 +155,11 @@ def test_colours_are_chosen_with_keys(visit: Callable[..., Page]) -> None:
 
 
 def test_a_link_to_a_flag_opens_it(visit: Callable[..., Page]) -> None:
-    """A risk leads to its flag even where that is closed and filtered away, and the focus goes along."""
+    """An effect leads to its flag even where that is closed and filtered away, and the focus goes along."""
     page = visit("plan")
     page.get_by_role("button", name="Close all").click()
     page.get_by_label("Archive 1", exact=True).check()
-    page.locator(".risks").get_by_role("link", name="pricing-page").first.click()
+    page.locator(".effects").get_by_role("link", name="pricing-page").click()
     expect(page.locator("summary:focus")).to_have_count(1)
     assert key_in_focus(page) == "pricing-page"
     assert page.locator("details[open] h3").all_inner_texts() == ["pricing-page"]

@@ -37,19 +37,19 @@
   const chosen = (group) =>
     [...form.querySelectorAll(`[data-group="${group}"] input:checked`)].map((choice) => choice.value);
 
-  const fits = (card, index, words, kinds, marks) =>
+  const fits = (card, index, words, kinds, badges) =>
     (!kinds.length || kinds.includes(card.dataset.kind)) &&
-    (!marks.length || marks.some((mark) => card.dataset.marks.split(" ").includes(mark))) &&
+    (!badges.length || badges.some((badge) => card.dataset.badges.split(" ").includes(badge))) &&
     words.every((word) => texts[index].includes(word));
 
   const filter = () => {
     texts ??= cards.map(read);
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const kinds = chosen("kind");
-    const marks = chosen("mark");
+    const badges = chosen("badge");
     let shown = 0;
     cards.forEach((card, index) => {
-      const fit = fits(card, index, words, kinds, marks);
+      const fit = fits(card, index, words, kinds, badges);
       shown += fit;
       if (card.hidden === fit) card.hidden = !fit;
     });

@@ -39,7 +39,7 @@ OUR_ELEMENTS = {
 }  # fmt: skip
 OUR_ATTRIBUTES = {
     "aria-describedby", "aria-hidden", "aria-label", "aria-labelledby", "aria-live", "autocomplete", "charset",
-    "checked", "class", "content", "cx", "cy", "d", "data-do", "data-group", "data-kind", "data-marks", "data-total",
+    "checked", "class", "content", "cx", "cy", "d", "data-do", "data-group", "data-kind", "data-badges", "data-total",
     "fill", "focusable", "for", "height", "hidden", "href", "http-equiv", "id", "lang", "name", "open",
     "patternTransform", "patternUnits", "placeholder", "preserveAspectRatio", "r", "role", "scope", "spellcheck",
     "tabindex", "type", "value", "viewBox", "width", "x", "y",
@@ -161,24 +161,22 @@ def test_a_page_counts_users() -> None:
     assert PERSON in render(PLAN, "html", plan, RenderOptions(show_users=True))
 
 
-def test_the_verdict_and_the_risks_come_first() -> None:
-    """Above the flags: the refusal, the line that ends the text plan, the gravest flags of each risk first."""
+def test_the_verdict_and_the_effects_come_first() -> None:
+    """Above the flags: the refusal, the line that ends the text plan, a row for each effect, the gravest first."""
     text = " ".join(words(parsed(plan_page_of(a_rich_plan()))).split())
     places = [
         text.index(part)
-        for part in ("Refused as unsafe", "Plan: 1 create", "--allow exposure", "Something is taken away 2 flags",
-                     "Users get another variant 3 flags", "Wrong for a moment 2 flags", "Search flags")
+        for part in ("Refused as unsafe", "Plan: 1 create", "--allow exposure", "Effects, the gravest first",
+                     "rankingvariant c removed", "pricing-pageweights, payload of c", "Search flags")
     ]  # fmt: skip
     assert places == sorted(places)
-    moved = text[places[4] : places[5]]
-    assert moved.index("ranking") < moved.index("new-checkout") < moved.index("pricing-page")
 
 
-def test_links_of_a_risk_are_few() -> None:
-    """A risk of very many flags links the first and counts the rest."""
+def test_rows_of_effects_are_bounded() -> None:
+    """Of very many flags with effects the gravest have a row, and the rest are counted."""
     text = " ".join(words(parsed(plan_page_of(a_large_plan(200)))).split())
-    assert "Users get another variant 196 flags" in text
-    assert "and 184 more" in text
+    assert text.count("who is affected") == 1
+    assert "And 100 more among the flags below." in text
 
 
 def test_the_page_of_an_empty_plan_is_calm() -> None:
@@ -202,7 +200,8 @@ def test_a_picture_has_its_figures_in_words() -> None:
         "Now: off 90%, control 5%, treatment 5%. Then: off 50%, control 25%, treatment 25%. "
         "Moves: 20% off → control, 20% off → treatment."
     )
-    cells = [" ".join("".join(row.itertext()).split()) for row in elements(page, "tr")]
+    (exposure,) = [item for item in elements(page, "section") if item.attrib.get("class") == "exposure"]
+    cells = [" ".join("".join(row.itertext()).split()) for row in elements(exposure, "tr")]
     assert cells == [
         "variantnowthen", "off90%50%", "control5%25%", "treatment5%25%",
         "nowthenshare", "offstays50%", "off→ control20%", "off→ treatment20%", "controlstays5%", "treatmentstays5%",
@@ -223,14 +222,16 @@ def test_the_page_of_no_drift_is_calm() -> None:
 
 
 def test_the_page_of_a_report_puts_failures_first() -> None:
-    """Failed, unknown and skipped flags are linked above; what was applied needs no opening."""
+    """Failed, unknown and skipped flags are linked above, in this order; what was applied needs no opening."""
     text = " ".join(words(tree("apply")).split())
-    assert text.index("Failed 1 flag") < text.index("Unknown 1 flag") < text.index("Search flags")
+    rows = ("failed-flagfailedLater calls", "unknown-flagunknownThe call may", "skipped-flagskippedNothing")
+    places = [text.index(part) for part in ("Not applied", *rows, "Search flags")]
+    assert places == sorted(places)
     assert len(elements(tree("apply"), "details")) == 3
 
 
 @pytest.mark.parametrize(
-    ("report", "mood", "verdict"),
+    ("report", "severity", "verdict"),
     [
         (DriftReport(project_id="7", region="us", environment=None), "calm", "No drift."),
         (
@@ -240,14 +241,14 @@ def test_the_page_of_a_report_puts_failures_first() -> None:
         ),
     ],
 )
-def test_what_was_not_looked_at_is_not_called_clean(report: DriftReport, mood: str, verdict: str) -> None:
+def test_what_was_not_looked_at_is_not_called_clean(report: DriftReport, severity: str, verdict: str) -> None:
     """A look that a budget cut short does not promise that there is no drift."""
     page = drift_page(drift_document(report))
-    assert (page.mood, page.verdict) == (mood, verdict)
+    assert (page.severity, page.verdict) == (severity, verdict)
 
 
 @pytest.mark.parametrize(
-    ("statuses", "verified", "mood", "verdict"),
+    ("statuses", "verified", "severity", "verdict"),
     [
         ((Status.APPLIED,), True, "calm", "Everything was applied."),
         ((Status.APPLIED,), False, "alarm", "Live is not as the plan says, although every call was answered."),
@@ -256,11 +257,11 @@ def test_what_was_not_looked_at_is_not_called_clean(report: DriftReport, mood: s
     ],
 )
 def test_a_report_is_calm_only_where_all_went_well(
-    statuses: tuple[Status, ...], verified: bool | None, mood: str, verdict: str
+    statuses: tuple[Status, ...], verified: bool | None, severity: str, verdict: str
 ) -> None:
     """What failed, or was read back otherwise, is an alarm."""
     page = outcome_page(outcome_document(a_report(*statuses, verified=verified)))
-    assert (page.mood, page.verdict) == (mood, verdict)
+    assert (page.severity, page.verdict) == (severity, verdict)
 
 
 def test_no_line_of_a_page_is_a_command_to_a_build_log() -> None:
