@@ -220,6 +220,30 @@ def test_the_action_validates_plans_applies_and_looks_for_drift(world: World) ->
     assert not run_action(world, "drift", issue="false")[0].succeeded
 
 
+@pytest.mark.parametrize("changed", ["service/reconciler.yaml", "service/all/x.yaml", "docs/y.md", "other/z.md"])
+def test_the_action_watches_what_the_configuration_names(world: World, changed: str) -> None:
+    """With a configuration in a subdirectory an old run overwrites nothing that a newer one applied."""
+    world.write("service/reconciler.yaml", 'version: 1\nprojectId: "7"\nflags: all\n')
+    world.write("service/all/x.yaml", "key: new-checkout\nrolloutPercentage: 50\n")
+    commit = world.commit()
+    world.runner.environ |= {"GITHUB_SHA": commit, "GITHUB_REF_NAME": "main", "GITHUB_WORKSPACE": str(world.root)}
+    world.github.comparisons[f"{commit}...main"] = {"status": "ahead", "files": [{"filename": changed}]}
+    run, _ = run_action(world, "apply", config="service/reconciler.yaml", paths="docs\n")
+    assert run.succeeded is (changed == "other/z.md"), run.log
+    assert world.live_rollout() == (50 if run.succeeded else 10)
+
+
+@pytest.mark.parametrize(
+    "args", ["--config=a/b.yaml", "--target=x\n--config\nb.yaml", "-cb.yaml", "-c\nb.yaml", "-qcb"]
+)
+def test_the_configuration_of_an_apply_is_an_input(world: World, args: str) -> None:
+    """Among other options it would be applied and not watched."""
+    run, _ = run_action(world, "apply", args=args)
+    assert not run.succeeded
+    assert "with the input config" in run.log
+    assert (world.github.requests, world.emulator.log) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("mode", "inputs"),
     [

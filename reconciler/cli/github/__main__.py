@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli.failures import failure_text
 from reconciler.cli.github.access import Repository
 from reconciler.cli.github.comment import put_comment
 from reconciler.cli.github.issue import close_issue, put_issue
 from reconciler.cli.github.marker import BOT
 from reconciler.cli.github.tip import check_tip
+from reconciler.cli.github.watched import watched_paths
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.render.sanitize import for_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,9 +29,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one of the three, and give an exit code: 0 done, 1 failed or refused, 64 wrong usage."""
     options = _parser().parse_args(arguments)
     try:
-        print(options.run(options, environ))  # noqa: T201 - the log of the workflow is the reader
+        print(for_log(options.run(options, environ)))  # noqa: T201 - the log of the workflow is the reader
     except ReconcilerError as error:
-        print(f"Error: {error}", file=sys.stderr)  # noqa: T201
+        print(for_log(failure_text(error)), end="", file=sys.stderr)  # noqa: T201
         return error.exit_code
     return 0
 
@@ -68,8 +71,11 @@ def _tip(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
     commit, branch = environ.get("GITHUB_SHA", ""), options.branch or environ.get("GITHUB_REF_NAME", "")
     if not commit or not branch:
         raise UsageError("There is no GITHUB_SHA or no GITHUB_REF_NAME: this runs in a workflow.")
-    check_tip(Repository.of(environ), commit, branch, options.path)
-    return f"{commit[:12]} is what {branch} says of {', '.join(options.path)}."
+    paths = {*options.path}
+    if options.config or options.env or not paths:
+        paths |= {*watched_paths(options.config, options.env, environ)}
+    check_tip(Repository.of(environ), commit, branch, sorted(paths))
+    return f"{commit[:12]} is what {branch} says of {', '.join(sorted(paths))}."
 
 
 def _body(file: Path) -> str:
@@ -113,7 +119,16 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--author", default=BOT, help="whose token it is [default: the workflow's own]")
     tip = commands.add_parser("tip", help="refuse a commit after which the paths changed on its branch")
     tip.add_argument("--branch", help="the branch [default: GITHUB_REF_NAME]")
-    tip.add_argument("--path", action="append", required=True, help="a file or directory; may be repeated")
+    tip.add_argument(
+        "--config", type=Path, metavar="FILE", help="what is applied [default: reconciler.yaml here or above]"
+    )
+    tip.add_argument("--env", metavar="NAME", help="the environment that is applied [default: all of them]")
+    tip.add_argument(
+        "--path",
+        action="append",
+        default=[],
+        help="a file or directory; with --config a further one; may be repeated",
+    )
     tip.set_defaults(run=_tip)
     return parser
 

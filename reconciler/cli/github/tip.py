@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -29,7 +30,8 @@ def check_tip(repository: Repository, commit: str, branch: str, paths: Sequence[
         return
     if status != "ahead":
         raise GithubError(f"{commit[:12]} is not part of {branch} any more: nothing is applied.")
-    changed = sorted({name for name in _names(files) if any(_is_below(name, path) for path in paths)})
+    watched = [normpath(path) for path in paths]
+    changed = sorted({name for name in _names(files) if any(_touches(name, path) for path in watched)})
     if changed:
         where = f"since {commit[:12]} ({', '.join(changed[:3])})"
         raise GithubError(f"{branch} has moved on {where}: the run of its newest commit applies.")
@@ -46,5 +48,6 @@ def _names(files: list[dict[str, Any]]) -> Iterator[str]:
             yield file["previous_filename"]
 
 
-def _is_below(name: str, path: str) -> bool:
-    return name == path or name.startswith(path.rstrip("/") + "/")
+def _touches(name: str, path: str) -> bool:
+    """Whether a file that changed is a path, or below it, or above it, as a submodule or a link is."""
+    return path in {".", name} or name.startswith(f"{path}/") or path.startswith(f"{name}/")

@@ -170,6 +170,100 @@ def test_only_the_newest_state_of_the_flags_is_applied(
     assert run(github, *TIP, **RUN) == code
 
 
+TOP, ALL = 'projectId: "7"\n', 'environments: {one: {projectId: "7"}, two: {projectId: "8", flags: other/flags}}\n'
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("reconciler.yaml", TOP, (), {"reconciler.yaml", "flags"}),
+        ("reconciler.yaml", TOP, ("--path", "docs/"), {"docs"}),
+        ("a/b/reconciler.yaml", TOP, ("--config", "a/b/reconciler.yaml"), {"a/b/reconciler.yaml", "a/b/flags"}),
+        ("a/odd.yaml", TOP, ("--config", "./a/odd.yaml", "--path", "docs"), {"a/odd.yaml", "a/flags", "docs"}),
+        ("a/r.yaml", TOP + "flags: x/y\n", ("--config", "a/r.yaml"), {"a/r.yaml", "a/x/y"}),
+        ("a/r.yaml", TOP + "flags: .\n", ("--config", "a/r.yaml"), {"a/r.yaml", "a"}),
+        ("reconciler.yaml", TOP + "flags: .\n", (), {"reconciler.yaml", "."}),
+        ("r.yaml", TOP + "flags: link/flags\n", ("--config", "r.yaml"), {"r.yaml", "link/flags", "real/flags"}),
+        ("reconciler.yaml", ALL, ("--env", "one"), {"reconciler.yaml", "flags"}),
+        ("reconciler.yaml", ALL, (), {"reconciler.yaml", "flags", "other/flags"}),
+    ],
+)
+@pytest.mark.parametrize("checkout", ["", "repository"])
+def test_what_is_watched_follows_from_the_configuration(
+    github: GithubState,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    capsys: pytest.CaptureFixture[str],
+    case: tuple[str, str, tuple[str, ...], set[str]],
+    checkout: str,
+) -> None:
+    """By its names in the repository, wherever in the workspace that is checked out: of one environment or of all."""
+    file, text, arguments, watched = case
+    github.comparisons[f"{COMMIT}...main"] = {"status": "identical"}
+    top = tmp_path / checkout
+    for directory in (".git", "real"):
+        (top / directory).mkdir(parents=True)
+    (top / "link").symlink_to("real")
+    (top / file).parent.mkdir(parents=True, exist_ok=True)
+    (top / file).write_text("version: 1\n" + text)
+    monkeypatch.chdir(top)
+    assert run(github, "tip", *arguments, **RUN, GITHUB_WORKSPACE=str(tmp_path)) == 0
+    said = capsys.readouterr().out.removeprefix(f"{COMMIT[:12]} is what main says of ").removesuffix(".\n")
+    assert {name.rstrip("/") for name in said.split(", ")} == watched
+
+
+@pytest.mark.parametrize("name", ["sub", "sub/a", "sub/a/flags", "sub/a/flags/x.yaml", "sub/a/reconciler.yaml"])
+def test_a_submodule_and_a_link_change_what_is_in_them(
+    github: GithubState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """GitHub names the submodule or the link, and none of the files that change with it."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "sub/a").mkdir(parents=True)
+    (tmp_path / "sub/.git").write_text("gitdir: ../.git/modules/sub\n")
+    (tmp_path / "sub/a/reconciler.yaml").write_text("version: 1\n" + TOP)
+    monkeypatch.chdir(tmp_path)
+    for found, code in ((name, 1), ("sub/a/flagship", 0), ("su", 0)):
+        github.comparisons[f"{COMMIT}...main"] = {"status": "ahead", "files": [{"filename": found}]}
+        ran = run(github, "tip", "--config", "sub/a/reconciler.yaml", **RUN, GITHUB_WORKSPACE=str(tmp_path))
+        assert ran == code
+
+
+def test_without_a_checkout_the_workspace_is_the_top(
+    github: GithubState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where a runner has no git; outside of a workspace nothing is known."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/reconciler.yaml").write_text("version: 1\n" + TOP)
+    monkeypatch.chdir(tmp_path / "a")
+    github.comparisons[f"{COMMIT}...main"] = {"status": "identical"}
+    assert run(github, "tip", **RUN, GITHUB_WORKSPACE=str(tmp_path)) == 0
+    assert "a/flags, a/reconciler.yaml" in capsys.readouterr().out
+    assert run(github, "tip", **RUN, GITHUB_WORKSPACE=str(tmp_path / "b")) == 64
+    assert "--path" in capsys.readouterr().err
+
+
+def test_names_of_files_are_no_commands_of_the_log(github: GithubState, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever can merge can name a file, and so could write a line of the log."""
+    names = ["flags/a\n::add-mask::e", "flags/\x1b[2J"]
+    github.comparisons[f"{COMMIT}...main"] = {"status": "ahead", "files": [{"filename": name} for name in names]}
+    assert run(github, *TIP, **RUN) == 1
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert not [line for line in err.splitlines() if line.lstrip().startswith("::")]
+
+
+def test_a_configuration_that_is_invalid_is_said_to_be_that(
+    github: GithubState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its place, as the command says it; nothing is asked."""
+    (tmp_path / "reconciler.yaml").write_text("version: 2\n" + TOP)
+    monkeypatch.chdir(tmp_path)
+    assert run(github, "tip", **RUN, GITHUB_WORKSPACE=str(tmp_path)) == 3
+    assert "reconciler.yaml:1:10: error" in capsys.readouterr().err
+    assert github.requests == []
+
+
 def test_a_branch_may_have_slashes(github: GithubState) -> None:
     """The name of the branch cannot become a part of the path."""
     github.comparisons[f"{COMMIT}...release/1"] = {"status": "identical"}
