@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from reconciler.model import Json
     from reconciler.render.registry import RenderOptions
 
-_TONES = ("dim", "cyan", "magenta", "blue", "yellow", "green", "red")
 _BAR_WIDTH = 48
 
 
@@ -58,12 +57,11 @@ def render_summary_text(report: UsersReport, options: RenderOptions) -> str:
     _head(layout, comparison)
     layout.line((f"{counted(summary.total, 'user')} of {report.file}", "dim"))
     layout.blank()
-    tones = _tones(summary)
-    for label, shares in _stacks(summary, tones).items():
-        runs = [(run, _TONES[tone % len(_TONES)]) for run, tone in bar(shares, _BAR_WIDTH)]
-        layout.line((f"{label:<9}", "dim"), *runs)
+    indexes = _indexes(summary)
+    for label, shares in _stacks(summary, indexes).items():
+        layout.line((f"{label:<9}", "dim"), *bar(shares, _BAR_WIDTH))
     variants = [
-        (f"{fill(tones[row.variant])} {_shown(row.variant)}", row.live, row.desired) for row in summary.variants
+        (f"{fill(indexes[row.variant])} {_shown(row.variant)}", row.live, row.desired) for row in summary.variants
     ]
     reasons = [
         (reason_in_words(row.reason, row.segment, row.allocation), row.live, row.desired) for row in summary.reasons
@@ -94,21 +92,21 @@ def _conclusion(live: Result, desired: Result) -> str:
     return f"The plan moves this user from {live.variant} to {desired.variant}."
 
 
-def _tones(summary: Summary) -> dict[str | None, int]:
+def _indexes(summary: Summary) -> dict[str | None, int]:
     """A number for each variant, by which its fill and colour are chosen; `off` has 0."""
     shown = [row.variant for row in summary.variants if row.variant != OFF]
-    return {OFF: 0} | {variant: tone for tone, variant in enumerate(shown, start=1)}
+    return {OFF: 0} | {variant: index for index, variant in enumerate(shown, start=1)}
 
 
-def _stacks(summary: Summary, tones: dict[str | None, int]) -> dict[str, tuple[Share, ...]]:
-    """Both bars, without what nobody has; none at all for no users."""
+def _stacks(summary: Summary, indexes: dict[str | None, int]) -> dict[str, tuple[Share, ...]]:
+    """Both bars, without variants that no user has; no bars where there are no users."""
     sides = {
         "live": [(row.variant, row.live) for row in summary.variants],
         "desired": [(row.variant, row.desired) for row in summary.variants],
     }
     return {
         label: tuple(
-            Share(variant=_shown(variant), part=users.share, text=percent(users.share), tone=tones[variant])
+            Share(variant=_shown(variant), part=users.share, text=percent(users.share), index=indexes[variant])
             for variant, users in rows
             if users.count
         )

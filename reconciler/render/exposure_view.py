@@ -16,19 +16,20 @@ if TYPE_CHECKING:
 OFF = "off"
 _FILLS = "█▒▓░▚▞▤▥▦▧"
 _OFF_FILL = "·"
+_COLORS = ("dim", "cyan", "magenta", "blue", "yellow", "green", "red")
 _MOST_MOVES = 8
 
 
 class Share(Struct, frozen=True, kw_only=True):
-    """A variant's part of a segment: its exact `part`, as text, and `tone`, its number among the flag's variants.
+    """A variant's part of a segment: its exact `part`, as text, and `index`, its number among the flag's variants.
 
-    `off` has tone 0. Renderers choose fills and colours by tone.
+    `off` has index 0. Fills and colours are chosen by the index.
     """
 
     variant: str
     part: Fraction
     text: str
-    tone: int
+    index: int
 
 
 class Move(Struct, frozen=True, kw_only=True):
@@ -93,11 +94,11 @@ class ExposureBlock(Struct, frozen=True, kw_only=True):
 def exposure_block(
     exposure: FlagExposure, transient: Fraction, elsewhere: frozenset[str] = frozenset()
 ) -> ExposureBlock:
-    """The exposure of a flag; variants have the same tone in every row. Where nobody is moved there are no rows.
+    """The exposure of a flag; variants have the same index in every row. Where nobody is moved there are no rows.
 
     `elsewhere` are notes that are said once for the whole plan.
     """
-    tones = _tones(exposure)
+    indexes = _indexes(exposure)
     label = "" if exposure.is_exact else " (expected)"
     moves = bool(exposure.switched or transient)
     return ExposureBlock(
@@ -105,33 +106,41 @@ def exposure_block(
         if moves
         else "Nobody gets another variant.",
         transient=f"Between two calls {percent(transient)} see neither their old nor their new variant.",
-        rows=tuple(_row(item, tones) for item in exposure.transitions) if moves else (),
+        rows=tuple(_row(item, indexes) for item in exposure.transitions) if moves else (),
         notes=tuple(visible(note) for note in exposure.notes if note not in elsewhere) if moves else (),
         switched=exposure.switched,
         in_between=transient,
     )
 
 
-def bar(shares: tuple[Share, ...], width: int) -> tuple[tuple[str, int], ...]:
-    """A stacked bar as runs of one character with their tone; the runs are `width` long together.
+def bar(shares: tuple[Share, ...], width: int) -> tuple[tuple[str, str], ...]:
+    """A stacked bar as runs of one character with their style; the runs are `width` long together.
 
-    Every share that is not nothing gets a cell, as long as there are enough.
+    Every share above 0 gets a cell, as long as there are enough.
     """
     cells = _cells([share.part for share in shares], width)
-    return tuple((fill(share.tone) * count, share.tone) for share, count in zip(shares, cells, strict=True))
+    return tuple(
+        (fill(share.index) * count, _COLORS[share.index % len(_COLORS)])
+        for share, count in zip(shares, cells, strict=True)
+    )
 
 
-def fill(tone: int) -> str:
+def legend(shares: tuple[Share, ...]) -> str:
+    """What the fills of a bar stand for: `█ control 5%  ▒ treatment 5%`."""
+    return "  ".join(f"{fill(share.index)} {share.variant} {share.text}" for share in shares)
+
+
+def fill(index: int) -> str:
     """The character that stands for a variant in bars."""
-    return _FILLS[(tone - 1) % len(_FILLS)] if tone else _OFF_FILL
+    return _FILLS[(index - 1) % len(_FILLS)] if index else _OFF_FILL
 
 
-def _row(item: SegmentTransition, tones: dict[str, int]) -> ExposureRow:
+def _row(item: SegmentTransition, indexes: dict[str, int]) -> ExposureRow:
     names = [visible(item.before_segment), visible(item.after_segment)]
     return ExposureRow(
         segment=names[0] if names[0] == names[1] else " → ".join(names),
-        before=_shares(item.before, tones),
-        after=_shares(item.after, tones),
+        before=_shares(item.before, indexes),
+        after=_shares(item.after, indexes),
         matrix=tuple(
             Move(before=visible(old), after=visible(new), text=percent(part), part=part)
             for old, new, part in item.matrix
@@ -144,23 +153,23 @@ def _row(item: SegmentTransition, tones: dict[str, int]) -> ExposureRow:
     )
 
 
-def _shares(shares: tuple[tuple[str, Fraction], ...], tones: dict[str, int]) -> tuple[Share, ...]:
-    ordered = sorted(shares, key=lambda pair: tones[pair[0]])
+def _shares(shares: tuple[tuple[str, Fraction], ...], indexes: dict[str, int]) -> tuple[Share, ...]:
+    ordered = sorted(shares, key=lambda pair: indexes[pair[0]])
     return tuple(
-        Share(variant=visible(variant), part=part, text=percent(part), tone=tones[variant])
+        Share(variant=visible(variant), part=part, text=percent(part), index=indexes[variant])
         for variant, part in ordered
         if part
     )
 
 
-def _tones(exposure: FlagExposure) -> dict[str, int]:
-    """The tone of each variant, in the flag's order as far as the rows show it: the one with most variants leads."""
-    tones = {OFF: 0}
+def _indexes(exposure: FlagExposure) -> dict[str, int]:
+    """The index of each variant, in the flag's order as far as the rows show it: the one with most variants leads."""
+    indexes = {OFF: 0}
     sides = [side for item in exposure.transitions for side in (item.before, item.after)]
     for side in sorted(sides, key=len, reverse=True):
         for variant, _ in side:
-            tones.setdefault(variant, len(tones))
-    return tones
+            indexes.setdefault(variant, len(indexes))
+    return indexes
 
 
 def _cells(parts: list[Fraction], width: int) -> list[int]:

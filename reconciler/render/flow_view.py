@@ -26,18 +26,18 @@ _LABELLED = Fraction(3, 25)
 _ROOMY = Fraction(1, 5)
 
 
-class Ink(Struct, frozen=True, kw_only=True):
+class VariantStyle(Struct, frozen=True, kw_only=True):
     """How a variant is drawn: a colour (0 is `off`) and a pattern, so that no two of the first 36 look alike."""
 
     color: int
     pattern: int
 
 
-class Piece(Struct, frozen=True, kw_only=True):
-    """A variant's piece of a bar. `label` is empty where it would not fit."""
+class BarPart(Struct, frozen=True, kw_only=True):
+    """A variant's part of a bar. `label` is empty where it would not fit."""
 
     share: Share
-    ink: Ink
+    style: VariantStyle
     start: float
     width: float
     label: str
@@ -54,18 +54,18 @@ class Piece(Struct, frozen=True, kw_only=True):
 
 
 class Band(Struct, frozen=True, kw_only=True):
-    """Users who go from one variant to another, or stay: an outline, and the ink of what they have now."""
+    """Users who go from one variant to another, or stay: an outline, and the style of what they have now."""
 
     move: Move
-    ink: Ink
+    style: VariantStyle
     outline: str
 
 
 class ShareLine(Struct, frozen=True, kw_only=True):
-    """A variant with its share now and then; `ink` is its own in every chart of the flag."""
+    """A variant with its share now and then; `style` is its own in every chart of the flag."""
 
     variant: str
-    ink: Ink
+    style: VariantStyle
     before: str
     after: str
 
@@ -73,35 +73,41 @@ class ShareLine(Struct, frozen=True, kw_only=True):
 class Flow(Struct, frozen=True, kw_only=True):
     """One transition as a picture, and the same in figures."""
 
-    before: tuple[Piece, ...]
-    after: tuple[Piece, ...]
+    before: tuple[BarPart, ...]
+    after: tuple[BarPart, ...]
     bands: tuple[Band, ...]
     lines: tuple[ShareLine, ...]
 
 
 def flow(row: ExposureRow) -> Flow:
     """The picture of a transition. Bands leave and arrive in the order of the bars, so that few cross."""
-    return Flow(before=_pieces(row.before), after=_pieces(row.after), bands=_bands(row), lines=_lines(row))
+    return Flow(before=_bar_parts(row.before), after=_bar_parts(row.after), bands=_bands(row), lines=_lines(row))
 
 
-def ink(tone: int) -> Ink:
-    """The ink of a tone."""
-    if not tone:
-        return Ink(color=0, pattern=0)
-    turn, place = divmod(tone - 1, COLORS)
-    return Ink(color=place + 1, pattern=(place + turn) % COLORS + 1)
+def style_of(index: int) -> VariantStyle:
+    """The style of the variant with that index."""
+    if not index:
+        return VariantStyle(color=0, pattern=0)
+    turn, place = divmod(index - 1, COLORS)
+    return VariantStyle(color=place + 1, pattern=(place + turn) % COLORS + 1)
 
 
-def _pieces(shares: tuple[Share, ...]) -> tuple[Piece, ...]:
+def _bar_parts(shares: tuple[Share, ...]) -> tuple[BarPart, ...]:
     start = Fraction(0)
-    pieces: list[Piece] = []
+    parts: list[BarPart] = []
     for share in shares:
         label = share.text if share.part >= _LABELLED else ""
-        pieces.append(
-            Piece(share=share, ink=ink(share.tone), start=_percent(start), width=_percent(share.part), label=label)
+        parts.append(
+            BarPart(
+                share=share,
+                style=style_of(share.index),
+                start=_percent(start),
+                width=_percent(share.part),
+                label=label,
+            )
         )
         start += share.part
-    return tuple(pieces)
+    return tuple(parts)
 
 
 def _percent(part: Fraction) -> float:
@@ -109,14 +115,14 @@ def _percent(part: Fraction) -> float:
 
 
 def _bands(row: ExposureRow) -> tuple[Band, ...]:
-    tones = {share.variant: share.tone for share in (*row.after, *row.before)}
-    moves = sorted(row.matrix, key=lambda move: (tones.get(move.before, 0), tones.get(move.after, 0)))
+    indexes = {share.variant: share.index for share in (*row.after, *row.before)}
+    moves = sorted(row.matrix, key=lambda move: (indexes.get(move.before, 0), indexes.get(move.after, 0)))
     leaving = _starts(moves)
-    arriving = _starts(sorted(moves, key=lambda move: (tones.get(move.after, 0), tones.get(move.before, 0))))
+    arriving = _starts(sorted(moves, key=lambda move: (indexes.get(move.after, 0), indexes.get(move.before, 0))))
     return tuple(
         Band(
             move=move,
-            ink=ink(tones.get(move.before, 0)),
+            style=style_of(indexes.get(move.before, 0)),
             outline=_outline(leaving[move.before, move.after], arriving[move.before, move.after], move.part),
         )
         for move in moves
@@ -151,11 +157,11 @@ def _units(part: Fraction) -> float:
 def _lines(row: ExposureRow) -> tuple[ShareLine, ...]:
     before = {share.variant: share for share in row.before}
     after = {share.variant: share for share in row.after}
-    shares = sorted({share.tone: share for share in (*row.before, *row.after)}.values(), key=lambda item: item.tone)
+    shares = sorted({share.index: share for share in (*row.before, *row.after)}.values(), key=lambda item: item.index)
     return tuple(
         ShareLine(
             variant=share.variant,
-            ink=ink(share.tone),
+            style=style_of(share.index),
             before=before[share.variant].text if share.variant in before else "0%",
             after=after[share.variant].text if share.variant in after else "0%",
         )

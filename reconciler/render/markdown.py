@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from reconciler.render.document import advice, plan_document
-from reconciler.render.exposure_view import bar, fill
+from reconciler.render.exposure_view import bar, legend
 from reconciler.render.fitting import Block, Row, cut, fit, heaviest
 from reconciler.render.markdown_marker import marker
 from reconciler.render.sanitize import code_block, code_span, defuse, markdown_text
@@ -203,15 +203,11 @@ def _exposure(block: ExposureBlock) -> Iterator[str]:
 
 def _row(row: ExposureRow) -> Iterator[str]:
     yield f"{row.segment}: {row.figures}"
-    yield f"  now  {_bar(row.before)}  {_legend(row.before)}"
-    yield f"  then {_bar(row.after)}  {_legend(row.after)}"
+    yield f"  now  {_bar(row.before)}  {legend(row.before)}"
+    yield f"  then {_bar(row.after)}  {legend(row.after)}"
     if row.moves:
         yield f"  move {row.moves_in_words}"
 
 
 def _bar(shares: tuple[Share, ...]) -> str:
     return "".join(run for run, _ in bar(shares, _BAR_WIDTH))
-
-
-def _legend(shares: tuple[Share, ...]) -> str:
-    return "  ".join(f"{fill(share.tone)} {share.variant} {share.text}" for share in shares)

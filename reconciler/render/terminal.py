@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.render.document import advice, plan_document
-from reconciler.render.exposure_view import bar, fill
+from reconciler.render.exposure_view import bar, legend
 from reconciler.render.text_layout import TextLayout
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from reconciler.render.registry import RenderOptions
 
 STYLES = {"+": "green", "~": "yellow", "-": "red", "^": "cyan"}
-_TONES = ("dim", "cyan", "magenta", "blue", "yellow", "green", "red")
 _BAR_WIDTH = 24
 _LABEL_LIMIT = 36
 _INDENT = 4
@@ -148,14 +147,12 @@ def _row(layout: TextLayout, row: ExposureRow) -> None:
 
 
 def _bar(layout: TextLayout, label: str, shares: tuple[Share, ...]) -> None:
-    runs = [(run, _TONES[tone % len(_TONES)]) for run, tone in bar(shares, _BAR_WIDTH)]
-    legend = "  ".join(f"{fill(share.tone)} {share.variant} {share.text}" for share in shares)
-    head = ((f"{label} ", "dim"), *runs)
-    if layout.fits(legend, _INDENT + 4 + 5 + _BAR_WIDTH + 2):
-        layout.line(*head, "  ", legend, indent=_INDENT + 4)
+    head, words = ((f"{label} ", "dim"), *bar(shares, _BAR_WIDTH)), legend(shares)
+    if layout.fits(words, _INDENT + 4 + 5 + _BAR_WIDTH + 2):
+        layout.line(*head, "  ", words, indent=_INDENT + 4)
     else:
         layout.line(*head, indent=_INDENT + 4)
-        layout.line(legend, indent=_INDENT + 9, hang=0)
+        layout.line(words, indent=_INDENT + 9, hang=0)
 
 
 def _refusals(layout: TextLayout, document: PlanDocument) -> None:

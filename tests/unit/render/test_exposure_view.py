@@ -16,7 +16,7 @@ HALF = Fraction(1, 2)
 
 def shares(*parts: Fraction) -> tuple[Share, ...]:
     """Shares of numbered variants."""
-    return tuple(Share(variant=f"v{tone}", part=part, text="", tone=tone) for tone, part in enumerate(parts))
+    return tuple(Share(variant=f"v{index}", part=part, text="", index=index) for index, part in enumerate(parts))
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=20), st.integers(20, 60))
@@ -40,9 +40,9 @@ def test_variants_keep_their_fill() -> None:
     block = exposure_block(
         an_exposure(a_transition(), a_transition(before=(("treatment", HALF), ("off", HALF)))), HALF
     )
-    tones = {(share.variant, share.tone) for row in block.rows for share in (*row.before, *row.after)}
-    assert tones == {("off", 0), ("control", 1), ("treatment", 2)}
-    assert len({fill(tone) for tone in range(11)}) == 11
+    indexes = {(share.variant, share.index) for row in block.rows for share in (*row.before, *row.after)}
+    assert indexes == {("off", 0), ("control", 1), ("treatment", 2)}
+    assert len({fill(index) for index in range(11)}) == 11
 
 
 def test_moves_are_those_who_change_variant() -> None:

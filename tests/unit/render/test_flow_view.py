@@ -1,4 +1,4 @@
-"""The geometry of flows: bars are whole, bands meet their pieces, and no two variants look alike."""
+"""The geometry of flows: bars are whole, bands meet their parts, and no two variants look alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.render.exposure_view import ExposureRow, exposure_block
-from reconciler.render.flow_view import Flow, flow, ink
+from reconciler.render.flow_view import Flow, flow, style_of
 
 VARIANTS = ("off", "a", "b", "c")
 MATRICES = st.dictionaries(
@@ -42,17 +42,17 @@ def edges(outline: str) -> tuple[float, float, float, float]:
 
 @given(MATRICES)
 def test_bars_are_whole(cells: dict[tuple[str, str], int]) -> None:
-    """The pieces of each bar lie side by side from one end to the other."""
+    """The parts of each bar lie side by side from one end to the other."""
     picture = flow(a_row(cells))
     for bar in (picture.before, picture.after):
-        ends = [0.0, *(piece.start + piece.width for piece in bar)]
-        assert [piece.start for piece in bar] == pytest.approx(ends[:-1], abs=0.01)
+        ends = [0.0, *(part.start + part.width for part in bar)]
+        assert [part.start for part in bar] == pytest.approx(ends[:-1], abs=0.01)
         assert ends[-1] == pytest.approx(100, abs=0.02)
 
 
 @given(MATRICES)
 def test_bands_lie_within_their_pieces(cells: dict[tuple[str, str], int]) -> None:
-    """A band leaves from the piece of what users have now, and arrives at the piece of what they have then."""
+    """A band leaves from the part of what users have now, and arrives at the part of what they have then."""
     picture = flow(a_row(cells))
     for band in picture.bands:
         left, right, low_left, low_right = edges(band.outline)
@@ -63,28 +63,28 @@ def test_bands_lie_within_their_pieces(cells: dict[tuple[str, str], int]) -> Non
 
 @given(MATRICES)
 def test_lines_say_both_sides(cells: dict[tuple[str, str], int]) -> None:
-    """Every variant of either bar has one line, with 0% where it has no piece."""
+    """Every variant of either bar has one line, with 0% where it has no part."""
     picture = flow(a_row(cells))
-    pieces = {piece.share.variant for piece in (*picture.before, *picture.after)}
-    assert {line.variant for line in picture.lines} == pieces
-    assert len(picture.lines) == len(pieces)
-    missing = pieces - {piece.share.variant for piece in picture.before}
+    parts = {part.share.variant for part in (*picture.before, *picture.after)}
+    assert {line.variant for line in picture.lines} == parts
+    assert len(picture.lines) == len(parts)
+    missing = parts - {part.share.variant for part in picture.before}
     assert {line.variant for line in picture.lines if line.before == "0%"} == missing
 
 
 def test_inks_differ() -> None:
     """Colour and pattern together tell 36 variants and off apart; neighbours differ in both."""
-    inks = [ink(tone) for tone in range(37)]
-    assert len(set(inks)) == 37
-    assert all(one.color != two.color and one.pattern != two.pattern for one, two in pairwise(inks))
+    styles = [style_of(index) for index in range(37)]
+    assert len(set(styles)) == 37
+    assert all(one.color != two.color and one.pattern != two.pattern for one, two in pairwise(styles))
 
 
 def test_a_small_piece_has_no_label() -> None:
     """What would not fit is read in the table beside the picture."""
     picture = flow(a_row({("off", "off"): 95, ("off", "a"): 5}))
-    assert [piece.label for piece in picture.after] == ["95%", ""]
+    assert [part.label for part in picture.after] == ["95%", ""]
 
 
 def _is_within(left: float, right: float, picture: Flow, variant: str, side: str) -> bool:
-    (piece,) = [piece for piece in getattr(picture, side) if piece.share.variant == variant]
-    return piece.start * 10 - 0.2 <= left <= right <= (piece.start + piece.width) * 10 + 0.2
+    (part,) = [part for part in getattr(picture, side) if part.share.variant == variant]
+    return part.start * 10 - 0.2 <= left <= right <= (part.start + part.width) * 10 + 0.2
