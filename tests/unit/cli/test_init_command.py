@@ -107,6 +107,7 @@ def test_the_key_is_only_in_protected_environments(empty: Repository, tmp_path: 
             holders = [step for step in job["steps"] if "AMPLITUDE" in str(step)]
             assert bool(holders) == ("environment" in job), (name, job_name)
             assert all("reconciler " in step["run"] for step in holders)
+            assert not holders or "write" not in job["permissions"].values(), (name, job_name)
             assert "AMPLITUDE" not in str(job.get("env")) + str(workflow.get("env"))
     jobs = workflows(empty, tmp_path)[GITHUB[0]]["jobs"]
     assert "AMPLITUDE" not in str(jobs["validate"])
