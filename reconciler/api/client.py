@@ -35,7 +35,7 @@ from reconciler.wire import decode_flag, decode_variant, decode_variants
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from reconciler.api.transport import Reply, Transport
+    from reconciler.api.transport import Look, Reply, Transport
     from reconciler.model import LiveFlag, Variant, Version
     from reconciler.wire import Request
 
@@ -121,9 +121,10 @@ class Client:
         """18 · "List deployments" of a flag."""
         return decode(await self._transport.send("GET", ("flags", flag_id, "deployments")), decode_deployments)
 
-    async def write(self, request: Request) -> Answer | CreatedFlag:
+    async def write(self, request: Request, *, look: Look | None = None) -> Answer | CreatedFlag:
         """9 to 17 and 19 to 22 · Send a write exactly as it is; of a create, the new flag.
 
+        However long it waits, it is sent only while `look` is not old, and raises what that raises.
         After the AmbiguousError of a create look the key up with `live.find_flag` before anything is sent again.
         """
         is_create = (request.method, request.segments) == ("POST", ("flags",))
@@ -131,7 +132,9 @@ class Client:
             raise ValueError("a flag is created in the client's own project")
         repeat = None if request.is_repeatable else Repeat.IF_NOT_SENT
         try:
-            reply = await self._transport.send(request.method, request.segments, body=request.body, repeat=repeat)
+            reply = await self._transport.send(
+                request.method, request.segments, body=request.body, repeat=repeat, look=look
+            )
         except RejectedError as error:
             raise _with_hint(error, request) from None
         return decode_created(reply) if is_create else Answer(status=reply.status, attempts=reply.attempts)

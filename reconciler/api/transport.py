@@ -12,7 +12,7 @@ import asyncio
 import json
 import re
 import ssl
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -65,6 +65,17 @@ class Exchange(Struct, frozen=True, kw_only=True):
     path: str
     status: int | None
     seconds: float
+
+
+class Look(Protocol):
+    """What a write rests on: something that was read of its flag, which the transport lets no request outlive."""
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it was read too long ago to be believed."""
+
+    async def renew(self) -> None:
+        """Read it again. Raises an ApiError where the write must not be sent any more."""
 
 
 _Outcome: TypeAlias = tuple[int, bytes] | Failure
@@ -127,13 +138,15 @@ class Transport:
         query: Mapping[str, str] | None = None,
         body: Json = None,
         repeat: Repeat | None = None,
+        look: Look | None = None,
     ) -> Reply:
         """Send one call and return its success.
 
         `segments` are those of the path below /api/1, unescaped; `body` is sent as JSON unless it is None.
-        `repeat` is by default ALWAYS for GET and IF_WITHOUT_EFFECT for all else. Raises an ApiError whose `attempts`
-        counts what was sent: NotSentError, AmbiguousError, RejectedError, AccessError, BudgetError or
-        OversizedAnswerError.
+        `repeat` is by default ALWAYS for GET and IF_WITHOUT_EFFECT for all else. However long the call waits, for its
+        turn or to be repeated, it is sent only while `look` is not old. Raises an ApiError whose `attempts` counts
+        what was sent: NotSentError, AmbiguousError, RejectedError, AccessError, BudgetError or OversizedAnswerError;
+        and what `look` raises.
         """
         call = Call(method, PREFIX + "/".join(segments))
         if self._read_only and not call.is_read:
@@ -149,7 +162,7 @@ class Transport:
             before_wait=self._before_wait,
         )
         try:
-            outcome: _Outcome = await loop(self._attempt, call, url, content)
+            outcome: _Outcome = await loop(self._attempt, call, url, content, look)
         except BudgetError as error:
             error.attempts = int(loop.statistics["attempt_number"]) - 1
             raise
@@ -188,18 +201,25 @@ class Transport:
             raise NotSentError(f"{call} was not sent: its address is not one of {self._origin}.", attempts=0)
         return url
 
-    async def _attempt(self, call: Call, url: httpx.URL, content: bytes | None) -> _Outcome:
-        async with self._slots:
-            await self._pace.turn()
-            seconds = self._spending.before_request(call)
-            started = self._clock.now()
-            status: int | None = None
-            try:
-                with one_try():
-                    outcome = await self._ended(call, url, content, seconds)
-                status = outcome.error.status if isinstance(outcome, Failure) else outcome[0]
-            finally:
-                self._tell(call, status, self._clock.now() - started)
+    async def _attempt(self, call: Call, url: httpx.URL, content: bytes | None, look: Look | None) -> _Outcome:
+        while True:
+            if look is not None and look.is_old:
+                await look.renew()
+            async with self._slots:
+                await self._pace.turn()
+                if look is None or not look.is_old:
+                    return await self._sent(call, url, content)
+
+    async def _sent(self, call: Call, url: httpx.URL, content: bytes | None) -> _Outcome:
+        seconds = self._spending.before_request(call)
+        started = self._clock.now()
+        status: int | None = None
+        try:
+            with one_try():
+                outcome = await self._ended(call, url, content, seconds)
+            status = outcome.error.status if isinstance(outcome, Failure) else outcome[0]
+        finally:
+            self._tell(call, status, self._clock.now() - started)
         return outcome
 
     async def _ended(self, call: Call, url: httpx.URL, content: bytes | None, seconds: float) -> _Outcome:

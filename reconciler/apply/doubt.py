@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from reconciler.apply.context import ends_the_run
+from reconciler.apply.fresh import moment
 from reconciler.apply.report import Status
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
 from reconciler.fields import FIELDS
@@ -58,6 +59,7 @@ async def look_into(run: FlagRun, step: Step, error: Exception) -> Sight:
         failure = None
         if live is None:
             sight = Sight.MISSING if is_create else Sight.UNCLEAR
+            run.seen_at = moment() if is_create else run.seen_at
             continue
         sight = _compare(run, step, live)
         if sight is Sight.IN_PLACE:
@@ -89,6 +91,11 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
         return Sight.UNCLEAR
     run.flag_id = live.id
     rest = remaining(planned, left, hidden=_hidden(live))
+    is_disturbed = run.conflict(live, also=[step.operation]) is not None
+    if rest[0] is not None and is_disturbed:
+        return Sight.UNCLEAR
+    if not is_disturbed:
+        run.seen_at = moment()
     if rest[0] is not None:
         step.to_send = rest[0]
         return Sight.MISSING

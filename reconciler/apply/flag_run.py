@@ -14,8 +14,11 @@ from reconciler.api.live import find_flag, reread
 from reconciler.api.tally import tallied
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.doubt import Sight, look_into
+from reconciler.apply.fresh import NEVER, ChangedMeanwhileError, FreshLook
+from reconciler.apply.meanwhile import moved_meanwhile
 from reconciler.apply.report import FlagOutcome, Status
 from reconciler.apply.steps import steps_of
+from reconciler.canonical import fields_that_moved
 from reconciler.errors import (
     NOT_FOUND,
     AmbiguousError,
@@ -24,6 +27,7 @@ from reconciler.errors import (
     InvalidInputError,
     RejectedError,
 )
+from reconciler.fields import FIELD
 from reconciler.model import FlagSpec, LiveFlag
 from reconciler.planning.operations import UNKNOWN_ID, CreateFlag, RemoveUserAt
 from reconciler.planning.planner import is_left_archived
@@ -42,12 +46,19 @@ SENDS = 3
 SENDS_OF_CREATE = 2
 """A create that was lost is sent once more, not twice: each may still arrive late and make a flag of its own."""
 
+CHANGED_WHILE = "The flag changed after the plan was made ({}): nothing more was sent. Plan again."
+EXISTS_WHILE = "A flag with this key appeared after the plan was made: nothing more was sent. Plan again."
+GONE_WHILE = "The flag is not there any more: nothing more was sent. Plan again."
+
 LAG = (0.25, 0.5, 1.0, 2.0)
 """Seconds before each further try of a call that meets a 404 although this run made the flag: it may show late."""
 
 
 class FlagRun:
-    """The steps of one flag and what becomes of them."""
+    """The steps of one flag and what becomes of them.
+
+    `before` is the flag as it was before this run's calls, `seen_at` when it was last seen to be what they explain.
+    """
 
     def __init__(self, context: ApplyContext, plan: FlagPlan) -> None:
         self.context = context
@@ -56,6 +67,8 @@ class FlagRun:
         self.steps = steps_of(plan.operations)
         self.status = Status.APPLIED
         self.error: str | None = None
+        self.before = context.live.flags.get(plan.key)
+        self.seen_at = NEVER
 
     @property
     def is_new(self) -> bool:
@@ -131,7 +144,7 @@ class FlagRun:
             if not isinstance(error, AmbiguousError):
                 break
         if step.is_open and error is not None:
-            self.fail(step, error, Status.FAILED)
+            self.fail(step, error, Status.SKIPPED if isinstance(error, ChangedMeanwhileError) else Status.FAILED)
 
     async def _send(self, step: Step) -> ApiError | InterruptedRunError | None:
         """What went wrong with a step, if anything. It is sent again while a flag of this run does not show yet."""
@@ -152,14 +165,15 @@ class FlagRun:
 
     async def _send_once(self, step: Step) -> ApiError | InterruptedRunError | None:
         try:
-            await self._check_copy(step.to_send)
+            await self.check_copy(step.to_send)
             await self._perform(step)
         except (ApiError, InterruptedRunError) as error:
             return error
         return None
 
     async def _perform(self, step: Step) -> None:
-        call = self.context.client.write(step.to_send.request(self.flag_id or UNKNOWN_ID))
+        request = step.to_send.request(self.flag_id or UNKNOWN_ID)
+        call = self.context.client.write(request, look=FreshLook(self, step))
         with tallied() as tally:
             try:
                 answer = await self.context.halt.race(call)
@@ -170,7 +184,7 @@ class FlagRun:
             self.flag_id = answer.id
         step.end(Status.APPLIED, http_status=answer.status)
 
-    async def _check_copy(self, operation: Operation) -> None:
+    async def check_copy(self, operation: Operation) -> None:
         """See that a place in a list still is the surplus copy. Raises RejectedError where it is not."""
         if not isinstance(operation, RemoveUserAt):
             return
@@ -193,9 +207,11 @@ class FlagRun:
             elif not step.attempts:
                 status = Status.SKIPPED
         step.end(status, http_status=getattr(error, "status", None), error=str(error))
-        sent = any(item.attempts for item in self.steps)
+        is_conflict = isinstance(error, ChangedMeanwhileError)
+        sent = self.made if is_conflict else any(item.attempts for item in self.steps)
         self.leave(str(error), Status.FAILED if sent and status is Status.SKIPPED else status)
-        if ends_the_run(error) or (self.context.options.on_error_abort and isinstance(error, ApiError)):
+        is_failure = isinstance(error, ApiError) and self.status is not Status.SKIPPED
+        if ends_the_run(error) or (self.context.options.on_error_abort and is_failure):
             self.context.halt.stop(error)  # type: ignore[arg-type] # both are ReconcilerErrors
 
     async def look(self) -> LiveFlag | None:
@@ -209,6 +225,29 @@ class FlagRun:
             return None
         again = await reread(context.client, [live], context.desired, pages=context.live.pages)
         return again.get(self.plan.key)
+
+    def conflict(self, live: LiveFlag | None, *, also: Sequence[Operation] = ()) -> str | None:
+        """Why nothing more must be sent, given the flag as it is now: somebody else had a hand in it. None otherwise.
+
+        `also` are calls that may have been made besides those that were.
+        """
+        if live is None:
+            return None if self.is_new else GONE_WHILE
+        if self.before is None:
+            return EXISTS_WHILE if self.flag_id is None else None
+        made = [*self.made, *also]
+        if made:
+            moved = moved_meanwhile(self.before, made, live, self._left(live))
+        else:
+            moved = fields_that_moved(self.before, live)
+        names = (FIELD[name].public if name in FIELD else name for name in moved)
+        return CHANGED_WHILE.format(", ".join(names)) if moved else None
+
+    def _left(self, live: LiveFlag) -> list[Operation]:
+        try:
+            return self.operations_left(live)
+        except InvalidInputError:
+            return []
 
     def operations_left(self, live: LiveFlag) -> list[Operation]:
         """What planning asks for, given the flag as it is now. Raises InvalidInputError."""

@@ -78,8 +78,10 @@ def _may_read_back(context: ApplyContext) -> bool:
 
 
 async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun]) -> None:
-    # Where the first failure is to stop everything, nothing else is under way when it comes.
-    places = asyncio.Semaphore(1 if context.options.on_error_abort else context.options.concurrency)
+    # Where the first failure is to stop everything, nothing else is under way when it comes. No more flags are under
+    # way than have their turn within a second or two: what was seen of them would grow old.
+    at_once = min(context.options.concurrency, 2 * context.planner.config.requests.per_second)
+    places = asyncio.Semaphore(1 if context.options.on_error_abort else at_once)
     second_look = SecondLook(context, runs)
 
     async def one(run: FlagRun) -> None:

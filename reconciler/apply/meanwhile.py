@@ -1,0 +1,114 @@
+"""What somebody else did to a flag while a run was at it: all that neither the plan nor the run's own calls explain.
+
+A server may show writes late, so each part of a flag may be as it was before the run, or as any of the calls since
+left it. It may also do more or less than the model of it says, where the reference is silent: what a call touched
+and planning does not ask for again is as declared, whoever made it so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.canonical import canonical_text, canonical_value
+from reconciler.fields import FIELDS, Kind
+from reconciler.model import Unset
+from reconciler.planning.operations import CreateFlag, CreateVariant, EditFlag, EditVariant, ImpossibleCallError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from reconciler.model import FlagSpec, LiveFlag, Variant
+    from reconciler.planning.operations import Operation
+
+    Part = tuple[str, ...]
+    Content = str | frozenset[str]
+
+_SETS = frozenset({Kind.DEPLOYMENTS, Kind.STRINGS})
+_FIELD_OF = {field.edit: field.name for field in FIELDS if field.edit}
+_ORDER = ("variants", "")
+
+
+def moved_meanwhile(
+    before: LiveFlag, made: Sequence[Operation], now: LiveFlag, left: Sequence[Operation]
+) -> tuple[str, ...]:
+    """The fields, named as in FlagSpec, in which somebody else had a hand.
+
+    `before` is the flag that the plan was made from, or as its create left it; `made` are this run's calls since,
+    in their order, `now` what is shown by now and `left` what planning asks for then. Empty where nothing moved that
+    both readings show.
+    """
+    if before.id != now.id:
+        return ("id",)
+    calls = [operation for operation in made if not isinstance(operation, CreateFlag)]
+    states = [dict(_parts(spec)) for spec in _states(before.spec, calls)]
+    loose = set(_touched(calls)) - set(_touched(left))
+    return tuple(
+        sorted(
+            {
+                part[0]
+                for part, content in _parts(now.spec)
+                if part not in loose
+                and part[:2] not in loose
+                and not _explained(content, [state[part] for state in states if part in state])
+            }
+        )
+    )
+
+
+def _states(spec: FlagSpec, calls: Sequence[Operation]) -> Iterator[FlagSpec]:
+    yield spec
+    for operation in calls:
+        try:
+            spec = operation.effect(spec)
+        except ImpossibleCallError:
+            return
+        yield spec
+
+
+def _parts(spec: FlagSpec) -> Iterator[tuple[Part, Content]]:
+    """Everything that is shown, in the smallest pieces that one call can change."""
+    for field in FIELDS:
+        value = getattr(spec, field.name)
+        if isinstance(value, Unset):
+            continue
+        if field.kind is Kind.VARIANTS:
+            yield from _variant_parts(value)
+        elif field.kind in _SETS:
+            yield (field.name,), frozenset(value)
+        else:
+            yield (field.name,), canonical_text(canonical_value(field, value))
+
+
+def _variant_parts(variants: Sequence[Variant]) -> Iterator[tuple[Part, Content]]:
+    keys = [variant.key for variant in variants]
+    yield ("variants",), frozenset(keys)
+    yield _ORDER, canonical_text(keys)
+    for variant in variants:
+        for name in ("name", "description", "payload", "users", "cohorts"):
+            if isinstance(value := getattr(variant, name), Unset):
+                continue
+            is_set = name in {"users", "cohorts"}
+            yield ("variants", variant.key, name), frozenset(value) if is_set else canonical_text(value)
+
+
+def _explained(content: Content, states: Sequence[Content]) -> bool:
+    """Whether it is in one of the states, or, of a set, somewhere between them."""
+    if not states or content in states:
+        return True
+    if isinstance(content, str):
+        return False
+    sets = [frozenset(state) for state in states]
+    return frozenset.intersection(*sets) <= content <= frozenset.union(*sets)
+
+
+def _touched(operations: Iterable[Operation]) -> Iterator[Part]:
+    """The parts, whole variants among them, that edits name."""
+    for operation in operations:
+        if isinstance(operation, EditFlag):
+            yield from ((_FIELD_OF[name],) for name in operation.body)
+        elif isinstance(operation, EditVariant | CreateVariant):
+            yield from (("variants", name) for name in operation.names)
+            if isinstance(operation, CreateVariant):
+                yield _ORDER
+            if "rolloutWeight" in operation.body:
+                yield ("rollout_weights",)
