@@ -110,3 +110,19 @@ async def look_up_hidden(
 def with_archived(flag: LiveFlag, *, is_archived: bool) -> LiveFlag:
     """The flag with its archived state as it was found out."""
     return replace(flag, spec=replace(flag.spec, archived=is_archived))
+
+
+def by_key(flags: Iterable[LiveFlag]) -> tuple[dict[str, LiveFlag], dict[str, tuple[str, ...]]]:
+    """Flags by key, sorted; and the ids where several claim one key. A live flag outdoes archived ones."""
+    claims: dict[str, list[LiveFlag]] = {}
+    for flag in flags:
+        claims.setdefault(flag.key, []).append(flag)
+    chosen: dict[str, LiveFlag] = {}
+    duplicates: dict[str, tuple[str, ...]] = {}
+    for key, claimants in sorted(claims.items()):
+        best = [flag for flag in claimants if not flag.spec.archived] or claimants
+        if len(best) == 1:
+            chosen[key] = best[0]
+        else:
+            duplicates[key] = tuple(sorted(flag.id for flag in best))
+    return chosen, duplicates

@@ -12,9 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.api.hydration import hydrate
-from reconciler.api.listing import FEW_KEYS, look_up, look_up_hidden, read_list
+from reconciler.api.listing import FEW_KEYS, by_key, look_up, look_up_hidden, read_list
 from reconciler.errors import ApiError
 from reconciler.model import LiveState, Unset
+from reconciler.reads import reads_needed
 from reconciler.targets import has_wildcard, matcher
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.api.member_cache import MemberCache
-    from reconciler.model import DesiredState, LiveFlag
+    from reconciler.model import DesiredState, FlagSpec, LiveFlag
+    from reconciler.reads import Read
 
 MOST_LOOKED_UP = 10
 """So many targets without a wildcard are looked up by key instead of reading the list."""
@@ -69,6 +71,7 @@ async def fetch_live_state(
     targets: tuple[str, ...] = (),
     is_wanted: Callable[[str], bool] = lambda _: True,
     whole_project: bool = False,
+    hydrates: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
     cache: MemberCache | None = None,
 ) -> LiveState:
@@ -76,9 +79,9 @@ async def fetch_live_state(
 
     Declared keys within the targets that the list does not show are looked up, archived flags included. With at
     most 10 targets and no wildcard in them nothing but those keys is read, and the state is not complete, unless the
-    `whole_project` is asked for. Inclusions
-    and hidden variant fields are read of declared flags within the targets only; `is_wanted` narrows those further
-    (a shard), and inclusions that `cache` knows are not read. `requests` counts every attempt that was sent for it.
+    `whole_project` is asked for. Inclusions and hidden variant fields are read of declared flags within the targets
+    only, and only if it `hydrates`; `is_wanted` narrows those further (a shard), and inclusions that `cache` knows
+    are not read. `requests` counts every attempt that was sent for it.
     Raises ApiErrors; a malformed answer ends the refresh, it is never taken for nothing.
     """
     sent, meter = client.requests, _Meter(on_progress)
@@ -94,11 +97,11 @@ async def fetch_live_state(
     absent = set(sought) - {flag.key for flag in listing.flags.values()}
     hidden = await look_up_hidden(client, absent, most=max(pages, FEW_KEYS), on_read=meter.on_page)
     meter.on_listed()
-    flags, duplicates = _by_key([*listing.flags.values(), *hidden])
+    flags, duplicates = by_key([*listing.flags.values(), *hidden])
     shows_tags = _shows_tags(flags.values())
-    declared = {key: desired.flags[key].spec for key in wanted}
+    needs = _needs_of({key: desired.flags[key].spec for key in wanted} if hydrates else {})
     hydrated = await hydrate(
-        client, list(flags.values()), declared, expect=meter.expect, on_read=meter.on_read, cache=cache
+        client, list(flags.values()), needs, expect=meter.expect, on_read=meter.on_read, cache=cache
     )
     return LiveState(
         project_id=client.project_id,
@@ -138,7 +141,7 @@ async def reread(
     declared = {key: desired.flags[key].spec for key in ids if key in desired.flags}
     again = [found[flag_id] for flag_id in ids.values() if flag_id in found]
     shows_tags = _shows_tags([*flags, *again])
-    complete = await hydrate(client, again, declared, expect=expect, on_read=on_read)
+    complete = await hydrate(client, again, _needs_of(declared), expect=expect, on_read=on_read)
     hydrated = {flag.id: flag for flag in complete}
     return {
         key: _with_tags(hydrated[flag_id], shows_tags=shows_tags) if flag_id in hydrated else None
@@ -152,7 +155,7 @@ async def find_flag(client: Client, key: str) -> LiveFlag | None:
     Raises ApiError with every id where several live flags carry the key: nobody can say which one is meant.
     """
     found = await look_up_hidden(client, [key], most=1)
-    flags, duplicates = _by_key(found)
+    flags, duplicates = by_key(found)
     if key in duplicates:
         raise ApiError(
             f'{len(duplicates[key])} flags carry the key "{key}" (ids {", ".join(duplicates[key])}): archive all but'
@@ -161,20 +164,8 @@ async def find_flag(client: Client, key: str) -> LiveFlag | None:
     return flags.get(key)
 
 
-def _by_key(flags: Iterable[LiveFlag]) -> tuple[dict[str, LiveFlag], dict[str, tuple[str, ...]]]:
-    """Flags by key, sorted; and the ids where several claim one key. A live flag outdoes archived ones."""
-    claims: dict[str, list[LiveFlag]] = {}
-    for flag in flags:
-        claims.setdefault(flag.key, []).append(flag)
-    chosen: dict[str, LiveFlag] = {}
-    duplicates: dict[str, tuple[str, ...]] = {}
-    for key, claimants in sorted(claims.items()):
-        best = [flag for flag in claimants if not flag.spec.archived] or claimants
-        if len(best) == 1:
-            chosen[key] = best[0]
-        else:
-            duplicates[key] = tuple(sorted(flag.id for flag in best))
-    return chosen, duplicates
+def _needs_of(declared: Mapping[str, FlagSpec]) -> Callable[[LiveFlag], Iterable[Read]]:
+    return lambda flag: reads_needed(declared.get(flag.key), flag.spec)
 
 
 def _shows_tags(flags: Iterable[LiveFlag]) -> bool:

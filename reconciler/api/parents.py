@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import chain, product
 from typing import TYPE_CHECKING
 
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import find_flag
 from reconciler.api.parallel import map_bounded
-from reconciler.canonical import paired_variants
 from reconciler.errors import RejectedError
 from reconciler.evaluation.evaluate import FlagWithParents
 from reconciler.evaluation.rules import variants_of
-from reconciler.model import FlagSpec, Unset, Variant
+from reconciler.reads import MEMBERS, hidden_fields, reads_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.api.client import Client
-    from reconciler.model import LiveFlag
+    from reconciler.model import FlagSpec, LiveFlag
+    from reconciler.reads import Read
 
 MOST_PARENTS = 50
 """So many flags that a flag depends on, in turn or at once, are read; what lies beyond counts as not readable."""
@@ -84,19 +85,12 @@ def _parent_ids(flag: LiveFlag) -> list[str]:
 
 async def _completed(client: Client, flag: LiveFlag, declared: Mapping[str, FlagSpec]) -> LiveFlag:
     """The flag with the inclusions of all its variants, declared or not, and what its declaration names."""
-    if isinstance(flag.spec.variants, Unset):
-        (flag,) = await hydrate(client, [flag], {flag.key: FlagSpec(key=flag.key, archived=False, variants=())})
-    wanted = FlagSpec(key=flag.key, archived=False, variants=_wanted(declared.get(flag.key), flag.spec))
-    (flag,) = await hydrate(client, [flag], {flag.key: wanted})
-    return flag
+    spec = declared.get(flag.key)
 
+    def needs(live: LiveFlag) -> tuple[Read, ...]:
+        named = hidden_fields(spec, live.spec) if spec else ()
+        wanted = chain(((found, name) for _, found, name in named), product(variants_of(live.spec), MEMBERS))
+        return reads_of(live.spec, wanted)
 
-def _wanted(declared: FlagSpec | None, live: FlagSpec) -> tuple[Variant, ...]:
-    twins = {found.key: twin for twin, found in paired_variants(declared, live)} if declared else {}
-    return tuple(_with_lists(twins.get(variant.key), variant.key) for variant in variants_of(live))
-
-
-def _with_lists(twin: Variant | None, key: str) -> Variant:
-    if twin is None:
-        return Variant(key=key, users=(), cohorts=())
-    return Variant(key=key, name=twin.name, description=twin.description, payload=twin.payload, users=(), cohorts=())
+    (complete,) = await hydrate(client, [flag], needs)
+    return complete

@@ -9,17 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from msgspec import structs
-
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import Progress
 from reconciler.api.versions import read_feed, read_versions
 from reconciler.drift.compare import Comparison, attributed, compare
 from reconciler.drift.memory import compare_with, not_looked_at
-from reconciler.drift.reads import Choice, choose, paths_of, reads_needed, without_reads
+from reconciler.drift.reads import Choice, choose
 from reconciler.drift.report import DriftReport, FieldOfFlag, Sweep
 from reconciler.drift.view import View, keys_in_scope, view_by_list, view_of_edits
 from reconciler.errors import BudgetError
+from reconciler.reads import paths_of, reads_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from reconciler.drift.memory import Memory
     from reconciler.drift.view import DriftOptions
     from reconciler.model import DesiredState, FlagSpec, LiveFlag, Version
+    from reconciler.reads import Read
 
 
 async def detect_drift(
@@ -124,20 +124,20 @@ class _Look:
 
     async def _compare(self, view: View) -> tuple[Choice, tuple[Comparison, ...]]:
         """Read what the list hides, as far as there is room, and compare."""
-        needed = [read for key, live in view.existing for read in reads_needed(self._spec(key), live)]
+        needed = [read for key, live in view.existing for read in reads_needed(self._spec(key), live.spec)]
         listed, none = [live for _, live in view.existing], choose(needed, 0, first=(), after=None)
         room = None
         if self.options.budget is not None:
             left = max(self.options.budget - self.client.requests, 0)
-            room = left - min(len(self._compared(view, listed, none)), left // 2)
+            room = left - min(len(self._compared(view, listed)), left // 2)
         after = self.memory.swept_to if self.memory else None
         choice = choose(needed, room, first=self._known | view.urgent, after=after)
         try:
-            return choice, self._compared(view, await self._hydrated(view, choice), choice)
+            return choice, self._compared(view, await self._hydrated(view, choice))
         except BudgetError:
             if not self._is_spent:
                 raise
-            return none, self._compared(view, listed, none)
+            return none, self._compared(view, listed)
 
     async def _hydrated(self, view: View, choice: Choice) -> list[LiveFlag]:
         done = 0
@@ -145,21 +145,23 @@ class _Look:
         def on_read() -> None:
             nonlocal done
             done += 1
-            self.on_progress(Progress(done=done, expected=len(choice.chosen), what="variants and inclusions"))
+            expected = max(done, len(choice.chosen))
+            self.on_progress(Progress(done=done, expected=expected, what="variants and inclusions"))
 
-        declared = {key: self._reduced(key, live, choice) for key, live in view.existing}
-        return await hydrate(self.client, [live for _, live in view.existing], declared, on_read=on_read)
+        skipped = frozenset(choice.skipped)
 
-    def _compared(self, view: View, flags: Iterable[LiveFlag], choice: Choice) -> tuple[Comparison, ...]:
-        listed = dict(view.existing)
-        found = []
-        for live in flags:
-            desired = self.desired.flags[live.key]
-            desired = structs.replace(desired, spec=self._reduced(live.key, listed[live.key], choice))
-            tag, shows_tags = self.config.managed_tag, view.live.shows_tags
-            comparison = compare(desired, live, managed_tag=tag, shows_tags=shows_tags)
-            found += [comparison] if comparison else []
-        return tuple(found)
+        def needs(live: LiveFlag) -> list[Read]:
+            return [read for read in reads_needed(self._spec(live.key), live.spec) if read not in skipped]
+
+        return await hydrate(self.client, [live for _, live in view.existing], needs, on_read=on_read)
+
+    def _compared(self, view: View, flags: Iterable[LiveFlag]) -> tuple[Comparison, ...]:
+        """The flags that differ in what is shown of them: what was not read is not compared."""
+        tag, shows_tags = self.config.managed_tag, view.live.shows_tags
+        found = (
+            compare(self.desired.flags[live.key], live, managed_tag=tag, shows_tags=shows_tags) for live in flags
+        )
+        return tuple(comparison for comparison in found if comparison)
 
     async def _versions(
         self, compared: tuple[Comparison, ...]
@@ -184,14 +186,11 @@ class _Look:
         yield from (FieldOfFlag(key=key) for key in view.unseen)
         listed = dict(view.existing)
         for read in choice.skipped:
-            for path in paths_of(read, self._spec(read.key), listed[read.key]):
+            for path in paths_of(read, self._spec(read.key), listed[read.key].spec):
                 yield FieldOfFlag(key=read.key, path=path)
 
     def _spec(self, key: str) -> FlagSpec:
         return self.desired.flags[key].spec
-
-    def _reduced(self, key: str, live: LiveFlag, choice: Choice) -> FlagSpec:
-        return without_reads(self._spec(key), live, choice.skipped_of(key))
 
     @property
     def _known(self) -> frozenset[str]:

@@ -11,10 +11,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from reconciler.canonical import canonical_text
-from reconciler.drift.reads import Read
 from reconciler.drift.report import FieldOfFlag, Notice
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.planning.plan_file import encode_change
+from reconciler.reads import Read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from reconciler.api.listing import FEW_KEYS, look_up_hidden
+from reconciler.api.listing import FEW_KEYS, by_key, look_up_hidden
 from reconciler.api.live import fetch_live_state
 from reconciler.api.pages import PAGE_SIZE
-from reconciler.drift.reads import bare
 from reconciler.drift.report import moment
 from reconciler.errors import BudgetError
-from reconciler.model import LiveState
+from reconciler.model import DesiredState, LiveState
 from reconciler.targets import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from reconciler.api.client import Client
     from reconciler.api.live import Progress
-    from reconciler.model import DesiredState, LiveFlag
+    from reconciler.model import LiveFlag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +82,9 @@ async def view_by_list(
     is_target = matcher(targets)
     keys = keys_in_scope(desired, targets)
     if options.budget is None:
-        live = await fetch_live_state(client, _bare(desired, keys), targets=targets, on_progress=on_progress)
+        live = await fetch_live_state(client, desired, targets=targets, hydrates=False, on_progress=on_progress)
     else:
-        listed = await fetch_live_state(client, _bare(desired, ()), targets=targets, on_progress=on_progress)
+        listed = await fetch_live_state(client, DesiredState(flags={}), targets=targets, on_progress=on_progress)
         live, unseen = await _with_absent(client, listed, keys, options.budget)
     unmanaged = (
         key
@@ -111,7 +110,10 @@ async def view_of_edits(
     if keys:
         pages = -(-len(desired.flags) // PAGE_SIZE)
         is_list_cheaper = len(keys) > max(pages, FEW_KEYS)
-        live = await fetch_live_state(client, _bare(desired, keys), targets=() if is_list_cheaper else keys)
+        targets = () if is_list_cheaper else keys
+        live = await fetch_live_state(
+            client, desired, targets=targets, is_wanted=frozenset(keys).__contains__, hydrates=False
+        )
     return View(live=live, keys=keys, unmanaged=unmanaged, warnings=live.warnings)
 
 
@@ -128,23 +130,9 @@ async def _with_absent(
         if client.requests < budget:
             raise
         return listed, absent
-    return _joined(listed, hidden), frozenset()
-
-
-def _joined(listed: LiveState, hidden: Iterable[LiveFlag]) -> LiveState:
-    """The state with flags that the list did not show; a live one outdoes archived ones of its key."""
-    claims: dict[str, list[LiveFlag]] = {}
-    for flag in hidden:
-        claims.setdefault(flag.key, []).append(flag)
-    best = {key: [flag for flag in found if not flag.spec.archived] or found for key, found in claims.items()}
-    flags = {key: found[0] for key, found in best.items() if len(found) == 1}
-    twice = {key: tuple(sorted(flag.id for flag in found)) for key, found in best.items() if len(found) > 1}
-    return structs.replace(listed, flags={**listed.flags, **flags}, duplicates={**listed.duplicates, **twice})
-
-
-def _bare(desired: DesiredState, keys: Iterable[str]) -> DesiredState:
-    flags = {key: structs.replace(desired.flags[key], spec=bare(desired.flags[key].spec)) for key in keys}
-    return structs.replace(desired, flags=flags)
+    flags, duplicates = by_key(hidden)
+    joined = structs.replace(listed, flags={**listed.flags, **flags}, duplicates={**listed.duplicates, **duplicates})
+    return joined, frozenset()
 
 
 def _may_be_edited(flag: LiveFlag | None, since: datetime) -> bool:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from reconciler.canonical import pair_variants, same_json
 from reconciler.desired.decode import decode_flag
 from reconciler.desired.rules import CONFIG_RULES, DOCUMENT_RULES
 from reconciler.desired.rules.view import FlagView
 from reconciler.desired.write import flag_to_yaml
 from reconciler.diagnostics import Severity, SourcePosition
-from reconciler.model import UNSET, Unset
 from reconciler.planning.diff import diff_flag
 from reconciler.planning.effective import desired_for_live
 from reconciler.source.pointer import join_pointer
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 
     from reconciler.config import Config
     from reconciler.diagnostics import Finding
-    from reconciler.model import FlagSpec, Json, LiveFlag
+    from reconciler.model import Json, LiveFlag
 
 _NOWHERE = SourcePosition(file="", line=1, column=1)
 
@@ -91,25 +88,7 @@ def _findings(document: dict[str, Json], config: Config) -> Iterator[Finding]:
 
 def _differences(document: dict[str, Json], flag: LiveFlag, config: Config) -> Iterable[Obstacle]:
     declared = decode_flag(document, _NOWHERE, config.deployments).spec
-    spec = desired_for_live(_as_far_as_read(declared, flag.spec), flag.spec, None, shows_tags=True)
+    spec = desired_for_live(declared, flag.spec, None, shows_tags=True)
     for change in diff_flag(spec, flag.spec, pair_variants(spec, flag.spec)):
         if change.path != "/tags" or config.managed_tag is None:
             yield Obstacle(change.path, "The live value is one that would not compare equal to any declared one.")
-
-
-def _as_far_as_read(declared: FlagSpec, live: FlagSpec) -> FlagSpec:
-    """The declaration without the inclusions that were not read: nobody knows whether they differ."""
-    if isinstance(declared.variants, Unset) or isinstance(live.variants, Unset):
-        return declared
-    read = {variant.key: variant for variant in live.variants}
-    return replace(
-        declared,
-        variants=tuple(
-            replace(
-                variant,
-                users=UNSET if isinstance(read[variant.key].users, Unset) else variant.users,
-                cohorts=UNSET if isinstance(read[variant.key].cohorts, Unset) else variant.cohorts,
-            )
-            for variant in declared.variants
-        ),
-    )

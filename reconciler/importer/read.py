@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import Progress, fetch_live_state
-from reconciler.model import UNSET, DesiredState, FlagSpec, Unset, Variant
+from reconciler.model import DesiredState
+from reconciler.reads import SHOWN_BY_READS, VARIANT_OWN, reads_of
 from reconciler.targets import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from reconciler.api.client import Client
     from reconciler.model import LiveFlag, LiveState
+    from reconciler.reads import Read
 
 _is_variant_key = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 
@@ -39,33 +43,18 @@ async def read_importable(
         flag for flag in live.flags.values() if (flag.key in spelled if flag.spec.archived else is_target(flag.key))
     ]
     counter = _Counter(live.requests, on_progress)
-    unknown = [flag for flag in chosen if isinstance(flag.spec.variants, Unset)]
-    if unknown:
-        read = {flag.id: flag for flag in await _hydrated(client, unknown, counter, inclusions=False)}
-        chosen = [read.get(flag.id, flag) for flag in chosen]
-    complete = await _hydrated(client, chosen, counter, inclusions=inclusions)
+    needs = partial(_needs, fields=SHOWN_BY_READS if inclusions else VARIANT_OWN)
+    complete = await hydrate(client, chosen, needs, expect=counter.expect, on_read=counter.on_read)
     return live, tuple(sorted(complete, key=lambda flag: flag.key))
 
 
-async def _hydrated(
-    client: Client, flags: Sequence[LiveFlag], counter: _Counter, *, inclusions: bool
-) -> list[LiveFlag]:
-    declared = {flag.key: _everything(flag.spec, inclusions=inclusions) for flag in flags}
-    return await hydrate(client, flags, declared, expect=counter.expect, on_read=counter.on_read)
-
-
-def _everything(live: FlagSpec, *, inclusions: bool) -> FlagSpec:
-    """A declaration that names every field of every variant, so that none is left unread.
+def _needs(flag: LiveFlag, fields: Iterable[str]) -> tuple[Read, ...]:
+    """The reads that show every such field of every variant.
 
     A variant whose key no file can hold is not asked about: its flag's variants cannot be declared anyway.
     """
-    members: tuple[str, ...] | Unset = () if inclusions else UNSET
-    variants = tuple(
-        Variant(key=item.key, name="", description="", payload=None, users=members, cohorts=members)
-        for item in (() if isinstance(live.variants, Unset) else live.variants)
-        if _is_variant_key(item.key)
-    )
-    return FlagSpec(key=live.key, archived=False, variants=variants)
+    variants = [variant for variant in flag.spec.variants or () if _is_variant_key(variant.key)]
+    return reads_of(flag.spec, product(variants, fields))
 
 
 class _Counter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Unset
+from reconciler.reads import declared_lists
 
 if TYPE_CHECKING:
     from reconciler.model import DesiredState, LiveState
@@ -28,6 +28,4 @@ def requests_to_apply(plan: Plan, desired: DesiredState, live: LiveState) -> int
 
 def _reads_of(flag: FlagPlan, desired: DesiredState) -> int:
     declared = desired.flags.get(flag.key)
-    variants = () if declared is None or isinstance(declared.spec.variants, Unset) else declared.spec.variants
-    lists = [members for variant in variants for members in (variant.users, variant.cohorts)]
-    return sum(not isinstance(members, Unset) for members in lists)
+    return 0 if declared is None else sum(1 for _ in declared_lists(declared.spec))

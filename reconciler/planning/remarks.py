@@ -8,11 +8,12 @@ from reconciler.canonical import pair_variants, shown
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.fields import FIELDS
 from reconciler.model import Unset
+from reconciler.reads import hidden_fields, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from reconciler.model import DesiredFlag, FlagSpec, Variant
+    from reconciler.model import DesiredFlag, FlagSpec
 
 
 def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
@@ -21,7 +22,8 @@ def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
     if isinstance(desired.variants, Unset) or isinstance(live.variants, Unset):
         return
     pairs = pair_variants(desired, live)
-    if hidden := tuple(_fields_hidden(desired.variants, pairs)):
+    # Of flags that are not archived, reads show all.
+    if hidden := [path_of(wanted, name) for wanted, _, name in hidden_fields(desired, live)]:
         yield (
             f"While the flag is archived the server does not show {', '.join(hidden)}: that cannot be compared. Once "
             "the flag is back, a second plan shows whether it differs."
@@ -48,15 +50,6 @@ def _fields_not_shown(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
         wanted = getattr(desired, field.name)
         if field.name != "tags" and not isinstance(wanted, Unset) and isinstance(shown(live, field), Unset):
             yield f"The server does not show `{field.public}`: it cannot be compared and is left alone."
-
-
-def _fields_hidden(declared: tuple[Variant, ...], pairs: Mapping[str, Variant]) -> Iterator[str]:
-    """The pointers of declared variant fields that no read showed; of flags that are not archived, reads show all."""
-    for variant in declared:
-        for name in ("name", "description", "payload", "users", "cohorts") if variant.key in pairs else ():
-            if not isinstance(getattr(variant, name), Unset) and isinstance(getattr(pairs[variant.key], name), Unset):
-                place = f"inclusions/{name}" if name in {"users", "cohorts"} else name
-                yield f"/variants/{variant.key}/{place}"
 
 
 def problems_with(desired: DesiredFlag, live: FlagSpec) -> Iterator[Diagnostic]:

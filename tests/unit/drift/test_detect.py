@@ -9,10 +9,11 @@ from emulators import OTHER_PROJECT, a_live_flag
 from looks import BOB, a_declaration, changed_paths, edit, include, look
 from worlds import a_world, an_emulator
 
-from reconciler.drift.reads import Read, choose
+from reconciler.drift.reads import choose
 from reconciler.emulator import Behaviour, Limits
 from reconciler.errors import AccessError, BudgetError
 from reconciler.model import DesiredFlag, FlagSpec, Variant
+from reconciler.reads import Read
 
 KEY = "new-checkout"
 

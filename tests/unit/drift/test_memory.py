@@ -11,9 +11,9 @@ from looks import BOB, Cron, a_declaration, edit, include
 from worlds import a_world, an_emulator
 
 from reconciler.drift import Memory, encode_memory, no_memory, recall
-from reconciler.drift.reads import Read
 from reconciler.drift.report import FieldOfFlag
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.reads import Read
 
 KEY = "new-checkout"
 CONFIG = a_config()
