@@ -148,9 +148,9 @@ def choose_files(listings: Sequence[Listing], paths: Sequence[Path], config_file
     """
     chosen: set[str] = set()
     for path in paths:
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             raise UsageError(f"{path} does not exist.")
-        if path.resolve() == config_file.resolve():
+        if _place_of(path) == _place_of(config_file):
             continue
         shown = Path(os.path.relpath(_place_of(path), config_file.parent.resolve())).as_posix()
         names = {name for listing in listings for name in _names(listing) if _is_at_or_below(name, shown)}

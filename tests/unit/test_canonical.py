@@ -6,11 +6,20 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from builders import a_full_flag, a_full_variant, a_live_flag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.canonical import canonical_segment, canonical_set, same_json, same_weights, weight_ratio
-from reconciler.model import Condition, TargetSegment, Weights
+from reconciler.canonical import (
+    canonical_segment,
+    canonical_set,
+    fields_that_moved,
+    fingerprint,
+    same_json,
+    same_weights,
+    weight_ratio,
+)
+from reconciler.model import UNSET, Condition, TargetSegment, Variant, Weights
 
 WEIGHTS = st.dictionaries(
     st.sampled_from("abcd"), st.integers(0, 1000) | st.floats(0, 1000, allow_nan=False).map(lambda x: round(x, 3))
@@ -77,3 +86,35 @@ def test_segments_by_what_they_mean() -> None:
     same = canonical_segment(segment(("US", "CA"), {"a": 2, "b": 2}))
     assert same == canonical_segment(segment(("CA", "US"), {"b": 1, "a": 1}))
     assert same != canonical_segment(segment(("CA",), {"b": 1, "a": 1}))
+
+
+ON, OTHER = a_full_variant("on"), a_full_variant("other")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "moved"),
+    [
+        (UNSET, (ON,), ()),
+        ((ON,), UNSET, ()),
+        (UNSET, UNSET, ()),
+        ((ON,), (ON,), ()),
+        ((ON,), (ON, OTHER), ("variants",)),
+        ((ON, OTHER), (ON,), ("variants",)),
+        ((ON, OTHER), (OTHER, ON), ("variants",)),
+        ((ON,), (OTHER,), ("variants",)),
+        ((ON,), (Variant(key="on"),), ()),
+        ((Variant(key="on", name="On"),), (Variant(key="on", name="Off"),), ("variants",)),
+    ],
+)
+def test_variants_that_moved_between_two_looks(before: Any, now: Any, moved: tuple[str, ...]) -> None:
+    """Which there are and in which order counts; a look that shows none of them, or less of one, tells nothing."""
+    looks = [a_live_flag(a_full_flag(variants=variants)) for variants in (before, now)]
+    assert fields_that_moved(*looks) == moved
+
+
+@pytest.mark.parametrize("moment", [None, "2030-01-01T00:00:00.000Z"])
+def test_a_fingerprint_holds_when_the_flag_was_edited(moment: str | None) -> None:
+    """An edit that was taken back, or one of what was not read, leaves another fingerprint."""
+    flag = a_live_flag(last_modified_at="2030-01-02T00:00:00.000Z")
+    assert fingerprint(flag) == fingerprint(a_live_flag(last_modified_at="2030-01-02T00:00:00.000Z"))
+    assert fingerprint(flag) != fingerprint(a_live_flag(last_modified_at=moment))

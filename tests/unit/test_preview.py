@@ -83,3 +83,27 @@ def test_the_budget_counts_every_read_of_the_plan() -> None:
     for budget, guards in ((needed, []), (needed - 1, ["quota"])):
         world.config = a_world(world.emulator, requests=Requests(per_second=1000, daily_budget=budget)).config
         assert [refusal.guard for refusal in world.plan().refusals] == guards
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [{}, {"users": ("a",)}, {"cohorts": ("c1",)}, {"users": ("a",), "cohorts": ("c1",)}],
+    ids=["none", "users", "cohorts", "both"],
+)
+def test_the_budget_counts_what_an_apply_sends(lists: dict[str, tuple[str, ...]]) -> None:
+    """To the request: each declared list of a variant is read before the first call and after the last."""
+    variants = (Variant(key="control", **lists), Variant(key="treatment"))
+    emulator = an_emulator(a_live_flag(KEY, rolloutPercentage=50))
+    world = a_world(emulator, FlagSpec(key=KEY, rollout_percentage=60, variants=variants))
+    plan = world.plan()
+    emulator.log.clear()
+    assert world.apply().report is not None
+    sent = len(emulator.log)
+    fresh = an_emulator(a_live_flag(KEY, rolloutPercentage=50))
+    for budget, guards in ((sent, []), (sent - 1, ["quota"])):
+        tight = a_world(
+            fresh, *(flag.spec for flag in world.desired.flags.values()),
+            requests=Requests(per_second=1000, daily_budget=budget),
+        )  # fmt: skip
+        assert [refusal.guard for refusal in tight.plan().refusals] == guards
+    assert plan.refusals == ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag, flag_of
@@ -13,6 +13,9 @@ from reconciler.apply import ApplyOptions, ApplyReport, Status
 from reconciler.emulator import Behaviour
 from reconciler.model import FlagSpec, Variant, Weights
 from reconciler.planning.plan import PlanOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GROWN = {"rollout_percentage": 60}
 
@@ -202,3 +205,31 @@ def test_a_surplus_copy_that_moved_is_not_removed() -> None:
     run = world.apply(lambda: emulator.edit_as(OTHER_USER, "DELETE", path))
     assert [entry for entry in emulator.log if entry.is_write] == []
     assert statuses(run.report) == {"a": "skipped"}
+
+
+VARIANT_EDITS = {
+    "added": lambda variants: [*variants, {**variants[0], "key": "late"}],
+    "removed": lambda variants: variants[:1],
+    "reordered": lambda variants: variants[::-1],
+    "replaced": lambda variants: [{**variants[0], "key": "other"}, variants[1]],
+    "renamed": lambda variants: [variants[0], {**variants[1], "name": "Renamed"}],
+}
+
+
+@pytest.mark.parametrize("keys", [("a",), ("a", "b")], ids=["one look-up a flag", "the list for several"])
+@pytest.mark.parametrize("edit", VARIANT_EDITS.values(), ids=VARIANT_EDITS)
+def test_variants_that_changed_meanwhile_are_a_conflict(
+    keys: tuple[str, ...], edit: Callable[[list[Any]], list[Any]]
+) -> None:
+    """One more, one less, others, or the same in another order, which decides bucketing: nothing is sent."""
+    world = a_project(*keys)
+    flag = flag_of(world.emulator, "a")
+
+    def meanwhile() -> None:
+        world.emulator.store.flags[flag["id"]] = {**flag, "variants": edit(flag["variants"])}
+
+    run = world.apply(meanwhile)
+    assert statuses(run.report) == {"a": "skipped"} | dict.fromkeys(keys[1:], "applied")
+    assert run.report is not None
+    assert "changed after the plan" in str(run.report.outcomes[0].error)
+    assert flag_of(world.emulator, "a")["rolloutPercentage"] == 50

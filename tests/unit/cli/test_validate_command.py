@@ -258,3 +258,38 @@ def test_prune_says_what_it_does_not_know(repository: Repository) -> None:
         assert "flags/.c.yaml and 1 more" in ran.out.replace("&#46;", ".")
         assert "declared-in-json" in ran.out
     assert "--prune takes" not in repository.run("plan").out
+
+
+@pytest.mark.parametrize("kind", ["to a file", "to a directory", "to nothing", "to the configuration"])
+def test_a_path_that_is_a_link_is_refused_as_one(repository: Repository, kind: str) -> None:
+    """The finding about it, and about it alone; it is neither followed nor a file that is not there."""
+    outside = repository.write("outside/secret.yaml", "key: [\n")
+    target = {
+        "to a file": outside,
+        "to a directory": outside.parent,
+        "to nothing": repository.root / "gone",
+        "to the configuration": repository.root / "reconciler.yaml",
+    }[kind]
+    name = "link.yaml" if kind != "to a directory" else "link"
+    repository.write("flags/broken.yaml", "key: A\n")
+    (repository.root / "flags" / name).symlink_to(target)
+    ran = repository.run("validate", f"flags/{name}", "--format", "json")
+    findings = json.loads(ran.out)["findings"]
+    assert (ran.code, [(item["rule"], item["file"]) for item in findings]) == (
+        3, [("irregular-file", f"flags/{name}")],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "pointer",
+    ["/name/New", "/name/0", "/enabled/true", "/rolloutPercentage/5", "/tags/team/a", "/variants/on/name/O"],
+)
+def test_an_ignored_path_below_a_value_without_parts_is_not_there(repository: Repository, pointer: str) -> None:
+    """A part of a text, even one that occurs in it, is no field: nothing is found, and nothing breaks."""
+    config = f'version: 1\nprojectId: "7"\nignore: [{{flags: "*", paths: [{pointer}, /description]}}]\n'
+    repository.write("reconciler.yaml", config)
+    flag = "key: new-checkout\nname: New 0\nenabled: true\nrolloutPercentage: 5\ntags: [team]\n"
+    repository.write("flags/new-checkout.yaml", f"{flag}variants: [{{key: 'on', name: On}}]\n")
+    assert repository.run("validate").out == "No findings; read 1 flag in 1 file.\n"
+    repository.write("flags/new-checkout.yaml", f"{flag}description: x\n")
+    assert repository.run("validate").out.count("[ignored-field]") == 1

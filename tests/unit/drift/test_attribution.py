@@ -129,3 +129,26 @@ def test_other_servers_name_the_same_editor(behaviour: Behaviour) -> None:
     edit(emulator, ADA, KEY, description="later")
     found = attributions(a_world(emulator, a_declaration()))
     assert found["/enabled"].by == BOB
+
+
+def test_an_edit_that_is_not_the_newest_version_has_none() -> None:
+    """Where versions lag behind the flag, the number of an older one is not given to a later edit."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, ADA, KEY, description="seen")
+    include(emulator, BOB, KEY, "treatment", "eve@example.com")
+    flag = emulator.store.flags[flag_id_of(emulator, KEY)]
+    emulator.store.flags[flag["id"]] = {**flag, "lastModifiedBy": EVE, "lastModifiedAt": "2099-01-01T00:00:00.000Z"}
+    (users,) = attributions(a_world(emulator, a_declaration())).values()
+    assert (users.by, users.version, users.basis) == (EVE, None, Basis.LAST_EDIT)
+
+
+def test_versions_without_the_variant_say_that_it_was_not_there() -> None:
+    """A payload stands since its variant was added, whatever was edited since."""
+    emulator = an_emulator(a_live_flag(), behaviour=Behaviour(list_shows="all"))
+    path = f"/flags/{flag_id_of(emulator, KEY)}/variants"
+    emulator.edit_as(BOB, "POST", path, {"key": "late", "payload": {"a": 1}})
+    edit(emulator, ADA, KEY, description="later")
+    late = Variant(key="late", payload={"a": 2})
+    declared = FlagSpec(key=KEY, variants=(Variant(key="control"), Variant(key="treatment"), late))
+    (payload,) = attributions(a_world(emulator, declared)).values()
+    assert (payload.by, payload.version, payload.basis) == (BOB, 2, Basis.VERSION)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from datetime import date
+from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from emulators import OTHER_PROJECT, a_live_flag
 from looks import BOB, a_declaration, changed_paths, edit, include, look
-from worlds import a_world, an_emulator
+from worlds import ENVIRON, World, a_world, an_emulator
 
+from reconciler.api.access import origin_for, read_key
+from reconciler.api.connect import connect
+from reconciler.api.limits import Clock
+from reconciler.api.retry import RetryPolicy
 from reconciler.drift.reads import choose
 from reconciler.emulator import Behaviour, Limits
 from reconciler.errors import AccessError, BudgetError
 from reconciler.model import DesiredFlag, FlagSpec, Variant
 from reconciler.reads import Read
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reconciler.api.client import Client
 
 KEY = "new-checkout"
 
@@ -148,3 +160,28 @@ def test_a_turn_that_has_gone_is_no_obstacle() -> None:
     """The read where the last run ended may be needed no more."""
     assert choose(READS, 1, first=(), after=Read("b", "gone", "users")).turn == (READS[2],)
     assert choose(READS, 1, first=(), after=Read("z", "on", "users")).turn == (READS[0],)
+
+
+class SlowWorld(World):
+    """A world in which each request takes an hour."""
+
+    @asynccontextmanager
+    async def client(self, *, read_only: bool) -> AsyncIterator[Client]:
+        """A client whose clock follows the requests."""
+        origin = origin_for("us", ENVIRON)
+        key = read_key(ENVIRON, None, origin=origin)
+        clock = Clock(now=lambda: 3_600.0 * len(self.emulator.log))
+        http = httpx.ASGITransport(self.emulator.app)
+        policy = RetryPolicy(run_seconds=3_000)
+        async with connect(
+            self.config, key, origin, read_only=read_only, clock=clock, http=http, policy=policy
+        ) as client:
+            yield client
+
+
+def test_a_run_out_of_time_is_no_answer() -> None:
+    """Unlike a budget of requests: nobody asked for half a look, so the run fails rather than leave flags out."""
+    world = a_world(an_emulator(a_live_flag("a")), FlagSpec(key="a", enabled=True), a_declaration("gone"))
+    slow = SlowWorld(emulator=world.emulator, desired=world.desired, config=world.config)
+    with pytest.raises(BudgetError, match="has taken longer than 3000 seconds"):
+        look(slow, budget=10)

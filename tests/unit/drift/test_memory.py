@@ -113,3 +113,39 @@ def test_the_file_of_another_project_is_refused(other: dict[str, str]) -> None:
     text = json.dumps(encode_memory(no_memory(a_config(**other))))
     with pytest.raises(UsageError, match="state file"):
         recall(text, CONFIG, "drift.json")
+
+
+STATE = {
+    "formatVersion": 1,
+    "projectId": "7",
+    "region": "us",
+    "environment": None,
+    "differences": [{"key": "a", "path": "/enabled", "fingerprint": "sha256:1"}],
+    "sweptTo": ["a", "on", "users"],
+}
+
+
+@pytest.mark.parametrize("value", [7, None, True, ["7"], {"7": 7}], ids=json.dumps)
+@pytest.mark.parametrize(
+    "place",
+    [("projectId",), ("region",), *(("differences", 0, name) for name in ("key", "path", "fingerprint")),
+     ("sweptTo", 0), ("sweptTo", 1), ("sweptTo", 2)],
+    ids=lambda place: "/".join(map(str, place)),
+)  # fmt: skip
+def test_a_value_of_the_wrong_type_is_refused(place: tuple[str | int, ...], value: object) -> None:
+    """As a file that cannot be read, at each place where a text stands; never taken for a text."""
+    assert recall(json.dumps(STATE), CONFIG, "drift.json").project_id == "7"
+    wrong = json.loads(json.dumps(STATE))
+    inner = wrong
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = value
+    with pytest.raises(ReconcilerError, match=r"drift\.json"):
+        recall(json.dumps(wrong), CONFIG, "drift.json")
+
+
+@pytest.mark.parametrize("value", [7, True, ["x"]], ids=json.dumps)
+def test_an_environment_is_a_text_or_nothing(value: object) -> None:
+    """Of the wrong type it is no other environment, but no state file."""
+    with pytest.raises(ReconcilerError, match="cannot be read"):
+        recall(json.dumps(STATE | {"environment": value}), CONFIG, "drift.json")

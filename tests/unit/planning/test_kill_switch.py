@@ -135,3 +135,15 @@ def test_a_rename_of_the_key_owner_is_no_issue() -> None:
     world = applied()
     edit(world.emulator, BOB, KEY, enabled=False)
     assert flag_id_of(world.emulator, KEY) == flags_switched_on(world.plan())[0].flag_id
+
+
+def test_it_counts_beside_the_managed_tag() -> None:
+    """An apply adds that tag to the declared ones; a version without a declared tag is not as declared."""
+    emulator = an_emulator(a_live_flag(enabled=False))
+    world = a_world(emulator, a_declaration(tags=("checkout",)), managed_tag="managed")
+    assert world.apply().report is not None
+    assert set(emulator.store.flags[flag_id_of(emulator, KEY)]["tags"]) == {"checkout", "managed"}
+    edit(emulator, BOB, KEY, tags=["managed"])
+    version = edit(emulator, BOB, KEY, enabled=False)
+    (found,) = kill_switches(world)
+    assert (found.disabled_by, found.version) == (BOB, version)

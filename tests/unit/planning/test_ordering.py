@@ -597,3 +597,10 @@ def test_the_shield_segments_are_encodable() -> None:
     for segment in encode_segments(shielded_segments(a_flag(30, a=1, b=1))):
         assert segment["conditions"]
         assert isinstance(segment["percentage"], int)
+
+
+def test_an_even_split_is_no_harm_where_the_flag_has_one_anyway() -> None:
+    """All weights 0 are avoided on the way only where neither side has them: else the least exposure decides."""
+    split, settled = a_flag(100, a=0, b=0), a_flag(50, a=0, b=0, c=1)
+    assert words(plan(settled, split)) == ["delete-variant c", "edit-flag rolloutPercentage"]
+    assert words(plan(split, settled)) == ["edit-flag rolloutPercentage", "create-variant c"]

@@ -119,3 +119,24 @@ def test_the_text_is_the_file() -> None:
     """In a checkout the top-level files are what is printed."""
     assert schema_text("flag") == (ROOT / "schemas" / "flag.schema.json").read_text()
     assert json.loads(schema_text("config")) == load_schema("config")
+
+
+def test_an_overlay_holds_what_the_document_holds() -> None:
+    """So what comes of a merge is as valid as its two parts, and need not be held against the schema again."""
+    schema = load_schema("flag")
+    own, overlay = schema["properties"], schema["$defs"]["environment"]["properties"]
+    assert own.keys() - overlay.keys() == {"key", "environments"}
+    assert schema["required"] == ["key"]
+    for name, patch in overlay.items():
+        fields = [patch["anyOf"][0]["$ref"], own[name]["$ref"]]
+        assert patch["anyOf"][1:] == [{"type": "null"}]
+        if name != "rolloutWeights":
+            assert fields[0] == fields[1]
+    merged = {name: schema["$defs"][name] for name in overlay}
+    assert [name for name, node in merged.items() if node.get("type") == "object"] == []
+    weights, patch = (dict(schema["$defs"][name]) for name in ("weights", "weightsPatch"))
+    assert patch["additionalProperties"].pop("type") == [weights["additionalProperties"].pop("type"), "null"]
+    for node in (weights, patch):
+        for word in ("title", "description", "examples"):
+            node.pop(word, None)
+    assert weights == patch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.source.yaml_source import Document, read_documents
+from reconciler.source.yaml_source import Document, read_documents, read_source
 
 FLAG = """\
 # yaml-language-server: $schema=../schemas/flag.schema.json
@@ -119,3 +119,12 @@ def test_a_file_of_exactly_the_limit_is_read() -> None:
 def test_a_quoted_merge_sign_and_composed_letters_are_keys() -> None:
     """Only the plain sign merges, and only letters in another form are refused."""
     assert read_documents('"<<": 1\ncafé: 2\nvalue: <<\n', "f")[0].value == {"<<": 1, "café": 2, "value": "<<"}
+
+
+@pytest.mark.parametrize(("shape", "beside"), [("[{}]", 1), ("a: [{}]", 3), ("---\na: 1\n---\nb: [{}]", 6)])
+def test_a_file_may_hold_just_so_many_values(shape: str, beside: int) -> None:
+    """Keys and collections count, over all documents; the value after the last is refused."""
+    most = ",".join(["x"] * (100_000 - beside))
+    assert read_source(shape.replace("{}", most).encode(), "a.yaml").diagnostics == ()
+    (finding,) = read_source(shape.replace("{}", f"{most},x").encode(), "a.yaml").diagnostics
+    assert finding.rule == "too-many-values"
