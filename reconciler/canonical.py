@@ -104,6 +104,17 @@ def field_differs(field: Field, desired: Json, live: Json) -> bool:
     return bool(canonical_value(field, desired) != canonical_value(field, live))
 
 
+def payload_differs(desired: Json, live: Json) -> bool:
+    """Whether a declared payload differs from the live one, where None is a variant that has none.
+
+    None meets null and `{}` alike, because a server may keep neither. A live `{}` is a payload: only `{}` meets it,
+    and a declared null takes it away.
+    """
+    if live is None and (desired is None or desired == {}):
+        return False
+    return not same_json(desired, live)
+
+
 def paired_variants(declared: FlagSpec, live: FlagSpec) -> Iterator[tuple[Variant, Variant]]:
     """Each declared variant that exists and the live one that it is: of its key, or of the key it was renamed from.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from reconciler.canonical import paired_variants
-from reconciler.model import UNSET, Unset
+from reconciler.model import UNSET, MemberKind, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reconciler.model import FlagSpec, Variant
 
 VARIANT_FIELDS: Final = "variants"
-MEMBERS: Final = ("users", "cohorts")
+MEMBERS: Final[tuple[MemberKind, ...]] = ("users", "cohorts")
 VARIANT_OWN: Final = ("name", "description", "payload")
 SHOWN_BY_READS: Final = (*VARIANT_OWN, *MEMBERS)
 """The fields of a variant that a list of flags may leave out."""

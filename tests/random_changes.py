@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from random_flags import a_random_change, a_random_flag, random_segments
 
 from reconciler.model import FlagSpec, Variant, Weights
-from reconciler.planning.calls import calls_for_existing_flag
+from reconciler.planning.compare import compare_flags
 from reconciler.planning.effects import settle
 from reconciler.planning.operations import EditVariant
 
@@ -90,7 +90,7 @@ def a_random_pair(random: Random) -> tuple[FlagSpec, FlagSpec, tuple[Operation, 
         enabled=random.random() < 0.9,
     )
     desired = _bucketed_by_ids(desired)
-    calls = calls_for_existing_flag(desired, live)
+    calls = compare_flags(desired, live).operations
     return live, settle(live, calls), calls
 
 

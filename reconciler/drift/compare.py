@@ -9,7 +9,8 @@ from reconciler.canonical import pair_variants
 from reconciler.drift.attribution import attribute
 from reconciler.drift.report import AttributedChange, FlagDrift
 from reconciler.model import Unset
-from reconciler.planning.diff import diff_flag
+from reconciler.planning.compare import compare_flags
+from reconciler.planning.details import with_details
 from reconciler.planning.effective import desired_for_live, live_as_renamed
 from reconciler.planning.frozen import is_frozen
 from reconciler.planning.plan import ValueChange
@@ -42,9 +43,10 @@ def compare(desired: DesiredFlag, live: LiveFlag, *, managed_tag: str | None, sh
         return Comparison(desired=desired, live=live, changes=(archived,), pairs={})
     spec = desired_for_live(desired.spec, live.spec, managed_tag, shows_tags=shows_tags)
     seen = live_as_renamed(spec, live.spec)
-    pairs = pair_variants(spec, seen)
-    changes = diff_flag(spec, seen, pairs)
-    return Comparison(desired=desired, live=live, changes=changes, pairs=pairs) if changes else None
+    changes = with_details(compare_flags(spec, seen).changes)
+    if not changes:
+        return None
+    return Comparison(desired=desired, live=live, changes=changes, pairs=pair_variants(spec, seen))
 
 
 def attributed(comparison: Comparison, versions: Sequence[Version], now: datetime) -> FlagDrift:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import pair_variants
-from reconciler.planning.diff import diff_flag
+from reconciler.planning.compare import compare_flags
+from reconciler.planning.details import with_details
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,4 +59,4 @@ def _entry(version: Version, before: Version | None) -> HistoryEntry:
 
 def _changes(before: Version, after: Version) -> tuple[FieldChange, ...]:
     old, new = before.flag.spec, after.flag.spec
-    return diff_flag(new, old, pair_variants(new, old))
+    return with_details(compare_flags(new, old).changes)

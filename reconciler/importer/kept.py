@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from reconciler.canonical import field_differs
+from reconciler.canonical import field_differs, payload_differs
 from reconciler.desired.decode import decode_flag
 from reconciler.diagnostics import SourcePosition
 from reconciler.fields import FIELDS
 from reconciler.model import Unset
-from reconciler.planning.diff import payload_differs
-from reconciler.planning.segment_pairs import pair_segments
+from reconciler.planning.segment_pairs import bucketed_as_live
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.config import Config
-    from reconciler.model import FlagSpec, Json, TargetSegment, Variant
+    from reconciler.model import FlagSpec, Json, Variant
 
 _NOWHERE = SourcePosition(file="", line=1, column=1)
 
@@ -40,21 +37,11 @@ def in_kept_words(document: dict[str, Json], keep: Mapping[str, Json], config: C
             continue
         new, old = getattr(wanted, name), getattr(kept, name)
         if name == "target_segments":
-            old = _as_bucketed(old, new)
+            old = bucketed_as_live(old, new)
         is_same = _same_variants(new, old) if name == "variants" else not field_differs(field, new, old)
         if is_same and _names_only(name, old, wanted):
             chosen[public] = keep[public]
     return chosen
-
-
-def _as_bucketed(segments: tuple[TargetSegment, ...], now: tuple[TargetSegment, ...]) -> tuple[TargetSegment, ...]:
-    """The segments, each that is silent about its bucketing key with the one it has now: that is left alone."""
-    return tuple(
-        replace(segment, bucketing_key=found.bucketing_key)
-        if found is not None and isinstance(segment.bucketing_key, Unset)
-        else segment
-        for segment, found in pair_segments(segments, now)
-    )
 
 
 def _names_only(name: str, value: Json, wanted: FlagSpec) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import pair_variants, same_json
+from reconciler.canonical import same_json
 from reconciler.desired.decode import decode_flag
 from reconciler.desired.rules import CONFIG_RULES, DOCUMENT_RULES
 from reconciler.desired.rules.view import FlagView
 from reconciler.desired.write import flag_to_yaml
 from reconciler.diagnostics import Severity, SourcePosition
-from reconciler.planning.diff import diff_flag
+from reconciler.planning.compare import compare_flags
 from reconciler.planning.effective import desired_for_live
 from reconciler.source.pointer import join_pointer
 from reconciler.source.schema_check import check
@@ -89,6 +89,6 @@ def _findings(document: dict[str, Json], config: Config) -> Iterator[Finding]:
 def _differences(document: dict[str, Json], flag: LiveFlag, config: Config) -> Iterable[Obstacle]:
     declared = decode_flag(document, _NOWHERE, config.deployments).spec
     spec = desired_for_live(declared, flag.spec, None, shows_tags=True)
-    for change in diff_flag(spec, flag.spec, pair_variants(spec, flag.spec)):
+    for change in compare_flags(spec, flag.spec).changes:
         if change.path != "/tags" or config.managed_tag is None:
             yield Obstacle(change.path, "The live value is one that would not compare equal to any declared one.")

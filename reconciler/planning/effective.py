@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconciler.model import UNSET, Unset, Weights
-from reconciler.planning.segment_pairs import pair_segments
+from reconciler.planning.segment_pairs import bucketed_as_live
 from reconciler.planning.shield import without_shield
 
 if TYPE_CHECKING:
@@ -98,9 +98,4 @@ def _segments(desired: FlagSpec, live: FlagSpec) -> tuple[TargetSegment, ...] | 
     if isinstance(desired.target_segments, Unset):
         bare = _with_names(without_shield(live.target_segments), _left_behind(desired, live))
         return UNSET if bare == live.target_segments else bare
-    return tuple(
-        replace(segment, bucketing_key=found.bucketing_key)
-        if found is not None and isinstance(segment.bucketing_key, Unset)
-        else segment
-        for segment, found in pair_segments(desired.target_segments, live.target_segments)
-    )
+    return bucketed_as_live(desired.target_segments, live.target_segments)

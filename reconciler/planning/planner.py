@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.canonical import fingerprint, pair_variants
+from reconciler.canonical import fingerprint
 from reconciler.diagnostics import LEFT_OUT
 from reconciler.errors import GuardRefusedError, InvalidInputError, UsageError
 from reconciler.model import Unset
-from reconciler.planning.calls import calls_for_existing_flag, calls_for_new_flag
-from reconciler.planning.diff import diff_flag, diff_new_flag
+from reconciler.planning.compare import Differences, compare_flags, compare_new
+from reconciler.planning.details import with_details
 from reconciler.planning.effective import desired_for_live, desired_for_new, live_as_renamed
 from reconciler.planning.effects import apply_operations, settle
 from reconciler.planning.frozen import is_frozen
@@ -31,20 +31,9 @@ if TYPE_CHECKING:
     from reconciler.config import Config
     from reconciler.diagnostics import Diagnostic
     from reconciler.model import DesiredFlag, DesiredState, FlagSpec, LiveFlag, LiveState
-    from reconciler.planning.operations import Operation
-    from reconciler.planning.plan import FieldChange
 
 
 HOURS_OF_A_DAY = 24
-
-
-class _Unordered(Struct, frozen=True):
-    """What happens to a flag, before it is in order."""
-
-    operations: tuple[Operation, ...]
-    changes: tuple[FieldChange, ...]
-    action: Action
-    remarks: tuple[str, ...] = ()
 
 
 class Planner(Struct, frozen=True, kw_only=True):
@@ -67,37 +56,41 @@ class Planner(Struct, frozen=True, kw_only=True):
         if problems := tuple(problems_with(desired, live.spec)):
             raise InvalidInputError(problems[0].message, problems)
         seen = live_as_renamed(spec, live.spec)
-        operations = calls_for_existing_flag(spec, seen)
-        if not operations:
+        found = compare_flags(spec, seen)
+        if not found.operations:
             return None
-        changes = diff_flag(spec, seen, pair_variants(spec, seen))
         remarks = tuple(remarks_on(desired.spec, live.spec))
-        unordered = _Unordered(operations, changes, _action(spec, live.spec), remarks)
-        return self._in_order(desired, live, unordered)
+        return self._in_order(desired, live, _action(spec, live.spec), found, remarks)
 
     def _plan_new(self, desired: DesiredFlag) -> FlagPlan:
         if isinstance(desired.spec.variants, Unset):
             message = f'The flag "{desired.key}" does not exist yet: declare `variants`, so that it can be created.'
             raise InvalidInputError(message, [problem(desired, "variants-required", message, "/variants")])
         spec = desired_for_new(desired.spec, self.config.managed_tag)
-        operations = calls_for_new_flag(spec, self.config.project_id)
-        return self._in_order(desired, None, _Unordered(operations, diff_new_flag(spec), Action.CREATE))
+        return self._in_order(desired, None, Action.CREATE, compare_new(spec, self.config.project_id))
 
-    def _in_order(self, desired: DesiredFlag, live: LiveFlag | None, unordered: _Unordered) -> FlagPlan:
+    def _in_order(
+        self,
+        desired: DesiredFlag,
+        live: LiveFlag | None,
+        action: Action,
+        found: Differences,
+        remarks: tuple[str, ...] = (),
+    ) -> FlagPlan:
         before = live.spec if live else None
-        after = settle(before, unordered.operations)
+        after = settle(before, found.operations)
         ordered = order_operations(
             before,
             after,
-            unordered.operations,
+            found.operations,
             shield=self.options.shield,
             may_switch=not isinstance(desired.spec.enabled, Unset),
         )
         return FlagPlan(
             key=desired.key,
             flag_id=live.id if live else None,
-            action=unordered.action,
-            changes=unordered.changes,
+            action=action,
+            changes=with_details(found.changes),
             operations=ordered.operations,
             source=desired.source,
             fingerprint=fingerprint(live) if live else None,
@@ -105,7 +98,7 @@ class Planner(Struct, frozen=True, kw_only=True):
             after=after,
             transient=ordered.transient,
             shield_refusal=ordered.refusal,
-            warnings=(*ordered.notes, *unordered.remarks),
+            warnings=(*ordered.notes, *remarks),
         )
 
     def plan_prune(self, live: LiveFlag) -> FlagPlan:

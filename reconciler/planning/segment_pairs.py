@@ -49,6 +49,16 @@ def _pair(
         found[index] = free.pop(place)
 
 
+def bucketed_as_live(declared: Segments, live: Segments) -> Segments:
+    """The declared segments, each that is silent about its bucketing key with that of the live one that it is."""
+    return tuple(
+        replace(segment, bucketing_key=found.bucketing_key)
+        if found is not None and isinstance(segment.bucketing_key, Unset)
+        else segment
+        for segment, found in pair_segments(declared, live)
+    )
+
+
 def rekeyed_segments(before: FlagSpec, after: FlagSpec) -> Iterator[tuple[TargetSegment, TargetSegment]]:
     """The segments, old and new, whose users are bucketed by something else afterwards."""
     for new, old in pair_segments(segments_of(after), segments_of(before)):

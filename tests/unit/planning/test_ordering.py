@@ -13,7 +13,7 @@ from random_flags import without_order
 from reconciler.errors import GuardRefusedError
 from reconciler.evaluation.rules import ALWAYS_TRUE
 from reconciler.model import Condition, FlagSpec, TargetSegment, Variant, Weights
-from reconciler.planning.calls import calls_for_existing_flag, calls_for_new_flag
+from reconciler.planning.compare import compare_flags, compare_new
 from reconciler.planning.effects import apply_operations, settle
 from reconciler.planning.operations import (
     AddDeployments,
@@ -64,7 +64,7 @@ def a_segment(name: str = "US", percentage: int = 100, **weights: int) -> Target
 
 def plan(live: FlagSpec, desired: FlagSpec, *, shield: bool = False) -> Ordered:
     """The ordered calls from one flag to the other; whatever the order, they end in the same flag."""
-    calls = calls_for_existing_flag(desired, live)
+    calls = compare_flags(desired, live).operations
     after = settle(live, calls)
     ordered = order_operations(live, after, calls, shield=shield)
     assert without_order(apply_operations(live, ordered.operations)) == without_order(after)
@@ -118,7 +118,7 @@ def test_weights(old: tuple[int, ...], new: tuple[int, ...], order: str, percent
 
 def test_equal_ratios_plan_nothing() -> None:
     """1:1 to 50:50 is no change."""
-    assert calls_for_existing_flag(a_flag(a=50, b=50), a_flag(a=1, b=1)) == ()
+    assert compare_flags(a_flag(a=50, b=50), a_flag(a=1, b=1)).operations == ()
 
 
 def test_a_shield_hides_weight_changes() -> None:
@@ -312,7 +312,7 @@ def test_the_last_variant_stays_until_another_is_there() -> None:
 def test_a_key_is_free_before_it_is_taken() -> None:
     """A variant is renamed to another's key after that one is gone."""
     live, desired = a_flag(a=1, b=1, c=1), a_flag(b=1, c=1)
-    calls = calls_for_existing_flag(replace(desired), live)
+    calls = compare_flags(replace(desired), live).operations
     calls = (EditVariant(flag_key="f", variant_key="b", body={"key": "a"}), *calls)
 
     found = order_operations(live, settle(live, calls), calls)
@@ -375,7 +375,7 @@ def test_phases() -> None:
 def test_a_new_flag() -> None:
     """Created, listed, and switched on last."""
     desired = a_flag(20, a=1, users={"a": ["u"]})
-    calls = calls_for_new_flag(replace(desired, bucketing_unit="org"), "7")
+    calls = compare_new(replace(desired, bucketing_unit="org"), "7").operations
 
     found = order_operations(None, settle(None, calls), calls)
 
@@ -544,7 +544,7 @@ def test_the_given_order_decides_nothing_but_ties() -> None:
     """Whatever order calls that differ in phase or effect are given in, they come out the same."""
     live = replace(a_flag(30, a=1, b=1, c=1), target_segments=(a_segment(c=1),))
     desired = replace(a_flag(60, a=50, b=49, d=1, users={"d": ["u"]}), target_segments=(a_segment(d=1),))
-    calls = calls_for_existing_flag(desired, live)
+    calls = compare_flags(desired, live).operations
 
     orders = {
         tuple(order_operations(live, settle(live, calls), given).transient for _ in "x")
