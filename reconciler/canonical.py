@@ -12,7 +12,7 @@ import json
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Any
 
-from reconciler.fields import FIELDS, Kind
+from reconciler.fields import FIELDS, ValueKind
 from reconciler.model import UNSET, Unset, Weights
 
 if TYPE_CHECKING:
@@ -171,20 +171,20 @@ def _variant_content(variant: Variant) -> Json:
     return shown
 
 
-_CANONICAL: dict[Kind, Callable[[Any], Json]] = {
-    Kind.WEIGHTS: weight_ratio,
-    Kind.SEGMENTS: lambda segments: [canonical_segment(segment) for segment in segments],
-    Kind.DEPLOYMENTS: canonical_set,
-    Kind.STRINGS: canonical_set,
+_CANONICAL: dict[ValueKind, Callable[[Any], Json]] = {
+    ValueKind.WEIGHTS: weight_ratio,
+    ValueKind.SEGMENTS: lambda segments: [canonical_segment(segment) for segment in segments],
+    ValueKind.DEPLOYMENTS: canonical_set,
+    ValueKind.STRINGS: canonical_set,
 }
 """The kinds of which different values can be equal."""
 
-_CONTENT: dict[Kind, Callable[[Any], Json]] = {
-    Kind.WEIGHTS: Weights.as_dict,
-    Kind.VARIANTS: lambda variants: [_variant_content(variant) for variant in variants],
-    Kind.SEGMENTS: lambda segments: [_segment_content(segment) for segment in segments],
-    Kind.DEPLOYMENTS: canonical_set,
-    Kind.STRINGS: canonical_set,
+_CONTENT: dict[ValueKind, Callable[[Any], Json]] = {
+    ValueKind.WEIGHTS: Weights.as_dict,
+    ValueKind.VARIANTS: lambda variants: [_variant_content(variant) for variant in variants],
+    ValueKind.SEGMENTS: lambda segments: [_segment_content(segment) for segment in segments],
+    ValueKind.DEPLOYMENTS: canonical_set,
+    ValueKind.STRINGS: canonical_set,
 }
 """All that was shown, as JSON, of the kinds that are no JSON as they stand."""
 

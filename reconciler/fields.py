@@ -18,7 +18,7 @@ DEFAULT_BUCKETING_KEY: Final = "amplitude_id"
 DEFAULT_BUCKETING_UNIT: Final = "User"
 
 
-class Kind(Enum):
+class ValueKind(Enum):
     """What a field holds. It decides how values are read, written and compared."""
 
     TEXT = "text that may be empty; null stands for the empty one"
@@ -31,6 +31,11 @@ class Kind(Enum):
     SEGMENTS = "target segments, in order"
     DEPLOYMENTS = "a set of ids, in flag files by their configured names"
     STRINGS = "a set of strings"
+
+    @property
+    def is_set(self) -> bool:
+        """Whether neither the order of members nor copies of them matter."""
+        return self in {ValueKind.DEPLOYMENTS, ValueKind.STRINGS}
 
 
 class Field(Struct, frozen=True):
@@ -46,7 +51,7 @@ class Field(Struct, frozen=True):
 
     name: str
     public: str
-    kind: Kind
+    kind: ValueKind
     edit: str = ""
     new: Json = UNSET
     in_create: bool = False
@@ -58,48 +63,48 @@ class Field(Struct, frozen=True):
 
 
 FIELDS: Final = (
-    Field("name", "name", Kind.TEXT, edit="name", new="", in_create=True, always_shown=True),
+    Field("name", "name", ValueKind.TEXT, edit="name", new="", in_create=True, always_shown=True),
     Field(
-        "description", "description", Kind.TEXT,
+        "description", "description", ValueKind.TEXT,
         edit="description", new="", in_create=True, always_shown=True, is_certain=True,
     ),
     Field(
-        "enabled", "enabled", Kind.SWITCH,
+        "enabled", "enabled", ValueKind.SWITCH,
         edit="enabled", new=False, is_certain=True, moves_users=True, may_start_on=True,
     ),
-    Field("archived", "archived", Kind.SWITCH, edit="archive", new=False, is_certain=True, moves_users=True),
+    Field("archived", "archived", ValueKind.SWITCH, edit="archive", new=False, is_certain=True, moves_users=True),
     Field(
-        "evaluation_mode", "evaluationMode", Kind.WORD,
+        "evaluation_mode", "evaluationMode", ValueKind.WORD,
         edit="evaluationMode", new="remote", in_create=True, rebuckets=True,
     ),
     Field(
-        "bucketing_key", "bucketingKey", Kind.WORD,
+        "bucketing_key", "bucketingKey", ValueKind.WORD,
         edit="bucketingKey", new=DEFAULT_BUCKETING_KEY, in_create=True, moves_users=True, rebuckets=True,
     ),
-    Field("bucketing_salt", "bucketingSalt", Kind.ID, edit="bucketingSalt", moves_users=True, rebuckets=True),
+    Field("bucketing_salt", "bucketingSalt", ValueKind.ID, edit="bucketingSalt", moves_users=True, rebuckets=True),
     Field(
-        "bucketing_unit", "bucketingUnit", Kind.WORD,
+        "bucketing_unit", "bucketingUnit", ValueKind.WORD,
         edit="bucketingUnit", new=DEFAULT_BUCKETING_UNIT, always_shown=True, is_certain=True,
         moves_users=True, rebuckets=True,
     ),
     Field(
-        "rollout_percentage", "rolloutPercentage", Kind.NUMBER,
+        "rollout_percentage", "rolloutPercentage", ValueKind.NUMBER,
         edit="rolloutPercentage", new=0, is_certain=True, moves_users=True, may_start_on=True,
     ),
     Field(
-        "rollout_weights", "rolloutWeights", Kind.WEIGHTS,
+        "rollout_weights", "rolloutWeights", ValueKind.WEIGHTS,
         new=Weights(), in_create=True, always_shown=True, is_certain=True,
     ),
-    Field("variants", "variants", Kind.VARIANTS),
+    Field("variants", "variants", ValueKind.VARIANTS),
     Field(
-        "target_segments", "targetSegments", Kind.SEGMENTS,
+        "target_segments", "targetSegments", ValueKind.SEGMENTS,
         edit="targetSegments", new=(), in_create=True, always_shown=True, is_certain=True, moves_users=True,
     ),
     Field(
-        "deployments", "deployments", Kind.DEPLOYMENTS,
+        "deployments", "deployments", ValueKind.DEPLOYMENTS,
         new=(), in_create=True, always_shown=True, is_certain=True,
     ),
-    Field("tags", "tags", Kind.STRINGS, edit="tags", new=(), is_certain=True),
+    Field("tags", "tags", ValueKind.STRINGS, edit="tags", new=(), is_certain=True),
 )  # fmt: skip
 """Every field of FlagSpec but `key`."""
 

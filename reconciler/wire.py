@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from msgspec import Struct
 
 from reconciler.errors import MalformedAnswerError
-from reconciler.fields import FIELDS, Kind
+from reconciler.fields import FIELDS, ValueKind
 from reconciler.model import (
     UNSET,
     Condition,
@@ -347,26 +347,26 @@ def _malformed(value: Json, expected: str, where: str) -> MalformedAnswerError:
     return MalformedAnswerError(f"The server's answer has {json_kind(value)} at {where} where {expected} is due.")
 
 
-_DECODERS: dict[Kind, Callable[[Json, str], Any]] = {
-    Kind.TEXT: _text,
-    Kind.WORD: _string,
-    Kind.ID: identifier,
-    Kind.SWITCH: _boolean,
-    Kind.NUMBER: _number,
-    Kind.WEIGHTS: _weights,
-    Kind.VARIANTS: decode_variants,
-    Kind.SEGMENTS: _segments,
-    Kind.DEPLOYMENTS: decode_ids,
-    Kind.STRINGS: decode_strings,
+_DECODERS: dict[ValueKind, Callable[[Json, str], Any]] = {
+    ValueKind.TEXT: _text,
+    ValueKind.WORD: _string,
+    ValueKind.ID: identifier,
+    ValueKind.SWITCH: _boolean,
+    ValueKind.NUMBER: _number,
+    ValueKind.WEIGHTS: _weights,
+    ValueKind.VARIANTS: decode_variants,
+    ValueKind.SEGMENTS: _segments,
+    ValueKind.DEPLOYMENTS: decode_ids,
+    ValueKind.STRINGS: decode_strings,
 }
 _READERS = tuple((field.name, field.public, _DECODERS[field.kind]) for field in FIELDS if field.name != "archived")
 """How each field is read; whether a flag is archived is told by markers of several names."""
 
-_ENCODERS: dict[Kind, Callable[[Any], Json]] = {
-    Kind.WEIGHTS: Weights.as_dict,
-    Kind.VARIANTS: lambda variants: [_encode_variant_with_inclusions(variant) for variant in variants],
-    Kind.SEGMENTS: encode_segments,
-    Kind.DEPLOYMENTS: list,
-    Kind.STRINGS: list,
+_ENCODERS: dict[ValueKind, Callable[[Any], Json]] = {
+    ValueKind.WEIGHTS: Weights.as_dict,
+    ValueKind.VARIANTS: lambda variants: [_encode_variant_with_inclusions(variant) for variant in variants],
+    ValueKind.SEGMENTS: encode_segments,
+    ValueKind.DEPLOYMENTS: list,
+    ValueKind.STRINGS: list,
 }
 """The kinds whose values are no JSON as they stand."""

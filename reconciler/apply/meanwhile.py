@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.canonical import canonical_text, canonical_value
-from reconciler.fields import FIELDS, Kind
+from reconciler.fields import FIELDS, ValueKind
 from reconciler.model import Unset
 from reconciler.planning.operations import CreateFlag, CreateVariant, EditFlag, EditVariant, ImpossibleCallError
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     Part = tuple[str, ...]
     Content = str | frozenset[str]
 
-_SETS = frozenset({Kind.DEPLOYMENTS, Kind.STRINGS})
 _FIELD_OF = {field.edit: field.name for field in FIELDS if field.edit}
 _ORDER = ("variants", "")
 
@@ -71,9 +70,9 @@ def _parts(spec: FlagSpec) -> Iterator[tuple[Part, Content]]:
         value = getattr(spec, field.name)
         if isinstance(value, Unset):
             continue
-        if field.kind is Kind.VARIANTS:
+        if field.kind is ValueKind.VARIANTS:
             yield from _variant_parts(value)
-        elif field.kind in _SETS:
+        elif field.kind.is_set:
             yield (field.name,), frozenset(value)
         else:
             yield (field.name,), canonical_text(canonical_value(field, value))

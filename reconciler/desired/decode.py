@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from reconciler.desired.rules.fields import parse_moment
-from reconciler.fields import FIELDS, Kind
+from reconciler.fields import FIELDS, ValueKind
 from reconciler.model import UNSET, Condition, DesiredFlag, FlagSpec, TargetSegment, Unset, Variant, Weights
 
 if TYPE_CHECKING:
@@ -78,16 +78,16 @@ def _whole(number: Number) -> int:
     return int(number)
 
 
-_DECODERS: dict[Kind, Callable[[Any], Any]] = {
-    Kind.TEXT: str,
-    Kind.WORD: str,
-    Kind.ID: str,
-    Kind.SWITCH: bool,
-    Kind.NUMBER: _whole,
-    Kind.WEIGHTS: _weights,
-    Kind.VARIANTS: lambda variants: tuple(map(_variant, variants)),
-    Kind.SEGMENTS: lambda segments: tuple(map(_segment, segments)),
-    Kind.DEPLOYMENTS: tuple,
-    Kind.STRINGS: tuple,
+_DECODERS: dict[ValueKind, Callable[[Any], Any]] = {
+    ValueKind.TEXT: str,
+    ValueKind.WORD: str,
+    ValueKind.ID: str,
+    ValueKind.SWITCH: bool,
+    ValueKind.NUMBER: _whole,
+    ValueKind.WEIGHTS: _weights,
+    ValueKind.VARIANTS: lambda variants: tuple(map(_variant, variants)),
+    ValueKind.SEGMENTS: lambda segments: tuple(map(_segment, segments)),
+    ValueKind.DEPLOYMENTS: tuple,
+    ValueKind.STRINGS: tuple,
 }
 _READERS = tuple((field.name, field.public, _DECODERS[field.kind]) for field in FIELDS)

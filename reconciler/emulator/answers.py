@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.emulator.calls import Answer, encode
+from reconciler.emulator.records import FlagRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.emulator.options import Behaviour
-    from reconciler.emulator.records import DeploymentRecord, FlagRecord, Json, VariantRecord, VersionRecord
+    from reconciler.emulator.records import DeploymentRecord, Json, VariantRecord, VersionRecord
 
-_PLAIN = (
-    "key", "name", "description", "enabled", "evaluationMode", "bucketingKey", "bucketingSalt", "bucketingUnit",
-    "rolloutPercentage", "rolloutWeights", "targetSegments",
-)  # fmt: skip
 _STAMPS = ("createdBy", "lastModifiedBy", "createdAt", "lastModifiedAt")
+_NOT_PLAIN = {"id", "projectId", "deployments", "variants", "tags", "archived", "parentDependencies", *_STAMPS}
+_PLAIN = tuple(name for name in FlagRecord.__annotations__ if name not in _NOT_PLAIN)
+"""The fields that answers show as they are kept."""
 
 
 class Answers:

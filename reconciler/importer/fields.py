@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.fields import FIELDS, Kind
+from reconciler.fields import FIELDS, ValueKind
 from reconciler.model import Unset
 from reconciler.wire import encode_field
 
@@ -38,15 +38,15 @@ def document_of(spec: FlagSpec, config: Config, keep: Mapping[str, Json]) -> dic
 def _value(spec: FlagSpec, field: Field, config: Config, keep: Mapping[str, Json]) -> Json:
     value = getattr(spec, field.name)
     match field.kind:
-        case Kind.WEIGHTS:
+        case ValueKind.WEIGHTS:
             return own_weights(spec)
-        case Kind.VARIANTS:
+        case ValueKind.VARIANTS:
             return variants_of(value, keep.get(field.public) or ())
-        case Kind.SEGMENTS:
+        case ValueKind.SEGMENTS:
             return [segment_of(item, _keys(spec)) for item in value]
-        case Kind.DEPLOYMENTS:
+        case ValueKind.DEPLOYMENTS:
             return deployment_names(value, config)
-        case Kind.STRINGS:
+        case ValueKind.STRINGS:
             return sorted(set(value) - {config.managed_tag} if field.name == "tags" else set(value))
         case _:
             return value
