@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from reconciler.diagnostics import Finding
@@ -18,32 +19,27 @@ if TYPE_CHECKING:
 
 MAX_NUMBER_LENGTH: Final = 64
 
-NON_FINITE: Final = Finding(
+_NON_FINITE: Final = Finding(
     "non-finite-number",
     "NaN and infinities are not numbers that JSON can carry.",
     "Put quotes around it if text is meant.",
 )
-TOO_LONG: Final = Finding(
+_TOO_LONG: Final = Finding(
     "number-too-long",
     f"The number has more than {MAX_NUMBER_LENGTH} characters.",
     "Put quotes around it if an id or text is meant.",
 )
 
-_SIGNED_INFINITIES = [
-    sign + name for sign in ("", "+", "-") for name in (".inf", ".Inf", ".INF", "Infinity")
-]  # fmt: skip
-WORDS: Final[Mapping[str, bool | Finding | None]] = {
+_INFINITIES: Final = [sign + name for sign in ("", "+", "-") for name in (".inf", ".Inf", ".INF", "Infinity")]
+_WORDS: Final[Mapping[str, bool | Finding | None]] = {
     "": None,
     "~": None,
     "null": None,
     "true": True,
     "false": False,
-    **dict.fromkeys([*_SIGNED_INFINITIES, ".nan", ".NaN", ".NAN", "NaN"], NON_FINITE),
+    **dict.fromkeys([*_INFINITIES, ".nan", ".NaN", ".NAN", "NaN"], _NON_FINITE),
 }
-"""The plain scalars that are words of their own."""
-
-NUMBER_STARTS: Final = frozenset("0123456789+-.")
-"""Only a plain scalar that begins with one of these can be a number."""
+_NUMBER_STARTS: Final = frozenset("0123456789+-.")
 
 _is_integer = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z").match
 _is_float = re.compile(
@@ -51,20 +47,17 @@ _is_float = re.compile(
 ).match
 
 
-def resolve_number(text: str) -> str | float | Finding:
-    """The number that a plain scalar is, or the text itself where it is none."""
-    if _is_integer(text):
-        return int(text) if len(text) <= MAX_NUMBER_LENGTH else TOO_LONG
-    if _is_float(text):
-        if len(text) > MAX_NUMBER_LENGTH:
-            return TOO_LONG
-        number = float(text)
-        return number if math.isfinite(number) else NON_FINITE
-    return text
-
-
+@lru_cache(maxsize=1024)
 def resolve_plain(text: str) -> str | float | bool | Finding | None:
-    """The value of a plain scalar, or why it is refused."""
-    if text in WORDS:
-        return WORDS[text]
-    return resolve_number(text) if text[0] in NUMBER_STARTS else text
+    """The value of a plain scalar, or why it is refused. Remembered: flag files hold the same words and numbers."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _NUMBER_STARTS:
+        return text
+    number = int if _is_integer(text) else float if _is_float(text) else None
+    if number is None:
+        return text
+    if len(text) > MAX_NUMBER_LENGTH:
+        return _TOO_LONG
+    value = number(text)
+    return value if math.isfinite(value) else _NON_FINITE

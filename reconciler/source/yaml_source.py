@@ -197,7 +197,8 @@ class _Reader:
             elif kind is DocumentEndEvent:
                 break
             else:
-                value, mark = _value_of(event), event.start_mark
+                mark = event.start_mark
+                value = _value_of(event) if kind is not ScalarEvent or event.style else resolve_plain(event.value)
                 self._nodes += 1
                 if value.__class__ is Finding or event.anchor or event.tag or self._nodes > MAX_NODES:
                     value = self._refuse(event, value, container, key)
@@ -298,14 +299,11 @@ class _Reader:
 
 
 def _value_of(event: Event) -> Json:
-    """The value of a scalar, the Finding about it or about an alias, or the empty collection that begins."""
+    """The text of a scalar that is not plain, a Finding about it or about an alias, or the collection that begins."""
     kind = event.__class__
     if kind is ScalarEvent:
-        value = event.value
-        if not event.style:
-            return resolve_plain(value)
-        match = find_forbidden(value) if event.style == '"' else None
-        return refuse_character(match.group()) if match else value
+        match = find_forbidden(event.value) if event.style == '"' else None
+        return refuse_character(match.group()) if match else event.value
     if kind is AliasEvent:
         return ALIAS
     return {} if kind is MappingStartEvent else []
