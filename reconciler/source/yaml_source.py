@@ -15,7 +15,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 from yaml.events import (
     AliasEvent,
-    DocumentEndEvent,
     DocumentStartEvent,
     MappingEndEvent,
     MappingStartEvent,
@@ -184,42 +183,39 @@ class _Reader:
                     self._report(DIRECTIVE, event.start_mark, "")
                 self._read_document(parser)
 
-    def _read_document(self, parser: EventParser) -> None:  # noqa: C901 - one loop: it runs for every value
+    def _read_document(self, parser: EventParser) -> None:  # noqa: C901, PLR0912 - one loop: it runs for every value
         container: Json = []
         key: Json = None
         marks: list[Mark] = []
         for event in iter(parser.get_event, None):
             kind = event.__class__
-            if kind is MappingEndEvent or kind is SequenceEndEvent:
-                value = container
-                self._marks[id(value)] = marks
-                container, key, marks, mark = self._open.pop()
-            elif kind is DocumentEndEvent:
-                break
-            else:
+            if kind is ScalarEvent:
                 mark = event.start_mark
-                value = _value_of(event) if kind is not ScalarEvent or event.style else resolve_plain(event.value)
+                value = _quoted(event) if event.style else resolve_plain(event.value)
                 self._nodes += 1
                 if value.__class__ is Finding or event.anchor or event.tag or self._nodes > MAX_NODES:
                     value = self._refuse(event, value, container, key)
-                if kind is MappingStartEvent or kind is SequenceStartEvent:
-                    self._open.append((container, key, marks, mark))
-                    container, key, marks = value, None, []
-                    if len(self._open) > MAX_DEPTH:
-                        self._stop(_TOO_DEEP, mark)
-                    continue
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                value = container
+                self._marks[id(value)] = marks
+                container, key, marks, mark = self._open.pop()
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                self._enter(event, container, key)
+                self._open.append((container, key, marks, event.start_mark))
+                container, key, marks = {} if kind is MappingStartEvent else [], None, []
+                continue
+            elif kind is AliasEvent:
+                value, mark = self._refuse(event, ALIAS, container, key), event.start_mark
+            else:
+                break
             if container.__class__ is list:
                 container.append(value)
             elif key is None:
                 key = value
-                if (
-                    value.__class__ is not str
-                    or value in container
-                    or not is_normalized("NFC", value)
-                    or (value == "<<" and not event.style)
-                ):
-                    key = self._refuse_key(value, mark, container, marks)
-                    continue
+                if value.__class__ is not str or value in container or value == "<<" or not value.isascii():
+                    key = self._check_key(value, event, mark, container, marks)
+                    if key is _NO_KEY:
+                        continue
             elif key is _NO_KEY:
                 key = None
                 continue
@@ -238,6 +234,14 @@ class _Reader:
             self._report(_EMPTY_DOCUMENT, mark, "")
         self._broken.clear()
 
+    def _enter(self, event: Event, container: Json, key: Json) -> None:
+        """A collection begins."""
+        self._nodes += 1
+        if len(self._open) >= MAX_DEPTH:
+            self._stop(_TOO_DEEP, event.start_mark)
+        if event.anchor or event.tag or self._nodes > MAX_NODES:
+            self._refuse(event, None, container, key)
+
     def _refuse(self, event: Event, value: Json, container: Json, key: Json) -> Json:
         """Make the finding about a node; what to take in its place."""
         if self._nodes > MAX_NODES:
@@ -253,17 +257,22 @@ class _Reader:
             return value
         return _NO_KEY if is_key else None
 
-    def _refuse_key(self, key: Json, mark: Mark, container: dict[str, Json], marks: list[Mark]) -> object:
-        """Make the finding about a key, if there is none yet. The value behind it is read, and not kept."""
+    def _check_key(self, key: Json, event: Event, mark: Mark, container: dict[str, Json], marks: list[Mark]) -> Json:
+        """A key that may stand where it does; _NO_KEY for one that may not, whose value is read and not kept."""
+        if key is _NO_KEY:
+            return key
         if not isinstance(key, str):
             finding = _NON_STRING_KEY
         elif key in container:
             first = marks[2 * list(container).index(key)].line + 1
             finding = Finding("duplicate-key", f"The key stands on line {first} and again on line {mark.line + 1}.")
+        elif key == "<<" and not event.style:
+            finding = MERGE_KEY
+        elif not is_normalized("NFC", key):
+            finding = _NOT_NFC
         else:
-            finding = MERGE_KEY if key == "<<" else _NOT_NFC
-        if key is not _NO_KEY:
-            self._report(finding, mark, self._pointer(container, key))
+            return key
+        self._report(finding, mark, self._pointer(container, key))
         return _NO_KEY
 
     def _refuse_syntax(self, error: yaml.YAMLError, content: bytes) -> None:
@@ -298,15 +307,11 @@ class _Reader:
             raise _StopReadingError
 
 
-def _value_of(event: Event) -> Json:
-    """The text of a scalar that is not plain, a Finding about it or about an alias, or the collection that begins."""
-    kind = event.__class__
-    if kind is ScalarEvent:
-        match = find_forbidden(event.value) if event.style == '"' else None
-        return refuse_character(match.group()) if match else event.value
-    if kind is AliasEvent:
-        return ALIAS
-    return {} if kind is MappingStartEvent else []
+def _quoted(event: Event) -> str | Finding:
+    """The text of a scalar that is not plain, or the finding about a character that an escape brings into it."""
+    text: str = event.value
+    match = find_forbidden(text) if event.style == '"' else None
+    return refuse_character(match.group()) if match else text
 
 
 _NO_KEY: Final = object()
