@@ -161,3 +161,18 @@ def test_findings_break_only_the_values_they_are_about() -> None:
     assert document.is_broken_at("/b/1/c")
     assert not document.is_broken_at("/b")
     assert not document.is_broken_at("/c")
+
+
+def test_findings_break_values_of_their_own_document_only() -> None:
+    """The next document in the file has the same pointers."""
+    first, second = read_source("a: *x\n---\na: 1\n", "f").documents
+    assert first.is_broken_at("/a")
+    assert not second.is_broken_at("/a")
+
+
+def test_as_many_values_as_are_allowed_are_read() -> None:
+    """Scalars, keys and collections count, in all documents together; the first one too many is named."""
+    allowed = "- 1\n" * (limits.MAX_NODES - 3)
+    assert len(read_documents(f"[]\n---\n{allowed}- 1\n", "f")) == 2
+    (finding,) = read_source(f"[]\n---\n{allowed}- 1\n- 1\n", "f").diagnostics
+    assert (finding.rule, finding.position and finding.position.line) == ("too-many-values", limits.MAX_NODES + 1)

@@ -57,6 +57,7 @@ def test_values_are_those_of_the_text(flag: Document) -> None:
         ("/variants/x", False, (5, 3)),
         ("/nowhere/at/all", False, (2, 1)),
         ("/nowhere", True, (2, 1)),
+        ("/rolloutWeights/nowhere", True, (3, 17)),
     ],
 )
 def test_a_pointer_has_a_position(flag: Document, pointer: str, of_key: bool, place: tuple[int, int]) -> None:
