@@ -9,12 +9,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from builders import a_config
 from emulators import a_live_flag
-from worlds import World, a_world, an_emulator
+from faults.drills import WiredWorld
+from faults.wire import Wire
+from worlds import FAST, World, a_world, an_emulator
 
 from reconciler.config import Requests
 from reconciler.doctor import Check, Status, examine, exit_code, failed, limits
 from reconciler.emulator import Behaviour
 from reconciler.errors import AccessError, NotSentError
+
+SERVER_TIME = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
+"""What the wire says in every answer."""
 
 
 def checks(world: World, now: datetime | None = None) -> dict[str, Check]:
@@ -79,20 +84,16 @@ def test_a_key_without_access_to_the_project_is_refused() -> None:
 )
 def test_the_clock_is_held_against_the_servers(skew: int, status: Status) -> None:
     """Half a minute is nothing, minutes are a warning, more than a saved plan tolerates fails."""
-
-    class Dated:
-        server_date = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
-
-    from reconciler.doctor import _clock
-
-    assert _clock(Dated.server_date, Dated.server_date + timedelta(seconds=skew)).status is status
+    emulator = an_emulator(a_live_flag())
+    world = WiredWorld(
+        emulator=emulator, desired=a_world(emulator).desired, config=a_config(requests=FAST), wire=Wire(emulator)
+    )
+    assert checks(world, SERVER_TIME + timedelta(seconds=skew))["clock"].status is status
 
 
 def test_an_unknown_server_time_is_said() -> None:
     """A server without a Date header leaves the clock unchecked."""
-    from reconciler.doctor import _clock
-
-    assert _clock(None, datetime.now(UTC)).status is Status.WARN
+    assert checks(a_world(an_emulator(a_live_flag())))["clock"].status is Status.WARN
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
+from emulators import OTHER_USER
 from jsonschema import Draft202012Validator
 
 from reconciler.source.schemas import load_schema
@@ -147,6 +148,19 @@ def test_a_plan_is_stale_when_the_live_flag_changed(repository: Repository) -> N
     repository.run("plan", "--out", "plan.json")
     flag_id = repository.live("new-checkout")["id"]
     repository.emulator.edit_as("grace@example.com", "PATCH", f"/flags/{flag_id}", {"rolloutPercentage": 11})
+    assert repository.run("apply", "plan.json", "--auto-approve").code == 6
+    assert repository.emulator.writes == []
+
+
+def test_a_plan_is_stale_when_an_edit_was_taken_back(repository: Repository) -> None:
+    """Somebody is at work on the flag, though it shows what it showed."""
+    assert repository.run("plan", "--out", "plan.json").code == 0
+    flag = repository.live("new-checkout")
+    for text in ("edited", flag["description"]):
+        repository.emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{flag['id']}", {"description": text})
+    repository.emulator.store.flags[flag["id"]] = {
+        **repository.live("new-checkout"), "lastModifiedAt": "2099-01-01T00:00:00.000Z",
+    }  # fmt: skip
     assert repository.run("apply", "plan.json", "--auto-approve").code == 6
     assert repository.emulator.writes == []
 

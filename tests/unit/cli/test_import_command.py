@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from emulators import KEY, seeded
 
 if TYPE_CHECKING:
@@ -101,6 +102,23 @@ def test_invalid_files_stop_it_before_any_request(repository: Repository) -> Non
     assert ran.code == 3
     assert "[duplicate-key]" in ran.err
     assert list(repository.emulator.log) == []
+
+
+@pytest.mark.parametrize("names", [("staging",), ("staging", "production")])
+def test_an_overlay_stays_one(repository: Repository, names: tuple[str, ...]) -> None:
+    """Where the file overlays the chosen environment, differences go there, and the rest keeps what it says."""
+    environments = "".join(f"  {name}: {{projectId: '{7 + index}'}}\n" for index, name in enumerate(names))
+    repository.write("reconciler.yaml", f"version: 1\nenvironments:\n{environments}")
+    path = repository.write(
+        "flags/new-checkout.yaml",
+        "key: new-checkout\nrolloutPercentage: 99\nenvironments:\n  staging: {rolloutPercentage: 98}\n",
+    )
+    where = ("--env", "staging", "--target", "new-checkout")
+    assert repository.run("import", "--force", *where).code == 0
+    document = yaml.safe_load(path.read_text())
+    assert document["rolloutPercentage"] == 99
+    assert document["environments"]["staging"]["rolloutPercentage"] == 10
+    assert repository.run("plan", *where).out.splitlines()[-1] == "No changes."
 
 
 @pytest.mark.parametrize("length", [240, 241, 250, 251, 255])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 import httpx
 from emulators import AUTHORIZATION, KEY, USER, a_live_flag, an_emulator, ask
+from virtual_time import run_in_virtual_time
 
 from reconciler.emulator import Limits, RawRequest
 from reconciler.emulator.log import RateLimit
@@ -96,17 +96,18 @@ def test_an_observer_can_edit_before_a_request_is_answered() -> None:
 
 
 def test_latency_passes_before_the_answer() -> None:
-    """Every answer takes at least the latency, and requests wait beside each other."""
-    emulator = an_emulator(limits=Limits(latency=0.05))
+    """Every answer takes the latency, and requests wait beside each other: ten take as long as one."""
+    emulator = an_emulator(limits=Limits(latency=60))
 
-    async def ask_together() -> list[int]:
+    async def ask_together() -> tuple[list[int], float]:
+        start = asyncio.get_running_loop().time()
         transport = httpx.ASGITransport(emulator.app)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://emulator", headers=AUTHORIZATION
         ) as client:
             answers = await asyncio.gather(*(client.get("/api/1/flags") for _ in range(10)))
-        return [answer.status_code for answer in answers]
+        return [answer.status_code for answer in answers], asyncio.get_running_loop().time() - start
 
-    start = time.monotonic()
-    assert asyncio.run(ask_together()) == [200] * 10
-    assert 0.05 <= time.monotonic() - start < 0.5
+    statuses, seconds = run_in_virtual_time(ask_together())
+    assert statuses == [200] * 10
+    assert 60 <= seconds < 61

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,18 @@ def test_thousands_of_changes_fit_and_say_how_many_are_missing() -> None:
     shown = text.count("- `~ flag-")
     assert shown > 1_000
     assert f"{3_000 - shown} flags not at all" in text
+
+
+@pytest.mark.parametrize(
+    ("count", "named", "rest"), [(20, 20, None), (21, 20, "1 more warning"), (99, 20, "79 more warnings")]
+)
+def test_many_warnings_about_the_plan_leave_room(count: int, named: int, rest: str | None) -> None:
+    """Where the page has to be cut, the first twenty stay and the others are counted."""
+    plan = a_plan(*map(harmless, range(1_000)), warnings=tuple(f"warning {number}." for number in range(count)))
+    text = plan_markdown(plan_document(plan))
+    assert TOO_LONG in text
+    assert len(re.findall(r"^- ⚠️ warning \d+\.$", text, re.MULTILINE)) == named
+    assert (f"- ⚠️ {rest}\n" in text) is (rest is not None)
 
 
 @pytest.mark.parametrize("padding", [400, 3_000])

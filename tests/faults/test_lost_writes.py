@@ -1,0 +1,101 @@
+"""Writes that are lost on their way: how often each is sent again, and how long a lost create is looked for."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from builders import a_config
+from emulators import a_live_flag, an_emulator, flag_of
+from faults.drills import WiredWorld, attempt
+from faults.wire import Wire
+from virtual_time import run_in_virtual_time
+from worlds import FAST, UNGUARDED, desired_of
+
+from reconciler.apply import ApplyOptions, ApplyReport
+from reconciler.model import FlagSpec, Variant
+
+if TYPE_CHECKING:
+    from faults.wire import Fault, Passage
+
+GROWN = FlagSpec(key="a", rollout_percentage=50)
+NEW = FlagSpec(key="new", name="New", variants=(Variant(key="on"),))
+
+
+def a_world(spec: FlagSpec) -> WiredWorld:
+    """A project with one flag at 10 %, and a declaration of this one."""
+    emulator = an_emulator(a_live_flag("a", rolloutPercentage=10))
+    return WiredWorld(
+        emulator=emulator,
+        desired=desired_of(spec),
+        config=a_config(requests=FAST),
+        options=UNGUARDED,
+        apply_options=ApplyOptions(),
+        wire=Wire(emulator),
+    )
+
+
+async def is_lost(_: Passage) -> httpx.Response:
+    """The connection goes away, and nothing of the request arrives."""
+    raise httpx.ReadError("connection reset by peer")
+
+
+def arrives_after(seconds: float) -> Fault:
+    """The connection goes away, and the request arrives so many seconds later."""
+
+    async def fault(passage: Passage) -> httpx.Response:
+        asyncio.get_running_loop().call_later(seconds, passage.deliver)
+        raise httpx.ReadError("connection reset by peer")
+
+    return fault
+
+
+def applied(world: WiredWorld, lost: int, fault: Fault = is_lost) -> ApplyReport:
+    """The report of an apply whose first writes meet a fault."""
+    world.wire.plan = lambda passage: fault if passage.is_write and len(world.wire.writes) <= lost else None
+    report = run_in_virtual_time(attempt(world)).report
+    assert report is not None
+    return report
+
+
+@pytest.mark.parametrize(("lost", "sent", "status"), [(1, 2, "applied"), (2, 3, "applied"), (3, 3, "failed")])
+def test_a_lost_edit_is_sent_three_times_at_most(lost: int, sent: int, status: str) -> None:
+    """Each time after the flag was read and seen not to have it; then it has failed, and it is known that it has."""
+    world = a_world(GROWN)
+    (outcome,) = applied(world, lost).outcomes
+    assert (outcome.status, len(world.wire.writes)) == (status, sent)
+    assert outcome.operations[0].attempts == sent
+    assert flag_of(world.emulator, "a")["rolloutPercentage"] == (50 if status == "applied" else 10)
+    numbers = [passage.number for passage in world.wire.writes]
+    assert all(later - earlier > 1 for earlier, later in pairwise(numbers))
+
+
+@pytest.mark.parametrize(("lost", "sent", "status"), [(1, 2, "applied"), (2, 2, "failed")])
+def test_a_lost_create_is_sent_twice_at_most(lost: int, sent: int, status: str) -> None:
+    """Each may still arrive and make a flag of its own."""
+    world = a_world(NEW)
+    (outcome,) = applied(world, lost).outcomes
+    assert (outcome.status, len([item for item in world.wire.writes if item.raw.path == "/api/1/flags"])) == (
+        status, sent,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1, 3, 5, 6.4, 9])
+def test_a_create_that_arrives_late_is_not_sent_again(seconds: float) -> None:
+    """Up to nine seconds after its answer was lost it is found, and one flag is there."""
+    world = a_world(NEW)
+    (outcome,) = applied(world, 1, arrives_after(seconds)).outcomes
+    assert outcome.status == "applied"
+    assert [item.raw.path for item in world.wire.writes].count("/api/1/flags") == 1
+    assert [flag["key"] for flag in world.emulator.store.flags.values()].count("new") == 1
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1, 3])
+def test_an_edit_that_arrives_late_is_not_sent_again(seconds: float) -> None:
+    """Up to three seconds after its answer was lost it is seen to be in place."""
+    world = a_world(GROWN)
+    (outcome,) = applied(world, 1, arrives_after(seconds)).outcomes
+    assert (outcome.status, len(world.wire.writes)) == ("applied", 1)
