@@ -29,7 +29,7 @@ from reconciler.api.answers import (
 )
 from reconciler.api.pages import PAGE_SIZE, read_pages
 from reconciler.api.retry import Repeat
-from reconciler.errors import RejectedError
+from reconciler.errors import MalformedAnswerError, RejectedError
 from reconciler.wire import decode_flag, decode_variant, decode_variants
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ class Client:
         """2 · "Get details". A flag of another project is a RejectedError 404, as if it were not there."""
         reply = await self._transport.send("GET", ("flags", flag_id))
         flag = decode(reply, decode_flag)
+        if flag.id != flag_id:
+            raise MalformedAnswerError(f"{reply.call}: the answer is about another flag, {flag.id}.")
         if flag.project_id != self.project_id:
             raise RejectedError(f"{reply.call}: the flag belongs to another project.", status=404)
         return flag
@@ -97,7 +99,11 @@ class Client:
 
     async def get_version(self, flag_id: str, version: int) -> Version:
         """4 · "Get version details"."""
-        return decode(await self._transport.send("GET", ("flags", flag_id, "versions", str(version))), decode_version)
+        reply = await self._transport.send("GET", ("flags", flag_id, "versions", str(version)))
+        found = decode(reply, decode_version)
+        if found.version != version:
+            raise MalformedAnswerError(f"{reply.call}: the answer is about another version, {found.version}.")
+        return found
 
     async def list_variants(self, flag_id: str) -> tuple[Variant, ...]:
         """5 · "List variants", in the order that decides bucketing."""
@@ -105,7 +111,11 @@ class Client:
 
     async def get_variant(self, flag_id: str, variant: str) -> Variant:
         """6 · "Get variant details"."""
-        return decode(await self._transport.send("GET", ("flags", flag_id, "variants", variant)), decode_variant)
+        reply = await self._transport.send("GET", ("flags", flag_id, "variants", variant))
+        found = decode(reply, decode_variant)
+        if found.key != variant:
+            raise MalformedAnswerError(f"{reply.call}: the answer is about another variant.")
+        return found
 
     async def list_users(self, flag_id: str, variant: str) -> tuple[str, ...]:
         """7 · "Get variant inclusions": users and devices in the order that removal by index counts in."""

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.fresh import moment
+from reconciler.apply.fresh import NEVER, moment
 from reconciler.apply.report import Status
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
 from reconciler.fields import FIELDS
@@ -94,8 +94,7 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
     is_disturbed = run.conflict(live, also=[step.operation]) is not None
     if rest[0] is not None and is_disturbed:
         return Sight.UNCLEAR
-    if not is_disturbed:
-        run.seen_at = moment()
+    run.seen_at = NEVER if is_disturbed else moment()
     if rest[0] is not None:
         step.to_send = rest[0]
         return Sight.MISSING

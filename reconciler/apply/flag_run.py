@@ -13,8 +13,8 @@ from reconciler.api.answers import CreatedFlag
 from reconciler.api.live import find_flag, reread
 from reconciler.api.tally import tallied
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.doubt import Sight, look_into
-from reconciler.apply.fresh import NEVER, ChangedMeanwhileError, FreshLook
+from reconciler.apply.doubt import LOOKS_FOR_CREATE, Sight, look_into
+from reconciler.apply.fresh import NEVER, ChangedMeanwhileError, FreshLook, moment
 from reconciler.apply.meanwhile import moved_meanwhile
 from reconciler.apply.report import FlagOutcome, Status
 from reconciler.apply.steps import steps_of
@@ -46,9 +46,17 @@ SENDS = 3
 SENDS_OF_CREATE = 2
 """A create that was lost is sent once more, not twice: each may still arrive late and make a flag of its own."""
 
-CHANGED_WHILE = "The flag changed after the plan was made ({}): nothing more was sent. Plan again."
+CHANGED_WHILE = (
+    "The flag changed after the plan was made: it was edited meanwhile ({}), not by this run. Nothing more was sent."
+    " Plan again."
+)
 EXISTS_WHILE = "A flag with this key appeared after the plan was made: nothing more was sent. Plan again."
 GONE_WHILE = "The flag is not there any more: nothing more was sent. Plan again."
+
+OTHER_ID = (
+    "The create was answered with the id {}, which is {}: nothing more was sent. Look in Amplitude what became of it;"
+    " the next plan reads what is there."
+)
 
 LAG = (0.25, 0.5, 1.0, 2.0)
 """Seconds before each further try of a call that meets a 404 although this run made the flag: it may show late."""
@@ -109,7 +117,7 @@ class FlagRun:
     def extend(self, operations: Sequence[Operation], *, after: Step | None = None) -> None:
         """Add operations that turned out to be needed: after a step, or last."""
         place = len(self.steps) if after is None else self.steps.index(after) + 1
-        self.steps[place:place] = steps_of(operations, first=len(self.steps) + 1)
+        self.steps[place:place] = steps_of(operations, first=len(self.steps) + 1, is_added=True)
 
     async def make_all(self) -> None:
         """Make the open steps in order until one does not succeed or the run ends."""
@@ -120,10 +128,44 @@ class FlagRun:
                 sent = any(step.attempts for step in self.steps)
                 self.leave(str(self.context.halt.reason), Status.FAILED if sent else Status.SKIPPED)
                 return
-            await self._make(step)
+            if self.is_new and self.before is None and not isinstance(step.operation, CreateFlag):
+                await self._see_what_was_made(step)
+            if self.status is Status.APPLIED:
+                await self._make(step)
             self.context.headway.ended(self.plan.key, sum(not step.is_open for step in self.steps))
             if self.status is not Status.APPLIED:
                 return
+
+    async def _see_what_was_made(self, step: Step) -> None:
+        """Read the id that a create was answered with, before `step` goes to it: it may be another flag's."""
+        error: ApiError | InterruptedRunError | None = None
+        for delay in LOOKS_FOR_CREATE:
+            try:
+                await self.context.pause(delay)
+                flag = await self.context.halt.race(self.context.client.get_flag(self.flag_id or UNKNOWN_ID))
+            except (ApiError, InterruptedRunError) as caught:
+                error = caught
+                if self._may_show_late(error):
+                    continue
+                break
+            if flag.key == self.plan.key:
+                self.before, self.seen_at = flag, moment()
+                return
+            self._disown(f'that of "{flag.key}"')
+            return
+        if self._may_show_late(error):
+            self._disown("no flag's of this project")
+        elif error is not None:
+            self.fail(step, error, Status.SKIPPED)
+
+    def _disown(self, whose: str) -> None:
+        """Nobody knows what became of the create: its answer names something else."""
+        reason = OTHER_ID.format(self.flag_id, whose)
+        for step in self.steps:
+            if isinstance(step.operation, CreateFlag):
+                step.end(Status.UNKNOWN, http_status=step.http_status, error=reason)
+        self.flag_id = None
+        self.leave(reason, Status.UNKNOWN)
 
     async def _make(self, step: Step) -> None:
         """Send a step until it is in place, surely is not, or nobody can tell."""

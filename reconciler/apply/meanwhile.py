@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _FIELD_OF = {field.edit: field.name for field in FIELDS if field.edit}
 _ORDER = ("variants", "")
+_VARIANT_TEXTS = ("name", "description", "payload")
+_VARIANT_SETS = ("users", "cohorts")
 
 
 def moved_meanwhile(
@@ -46,9 +48,7 @@ def moved_meanwhile(
             {
                 part[0]
                 for part, content in _parts(now.spec)
-                if part not in loose
-                and part[:2] not in loose
-                and not _explained(content, [state[part] for state in states if part in state])
+                if part not in loose and not _explained(content, [state[part] for state in states if part in state])
             }
         )
     )
@@ -83,10 +83,10 @@ def _variant_parts(variants: Sequence[Variant]) -> Iterator[tuple[Part, Content]
     yield ("variants",), frozenset(keys)
     yield _ORDER, canonical_text(keys)
     for variant in variants:
-        for name in ("name", "description", "payload", "users", "cohorts"):
+        for name in _VARIANT_TEXTS + _VARIANT_SETS:
             if isinstance(value := getattr(variant, name), Unset):
                 continue
-            is_set = name in {"users", "cohorts"}
+            is_set = name in _VARIANT_SETS
             yield ("variants", variant.key, name), frozenset(value) if is_set else canonical_text(value)
 
 
@@ -101,12 +101,13 @@ def _explained(content: Content, states: Sequence[Content]) -> bool:
 
 
 def _touched(operations: Iterable[Operation]) -> Iterator[Part]:
-    """The parts, whole variants among them, that edits name."""
+    """The parts that edits name."""
     for operation in operations:
         if isinstance(operation, EditFlag):
             yield from ((_FIELD_OF[name],) for name in operation.body)
         elif isinstance(operation, EditVariant | CreateVariant):
-            yield from (("variants", name) for name in operation.names)
+            shown = operation.body.keys() & set(_VARIANT_TEXTS)
+            yield from (("variants", key, name) for key in operation.names for name in shown)
             if isinstance(operation, CreateVariant):
                 yield _ORDER
             if "rolloutWeight" in operation.body:

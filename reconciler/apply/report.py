@@ -27,7 +27,7 @@ class Status(StrEnum):
 class OperationOutcome:
     """One operation: `order` counts from 1 within the flag, `attempts` how often it was sent or tried to (0: never).
 
-    Those beyond the plan's own were needed because the server did less, or more, than it was asked.
+    `is_added`: no plan showed it; it was needed because the server did less, or more, than it was asked.
     """
 
     order: int
@@ -36,6 +36,7 @@ class OperationOutcome:
     attempts: int = 0
     http_status: int | None = None
     error: str | None = None
+    is_added: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

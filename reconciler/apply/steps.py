@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 class Step:
     """`operation` is the plan's, `to_send` what is left of it. `status` is None until the step has ended.
 
-    `is_under_way`: its call was abandoned before there was an answer.
+    `is_added`: no plan showed it. `is_under_way`: its call was abandoned before there was an answer.
     """
 
     order: int
     operation: Operation
     to_send: Operation
+    is_added: bool = False
     status: Status | None = None
     attempts: int = 0
     is_under_way: bool = False
@@ -43,6 +44,7 @@ class Step:
         return OperationOutcome(
             order=self.order,
             operation=self.operation,
+            is_added=self.is_added,
             status=self.status or Status.SKIPPED,
             attempts=self.attempts,
             http_status=self.http_status,
@@ -50,6 +52,9 @@ class Step:
         )
 
 
-def steps_of(operations: Sequence[Operation], *, first: int = 1) -> list[Step]:
+def steps_of(operations: Sequence[Operation], *, first: int = 1, is_added: bool = False) -> list[Step]:
     """The operations as steps, in their order, counted from `first`."""
-    return [Step(order=order, operation=item, to_send=item) for order, item in enumerate(operations, start=first)]
+    return [
+        Step(order=order, operation=item, to_send=item, is_added=is_added)
+        for order, item in enumerate(operations, start=first)
+    ]

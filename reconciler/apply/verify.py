@@ -90,7 +90,7 @@ class ReadBack:
         return {run.plan.key: _operations_left(run, live.get(run.plan.key)) for run in runs}
 
     async def _mend(self) -> None:
-        """Send what the server left undone, once for each flag; a difference of another kind is not ours to undo.
+        """Send what this run's calls left undone, once for each flag; what somebody else did is not ours to undo.
 
         A look that does not show all that was made is an old one, and nothing follows from it.
         """
@@ -99,7 +99,9 @@ class ReadBack:
             extra = [item for item in left if not item.is_covered_by(run.made)]
             if not extra or run.plan.key in self._mended or _missing(run, left):
                 continue
-            if all(any(made.may_leave(item) for made in run.made) for item in extra) and not self._losses(run):
+            if self._conflict(run) or self._losses(run):
+                continue
+            if all(any(made.may_leave(item) for made in run.made) for item in extra):
                 self._mended.add(run.plan.key)
                 run.extend(extra)
                 await run.make_all()
@@ -114,12 +116,17 @@ class ReadBack:
             return
         self._note_what_is_not_shown(run)
         reason = f"Read back, the flag is not as declared: {_named(self._left[run.plan.key])}."
-        if losses := self._losses(run):
+        if conflict := self._conflict(run):
+            reason += f" {conflict}"
+        elif losses := self._losses(run):
             reason += (
                 f" Sending its segments again would lose what the API cannot carry ({', '.join(losses)}): nothing"
                 " more was sent. Edit them in Amplitude."
             )
         run.leave(reason, Status.UNKNOWN)
+
+    def _conflict(self, run: FlagRun) -> str | None:
+        return run.conflict(self._live.get(run.plan.key))
 
     def _losses(self, run: FlagRun) -> list[str]:
         """What sending the rest would lose of the flag's segments, although no plan said so."""

@@ -192,12 +192,13 @@ def _flag_section(flag: FlagPlan, effect: Effect, shared: frozenset[str], *, sho
 
 def _call_lines(flag: FlagPlan, *, show_users: bool) -> tuple[CallLine, ...]:
     return tuple(
-        _call_line(order, operation, flag.flag_id, show_users=show_users)
+        call_line(order, operation, flag.flag_id, show_users=show_users)
         for order, operation in enumerate(flag.operations, start=1)
     )
 
 
-def _call_line(order: int, operation: Operation, flag_id: str | None, *, show_users: bool) -> CallLine:
+def call_line(order: int, operation: Operation, flag_id: str | None, *, show_users: bool) -> CallLine:
+    """One call with its request; users in it are counted unless they are asked for."""
     request = operation.request() if flag_id is None else operation.request(flag_id)
     note = None
     if isinstance(operation, RemoveUserAt):

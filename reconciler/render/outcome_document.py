@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from reconciler.render.document import call_line
 from reconciler.render.sanitize import visible
 from reconciler.wording import counted
 
@@ -16,7 +17,7 @@ SYMBOLS = {"applied": "✓", "failed": "✗", "unknown": "?", "skipped": "·"}
 
 
 class OutcomeLine(Struct, frozen=True, kw_only=True):
-    """One call that did not go as planned."""
+    """One call that was not applied, or that no plan showed."""
 
     order: int
     kind: str
@@ -25,7 +26,7 @@ class OutcomeLine(Struct, frozen=True, kw_only=True):
 
 
 class OutcomeSection(Struct, frozen=True, kw_only=True):
-    """One flag's outcome; `calls` holds those that were not applied."""
+    """One flag's outcome; `calls` holds those that were not applied or not planned."""
 
     symbol: str
     key: str
@@ -65,16 +66,22 @@ def _section(outcome: FlagOutcome) -> OutcomeSection:
         detail=counted(total, "call") if done == total else f"{done} of {counted(total, 'call')} made",
         error=None if outcome.error is None else visible(outcome.error),
         calls=tuple(
-            _line(operation, outcome.error) for operation in outcome.operations if operation.status != "applied"
+            _line(operation, outcome)
+            for operation in outcome.operations
+            if operation.status != "applied" or operation.is_added
         ),
     )
 
 
-def _line(operation: OperationOutcome, said: str | None) -> OutcomeLine:
+def _line(operation: OperationOutcome, flag: FlagOutcome) -> OutcomeLine:
     """One call; an error that was said of the whole flag is not said again."""
     parts = [f"HTTP {operation.http_status}"] if operation.http_status else []
     parts += [counted(operation.attempts, "attempt")] if operation.attempts else []
-    parts += [visible(operation.error)] if operation.error and operation.error != said else []
+    parts += [visible(operation.error)] if operation.error and operation.error != flag.error else []
+    if operation.is_added:
+        call = call_line(operation.order, operation.operation, flag.flag_id, show_users=False)
+        request = (call.method, call.path, call.body, call.note and f"({call.note})")
+        parts.append("not in the plan: " + " ".join(part for part in request if part))
     return OutcomeLine(
         order=operation.order, kind=operation.operation.kind, status=operation.status, detail=", ".join(parts)
     )

@@ -8,7 +8,7 @@ from reconciler.planning.plan_file import encode_plan
 from reconciler.render.json_report import render_json
 
 if TYPE_CHECKING:
-    from reconciler.apply import ApplyReport, FlagOutcome
+    from reconciler.apply import ApplyReport, FlagOutcome, OperationOutcome
     from reconciler.model import Json
     from reconciler.planning.plan import Plan
     from reconciler.render.registry import RenderOptions
@@ -45,14 +45,17 @@ def _flag_outcome(outcome: FlagOutcome) -> dict[str, Json]:
         "status": outcome.status.value,
         "verified": outcome.verified,
         "error": outcome.error,
-        "operations": [
-            {
-                "order": item.order,
-                "status": item.status.value,
-                "attempts": item.attempts,
-                "httpStatus": item.http_status,
-                "error": item.error,
-            }
-            for item in outcome.operations
-        ],
+        "operations": [_operation_outcome(item, outcome.flag_id) for item in outcome.operations],
     }
+
+
+def _operation_outcome(outcome: OperationOutcome, flag_id: str | None) -> dict[str, Json]:
+    """One call by its order in the plan; one that no plan showed with its request."""
+    document: dict[str, Json] = {
+        "order": outcome.order,
+        "status": outcome.status.value,
+        "attempts": outcome.attempts,
+        "httpStatus": outcome.http_status,
+        "error": outcome.error,
+    }
+    return document | ({"added": True, **outcome.operation.to_json(flag_id)} if outcome.is_added else {})

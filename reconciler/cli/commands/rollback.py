@@ -90,12 +90,16 @@ async def _read_version(client: Client, key: str, number: int) -> Version:
     if flag is None:
         raise ReconcilerError(f'There is no flag with the key "{key}" in project {client.project_id}.')
     try:
-        return await client.get_version(flag.id, number)
+        version = await client.get_version(flag.id, number)
     except RejectedError as error:
         if error.status not in NOT_FOUND:
             raise
         message = f'The flag "{key}" has no version {number}: `reconciler history {key}` lists them.'
         raise ReconcilerError(message) from error
+    if version.flag.key != key:
+        message = f'Asked for version {number} of "{key}", the server shows that of "{version.flag.key}".'
+        raise ReconcilerError(message)
+    return version
 
 
 def _refuse_faulty(rolled: Rollback, declared: Declared, number: int) -> None:

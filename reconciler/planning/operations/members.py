@@ -121,8 +121,8 @@ class AddMembers(_NamingMembers, frozen=True, kw_only=True):
         return union(members, self.members)
 
     def may_leave(self, other: Operation) -> bool:
-        """Users may be listed twice afterwards."""
-        return self.names_users and _removes_users(other)
+        """Its users may be listed twice afterwards."""
+        return self.names_users and self.is_on_same_list(other) and _removes_only(other, self.members)
 
 
 class RemoveMembers(_NamingMembers, frozen=True, kw_only=True):
@@ -150,8 +150,8 @@ class RemoveMembers(_NamingMembers, frozen=True, kw_only=True):
         return is_cleared or super().is_covered_by(planned)
 
     def may_leave(self, other: Operation) -> bool:
-        """Copies of users may be left."""
-        return self.names_users and _removes_users(other)
+        """Copies of its users may be left."""
+        return self.names_users and self.is_on_same_list(other) and _removes_only(other, self.members)
 
 
 class RemoveUserAt(MembersOperation, frozen=True, kw_only=True):
@@ -197,10 +197,6 @@ class RemoveUserAt(MembersOperation, frozen=True, kw_only=True):
         alike = [item for item in left if isinstance(item, RemoveUserAt) and item.copy == self.copy]
         return alike[-1] if alike else None
 
-    def may_leave(self, other: Operation) -> bool:
-        """The place may have been that of another user, who is gone."""
-        return isinstance(other, AddMembers) and other.names_users
-
     def to_json(self, flag_id: str | None) -> dict[str, Json]:
         """With the user, whom the request does not name."""
         return super().to_json(flag_id) | {"user": self.user}
@@ -229,5 +225,8 @@ class ClearUsers(MembersOperation, frozen=True, kw_only=True):
         return self if self in left else next(removals, None)
 
 
-def _removes_users(operation: Operation) -> bool:
-    return isinstance(operation, RemoveUserAt) or (isinstance(operation, RemoveMembers) and operation.names_users)
+def _removes_only(operation: Operation, users: Sequence[str]) -> bool:
+    """Whether it removes users, by name or by place, and none but these."""
+    if isinstance(operation, RemoveUserAt):
+        return operation.user in users
+    return isinstance(operation, RemoveMembers) and operation.names_users and set(operation.members) <= set(users)

@@ -215,3 +215,21 @@ def test_a_flag_is_created_in_the_clients_own_project(project: dict[str, str]) -
     with pytest.raises(ValueError, match="project"):
         ask(answer, lambda client: client.write(create))
     assert sent == []
+
+
+ABOUT_OTHERS: dict[str, tuple[Callable[[Client], Awaitable[Any]], Any]] = {
+    "details": (lambda client: client.get_flag("1"), {"id": 2, "projectId": 7, "key": "b"}),
+    "version": (
+        lambda client: client.get_version("1", 2),
+        {"version": 3, "createdAt": "2030-01-02T00:00:00Z", "flagConfig": {"id": 1, "projectId": 7, "key": "a"}},
+    ),
+    "variant": (lambda client: client.get_variant("1", "on"), {"key": "off-by-one"}),
+}
+
+
+@pytest.mark.parametrize("name", ABOUT_OTHERS)
+def test_an_answer_about_something_else_is_not_believed(name: str) -> None:
+    """What was asked for by its name is checked by its name: a cache or a proxy may mix answers up."""
+    read, body = ABOUT_OTHERS[name]
+    with pytest.raises(MalformedAnswerError, match="is about another"):
+        ask(lambda _: httpx.Response(200, json=body), read)

@@ -114,3 +114,16 @@ def test_what_the_file_is_silent_about_stays_unsaid(repository: Repository) -> N
     repository.write("flags/new-checkout.yaml", text)
     assert repository.run("import", "--force", "--target", "new-checkout").code == 0
     assert "bucketingKey" not in (repository.root / "flags/new-checkout.yaml").read_text().split("targetSegments")[1]
+
+
+def test_a_version_of_another_flag_is_not_written(edited: Repository) -> None:
+    """Whatever the server answers, the file gets its own flag's version or nothing."""
+    store = edited.emulator.store
+    ours, theirs = (edited.live(key)["id"] for key in ("new-checkout", "other-flag"))
+    versions_of = store.versions_of
+    store.versions_of = lambda flag_id: versions_of(theirs if flag_id == ours else flag_id)  # type: ignore[method-assign]
+    before = (edited.root / "flags/new-checkout.yaml").read_text(encoding="utf-8")
+    ran = edited.run("rollback", "new-checkout", "--to", "1")
+    assert ran.code == 1
+    assert 'that of "other-flag"' in ran.err
+    assert (edited.root / "flags/new-checkout.yaml").read_text(encoding="utf-8") == before

@@ -154,3 +154,16 @@ def test_a_request_holds_what_a_server_takes(kind: MemberKind) -> None:
             make()
     assert len(AddMembers(**V, member_kind=kind, members=many).members) == 101
     assert len(RemoveMembers(**V, member_kind=kind, members=many[:100]).members) == 100
+
+
+def test_only_copies_of_its_own_users_are_what_a_call_left() -> None:
+    """Users that it did not name, and other lists, are somebody else's doing."""
+    added, removed = AddMembers(**V, members=("x",)), RemoveMembers(**V, members=("x",))
+    for made in (added, removed):
+        assert made.may_leave(RemoveUserAt(**V, user="x", index=1))
+        assert made.may_leave(RemoveMembers(**V, members=("x",)))
+        assert not made.may_leave(RemoveUserAt(**V, user="z", index=1))
+        assert not made.may_leave(RemoveMembers(**V, members=("x", "z")))
+        assert not made.may_leave(RemoveMembers(flag_key="f", variant_key="b", members=("x",)))
+        assert not made.may_leave(RemoveMembers(**V, member_kind="cohorts", members=("x",)))
+        assert not made.may_leave(AddMembers(**V, members=("x",)))
