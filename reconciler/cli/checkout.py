@@ -161,8 +161,8 @@ def _see_that_it_points_back(top: Path, git_dir: Path) -> None:
         named = None
     if named != top:
         raise UsageError(
-            f"{top / '.git'} names a repository that does not name {top} as its checkout. If it is,"
-            f" say so: `git config core.worktree DIRECTORY`, run there."
+            f"{top / '.git'} names a repository that does not name {top} as its checkout. If it is, run"
+            " `git worktree repair` there, or else `git config core.worktree DIRECTORY`."
         )
 
 

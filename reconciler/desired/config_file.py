@@ -58,9 +58,7 @@ def load_config(file: Path, environment: str | None = None, *, needs_flags: bool
     names = _environment_names(document.value)
     if environment is None and names:
         raise UsageError(f"Choose an environment with --env or RECONCILER_ENV: {', '.join(names)}.")
-    if environment is not None and environment not in names:
-        raise UsageError(_unknown_environment(environment, names))
-    return replace(_build_config(file, document, environment, needs_flags=needs_flags), content=content)
+    return _load(file, document, content, environment, needs_flags=needs_flags)
 
 
 def load_configs(file: Path, environment: str | None = None, *, needs_flags: bool = True) -> tuple[Config, ...]:
@@ -68,14 +66,22 @@ def load_configs(file: Path, environment: str | None = None, *, needs_flags: boo
 
     Raises as `load_config`, but never for want of a choice.
     """
-    names = list_environments(file)
+    document, content = _read_config(file)
+    names = _environment_names(document.value)
     chosen = names if environment is None and names else (environment,)
-    return tuple(load_config(file, name, needs_flags=needs_flags) for name in chosen)
+    return tuple(_load(file, document, content, name, needs_flags=needs_flags) for name in chosen)
 
 
 def list_environments(file: Path) -> tuple[str, ...]:
     """The names of the environments, in the order of the file. Raises InvalidInputError."""
     return _environment_names(_read_config(file)[0].value)
+
+
+def _load(file: Path, document: Document, content: bytes, environment: str | None, *, needs_flags: bool) -> Config:
+    names = _environment_names(document.value)
+    if environment is not None and environment not in names:
+        raise UsageError(_unknown_environment(environment, names))
+    return replace(_build_config(file, document, environment, needs_flags=needs_flags), content=content)
 
 
 def _environment_names(value: Json) -> tuple[str, ...]:
