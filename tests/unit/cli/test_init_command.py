@@ -137,6 +137,8 @@ def test_gitlab_plans_no_fork_and_applies_the_default_branch(empty: Repository, 
     jobs = yaml.safe_load((tmp_path / "empty" / ".gitlab-ci.yml").read_text())
     assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_PATH == $CI_PROJECT_PATH" in jobs["flags plan"]["rules"][0]["if"]
     assert "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH" in jobs["flags apply"]["rules"][0]["if"]
+    (install,) = jobs["default"]["before_script"]
+    assert install.startswith("env -u AMPLITUDE_MANAGEMENT_API_KEY python -I -m pip install")
     assert jobs["flags apply"]["resource_group"]
     assert jobs["flags apply"]["interruptible"] is False
     assert "environment" not in jobs["flags validate"]
