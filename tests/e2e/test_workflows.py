@@ -293,6 +293,28 @@ def test_a_workflow_may_no_more_than_it_needs(file: Path) -> None:
         assert "uses:" not in line or re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
 
 
+COMMANDS = {"reconciler", "cat", "rm", "echo", "exit"}
+WORDS = {"if", "then", "fi", "else", "case", "esac", "while", "do", "done", "in", "[", "]"}
+
+
+@pytest.mark.parametrize("file", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda file: file.stem)
+def test_a_step_with_the_key_starts_the_tool_only(file: Path) -> None:
+    """No git, no interpreter, nothing of the checkout sees the key; where Python runs, it imports nothing of it."""
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    runs = document["runs"]["steps"] if "runs" in document else []
+    steps = [*runs, *(step for job in document.get("jobs", {}).values() for step in job["steps"])]
+    for step in (step for step in steps if "run" in step):
+        script = step["run"].replace("\\\n", " ").replace('"$RUNNER_TEMP/reconciler/bin/reconciler"', "reconciler")
+        if "AMPLITUDE_MANAGEMENT_API_KEY" in str(step.get("env")):
+            parts = re.split(r"\n|;;|; | \|\| | then | && ", script)
+            first = (re.sub(r"^\s*(\w+|\*)\)\s*", "", part).split() for part in parts)
+            commands = {words[0] for words in first if words and not re.match(r"[\w]+\+?=|#", words[0])}
+            assert commands - WORDS <= COMMANDS, step["name"]
+            assert "reconciler" in commands
+        for start in re.finditer(r"(?:^|[\s/\"])python3?(?=[\s\"])", script):
+            assert re.match(r'"? -I ', script[start.end() :]), step["name"]
+
+
 def test_applies_are_queued_and_never_cut_short() -> None:
     """Two merges never apply at once, and a newer one does not cancel one that is under way."""
     workflow = yaml.safe_load(APPLY.read_text(encoding="utf-8"))
