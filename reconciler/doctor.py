@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.api.listing import read_list
 from reconciler.errors import AccessError, ApiError
-from reconciler.model import Unset
-from reconciler.wording import counted
+from reconciler.model.flag import Unset
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.api.listing import Listing
-    from reconciler.config import Config
+    from reconciler.model.config import Config
 
 API_PER_SECOND = 100
 API_PER_DAY = 100_000

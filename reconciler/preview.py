@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from reconciler.api.client import Client
     from reconciler.api.live import Progress
     from reconciler.api.member_cache import MemberCache
-    from reconciler.config import Config
-    from reconciler.model import DesiredState, LiveState
+    from reconciler.model.config import Config
+    from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import Plan, PlanOptions
 

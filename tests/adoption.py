@@ -9,7 +9,7 @@ from emulators import PROJECT, an_emulator
 from msgspec import structs
 from worlds import DEPLOYMENTS, World, a_world, run_now
 
-from reconciler.desired.load import load_desired
+from reconciler.files.load import load_desired
 from reconciler.importer import build_import, find_declared_flags, read_importable
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
-    from reconciler.config import Config
     from reconciler.emulator import Emulator
     from reconciler.importer import ImportResult
+    from reconciler.model.config import Config
 
 CONDITIONS = (
     {"type": "property", "prop": "country", "op": "is", "values": ["US", "on", "0012", "null", "1:30"]},

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from reconciler.apply import ApplyReport, FlagOutcome, OperationOutcome, Status
-from reconciler.config import Config
 from reconciler.diagnostics import SourcePosition
 from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
 from reconciler.evaluation.rules import ALL_OTHER_USERS
-from reconciler.model import (
+from reconciler.model.config import Config
+from reconciler.model.flag import (
     Condition,
     DesiredFlag,
     DesiredState,

@@ -15,8 +15,8 @@ from reconciler.api.access import ApiKey, Origin
 from reconciler.api.connect import connect
 from reconciler.api.limits import Clock
 from reconciler.api.transport import Transport
-from reconciler.config import Requests
 from reconciler.emulator import Emulator
+from reconciler.model.config import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -14,7 +14,7 @@ from reconciler.evaluation.comparison import UserReport
 from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
 from reconciler.evaluation.summary import UsersReport, summarize
 from reconciler.evaluation.users import read_users, user_of_json
-from reconciler.model import Dependencies, FlagSpec, LiveFlag
+from reconciler.model.flag import Dependencies, FlagSpec, LiveFlag
 from reconciler.planning.comparison import compare_with_plan
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.desired.config_file import load_config, load_configs
-from reconciler.desired.load import check_desired
+from reconciler.files.config_file import load_config, load_configs
+from reconciler.files.load import check_desired
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from reconciler.config import Config
     from reconciler.diagnostics import Diagnostic
+    from reconciler.model.config import Config
 
 PLAIN_CONFIG = 'version: 1\nprojectId: "7"\ndeployments: {web: "12345"}\n'
 

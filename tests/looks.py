@@ -11,7 +11,7 @@ from worlds import FAST, World, a_world, run_now
 
 from reconciler.drift import DriftOptions, DriftReport, Memory, detect_drift, keys_in_scope, no_memory, remember
 from reconciler.drift.history import history_entries
-from reconciler.model import FlagSpec, Variant, Weights
+from reconciler.model.flag import FlagSpec, Variant, Weights
 
 if TYPE_CHECKING:
     from reconciler.drift import FlagDrift, HistoryEntry

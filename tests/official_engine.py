@@ -13,7 +13,7 @@ import mmh3
 from amplitude_experiment.evaluation.engine import EvaluationEngine
 from amplitude_experiment.evaluation.types import EvaluationCondition, EvaluationFlag
 
-from reconciler.model import Condition, FlagSpec, Unset
+from reconciler.model.flag import Condition, FlagSpec, Unset
 
 REST = "All Other Users"
 MAX = 42949672

@@ -12,7 +12,7 @@ from reconciler.apply import Status
 from reconciler.drift import AttributedChange, Attribution, Basis, DriftReport, FlagDrift, Notice
 from reconciler.planning.operations import EditFlag, EditVariant
 from reconciler.planning.plan import Action, MembersChange, Plan, Refusal, ValueChange
-from reconciler.render.registry import APPLY, DRIFT, PLAN, render
+from reconciler.reports.registry import APPLY, DRIFT, PLAN, render
 
 if TYPE_CHECKING:
     from reconciler.evaluation.exposure import SegmentTransition

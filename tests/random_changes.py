@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 from random_flags import a_random_change, a_random_flag, random_segments
 
-from reconciler.model import FlagSpec, Variant, Weights
+from reconciler.model.flag import FlagSpec, Variant, Weights
 from reconciler.planning.compare import compare_flags
 from reconciler.planning.effects import settle
 from reconciler.planning.operations import EditVariant

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from reconciler.model import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
 
 if TYPE_CHECKING:
     from random import Random

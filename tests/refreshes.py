@@ -12,7 +12,7 @@ from reconciler.api.live import fetch_live_state
 
 if TYPE_CHECKING:
     from reconciler.emulator import Emulator
-    from reconciler.model import DesiredState, LiveState
+    from reconciler.model.flag import DesiredState, LiveState
 
 NOTHING = a_desired_state()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from builders import a_config
 from worlds import UNGUARDED, desired_of
 
-from reconciler.model import Condition, FlagSpec, LiveFlag, TargetSegment, Variant, Weights
+from reconciler.model.flag import Condition, FlagSpec, LiveFlag, TargetSegment, Variant, Weights
 from reconciler.planning.planner import Planner
 
 if TYPE_CHECKING:

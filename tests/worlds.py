@@ -17,8 +17,8 @@ from virtual_time import run_in_virtual_time
 from reconciler.api.access import ApiKey, Origin, origin_for, read_key
 from reconciler.api.connect import connect
 from reconciler.apply import ApplyOptions, ApplyReport, apply_plan
-from reconciler.config import Requests
-from reconciler.model import (
+from reconciler.model.config import Requests
+from reconciler.model.flag import (
     UNSET,
     Condition,
     DesiredFlag,
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from reconciler.api.client import Client
-    from reconciler.config import Config
     from reconciler.emulator import Emulator
+    from reconciler.model.config import Config
 
 __all__ = ["AUTHORIZATION", "DEPLOYMENTS", "OTHER_USER", "PROJECT", "an_emulator"]
 

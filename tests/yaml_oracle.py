@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from reconciler.source.pointer import join_pointer
+from reconciler.pointer import join_pointer
 
 if TYPE_CHECKING:
-    from reconciler.source.yaml_source import Document, Reading
+    from reconciler.files.yaml.reader import Document, Reading
 
 
 def check_agreement(content: str | bytes, reading: Reading) -> bool:

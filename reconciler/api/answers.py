@@ -12,16 +12,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.errors import AmbiguousError, MalformedAnswerError
-from reconciler.model import UNSET, Version
-from reconciler.source.strict_json import MalformedJsonError, parse_json
-from reconciler.wire import decode_flag, identifier, shows_archived
-from reconciler.wording import json_kind
+from reconciler.model.flag import UNSET, Version
+from reconciler.model.wire import decode_flag, identifier, shows_archived
+from reconciler.strict_json import MalformedJsonError, parse_json
+from reconciler.text import json_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.api.transport import Reply
-    from reconciler.model import Json, LiveFlag
+    from reconciler.model.flag import Json, LiveFlag
 
 T = TypeVar("T")
 

@@ -30,14 +30,14 @@ from reconciler.api.answers import (
 from reconciler.api.pages import PAGE_SIZE, read_pages
 from reconciler.api.retry import Repeat
 from reconciler.errors import MalformedAnswerError, RejectedError
-from reconciler.wire import decode_flag, decode_variant, decode_variants
+from reconciler.model.wire import decode_flag, decode_variant, decode_variants
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.api.transport import Look, Reply, Transport
-    from reconciler.model import LiveFlag, Variant, Version
-    from reconciler.wire import Request
+    from reconciler.model.flag import LiveFlag, Variant, Version
+    from reconciler.model.wire import Request
 
 _NOT_OFFERED = frozenset({403, 404})
 

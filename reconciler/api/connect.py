@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reconciler.api.limits import Clock
     from reconciler.api.retry import RetryPolicy
     from reconciler.api.transport import Exchange
-    from reconciler.config import Config
+    from reconciler.model.config import Config
 
 
 @asynccontextmanager

@@ -8,16 +8,16 @@ from msgspec.structs import replace
 
 from reconciler.api.parallel import map_bounded
 from reconciler.errors import NOT_FOUND, RejectedError
-from reconciler.model import UNSET, Unset
-from reconciler.reads import VARIANT_FIELDS
+from reconciler.model.flag import UNSET, Unset
+from reconciler.model.reads import VARIANT_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from reconciler.api.client import Client
     from reconciler.api.member_cache import MemberCache
-    from reconciler.model import Json, LiveFlag, Variant
-    from reconciler.reads import Read
+    from reconciler.model.flag import Json, LiveFlag, Variant
+    from reconciler.model.reads import Read
 
 T = TypeVar("T")
 

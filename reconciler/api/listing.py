@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.answers import FlagPage
     from reconciler.api.client import Client
-    from reconciler.model import LiveFlag
+    from reconciler.model.flag import LiveFlag
 
 FEW_KEYS = 3
 """So many keys are looked up one by one even where a page would show them all: the answers are smaller."""

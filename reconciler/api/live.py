@@ -14,17 +14,17 @@ from msgspec.structs import replace
 from reconciler.api.hydration import hydrate
 from reconciler.api.listing import FEW_KEYS, by_key, look_up, look_up_hidden, read_list
 from reconciler.errors import ApiError
-from reconciler.model import LiveState, Unset
-from reconciler.reads import reads_needed
-from reconciler.targets import has_wildcard, matcher
+from reconciler.model.flag import LiveState, Unset
+from reconciler.model.reads import reads_needed
+from reconciler.model.targets import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from reconciler.api.client import Client
     from reconciler.api.member_cache import MemberCache
-    from reconciler.model import DesiredState, FlagSpec, LiveFlag
-    from reconciler.reads import Read
+    from reconciler.model.flag import DesiredState, FlagSpec, LiveFlag
+    from reconciler.model.reads import Read
 
 MOST_LOOKED_UP = 10
 """So many targets without a wildcard are looked up by key instead of reading the list."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from reconciler.source.strict_json import MalformedJsonError, parse_json
+from reconciler.strict_json import MalformedJsonError, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.model import Json, LiveFlag
+    from reconciler.model.flag import Json, LiveFlag
 
 FORMAT_VERSION = 1
 BELIEVED = timedelta(hours=24)

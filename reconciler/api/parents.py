@@ -11,14 +11,14 @@ from reconciler.api.parallel import map_bounded
 from reconciler.errors import RejectedError
 from reconciler.evaluation.evaluate import FlagWithParents
 from reconciler.evaluation.rules import variants_of
-from reconciler.reads import MEMBERS, hidden_fields, reads_of
+from reconciler.model.reads import MEMBERS, hidden_fields, reads_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.api.client import Client
-    from reconciler.model import FlagSpec, LiveFlag
-    from reconciler.reads import Read
+    from reconciler.model.flag import FlagSpec, LiveFlag
+    from reconciler.model.reads import Read
 
 MOST_PARENTS = 50
 """So many flags that a flag depends on, in turn or at once, are read; what lies beyond counts as not readable."""

@@ -24,8 +24,8 @@ from reconciler.api.http import httpx
 from reconciler.api.limits import Clock, Pace, Spending, rate_limiter
 from reconciler.api.retry import Failure, Repeat, RetryPolicy
 from reconciler.api.tally import one_try
-from reconciler.config import Requests
 from reconciler.errors import AmbiguousError, BudgetError, NotSentError, OversizedAnswerError
+from reconciler.model.config import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.access import ApiKey, Origin
     from reconciler.errors import ApiError
-    from reconciler.model import Json
+    from reconciler.model.flag import Json
 
 PREFIX = "/api/1/"
 HEADERS = {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.answers import VersionPage
     from reconciler.api.client import Client
-    from reconciler.model import Version
+    from reconciler.model.flag import Version
 
 _NOT_SHOWN = frozenset({403, 404})
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reconciler.api.client import Client
     from reconciler.apply.headway import Headway
     from reconciler.errors import ReconcilerError
-    from reconciler.model import DesiredState, LiveState
+    from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.planner import Planner
 
 T = TypeVar("T")

@@ -13,15 +13,15 @@ from reconciler.apply.context import ends_the_run
 from reconciler.apply.fresh import NEVER, moment
 from reconciler.apply.report import Status
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
-from reconciler.fields import FIELDS
-from reconciler.model import Unset
+from reconciler.model.fields import FIELDS
+from reconciler.model.flag import Unset
+from reconciler.model.wire import losses_of
 from reconciler.planning.operations import CreateFlag, EditFlag, remaining
-from reconciler.wire import losses_of
 
 if TYPE_CHECKING:
     from reconciler.apply.flag_run import FlagRun
     from reconciler.apply.steps import Step
-    from reconciler.model import LiveFlag
+    from reconciler.model.flag import LiveFlag
     from reconciler.planning.operations import Operation
 
 LOOKS = (0.0, 0.5, 1.0, 2.0)

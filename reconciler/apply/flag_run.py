@@ -18,7 +18,6 @@ from reconciler.apply.fresh import NEVER, ChangedMeanwhileError, FreshLook, mome
 from reconciler.apply.meanwhile import moved_meanwhile
 from reconciler.apply.report import FlagOutcome, Status
 from reconciler.apply.steps import steps_of
-from reconciler.canonical import fields_that_moved
 from reconciler.errors import (
     NOT_FOUND,
     AmbiguousError,
@@ -27,8 +26,9 @@ from reconciler.errors import (
     InvalidInputError,
     RejectedError,
 )
-from reconciler.fields import FIELD
-from reconciler.model import FlagSpec, LiveFlag
+from reconciler.model.canonical import fields_that_moved
+from reconciler.model.fields import FIELD
+from reconciler.model.flag import FlagSpec, LiveFlag
 from reconciler.planning.operations import UNKNOWN_ID, CreateFlag, RemoveUserAt
 from reconciler.planning.planner import is_left_archived
 

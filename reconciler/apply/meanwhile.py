@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import canonical_text, canonical_value
-from reconciler.fields import FIELDS, ValueKind
-from reconciler.model import Unset
+from reconciler.model.canonical import canonical_text, canonical_value
+from reconciler.model.fields import FIELDS, ValueKind
+from reconciler.model.flag import Unset
 from reconciler.planning.operations import CreateFlag, CreateVariant, EditFlag, EditVariant, ImpossibleCallError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from reconciler.model import FlagSpec, LiveFlag, Variant
+    from reconciler.model.flag import FlagSpec, LiveFlag, Variant
     from reconciler.planning.operations import Operation
 
     Part = tuple[str, ...]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.apply.headway import ApplyEvent
-    from reconciler.config import Config
-    from reconciler.model import DesiredState, LiveState
+    from reconciler.model.config import Config
+    from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.plan import Plan
 
 

@@ -9,15 +9,15 @@ from reconciler.api.listing import FEW_KEYS, look_up_hidden
 from reconciler.api.live import find_flag, reread
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.fresh import NEVER, is_old, moment
-from reconciler.canonical import fields_that_moved
 from reconciler.errors import ApiError
+from reconciler.model.canonical import fields_that_moved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.apply.context import ApplyContext
     from reconciler.apply.flag_run import FlagRun
-    from reconciler.model import LiveFlag
+    from reconciler.model.flag import LiveFlag
 
 CHANGED_SINCE = "The flag changed after the plan was made: nothing was sent. Plan again."
 EXISTS_SINCE = "A flag with this key appeared after the plan was made: nothing was sent. Plan again."

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.apply.context import ApplyContext
     from reconciler.apply.flag_run import FlagRun
     from reconciler.apply.steps import Step
-    from reconciler.model import LiveFlag
+    from reconciler.model.flag import LiveFlag
     from reconciler.planning.operations import Operation
 
 NOT_SHOWN = "The server said that it was done, but reading the flag back does not show it."

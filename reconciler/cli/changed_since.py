@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.cli.checkout import checkout_of, is_content
-from reconciler.desired.files import is_flag_file
 from reconciler.errors import ReconcilerError
+from reconciler.files.listing import is_flag_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
     from reconciler.cli.checkout import Checkout
-    from reconciler.config import Config
-    from reconciler.model import DesiredState
+    from reconciler.model.config import Config
+    from reconciler.model.flag import DesiredState
 
 _is_flag_key = re.compile(r"[a-z0-9_-]+").fullmatch
 
@@ -71,7 +71,7 @@ def _keys_of(content: bytes) -> set[str]:
     They become targets, which are patterns. A commit that was never validated may call a flag `*`: what no flag can
     be called is left out.
     """
-    from reconciler.source.yaml_source import read_documents
+    from reconciler.files.yaml.reader import read_documents
 
     try:
         documents = read_documents(content, "")

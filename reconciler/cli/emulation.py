@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from reconciler.config import Config
     from reconciler.emulator.app import Emulator
+    from reconciler.model.config import Config
 
 EMULATOR_KEY = "emulator-management-key"
 """The key that the emulator takes where its state names none. It opens nothing else."""

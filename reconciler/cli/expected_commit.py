@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.checkout import checkout_of, is_content
-from reconciler.desired.files import is_flag_file
 from reconciler.errors import ReconcilerError, StalePlanError, UsageError
-from reconciler.wording import counted
+from reconciler.files.listing import is_flag_file
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.cli.checkout import Checkout
-    from reconciler.config import Config
+    from reconciler.model.config import Config
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}", re.ASCII)
 _MOST_NAMED = 5

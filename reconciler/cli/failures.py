@@ -44,7 +44,7 @@ def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
         _write(sys.stderr, hide("".join(traceback.format_exception(error))))
     _write(sys.stderr, hide(failure_text(failure)))
     if wants_json(arguments):
-        from reconciler.render.json_report import failure_document, render_json
+        from reconciler.reports.json_report import failure_document, render_json
 
         with suppress(OSError):  # stdout may be what failed, and stderr has said so
             click.echo(hide(render_json(failure_document(failure))), nl=False)
@@ -57,7 +57,7 @@ def write_failure(path: Path, error: BaseException) -> None:
     What cannot be written is said on stderr, and changes nothing else: the failure itself matters more.
     """
     from reconciler.cli.voice import unwritten
-    from reconciler.render.json_report import failure_document, render_json
+    from reconciler.reports.json_report import failure_document, render_json
 
     text = hide(render_json(failure_document(as_reconciler_error(error))))
     if complaint := unwritten(path, text, private=True):
@@ -134,7 +134,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _write(stream: object, text: str) -> None:
-    from reconciler.render.sanitize import for_log
+    from reconciler.reports.sanitize import for_log
 
     with suppress(OSError):  # who cannot be told is told by the exit code
         click.echo(for_log(text), file=stream, nl=False)  # type: ignore[arg-type]

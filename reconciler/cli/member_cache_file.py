@@ -29,7 +29,7 @@ def member_cache(
         return
     from reconciler.api.member_cache import decode_cache, encode_cache
     from reconciler.cli.voice import reason_of, unwritten
-    from reconciler.render.json_report import render_json
+    from reconciler.reports.json_report import render_json
 
     path = directory / f"inclusions-{project_id}.json"
     try:

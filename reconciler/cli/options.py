@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 from msgspec import Struct
 
-from reconciler.render.registry import formats
+from reconciler.reports.registry import formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.render.registry import Report
+    from reconciler.reports.registry import Report
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from reconciler.cli.voice import reason_of, unwritten
 from reconciler.errors import ReconcilerError
-from reconciler.render.registry import RenderOptions, render
+from reconciler.reports.registry import RenderOptions, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from reconciler.cli.options import Delivery
     from reconciler.cli.voice import Voice
-    from reconciler.render.registry import Report
+    from reconciler.reports.registry import Report
 
 T = TypeVar("T")
 

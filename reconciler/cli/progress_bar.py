@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reconciler.cli.progress_words import Pace, pieces_of
-from reconciler.render.sanitize import visible
+from reconciler.reports.sanitize import visible
 
 if TYPE_CHECKING:
     from reconciler.cli.progress import Progress, Stage

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import StalePlanError, UsageError
 from reconciler.planning.plan_file import decode_plan
-from reconciler.source.strict_json import MalformedJsonError, parse_json
+from reconciler.strict_json import MalformedJsonError, parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.model import Json
+    from reconciler.model.flag import Json
     from reconciler.planning.plan import Plan
 
 _MOST_BYTES = 256 * 1024 * 1024

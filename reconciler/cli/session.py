@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from reconciler.errors import GuardRefusedError
 from reconciler.planning.plan import PlanOptions
-from reconciler.wording import counted
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from reconciler.cli.options import PlanArguments, Settings
     from reconciler.cli.progress import Progress
     from reconciler.cli.voice import Voice
-    from reconciler.config import Config
-    from reconciler.model import DesiredState, LiveState
+    from reconciler.model.config import Config
+    from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.plan import Plan
 
 NO_FLAG = "(none)"
@@ -98,8 +98,8 @@ def plan_with(
 
 def load(settings: Settings, voice: Voice) -> Loaded:
     """The configuration of one environment and its flags. Raises InvalidInputError, UsageError."""
-    from reconciler.desired.config_file import find_config, load_config
-    from reconciler.desired.load import load_desired
+    from reconciler.files.config_file import find_config, load_config
+    from reconciler.files.load import load_desired
 
     config = load_config(find_config(settings.config), settings.environment)
     desired = load_desired(config, today=now().date())
@@ -217,6 +217,6 @@ def _nothing(loaded: Loaded, options: PlanOptions) -> Plan:
 
 
 def _unread(loaded: Loaded) -> LiveState:
-    from reconciler.model import LiveState
+    from reconciler.model.flag import LiveState
 
     return LiveState(project_id=loaded.config.project_id, flags={}, is_complete=False)

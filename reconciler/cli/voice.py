@@ -15,13 +15,13 @@ from msgspec import Struct
 
 from reconciler.cli.aside import aside
 from reconciler.errors import UsageError
-from reconciler.render.sanitize import for_log
+from reconciler.reports.sanitize import for_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.cli.options import Settings
-    from reconciler.render.text_layout import Terminal
+    from reconciler.reports.text_layout import Terminal
 
 _OPEN_STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/([0-9]+)", re.ASCII)
 _PRIVATE = 0o600
@@ -72,7 +72,7 @@ class Voice(Struct, frozen=True, kw_only=True):
 
     def terminal(self) -> Terminal:
         """The width of stdout, and whether it takes colour; no width where it is no terminal."""
-        from reconciler.render.text_layout import Terminal
+        from reconciler.reports.text_layout import Terminal
 
         if not sys.stdout.isatty():
             return Terminal()
@@ -82,7 +82,7 @@ class Voice(Struct, frozen=True, kw_only=True):
 
     def terminal_for(self, output: Path | None) -> Terminal:
         """What a result is written on: stdout, or a file, which takes no colour and breaks no line."""
-        from reconciler.render.text_layout import Terminal
+        from reconciler.reports.text_layout import Terminal
 
         return self.terminal() if output is None else Terminal()
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import canonical_text, canonical_value, shown
 from reconciler.drift.report import Attribution, Basis
-from reconciler.fields import FIELDS
-from reconciler.model import UNSET, Unset
+from reconciler.model.canonical import canonical_text, canonical_value, shown
+from reconciler.model.fields import FIELDS
+from reconciler.model.flag import UNSET, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from reconciler.fields import Field
-    from reconciler.model import FlagSpec, Json, LiveFlag, Variant, Version
+    from reconciler.model.fields import Field
+    from reconciler.model.flag import FlagSpec, Json, LiveFlag, Variant, Version
     from reconciler.planning.plan import FieldChange
 
 _FIELDS = {f"/{field.public}": field for field in FIELDS}

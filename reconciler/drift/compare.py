@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import pair_variants
 from reconciler.drift.attribution import attribute
 from reconciler.drift.report import AttributedChange, FlagDrift
-from reconciler.model import Unset
+from reconciler.model.canonical import pair_variants
+from reconciler.model.flag import Unset
 from reconciler.planning.compare import compare_flags
 from reconciler.planning.details import with_details
 from reconciler.planning.effective import desired_for_live, live_as_renamed
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from reconciler.model import DesiredFlag, LiveFlag, Variant, Version
+    from reconciler.model.flag import DesiredFlag, LiveFlag, Variant, Version
     from reconciler.planning.plan import FieldChange
 
 

@@ -18,18 +18,18 @@ from reconciler.drift.reads import Choice, choose
 from reconciler.drift.report import DriftReport, FieldOfFlag, Sweep
 from reconciler.drift.view import View, keys_in_scope, view_by_list, view_of_edits
 from reconciler.errors import BudgetError
-from reconciler.reads import paths_of, reads_needed
+from reconciler.model.reads import paths_of, reads_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from reconciler.api.client import Client
-    from reconciler.config import Config
     from reconciler.drift.memory import Memory
     from reconciler.drift.view import DriftOptions
-    from reconciler.model import DesiredState, FlagSpec, LiveFlag, Version
-    from reconciler.reads import Read
+    from reconciler.model.config import Config
+    from reconciler.model.flag import DesiredState, FlagSpec, LiveFlag, Version
+    from reconciler.model.reads import Read
 
 
 async def detect_drift(

@@ -11,7 +11,7 @@ from reconciler.planning.details import with_details
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.model import Version
+    from reconciler.model.flag import Version
     from reconciler.planning.plan import FieldChange
 
 

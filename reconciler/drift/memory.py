@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import canonical_text
 from reconciler.drift.report import FieldOfFlag, Notice
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.model.canonical import canonical_text
+from reconciler.model.reads import Read
 from reconciler.planning.plan_file import encode_change
-from reconciler.reads import Read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from reconciler.config import Config
     from reconciler.drift.report import DriftReport
-    from reconciler.model import Json
+    from reconciler.model.config import Config
+    from reconciler.model.flag import Json
 
 FORMAT_VERSION = 1
 _FLAG_ITSELF = ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from reconciler.reads import Read
+    from reconciler.model.reads import Read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

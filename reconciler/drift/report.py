@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from reconciler.diagnostics import SourcePosition
+    from reconciler.model.reads import Read
     from reconciler.planning.plan import FieldChange
-    from reconciler.reads import Read
 
 
 class Basis(StrEnum):

@@ -12,8 +12,8 @@ from reconciler.api.live import fetch_live_state
 from reconciler.api.pages import PAGE_SIZE
 from reconciler.drift.report import moment
 from reconciler.errors import BudgetError
-from reconciler.model import DesiredState, LiveState
-from reconciler.targets import matcher
+from reconciler.model.flag import DesiredState, LiveState
+from reconciler.model.targets import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.api.live import Progress
-    from reconciler.model import LiveFlag
+    from reconciler.model.flag import LiveFlag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reconciler.evaluation.rules import SegmentRule
-    from reconciler.model import Condition
+    from reconciler.model.flag import Condition
 
 Masks = tuple[int, ...]
 

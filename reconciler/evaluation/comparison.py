@@ -12,9 +12,9 @@ from reconciler.evaluation.rules import is_on
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.config import Config
     from reconciler.evaluation.result import Result
-    from reconciler.model import FlagSpec, Json
+    from reconciler.model.config import Config
+    from reconciler.model.flag import FlagSpec, Json
 
 STICKY = "Sticky bucketing, an experiment's setting that the flags API does not show, is not evaluated."
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.model import Condition
+    from reconciler.model.flag import Condition
 
 T = TypeVar("T")
 

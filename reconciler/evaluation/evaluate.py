@@ -23,14 +23,14 @@ from reconciler.evaluation.conditions import (
 from reconciler.evaluation.hashing import hash_of
 from reconciler.evaluation.result import Allocation, Bucket, Dependency, Reason, Result
 from reconciler.evaluation.rules import OFF, flag_rules, is_on, segments_of, variants_of
-from reconciler.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
-from reconciler.model import LiveFlag, Unset
+from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
+from reconciler.model.flag import LiveFlag, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from reconciler.evaluation.rules import Bucketing, SegmentRule
-    from reconciler.model import FlagSpec
+    from reconciler.model.flag import FlagSpec
 
 DEPENDENCY_OR_INCLUSION = (
     "The user is listed, but a flag this one depends on does not let them through; "

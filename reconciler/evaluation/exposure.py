@@ -12,14 +12,14 @@ from msgspec.structs import replace
 from reconciler.evaluation.combinations import segment_combinations
 from reconciler.evaluation.rules import OFF, flag_rules, is_on, segments_of, variants_of
 from reconciler.evaluation.shares import joint_shares, unavoidable_share, variant_shares
-from reconciler.fields import DEFAULT_BUCKETING_UNIT
-from reconciler.model import Unset
+from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
+from reconciler.model.flag import Unset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.evaluation.rules import SegmentRule
-from reconciler.model import FlagSpec
+from reconciler.model.flag import FlagSpec
 
 _BY_RULES = "their segment's variant"
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from msgspec import Struct
 
 from reconciler.evaluation.hashing import DISTRIBUTIONS, RESIDUES
-from reconciler.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
-from reconciler.model import Condition, Unset, Weights
+from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
+from reconciler.model.flag import Condition, Unset, Weights
 
 if TYPE_CHECKING:
-    from reconciler.model import FlagSpec, Number, TargetSegment, Variant
+    from reconciler.model.flag import FlagSpec, Number, TargetSegment, Variant
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ from reconciler.evaluation.rules import OFF, segments_of, variant_keys
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.config import Config
     from reconciler.evaluation.comparison import Comparison
     from reconciler.evaluation.result import Result
     from reconciler.evaluation.users import User
+    from reconciler.model.config import Config
 
 MOST_FINDINGS = 20
 """After so many invalid lines the rest is not read."""

@@ -11,12 +11,12 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.errors import UsageError
-from reconciler.source.strict_json import MalformedJsonError, parse_json
+from reconciler.strict_json import MalformedJsonError, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.model import Json
+    from reconciler.model.flag import Json
 
 User: TypeAlias = dict[str, Any]
 """A user as `evaluation.conditions` reads one."""

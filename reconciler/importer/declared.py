@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.desired.files import list_flag_files, read_flag_file
-from reconciler.desired.overlay import for_environment
 from reconciler.errors import InvalidInputError
-from reconciler.source.yaml_source import read_source
+from reconciler.files.listing import list_flag_files, read_flag_file
+from reconciler.files.overlay import for_environment
+from reconciler.files.yaml.reader import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from reconciler.config import Config
     from reconciler.diagnostics import Diagnostic
-    from reconciler.model import Json
+    from reconciler.model.config import Config
+    from reconciler.model.flag import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

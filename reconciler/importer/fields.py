@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.fields import FIELDS, ValueKind
-from reconciler.model import Unset
-from reconciler.wire import encode_field
+from reconciler.model.fields import FIELDS, ValueKind
+from reconciler.model.flag import Unset
+from reconciler.model.wire import encode_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.config import Config
-    from reconciler.fields import Field
-    from reconciler.model import Condition, FlagSpec, Json, TargetSegment, Variant, Weights
+    from reconciler.model.config import Config
+    from reconciler.model.fields import Field
+    from reconciler.model.flag import Condition, FlagSpec, Json, TargetSegment, Variant, Weights
 
 _CERTAIN: Final = {field.public: encode_field(field, field.new) for field in FIELDS if field.is_certain}
 """What a new flag has for certain, by the name of the field. The others are always written: what a create that is

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 
-from reconciler.desired.flag_layout import TEAM_FIELDS
-from reconciler.desired.write import flag_to_yaml, rewrite_flag
+from reconciler.files.flag_layout import TEAM_FIELDS
+from reconciler.files.format import flag_to_yaml, rewrite_flag
 from reconciler.importer.represent import represent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from reconciler.config import Config
     from reconciler.importer.declared import Declared
     from reconciler.importer.represent import Representation
-    from reconciler.model import Json, LiveFlag
+    from reconciler.model.config import Config
+    from reconciler.model.flag import Json, LiveFlag
 
 _LONGEST_STEM: Final = 240
 """Names of files have 255 bytes at most, with the suffix and a number."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import field_differs, payload_differs
-from reconciler.desired.decode import decode_flag
 from reconciler.diagnostics import SourcePosition
-from reconciler.fields import FIELDS
-from reconciler.model import Unset
+from reconciler.files.decode import decode_flag
+from reconciler.model.canonical import field_differs, payload_differs
+from reconciler.model.fields import FIELDS
+from reconciler.model.flag import Unset
 from reconciler.planning.segment_pairs import bucketed_as_live
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.config import Config
-    from reconciler.model import FlagSpec, Json, Variant
+    from reconciler.model.config import Config
+    from reconciler.model.flag import FlagSpec, Json, Variant
 
 _NOWHERE = SourcePosition(file="", line=1, column=1)
 

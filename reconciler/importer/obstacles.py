@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import same_json
-from reconciler.desired.decode import decode_flag
-from reconciler.desired.rules import CONFIG_RULES, DOCUMENT_RULES
-from reconciler.desired.rules.view import FlagView
-from reconciler.desired.write import flag_to_yaml
 from reconciler.diagnostics import Severity, SourcePosition
+from reconciler.files.decode import decode_flag
+from reconciler.files.format import flag_to_yaml
+from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
+from reconciler.files.rules.view import FlagView
+from reconciler.files.schema_check import check
+from reconciler.files.yaml.reader import read_source
+from reconciler.model.canonical import same_json
 from reconciler.planning.compare import compare_flags
 from reconciler.planning.effective import desired_for_live
-from reconciler.source.pointer import join_pointer
-from reconciler.source.schema_check import check
-from reconciler.source.yaml_source import read_source
+from reconciler.pointer import join_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.config import Config
     from reconciler.diagnostics import Finding
-    from reconciler.model import Json, LiveFlag
+    from reconciler.model.config import Config
+    from reconciler.model.flag import Json, LiveFlag
 
 _NOWHERE = SourcePosition(file="", line=1, column=1)
 

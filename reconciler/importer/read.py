@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import Progress, fetch_live_state
-from reconciler.model import DesiredState
-from reconciler.reads import SHOWN_BY_READS, VARIANT_OWN, reads_of
-from reconciler.targets import matcher
+from reconciler.model.flag import DesiredState
+from reconciler.model.reads import SHOWN_BY_READS, VARIANT_OWN, reads_of
+from reconciler.model.targets import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from reconciler.api.client import Client
-    from reconciler.model import LiveFlag, LiveState
-    from reconciler.reads import Read
+    from reconciler.model.flag import LiveFlag, LiveState
+    from reconciler.model.reads import Read
 
 _is_variant_key = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 

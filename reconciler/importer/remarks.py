@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from reconciler.desired.write import flag_to_yaml
+from reconciler.files.format import flag_to_yaml
 from reconciler.importer.fields import segment_of
-from reconciler.wire import losses_of
+from reconciler.model.wire import losses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.model import Condition, FlagSpec, Json, LiveFlag, TargetSegment
+    from reconciler.model.flag import Condition, FlagSpec, Json, LiveFlag, TargetSegment
 
 
 def dependency_remark(flag: LiveFlag, keys: Mapping[str, str]) -> tuple[str, ...]:

@@ -17,15 +17,15 @@ from reconciler.importer.fields import document_of
 from reconciler.importer.kept import in_kept_words
 from reconciler.importer.obstacles import Obstacle, find_obstacles
 from reconciler.importer.remarks import dependency_remark, left_out_remark, segment_remarks, unlisted_remarks
-from reconciler.model import UNSET, Unset
-from reconciler.source.pointer import join_pointer, split_pointer
-from reconciler.wire import losses_of
+from reconciler.model.flag import UNSET, Unset
+from reconciler.model.wire import losses_of
+from reconciler.pointer import join_pointer, split_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.config import Config
-    from reconciler.model import FlagSpec, Json, LiveFlag
+    from reconciler.model.config import Config
+    from reconciler.model.flag import FlagSpec, Json, LiveFlag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

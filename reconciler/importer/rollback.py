@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from reconciler.fields import FIELDS
 from reconciler.importer.fields import document_of
 from reconciler.importer.kept import in_kept_words
 from reconciler.importer.obstacles import find_faults
-from reconciler.model import UNSET, Unset
-from reconciler.wire import losses_of
+from reconciler.model.fields import FIELDS
+from reconciler.model.flag import UNSET, Unset
+from reconciler.model.wire import losses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.config import Config
     from reconciler.importer.obstacles import Obstacle
-    from reconciler.model import FlagSpec, Json
+    from reconciler.model.config import Config
+    from reconciler.model.flag import FlagSpec, Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

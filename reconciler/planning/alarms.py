@@ -17,7 +17,7 @@ from reconciler.planning.transients import splits_evenly
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.model import FlagSpec, LiveState, TargetSegment
+    from reconciler.model.flag import FlagSpec, LiveState, TargetSegment
     from reconciler.planning.plan import FlagPlan
 
 

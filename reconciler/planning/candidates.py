@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.evaluation.rules import segments_of
-from reconciler.model import Unset
+from reconciler.model.flag import Unset
+from reconciler.model.wire import encode_segments
 from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant, Phase
 from reconciler.planning.shield import is_shielded, shielded_segments
-from reconciler.wire import encode_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import FlagSpec, Json
+    from reconciler.model.flag import FlagSpec, Json
     from reconciler.planning.operations import Operation
 
 Body = dict[str, "Json"]

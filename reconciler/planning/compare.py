@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.canonical import field_differs, pair_variants, payload_differs, same_weights, shown
-from reconciler.fields import FIELD, FIELDS
-from reconciler.model import UNSET, FlagSpec, Unset, Variant, Weights
+from reconciler.model.canonical import field_differs, pair_variants, payload_differs, same_weights, shown
+from reconciler.model.fields import FIELD, FIELDS
+from reconciler.model.flag import UNSET, FlagSpec, Unset, Variant, Weights
+from reconciler.model.reads import MEMBERS, path_of
+from reconciler.model.wire import encode_field, encode_segments, encode_variant
 from reconciler.planning.operations import (
     BULK_REMOVAL_LIMIT,
     AddDeployments,
@@ -28,13 +30,11 @@ from reconciler.planning.operations import (
     RemoveUserAt,
 )
 from reconciler.planning.plan import MembersChange, ValueChange
-from reconciler.reads import MEMBERS, path_of
-from reconciler.wire import encode_field, encode_segments, encode_variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.model import Json, MemberKind, Number
+    from reconciler.model.flag import Json, MemberKind, Number
     from reconciler.planning.operations import Operation
     from reconciler.planning.plan import FieldChange
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from reconciler.evaluation.comparison import compare
 from reconciler.evaluation.evaluate import FlagWithParents
-from reconciler.model import LiveFlag, Unset
+from reconciler.model.flag import LiveFlag, Unset
 from reconciler.planning.frozen import is_frozen
 from reconciler.planning.plan import PlanOptions
 from reconciler.planning.planner import Planner, is_left_archived
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from reconciler.config import Config
     from reconciler.evaluation.comparison import Comparison
-    from reconciler.model import DesiredFlag, DesiredState, FlagSpec
+    from reconciler.model.config import Config
+    from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec
 
 _OPTIONS = PlanOptions(unarchive=True)
 

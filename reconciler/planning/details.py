@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import canonical_json
+from reconciler.model.canonical import canonical_json
 from reconciler.planning.plan import LeafChange, ValueChange
-from reconciler.source.pointer import join_pointer
+from reconciler.pointer import join_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.model import Json
+    from reconciler.model.flag import Json
     from reconciler.planning.plan import FieldChange
 
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from reconciler.model import UNSET, Unset, Weights
+from reconciler.model.flag import UNSET, Unset, Weights
 from reconciler.planning.segment_pairs import bucketed_as_live
 from reconciler.planning.shield import without_shield
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import FlagSpec, TargetSegment
+    from reconciler.model.flag import FlagSpec, TargetSegment
 
 
 def desired_for_new(desired: FlagSpec, managed_tag: str | None) -> FlagSpec:

@@ -13,7 +13,7 @@ from reconciler.planning.operations import ImpossibleCallError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.model import FlagSpec
+    from reconciler.model.flag import FlagSpec
     from reconciler.planning.operations import Operation
 
 

@@ -13,7 +13,7 @@ from reconciler.planning.shield import is_shielded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import FlagSpec, LiveFlag, LiveState
+    from reconciler.model.flag import FlagSpec, LiveFlag, LiveState
     from reconciler.planning.plan import FlagPlan, Plan
 
 

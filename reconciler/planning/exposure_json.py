@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
 
 if TYPE_CHECKING:
-    from reconciler.model import Json
+    from reconciler.model.flag import Json
 
 
 def percent(share: Fraction) -> float:

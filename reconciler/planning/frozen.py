@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reconciler.model import DesiredFlag
+    from reconciler.model.flag import DesiredFlag
 
 
 def is_frozen(desired: DesiredFlag, now: datetime) -> bool:

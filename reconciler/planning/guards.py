@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.fields import FIELDS
-from reconciler.model import Unset
+from reconciler.model.fields import FIELDS
+from reconciler.model.flag import Unset
+from reconciler.model.wire import losses_of
 from reconciler.planning.dependents import children_of, lost_variants, switched_off
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import Action, Refusal
@@ -19,14 +20,13 @@ from reconciler.planning.planner import is_left_archived, scope_of
 from reconciler.planning.quota import requests_to_apply
 from reconciler.planning.segment_pairs import rekeyed_segments
 from reconciler.planning.shield import without_shield
-from reconciler.wire import losses_of
-from reconciler.wording import counted, percent
+from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.config import Config, Limit
-    from reconciler.model import DesiredState, FlagSpec, LiveFlag, LiveState
+    from reconciler.model.config import Config, Limit
+    from reconciler.model.flag import DesiredState, FlagSpec, LiveFlag, LiveState
     from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import FlagPlan, Plan
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.canonical import field_differs, shown
-from reconciler.fields import FIELDS
-from reconciler.model import UNSET, FlagSpec, Unset
+from reconciler.model.canonical import field_differs, shown
+from reconciler.model.fields import FIELDS
+from reconciler.model.flag import UNSET, FlagSpec, Unset
 from reconciler.planning.effective import desired_for_live
 from reconciler.planning.operations import EditFlag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.model import DesiredState, Version
+    from reconciler.model.flag import DesiredState, Version
     from reconciler.planning.plan import FlagPlan, Plan
 
 _COMPARED = tuple(field for field in FIELDS if field.name != "variants")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.evaluation.rules import segments_of, variants_of
-from reconciler.model import Unset
+from reconciler.model.flag import Unset
 from reconciler.planning.operations import (
     CreateFlag,
     CreateVariant,
@@ -32,7 +32,7 @@ from reconciler.planning.transients import FREE, Cost, Transients
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from reconciler.model import FlagSpec, Weights
+    from reconciler.model.flag import FlagSpec, Weights
     from reconciler.planning.operations import Operation
 
 EXACT_LIMIT = 12

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from reconciler.errors import GuardRefusedError
 from reconciler.evaluation.rules import flag_rules, is_on, variants_of
-from reconciler.model import Unset
+from reconciler.model.flag import Unset
 from reconciler.planning.candidates import plain_candidates, shielded_candidate
 from reconciler.planning.operations import AddMembers, CreateVariant, DeleteVariant, Phase
 from reconciler.planning.order_search import OrderSearch, Route
@@ -26,7 +26,7 @@ from reconciler.planning.transients import FREE, Transients
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.model import FlagSpec
+    from reconciler.model.flag import FlagSpec
     from reconciler.planning.candidates import Candidate
     from reconciler.planning.operations import Operation
 

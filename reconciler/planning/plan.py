@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from reconciler.diagnostics import SourcePosition
     from reconciler.evaluation.exposure import FlagExposure
-    from reconciler.model import FlagSpec, Json
+    from reconciler.model.flag import FlagSpec, Json
     from reconciler.planning.operations import Operation
 
 

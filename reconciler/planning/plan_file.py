@@ -12,9 +12,9 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from reconciler import __version__
-from reconciler.canonical import canonical_text
 from reconciler.diagnostics import SourcePosition
 from reconciler.errors import StalePlanError
+from reconciler.model.canonical import canonical_text
 from reconciler.planning.exposure_json import decode_exposure, encode_exposure, percent
 from reconciler.planning.operations import decode_operation
 from reconciler.planning.plan import (
@@ -29,7 +29,7 @@ from reconciler.planning.plan import (
 )
 
 if TYPE_CHECKING:
-    from reconciler.model import Json
+    from reconciler.model.flag import Json
     from reconciler.planning.plan import FieldChange
 
 FORMAT_VERSION = 1

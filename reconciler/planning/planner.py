@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.canonical import fingerprint
 from reconciler.diagnostics import LEFT_OUT
 from reconciler.errors import GuardRefusedError, InvalidInputError, UsageError
-from reconciler.model import Unset
+from reconciler.model.canonical import fingerprint
+from reconciler.model.flag import Unset
+from reconciler.model.targets import has_wildcard, matcher
 from reconciler.planning.compare import Differences, compare_flags, compare_new
 from reconciler.planning.details import with_details
 from reconciler.planning.effective import desired_for_live, desired_for_new, live_as_renamed
@@ -21,16 +22,15 @@ from reconciler.planning.operations import EditFlag
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
 from reconciler.planning.remarks import problem, problems_with, remarks_on
-from reconciler.targets import has_wildcard, matcher
-from reconciler.wording import counted
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
-    from reconciler.config import Config
     from reconciler.diagnostics import Diagnostic
-    from reconciler.model import DesiredFlag, DesiredState, FlagSpec, LiveFlag, LiveState
+    from reconciler.model.config import Config
+    from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec, LiveFlag, LiveState
 
 
 HOURS_OF_A_DAY = 24

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.reads import declared_lists
+from reconciler.model.reads import declared_lists
 
 if TYPE_CHECKING:
-    from reconciler.model import DesiredState, LiveState
+    from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.plan import FlagPlan, Plan
 
 _LOOKS = 2

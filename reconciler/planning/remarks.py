@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.canonical import pair_variants, shown
 from reconciler.diagnostics import Diagnostic, Severity
-from reconciler.fields import FIELDS
-from reconciler.model import Unset
-from reconciler.reads import hidden_fields, path_of
+from reconciler.model.canonical import pair_variants, shown
+from reconciler.model.fields import FIELDS
+from reconciler.model.flag import Unset
+from reconciler.model.reads import hidden_fields, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import DesiredFlag, FlagSpec
+    from reconciler.model.flag import DesiredFlag, FlagSpec
 
 
 def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:

@@ -13,7 +13,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.evaluation.rules import variants_of
-from reconciler.model import UNSET, Unset
+from reconciler.model.flag import UNSET, Unset
 from reconciler.planning.operations import (
     AddMembers,
     ClearUsers,
@@ -28,7 +28,7 @@ from reconciler.planning.operations import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.model import FlagSpec, MemberKind
+    from reconciler.model.flag import FlagSpec, MemberKind
     from reconciler.planning.operations import Operation
 
 LIMITS: dict[MemberKind, int] = {"users": 2000, "cohorts": 10}

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconciler.evaluation.rules import conditions_to_fail, flag_bucketing, segments_of
-from reconciler.model import Unset
+from reconciler.model.flag import Unset
 from reconciler.planning.shield import without_shield
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-    from reconciler.model import Condition, FlagSpec, TargetSegment
+    from reconciler.model.flag import Condition, FlagSpec, TargetSegment
 
 Segments = tuple["TargetSegment", ...]
 

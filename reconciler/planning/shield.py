@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.evaluation.rules import ALWAYS_TRUE, flag_bucketing, segments_of
-from reconciler.model import TargetSegment, Unset, Weights
-from reconciler.wire import losses_of
+from reconciler.model.flag import TargetSegment, Unset, Weights
+from reconciler.model.wire import losses_of
 
 if TYPE_CHECKING:
-    from reconciler.model import FlagSpec
+    from reconciler.model.flag import FlagSpec
 
 SHIELD_NAME: Final = "reconciler-shield"
 """The reserved name; no declared segment may have it."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.evaluation.combinations import segment_combinations
 from reconciler.evaluation.rules import ALL_OTHER_USERS, SegmentRule, flag_rules, has_no_weight, variant_keys
 from reconciler.evaluation.shares import transient_share
-from reconciler.model import Unset
+from reconciler.model.flag import Unset
 
 if TYPE_CHECKING:
-    from reconciler.model import FlagSpec
+    from reconciler.model.flag import FlagSpec
 
 
 class Cost(NamedTuple):

@@ -11,7 +11,7 @@ from clients import ask
 from contract.endpoints import DEPLOYMENT_ID, ENDPOINTS, FLAG_ID, PROJECT_ID, USER, Endpoint
 
 from reconciler.api.answers import Answer, CreatedFlag, DeploymentInfo
-from reconciler.model import Variant
+from reconciler.model.flag import Variant
 from reconciler.planning.operations import (
     KINDS,
     AddDeployments,

@@ -14,8 +14,8 @@ import pytest
 
 from reconciler import errors
 from reconciler.cli.main import COMMANDS, cli
+from reconciler.files.schemas import SCHEMA_NAMES, load_schema
 from reconciler.planning.guards import GUARDS
-from reconciler.source.schemas import SCHEMA_NAMES, load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,9 +18,9 @@ from faults.drills import a_wired_world
 
 from reconciler.emulator import RawRequest, serve
 from reconciler.emulator.faults import Arrival, FaultInjector
-from reconciler.fields import FIELDS
-from reconciler.model import Unset
-from reconciler.wire import encode_field
+from reconciler.model.fields import FIELDS
+from reconciler.model.flag import Unset
+from reconciler.model.wire import encode_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from faults.scenarios import Scenario
 
     from reconciler.emulator import Behaviour
-    from reconciler.model import FlagSpec, Variant
+    from reconciler.model.flag import FlagSpec, Variant
     from reconciler.planning.plan import PlanOptions
 
 COMMAND = str(Path(sys.executable).parent / "reconciler")

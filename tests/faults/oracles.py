@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.apply import ApplyReport, FlagOutcome, Status
 from reconciler.evaluation.rules import flag_rules
-from reconciler.model import FlagSpec, Unset
+from reconciler.model.flag import FlagSpec, Unset
+from reconciler.model.wire import decode_flag
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import Action
 from reconciler.planning.transients import Transients
-from reconciler.wire import decode_flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

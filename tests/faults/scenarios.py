@@ -12,7 +12,7 @@ from emulators import a_live_flag
 from msgspec import structs
 from worlds import UNGUARDED
 
-from reconciler.model import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import PlanOptions

@@ -18,9 +18,9 @@ from virtual_time import run_in_virtual_time
 
 from reconciler.apply import Status
 from reconciler.emulator import Behaviour
-from reconciler.model import FlagSpec, Variant, Weights
-from reconciler.render.registry import APPLY, render
-from reconciler.source.schemas import load_schema
+from reconciler.files.schemas import load_schema
+from reconciler.model.flag import FlagSpec, Variant, Weights
+from reconciler.reports.registry import APPLY, render
 
 if TYPE_CHECKING:
     import httpx

@@ -24,9 +24,9 @@ from runner_commands import commands_in
 from reconciler.cli.main import run
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.emulator.faults import Respond
-from reconciler.model import Condition, FlagSpec, TargetSegment, Variant, Weights
-from reconciler.render.findings import FindingsReport
-from reconciler.render.registry import FINDINGS, render
+from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.reports.findings import FindingsReport
+from reconciler.reports.registry import FINDINGS, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -29,11 +29,11 @@ from virtual_time import run_in_virtual_time
 from worlds import DEPLOYMENTS, UNGUARDED, a_world, desired_of, random_live_flag, random_spec
 
 from reconciler.apply import ApplyOptions
-from reconciler.canonical import same_json
 from reconciler.emulator import RefusedError
 from reconciler.errors import InvalidInputError
-from reconciler.fields import FIELDS
-from reconciler.model import FlagSpec, Unset
+from reconciler.model.canonical import same_json
+from reconciler.model.fields import FIELDS
+from reconciler.model.flag import FlagSpec, Unset
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 PLACES = st.integers(min_value=1, max_value=25)

@@ -16,7 +16,7 @@ from virtual_time import run_in_virtual_time
 from worlds import FAST, UNGUARDED, desired_of
 
 from reconciler.apply import ApplyOptions, ApplyReport
-from reconciler.model import FlagSpec, Variant
+from reconciler.model.flag import FlagSpec, Variant
 
 if TYPE_CHECKING:
     from faults.wire import Fault, Passage

@@ -16,7 +16,7 @@ from faults.checkouts import Checkout, a_checkout, write_flag
 from faults.scenarios import SCENARIOS, Scenario
 
 from reconciler.cli.main import run
-from reconciler.model import FlagSpec, Variant
+from reconciler.model.flag import FlagSpec, Variant
 from reconciler.planning.plan_file import digest_of
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from reconciler.api.retry import RetryPolicy
 from reconciler.apply import ApplyOptions
 from reconciler.cli.main import run
 from reconciler.emulator.faults import Cut, Drip, Respond, Truncate
-from reconciler.model import FlagSpec, Variant
+from reconciler.model.flag import FlagSpec, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

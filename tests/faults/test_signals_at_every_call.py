@@ -19,7 +19,7 @@ from faults.checkouts import Hold, a_checkout
 from faults.drills import Drill
 from faults.scenarios import SCENARIOS
 
-from reconciler.config import Requests
+from reconciler.model.config import Requests
 
 if TYPE_CHECKING:
     from faults.checkouts import Checkout

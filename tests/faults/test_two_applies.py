@@ -15,7 +15,7 @@ from virtual_time import run_in_virtual_time
 from worlds import UNGUARDED, a_world, desired_of
 
 from reconciler.apply import ApplyOptions, Status
-from reconciler.model import FlagSpec, Variant, Weights
+from reconciler.model.flag import FlagSpec, Variant, Weights
 
 if TYPE_CHECKING:
     from faults.drills import Attempt

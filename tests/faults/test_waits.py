@@ -15,9 +15,9 @@ from virtual_time import run_in_virtual_time
 from worlds import FAST, PROJECT, UNGUARDED, desired_of
 
 from reconciler.apply import ApplyOptions, ApplyReport, Status
-from reconciler.config import Requests
 from reconciler.emulator import Behaviour
-from reconciler.model import FlagSpec, Variant, Weights
+from reconciler.model.config import Requests
+from reconciler.model.flag import FlagSpec, Variant, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,11 +10,11 @@ import pytest
 from commented_yaml import a_commented_file, a_document, comments_in
 from worlds import a_world, an_emulator
 
-from reconciler.desired.overlay import for_environment
-from reconciler.desired.write import check_format, format_text, rewrite_flag
+from reconciler.files.format import check_format, format_text, rewrite_flag
+from reconciler.files.overlay import for_environment
+from reconciler.files.yaml.reader import read_documents
 from reconciler.importer import roll_back
-from reconciler.source.yaml_source import read_documents
-from reconciler.wire import decode_flag
+from reconciler.model.wire import decode_flag
 
 CORPUS = sorted((Path(__file__).parent.parent / "corpus" / "comments").iterdir())
 SEEDS = 60

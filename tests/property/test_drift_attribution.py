@@ -10,7 +10,7 @@ from looks import ADA, BOB, EVE, a_declaration, flag_id_of, look
 from worlds import a_world, an_emulator
 
 from reconciler.drift import Basis
-from reconciler.model import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
 
 if TYPE_CHECKING:
     from reconciler.emulator import Emulator

@@ -20,11 +20,11 @@ from reconciler.evaluation.hashing import DISTRIBUTIONS, HASHES
 from reconciler.evaluation.result import Reason
 from reconciler.evaluation.rules import flag_rules
 from reconciler.evaluation.shares import joint_shares
-from reconciler.model import Condition, Variant
+from reconciler.model.flag import Condition, Variant
 
 if TYPE_CHECKING:
     from reconciler.evaluation.result import Result
-    from reconciler.model import FlagSpec
+    from reconciler.model.flag import FlagSpec
 
 SIGMAS = 6
 PLAIN = tuple(Variant(key=f"v{index}") for index in range(5))

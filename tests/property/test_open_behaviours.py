@@ -14,7 +14,7 @@ from worlds import a_world, an_emulator, is_declared, random_live_flag, random_s
 from reconciler.emulator import Behaviour
 
 if TYPE_CHECKING:
-    from reconciler.model import FlagSpec
+    from reconciler.model.flag import FlagSpec
 
 # A server that knows no PATCH of variants, or loses the bodies of removals, cannot meet every declaration: what is
 # said then has tests of its own.

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from worlds import a_world, an_emulator, is_declared, random_live_flag, random_spec
 
-from reconciler.canonical import weight_ratio
-from reconciler.model import FlagSpec, Weights
+from reconciler.model.canonical import weight_ratio
+from reconciler.model.flag import FlagSpec, Weights
 
 PAIRS, BLOCKS = 500, 20
 PATCHED = {

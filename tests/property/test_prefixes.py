@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from fractions import Fraction
 
-    from reconciler.model import FlagSpec
+    from reconciler.model.flag import FlagSpec
     from reconciler.planning.operations import Operation
 
 SIGMAS = 6

@@ -11,17 +11,17 @@ from adoption import a_random_live_flag, a_repository
 from emulators import an_emulator
 from worlds import OTHER_USER, run_now
 
-from reconciler.desired.write import rewrite_flag
 from reconciler.emulator.records import FlagRecord, flag_record
-from reconciler.fields import FIELDS
+from reconciler.files.format import rewrite_flag
 from reconciler.importer import find_declared_flags, roll_back
+from reconciler.model.fields import FIELDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from adoption import Repository
 
-    from reconciler.model import Version
+    from reconciler.model.flag import Version
 
 KEY = "flag"
 SHORT, LONG = 20, 1_000

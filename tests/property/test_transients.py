@@ -18,7 +18,7 @@ from reconciler.planning.ordering import order_operations
 from reconciler.planning.transients import FREE, Cost, Transients
 
 if TYPE_CHECKING:
-    from reconciler.model import FlagSpec
+    from reconciler.model.flag import FlagSpec
     from reconciler.planning.operations import Operation
 
 SIGMAS = 6

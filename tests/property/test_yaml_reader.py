@@ -11,8 +11,8 @@ import yaml
 from commented_yaml import a_document
 from yaml_oracle import check_agreement
 
-from reconciler.desired.write import format_text
-from reconciler.source.yaml_source import read_documents, read_source
+from reconciler.files.format import format_text
+from reconciler.files.yaml.reader import read_documents, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from builders import a_report
 from small_plans import HOSTILE, SMALL_PLANS
 
 from reconciler.planning.plan_file import encode_plan
-from reconciler.render.registry import APPLY, PLAN, RenderOptions, render
-from reconciler.render.text_layout import Terminal
+from reconciler.reports.registry import APPLY, PLAN, RenderOptions, render
+from reconciler.reports.text_layout import Terminal
 
 EXPECTED = Path(__file__).parent / "expected"
 FORMATS = {

@@ -13,10 +13,10 @@ from faults.drills import WiredWorld
 from faults.wire import Wire
 from worlds import FAST, World, a_world, an_emulator
 
-from reconciler.config import Requests
 from reconciler.doctor import Check, Status, examine, exit_code, failed, limits
 from reconciler.emulator import Behaviour
 from reconciler.errors import AccessError, NotSentError
+from reconciler.model.config import Requests
 
 SERVER_TIME = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
 """What the wire says in every answer."""

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import canonical, wire
-from reconciler.desired import decode
-from reconciler.desired.flag_layout import TEAM_FIELDS
-from reconciler.fields import FIELD, FIELDS, NEW_FLAG, Field, ValueKind
-from reconciler.model import UNSET, FlagSpec
+from reconciler.files import decode
+from reconciler.files.flag_layout import TEAM_FIELDS
+from reconciler.model.fields import FIELD, FIELDS, NEW_FLAG, Field, ValueKind
+from reconciler.model.flag import UNSET, FlagSpec, canonical, wire
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "flag.schema.json").read_text("utf-8"))
 

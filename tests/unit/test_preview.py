@@ -10,8 +10,8 @@ from looks import BOB, a_declaration, edit
 from refreshes import log
 from worlds import World, a_world, an_emulator
 
-from reconciler.config import Requests, Safety
-from reconciler.model import FlagSpec, Variant, Weights
+from reconciler.model.config import Requests, Safety
+from reconciler.model.flag import FlagSpec, Variant, Weights
 from reconciler.planning.plan import PlanOptions
 
 KEY = "new-checkout"

@@ -20,7 +20,7 @@ from reconciler.cli.options import (
     shared_options,
 )
 from reconciler.errors import ReconcilerError, UsageError
-from reconciler.render.registry import APPLY, PLAN, render
+from reconciler.reports.registry import APPLY, PLAN, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

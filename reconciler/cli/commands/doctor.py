@@ -10,15 +10,15 @@ import click
 
 from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
 from reconciler.errors import AccessError
-from reconciler.render.registry import DOCTOR, RenderOptions, render
+from reconciler.reports.registry import DOCTOR, RenderOptions, render
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.cli.session import Access
     from reconciler.cli.voice import Voice
-    from reconciler.config import Config
     from reconciler.doctor import Check
+    from reconciler.model.config import Config
 
 
 @click.command
@@ -34,8 +34,8 @@ def doctor(settings: Settings, *, form: str, api_key_file: Path | None) -> int:
       reconciler doctor --env production
     """  # noqa: D301 - the backspace tells click not to wrap
     from reconciler.cli.voice import Voice
-    from reconciler.desired.config_file import find_config, load_config
     from reconciler.doctor import exit_code
+    from reconciler.files.config_file import find_config, load_config
 
     voice = Voice.of(settings)
     config = load_config(find_config(settings.config), settings.environment, needs_flags=False)

@@ -19,15 +19,15 @@ from reconciler.cli.options import (
     output_option,
     shared_options,
 )
-from reconciler.render.registry import DRIFT
+from reconciler.reports.registry import DRIFT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.cli.session import Loaded
     from reconciler.cli.voice import Voice
-    from reconciler.config import Config
     from reconciler.drift import DriftOptions, DriftReport, Memory
+    from reconciler.model.config import Config
 
 DRIFTED = 2
 
@@ -155,7 +155,7 @@ def _recalled(state: Path | None, config: Config) -> Memory | None:
 def _remembered(look: _Look, report: DriftReport) -> str:
     """What the state file is to hold after this run."""
     from reconciler.drift import encode_memory, keys_in_scope, remember
-    from reconciler.render.json_report import render_json
+    from reconciler.reports.json_report import render_json
 
     assert look.memory is not None, "a state file was recalled before it is written"
     desired = look.loaded.desired

@@ -16,7 +16,7 @@ from reconciler.errors import InvalidInputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.config import Config
+    from reconciler.model.config import Config
 
 _MILLISECONDS = 1000
 
@@ -62,7 +62,7 @@ def emulator(settings: Settings, *, port: int, state: Path | None, latency: int,
 
 def _configs(settings: Settings) -> tuple[Config, ...]:
     """The configuration of every environment; none where there is no configuration and none was named."""
-    from reconciler.desired.config_file import find_config, load_configs
+    from reconciler.files.config_file import find_config, load_configs
 
     try:
         file = find_config(settings.config)

@@ -13,7 +13,7 @@ import click
 
 from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
 from reconciler.errors import ReconcilerError, UsageError
-from reconciler.render.registry import EVALUATION, EVALUATION_SUMMARY, RenderOptions, render
+from reconciler.reports.registry import EVALUATION, EVALUATION_SUMMARY, RenderOptions, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from reconciler.cli.progress import Progress
     from reconciler.cli.session import Loaded
     from reconciler.cli.voice import Voice
-    from reconciler.config import Config
     from reconciler.evaluation.comparison import Comparison, UserReport
     from reconciler.evaluation.evaluate import FlagWithParents
     from reconciler.evaluation.summary import UsersReport
-    from reconciler.model import Json
+    from reconciler.model.config import Config
+    from reconciler.model.flag import Json
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ def _comparison(key: str, loaded: Loaded, key_file: Path | None, voice: Voice) -
     from reconciler.cli.progress import Progress
     from reconciler.cli.session import access, connected, now
     from reconciler.planning.comparison import compare_with_plan
-    from reconciler.wording import counted
+    from reconciler.text import counted
 
     allowed = access(loaded.config, key_file, voice, os.environ)
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.options import Settings, shared_options
-from reconciler.wording import counted
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.config import Config
-    from reconciler.desired.files import Listing
     from reconciler.diagnostics import Diagnostic
+    from reconciler.files.listing import Listing
+    from reconciler.model.config import Config
 
 UNFORMATTED = 2
 
@@ -72,8 +72,8 @@ def _summary(changed: int, all_files: int, *, check: bool) -> str:
 
 def _format(file: Path) -> tuple[str, str, Sequence[Diagnostic]]:
     """The text of a file, its formatted text, and what is wrong with it; the text twice where something is."""
-    from reconciler.desired.files import FlagFile, read_flag_file, refuse_file
-    from reconciler.desired.write import check_format, format_text
+    from reconciler.files.format import check_format, format_text
+    from reconciler.files.listing import FlagFile, read_flag_file, refuse_file
 
     shown = file.as_posix()
     try:
@@ -88,7 +88,7 @@ def _format(file: Path) -> tuple[str, str, Sequence[Diagnostic]]:
 
 def _files(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[Diagnostic]]:
     """The files to look at, in order, each once; and what was found on the way."""
-    from reconciler.desired.files import list_flag_files
+    from reconciler.files.listing import list_flag_files
 
     here = Path.cwd()
     configs = _configs(settings, is_needed=not paths)
@@ -103,8 +103,8 @@ def _files(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[
 
 def _configs(settings: Settings, *, is_needed: bool) -> Sequence[Config]:
     """The configurations of all environments; none where there is no file and paths were given."""
-    from reconciler.desired.config_file import find_config, load_configs
     from reconciler.errors import InvalidInputError
+    from reconciler.files.config_file import find_config, load_configs
 
     try:
         file = find_config(settings.config)
@@ -117,9 +117,9 @@ def _configs(settings: Settings, *, is_needed: bool) -> Sequence[Config]:
 
 def _listing(path: Path, listings: Sequence[Listing], here: Path) -> Listing:
     """The file, or the flag files below the directory: the configured ones where there are any, else all YAML."""
-    from reconciler.desired.files import FlagFile, list_flag_files
-    from reconciler.desired.files import Listing as Files
     from reconciler.errors import UsageError
+    from reconciler.files.listing import FlagFile, list_flag_files
+    from reconciler.files.listing import Listing as Files
 
     if not path.exists() and not path.is_symlink():
         raise UsageError(f"{path} does not exist.")

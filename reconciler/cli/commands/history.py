@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
-from reconciler.render.registry import HISTORY, RenderOptions, render
+from reconciler.reports.registry import HISTORY, RenderOptions, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def history(settings: Settings, *, key: str, form: str, api_key_file: Path | Non
     from reconciler.cli.progress import Progress
     from reconciler.cli.session import access, connected
     from reconciler.cli.voice import Voice
-    from reconciler.desired.config_file import find_config, load_config
+    from reconciler.files.config_file import find_config, load_config
 
     voice = Voice.of(settings)
     config = load_config(find_config(settings.config), settings.environment, needs_flags=False)

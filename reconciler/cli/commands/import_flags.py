@@ -12,15 +12,15 @@ import click
 from msgspec import structs
 
 from reconciler.cli.options import Settings, key_file_option, shared_options
-from reconciler.wording import counted
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from reconciler.cli.voice import Voice
-    from reconciler.config import Config
     from reconciler.importer import Declared, FileChange, ImportResult
-    from reconciler.model import LiveFlag, LiveState
+    from reconciler.model.config import Config
+    from reconciler.model.flag import LiveFlag, LiveState
 
 
 @click.command("import")
@@ -59,7 +59,7 @@ def import_flags(
       reconciler import --target 'checkout-*' --force
     """  # noqa: D301 - the backspace tells click not to wrap
     from reconciler.cli.voice import Voice
-    from reconciler.desired.config_file import find_config, load_config
+    from reconciler.files.config_file import find_config, load_config
     from reconciler.importer import build_import
 
     voice = Voice.of(settings)
@@ -78,7 +78,7 @@ def import_flags(
 
 def _declared(config: Config) -> Mapping[str, Declared]:
     """What the directory declares already. Raises InvalidInputError where that is not valid."""
-    from reconciler.desired.load import load_desired
+    from reconciler.files.load import load_desired
     from reconciler.importer import find_declared_flags
 
     if config.flags_dir.is_dir():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.options import Delivery, PlanArguments, Settings, plan_options, shared_options
-from reconciler.render.registry import PLAN, render
+from reconciler.reports.registry import PLAN, render
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
@@ -55,7 +55,7 @@ def plan(settings: Settings, *, arguments: PlanArguments, delivery: Delivery, ca
 
 
 def _about_saved(planned: Plan) -> str:
-    from reconciler.render.document import names_users
+    from reconciler.reports.document import names_users
 
     if planned.is_empty:
         return "There is nothing in it to apply."

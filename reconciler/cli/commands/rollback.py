@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.cli.voice import Voice
-    from reconciler.config import Config
     from reconciler.importer import Declared, Rollback
-    from reconciler.model import Version
+    from reconciler.model.config import Config
+    from reconciler.model.flag import Version
 
 NOT_FOUND = (400, 404)
 """What servers answer where there is no such version."""
@@ -40,7 +40,7 @@ def rollback(settings: Settings, *, key: str, number: int, out: Path | None, api
       reconciler rollback new-checkout --to 12
     """  # noqa: D301 - the backspace tells click not to wrap
     from reconciler.cli.voice import Voice, check_writable
-    from reconciler.desired.config_file import find_config, load_config
+    from reconciler.files.config_file import find_config, load_config
     from reconciler.importer import roll_back
 
     check_writable(out)
@@ -57,8 +57,8 @@ def rollback(settings: Settings, *, key: str, number: int, out: Path | None, api
 
 def _declared(config: Config, key: str) -> Declared:
     """The document of the flag. Raises InvalidInputError where files are not valid, ReconcilerError without it."""
-    from reconciler.desired.load import load_desired
     from reconciler.errors import ReconcilerError
+    from reconciler.files.load import load_desired
     from reconciler.importer import find_declared_flags
 
     load_desired(config)
@@ -126,7 +126,7 @@ def _refuse_faulty(rolled: Rollback, declared: Declared, number: int) -> None:
 
 def _write(rolled: Rollback, declared: Declared, config: Config, out: Path | None) -> None:
     from reconciler.cli.voice import write_file
-    from reconciler.desired.write import rewrite_flag
+    from reconciler.files.format import rewrite_flag
     from reconciler.importer import overlay_of
 
     text = rewrite_flag(declared.text, declared.index, rolled.document, environment=overlay_of(config, declared))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from reconciler.cli.options import Settings, shared_options
-from reconciler.source.schemas import SCHEMA_NAMES, schema_text
+from reconciler.files.schemas import SCHEMA_NAMES, schema_text
 
 
 @click.command

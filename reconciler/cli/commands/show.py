@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.options import Delivery, Settings, delivery_options, shared_options
-from reconciler.render.registry import PLAN
+from reconciler.reports.registry import PLAN
 
 
 @click.command

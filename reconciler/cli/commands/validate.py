@@ -11,13 +11,13 @@ import click
 
 from reconciler.cli.options import Settings, format_option, shared_options
 from reconciler.errors import InvalidInputError
-from reconciler.render.registry import FINDINGS, RenderOptions, render
-from reconciler.wording import counted
+from reconciler.reports.registry import FINDINGS, RenderOptions, render
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.desired.load import Checked
+    from reconciler.files.load import Checked
 
 
 @click.command
@@ -35,8 +35,8 @@ def validate(settings: Settings, *, paths: tuple[Path, ...], form: str) -> int:
       reconciler validate flags/new-checkout.yaml --format json
     """  # noqa: D301 - the backspace tells click not to wrap
     from reconciler.cli.voice import Voice
-    from reconciler.desired.config_file import find_config
-    from reconciler.render.findings import FindingsReport
+    from reconciler.files.config_file import find_config
+    from reconciler.reports.findings import FindingsReport
 
     voice = Voice.of(settings)
     file = find_config(settings.config)
@@ -54,8 +54,8 @@ def validate(settings: Settings, *, paths: tuple[Path, ...], form: str) -> int:
 
 def _checked(file: Path, environment: str | None, paths: tuple[Path, ...]) -> Checked:
     """What is wrong with the configuration or, where nothing is, with the flag files."""
-    from reconciler.desired.config_file import load_configs
-    from reconciler.desired.load import Checked, check_desired
+    from reconciler.files.config_file import load_configs
+    from reconciler.files.load import Checked, check_desired
 
     try:
         configs = load_configs(file, environment)

@@ -26,7 +26,7 @@ from reconciler.planning.operations.variant import CreateVariant, DeleteVariant,
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from reconciler.model import Json
+    from reconciler.model.flag import Json
 
 __all__ = [
     "BULK_REMOVAL_LIMIT",

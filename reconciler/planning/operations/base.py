@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
-from reconciler.canonical import same_json
 from reconciler.evaluation.rules import variants_of
-from reconciler.model import Unset, Weights
+from reconciler.model.canonical import same_json
+from reconciler.model.flag import Unset, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Self
 
-    from reconciler.model import FlagSpec, Json, Number
-    from reconciler.wire import Request
+    from reconciler.model.flag import FlagSpec, Json, Number
+    from reconciler.model.wire import Request
 
 UNKNOWN_ID = "{id}"
 """Stands in paths for the id of a flag that is not yet created."""

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from reconciler.model.wire import Request
 from reconciler.planning.operations.base import UNKNOWN_ID, Operation, Phase, difference, union
-from reconciler.wire import Request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.model import FlagSpec, Json
+    from reconciler.model.flag import FlagSpec, Json
 
 
 class AddDeployments(Operation, frozen=True, kw_only=True):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from reconciler.evaluation.rules import variants_of
-from reconciler.fields import FIELDS, NEW_FLAG
-from reconciler.model import Unset, Weights
+from reconciler.model.fields import FIELDS, NEW_FLAG
+from reconciler.model.flag import Unset, Weights
+from reconciler.model.wire import Request, decode_flag
 from reconciler.planning.operations.base import (
     UNKNOWN_ID,
     ImpossibleCallError,
@@ -17,12 +18,11 @@ from reconciler.planning.operations.base import (
     fields_in,
     is_covered,
 )
-from reconciler.wire import Request, decode_flag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.model import FlagSpec, Json
+    from reconciler.model.flag import FlagSpec, Json
 
 _MOVES_EXPOSURE = frozenset(field.edit for field in FIELDS if field.moves_users)
 _MAY_START_ON = frozenset(field.edit for field in FIELDS if field.may_start_on)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from reconciler.evaluation.rules import variants_of
+from reconciler.model.wire import Request
 from reconciler.planning.operations.base import (
     UNKNOWN_ID,
     ImpossibleCallError,
@@ -21,13 +22,12 @@ from reconciler.planning.operations.base import (
     require_variant,
     union,
 )
-from reconciler.wire import Request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from reconciler.model import FlagSpec, Json, MemberKind, Unset
+    from reconciler.model.flag import FlagSpec, Json, MemberKind, Unset
 
 BULK_REMOVAL_LIMIT = 100
 """Users or cohorts in one bulk removal ("Bulk remove users from variant": limited to 100 for each request)."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from reconciler.evaluation.rules import variants_of
-from reconciler.model import Unset, Weights
+from reconciler.model.flag import Unset, Weights
+from reconciler.model.wire import Request, decode_variant
 from reconciler.planning.operations.base import (
     UNKNOWN_ID,
     ImpossibleCallError,
@@ -27,12 +28,11 @@ from reconciler.planning.operations.base import (
     with_weight,
 )
 from reconciler.planning.operations.flag import EditFlag
-from reconciler.wire import Request, decode_variant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.model import FlagSpec, Json, TargetSegment
+    from reconciler.model.flag import FlagSpec, Json, TargetSegment
 
 
 class CreateVariant(VariantOperation, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from clients import ask
 from contract.endpoints import FLAG, LISTED_FLAG, VERSIONS
 
 from reconciler.errors import AmbiguousError, MalformedAnswerError, RejectedError
-from reconciler.wire import Request
+from reconciler.model.wire import Request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -12,7 +12,7 @@ from refreshes import a_seen_flag, archived, log, refresh
 
 from reconciler.emulator import Behaviour
 from reconciler.errors import RejectedError
-from reconciler.model import UNSET
+from reconciler.model.flag import UNSET
 
 
 def test_users_are_read_of_live_variants_that_declare_them() -> None:

@@ -17,8 +17,8 @@ from reconciler.api.limits import Clock, Pace, Spending, rate_limiter
 from reconciler.api.parallel import map_bounded
 from reconciler.api.retry import RetryPolicy
 from reconciler.api.transport import Transport
-from reconciler.config import Requests
 from reconciler.errors import AmbiguousError, BudgetError, RejectedError
+from reconciler.model.config import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

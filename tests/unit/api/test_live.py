@@ -14,7 +14,7 @@ from refreshes import NOTHING, a_seen_flag, archived, log, refresh
 from reconciler.api.live import Progress, fetch_live_state, reread
 from reconciler.emulator import Behaviour, Limits
 from reconciler.errors import ApiError, MalformedAnswerError
-from reconciler.model import UNSET
+from reconciler.model.flag import UNSET
 
 
 def changed(behaviour: Behaviour) -> str:

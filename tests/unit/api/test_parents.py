@@ -10,7 +10,7 @@ from evaluations import family_of
 from worlds import a_world
 
 from reconciler.api.parents import MOST_PARENTS
-from reconciler.model import FlagSpec, Variant
+from reconciler.model.flag import FlagSpec, Variant
 
 if TYPE_CHECKING:
     from reconciler.emulator import Behaviour

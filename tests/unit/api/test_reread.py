@@ -17,7 +17,7 @@ from reconciler.emulator import Behaviour, Emulator, Limits
 from reconciler.errors import ApiError
 
 if TYPE_CHECKING:
-    from reconciler.model import DesiredState, LiveFlag
+    from reconciler.model.flag import DesiredState, LiveFlag
 
 
 def look_again(

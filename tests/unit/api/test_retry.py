@@ -10,7 +10,6 @@ import pytest
 from clients import StoppedClock, ask, send
 
 from reconciler.api.retry import Repeat, RetryPolicy, http_date, retry_after
-from reconciler.config import Requests
 from reconciler.errors import (
     AccessError,
     AmbiguousError,
@@ -19,6 +18,7 @@ from reconciler.errors import (
     NotSentError,
     RejectedError,
 )
+from reconciler.model.config import Requests
 from reconciler.planning.operations import EditFlag, RemoveUserAt
 
 NOON = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)

@@ -22,7 +22,7 @@ from reconciler.errors import (
     NotSentError,
     RejectedError,
 )
-from reconciler.wire import Request
+from reconciler.model.wire import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from worlds import OTHER_USER, PROJECT, World, a_world, an_emulator
 
 from reconciler.apply import ApplyOptions, ApplyReport, Status
 from reconciler.emulator import Behaviour
-from reconciler.model import FlagSpec, Variant, Weights
+from reconciler.model.flag import FlagSpec, Variant, Weights
 from reconciler.planning.plan import PlanOptions
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from virtual_time import VirtualTimeLoop
 from worlds import FAST, OTHER_USER, World, a_world, an_emulator
 
 from reconciler.apply import ApplyOptions
-from reconciler.config import Requests
-from reconciler.model import FlagSpec
+from reconciler.model.config import Requests
+from reconciler.model.flag import FlagSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.cli.checkout import checkout_of, current_commit
-from reconciler.desired.load import load_desired
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.files.load import load_desired
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Repository
 
-    from reconciler.config import Config
-    from reconciler.model import DesiredState
+    from reconciler.model.config import Config
+    from reconciler.model.flag import DesiredState
 
 
 def git(directory: Path, *arguments: str) -> str:
@@ -249,7 +249,7 @@ def test_an_edit_while_files_are_read_is_seen(committed: Repository, monkeypatch
         committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
         return load_desired(config, **options)
 
-    monkeypatch.setattr("reconciler.desired.load.load_desired", edited)
+    monkeypatch.setattr("reconciler.files.load.load_desired", edited)
     ran = committed.run("plan", "--changed-since", "HEAD", "--format", "json")
     assert json.loads(ran.out)["options"]["targets"] == ["new-checkout"]
 

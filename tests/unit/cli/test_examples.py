@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from emulators import KEY, USER
 
-from reconciler.desired.config_file import load_config
-from reconciler.desired.load import load_desired
+from reconciler.files.config_file import load_config
+from reconciler.files.load import load_desired
 
 if TYPE_CHECKING:
     from conftest import Repository

@@ -11,16 +11,16 @@ from msgspec.structs import replace
 
 from reconciler.cli.checkout import is_content
 from reconciler.cli.expected_commit import check_commit
-from reconciler.desired.config_file import load_config
-from reconciler.desired.files import list_flag_files, read_flag_file
-from reconciler.desired.load import load_desired
 from reconciler.errors import StalePlanError
+from reconciler.files.config_file import load_config
+from reconciler.files.listing import list_flag_files, read_flag_file
+from reconciler.files.load import load_desired
 
 if TYPE_CHECKING:
     from conftest import Repository
 
-    from reconciler.config import Config
-    from reconciler.model import DesiredState
+    from reconciler.model.config import Config
+    from reconciler.model.flag import DesiredState
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_what_was_read_is_compared(repository: Repository, head: str, monkeypatc
             repository.write(name, text)
             return desired
 
-        monkeypatch.setattr("reconciler.desired.load.load_desired", loaded)
+        monkeypatch.setattr("reconciler.files.load.load_desired", loaded)
         refused(repository, head, name)
 
 

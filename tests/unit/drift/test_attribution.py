@@ -9,7 +9,7 @@ from worlds import a_world, an_emulator
 
 from reconciler.drift import Attribution, Basis
 from reconciler.emulator import Behaviour
-from reconciler.model import FlagSpec, Variant
+from reconciler.model.flag import FlagSpec, Variant
 
 KEY = "new-checkout"
 

@@ -19,8 +19,8 @@ from reconciler.api.retry import RetryPolicy
 from reconciler.drift.reads import choose
 from reconciler.emulator import Behaviour, Limits
 from reconciler.errors import AccessError, BudgetError
-from reconciler.model import DesiredFlag, FlagSpec, Variant
-from reconciler.reads import Read
+from reconciler.model.flag import DesiredFlag, FlagSpec, Variant
+from reconciler.model.reads import Read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,7 +13,7 @@ from worlds import a_world, an_emulator
 from reconciler.drift import Memory, encode_memory, no_memory, recall
 from reconciler.drift.report import FieldOfFlag
 from reconciler.errors import ReconcilerError, UsageError
-from reconciler.reads import Read
+from reconciler.model.reads import Read
 
 KEY = "new-checkout"
 CONFIG = a_config()

@@ -13,7 +13,7 @@ from reconciler.evaluation.evaluate import COHORTS_LISTED, DEPENDENCY_OR_INCLUSI
 from reconciler.evaluation.hashing import hash_of
 from reconciler.evaluation.result import Allocation, Dependency, Reason, intervals_of
 from reconciler.evaluation.rules import ALWAYS_TRUE
-from reconciler.model import UNSET, Condition, Dependencies, FlagSpec, LiveFlag, TargetSegment, Variant, Weights
+from reconciler.model.flag import UNSET, Condition, Dependencies, FlagSpec, LiveFlag, TargetSegment, Variant, Weights
 
 US = TargetSegment(
     name="US",

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from reconciler.evaluation.combinations import segment_combinations
 from reconciler.evaluation.rules import ALL_OTHER_USERS, ALWAYS_TRUE, Bucketing, SegmentRule, cuts_of, flag_rules
 from reconciler.evaluation.shares import joint_shares, transient_share, unavoidable_share, variant_shares
-from reconciler.model import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
 
 HALF = 21_474_837
 US = Condition(prop="country", op="is", values=("US",))

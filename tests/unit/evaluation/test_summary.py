@@ -16,7 +16,7 @@ from reconciler.evaluation.evaluate import COHORTS_LISTED
 from reconciler.evaluation.result import Allocation, Reason
 from reconciler.evaluation.summary import MOST_FINDINGS, UserCount, summarize
 from reconciler.evaluation.users import read_users
-from reconciler.model import UNSET, Condition, FlagSpec, TargetSegment, Weights
+from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Weights
 
 PEOPLE = [{"user_id": f"user-{number}", "country": "US" if number % 4 == 0 else "DE"} for number in range(400)]
 BETA = TargetSegment(

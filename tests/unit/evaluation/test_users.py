@@ -12,7 +12,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.errors import UsageError
 from reconciler.evaluation.conditions import matches_condition
 from reconciler.evaluation.users import LONGEST_LINE, fields_of_options, read_users, user_of_json
-from reconciler.model import Condition
+from reconciler.model.flag import Condition
 
 SECRET = "ada@example.com"
 

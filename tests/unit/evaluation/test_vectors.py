@@ -13,7 +13,7 @@ from amplitude_experiment.evaluation.murmur3 import hash32x86
 
 from reconciler.evaluation.exposure import exposure_of
 from reconciler.evaluation.hashing import HASHES, coordinates, count_hashes, hash_of, share_of
-from reconciler.wire import decode_flag
+from reconciler.model.wire import decode_flag
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "exposure-vectors.json").read_text("utf-8"))
 

@@ -10,9 +10,9 @@ from adoption import a_repository
 from emulators import a_live_flag, an_emulator
 from worlds import OTHER_USER
 
-from reconciler.config import IgnoreRule
 from reconciler.emulator import Behaviour
 from reconciler.errors import InvalidInputError
+from reconciler.model.config import IgnoreRule
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import Any
 from builders import a_config
 
 from reconciler.importer import Rollback, roll_back
-from reconciler.wire import decode_flag
+from reconciler.model.wire import decode_flag
 
 DOCUMENT: dict[str, Any] = {
     "key": "flag",

@@ -6,7 +6,7 @@ import pytest
 from builders import a_config
 
 from reconciler.diagnostics import SourcePosition
-from reconciler.model import DesiredFlag, FlagSpec, LiveFlag, TargetSegment, Variant, Weights
+from reconciler.model.flag import DesiredFlag, FlagSpec, LiveFlag, TargetSegment, Variant, Weights
 from reconciler.planning.plan import PlanOptions
 from reconciler.planning.planner import Planner
 

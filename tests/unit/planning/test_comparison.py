@@ -15,7 +15,7 @@ from worlds import a_world
 from reconciler.errors import InvalidInputError
 from reconciler.evaluation.comparison import STICKY
 from reconciler.evaluation.result import Allocation, Reason
-from reconciler.model import UNSET, DesiredState, FlagSpec, Variant, Weights
+from reconciler.model.flag import UNSET, DesiredState, FlagSpec, Variant, Weights
 from reconciler.planning.comparison import compare_with_plan
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.model import FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.flag import FlagSpec, TargetSegment, Variant, Weights
 from reconciler.planning.effects import apply_operations, settle
 from reconciler.planning.operations import (
     AddDeployments,

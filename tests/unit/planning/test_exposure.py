@@ -10,7 +10,16 @@ from msgspec.structs import replace
 
 from reconciler.evaluation.exposure import FlagExposure
 from reconciler.evaluation.rules import ALWAYS_TRUE
-from reconciler.model import Condition, Dependencies, FlagSpec, LiveFlag, LiveState, TargetSegment, Variant, Weights
+from reconciler.model.flag import (
+    Condition,
+    Dependencies,
+    FlagSpec,
+    LiveFlag,
+    LiveState,
+    TargetSegment,
+    Variant,
+    Weights,
+)
 from reconciler.planning.alarms import alarms
 from reconciler.planning.exposure import preview, with_exposure
 from reconciler.planning.plan import Action, FlagPlan, Plan

@@ -10,9 +10,9 @@ import pytest
 from builders import a_config, a_position
 from msgspec.structs import replace
 
-from reconciler.config import Limit, Requests, Safety
 from reconciler.errors import InvalidInputError
-from reconciler.model import (
+from reconciler.model.config import Limit, Requests, Safety
+from reconciler.model.flag import (
     UNSET,
     Condition,
     Dependencies,

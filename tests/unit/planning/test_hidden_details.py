@@ -9,7 +9,7 @@ from emulators import a_live_flag
 from worlds import World, a_world, an_emulator
 
 from reconciler.emulator import Behaviour
-from reconciler.model import UNSET, FlagSpec, Variant
+from reconciler.model.flag import UNSET, FlagSpec, Variant
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import PlanOptions
 

@@ -11,11 +11,11 @@ from looks import ADA, BOB, a_declaration, edit, flag_id_of
 from worlds import World, a_world, an_emulator
 
 from reconciler.api.versions import read_versions
-from reconciler.model import Condition, FlagSpec, TargetSegment, Weights
+from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Weights
 from reconciler.planning.kill_switch import KillSwitch, find_kill_switches, flags_switched_on
 
 if TYPE_CHECKING:
-    from reconciler.model import Version
+    from reconciler.model.flag import Version
 
 KEY = "new-checkout"
 

@@ -24,7 +24,7 @@ from reconciler.planning.operations import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.model import MemberKind
+    from reconciler.model.flag import MemberKind
     from reconciler.planning.operations import Operation
 
 F, V = {"flag_key": "f"}, {"flag_key": "f", "variant_key": "a"}

@@ -12,7 +12,8 @@ from random_flags import without_order
 
 from reconciler.errors import GuardRefusedError
 from reconciler.evaluation.rules import ALWAYS_TRUE
-from reconciler.model import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.wire import encode_segments
 from reconciler.planning.compare import compare_flags, compare_new
 from reconciler.planning.effects import apply_operations, settle
 from reconciler.planning.operations import (
@@ -27,7 +28,6 @@ from reconciler.planning.operations import (
 from reconciler.planning.ordering import SHIELD_REFUSED, Ordered, order_operations
 from reconciler.planning.schedule import LOSES_INCLUSION, SEES_RULES_EARLY, SEES_RULES_LATE
 from reconciler.planning.shield import SHIELD_NAME, is_shielded, shielded_segments, without_shield
-from reconciler.wire import encode_segments
 
 if TYPE_CHECKING:
     from reconciler.planning.operations import Operation

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from worlds import World, a_world, an_emulator, run_now
 
 from reconciler.importer import represent, roll_back
-from reconciler.model import Condition, FlagSpec, TargetSegment, Weights
+from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Weights
 from reconciler.planning.exposure import with_exposure
 from reconciler.planning.plan import PlanOptions
 

@@ -1,0 +1,1 @@
+"""Flag files and the configuration: read, checked, decoded, written."""

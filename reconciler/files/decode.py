@@ -1,0 +1,93 @@
+"""A flag document that holds to schema and rules, as a DesiredFlag. What is wrong has been said before."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from reconciler.files.rules.fields import parse_moment
+from reconciler.model.fields import FIELDS, ValueKind
+from reconciler.model.flag import UNSET, Condition, DesiredFlag, FlagSpec, TargetSegment, Unset, Variant, Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.diagnostics import SourcePosition
+    from reconciler.model.flag import Json, Number
+
+
+def decode_flag(body: dict[str, Json], source: SourcePosition, deployments: Mapping[str, str]) -> DesiredFlag:
+    """The flag of a merged document. `deployments` are the configured names with their ids."""
+    get = body.get
+    expires = get("expires")
+    frozen_until = get("frozenUntil")
+    return DesiredFlag(
+        spec=_decode_spec(body, deployments),
+        source=source,
+        owner=get("owner"),
+        expires=None if expires is None else date.fromisoformat(expires),
+        links=tuple(get("links", ())),
+        notes=get("notes"),
+        frozen_until=None if frozen_until is None else parse_moment(frozen_until),
+    )
+
+
+def _decode_spec(body: dict[str, Json], deployments: Mapping[str, str]) -> FlagSpec:
+    fields = {name: read(body[public]) for name, public, read in _READERS if public in body}
+    if "deployments" in fields:
+        fields["deployments"] = tuple(deployments.get(name, name) for name in fields["deployments"])
+    return FlagSpec(key=body["key"], **fields)
+
+
+def _variant(body: dict[str, Json]) -> Variant:
+    inclusions = body.get("inclusions", {})
+    return Variant(
+        key=body["key"],
+        name=body.get("name", UNSET),
+        description=body.get("description", UNSET),
+        payload=body.get("payload", UNSET),
+        users=_strings(inclusions.get("users")),
+        cohorts=_strings(inclusions.get("cohorts")),
+        renamed_from=body.get("renamedFrom"),
+    )
+
+
+def _segment(body: dict[str, Json]) -> TargetSegment:
+    return TargetSegment(
+        name=body["name"],
+        conditions=tuple(
+            Condition(prop=item["prop"], op=item["op"], values=tuple(item["values"]))
+            for item in body.get("conditions", ())
+        ),
+        percentage=_whole(body["percentage"]),
+        rollout_weights=_weights(body["rolloutWeights"]),
+        bucketing_key=body.get("bucketingKey", UNSET),
+    )
+
+
+def _strings(value: list[str] | None) -> tuple[str, ...] | Unset:
+    return UNSET if value is None else tuple(value)
+
+
+def _weights(body: dict[str, Number]) -> Weights:
+    return Weights(tuple((key, _whole(weight)) for key, weight in body.items()))
+
+
+def _whole(number: Number) -> int:
+    """A number that the schema found whole: JSON Schema takes 25.0 for an integer."""
+    return int(number)
+
+
+_DECODERS: dict[ValueKind, Callable[[Any], Any]] = {
+    ValueKind.TEXT: str,
+    ValueKind.WORD: str,
+    ValueKind.ID: str,
+    ValueKind.SWITCH: bool,
+    ValueKind.NUMBER: _whole,
+    ValueKind.WEIGHTS: _weights,
+    ValueKind.VARIANTS: lambda variants: tuple(map(_variant, variants)),
+    ValueKind.SEGMENTS: lambda segments: tuple(map(_segment, segments)),
+    ValueKind.DEPLOYMENTS: tuple,
+    ValueKind.STRINGS: tuple,
+}
+_READERS = tuple((field.name, field.public, _DECODERS[field.kind]) for field in FIELDS)

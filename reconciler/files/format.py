@@ -1,0 +1,147 @@
+"""Flag documents as YAML text: in the house style, formatted, or changed in place. The reader is `load`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from reconciler.errors import ReconcilerError
+from reconciler.files.overlay import for_environment
+from reconciler.files.schema_check import check
+from reconciler.files.yaml.edit import rewrite_document
+from reconciler.files.yaml.nodes import Document, comments_in, node_of
+from reconciler.files.yaml.reader import read_documents, read_source
+from reconciler.files.yaml.style import write_document, write_documents
+from reconciler.files.yaml.tree import MODELINE, read_tree
+from reconciler.model.canonical import same_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from reconciler.diagnostics import Diagnostic
+    from reconciler.model.flag import Json
+
+REMARK: Final = "# read-only: "
+"""How the comments begin that `import` writes, and replaces when it writes again."""
+
+
+def flag_to_yaml(document: Mapping[str, Json], remarks: Sequence[str] = ()) -> str:
+    """The canonical text of one flag document: the same value gives the same bytes.
+
+    `remarks` are lines of text that become read-only comments on top. Every YAML reader, of version 1.1 or 1.2,
+    reads the same value back, as far as `source.yaml_source` accepts it at all.
+    """
+    head = [f"{REMARK}{line}".rstrip() for line in remarks]
+    return write_document(Document(root=node_of(dict(document)), head=head))
+
+
+def check_format(content: bytes, file: str) -> tuple[Diagnostic, ...]:
+    """Everything for which a file cannot be formatted: it is no YAML that is read, or breaks the schema of a flag.
+
+    Whether values fit each other is not asked: a file that is half done can be formatted.
+    """
+    reading = read_source(content, file)
+    found = [
+        document.diagnose(item)
+        for document in reading.documents
+        for item in check(document.value, "flag")
+        if not document.is_broken_at(item.place)
+    ]
+    return (*reading.diagnostics, *found)
+
+
+def format_text(text: str, file: str) -> str:
+    """A file of flag documents in the house style, every comment kept; formatting again changes nothing.
+
+    `file` is what diagnostics call it. Raises InvalidInputError for text that the strict reader refuses.
+    """
+    before = read_documents(text, file)
+    plain = text.replace("\r\n", "\n")
+    trees = read_tree(plain)
+    formatted = write_documents(trees)
+    if formatted == plain:
+        return formatted
+    after = read_documents(formatted, file)
+    same = len(before) == len(after) and all(
+        same_json(old.value, new.value) for old, new in zip(before, after, strict=True)
+    )
+    if not same or _comments_of(read_tree(formatted)) != _comments_of(trees):
+        raise ReconcilerError(f"This is a defect of reconciler: {file} cannot be formatted and was left as it is.")
+    return formatted
+
+
+def rewrite_flag(
+    text: str,
+    index: int,
+    wanted: Mapping[str, Json],
+    *,
+    environment: str | None,
+    remarks: Sequence[str] | None = None,
+) -> str:
+    """The text of a file in which document `index` declares `wanted`, and nothing else, for an environment.
+
+    With `environment` None the document itself changes. Otherwise its overlay for that environment does, so that
+    the document means what it did for all others. `remarks` replaces the read-only comments on top; None leaves
+    them alone. Comments and all other lines stay.
+    """
+    document = read_documents(text, "")[index].value
+    root = dict(wanted) if environment is None else _with_overlay(document, wanted, environment)
+    if environment is None and "environments" in document:
+        root["environments"] = document["environments"]
+    changed = text if same_json(document, root) else rewrite_document(text, index, root)
+    return changed if remarks is None else _with_remarks(changed, index, remarks)
+
+
+def _with_overlay(document: Mapping[str, Json], wanted: Mapping[str, Json], environment: str) -> dict[str, Json]:
+    """The document whose merge with its overlay for an environment is `wanted`."""
+    base = {key: value for key, value in document.items() if key != "environments"}
+    overlays = dict(document.get("environments") or {})
+    if not same_json(for_environment(dict(document), environment), dict(wanted)):
+        overlays[environment] = _patch(base, wanted, overlays.get(environment) or {})
+    if not overlays.get(environment, True) and environment not in (document.get("environments") or {}):
+        del overlays[environment]
+    return base | ({"environments": overlays} if overlays else {})
+
+
+def _patch(base: Mapping[str, Json], wanted: Mapping[str, Json], former: Mapping[str, Json]) -> dict[str, Json]:
+    """The RFC 7396 patch from `base` to `wanted`; what `former` said stays said even where it changes nothing."""
+    patch: dict[str, Json] = {}
+    for key in [*former, *(key for key in base if key not in former)]:
+        if key not in wanted and key in base:
+            patch[key] = None
+    for key, value in wanted.items():
+        if key in base and same_json(base[key], value) and key not in former:
+            continue
+        is_merged = isinstance(value, dict) and isinstance(base.get(key), dict)
+        inner = former.get(key)
+        patch[key] = _patch(base[key], value, inner if isinstance(inner, dict) else {}) if is_merged else value
+    return patch
+
+
+def _with_remarks(text: str, index: int, remarks: Sequence[str]) -> str:
+    """The text with these read-only comments on top of a document instead of those it has; they may stay in place."""
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    lines = text.split(line_end)
+    first, end = _span(text.replace("\r\n", "\n"), index)
+    written = [f"{REMARK}{line}".rstrip() for line in remarks]
+    former = [line for line in lines[first:end] if line.startswith(REMARK.rstrip())]
+    if former == written:
+        return text
+    kept = [line for line in lines[first:end] if line not in former]
+    at = next((number + 1 for number, line in enumerate(kept) if line.startswith(MODELINE)), 0)
+    at = max(at, 1 if kept and kept[0].startswith("---") else 0)
+    return line_end.join([*lines[:first], *kept[:at], *written, *kept[at:], *lines[end:]])
+
+
+def _span(text: str, index: int) -> tuple[int, int]:
+    """The first line of a document, and the first one behind it."""
+    starts = [document.first_line for document in read_tree(text)]
+    return starts[index], starts[index + 1] if index + 1 < len(starts) else len(text.split("\n"))
+
+
+def _comments_of(documents: Iterable[Document]) -> Counter[str]:
+    return Counter(
+        comment
+        for document in documents
+        for comment in (*(line for line in document.head if line), *comments_in(document.root))
+    )

@@ -1,0 +1,220 @@
+"""Flag files on disk: which there are, in which order, and their bytes. Only regular files below one directory.
+
+Symbolic links, pipes and devices are refused rather than followed: a link in a pull request must not make the
+reconciler read, and quote, what lies outside the repository.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from errno import EINVAL, ELOOP
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.diagnostics import HIDDEN_FILE, JSON_FILE, Diagnostic, Severity, SourcePosition
+from reconciler.errors import UsageError
+from reconciler.files.yaml.limits import MAX_BYTES
+from reconciler.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SUFFIXES: Final = (".yaml", ".yml")
+MAX_FILES: Final = 20_000
+MAX_LEFT_OUT: Final = 100
+"""Files that are named because they are not read; more are only counted."""
+
+MAX_TOTAL_BYTES: Final = 50 * 1024 * 1024
+
+_OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class FlagFile(Struct, frozen=True):
+    """A flag file: where it is, and how it is called in what users read (relative to reconciler.yaml, with /)."""
+
+    path: str
+    shown: str
+
+
+class Listing(Struct, frozen=True, kw_only=True):
+    """The flag files in order of their shown names, and what was refused on the way."""
+
+    files: tuple[FlagFile, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def list_flag_files(root: Path, flags_dir: Path) -> Listing:
+    """Every .yaml and .yml file below a directory, and what looks like a flag file and is left out.
+
+    A suffix in capitals is an error. JSON, and YAML of which the name, or a directory's on the way, begins with a
+    dot, is a warning; what is below `.git` is git's. `root` is the directory of reconciler.yaml. Never raises for
+    what is found there.
+    """
+    files: list[FlagFile] = []
+    refused: list[Diagnostic] = []
+    left_out: list[Diagnostic] = []
+    shown = Path(os.path.relpath(flags_dir, root)).as_posix()
+    pending = [(str(flags_dir), "" if shown == "." else shown + "/", False)]
+    while pending:
+        directory, prefix, is_hidden = pending.pop()
+        for entry in _entries(directory, prefix, [] if is_hidden else refused):
+            name = prefix + entry.name
+            hides = is_hidden or entry.name.startswith(".")
+            if entry.name == ".git":
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append((entry.path, name + "/", hides))
+            elif not hides and entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
+                files.append(FlagFile(entry.path, name))
+            elif found := _left_out(entry, name, is_hidden=hides):
+                (refused if found.is_error else left_out).append(found)
+    files.sort(key=lambda file: file.shown)
+    if len(files) > MAX_FILES:
+        refused.append(_refuse(shown, "too-many-files", f"There are more than {MAX_FILES:,} flag files."))
+    refused.extend(_ambiguous_names(files))
+    return Listing(files=tuple(files[:MAX_FILES]), diagnostics=(*refused, *_named(left_out, shown)))
+
+
+def _left_out(entry: os.DirEntry[str], name: str, *, is_hidden: bool) -> Diagnostic | None:
+    """What there is to say of an entry that is not read; None where it does not look like a flag file."""
+    folded = entry.name.strip().casefold()
+    is_yaml, is_json = folded.endswith(SUFFIXES), folded.endswith(".json")
+    if is_hidden:
+        message = "This file is not read: names that begin with a dot are left out."
+        return _warn(name, HIDDEN_FILE, message) if is_yaml or is_json else None
+    if not entry.is_file(follow_symlinks=False):
+        if is_yaml or entry.is_dir():
+            return _refuse(name, "irregular-file", "This is a link, a pipe or a device: not followed.")
+        return None
+    if is_yaml:
+        right = next(suffix for suffix in SUFFIXES if folded.endswith(suffix))
+        message = "This file would not be read: flag files end in .yaml or .yml, in small letters."
+        hint = f"Rename it to {entry.name.strip()[: -len(right)]}{right}."
+        return replace(_refuse(name, "file-suffix", message), hint=hint)
+    if is_json:
+        return _warn(name, JSON_FILE, "This file is not read: flag files are YAML and end in .yaml or .yml.")
+    return None
+
+
+def _named(left_out: list[Diagnostic], directory: str) -> Iterator[Diagnostic]:
+    """The first of what is left out, by name, and how much more there is: warnings must not fill a report."""
+    left_out.sort(key=_file_of)
+    yield from left_out[:MAX_LEFT_OUT]
+    if (more := len(left_out) - MAX_LEFT_OUT) > 0:
+        yield _warn(directory, HIDDEN_FILE, f"{counted(more, 'more file')} below this directory are not read.")
+
+
+def is_flag_file(shown: str, directory: str) -> bool:
+    """Whether a regular file of that shown name is listed for a directory; `.` is that of reconciler.yaml."""
+    prefix = "" if directory == "." else f"{directory}/"
+    hides = any(part.startswith(".") for part in shown.removeprefix(prefix).split("/"))
+    return shown.startswith(prefix) and shown.endswith(SUFFIXES) and not hides
+
+
+def _ambiguous_names(files: list[FlagFile]) -> Iterator[Diagnostic]:
+    """Of two names that some file systems take for one, they keep one file, and the other's flags are gone."""
+    seen: dict[str, str] = {}
+    for file in files:
+        other = seen.setdefault(_folded(file.shown), file.shown)
+        if other != file.shown:
+            message = "Another name differs by case or Unicode form only: some file systems keep one of the two."
+            yield _refuse(file.shown, "ambiguous-file-name", message)
+
+
+def _folded(name: str) -> str:
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def _entries(directory: str, prefix: str, refused: list[Diagnostic]) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            yield from entries
+    except OSError as error:
+        refused.append(_refuse(prefix.rstrip("/") or ".", "unreadable-file", f"{error.strerror}."))
+
+
+def choose_files(listings: Sequence[Listing], paths: Sequence[Path], config_file: Path) -> list[Listing]:
+    """The parts of listings that paths name: files, or directories with all that is below them.
+
+    The configuration file may be among them, as pre-commit names every file that changed. Raises UsageError for a
+    path that does not exist or holds no flag file of any listing.
+    """
+    chosen: set[str] = set()
+    for path in paths:
+        if not path.exists() and not path.is_symlink():
+            raise UsageError(f"{path} does not exist.")
+        if _place_of(path) == _place_of(config_file):
+            continue
+        shown = Path(os.path.relpath(_place_of(path), config_file.parent.resolve())).as_posix()
+        names = {name for listing in listings for name in _names(listing) if _is_at_or_below(name, shown)}
+        if not names:
+            raise UsageError(f"{path} is not a flag file of this configuration, nor a directory with one.")
+        chosen |= names
+    return [
+        Listing(
+            files=tuple(file for file in listing.files if file.shown in chosen),
+            diagnostics=tuple(item for item in listing.diagnostics if _file_of(item) in chosen),
+        )
+        for listing in listings
+    ]
+
+
+def _place_of(path: Path) -> Path:
+    """The path without links in its directories; the last part may be one, and is refused as such."""
+    return path.parent.resolve() / path.name if path.name not in {"", ".."} else path.resolve()
+
+
+def _names(listing: Listing) -> Iterator[str]:
+    yield from (file.shown for file in listing.files)
+    yield from map(_file_of, listing.diagnostics)
+
+
+def _is_at_or_below(name: str, at: str) -> bool:
+    return at in {".", name} or name.startswith(at + "/")
+
+
+def _file_of(item: Diagnostic) -> str:
+    return item.position.file if item.position else ""
+
+
+def read_flag_file(path: Path | str) -> bytes:
+    """The bytes of a regular file; one byte more than is allowed, at most. Raises OSError."""
+    descriptor = os.open(path, _OPEN_FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(EINVAL, "it is not a regular file")
+        return os.read(descriptor, min(status.st_size, MAX_BYTES) + 1)
+    finally:
+        os.close(descriptor)
+
+
+def refuse_file(file: FlagFile, error: OSError) -> Diagnostic:
+    """The finding for a file that could not be read."""
+    return _refuse(file.shown, "unreadable-file", f"The file cannot be read: {explain(error)}.")
+
+
+def explain(error: OSError) -> str:
+    """Why a file could not be read, in a few words."""
+    return "it is a symbolic link" if error.errno == ELOOP else str(error.strerror)
+
+
+def refuse_total(file: FlagFile) -> Diagnostic:
+    """The finding for the file with which all flag files together become too large."""
+    return _refuse(file.shown, "too-large", f"All flag files have more than {MAX_TOTAL_BYTES // 1024**2} MiB.")
+
+
+def _refuse(name: str, rule: str, message: str) -> Diagnostic:
+    position = SourcePosition(file=name, line=1, column=1)
+    return Diagnostic(severity=Severity.ERROR, rule=rule, message=message, position=position)
+
+
+def _warn(name: str, rule: str, message: str) -> Diagnostic:
+    return replace(_refuse(name, rule, message), severity=Severity.WARNING)

@@ -1,0 +1,46 @@
+"""Every rule beyond the schema, by its stable id: one function each, all of them always run.
+
+A new rule is one function and one row here, and a good and a bad sample in tests/unit/desired/test_rules.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from reconciler.files.rules import fields, segments, variants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from reconciler.diagnostics import Finding
+    from reconciler.files.rules.view import FlagView
+    from reconciler.model.config import Config
+
+DOCUMENT_RULES: Final[Mapping[str, Callable[[FlagView], Iterator[Finding]]]] = {
+    "reserved-variant": variants.reserved_variant,
+    "duplicate-variant": variants.duplicate_variant,
+    "rename-collision": variants.rename_collision,
+    "user-in-two-variants": variants.user_in_two_variants,
+    "duplicate-inclusion": variants.duplicate_inclusion,
+    "comma-in-id": variants.comma_in_id,
+    "space-around-id": variants.space_around_id,
+    "large-integer": variants.large_integer,
+    "everyone-required": segments.everyone_required,
+    "everyone-with-conditions": segments.everyone_with_conditions,
+    "segment-after-everyone": segments.segment_after_everyone,
+    "unknown-variant": segments.unknown_variant,
+    "zero-weights": segments.zero_weights,
+    "reserved-segment-name": segments.reserved_segment_name,
+    "duplicate-segment": segments.duplicate_segment,
+    "empty-values": segments.empty_values,
+    "duplicate-tag": fields.duplicate_tag,
+    "invalid-date": fields.invalid_date,
+}
+"""What a document says of itself."""
+
+CONFIG_RULES: Final[Mapping[str, Callable[[FlagView, Config], Iterator[Finding]]]] = {
+    "unknown-deployment": fields.unknown_deployment,
+    "duplicate-deployment": fields.duplicate_deployment,
+    "ignored-field": fields.ignored_field,
+}
+"""What a document and the configuration of an environment say of each other."""

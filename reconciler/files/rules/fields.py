@@ -1,0 +1,144 @@
+"""Rules about the plain fields of a flag, and about what its file and the configuration say of each other."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from reconciler.diagnostics import Finding, Severity
+from reconciler.files.rules.variants import repeated
+from reconciler.files.rules.view import strings
+from reconciler.files.schema_check import quoted, suggest
+from reconciler.pointer import join_pointer, split_pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.files.rules.view import FlagView
+    from reconciler.model.config import Config
+    from reconciler.model.flag import Json
+
+
+def duplicate_tag(flag: FlagView) -> Iterator[Finding]:
+    """A tag stands once."""
+    tags = flag.body.get("tags")
+    if isinstance(tags, list):
+        yield from repeated(tags, "duplicate-tag", "The tag stands twice.", "/tags")
+
+
+def invalid_date(flag: FlagView) -> Iterator[Finding]:
+    """A date is one that the calendar has; the schema has looked at its form."""
+    for name in ("expires", "frozenUntil"):
+        text = flag.body.get(name)
+        if isinstance(text, str) and _looks_like_date(text) and parse_moment(text) is None:
+            yield Finding(rule="invalid-date", message="The calendar has no such date.", path=f"/{name}")
+
+
+def _looks_like_date(text: str) -> bool:
+    return len(text) >= len("YYYY-MM-DD") and text[:4].isdecimal() and text[4] == text[7] == "-"
+
+
+def parse_moment(text: str) -> date | datetime | None:
+    """A date, or a time with its zone; None for what is neither."""
+    try:
+        if len(text) == len("YYYY-MM-DD"):
+            return date.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def expired(flag: FlagView, today: date) -> Iterator[Finding]:
+    """A flag that should be gone is a reminder, not a reason to stop."""
+    text = flag.body.get("expires")
+    expires = parse_moment(text) if isinstance(text, str) else None
+    if expires is not None and not isinstance(expires, datetime) and expires < today:
+        yield Finding(
+            rule="expired",
+            message=f"The flag has expired on {expires.isoformat()}.",
+            path="/expires",
+            severity=Severity.WARNING,
+            hint="Archive it, or give it a later date.",
+        )
+
+
+def unknown_deployment(flag: FlagView, config: Config) -> Iterator[Finding]:
+    """A deployment is a configured name, or an id, which is digits."""
+    for index, name in strings(flag.body.get("deployments")):
+        if name not in config.deployments and not name.isdecimal() and name not in config.deployments.values():
+            yield Finding(
+                rule="unknown-deployment",
+                message=f"The configuration names no deployment {quoted(name)}.",
+                path=f"/deployments/{index}",
+                hint=suggest(name, config.deployments)
+                or "Add it to `deployments` in reconciler.yaml, or use the id.",
+            )
+
+
+def duplicate_deployment(flag: FlagView, config: Config) -> Iterator[Finding]:
+    """A deployment stands once, by its name or by its id."""
+    ids = [config.deployments.get(name, name) for _, name in strings(flag.body.get("deployments"))]
+    yield from repeated(ids, "duplicate-deployment", "The deployment stands twice.", "/deployments")
+
+
+def ignored_field(flag: FlagView, config: Config) -> Iterator[Finding]:
+    """What is never compared cannot be declared: one of the two is a mistake."""
+    key = flag.body.get("key")
+    for rule in config.ignore:
+        if isinstance(key, str) and fnmatchcase(key, rule.flags):
+            for path in rule.paths:
+                at = find_declared(flag.body, path)
+                if at is not None:
+                    yield Finding(
+                        rule="ignored-field",
+                        message=f"The field is declared here and ignored by the rule for {quoted(rule.flags)}.",
+                        path=at,
+                        of_key=True,
+                        hint="Remove it here, or from `ignore` in reconciler.yaml.",
+                    )
+
+
+def find_declared(body: dict[str, Json], pointer: str) -> str | None:
+    """The pointer by index for a pointer that may name variants by key and segments by name; None: not there."""
+    value: Json = body
+    tokens: list[str | int] = []
+    for token in split_pointer(pointer):
+        if isinstance(value, list):
+            index = _index_of(value, token)
+            if index is None:
+                return None
+            value = value[index]
+            tokens.append(index)
+        elif isinstance(value, dict) and token in value:
+            value = value[token]
+            tokens.append(token)
+        else:
+            return None
+    return join_pointer(tokens)
+
+
+def _index_of(items: list[Json], token: str) -> int | None:
+    for index, item in enumerate(items):
+        if isinstance(item, dict) and token in {item.get("key"), item.get("name")}:
+            return index
+    return int(token) if token.isdecimal() and int(token) < len(items) else None
+
+
+def unknown_environment(body: dict[str, Json], environments: tuple[str, ...]) -> Iterator[Finding]:
+    """An overlay is for an environment of the configuration; where that has none at all, overlays wait for them."""
+    overlays = body.get("environments")
+    for name in overlays if isinstance(overlays, dict) else ():
+        if name not in environments:
+            known = (
+                f"Environments are: {', '.join(environments)}." if environments else "It has none: this is unused."
+            )
+            yield Finding(
+                rule="unknown-environment",
+                message=f"The configuration has no environment {quoted(name)}.",
+                path=join_pointer(("environments", name)),
+                of_key=True,
+                severity=Severity.ERROR if environments else Severity.WARNING,
+                hint=suggest(name, environments) or known,
+            )

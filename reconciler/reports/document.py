@@ -1,0 +1,219 @@
+"""A plan as a document: what is said, in which words and order, and what is only counted, decided once.
+
+The terminal, Markdown and HTML renderers draw these values and add nothing. Every string here is one visible line:
+controls, bidi and zero-width characters are already shown as escapes. Escaping for a format is the format's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from reconciler.planning.operations import RemoveUserAt
+from reconciler.planning.plan import Action
+from reconciler.reports.danger import Effect, by_danger
+from reconciler.reports.exposure_view import ExposureBlock, exposure_block
+from reconciler.reports.fields import FieldLine, field_lines
+from reconciler.reports.sanitize import visible
+from reconciler.reports.values import Counted, flow_text, redacted
+from reconciler.text import counted, percent
+
+if TYPE_CHECKING:
+    from reconciler.model.flag import Json
+    from reconciler.planning.operations import Operation
+    from reconciler.planning.plan import FlagPlan, Plan, Refusal, Summary
+
+SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.UNARCHIVE: "^"}
+"""What stands before a flag, so that nothing is said by colour alone."""
+
+NO_CHANGES = "No changes."
+_MOST_UNMANAGED = 10
+_COMMIT_SHOWN = 12
+
+
+class CallLine(Struct, frozen=True, kw_only=True):
+    """One call: its place within the flag from 1, what it is, and exactly what is sent. `note` explains it."""
+
+    order: int
+    kind: str
+    method: str
+    path: str
+    body: str | None
+    note: str | None = None
+
+
+class FlagSection(Struct, frozen=True, kw_only=True):
+    """Everything about one flag. `place` is `file:line`, empty for a flag that no file declares.
+
+    `effect` says in short what the plan does to it, `size` how many fields and calls that are.
+    """
+
+    symbol: str
+    action: str
+    key: str
+    place: str
+    fields: tuple[FieldLine, ...]
+    calls: tuple[CallLine, ...]
+    exposure: ExposureBlock | None
+    warnings: tuple[str, ...]
+    effect: Effect
+    size: str
+
+
+class RefusalLine(Struct, frozen=True, kw_only=True):
+    """A guard that refuses, what it saw, and what overrides it ("": nothing does)."""
+
+    guard: str
+    message: str
+    override: str
+
+
+class PlanDocument(Struct, frozen=True, kw_only=True):
+    """A whole plan, the flag with the gravest effect first. `last_line` is the fixed line of the contract.
+
+    `facts` are short sentences about the rest, `notes` what holds for the exposure of several flags. `marker` tells
+    the plans of several environments apart. `made` says when and from which commit, as far as that is known.
+    """
+
+    title: str
+    flags: tuple[FlagSection, ...]
+    refusals: tuple[RefusalLine, ...]
+    warnings: tuple[str, ...]
+    facts: tuple[str, ...]
+    notes: tuple[str, ...]
+    last_line: str
+    marker: str = "plan"
+    made: str = ""
+
+
+def plan_document(plan: Plan, *, show_users: bool = False) -> PlanDocument:
+    """The document of a plan. Without `show_users` user ids are counted, not shown."""
+    shared = _shared_notes(plan)
+    return PlanDocument(
+        title=_title(plan),
+        flags=tuple(
+            _flag_section(flag, effect, frozenset(shared), show_users=show_users)
+            for flag, effect in by_danger(plan.flags)
+        ),
+        refusals=tuple(_refusal_line(refusal) for refusal in plan.refusals),
+        warnings=tuple(visible(warning) for warning in plan.warnings),
+        facts=tuple(_facts(plan)),
+        notes=tuple(visible(note) for note in shared),
+        last_line=last_line(plan.summary) if plan.flags or plan.refusals else NO_CHANGES,
+        marker=f"plan-{plan.environment}" if plan.environment else "plan",
+        made=_made(plan),
+    )
+
+
+def last_line(summary: Summary) -> str:
+    """`Plan: 1 create, 2 update, 0 archive; 7 API calls; max exposure change 12.5%`.
+
+    Its shape never changes, so that it can be searched for: no singular, no `<`; flags that come back from the
+    archive count as updates here.
+    """
+    exposure = percent(summary.max_exposure_change).lstrip("<>")
+    return (
+        f"Plan: {summary.create} create, {summary.update + summary.unarchive} update, {summary.archive} archive; "
+        f"{summary.operations} API calls; max exposure change {exposure}"
+    )
+
+
+def names_users(plan: Plan) -> bool:
+    """Whether the plan holds what is only counted unless it is asked for: ids of users."""
+    return any(
+        field_lines(flag.changes, show_users=True) != field_lines(flag.changes, show_users=False)
+        or _call_lines(flag, show_users=True) != _call_lines(flag, show_users=False)
+        for flag in plan.flags
+    )
+
+
+def advice(refusal: RefusalLine) -> str:
+    """What overrides a refusal. What else can be done about it, its message says."""
+    if refusal.override:
+        return f"To go on all the same: {refusal.override}"
+    return "No --allow overrides this."
+
+
+def _title(plan: Plan) -> str:
+    place = f"project {visible(plan.project_id)} ({visible(plan.region)})"
+    return f"{place}, environment {visible(plan.environment)}" if plan.environment else place
+
+
+def _made(plan: Plan) -> str:
+    when = f" {plan.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if plan.created_at else ""
+    commit = f" from commit {visible(plan.commit)[:_COMMIT_SHOWN]}" if plan.commit else ""
+    return f"Made{when}{commit}" if when or commit else ""
+
+
+def _facts(plan: Plan) -> list[str]:
+    facts = [f"{counted(plan.unchanged, 'flag')} unchanged"] if plan.unchanged else []
+    if plan.unmanaged:
+        shown = [visible(key) for key in plan.unmanaged[:_MOST_UNMANAGED]]
+        more = len(plan.unmanaged) - len(shown)
+        shown += [f"{more} more"] if more else []
+        facts.append(f"{counted(len(plan.unmanaged), 'flag')} not managed here: {', '.join(shown)}")
+    if plan.requests:
+        facts.append(f"read with {counted(plan.requests, 'request')}")
+    if plan.hourly_drift_requests is not None:
+        facts.append(f"drift every hour would send {counted(plan.hourly_drift_requests, 'request')} a day")
+    return facts
+
+
+def _shared_notes(plan: Plan) -> tuple[str, ...]:
+    """Notes on exposure that more than one flag carries, in the order of their first appearance."""
+    counts = Counter(note for flag in plan.flags if flag.exposure for note in flag.exposure.notes)
+    return tuple(note for note, count in counts.items() if count > 1)
+
+
+def _refusal_line(refusal: Refusal) -> RefusalLine:
+    return RefusalLine(
+        guard=visible(refusal.guard), message=visible(refusal.message), override=visible(refusal.override)
+    )
+
+
+def _flag_section(flag: FlagPlan, effect: Effect, shared: frozenset[str], *, show_users: bool) -> FlagSection:
+    fields, calls = field_lines(flag.changes, show_users=show_users), _call_lines(flag, show_users=show_users)
+    return FlagSection(
+        symbol=SYMBOLS[flag.action],
+        action=flag.action.value,
+        key=visible(flag.key),
+        place=visible(f"{flag.source.file}:{flag.source.line}") if flag.source else "",
+        fields=fields,
+        calls=calls,
+        exposure=exposure_block(flag.exposure, flag.transient, shared) if flag.exposure else None,
+        warnings=tuple(visible(warning) for warning in flag.warnings),
+        effect=effect,
+        size=f"{counted(len(fields), 'field')}, {counted(len(calls), 'call')}",
+    )
+
+
+def _call_lines(flag: FlagPlan, *, show_users: bool) -> tuple[CallLine, ...]:
+    return tuple(
+        call_line(order, operation, flag.flag_id, show_users=show_users)
+        for order, operation in enumerate(flag.operations, start=1)
+    )
+
+
+def call_line(order: int, operation: Operation, flag_id: str | None, *, show_users: bool) -> CallLine:
+    """One call with its request; users in it are counted unless they are asked for."""
+    request = operation.request() if flag_id is None else operation.request(flag_id)
+    note = None
+    if isinstance(operation, RemoveUserAt):
+        note = f"one copy of {flow_text(operation.user)}" if show_users else "one copy of a user who is listed twice"
+    return CallLine(
+        order=order,
+        kind=operation.kind,
+        method=request.method,
+        path=visible(request.path),
+        body=None if request.body is None else flow_text(_shown_body(operation, request.body, show_users=show_users)),
+        note=note,
+    )
+
+
+def _shown_body(operation: Operation, body: dict[str, Json], *, show_users: bool) -> Json:
+    if operation.names_users and not show_users:
+        return {name: Counted(count=len(ids)) for name, ids in body.items()}
+    return redacted(body, show_users=show_users)

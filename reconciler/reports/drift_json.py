@@ -1,0 +1,95 @@
+"""The drift and the history documents of the contract. They hold user ids, as plans do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.planning.plan_file import encode_change
+from reconciler.reports.json_report import render_json
+
+if TYPE_CHECKING:
+    from reconciler.drift import Attribution, DriftReport, FlagDrift, FlagHistory, HistoryEntry
+    from reconciler.model.flag import Json
+    from reconciler.reports.registry import RenderOptions
+
+FORMAT_VERSION = 1
+
+
+def render_drift_json(report: DriftReport, options: RenderOptions) -> str:
+    """A drift report as JSON."""
+    return render_json(drift_json(report), options.error)
+
+
+def render_history_json(history: FlagHistory, _: RenderOptions) -> str:
+    """A flag's history as JSON."""
+    return render_json(history_json(history))
+
+
+def drift_json(report: DriftReport) -> dict[str, Json]:
+    """What a look for drift found. In `changes` `before` is live and `after` is declared, as in a plan."""
+    since = report.since.isoformat(timespec="seconds").replace("+00:00", "Z") if report.since else None
+    sweep = report.sweep
+    return {
+        "formatVersion": FORMAT_VERSION,
+        "drifted": report.is_drifted,
+        "projectId": report.project_id,
+        "region": report.region,
+        "environment": report.environment,
+        "flags": [_flag(flag) for flag in report.flags],
+        "missing": list(report.missing),
+        "unmanaged": list(report.unmanaged),
+        "duplicates": {key: list(ids) for key, ids in report.duplicates.items()},
+        "checked": len(report.checked),
+        "unchecked": [{"key": place.key, "path": place.path} for place in report.unchecked],
+        "remembered": [{"key": place.key, "path": place.path} for place in report.remembered],
+        "since": since,
+        "sweep": None if sweep is None else {"reads": sweep.total, "done": sweep.done, "runs": sweep.runs},
+        "notify": None if report.notice is None else report.notice.value,
+        "requests": report.requests,
+        "warnings": list(report.warnings),
+    }
+
+
+def history_json(history: FlagHistory) -> dict[str, Json]:
+    """A flag's versions, newest first. In `changes` `before` is the older value."""
+    return {
+        "formatVersion": FORMAT_VERSION,
+        "key": history.key,
+        "id": history.flag_id,
+        "versions": [_entry(entry) for entry in history.entries],
+        "requests": history.requests,
+    }
+
+
+def _flag(flag: FlagDrift) -> dict[str, Json]:
+    latest = flag.latest
+    return {
+        "key": flag.key,
+        "id": flag.flag_id,
+        "source": None if flag.source is None else {"file": flag.source.file, "line": flag.source.line},
+        "changes": [encode_change(item.change) for item in flag.changes],
+        "attribution": [{"path": item.change.path} | _attribution(item.attribution) for item in flag.changes],
+        "lastChangedBy": latest.by,
+        "lastChangedAt": latest.at,
+        "version": latest.version,
+        "frozenUntil": None if flag.frozen_until is None else flag.frozen_until.isoformat(),
+    }
+
+
+def _attribution(attribution: Attribution) -> dict[str, Json]:
+    return {
+        "by": attribution.by,
+        "at": attribution.at,
+        "version": attribution.version,
+        "basis": attribution.basis.value,
+    }
+
+
+def _entry(entry: HistoryEntry) -> dict[str, Json]:
+    return {
+        "version": entry.version,
+        "createdAt": entry.created_at,
+        "createdBy": entry.created_by,
+        "first": entry.is_first,
+        "changes": [encode_change(change) for change in entry.changes],
+    }

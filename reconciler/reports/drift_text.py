@@ -1,0 +1,142 @@
+"""A drift report as text for a terminal, and as Markdown for an issue, a chat webhook or a step summary."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from reconciler.reports.drift_document import drift_document
+from reconciler.reports.fitting import cut, first_that_fit
+from reconciler.reports.sanitize import code_span, defuse, markdown_text
+from reconciler.reports.short_form import short_fields
+from reconciler.reports.terminal import draw_fields
+from reconciler.reports.text_layout import TextLayout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.drift import DriftReport
+    from reconciler.reports.drift_document import AuthoredFields, AuthorLine, DriftDocument, DriftSection
+    from reconciler.reports.fields import FieldLine
+    from reconciler.reports.registry import RenderOptions
+
+MARKDOWN_LIMIT = 30_000
+"""Characters: GitHub takes 65,536 in an issue, chat webhooks 40,000 before they cut."""
+
+_LEAST_ROOM = 2_000
+_CUT_NOTE = 100
+_MOST_GROUPS = 4
+_MOST_PLACE = 160
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?", re.ASCII)
+
+
+def render_drift_text(report: DriftReport, options: RenderOptions) -> str:
+    """The report as text; its last line is `verdict` of the document."""
+    document, layout = drift_document(report), TextLayout(options.terminal)
+    if document.sections or document.absent:
+        layout.line((f"Drift in {document.title}", "bold"), ("; fields read live → git", "dim"))
+    for section in document.sections:
+        layout.blank()
+        _flag(layout, section)
+    layout.blank()
+    for line in document.absent:
+        layout.line(("! ", "bold red"), (line.key, "bold"), f" {line.words}")
+    layout.blank()
+    for warning in document.warnings:
+        layout.line(("Warning: ", "yellow"), warning)
+    for fact in document.facts:
+        layout.line((f"{fact}.", "dim"))
+    layout.blank()
+    if document.notice:
+        layout.line(document.notice)
+    layout.verbatim(document.verdict)
+    return layout.render()
+
+
+def render_drift_markdown(report: DriftReport, _: RenderOptions) -> str:
+    """The report as Markdown, verdict first, without tables, folds or headings, which chat tools do not know.
+
+    At most MARKDOWN_LIMIT characters: where it would be longer, values are cut, what is missing takes at most half of
+    the room and the gravest differences come first; the flags that do not fit are counted.
+    """
+    document = drift_document(report)
+    head = [f"**{markdown_text(document.verdict)}** ({markdown_text(document.title)})"]
+    head += [markdown_text(document.notice)] if document.notice else []
+    tail = [f"⚠️ {markdown_text(warning)}" for warning in document.warnings]
+    tail += [_prose(f"{fact}.") for fact in document.facts]
+    room = max(MARKDOWN_LIMIT - _CUT_NOTE - sum(len(block) + 2 for block in (*head, *tail)), _LEAST_ROOM)
+    listed, left = [*_absent_items(document), *map(_flag_item, document.sections)], 0
+    if sum(len(item) + 1 for item in listed) > room:
+        listed, left = _fitted(document, room)
+    more = [f"{left} more are not shown here; `reconciler drift` lists them."] if left else []
+    return defuse("\n\n".join([*head, *(["\n".join(listed)] if listed else []), *more, *tail])) + "\n"
+
+
+def _flag(layout: TextLayout, section: DriftSection) -> None:
+    place = [("  " + section.place, "dim")] if section.place else []
+    frozen = [(f"  {section.frozen}", "cyan")] if section.frozen else []
+    layout.line((f"{section.symbol} ", "bold yellow"), (section.key, "bold"), *place, *frozen)
+    for group in section.groups:
+        draw_fields(layout, group.fields)
+        layout.line((str(group.author), "dim"), indent=8)
+
+
+def _absent_items(document: DriftDocument) -> list[str]:
+    return [f"- {code_span(line.key)} {markdown_text(line.words)}" for line in document.absent]
+
+
+def _flag_item(section: DriftSection) -> str:
+    return "\n".join(_flag_lines(section))
+
+
+def _fitted(document: DriftDocument, room: int) -> tuple[list[str], int]:
+    """The flags that fit, their values cut, and how many do not."""
+    flags = [_flag_item(_shortened(section)) for section in document.sections]
+    absent, left = _fitting(_absent_items(document), room // 2 if flags else room)
+    shown, more = _fitting(flags, room - sum(len(item) + 1 for item in absent))
+    return [*absent, *shown], left + more
+
+
+def _shortened(section: DriftSection) -> DriftSection:
+    groups = tuple(replace(group, fields=short_fields(group.fields)) for group in section.groups[:_MOST_GROUPS])
+    return replace(section, place=cut(section.place, _MOST_PLACE), groups=groups)
+
+
+def _flag_lines(section: DriftSection) -> Iterator[str]:
+    place = f" {code_span(section.place)}" if section.place else ""
+    frozen = f" ({markdown_text(section.frozen)})" if section.frozen else ""
+    yield f"- {code_span(section.key)}{place}{frozen}"
+    for group in section.groups:
+        yield from _group_lines(group)
+
+
+def _group_lines(group: AuthoredFields) -> Iterator[str]:
+    for line in group.fields:
+        yield f"    - {code_span(f'{line.symbol} {line.label}')}: {_sides(line)}"
+    yield f"    - {_author(group.author)}"
+
+
+def _author(line: AuthorLine) -> str:
+    named = [code_span(part) for part in (line.who, line.when) if part]
+    return markdown_text(line.words) + ", ".join(named) + markdown_text(line.rest)
+
+
+def _sides(line: FieldLine) -> str:
+    return " → ".join(code_span(side) for side in (line.before, line.after) if side is not None)
+
+
+def _prose(text: str) -> str:
+    """Prose as Markdown, times in it as code: chat tools show the entities that keep colons from being syntax."""
+    pieces, rest = [], 0
+    for match in _TIME.finditer(text):
+        pieces += [markdown_text(text[rest : match.start()]), code_span(match[0])]
+        rest = match.end()
+    return "".join([*pieces, markdown_text(text[rest:])])
+
+
+def _fitting(items: list[str], room: int) -> tuple[list[str], int]:
+    """The first items that fit into so many characters, and how many do not."""
+    count = first_that_fit(items, room)
+    return items[:count], len(items) - count

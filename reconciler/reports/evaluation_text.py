@@ -1,0 +1,160 @@
+"""What users get of a flag, as text: one user with the reasons, or a table and bars over a file of users."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.reports.evaluation_words import UNKNOWN, explanation, reason_in_words
+from reconciler.reports.exposure_view import OFF, Share, bar, fill
+from reconciler.reports.sanitize import visible
+from reconciler.reports.text_layout import TextLayout, columns_of
+from reconciler.reports.values import flow_text
+from reconciler.text import counted, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.evaluation.comparison import Comparison, UserReport
+    from reconciler.evaluation.result import Result
+    from reconciler.evaluation.summary import Summary, UserCount, UsersReport
+    from reconciler.model.flag import Json
+    from reconciler.reports.registry import RenderOptions
+
+_BAR_WIDTH = 48
+
+
+def render_user_text(report: UserReport, options: RenderOptions) -> str:
+    """The variant on both sides, and why, of one user; the last line says whether the plan moves the user."""
+    comparison, live, desired = report.comparison, report.live, report.desired
+    layout = TextLayout(options.terminal)
+    _head(layout, comparison)
+    layout.line(
+        ("for ", "dim"), ", ".join(f"{name} {_plain(value)}" for name, value in report.fields.items()), hang=4
+    )
+    layout.blank()
+    width = max(columns_of(_shown(result.variant)) for result in (live, desired))
+    for label, result in (("live", live), ("desired", desired)):
+        gap = " " * (width - columns_of(_shown(result.variant)))
+        reason = reason_in_words(result.reason, result.segment, result.allocation)
+        layout.line((f"{label:<9}", "dim"), (_shown(result.variant), "bold"), f"{gap}  {reason}", hang=width + 11)
+    reasons = {"live": explanation(live), "desired": explanation(desired)}
+    if reasons["live"] == reasons["desired"]:
+        reasons = {"live and desired": reasons["live"]}
+    for label, lines in reasons.items():
+        layout.blank()
+        layout.line((label, "dim"))
+        for line in lines:
+            layout.line(line, indent=2)
+    _notes(layout, [*comparison.notes, *dict.fromkeys((*live.notes, *desired.notes))])
+    layout.blank()
+    layout.line(_conclusion(live, desired))
+    return layout.render()
+
+
+def render_summary_text(report: UsersReport, options: RenderOptions) -> str:
+    """The users of a file in numbers; the last line says how many the plan moves."""
+    comparison, summary, layout = report.comparison, report.summary, TextLayout(options.terminal)
+    _head(layout, comparison)
+    layout.line((f"{counted(summary.total, 'user')} of {report.file}", "dim"))
+    layout.blank()
+    indexes = _indexes(summary)
+    for label, shares in _stacks(summary, indexes).items():
+        layout.line((f"{label:<9}", "dim"), *bar(shares, _BAR_WIDTH))
+    variants = [
+        (f"{fill(indexes[row.variant])} {_shown(row.variant)}", row.live, row.desired) for row in summary.variants
+    ]
+    reasons = [
+        (reason_in_words(row.reason, row.segment, row.allocation), row.live, row.desired) for row in summary.reasons
+    ]
+    _table(layout, "variant", variants)
+    _table(layout, "reason", reasons)
+    _moves(layout, summary)
+    _notes(layout, [*comparison.notes, *(f"{note} ({counted(count, 'user')})" for note, count in summary.notes)])
+    layout.blank()
+    if summary.undecided.count:
+        layout.line(f"Of {counted(summary.undecided.count, 'user')} nobody can say whether the plan moves them.")
+    layout.line(
+        f"The plan moves {summary.moved.count} of {counted(summary.total, 'user')} ({percent(summary.moved.share)})."
+    )
+    return layout.render()
+
+
+def _head(layout: TextLayout, comparison: Comparison) -> None:
+    where = f"  id {comparison.flag_id}" if comparison.flag_id else "  not live yet"
+    layout.line((comparison.key, "bold"), (where, "dim"))
+
+
+def _conclusion(live: Result, desired: Result) -> str:
+    if live.variant is None or desired.variant is None:
+        return "Whether the plan moves this user cannot be said."
+    if live.variant == desired.variant:
+        return "The plan does not move this user."
+    return f"The plan moves this user from {live.variant} to {desired.variant}."
+
+
+def _indexes(summary: Summary) -> dict[str | None, int]:
+    """A number for each variant, by which its fill and colour are chosen; `off` has 0."""
+    shown = [row.variant for row in summary.variants if row.variant != OFF]
+    return {OFF: 0} | {variant: index for index, variant in enumerate(shown, start=1)}
+
+
+def _stacks(summary: Summary, indexes: dict[str | None, int]) -> dict[str, tuple[Share, ...]]:
+    """Both bars, without variants that no user has; no bars where there are no users."""
+    sides = {
+        "live": [(row.variant, row.live) for row in summary.variants],
+        "desired": [(row.variant, row.desired) for row in summary.variants],
+    }
+    return {
+        label: tuple(
+            Share(variant=_shown(variant), part=users.share, text=percent(users.share), index=indexes[variant])
+            for variant, users in rows
+            if users.count
+        )
+        for label, rows in sides.items()
+        if summary.total
+    }
+
+
+def _table(layout: TextLayout, head: str, rows: Sequence[tuple[str, UserCount, UserCount]]) -> None:
+    """Rows of a label and the two sides, in columns."""
+    if not rows:
+        return
+    layout.blank()
+    cells = [(visible(label), _amount(live), _amount(desired)) for label, live, desired in rows]
+    labels, lives, desireds = zip((head, "live", "desired"), *cells, strict=True)
+    widths = [max(map(columns_of, column)) for column in (labels, lives, desireds)]
+    for number, (label, live, desired) in enumerate(zip(labels, lives, desireds, strict=True)):
+        pad = " " * (widths[0] - columns_of(label))
+        text = f"{label}{pad}  {live:>{widths[1]}}  {desired:>{widths[2]}}"
+        layout.line((text, "" if number else "dim"))
+
+
+def _moves(layout: TextLayout, summary: Summary) -> None:
+    moves = sorted((cell for cell in summary.matrix if cell.moves), key=lambda cell: -cell.users.count)
+    if not moves:
+        return
+    layout.blank()
+    layout.line(("moves", "dim"))
+    labels = [f"{_shown(cell.live)} → {_shown(cell.desired)}" for cell in moves]
+    width = max(map(columns_of, labels))
+    for label, cell in zip(labels, moves, strict=True):
+        pad = " " * (width - columns_of(label))
+        layout.line(f"{label}{pad}  {_amount(cell.users, moves[0].users.count)}", indent=2)
+
+
+def _notes(layout: TextLayout, notes: Iterable[str]) -> None:
+    layout.blank()
+    for note in notes:
+        layout.line(("Note: ", "dim"), (note, "dim"))
+
+
+def _plain(value: Json) -> str:
+    return value if isinstance(value, str) else flow_text(value)
+
+
+def _amount(users: UserCount, largest: int = 0) -> str:
+    return f"{users.count:>{len(str(largest))}}  {percent(users.share):>6}"
+
+
+def _shown(variant: str | None) -> str:
+    return UNKNOWN if variant is None else visible(variant)

@@ -1,0 +1,187 @@
+"""Exposure in words and in stacked bars: who gets what now and then, per segment. Decides nothing, rounds once."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from reconciler.reports.sanitize import visible
+from reconciler.text import percent
+
+if TYPE_CHECKING:
+    from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
+
+OFF = "off"
+_FILLS = "█▒▓░▚▞▤▥▦▧"
+_OFF_FILL = "·"
+_COLORS = ("dim", "cyan", "magenta", "blue", "yellow", "green", "red")
+_MOST_MOVES = 8
+
+
+class Share(Struct, frozen=True, kw_only=True):
+    """A variant's part of a segment: its exact `part`, as text, and `index`, its number among the flag's variants.
+
+    `off` has index 0. Fills and colours are chosen by the index.
+    """
+
+    variant: str
+    part: Fraction
+    text: str
+    index: int
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """Users who have one variant now and another then; `stays` where it is the same."""
+
+    before: str
+    after: str
+    text: str
+    part: Fraction
+
+    @property
+    def stays(self) -> bool:
+        """Whether these users keep their variant."""
+        return self.before == self.after
+
+
+class ExposureRow(Struct, frozen=True, kw_only=True):
+    """One transition: whose it is, both bars, the matrix, and the three figures in words."""
+
+    segment: str
+    before: tuple[Share, ...]
+    after: tuple[Share, ...]
+    matrix: tuple[Move, ...]
+    switched: str
+    unavoidable: str
+    excess: str
+    is_exact: bool
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """Who changes variant, largest share first."""
+        return tuple(sorted((move for move in self.matrix if not move.stays), key=lambda move: -move.part))
+
+    @property
+    def moves_in_words(self) -> str:
+        """The largest moves, in one line: `20% off → control, 20% off → treatment`."""
+        moves = self.moves
+        words = [f"{move.text} {move.before} → {move.after}" for move in moves[:_MOST_MOVES]]
+        return ", ".join([*words, f"{len(moves) - _MOST_MOVES} more"] if len(moves) > _MOST_MOVES else words)
+
+    @property
+    def figures(self) -> str:
+        """`40% switched (40% unavoidable, 0% excess)`, and whether it is expected rather than exact."""
+        label = "" if self.is_exact else ", expected"
+        return f"{self.switched} switched ({self.unavoidable} unavoidable, {self.excess} excess{label})"
+
+
+class ExposureBlock(Struct, frozen=True, kw_only=True):
+    """The exposure of one flag: the headline, a row per transition, and what the figures cannot know.
+
+    `switched` and `in_between` are the two figures of the sentences, exact.
+    """
+
+    headline: str
+    transient: str
+    rows: tuple[ExposureRow, ...]
+    notes: tuple[str, ...]
+    switched: Fraction = Fraction(0)
+    in_between: Fraction = Fraction(0)
+
+
+def exposure_block(
+    exposure: FlagExposure, transient: Fraction, elsewhere: frozenset[str] = frozenset()
+) -> ExposureBlock:
+    """The exposure of a flag; variants have the same index in every row. Where nobody is moved there are no rows.
+
+    `elsewhere` are notes that are said once for the whole plan.
+    """
+    indexes = _indexes(exposure)
+    label = "" if exposure.is_exact else " (expected)"
+    moves = bool(exposure.switched or transient)
+    return ExposureBlock(
+        headline=f"At most {percent(exposure.switched)} of the users of any segment get another variant{label}."
+        if moves
+        else "Nobody gets another variant.",
+        transient=f"Between two calls {percent(transient)} see neither their old nor their new variant.",
+        rows=tuple(_row(item, indexes) for item in exposure.transitions) if moves else (),
+        notes=tuple(visible(note) for note in exposure.notes if note not in elsewhere) if moves else (),
+        switched=exposure.switched,
+        in_between=transient,
+    )
+
+
+def bar(shares: tuple[Share, ...], width: int) -> tuple[tuple[str, str], ...]:
+    """A stacked bar as runs of one character with their style; the runs are `width` long together.
+
+    Every share above 0 gets a cell, as long as there are enough.
+    """
+    cells = _cells([share.part for share in shares], width)
+    return tuple(
+        (fill(share.index) * count, _COLORS[share.index % len(_COLORS)])
+        for share, count in zip(shares, cells, strict=True)
+    )
+
+
+def legend(shares: tuple[Share, ...]) -> str:
+    """What the fills of a bar stand for: `█ control 5%  ▒ treatment 5%`."""
+    return "  ".join(f"{fill(share.index)} {share.variant} {share.text}" for share in shares)
+
+
+def fill(index: int) -> str:
+    """The character that stands for a variant in bars."""
+    return _FILLS[(index - 1) % len(_FILLS)] if index else _OFF_FILL
+
+
+def _row(item: SegmentTransition, indexes: dict[str, int]) -> ExposureRow:
+    names = [visible(item.before_segment), visible(item.after_segment)]
+    return ExposureRow(
+        segment=names[0] if names[0] == names[1] else " → ".join(names),
+        before=_shares(item.before, indexes),
+        after=_shares(item.after, indexes),
+        matrix=tuple(
+            Move(before=visible(old), after=visible(new), text=percent(part), part=part)
+            for old, new, part in item.matrix
+            if part
+        ),
+        switched=percent(item.switched),
+        unavoidable=percent(item.unavoidable),
+        excess=percent(item.excess),
+        is_exact=item.is_exact,
+    )
+
+
+def _shares(shares: tuple[tuple[str, Fraction], ...], indexes: dict[str, int]) -> tuple[Share, ...]:
+    ordered = sorted(shares, key=lambda pair: indexes[pair[0]])
+    return tuple(
+        Share(variant=visible(variant), part=part, text=percent(part), index=indexes[variant])
+        for variant, part in ordered
+        if part
+    )
+
+
+def _indexes(exposure: FlagExposure) -> dict[str, int]:
+    """The index of each variant, in the flag's order as far as the rows show it: the one with most variants leads."""
+    indexes = {OFF: 0}
+    sides = [side for item in exposure.transitions for side in (item.before, item.after)]
+    for side in sorted(sides, key=len, reverse=True):
+        for variant, _ in side:
+            indexes.setdefault(variant, len(indexes))
+    return indexes
+
+
+def _cells(parts: list[Fraction], width: int) -> list[int]:
+    """Whole cells by largest remainder, at least one for each part that is not nothing."""
+    total = sum(parts, Fraction(0)) or Fraction(1)
+    exact = [part * width / total for part in parts]
+    cells = [max(1, int(size)) if size else 0 for size in exact]
+    while sum(cells) > width and max(cells) > 1:
+        cells[cells.index(max(cells))] -= 1
+    by_remainder = sorted(range(len(parts)), key=lambda index: (cells[index] - exact[index], index))
+    for index in by_remainder * width:
+        if sum(cells) >= width or not parts:
+            break
+        cells[index] += 1
+    return cells

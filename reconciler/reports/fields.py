@@ -1,0 +1,164 @@
+"""What becomes of a flag's fields, as lines `label: before -> after` (live, then git).
+
+Wide values are taken apart where that reads better and loses nothing: segments by name, payloads by member.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from reconciler.model.canonical import same_json
+from reconciler.planning.plan import MembersChange
+from reconciler.pointer import join_pointer
+from reconciler.reports.sanitize import visible
+from reconciler.reports.values import flow_text, redacted
+from reconciler.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model.flag import Json
+    from reconciler.planning.plan import FieldChange, ValueChange
+
+_MOST_MEMBERS = 24
+
+
+class FieldLine(Struct, frozen=True, kw_only=True):
+    """One line of differences. `symbol` is `+`, `-` or `~`; a side that is None is not there at all."""
+
+    symbol: str
+    label: str
+    before: str | None = None
+    after: str | None = None
+
+
+def field_lines(changes: tuple[FieldChange, ...], *, show_users: bool) -> tuple[FieldLine, ...]:
+    """The lines of a flag's changes, in their order."""
+    return tuple(line for change in changes for line in _lines(change, show_users=show_users))
+
+
+def _lines(change: FieldChange, *, show_users: bool) -> Iterator[FieldLine]:
+    label = visible(change.path.removeprefix("/"))
+    if isinstance(change, MembersChange):
+        yield _members_line(change, label, show_users=show_users)
+        return
+    before, after = change.before, change.after
+    if change.path == "/targetSegments" and _are_named(before) and _are_named(after):
+        yield from _segment_lines(before or [], after or [], show_users=show_users)
+    elif change.path == "/variants" and before is None:
+        yield from _new_variant_lines(after, show_users=show_users)
+    elif change.path.endswith("/payload"):
+        yield from _payload_lines(label, change)
+    else:
+        yield _value_line(label, before, after, show_users=show_users)
+
+
+def _members_line(change: MembersChange, label: str, *, show_users: bool) -> FieldLine:
+    personal = change.path.endswith("/users") and not show_users
+    noun = "user" if change.path.endswith("/users") else "cohort"
+
+    def side(verb: str, members: tuple[str, ...]) -> list[str]:
+        if not members:
+            return []
+        words = f"{verb} {counted(len(members), noun)}"
+        return [words if personal else f"{words}: {', '.join(flow_text(item) for item in members)}"]
+
+    added, removed = side("add", change.added), side("remove", change.removed)
+    symbol = "~" if removed and added else "+" if added else "-"
+    text = "; ".join(added + removed)
+    return FieldLine(symbol=symbol, label=label, before=None if added else text, after=text if added else None)
+
+
+def _value_line(label: str, before: Json, after: Json, *, show_users: bool) -> FieldLine:
+    old = None if before is None else flow_text(redacted(before, show_users=show_users))
+    new = None if after is None else flow_text(redacted(after, show_users=show_users))
+    return _line(label, old, new)
+
+
+def _line(label: str, old: str | None, new: str | None) -> FieldLine:
+    """A difference as a line; two sides that differ only in ids that are counted say so."""
+    if old is not None and old == new:
+        new = f"{new} (other ids)"
+    symbol = "+" if old is None else "-" if new is None else "~"
+    return FieldLine(symbol=symbol, label=label, before=old, after=new)
+
+
+def _payload_lines(label: str, change: ValueChange) -> Iterator[FieldLine]:
+    leaves = change.details
+    if not 0 < len(leaves) <= _MOST_MEMBERS or any(leaf.before is leaf.after for leaf in leaves):
+        yield _value_line(label, change.before, change.after, show_users=True)
+        return
+    for leaf in leaves:
+        yield _value_line(f"{label}{visible(leaf.path)}", leaf.before, leaf.after, show_users=True)
+
+
+def _new_variant_lines(variants: list[Json], *, show_users: bool) -> Iterator[FieldLine]:
+    for variant in variants:
+        rest = {key: value for key, value in variant.items() if key != "key"}
+        text = flow_text(redacted(rest, show_users=show_users)) if rest else "no fields"
+        yield FieldLine(symbol="+", label=f"variants/{visible(variant['key'])}", after=text)
+
+
+def _are_named(segments: Json) -> bool:
+    if segments is None:
+        return True
+    if not isinstance(segments, list) or not all(isinstance(item, dict) for item in segments):
+        return False
+    names = [item.get("name") for item in segments]
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+
+
+def _segment_lines(before: list[Json], after: list[Json], *, show_users: bool) -> Iterator[FieldLine]:
+    live = {segment["name"]: segment for segment in before}
+    git = {segment["name"]: segment for segment in after}
+    for name in [*live, *(name for name in git if name not in live)]:
+        label = f"targetSegments{visible(join_pointer((name,)))}"
+        if name in live and name in git:
+            yield from _segment_parts(label, live[name], git[name], show_users=show_users)
+        else:
+            old, new = (_segment_text(side.get(name), show_users=show_users) for side in (live, git))
+            yield _line(label, old, new)
+    appended = [name for name in live if name in git] + [name for name in git if name not in live]
+    if appended != list(git):
+        yield _line("targetSegments (order)", ", ".join(map(flow_text, live)), ", ".join(map(flow_text, git)))
+
+
+def _segment_parts(
+    label: str, live: dict[str, Json], git: dict[str, Json], *, show_users: bool
+) -> Iterator[FieldLine]:
+    for key in [*live, *(key for key in git if key not in live)]:
+        if key in live and key in git and same_json(live[key], git[key]):
+            continue
+        old, new = (
+            _part_text(key, redacted(side[key], show_users=show_users)) if key in side else None
+            for side in (live, git)
+        )
+        yield _line(f"{label}/{visible(key)}", old, new)
+
+
+def _part_text(key: str, value: Json) -> str:
+    return _conditions_text(value) if key == "conditions" else flow_text(value)
+
+
+def _segment_text(raw: dict[str, Json] | None, *, show_users: bool) -> str | None:
+    if raw is None:
+        return None
+    segment = redacted(raw, show_users=show_users)
+    rest = {key: value for key, value in segment.items() if key not in {"name", "conditions", "percentage"}}
+    parts = [_conditions_text(segment.get("conditions") or []), f"{flow_text(segment.get('percentage'))}%"]
+    return "; ".join([*parts, *(f"{visible(key)} {flow_text(value)}" for key, value in rest.items())])
+
+
+def _conditions_text(conditions: Json) -> str:
+    if not conditions:
+        return "everyone"
+    return " and ".join(_condition_text(item) for item in conditions)
+
+
+def _condition_text(condition: dict[str, Json]) -> str:
+    words = f"{visible(str(condition.get('prop')))} {visible(str(condition.get('op')))}"
+    kind = condition.get("type", "property")
+    prefix = "" if kind == "property" else f"({visible(str(kind))}) "
+    return f"{prefix}{words} {flow_text(condition.get('values'))}"

@@ -1,0 +1,139 @@
+"""Findings about flag files and configuration: as text, as annotations of a GitHub build, as SARIF 2.1.0."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from reconciler import __version__
+from reconciler.diagnostics import Severity
+from reconciler.reports.json_report import findings_document, render_json
+from reconciler.reports.sanitize import break_markers, visible
+from reconciler.reports.text_layout import TextLayout
+from reconciler.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.diagnostics import Diagnostic
+    from reconciler.model.flag import Json
+    from reconciler.reports.registry import RenderOptions
+
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
+_MOST_SARIF_RESULTS = 25_000
+
+
+class FindingsReport(Struct, frozen=True, kw_only=True):
+    """Findings, how much was read ("8 flags in 8 files"), and where the names of files start in the repository."""
+
+    findings: Sequence[Diagnostic]
+    read: str = ""
+    directory: str = ""
+
+
+def render_findings_text(report: FindingsReport, options: RenderOptions) -> str:
+    """A line per finding, `file:line:column: error: message [rule]`, and a last line with the counts."""
+    findings, layout = report.findings, TextLayout(options.terminal)
+    for item in findings:
+        place = (f"{item.position}: ", "bold") if item.position else ""
+        layout.line(
+            place, (item.severity.value, _STYLES[item.severity]), f": {item.message} ", (f"[{item.rule}]", "dim")
+        )
+        if item.hint:
+            layout.line(f"hint: {item.hint}", indent=4)
+    layout.blank()
+    layout.verbatim(f"{summary_of(findings)}{f'; read {report.read}' if report.read else ''}.")
+    return layout.render()
+
+
+def summary_of(findings: Sequence[Diagnostic]) -> str:
+    """`No findings` or `2 errors, 1 warning`."""
+    counts = Counter(item.severity for item in findings)
+    named = [counted(counts[severity], severity.value) for severity in Severity if counts[severity]]
+    return ", ".join(named) or "No findings"
+
+
+def render_findings_json(report: FindingsReport, _: RenderOptions) -> str:
+    """The findings as JSON; `ok` when none is an error."""
+    return render_json(findings_document(report.findings))
+
+
+def render_github(report: FindingsReport, _: RenderOptions) -> str:
+    """Workflow commands of GitHub that annotate the lines of a pull request."""
+    return "".join(_annotation(item, report.directory) + "\n" for item in report.findings)
+
+
+def render_sarif(report: FindingsReport, _: RenderOptions) -> str:
+    """The findings as a SARIF 2.1.0 log."""
+    return render_json(sarif_log(report.findings, report.directory))
+
+
+def sarif_log(findings: Sequence[Diagnostic], directory: str = "") -> dict[str, Json]:
+    """The findings as a SARIF 2.1.0 log, for code scanning; at most as many results as GitHub takes."""
+    rules = sorted({item.rule for item in findings})
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "reconciler",
+                        "semanticVersion": __version__,
+                        "rules": [
+                            {"id": rule, "shortDescription": {"text": rule.replace("-", " ")}} for rule in rules
+                        ],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(item, rules, directory) for item in findings[:_MOST_SARIF_RESULTS]],
+            }
+        ],
+    }
+
+
+def _annotation(item: Diagnostic, directory: str) -> str:
+    properties = {"title": item.rule}
+    if item.position:
+        properties = {
+            "file": directory + item.position.file,
+            "line": str(item.position.line),
+            "col": str(item.position.column),
+        } | properties
+    listed = ",".join(f"{name}={_escaped(value, property_value=True)}" for name, value in properties.items())
+    message = f"{item.message} {item.hint}" if item.hint else item.message
+    return f"::{item.severity.value} {listed}::{_escaped(message)}"
+
+
+def _escaped(text: str, *, property_value: bool = False) -> str:
+    """Text as the runner's command parser gives it back: its own escapes, and nothing invisible."""
+    shown = break_markers(visible(text)).replace("%", "%25")
+    return shown.replace(":", "%3A").replace(",", "%2C") if property_value else shown
+
+
+def _result(item: Diagnostic, rules: list[str], directory: str) -> dict[str, Json]:
+    message = f"{item.message} {item.hint}" if item.hint else item.message
+    result: dict[str, Json] = {
+        "ruleId": item.rule,
+        "ruleIndex": rules.index(item.rule),
+        "level": item.severity.value,
+        "message": {"text": visible(message)},
+    }
+    if item.position is None:
+        return result
+    location = {
+        "artifactLocation": {"uri": _reference(directory + item.position.file)},
+        "region": {"startLine": item.position.line, "startColumn": item.position.column},
+    }
+    return result | {"locations": [{"physicalLocation": location}]}
+
+
+def _reference(path: str) -> str:
+    """A path as a relative URI reference; bytes that are no UTF-8 in a file's name stand for themselves."""
+    try:
+        return quote(path.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return quote(visible(path))

@@ -1,0 +1,165 @@
+"""A plan as text: Terraform's way of showing what would happen, with exposure as bars. Reads well at 80 columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.reports.document import advice, plan_document
+from reconciler.reports.exposure_view import bar, legend
+from reconciler.reports.text_layout import TextLayout
+
+if TYPE_CHECKING:
+    from reconciler.planning.plan import Plan
+    from reconciler.reports.document import CallLine, FlagSection, PlanDocument
+    from reconciler.reports.exposure_view import ExposureBlock, ExposureRow, Share
+    from reconciler.reports.fields import FieldLine
+    from reconciler.reports.registry import RenderOptions
+
+STYLES = {"+": "green", "~": "yellow", "-": "red", "^": "cyan"}
+_BAR_WIDTH = 24
+_LABEL_LIMIT = 36
+_INDENT = 4
+
+
+def render_plan_text(plan: Plan, options: RenderOptions) -> str:
+    """The plan as text; its last line is `last_line` of the document, never broken and without colour."""
+    document, layout = plan_document(plan, show_users=options.show_users), TextLayout(options.terminal)
+    if document.flags:
+        layout.line((f"Plan for {document.title}", "bold"), ("; fields read live → git", "dim"))
+    layout.blank()
+    for section in document.flags:
+        _effect(layout, section)
+    for section in document.flags:
+        layout.blank()
+        _flag(layout, section)
+    layout.blank()
+    for warning in document.warnings:
+        layout.line(("Warning: ", "yellow"), warning)
+    for note in document.notes:
+        layout.line(("Note: ", "dim"), (note, "dim"))
+    if document.facts:
+        layout.line((_sentence(document.facts), "dim"))
+    _refusals(layout, document)
+    layout.blank()
+    layout.verbatim(document.last_line)
+    return layout.render()
+
+
+def _sentence(facts: tuple[str, ...]) -> str:
+    text = "; ".join(facts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _effect(layout: TextLayout, section: FlagSection) -> None:
+    """One line of what the plan does to a flag, unless that is harmless."""
+    effect = section.effect
+    if effect.is_harmless:
+        return
+    mark = (f"{section.symbol} ", f"bold {STYLES[section.symbol]}")
+    affected = f"  {effect.affected}" if effect.affected else ""
+    if layout.fits(f"{section.symbol} {effect.key}: {effect.change}{affected}", 2):
+        layout.line(mark, (effect.key, "bold"), f": {effect.change}{affected}", indent=2)
+        return
+    layout.line(mark, (effect.key, "bold"), f": {effect.change}", indent=2)
+    if effect.affected:
+        layout.line(effect.affected, indent=6)
+
+
+def _flag(layout: TextLayout, section: FlagSection) -> None:
+    style = STYLES[section.symbol]
+    layout.line(
+        (f"{section.symbol} ", f"bold {style}"),
+        (section.key, "bold"),
+        *([("  " + section.place, "dim")] if section.place else []),
+        (f"  {section.action}", style),
+    )
+    draw_fields(layout, section.fields)
+    for warning in section.warnings:
+        layout.line(("! ", "bold yellow"), warning, indent=_INDENT)
+    if section.calls:
+        layout.line(("calls", "dim"), indent=_INDENT)
+    widths = (
+        max((len(call.kind) for call in section.calls), default=0),
+        len(str(len(section.calls))),
+    )
+    for call in section.calls:
+        _call(layout, call, widths)
+    if section.exposure:
+        _exposure(layout, section.exposure)
+
+
+def draw_fields(layout: TextLayout, fields: tuple[FieldLine, ...], sides: tuple[str, str] = ("live", "git")) -> None:
+    """The lines of a flag's fields: labels in a column where they fit, the two sides below each other where not."""
+    heads = [f"{side:<{max(map(len, sides)) + 2}}" for side in sides]
+    width = max((len(line.label) for line in fields if len(line.label) <= _LABEL_LIMIT), default=0)
+    for line in fields:
+        mark = (f"{line.symbol} ", STYLES[line.symbol])
+        value = " → ".join(side for side in (line.before, line.after) if side is not None)
+        if len(line.label) <= width and layout.fits(value, _INDENT + 4 + width):
+            layout.line(mark, line.label.ljust(width), "  ", *_value(line), indent=_INDENT)
+            continue
+        layout.line(mark, line.label, indent=_INDENT)
+        if line.before is not None and line.after is not None and not layout.fits(value, _INDENT + 4):
+            layout.line((heads[0], "dim"), (line.before, "red"), indent=_INDENT + 4, hang=len(heads[0]))
+            layout.line((heads[1], "dim"), (line.after, "green"), indent=_INDENT + 4, hang=len(heads[1]))
+        else:
+            layout.line(*_value(line), indent=_INDENT + 4)
+
+
+def _value(line: FieldLine) -> list[tuple[str, str]]:
+    pieces = [(line.before, "red")] if line.before is not None else []
+    if line.before is not None and line.after is not None:
+        pieces.append((" → ", "dim"))
+    return pieces + ([(line.after, "green")] if line.after is not None else [])
+
+
+def _call(layout: TextLayout, call: CallLine, widths: tuple[int, int]) -> None:
+    head = f"{call.order:>{widths[1]}}. {call.kind:<{widths[0]}}  "
+    request = f"{call.method} {call.path}"
+    note = f"  ({call.note})" if call.note else ""
+    body = f"  {call.body}" if call.body is not None else ""
+    indent = _INDENT + 2
+    if layout.fits(head + request + body + note, indent):
+        layout.line(head, (request, "bold"), body, (note, "dim"), indent=indent)
+        return
+    layout.line(head, (request, "bold"), (note, "dim"), indent=indent)
+    if call.body is not None:
+        layout.line(call.body, indent=indent + widths[1] + 2)
+
+
+def _exposure(layout: TextLayout, block: ExposureBlock) -> None:
+    layout.line(("exposure", "dim"), indent=_INDENT)
+    layout.line(block.headline, indent=_INDENT + 2)
+    if block.rows:
+        layout.line(block.transient, indent=_INDENT + 2)
+    for row in block.rows:
+        _row(layout, row)
+    for note in block.notes:
+        layout.line(("note: ", "dim"), (note, "dim"), indent=_INDENT + 2)
+
+
+def _row(layout: TextLayout, row: ExposureRow) -> None:
+    layout.line((row.segment, "bold"), f": {row.figures}", indent=_INDENT + 2)
+    _bar(layout, "now ", row.before)
+    _bar(layout, "then", row.after)
+    if row.moves:
+        layout.line(("move ", "dim"), row.moves_in_words, indent=_INDENT + 4, hang=5)
+
+
+def _bar(layout: TextLayout, label: str, shares: tuple[Share, ...]) -> None:
+    head, words = ((f"{label} ", "dim"), *bar(shares, _BAR_WIDTH)), legend(shares)
+    if layout.fits(words, _INDENT + 4 + 5 + _BAR_WIDTH + 2):
+        layout.line(*head, "  ", words, indent=_INDENT + 4)
+    else:
+        layout.line(*head, indent=_INDENT + 4)
+        layout.line(words, indent=_INDENT + 9, hang=0)
+
+
+def _refusals(layout: TextLayout, document: PlanDocument) -> None:
+    if not document.refusals:
+        return
+    layout.blank()
+    layout.line(("Refused as unsafe; nothing was sent.", "bold red"))
+    for refusal in document.refusals:
+        layout.line(("! ", "bold red"), (refusal.guard, "bold"), f": {refusal.message}", indent=2)
+        layout.line(advice(refusal), indent=4)

@@ -1,0 +1,376 @@
+"""Loading: which files are read, what becomes of them, and what several environments share."""
+
+from __future__ import annotations
+
+import gc
+import os
+from datetime import date, datetime, timezone
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+from flag_projects import a_loaded_config, a_project, findings_of
+
+from reconciler.errors import UsageError
+from reconciler.files import checking
+from reconciler.files import listing as files
+from reconciler.files.config_file import load_config, load_configs
+from reconciler.files.load import check_desired, load_desired
+from reconciler.files.positions import locate
+from reconciler.files.yaml.reader import Document
+from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
+
+if TYPE_CHECKING:
+    from reconciler.model.config import Config
+
+ENVIRONMENTS = """\
+version: 1
+environments:
+  staging: {projectId: "1", deployments: {web: "11"}}
+  production: {projectId: "2", deployments: {web: "22", ios: "23"}}
+"""
+USERS = ("ada@example.com", "00123")
+EXAMPLES = Path(__file__).parents[3] / "examples"
+FULL = Path(__file__).parents[3] / "tests" / "unit" / "files" / "full_flag.yaml"
+
+
+def test_every_field_of_the_contract_is_decoded(tmp_path: Path) -> None:
+    """The contract's own example, with its comments."""
+    config = a_loaded_config(tmp_path, {"full.yaml": FULL.read_bytes()})
+    flag = load_desired(config).flags["new-checkout"]
+    assert flag.spec == FlagSpec(
+        key="new-checkout", name="New checkout", description="One-page checkout", enabled=True, archived=False,
+        evaluation_mode="remote", bucketing_key="amplitude_id", bucketing_salt="mHdQDzeE", bucketing_unit="User",
+        rollout_percentage=25, rollout_weights=Weights.of({"control": 1, "treatment": 1}),
+        variants=(
+            Variant(key="control", name="Control", description="Today's flow", payload={"layout": "classic"}),
+            Variant(key="treatment", renamed_from="variant-b", cohorts=("abc123",), users=USERS),
+        ),
+        target_segments=(
+            TargetSegment(
+                name="Beta", conditions=(Condition(prop="country", op="is", values=("US", "CA")),), percentage=100,
+                bucketing_key="amplitude_id", rollout_weights=Weights.of({"treatment": 1}),
+            ),
+        ),
+        deployments=("12345", "67890"), tags=("checkout",),
+    )  # fmt: skip
+    assert str(flag.source) == "flags/full.yaml:2:1"
+    assert (flag.owner, flag.expires, flag.notes) == ("team-checkout", date(2030, 6, 30), "Ask before 100 %.")
+    assert flag.links == ("https://example.com/tickets/42",)
+    assert flag.frozen_until == datetime(2030, 1, 7, 9, tzinfo=timezone.utc)  # noqa: UP017 - as it reads
+
+
+def test_what_is_absent_is_unset_and_what_is_empty_is_empty(tmp_path: Path) -> None:
+    """Not managed is not the same as nothing."""
+    content = (
+        'key: a\n---\nkey: b\nname: ""\ntags: []\ntargetSegments: []\ndeployments: []\n'
+        "variants: [{key: x, inclusions: {users: []}}]\n"
+    )
+    flags = load_desired(a_loaded_config(tmp_path, {"a.yaml": content})).flags
+    assert flags["a"].spec == FlagSpec(key="a")
+    spec = flags["b"].spec
+    assert (spec.name, spec.tags, spec.target_segments, spec.deployments) == ("", (), (), ())
+    assert spec.variants == (Variant(key="x", users=(), cohorts=UNSET),)
+
+
+@pytest.mark.parametrize("payload", ["null", "{}", "[]", '""', "0", "false", "[1, {a: null}]"])
+def test_a_payload_is_any_json_value(tmp_path: Path, payload: str) -> None:
+    """Null is a payload, and not the absence of one."""
+    content = f"key: a\nvariants: [{{key: x, payload: {payload}}}]\n"
+    (variant,) = load_desired(a_loaded_config(tmp_path, {"a.yaml": content})).flags["a"].spec.variants or ()
+    assert variant.payload is not UNSET
+
+
+def test_whole_numbers_are_integers_however_they_are_written(tmp_path: Path) -> None:
+    """25.0 is 25: what is sent does not depend on the spelling."""
+    content = "key: a\nrolloutPercentage: 25.0\nrolloutWeights: {x: 1.0}\n"
+    spec = load_desired(a_loaded_config(tmp_path, {"a.yaml": content})).flags["a"].spec
+    assert repr((spec.rollout_percentage, spec.rollout_weights)) == "(25, Weights(pairs=(('x', 1),)))"
+
+
+def test_flags_are_sorted_by_key_whatever_their_files_are_called(tmp_path: Path) -> None:
+    """Output does not depend on the file system."""
+    state = load_desired(
+        a_loaded_config(tmp_path, {"1.yaml": "key: z\n---\nkey: m\n", "b/2.yml": "key: a\n", "a/3.yaml": "key: b\n"})
+    )
+    assert list(state.flags) == ["a", "b", "m", "z"]
+    assert state.files == 3
+
+
+def test_only_yaml_files_outside_of_hidden_directories_are_read(tmp_path: Path) -> None:
+    """Notes, templates and what editors leave behind are nobody's flags."""
+    names = {"a.yaml": "key: a\n", "README.md": "key: [", ".hidden.yaml": "key: [", ".git/x.yaml": "key: [",
+             "a.yaml.bak": "key: [", "b.json": "{", "x/y/z.yml": "key: z\n"}  # fmt: skip
+    assert list(load_desired(a_loaded_config(tmp_path, names)).flags) == ["a", "z"]
+
+
+def test_no_flag_files_are_no_flags(tmp_path: Path) -> None:
+    """Whether that is meant is for the guards of planning to ask."""
+    state = load_desired(a_loaded_config(tmp_path))
+    assert (dict(state.flags), state.files, state.warnings) == ({}, 0, ())
+
+
+def test_warnings_do_not_stop_loading(tmp_path: Path) -> None:
+    """They are handed on beside the flags."""
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: a\nexpires: 2020-01-01\n"})
+    state = load_desired(config, today=date(2024, 1, 1))
+    assert [item.rule for item in state.warnings] == ["expired"]
+    assert load_desired(config).warnings == ()
+
+
+def test_names_that_differ_by_case_only_are_refused(tmp_path: Path) -> None:
+    """A checkout on another file system would silently lose one of the two."""
+    (finding,) = findings_of(tmp_path, {"A/x.yaml": "key: a\n", "a/x.yaml": "key: b\n"})
+    assert (finding.rule, str(finding.position)) == ("ambiguous-file-name", "flags/a/x.yaml:1:1")
+
+
+def test_overlays_wait_for_environments_where_there_are_none(tmp_path: Path) -> None:
+    """A warning: nothing is wrong with the flag, and nothing comes of the overlay."""
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: a\nenvironments: {staging: {enabled: true}}\n"})
+    state = load_desired(config)
+    assert [item.rule for item in state.warnings] == ["unknown-environment"]
+    assert state.flags["a"].spec.enabled is UNSET
+
+
+@pytest.mark.parametrize("kind", ["link to a file", "link to a directory", "link to nothing", "pipe"])
+def test_links_pipes_and_devices_are_refused_not_followed(tmp_path: Path, kind: str) -> None:
+    """Neither their content nor a hang."""
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "s.yaml").write_text("key: [s3cr3t\n")
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: a\n"})
+    target = config.flags_dir / "odd.yaml"
+    match kind:
+        case "link to a file":
+            target.symlink_to(secret / "s.yaml")
+        case "link to a directory":
+            target = config.flags_dir / "odd"
+            target.symlink_to(secret)
+        case "link to nothing":
+            target.symlink_to(tmp_path / "nothing")
+        case _:
+            os.mkfifo(target)
+    (finding,) = check_desired((config,)).findings
+    assert (finding.rule, str(finding.position)) == ("irregular-file", f"flags/{target.name}:1:1")
+
+
+def test_a_link_that_took_a_files_place_is_not_followed(tmp_path: Path) -> None:
+    """Between listing and reading, too."""
+    (tmp_path / "s.yaml").write_text("key: [")
+    (tmp_path / "a.yaml").symlink_to(tmp_path / "s.yaml")
+    with pytest.raises(OSError, match="symbolic links"):
+        files.read_flag_file(tmp_path / "a.yaml")
+    with pytest.raises(OSError, match="regular file"):
+        files.read_flag_file("/dev/null")
+
+
+def test_a_file_that_vanishes_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never a flag that is silently no longer declared."""
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: a\n"})
+    monkeypatch.setattr(checking, "read_flag_file", lambda path: files.read_flag_file(f"{path}.gone"))
+    (finding,) = check_desired((config,)).findings
+    assert (finding.rule, str(finding.position)) == ("unreadable-file", "flags/a.yaml:1:1")
+
+
+def test_all_files_together_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In number and in bytes."""
+    config = a_loaded_config(tmp_path, {f"{n}.yaml": f"key: f{n}\n" for n in range(5)})
+    monkeypatch.setattr(files, "MAX_FILES", 4)
+    assert [item.rule for item in check_desired((config,)).findings] == ["too-many-files"]
+    monkeypatch.setattr(files, "MAX_FILES", 5)
+    monkeypatch.setattr(checking, "MAX_TOTAL_BYTES", 20)
+    assert [item.rule for item in check_desired((config,)).findings] == ["too-large"]
+
+
+def test_findings_of_a_file_and_of_all_files_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left out is said."""
+    content = "---\n".join(f"key: f{n}\nx: 1\n" for n in range(150))
+    found = findings_of(tmp_path, {"a.yaml": content, "b.yaml": "key: B\n"})
+    rules = [item.rule for item in found]
+    assert rules.count("unknown-field") == 100
+    assert rules.count("too-many-findings") == 1
+    assert rules[-1] == "invalid-key"
+    monkeypatch.setattr(checking, "MAX_FINDINGS", 1)
+    assert "invalid-key" not in {
+        item.rule for item in findings_of(tmp_path, {"a.yaml": content, "b.yaml": "key: B\n"})
+    }
+
+
+def test_warnings_end_no_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: flags of files that were not read would count as deleted."""
+    expired = "key: f{}\nexpires: 2020-01-01\n"
+    names = {f"{n}.yaml": expired.format(n) for n in range(9)} | {
+        "a.yaml": "---\n".join(map(expired.format, range(10, 250)))
+    }
+    monkeypatch.setattr(checking, "MAX_FINDINGS", 5)
+    desired = load_desired(a_loaded_config(tmp_path, names), today=date(2030, 1, 1))
+    assert len(desired.flags) == 249
+    assert len(desired.warnings) == 5
+
+
+def test_paths_choose_files_and_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pre-commit calls: some files, the configuration among them, relative to where the user stands."""
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: A\n", "sub/b.yaml": "key: B\n", "sub/c.yaml": "key: C\n"})
+    monkeypatch.chdir(tmp_path / "flags")
+
+    def chosen(*names: str) -> list[str]:
+        found = check_desired((config,), paths=[Path(name) for name in names]).findings
+        return [item.position.file.removeprefix("flags/") for item in found if item.position]
+
+    assert chosen("a.yaml") == ["a.yaml"]
+    assert chosen("sub") == ["sub/b.yaml", "sub/c.yaml"]
+    assert chosen("sub/c.yaml", "../flags/a.yaml") == ["a.yaml", "sub/c.yaml"]
+    assert chosen(".") == chosen("..") == chosen(str(tmp_path)) == ["a.yaml", "sub/b.yaml", "sub/c.yaml"]
+    assert chosen("../reconciler.yaml") == []
+
+
+@pytest.mark.parametrize("name", ["nothing.yaml", "../elsewhere.yaml", "../outside", "notes.txt"])
+def test_a_path_without_flag_files_is_a_usage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A typing error must not read as "all is well"."""
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: a\n", "notes.txt": ""})
+    (tmp_path / "elsewhere.yaml").write_text("key: x\n")
+    (tmp_path / "outside").mkdir()
+    monkeypatch.chdir(tmp_path / "flags")
+    with pytest.raises(UsageError):
+        check_desired((config,), paths=[Path(name)])
+
+
+def test_overlays_and_deployments_are_those_of_the_environment(tmp_path: Path) -> None:
+    """One document, two flags."""
+    content = (
+        "key: a\nrolloutPercentage: 5\ndeployments: [web]\nrolloutWeights: {x: 1, y: 1}\nenvironments:\n"
+        "  staging: {rolloutPercentage: 100, rolloutWeights: {y: null}}\n  production: {deployments: [web, ios]}\n"
+    )
+    file = a_project(tmp_path, {"a.yaml": content}, ENVIRONMENTS)
+    staging = load_desired(load_config(file, "staging")).flags["a"].spec
+    production = load_desired(load_config(file, "production")).flags["a"].spec
+    assert (staging.rollout_percentage, staging.deployments) == (100, ("11",))
+    assert staging.rollout_weights == Weights.of({"x": 1})
+    assert (production.rollout_percentage, production.deployments) == (5, ("22", "23"))
+    assert production.rollout_weights == Weights.of({"x": 1, "y": 1})
+
+
+def test_a_loaded_flag_keeps_no_text(tmp_path: Path) -> None:
+    """What was needed to say where a warning stands is not kept with the flag."""
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: a\nexpires: 2020-01-01\n"})
+    state = load_desired(config, today=date(2999, 1, 1))
+    assert state.warnings
+    assert not [item for item in reachable(state) if isinstance(item, Document)]
+
+
+def reachable(start: object) -> list[object]:
+    """Every value of ours that an object holds on to, however far."""
+    found, left = dict[int, object](), [start]
+    while left:
+        item = left.pop()
+        if id(item) not in found and not isinstance(item, type | ModuleType | FunctionType):
+            found[id(item)] = item
+            left += gc.get_referents(item)
+    return list(found.values())
+
+
+def test_findings_say_in_which_environment_they_hold_unless_in_all(tmp_path: Path) -> None:
+    """Once each, at the place that has to change."""
+    content = (
+        "key: a\n"
+        "deployments: [ios]\n"
+        "rolloutWeights: {x: 1}\n"
+        "variants: [{key: x}]\n"
+        "tags: [b, b]\n"
+        "environments:\n"
+        "  staging:\n"
+        "    rolloutWeights: {y: 1}\n"
+        "    rolloutPercentage: 300\n"
+        "  production:\n"
+        "    variants: [{key: z}]\n"
+    )
+    found = findings_of(tmp_path, {"a.yaml": content}, ENVIRONMENTS)
+    assert [(item.position.line, item.rule, item.path) for item in found if item.position] == [
+        (2, "unknown-deployment", "/deployments/0"),
+        (3, "unknown-variant", "/rolloutWeights"),
+        (5, "duplicate-tag", "/tags/1"),
+        (8, "unknown-variant", "/rolloutWeights"),
+        (9, "whole-percentage", "/environments/staging/rolloutPercentage"),
+    ]
+    assert [item.message.partition(" (in ")[2] for item in found] == [
+        "staging).", "production).", "", "staging).", "",
+    ]  # fmt: skip
+
+
+def test_an_overlay_can_make_an_environment_invalid(tmp_path: Path) -> None:
+    """The result of the merge is held to the schema, too: taking a needed part away is found."""
+    content = "key: a\nrolloutWeights: {x: 1}\nenvironments: {staging: {rolloutWeights: {x: null}}}\n"
+    (finding,) = findings_of(tmp_path, {"a.yaml": content}, ENVIRONMENTS)
+    assert (finding.rule, str(finding.position)) == ("zero-weights", "flags/a.yaml:2:17")
+    assert finding.message.endswith("(in staging).")
+
+
+def test_environments_with_directories_of_their_own_are_checked_apart(tmp_path: Path) -> None:
+    """The same key in two environments' directories is no duplicate."""
+    config = 'version: 1\nprojectId: "1"\nenvironments: {a: {flags: flags/a}, b: {flags: flags/b}}\n'
+    file = a_project(tmp_path, {"a/x.yaml": "key: x\n", "b/x.yaml": "key: x\nfoo: 1\n"}, config)
+    (finding,) = check_desired(load_configs(file)).findings
+    assert (finding.rule, str(finding.position)) == ("unknown-field", "flags/b/x.yaml:2:1")
+    assert " (in " not in finding.message
+    assert [item.rule for item in check_desired(load_configs(file), paths=[tmp_path / "flags/b"]).findings] == [
+        "unknown-field"
+    ]
+    assert check_desired(load_configs(file), paths=[tmp_path / "flags/a/x.yaml"]).findings == ()
+
+
+@pytest.fixture
+def located(tmp_path: Path) -> Config:
+    """A project of one file with a field in each kind of place."""
+    content = (
+        "# first\n"
+        "key: other\n"
+        "---\n"
+        "key: a\n"
+        "rolloutPercentage: 5\n"
+        "variants:\n"
+        "  - key: control\n"
+        "  - key: treatment\n"
+        "    payload: {x: 1}\n"
+        "    inclusions:\n"
+        "      users: [u]\n"
+        "targetSegments:\n"
+        "  - {name: 'All/others', everyone: true, percentage: 1, rolloutWeights: {control: 1}}\n"
+        "environments:\n"
+        "  staging:\n"
+        "    rolloutPercentage: 9\n"
+    )
+    return load_config(a_project(tmp_path, {"a.yaml": content}, ENVIRONMENTS), "staging")
+
+
+@pytest.mark.parametrize(
+    ("pointer", "place"),
+    [
+        ("/key", "4:1"),
+        ("/rolloutPercentage", "16:5"),
+        ("/variants/treatment/payload", "9:5"),
+        ("/variants/treatment/inclusions/users", "11:7"),
+        ("/variants/treatment/inclusions/cohorts", "10:5"),
+        ("/variants/gone", "6:1"),
+        ("/variants/treatment", "8:5"),
+        ("/targetSegments/All~1others/percentage", "13:42"),
+        ("/targetSegments", "12:1"),
+        ("/name", "4:1"),
+        ("", "4:1"),
+    ],
+)
+def test_a_field_is_located_by_a_plans_path(located: Config, pointer: str, place: str) -> None:
+    """Variants by key, segments by name, the overlay where it decides, and the nearest place otherwise."""
+    source = load_desired(located).flags["a"].source
+    assert str(locate(located, source, pointer)) == f"flags/a.yaml:{place}"
+
+
+def test_what_is_no_longer_there_is_located_where_it_was(located: Config) -> None:
+    """A file that changed or went does not end a run."""
+    source = load_desired(located).flags["a"].source
+    (located.flags_dir / "a.yaml").write_text("key: [")
+    assert locate(located, source, "/key") == source
+    (located.flags_dir / "a.yaml").unlink()
+    assert locate(located, source, "/key") == source

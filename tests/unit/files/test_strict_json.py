@@ -1,0 +1,105 @@
+"""Strict JSON: the value of good text, and one clean error for everything that the json module lets through."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.strict_json import MAX_DEPTH, MalformedJsonError, parse_json
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(min_value=-(10**30), max_value=10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES, st.booleans())
+def test_json_text_gives_its_value_back(value: object, ascii_only: bool) -> None:
+    """What json writes is read as it was, escaped or not, as text or as bytes."""
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    assert parse_json(text) == value
+    assert parse_json(text.encode()) == value
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60) | st.text('[]{}",:\\u1e0dD8 ', max_size=60))
+def test_any_content_gives_a_value_or_the_one_error(content: str | bytes) -> None:
+    """No other exception leaves the parser."""
+    try:
+        value = parse_json(content)
+    except MalformedJsonError:
+        return
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("NaN", "NaN"),
+        ('{"a": Infinity}', "infinities"),
+        ("[-Infinity]", "infinities"),
+        ("[1e999]", "double"),
+        ("[-1.5e400]", "double"),
+        ('{"a": 1, "a": 2}', "same key twice"),
+        ('[{"a": {"b": 1, "b": 1}}]', "same key twice"),
+        ('"\\ud800"', "surrogate"),
+        ('{"\\udc00": 1}', "surrogate"),
+        ('["\\udbff\\u0041"]', "surrogate"),
+        (b'"\xff"', "UTF-8"),
+        (b"\xef\xbb\xbf{}", "line 1, column 1"),
+        ("{}".encode("utf-16"), "UTF-8"),
+        ('"\ud800"', "surrogate"),
+        ("", "line 1, column 1"),
+        ("{'a': 1}", "line 1, column 2"),
+        ('{"a":\n 1,}', "line 2"),
+        ("[1] 2", "column 5"),
+        ("1" * 5000, "too long"),
+        ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "levels deep"),
+        ('["["]' + "[" * 200, "column 6"),
+        ('{"a":' * (MAX_DEPTH + 1) + "1" + "}" * (MAX_DEPTH + 1), "levels deep"),
+        ("[" * 100_000, "levels deep"),
+    ],
+)
+def test_what_is_not_strict_json_is_refused(content: str | bytes, words: str) -> None:
+    """Each refusal says what it is about."""
+    with pytest.raises(MalformedJsonError, match=words):
+        parse_json(content)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * MAX_DEPTH + "]" * MAX_DEPTH, json.dumps("[" * 500), json.dumps(["]" * 300, '"[' * 300, "\\" * 99])]
+)
+def test_brackets_inside_text_are_no_depth(text: str) -> None:
+    """Only real nesting counts."""
+    assert parse_json(text) == json.loads(text)
+
+
+@pytest.mark.parametrize("unit", ["[", '{"a":', '["\\"', "[[],", '"'])
+def test_a_million_brackets_end_quickly_in_an_error(unit: str) -> None:
+    """Depth is found without recursion, in a second of CPU."""
+    started = time.process_time()
+    with pytest.raises(MalformedJsonError):
+        parse_json(unit * (1_000_000 // len(unit)))
+    assert time.process_time() - started < 1
+
+
+def test_surrogate_pairs_are_characters() -> None:
+    """An escaped emoji is one character."""
+    assert parse_json('"\\ud83d\\ude00"') == "😀"
+
+
+def test_no_message_quotes_the_text() -> None:
+    """Answers and plans hold personal data."""
+    with pytest.raises(MalformedJsonError) as caught:
+        parse_json('{"user": "ada@example.com", "user": oops}')
+    assert "ada" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__

@@ -1,0 +1,172 @@
+"""Changing fields of a document in its text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.files.format import rewrite_flag
+from reconciler.files.overlay import for_environment
+from reconciler.files.yaml.reader import read_documents
+
+TEXT = """\
+# yaml-language-server: $schema=x
+# about the flag
+key:   flag     # k
+rolloutPercentage:   10   # r
+
+# segments
+targetSegments:
+    - name: Beta # b
+      # where
+      conditions: [{prop: country, op: is, values: [US]}]
+      percentage: 100
+      rolloutWeights: {on: 1}
+    - name: Staff # s
+      conditions:
+        - {prop: email, op: contains, values: ['@example.com']} # mail
+      percentage: 100
+      rolloutWeights: {on: 1}
+    # foot
+tags: [ a,b ]
+"""
+DOCUMENT: dict[str, Any] = read_documents(TEXT, "")[0].value
+
+
+def changed(text: str = TEXT, index: int = 0, environment: str | None = None, **fields: Any) -> str:
+    """The text with these fields; None takes one away."""
+    document = for_environment(read_documents(text, "")[index].value, environment)
+    document.pop("environments", None)
+    wanted = {name: value for name, value in {**document, **fields}.items() if value is not None}
+    return rewrite_flag(text, index, wanted, environment=environment)
+
+
+def test_nothing_changes_where_nothing_differs() -> None:
+    """The same values give the same bytes, in whatever style they stand."""
+    assert changed() == TEXT
+    assert changed(TEXT.replace("\n", "\r\n")) == TEXT.replace("\n", "\r\n")
+
+
+def test_one_field_changes_its_lines_only() -> None:
+    """A new value is written where the old one was; its comment stays, and so does every other line."""
+    assert changed(rolloutPercentage=50) == TEXT.replace(
+        "rolloutPercentage:   10   # r", "rolloutPercentage: 50   # r"
+    )
+
+
+@pytest.mark.parametrize("gap", [" ", "  ", "\t", "     "])
+def test_a_comment_keeps_its_distance(gap: str) -> None:
+    """A changed value is the only difference of its line: the comment beside it moves neither nearer nor away."""
+    text = f"key: a\nrolloutPercentage: 50{gap}# half # of it\nvariants:{gap}# both\n  - key: b\n"
+    wanted = {"key": "a", "rolloutPercentage": 5, "variants": [{"key": "c"}]}
+    assert rewrite_flag(text, 0, wanted, environment=None) == text.replace("50", "5").replace("key: b", "key: c")
+
+
+def test_line_ends_stay() -> None:
+    """A file with CRLF has CRLF afterwards, in new lines too."""
+    text = changed(TEXT.replace("\n", "\r\n"), rolloutPercentage=50)
+    assert text.count("\n") == text.count("\r\n")
+    assert "rolloutPercentage: 50   # r\r\n" in text
+
+
+def test_a_new_field_goes_to_its_place() -> None:
+    """Behind the fields that stand before it in the house style."""
+    lines = changed(enabled=True, owner="me", name="Name").splitlines()
+    assert lines[2:5] == ["key:   flag     # k", "name: Name", "enabled: true"]
+    assert lines[-1] == "owner: me"
+
+
+def test_a_field_that_goes_leaves_its_comments() -> None:
+    """Comments above, beside and inside stay behind."""
+    text = changed(targetSegments=None, rolloutPercentage=None)
+    assert "rolloutPercentage" not in text
+    assert "targetSegments" not in text
+    for comment in ("# r", "# segments", "# b", "# where", "# mail", "# foot"):
+        assert comment in text
+
+
+def test_items_are_matched_by_name() -> None:
+    """A segment keeps its comments where it goes; those of one that is gone move on to the next."""
+    beta, staff = DOCUMENT["targetSegments"]
+    text = changed(targetSegments=[{**staff, "percentage": 5}, beta])
+    assert text.index("name: Staff  # s") < text.index("name: Beta  # b")
+    only_staff = changed(targetSegments=[{**staff, "percentage": 5}])
+    assert (
+        "targetSegments:\n  # b\n  # where\n  - name: Staff  # s\n    conditions:\n"
+        '      - {prop: email, op: contains, values: ["@example.com"]}  # mail\n'
+        "    percentage: 5\n    rolloutWeights: {on: 1}\n  # foot\n".replace("{on", '{"on"')
+    ) in only_staff
+
+
+def test_a_list_that_becomes_empty_keeps_its_comments() -> None:
+    """Where no line is left inside, comments go above."""
+    text = changed(targetSegments=[])
+    assert "# foot\ntargetSegments: []\n" in text
+
+
+def test_other_documents_are_not_touched() -> None:
+    """In a file of several documents only the chosen one changes."""
+    text = "key: a\ntags:   [x]\n---\n# two\nkey: b # b\n---\nkey:   c\n"
+    assert changed(text, 1, enabled=True) == text.replace("key: b # b\n", "key: b # b\nenabled: true\n")
+
+
+def test_a_document_in_brackets_is_written_anew() -> None:
+    """A document that is not laid out field by line is brought into the style first."""
+    text = "# c\n{key: a, tags: [x], # t\n name: it}\n"
+    assert changed(text, enabled=True) == "# c\nkey: a\nname: it\nenabled: true\ntags: [x]  # t\n"
+
+
+OVERLAID = """\
+key: flag
+rolloutPercentage: 10
+rolloutWeights: {a: 1, b: 1}
+environments:
+  staging: {rolloutPercentage: 100} # s
+  production:
+    # p
+    rolloutPercentage: 5
+"""
+
+
+@pytest.mark.parametrize("environment", ["staging", "production", "other"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"rolloutPercentage": 50},
+        {"rolloutPercentage": 10},
+        {"enabled": True},
+        {"rolloutWeights": {"a": 1, "c": 2}},
+        {"rolloutWeights": None},
+        {"rolloutPercentage": None, "tags": ["x"]},
+    ],
+)
+def test_an_overlay_changes_for_its_environment_alone(environment: str, fields: dict[str, Any]) -> None:
+    """The document means the new values in one environment and what it meant before in all others."""
+    before = read_documents(OVERLAID, "")[0].value
+    text = changed(OVERLAID, environment=environment, **fields)
+    after = read_documents(text, "")[0].value
+    for name in ("staging", "production", "other", None):
+        expected = for_environment(before, name) if name != environment else {
+            key: value
+            for key, value in {**for_environment(before, environment), **fields}.items()
+            if value is not None
+        }  # fmt: skip
+        assert for_environment(after, name) == expected
+    assert "# s" in text
+    assert "# p" in text
+
+
+def test_remarks_are_replaced_not_piled_up() -> None:
+    """The read-only comments of an earlier import give way to the new ones, below the modeline."""
+    first = rewrite_flag(TEXT, 0, DOCUMENT, environment=None, remarks=("old one",))
+    again = rewrite_flag(first, 0, DOCUMENT, environment=None, remarks=("new one", "new two"))
+    assert again.splitlines()[:3] == [TEXT.splitlines()[0], "# read-only: new one", "# read-only: new two"]
+    assert rewrite_flag(again, 0, DOCUMENT, environment=None, remarks=()) == TEXT
+
+
+def test_remarks_of_a_later_document_stand_below_its_start() -> None:
+    """In a file of several documents each has its own."""
+    text = "key: a\n---\nkey: b\n"
+    written = rewrite_flag(text, 1, {"key": "b"}, environment=None, remarks=("r",))
+    assert written == "key: a\n---\n# read-only: r\nkey: b\n"

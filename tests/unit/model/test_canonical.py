@@ -1,0 +1,120 @@
+"""The one definition of "equal", rule by rule."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from builders import a_full_flag, a_full_variant, a_live_flag
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.model.canonical import (
+    canonical_segment,
+    canonical_set,
+    fields_that_moved,
+    fingerprint,
+    same_json,
+    same_weights,
+    weight_ratio,
+)
+from reconciler.model.flag import UNSET, Condition, TargetSegment, Variant, Weights
+
+WEIGHTS = st.dictionaries(
+    st.sampled_from("abcd"), st.integers(0, 1000) | st.floats(0, 1000, allow_nan=False).map(lambda x: round(x, 3))
+)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "is_same"),
+    [
+        (1, 1.0, True),
+        ({"a": [1.0]}, {"a": [1]}, True),
+        (True, 1, False),
+        (False, 0, False),
+        (None, {}, False),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
+        ([1, 2], [2, 1], False),
+        ("1", 1, False),
+    ],
+)
+def test_json_by_value(left: Any, right: Any, is_same: bool) -> None:
+    """Numbers are equal by value, true is no number, and only the order of lists counts."""
+    assert same_json(left, right) is is_same
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "is_same"),
+    [
+        ({"a": 1, "b": 1}, {"b": 50, "a": 50}, True),
+        ({"a": 1, "b": 0}, {"a": 7}, True),
+        ({"a": 0.5, "b": 1.5}, {"a": 1, "b": 3}, True),
+        ({"a": 1, "b": 2}, {"a": 2, "b": 1}, False),
+        ({"a": 0}, {}, True),
+        ({"a": 0}, {"a": 1}, False),
+    ],
+)
+def test_weights_by_ratio(left: dict[str, float], right: dict[str, float], is_same: bool) -> None:
+    """Only the ratios count, and a weight of 0 is as good as none."""
+    assert same_weights(Weights.of(left), Weights.of(right)) is is_same
+
+
+@given(WEIGHTS)
+def test_a_ratio_is_in_smallest_whole_numbers(weights: dict[str, float]) -> None:
+    """The ratios are the shares exactly, by key, in whole numbers without a common divisor."""
+    ratio = weight_ratio(Weights.of(weights))
+    total, whole = sum(map(Fraction, weights.values())), sum(part for _, part in ratio)
+    assert [key for key, _ in ratio] == sorted(key for key, weight in weights.items() if weight)
+    assert all(Fraction(part, whole) == Fraction(weights[key]) / total for key, part in ratio)
+    assert ratio == weight_ratio(Weights(ratio))
+    assert not any(all(part % prime == 0 for _, part in ratio) for prime in (2, 3, 5, 7) if ratio)
+
+
+def test_sets_without_order_and_copies() -> None:
+    """Users, cohorts, tags, deployments and the values of a condition are sets."""
+    assert canonical_set(("b", "a", "b")) == canonical_set(("a", "b")) == ["a", "b"]
+
+
+def test_segments_by_what_they_mean() -> None:
+    """A segment is equal to one with the same values in another order and the same ratios in other numbers."""
+
+    def segment(values: tuple[str, ...], weights: dict[str, int]) -> TargetSegment:
+        condition = Condition(prop="country", op="is", values=values)
+        return TargetSegment(name="s", conditions=(condition,), percentage=50.0, rollout_weights=Weights.of(weights))
+
+    same = canonical_segment(segment(("US", "CA"), {"a": 2, "b": 2}))
+    assert same == canonical_segment(segment(("CA", "US"), {"b": 1, "a": 1}))
+    assert same != canonical_segment(segment(("CA",), {"b": 1, "a": 1}))
+
+
+ON, OTHER = a_full_variant("on"), a_full_variant("other")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "moved"),
+    [
+        (UNSET, (ON,), ()),
+        ((ON,), UNSET, ()),
+        (UNSET, UNSET, ()),
+        ((ON,), (ON,), ()),
+        ((ON,), (ON, OTHER), ("variants",)),
+        ((ON, OTHER), (ON,), ("variants",)),
+        ((ON, OTHER), (OTHER, ON), ("variants",)),
+        ((ON,), (OTHER,), ("variants",)),
+        ((ON,), (Variant(key="on"),), ()),
+        ((Variant(key="on", name="On"),), (Variant(key="on", name="Off"),), ("variants",)),
+    ],
+)
+def test_variants_that_moved_between_two_looks(before: Any, now: Any, moved: tuple[str, ...]) -> None:
+    """Which there are and in which order counts; a look that shows none of them, or less of one, tells nothing."""
+    looks = [a_live_flag(a_full_flag(variants=variants)) for variants in (before, now)]
+    assert fields_that_moved(*looks) == moved
+
+
+@pytest.mark.parametrize("moment", [None, "2030-01-01T00:00:00.000Z"])
+def test_a_fingerprint_holds_when_the_flag_was_edited(moment: str | None) -> None:
+    """An edit that was taken back, or one of what was not read, leaves another fingerprint."""
+    flag = a_live_flag(last_modified_at="2030-01-02T00:00:00.000Z")
+    assert fingerprint(flag) == fingerprint(a_live_flag(last_modified_at="2030-01-02T00:00:00.000Z"))
+    assert fingerprint(flag) != fingerprint(a_live_flag(last_modified_at=moment))

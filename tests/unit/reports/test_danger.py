@@ -1,0 +1,113 @@
+"""In which order a plan shows its flags, and what the row of each says."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+import pytest
+from builders import a_flag_plan, a_transition, an_exposure
+from msgspec.structs import replace
+
+from reconciler.planning.plan import Action, FlagPlan, MembersChange, ValueChange
+from reconciler.reports.danger import by_danger, effect_of
+
+STILL = an_exposure(a_transition(matrix=(), switched=Fraction(0), unavoidable=Fraction(0)))
+
+
+def change(path: str, before: object, after: object) -> ValueChange:
+    """A field that differs."""
+    return ValueChange(path=path, before=before, after=after)
+
+
+def a_change(key: str, *changes: ValueChange | MembersChange, share: int = 0, **fields: Any) -> FlagPlan:
+    """The plan of a flag that moves so many percent of everyone."""
+    part = Fraction(share, 100)
+    moves = an_exposure(a_transition(matrix=(("off", "on", part),), switched=part, unavoidable=part))
+    return a_flag_plan(key, **{"changes": changes, "exposure": moves if share else STILL} | fields)
+
+
+ON = change("/enabled", False, True)
+OFF = change("/enabled", True, False)
+SALT = change("/bucketingSalt", "a", "b")
+ROLLOUT = change("/rolloutPercentage", 0, 100)
+REMOVED = change("/variants/b", {"key": "b"}, None)
+GROUPED = (
+    a_change("z-held", ROLLOUT, share=1, shield_refusal="it cannot be sent back"),
+    a_change("y-archived", change("/archived", False, True), share=100, action=Action.ARCHIVE),
+    a_change("x-off", OFF, share=2),
+    a_change("w-on", ON, share=1),
+    a_change("v-salt", SALT, share=50),
+    a_change("u-removed", REMOVED, share=3),
+    a_change("u-web", change("/deployments", ["1", "2"], ["2"])),
+    a_change("t-most", ROLLOUT, share=100),
+    a_change("s-some", ROLLOUT, share=4),
+    a_change("r-between", change("/rolloutWeights", {}, {}), transient=Fraction(1, 100)),
+    a_change("a-alarm", change("/description", "a", "b"), warnings=("The order of variants changes.",)),
+    a_change("b-payload", change("/variants/a/payload", 1, 2)),
+    a_change("c-listed", MembersChange(path="/variants/a/inclusions/users", added=("a",), removed=())),
+    a_change("d-off-already", OFF),
+    a_change("e-segments", change("/targetSegments", [], [{}])),
+    a_change("a-new", ON, action=Action.CREATE, share=100),
+    a_change("a-harmless", change("/name", "a", "b"), change("/variants/a/description", "", "b")),
+    a_change("b-harmless", change("/tags", [], ["a"])),
+)
+
+
+def test_flags_come_in_the_order_of_what_they_do_to_users() -> None:
+    """Held, switched, re-bucketed, removed, moved, touched, new, harmless; most users first, then by key."""
+    shuffled = Random(1).sample(GROUPED, len(GROUPED))
+    assert [flag.key for flag, _ in by_danger(shuffled)] == [flag.key for flag in GROUPED]
+
+
+@pytest.mark.parametrize(
+    ("flag", "words", "affected"),
+    [
+        (a_change("a", OFF, share=100), "turned off", "100% of All Other Users: off → on"),
+        (a_change("a", ON, share=7), "turned on", "7% of All Other Users: off → on"),
+        (a_change("a", SALT, change("/bucketingKey", "a", "b"), share=7), "re-bucketed", "7% of All Other Users"),
+        (a_change("a", change("/name", "a", "b"), ROLLOUT, OFF, REMOVED), "turned off, variant b removed", ""),
+        (a_change("a", REMOVED, change("/variants/c", None, {"key": "c"})), "variant b removed, variant c added", ""),
+        (a_change("a", change("/variants/b/key", "a", "b")), "variant a renamed b", ""),
+        (a_change("a", change("/variants/x/name", {"key": "x/name"}, None)), "variant x/name removed", ""),
+        (a_change("a", change("/deployments", ["1"], ["2", "3"])), "2 deployments added, 1 deployment removed", ""),
+        (a_change("a", change("/evaluationMode", "remote", "local")), "evaluation mode", ""),
+        (a_change("a", change("/somethingElse", 1, 2)), "somethingElse", ""),
+        (a_change("a", ROLLOUT, warnings=("a", "b")), "rollout 0 → 100%, 2 warnings", ""),
+        (a_change("a", ON, action=Action.CREATE, share=30), "created", "reaches 30% of All Other Users"),
+        (a_change("a", ROLLOUT, transient=Fraction(1, 8)), "rollout", "wrong variant during apply: 12.5%"),
+    ],
+)  # fmt: skip
+def test_a_row_says_what_changes_and_who_is_affected(flag: FlagPlan, words: str, affected: str) -> None:
+    """The gravest first, in the words of the field."""
+    effect = effect_of(flag)
+    assert effect.change.startswith(words)
+    assert affected in effect.affected
+    assert bool(affected) is bool(effect.affected)
+    assert not effect.is_harmless
+
+
+def test_listed_members_are_counted_over_all_variants() -> None:
+    """Not once for each number that two variants have in common."""
+    lists = [
+        MembersChange(path=f"/variants/{variant}/inclusions/{kind}", added=("a",), removed=removed)
+        for variant in "ab" for kind, removed in (("users", ("b", "c")), ("cohorts", ()))
+    ]  # fmt: skip
+    words = "2 listed users added, 4 listed users removed, 2 listed cohorts added"
+    assert effect_of(a_change("a", *lists)).change == words
+
+
+def test_listed_users_who_move_are_told_beside_the_shares() -> None:
+    """No share holds them."""
+    exposure = replace(STILL, notes=("Listed users, beside the shares: 3 from off to on.",))
+    assert effect_of(a_change("a", ON, exposure=exposure)).affected == "listed users: 3 from off to on"
+
+
+def test_a_row_is_short_whatever_a_flag_changes() -> None:
+    """Hundreds of variants with long keys make no longer row, and the gravest change still leads it."""
+    many = [change(f"/variants/{n}{'k' * 90}", None, {"key": f"{n}{'k' * 90}"}) for n in range(300)]
+    effect = effect_of(a_change("z" * 5_000, *many, OFF, share=100))
+    assert effect.change.startswith("turned off, variant 0kk")
+    assert effect.change.endswith("297 more") or effect.change.endswith("…")
+    assert max(map(len, (effect.key, effect.change, effect.affected))) <= 160

@@ -1,0 +1,292 @@
+"""A drift report and a history in every form."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from builders import NOON, a_position
+from jsonschema import Draft202012Validator
+
+from reconciler.drift import (
+    AttributedChange,
+    Attribution,
+    Basis,
+    DriftReport,
+    FieldOfFlag,
+    FlagDrift,
+    FlagHistory,
+    HistoryEntry,
+    Notice,
+    Sweep,
+)
+from reconciler.files.schemas import load_schema
+from reconciler.planning.plan import MembersChange, ValueChange
+from reconciler.reports.drift_json import drift_json, history_json
+from reconciler.reports.drift_text import MARKDOWN_LIMIT
+from reconciler.reports.registry import DRIFT, HISTORY, RenderOptions, render
+from reconciler.reports.text_layout import Terminal
+
+BOB = Attribution(by="bob@example.com", at="2030-01-01T10:00:00.000Z", version=12, basis=Basis.VERSION)
+ADA = Attribution(by="ada@example.com", at="2030-01-01T11:00:00.000Z", basis=Basis.LAST_EDIT)
+ROLLOUT = ValueChange(path="/rolloutPercentage", before=100, after=50)
+USERS = MembersChange(
+    path="/variants/treatment/inclusions/users", added=("grace@example.com",), removed=("eve@example.com", "00123")
+)
+
+
+def a_flag_drift(key: str = "new-checkout", **fields: Any) -> FlagDrift:
+    """A flag whose rollout Bob changed, and whose users differ since Ada's last edit at the latest."""
+    changes = (
+        AttributedChange(change=ROLLOUT, attribution=BOB),
+        AttributedChange(change=USERS, attribution=ADA),
+    )
+    return FlagDrift(**{"key": key, "flag_id": "123", "changes": changes, "source": a_position()} | fields)
+
+
+def a_report(**fields: Any) -> DriftReport:
+    """One flag that differs, one that is missing, one that is not managed."""
+    defaults = {
+        "project_id": "7",
+        "region": "us",
+        "environment": None,
+        "flags": (a_flag_drift(),),
+        "missing": ("gone",),
+        "unmanaged": ("other",),
+        "checked": frozenset({"new-checkout", "gone"}),
+        "requests": 12,
+    }
+    return DriftReport(**defaults | fields)
+
+
+CLEAN = a_report(flags=(), missing=(), unmanaged=())
+
+
+def text(report: DriftReport, terminal: Terminal | None = None) -> str:
+    """The report as text."""
+    return render(DRIFT, "text", report, RenderOptions(terminal=terminal or Terminal()))
+
+
+def markdown(report: DriftReport) -> str:
+    """The report as Markdown."""
+    return render(DRIFT, "markdown", report)
+
+
+def test_the_text_of_a_report() -> None:
+    """Each difference reads live to git, with who made it below; the verdict ends the text."""
+    assert text(a_report()) == (
+        "Drift in project 7 (us); fields read live → git\n"
+        "\n"
+        "~ new-checkout  flags/new-checkout.yaml:2\n"
+        "    ~ rolloutPercentage  100 → 50\n"
+        "        by bob@example.com, 2030-01-01T10:00:00.000Z, version 12\n"
+        "    ~ variants/treatment/inclusions/users  add 1 user; remove 2 users\n"
+        "        last edit of the flag: ada@example.com, 2030-01-01T11:00:00.000Z (versions do not show since when"
+        " the field is so)\n"
+        "\n"
+        "! gone is declared and does not exist live\n"
+        "\n"
+        "1 flag not managed here: other.\n"
+        "\n"
+        "Drift: 1 changed, 1 missing; 12 requests\n"
+    )
+
+
+def test_the_markdown_of_a_report() -> None:
+    """The verdict comes first; what is missing before what differs; a list that every chat tool can show."""
+    assert markdown(a_report(notice=Notice.NEW)) == (
+        "**Drift: 1 changed, 1 missing; 12 requests** (project 7 (us))\n"
+        "\n"
+        "New since the last run.\n"
+        "\n"
+        "- `gone` is declared and does not exist live\n"
+        "- `new-checkout` `flags/new-checkout.yaml:2`\n"
+        "    - `~ rolloutPercentage`: `100` → `50`\n"
+        "    - by `bob@example.com`, `2030-01-01T10:00:00.000Z`, version 12\n"
+        "    - `~ variants/treatment/inclusions/users`: `add 1 user; remove 2 users`\n"
+        "    - last edit of the flag: `ada@example.com`, `2030-01-01T11:00:00.000Z` (versions do not show since"
+        " when the field is so)\n"
+        "\n"
+        "1 flag not managed here: other.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("report", "verdict"),
+    [
+        (CLEAN, "No drift; 12 requests"),
+        (replace(CLEAN, requests=1, since=NOON, checked=frozenset()), "No drift in 0 edited flags; 1 request"),
+        (replace(CLEAN, unchecked=(FieldOfFlag(key="a"),)), "No drift; 1 not checked; 12 requests"),
+        (replace(CLEAN, duplicates={"a": ("1", "2")}), "Drift: 0 changed, 0 missing, 1 duplicate; 12 requests"),
+        (
+            replace(CLEAN, remembered=(FieldOfFlag(key="a", path="/x"),)),
+            "Drift: 0 changed, 0 missing, 1 not looked at again; 12 requests",
+        ),
+    ],
+)
+def test_verdicts(report: DriftReport, verdict: str) -> None:
+    """One line says whether there is drift and what it took to know; both forms carry it."""
+    assert text(report).splitlines()[-1] == verdict
+    assert verdict in markdown(report).replace("&#45;", "-")
+
+
+@pytest.mark.parametrize(
+    ("sweep", "words"),
+    [
+        (Sweep(total=500, done=40), "13 runs like this one"),
+        (Sweep(total=5, done=5), "each run looks at everything"),
+        (Sweep(total=5, done=0), "with it they are never made"),
+    ],
+)
+def test_a_sweep_says_how_many_runs_it_takes(sweep: Sweep, words: str) -> None:
+    """A budget that is too small for one run says how many do, and one that never does says that."""
+    assert words in text(replace(CLEAN, sweep=sweep))
+
+
+def test_a_budget_that_holds_nothing_back_is_not_spoken_of() -> None:
+    """Where no read had to wait, there is nothing to say about taking turns."""
+    assert text(replace(CLEAN, sweep=Sweep(total=0, done=0))) == text(CLEAN)
+
+
+@pytest.mark.parametrize(
+    ("attribution", "words"),
+    [
+        (Attribution(), "the server does not say by whom"),
+        (replace(BOB, by=None), "by somebody, 2030-01-01T10:00:00.000Z, version 12"),
+        (replace(BOB, basis=Basis.OLDEST_VERSION), "version 12 or an earlier one"),
+        (replace(BOB, by="4711", at=None), "by 4711, version 12"),
+    ],
+)
+def test_authors(attribution: Attribution, words: str) -> None:
+    """What is not known of an editor is not made up."""
+    drift = a_flag_drift(changes=(AttributedChange(change=ROLLOUT, attribution=attribution),))
+    assert words in text(a_report(flags=(drift,)))
+
+
+def test_a_frozen_flag_says_until_when() -> None:
+    """Differences of a frozen flag are reported as such."""
+    report = a_report(flags=(a_flag_drift(frozen_until=date(2030, 2, 1)),))
+    assert "frozen until 2030-02-01" in text(report)
+    assert "frozen until 2030-02-01" in markdown(report)
+    assert drift_json(report)["flags"][0]["frozenUntil"] == "2030-02-01"
+
+
+@pytest.mark.parametrize("form", [text, markdown])
+def test_user_ids_are_counted(form: Any) -> None:
+    """No id of an inclusion is shown; JSON holds them, as plans do."""
+    shown = form(a_report())
+    assert "grace@example.com" not in shown
+    assert "00123" not in shown
+    assert "grace@example.com" in json.dumps(drift_json(a_report()))
+
+
+HOSTILE = "x`|<script>\x1b[31m\u202e@everyone ::error::"
+
+
+def test_hostile_text_is_harmless_in_markdown_and_text() -> None:
+    """What others wrote is neither markup nor a terminal's or a runner's command."""
+    change = AttributedChange(
+        change=ValueChange(path="/name", before=HOSTILE, after="ok"), attribution=replace(BOB, by=HOSTILE)
+    )
+    report = a_report(flags=(a_flag_drift(HOSTILE, changes=(change,)),), missing=(HOSTILE,), warnings=(HOSTILE,))
+    for shown in (text(report), markdown(report)):
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert not any(line.lstrip().startswith("::") for line in shown.splitlines())
+
+
+def test_markdown_keeps_to_what_hosts_take() -> None:
+    """A report of thousands of flags is cut and says so; what is missing comes before what differs."""
+    flags = tuple(a_flag_drift(f"flag-{number:04}") for number in range(2000))
+    shown = markdown(a_report(flags=flags))
+    assert len(shown) <= MARKDOWN_LIMIT
+    assert "more are not shown here" in shown
+    assert "`gone`" in shown
+
+
+def test_text_fits_a_narrow_terminal() -> None:
+    """No line but the verdict is wider than the terminal."""
+    lines = text(a_report(), Terminal(width=60)).splitlines()
+    assert max(map(len, lines)) <= 60
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        a_report(),
+        CLEAN,
+        a_report(
+            flags=(a_flag_drift(frozen_until=NOON, source=None),),
+            since=NOON,
+            notice=Notice.CHANGED,
+            sweep=Sweep(total=3, done=0),
+            unchecked=(FieldOfFlag(key="a", path="/variants/a/payload"),),
+            remembered=(FieldOfFlag(key="b"),),
+            duplicates={"c": ("1", "2")},
+            environment="production",
+            warnings=("w",),
+        ),
+    ],
+)
+def test_the_document_is_what_its_schema_says(report: DriftReport) -> None:
+    """Every member is named by the published schema."""
+    schema = load_schema("drift")
+    for part in (schema, schema["properties"]["flags"]["items"], schema["properties"]["sweep"]):
+        part["additionalProperties"] = False
+    Draft202012Validator(schema).validate(json.loads(render(DRIFT, "json", report)))
+
+
+def test_the_document_of_the_contract() -> None:
+    """The members that the contract promises, with `before` live and `after` declared."""
+    document = drift_json(a_report())
+    flag = document["flags"][0]
+    assert (document["formatVersion"], document["drifted"], document["missing"]) == (1, True, ["gone"])
+    assert (document["unmanaged"], document["requests"]) == (["other"], 12)
+    assert flag["changes"] == [
+        {"path": "/rolloutPercentage", "before": 100, "after": 50},
+        {"path": USERS.path, "added": list(USERS.added), "removed": list(USERS.removed)},
+    ]
+    assert (flag["lastChangedBy"], flag["lastChangedAt"], flag["version"]) == (ADA.by, ADA.at, None)
+    assert [item["by"] for item in flag["attribution"]] == [BOB.by, ADA.by]
+
+
+def test_a_history_in_both_forms() -> None:
+    """Versions newest first; a version without visible changes and the first one say so."""
+    entries = (
+        HistoryEntry(version=3, created_at="2030-01-03", created_by=None),
+        HistoryEntry(version=2, created_at="2030-01-02", created_by="bob@example.com", changes=(ROLLOUT, USERS)),
+        HistoryEntry(version=1, created_at="2030-01-01", created_by="ada@example.com", is_first=True),
+    )
+    history = FlagHistory(key="new-checkout", flag_id="123", entries=entries, requests=2)
+    shown = render(HISTORY, "text", history)
+    assert (
+        "version 3  2030-01-03  somebody the server does not name\n    no difference in what versions show" in shown
+    )
+    assert re.search(r"~ rolloutPercentage +100 → 50\n", shown)
+    assert shown.rstrip().endswith("created\n\n3 versions; 2 requests")
+    assert "eve@example.com" not in shown
+    document = history_json(history)
+    assert [entry["version"] for entry in document["versions"]] == [3, 2, 1]
+    assert document["versions"][1]["changes"][0] == {"path": "/rolloutPercentage", "before": 100, "after": 50}
+
+
+def test_a_switch_is_told_behind_any_padding() -> None:
+    """In Markdown, which is cut: neither many harmless differences nor long values hide a flag that is off."""
+    name = ValueChange(path="/name", before="a" * 50_000, after="b")
+    padding = [a_flag_drift(f"a-{n}", changes=(AttributedChange(change=name, attribution=BOB),)) for n in range(500)]
+    switch = ValueChange(path="/enabled", before=False, after=True)
+    changes = tuple(AttributedChange(change=item, attribution=BOB) for item in (name, switch))
+    shown = markdown(
+        a_report(
+            flags=(*padding, a_flag_drift("zz", changes=changes)), missing=tuple(f"gone-{n}" for n in range(999))
+        )
+    )
+    assert len(shown) <= MARKDOWN_LIMIT
+    assert "- `zz`" in shown
+    assert shown.index("`~ enabled`") < shown.index("`~ name`")
+    listed = shown.count("- `gone-") + shown.count("- `a-") + shown.count("- `zz`")
+    assert f"{1500 - listed} more are not shown here" in shown

@@ -1,0 +1,76 @@
+"""An evaluation as text: columns that stand below each other, bars, and lines that fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders import a_full_flag, a_full_variant
+from evaluations import evaluator_of, user_report, users_report
+
+from reconciler.evaluation.comparison import Comparison
+from reconciler.model.flag import UNSET, FlagSpec, Weights
+from reconciler.reports.registry import EVALUATION, EVALUATION_SUMMARY, RenderOptions, render
+from reconciler.reports.text_layout import Terminal
+
+PEOPLE = [{"user_id": f"user-{number}"} for number in range(300)]
+
+
+def a_spec(**fields: Any) -> FlagSpec:
+    """A flag at 10 % that hashes user ids."""
+    return a_full_flag(**{"bucketing_key": "user_id", "enabled": True} | fields)
+
+
+def sides(**after: Any) -> Comparison:
+    """A flag at 10 % and what it becomes."""
+    before, then = a_spec(), a_spec(**after)
+    live, desired = (evaluator_of(spec) for spec in (before, then))
+    return Comparison(key="f", flag_id="1", is_declared=True, live=live, desired=desired)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_lines_fit_the_terminal(width: int) -> None:
+    """Explanations, notes and tables are broken where the terminal ends."""
+    both, fields = sides(rollout_percentage=50), {"user_id": "user-17", "country": "DE"}
+    terminal = Terminal(width=width)
+    texts = (
+        render(EVALUATION, "text", user_report(both, **fields), RenderOptions(terminal=terminal)),
+        render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE), RenderOptions(terminal=terminal)),
+    )
+    for text in texts:
+        assert max(map(len, text.splitlines())) <= width
+
+
+def test_numbers_stand_in_columns() -> None:
+    """Whatever the width of a key, East Asian ones included, live and desired are columns."""
+    wide = ("日本", "a-very-long-variant-key")
+    both = sides(
+        variants=tuple(map(a_full_variant, wide)), rollout_weights=Weights.of({wide[0]: 1}), rollout_percentage=100
+    )
+    lines = render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE)).splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("variant"))
+    rows = [line.replace("日本", "日本__") for line in lines[start : lines.index("", start)]]
+    assert len(rows) == 6
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert any(row.startswith("▒ treatment") for row in rows)
+
+
+def test_bars_show_both_sides() -> None:
+    """One is as long as the other, in the fills of the table; nobody has no bar."""
+    text = render(EVALUATION_SUMMARY, "text", users_report(both := sides(rollout_percentage=100), PEOPLE))
+    live, desired = (line.split()[1] for line in text.splitlines() if line.startswith(("live ", "desired ")))
+    assert len(live) == len(desired) == 48
+    assert set(live) == set("█▒·")
+    assert set(desired) == set("█▒")
+    empty = render(EVALUATION_SUMMARY, "text", users_report(both, [])).splitlines()
+    assert not any(line.startswith(("live ", "desired ")) for line in empty)
+    assert empty[-1] == "The plan moves 0 of 0 users (0%)."
+
+
+def test_what_is_not_known_has_a_row() -> None:
+    """Users of whom nobody can say what they get are `unknown`, in the table and in the last lines."""
+    both = sides(bucketing_salt=UNSET)
+    lines = render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE)).splitlines()
+    assert any("unknown" in line and "300    100%" in line for line in lines)
+    assert lines[-2] == "Of 300 users nobody can say whether the plan moves them."
+    assert lines[-1] == "The plan moves 0 of 300 users (0%)."

@@ -1,0 +1,125 @@
+"""Changes as lines: live to git, wide values taken apart, nothing hidden."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.planning.plan import LeafChange, MembersChange, ValueChange
+from reconciler.reports.fields import FieldLine, field_lines
+
+BETA = {"name": "Beta", "conditions": [], "percentage": 50, "rolloutWeights": {"a": 1}}
+STAFF = {"name": "Staff", "conditions": [], "percentage": 100, "rolloutWeights": {"a": 1}}
+USERS = "/variants/a/inclusions/users"
+
+
+def lines(
+    *changes: ValueChange | MembersChange, show_users: bool = False
+) -> list[tuple[str, str, str | None, str | None]]:
+    """The lines of changes as tuples."""
+    found = field_lines(changes, show_users=show_users)
+    return [(line.symbol, line.label, line.before, line.after) for line in found]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (10, 50, ("~", "10", "50")),
+        (None, True, ("+", None, "true")),
+        ("old", None, ("-", '"old"', None)),
+        ({"a": 1}, {"a": 2}, ("~", '{"a": 1}', '{"a": 2}')),
+        ("", [], ("~", '""', "[]")),
+    ],
+)
+def test_a_value_is_one_line(before: object, after: object, expected: tuple[str, str | None, str | None]) -> None:
+    """The symbol says whether something comes, goes or changes; both sides are JSON."""
+    change = ValueChange(path="/rolloutWeights", before=before, after=after)
+    assert lines(change) == [(expected[0], "rolloutWeights", *expected[1:])]
+
+
+def test_a_payload_is_shown_where_it_differs() -> None:
+    """Members of a payload that differ are lines of their own."""
+    change = ValueChange(
+        path="/variants/a/payload",
+        before={"x": {"y": 1}, "z": 2},
+        after={"x": {"y": 2}},
+        details=(LeafChange(path="/x/y", before=1, after=2), LeafChange(path="/z", before=2, after=None)),
+    )
+    assert lines(change) == [
+        ("~", "variants/a/payload/x/y", "1", "2"),
+        ("-", "variants/a/payload/z", "2", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        (),
+        (LeafChange(path="/n", before=None, after=None),),
+        tuple(LeafChange(path=f"/{number}", before=0, after=1) for number in range(25)),
+    ],
+)
+def test_a_payload_that_cannot_be_taken_apart_is_whole(details: tuple[LeafChange, ...]) -> None:
+    """Too many differences, or a null that comes or goes, are shown as the whole value, never as nothing."""
+    change = ValueChange(path="/variants/a/payload", before={"n": None}, after={}, details=details)
+    assert lines(change) == [("~", "variants/a/payload", '{"n": null}', "{}")]
+
+
+def test_members_are_counted_unless_shown() -> None:
+    """User ids are counted; --show-users names them; cohorts are no people."""
+    users = MembersChange(path=USERS, added=("ada@example.com",), removed=("b", "c"))
+    assert lines(users) == [("~", "variants/a/inclusions/users", None, "add 1 user; remove 2 users")]
+    assert lines(users, show_users=True)[0][3] == 'add 1 user: "ada@example.com"; remove 2 users: "b", "c"'
+    cohorts = MembersChange(path="/variants/a/inclusions/cohorts", added=(), removed=("c1",))
+    assert lines(cohorts) == [("-", "variants/a/inclusions/cohorts", 'remove 1 cohort: "c1"', None)]
+
+
+def test_segments_are_compared_by_name() -> None:
+    """A segment that differs is shown part by part, one that comes or goes as a whole."""
+    change = ValueChange(path="/targetSegments", before=[BETA, STAFF], after=[BETA | {"percentage": 60}])
+    assert lines(change) == [
+        ("~", "targetSegments/Beta/percentage", "50", "60"),
+        ("-", "targetSegments/Staff", 'everyone; 100%; rolloutWeights {"a": 1}', None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says_order"),
+    [
+        ([BETA, STAFF], [STAFF, BETA], True),
+        ([BETA], [STAFF, BETA], True),
+        ([BETA], [BETA, STAFF], False),
+        ([BETA, STAFF], [STAFF], False),
+        (None, [BETA, STAFF], False),
+    ],
+)
+def test_the_order_of_segments_is_shown_where_it_matters(before: list | None, after: list, says_order: bool) -> None:
+    """The first segment that matches decides: an order that does not follow from the other lines is a line."""
+    change = ValueChange(path="/targetSegments", before=before, after=after)
+    assert any(label == "targetSegments (order)" for _, label, _, _ in lines(change)) is says_order
+
+
+def test_ids_that_are_counted_still_show_that_they_differ() -> None:
+    """Another id in a condition is a change even though both read `[1 id]`."""
+
+    def segment(user: str) -> dict[str, object]:
+        return STAFF | {"conditions": [{"type": "property", "prop": "user_id", "op": "is", "values": [user]}]}
+
+    change = ValueChange(path="/targetSegments", before=[segment("a")], after=[segment("b")])
+    assert lines(change) == [
+        ("~", "targetSegments/Staff/conditions", "user_id is [1 id]", "user_id is [1 id] (other ids)")
+    ]
+
+
+def test_segments_of_one_name_are_shown_whole() -> None:
+    """Where names do not tell segments apart, both lists are shown as they are."""
+    change = ValueChange(path="/targetSegments", before=[BETA, BETA], after=[BETA])
+    assert [label for _, label, _, _ in lines(change)] == ["targetSegments"]
+
+
+def test_new_variants_are_a_line_each() -> None:
+    """The variants of a new flag are told apart, their users counted."""
+    variants = [{"key": "on", "name": "On", "inclusions": {"users": ["a"]}}, {"key": "b"}]
+    assert field_lines((ValueChange(path="/variants", before=None, after=variants),), show_users=False) == (
+        FieldLine(symbol="+", label="variants/on", after='{"name": "On", "inclusions": {"users": [1 user]}}'),
+        FieldLine(symbol="+", label="variants/b", after="no fields"),
+    )

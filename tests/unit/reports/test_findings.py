@@ -1,0 +1,144 @@
+"""Findings as text, as GitHub annotations and as SARIF."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from builders import a_position
+from faults.hostile_strings import HOSTILE as MORE_HOSTILE
+from jsonschema import Draft4Validator
+from small_plans import HOSTILE
+
+from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.reports.findings import FindingsReport, sarif_log, summary_of
+from reconciler.reports.registry import FINDINGS, render
+
+SARIF = Draft4Validator(
+    json.loads((Path(__file__).parents[2] / "vectors" / "sarif-2.1.0.schema.json").read_text(encoding="utf-8"))
+)
+
+ERROR = Diagnostic(
+    severity=Severity.ERROR,
+    rule="unknown-variant",
+    message='There is no variant "treatmnt".',
+    position=a_position(line=3, column=5),
+    path="/targetSegments/0/rolloutWeights",
+    hint='Did you mean "treatment"?',
+)
+WARNING = Diagnostic(severity=Severity.WARNING, rule="expired", message="The flag has expired.")
+
+
+def text_of(*findings: Diagnostic) -> str:
+    """Findings as text for a file."""
+    return render(FINDINGS, "text", FindingsReport(findings=findings))
+
+
+def annotations(*findings: Diagnostic, directory: str = "") -> str:
+    """Findings as annotations."""
+    return render(FINDINGS, "github", FindingsReport(findings=findings, directory=directory))
+
+
+def test_text_is_a_line_per_finding() -> None:
+    """Place, severity, message and rule, as editors and people read them; the hint below; the counts last."""
+    assert text_of(ERROR, WARNING).splitlines() == [
+        'flags/new-checkout.yaml:3:5: error: There is no variant "treatmnt". [unknown-variant]',
+        '    hint: Did you mean "treatment"?',
+        "warning: The flag has expired. [expired]",
+        "",
+        "1 error, 1 warning.",
+    ]
+
+
+def test_nothing_found_is_said() -> None:
+    """Silence is not an answer."""
+    assert text_of() == "No findings.\n"
+    assert render(FINDINGS, "text", FindingsReport(findings=(), read="2 flags in 1 file")) == (
+        "No findings; read 2 flags in 1 file.\n"
+    )
+    assert summary_of([ERROR, ERROR]) == "2 errors"
+
+
+def test_annotations_name_the_line() -> None:
+    """The runner gets file, line, column and title, from the root of the repository."""
+    assert annotations(ERROR, directory="config/") == (
+        "::error file=config/flags/new-checkout.yaml,line=3,col=5,title=unknown-variant::"
+        'There is no variant "treatmnt". Did you mean "treatment"?\n'
+    )
+    assert annotations(WARNING) == "::warning title=expired::The flag has expired.\n"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_an_annotation_is_one_command(text: str) -> None:
+    """Whatever a message or a file name holds, there is one command with one message, and no other."""
+    hostile = Diagnostic(
+        severity=Severity.ERROR, rule="r", message=text, position=a_position(file=f"flags/{text},line=9::x.yaml")
+    )
+    output = annotations(hostile)
+    assert output.count("\n") == 1
+    match = re.fullmatch(r"::error file=([^,:]*),line=2,col=1,title=r::(.*)\n", output)
+    assert match
+    assert "##[" not in output
+
+
+def test_sarif_points_at_rules_and_places() -> None:
+    """Results name their rule by id and index, and their place in percent-encoded paths."""
+    log = sarif_log([ERROR, WARNING], "my config/")
+    (run,) = log["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert log["version"] == "2.1.0"
+    assert [rules[result["ruleIndex"]] for result in run["results"]] == [
+        result["ruleId"] for result in run["results"]
+    ]
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place == {
+        "artifactLocation": {"uri": "my%20config/flags/new-checkout.yaml"},
+        "region": {"startLine": 3, "startColumn": 5},
+    }
+    assert "locations" not in run["results"][1]
+
+
+@pytest.mark.parametrize(
+    "findings", [[], [WARNING], [ERROR, WARNING, ERROR]], ids=["none", "without a place", "some"]
+)
+def test_sarif_is_valid(findings: list[Diagnostic]) -> None:
+    """The log is what the schema of SARIF 2.1.0 asks for, whatever was found."""
+    assert list(SARIF.iter_errors(sarif_log(findings, "config/"))) == []
+
+
+def test_the_schema_of_sarif_refuses_what_is_none() -> None:
+    """The check can fail: an unknown level is refused, and so is a place without a positive line."""
+    log = json.loads(json.dumps(sarif_log([ERROR])))
+    log["runs"][0]["results"][0]["level"] = "severe"
+    log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
+    assert len(list(SARIF.iter_errors(log))) >= 2
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, *MORE_HOSTILE])
+def test_hostile_findings_are_valid_sarif(text: str) -> None:
+    """A log stays valid, can be written as UTF-8, and has plain references, whatever files are called."""
+    finding = Diagnostic(
+        severity=Severity.WARNING, rule="r", message=text, hint=text, position=a_position(file=f"flags/{text}.yaml")
+    )
+    log = sarif_log([finding])
+    assert list(SARIF.iter_errors(log)) == []
+    json.dumps(log, ensure_ascii=False).encode()
+    (run,) = log["runs"]
+    uri = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert re.fullmatch(r"[A-Za-z0-9._~%/-]+", uri)
+
+
+def test_a_file_whose_name_is_no_utf_8_is_named_by_its_bytes() -> None:
+    """The name that the system gave is the one that code scanning looks for."""
+    name = b"flags/caf\xe9.yaml"
+    finding = Diagnostic(
+        severity=Severity.ERROR,
+        rule="r",
+        message="m",
+        position=a_position(file=name.decode(errors="surrogateescape")),
+    )
+    (run,) = sarif_log([finding])["runs"]
+    assert unquote_to_bytes(run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]) == name

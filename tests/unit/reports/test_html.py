@@ -1,0 +1,274 @@
+"""The page: self-contained, and nothing in it comes from data but text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from copy import deepcopy
+from functools import cache
+from typing import TYPE_CHECKING
+
+import html5lib
+import pytest
+from builders import a_plan, a_report
+from pages import a_hostile_drift, a_large_plan, a_rich_plan, all_pages, plan_page_of
+from small_plans import HOSTILE, PERSON, SMALL_PLANS
+
+from reconciler.apply import Status
+from reconciler.drift import DriftReport, FieldOfFlag
+from reconciler.reports.drift_document import drift_document
+from reconciler.reports.drift_page import drift_page
+from reconciler.reports.outcome_document import outcome_document
+from reconciler.reports.outcome_page import outcome_page
+from reconciler.reports.registry import APPLY, DRIFT, PLAN, RenderOptions, render
+from reconciler.reports.sanitize import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from xml.etree.ElementTree import Element
+
+PAGES = (
+    "plan", "plan-empty", "plan-hostile", "drift", "drift-none", "drift-hostile", "apply", "apply-hostile",
+)  # fmt: skip
+OUR_ELEMENTS = {
+    "a", "body", "button", "caption", "circle", "code", "dd", "defs", "del", "details", "div", "dl", "dt",
+    "fieldset", "form", "h1", "h2", "h3", "h4", "h5", "head", "header", "html", "input", "ins", "kbd", "label",
+    "legend", "li", "main", "meta", "ol", "output", "p", "path", "pattern", "rect", "script", "section", "span",
+    "strong", "style", "summary", "svg", "table", "tbody", "td", "text", "th", "thead", "title", "tr", "ul", "wbr",
+}  # fmt: skip
+OUR_ATTRIBUTES = {
+    "aria-describedby", "aria-hidden", "aria-label", "aria-labelledby", "aria-live", "autocomplete", "charset",
+    "checked", "class", "content", "cx", "cy", "d", "data-do", "data-group", "data-kind", "data-badges", "data-total",
+    "fill", "focusable", "for", "height", "hidden", "href", "http-equiv", "id", "lang", "name", "open",
+    "patternTransform", "patternUnits", "placeholder", "preserveAspectRatio", "r", "role", "scope", "spellcheck",
+    "tabindex", "type", "value", "viewBox", "width", "x", "y",
+}  # fmt: skip
+PLAIN = re.compile(r"[-\w %.#()',;:/=…]*")
+
+
+@cache
+def tree(name: str) -> Element:
+    """A page as a browser reads it."""
+    return parsed(all_pages()[name])
+
+
+def parsed(source: str) -> Element:
+    """The root of a page, read by the rules of HTML5; what is not well-formed is an error."""
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(source)
+
+
+def elements(page: Element, name: str) -> list[Element]:
+    """The elements of that name, in order."""
+    return [element for element in page.iter() if local(element) == name]
+
+
+def local(element: Element) -> str:
+    """The name of an element without its namespace; a comment, which could only come from data, has none."""
+    assert isinstance(element.tag, str), f"a comment: {element.text}"
+    return element.tag.rpartition("}")[2]
+
+
+def attributes(page: Element) -> Iterator[tuple[str, str, str]]:
+    """Element, attribute and value of everything in a page."""
+    for element in page.iter():
+        for name, value in element.attrib.items():
+            yield local(element), name, value
+
+
+def words(page: Element) -> str:
+    """The text of a page, without style and script."""
+    body = deepcopy(page.find("body"))
+    assert body is not None
+    for script in elements(body, "script"):
+        script.text = None
+    return "".join(body.itertext())
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_element_or_attribute_from_data(name: str) -> None:
+    """Whatever the strings, elements and attribute names are those of the templates, and all is well-formed."""
+    page = tree(name)
+    assert {local(element) for element in page.iter()} <= OUR_ELEMENTS
+    assert {attribute for _, attribute, _ in attributes(page)} <= OUR_ATTRIBUTES
+    assert (len(elements(page, "script")), len(elements(page, "style"))) == (1, 1)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_only_a_description_holds_others_words_in_an_attribute(name: str) -> None:
+    """Classes, ids, links and data attributes hold the page's own words; `aria-label` is read, never obeyed."""
+    odd = [item for item in attributes(tree(name)) if item[1] != "aria-label" and item[0] != "meta"]
+    assert not [item for item in odd if not PLAIN.fullmatch(item[2])]
+    assert not [value for _, name, value in odd if name == "href" and not re.fullmatch(r"#flag(s|-\d+)", value)]
+
+
+@pytest.mark.parametrize("name", ["plan-hostile", "drift-hostile", "apply-hostile"])
+@pytest.mark.parametrize("hostile", [text for text in HOSTILE if "::" not in text and "##" not in text])
+def test_a_page_shows_hostile_strings_as_text(name: str, hostile: str) -> None:
+    """Markup in a string is read as text, sign by sign."""
+    assert visible(hostile) in words(tree(name))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_obeys_nothing_but_its_own_style_and_script(name: str) -> None:
+    """The policy forbids everything but one style and one script, named by the hashes of what the page holds."""
+    page = tree(name)
+    (policy,) = [meta.attrib["content"] for meta in elements(page, "meta") if "http-equiv" in meta.attrib]
+    hashes = {
+        kind: base64.b64encode(hashlib.sha256((elements(page, kind)[0].text or "").encode()).digest()).decode()
+        for kind in ("style", "script")
+    }
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{hashes['style']}'; script-src 'sha256-{hashes['script']}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_a_page_loads_nothing() -> None:
+    """No address of anywhere, and no style that could fetch one, is in a page."""
+    source = all_pages()["plan"]
+    assert source.startswith("<!doctype html>")
+    assert not re.search(r"https?://|@import|url\((?!#pattern)|src=", source)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_everything_is_visible_without_the_script(name: str) -> None:
+    """Every flag is open, and only what needs the script to work is hidden until it does."""
+    page = tree(name)
+    assert all("open" in details.attrib for details in elements(page, "details"))
+    assert {element.attrib["class"] for element in page.iter() if "hidden" in element.attrib} <= {
+        "toolbar",
+        "nothing",
+    }
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_ids_are_unique_and_every_reference_has_its_target(name: str) -> None:
+    """Links, labels, descriptions and patterns lead to exactly one element."""
+    found = list(attributes(tree(name)))
+    ids = [value for _, attribute, value in found if attribute == "id"]
+    assert len(ids) == len(set(ids))
+    wanted = {value.removeprefix("#") for _, attribute, value in found if attribute == "href"}
+    wanted |= {value for _, attribute, value in found if attribute in {"for", "aria-labelledby", "aria-describedby"}}
+    wanted |= {value[5:-1] for _, attribute, value in found if attribute == "fill"}
+    assert wanted <= set(ids)
+
+
+def test_a_page_counts_users() -> None:
+    """User ids are not in a page unless asked for."""
+    plan = SMALL_PLANS["everyday"]()
+    assert PERSON not in render(PLAN, "html", plan)
+    assert PERSON in render(PLAN, "html", plan, RenderOptions(show_users=True))
+
+
+def test_the_verdict_and_the_effects_come_first() -> None:
+    """Above the flags: the refusal, the line that ends the text plan, a row for each effect, the gravest first."""
+    text = " ".join(words(parsed(plan_page_of(a_rich_plan()))).split())
+    places = [
+        text.index(part)
+        for part in ("Refused as unsafe", "Plan: 1 create", "--allow exposure", "Effects, the gravest first",
+                     "rankingvariant c removed", "pricing-pageweights, payload of c", "Search flags")
+    ]  # fmt: skip
+    assert places == sorted(places)
+
+
+def test_rows_of_effects_are_bounded() -> None:
+    """Of very many flags with effects the gravest have a row, and the rest are counted."""
+    text = " ".join(words(parsed(plan_page_of(a_large_plan(200)))).split())
+    assert text.count("who is affected") == 1
+    assert "And 100 more among the flags below." in text
+
+
+def test_the_page_of_an_empty_plan_is_calm() -> None:
+    """Without changes there is nothing to search, and the page says so."""
+    page = tree("plan-empty")
+    assert "No changes: live is as git says." in words(page)
+    assert not elements(page, "form")
+
+
+def test_a_page_says_when_and_from_what_a_plan_was_made() -> None:
+    """Time and commit are in the head, as far as they are known."""
+    assert "Made 2030-01-02 12:00 UTC from commit 0123456789ab" in plan_page_of(a_plan())
+    assert "Made" not in words(parsed(plan_page_of(a_plan(created_at=None, commit=None))))
+
+
+def test_a_picture_has_its_figures_in_words() -> None:
+    """The bars and bands are described, and the same shares and moves stand beside them as tables."""
+    page = parsed(plan_page_of(a_plan()))
+    (label,) = [element.attrib["aria-label"] for element in elements(page, "svg") if "role" in element.attrib]
+    assert label == (
+        "Now: off 90%, control 5%, treatment 5%. Then: off 50%, control 25%, treatment 25%. "
+        "Moves: 20% off → control, 20% off → treatment."
+    )
+    (exposure,) = [item for item in elements(page, "section") if item.attrib.get("class") == "exposure"]
+    cells = [" ".join("".join(row.itertext()).split()) for row in elements(exposure, "tr")]
+    assert cells == [
+        "variantnowthen", "off90%50%", "control5%25%", "treatment5%25%",
+        "nowthenshare", "offstays50%", "off→ control20%", "off→ treatment20%", "controlstays5%", "treatmentstays5%",
+    ]  # fmt: skip
+
+
+def test_the_page_of_drift_names_who_made_it() -> None:
+    """Each difference stands with its editor; what is missing has a card of its own."""
+    text = " ".join(words(tree("drift")).split())
+    assert "2 flags not as git says, 2 missing or in doubt." in text
+    assert "by ada@example.com, 2030-01-02T09:12:44Z, version 12" in text
+    assert "summer-banner is declared and does not exist live" in text
+
+
+def test_the_page_of_no_drift_is_calm() -> None:
+    """No drift is said in one line, with what it took to know."""
+    assert "No drift; 0 requests" in words(tree("drift-none"))
+
+
+def test_the_page_of_a_report_puts_failures_first() -> None:
+    """Failed, unknown and skipped flags are linked above, in this order; what was applied needs no opening."""
+    text = " ".join(words(tree("apply")).split())
+    rows = ("failed-flagfailedLater calls", "unknown-flagunknownThe call may", "skipped-flagskippedNothing")
+    places = [text.index(part) for part in ("Not applied", *rows, "Search flags")]
+    assert places == sorted(places)
+    assert len(elements(tree("apply"), "details")) == 3
+
+
+@pytest.mark.parametrize(
+    ("report", "severity", "verdict"),
+    [
+        (DriftReport(project_id="7", region="us", environment=None), "calm", "No drift."),
+        (
+            DriftReport(project_id="7", region="us", environment=None, unchecked=(FieldOfFlag(key="a"),)),
+            "work",
+            "No drift in what was looked at.",
+        ),
+    ],
+)
+def test_what_was_not_looked_at_is_not_called_clean(report: DriftReport, severity: str, verdict: str) -> None:
+    """A look that a budget cut short does not promise that there is no drift."""
+    page = drift_page(drift_document(report))
+    assert (page.severity, page.verdict) == (severity, verdict)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "verified", "severity", "verdict"),
+    [
+        ((Status.APPLIED,), True, "calm", "Everything was applied."),
+        ((Status.APPLIED,), False, "alarm", "Live is not as the plan says, although every call was answered."),
+        ((Status.APPLIED, Status.FAILED), True, "alarm", "1 of 2 flags applied."),
+        ((Status.UNKNOWN,), None, "alarm", "No flag was applied in whole."),
+    ],
+)
+def test_a_report_is_calm_only_where_all_went_well(
+    statuses: tuple[Status, ...], verified: bool | None, severity: str, verdict: str
+) -> None:
+    """What failed, or was read back otherwise, is an alarm."""
+    page = outcome_page(outcome_document(a_report(*statuses, verified=verified)))
+    assert (page.severity, page.verdict) == (severity, verdict)
+
+
+def test_no_line_of_a_page_is_a_command_to_a_build_log() -> None:
+    """A page that goes to stdout in a workflow cannot make the runner do anything."""
+    pages = (
+        plan_page_of(SMALL_PLANS["hostile"]()),
+        render(DRIFT, "html", a_hostile_drift()),
+        render(APPLY, "html", a_report(error=" ".join(HOSTILE))),
+    )
+    assert not [line for page in pages for line in page.split("\n") if re.search(r"^\s*::|##\[|##vso\[", line)]

@@ -1,0 +1,135 @@
+"""Every JSON document is what its published schema says, and nothing beside."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from builders import a_plan, a_position, a_report, an_empty_plan
+from jsonschema import Draft202012Validator
+from small_plans import SMALL_PLANS
+
+from reconciler.apply import Status
+from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.errors import AccessError, GuardRefusedError, InvalidInputError, ReconcilerError, UsageError
+from reconciler.files.schemas import SCHEMA_NAMES, load_schema
+from reconciler.planning.plan_file import encode_plan
+from reconciler.reports.json_report import (
+    error_member,
+    failure_document,
+    findings_document,
+    render_json,
+)
+from reconciler.reports.plan_json import report_document
+
+FINDING = Diagnostic(
+    severity=Severity.ERROR,
+    rule="unknown-variant",
+    message="No such variant.",
+    position=a_position(),
+    path="/x",
+    hint="h",
+)
+
+
+def closed(schema: Any) -> Any:
+    """The schema, allowing no member that it does not name: fields may be added, but only together with it."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: closed(value) for key, value in schema.items()}
+    return inner | (
+        {"additionalProperties": False} if "properties" in inner and inner.get("type") == "object" else {}
+    )
+
+
+def assert_valid(document: dict[str, Any], name: str) -> None:
+    """Hold a document, as it is printed, against a published schema."""
+    Draft202012Validator(closed(load_schema(name))).validate(json.loads(render_json(document)))
+
+
+@pytest.mark.parametrize("name", SCHEMA_NAMES)
+def test_a_published_schema_is_a_schema(name: str) -> None:
+    """Draft 2020-12, with a title, a description, and an id of its own."""
+    schema = load_schema(name)
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == f"urn:reconciler:schema:{name}:1"
+    assert {"title", "description"} <= schema.keys()
+
+
+@pytest.mark.parametrize("name", SMALL_PLANS)
+def test_a_plan_is_valid(name: str) -> None:
+    """Plans of every kind, with a refusal as well."""
+    document = encode_plan(SMALL_PLANS[name]())
+    assert_valid(document, "plan")
+    assert_valid(document | {"error": error_member(GuardRefusedError("No.", ["updates"]))}, "plan")
+
+
+def test_a_plan_without_a_repository_or_a_server_is_valid() -> None:
+    """No commit, no time, no environment: null."""
+    assert_valid(encode_plan(an_empty_plan(commit=None, created_at=None)), "plan")
+    assert_valid(encode_plan(a_plan(environment="staging")), "plan")
+
+
+@pytest.mark.parametrize("statuses", [(), tuple(Status), (Status.APPLIED,)])
+def test_a_report_is_valid(statuses: tuple[Status, ...]) -> None:
+    """Reports with and without failures; the summary counts flags."""
+    document = report_document(a_report(*statuses))
+    assert_valid(document, "report")
+    assert_valid(document | {"error": error_member(ReconcilerError("No."))}, "report")
+    assert sum(document["summary"].values()) == len(document["flags"]) + 40
+
+
+def test_a_report_says_what_the_contract_says() -> None:
+    """The members of the contract, with their names and values."""
+    document = report_document(a_report(Status.APPLIED))
+    assert document["summary"] == {"applied": 1, "failed": 0, "unknown": 0, "skipped": 0, "unchanged": 40}
+    assert document["verified"] is True
+    (flag,) = document["flags"]
+    assert (flag["key"], flag["status"], flag["error"]) == ("applied-flag", "applied", None)
+    assert flag["operations"][0] == {"order": 1, "status": "applied", "attempts": 1, "httpStatus": 200, "error": None}
+
+
+@pytest.mark.parametrize(
+    ("findings", "ok"),
+    [([], True), ([FINDING], False), ([Diagnostic(severity=Severity.WARNING, rule="r", message="m")], True)],
+)
+def test_findings_are_valid(findings: list[Diagnostic], ok: bool) -> None:
+    """With a place and without; only errors are not ok."""
+    document = findings_document(findings)
+    assert_valid(document, "findings")
+    assert document["ok"] is ok
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReconcilerError("x"),
+        UsageError("x"),
+        AccessError("x", status=401),
+        GuardRefusedError("x", ["a", "b"]),
+        InvalidInputError("x", [FINDING]),
+    ],
+)
+def test_failures_are_valid(error: ReconcilerError) -> None:
+    """Every kind of failure has its kind, its message and its exit code."""
+    document = failure_document(error)
+    assert_valid(document, "failure")
+    assert document["error"]["exitCode"] == error.exit_code
+
+
+def test_a_drift_document_of_the_contract_is_valid() -> None:
+    """The schema takes the example of the contract."""
+    change = {"path": "/rolloutPercentage", "before": 10, "after": 50}
+    flag = {
+        "key": "a",
+        "changes": [change],
+        "lastChangedBy": "ada@example.com",
+        "lastChangedAt": "2030-01-02",
+        "version": 12,
+    }
+    document = {"formatVersion": 1, "drifted": True, "flags": [flag], "missing": [], "unmanaged": [], "requests": 12}
+    Draft202012Validator(load_schema("drift")).validate(document)

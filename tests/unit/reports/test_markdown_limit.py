@@ -1,0 +1,192 @@
+"""A plan's Markdown never outgrows a comment, and what it does to users is the last to go."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from builders import a_flag_plan, a_plan, a_transition, an_exposure
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from small_plans import HOSTILE, SMALL_PLANS
+
+from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
+from reconciler.planning.plan import ValueChange
+from reconciler.reports.document import plan_document
+from reconciler.reports.fitting import BETWEEN, Block, fit
+from reconciler.reports.markdown import LIMIT, plan_markdown
+from reconciler.reports.markdown_marker import marker
+from reconciler.reports.registry import PLAN, render
+
+if TYPE_CHECKING:
+    from reconciler.planning.plan import FieldChange, FlagPlan
+
+TOO_LONG = "**Too long for one comment:"
+
+
+def harmless(number: int, text: str = "") -> FlagPlan:
+    """A flag of which only the description changes."""
+    key = f"flag-{number:04}"
+    return a_flag_plan(
+        key,
+        changes=(ValueChange(path="/description", before="", after=text or "x" * 60),),
+        operations=(EditFlag(flag_key=key, body={"description": text or "x" * 60}),),
+        exposure=an_exposure(a_transition(switched=Fraction(0), unavoidable=Fraction(0), matrix=())),
+    )
+
+
+def moved(key: str, share: Fraction, *more: FieldChange, **fields: Any) -> FlagPlan:
+    """A flag whose rollout gives so many users the treatment."""
+    transition = a_transition(
+        matrix=(("off", "treatment", share), ("off", "off", 1 - share)), switched=share, unavoidable=share
+    )
+    changes = (*more, ValueChange(path="/rolloutPercentage", before=0, after=int(share * 100)))
+    return a_flag_plan(key, **{"changes": changes, "exposure": an_exposure(transition)} | fields)
+
+
+def a_deletion(key: str, *variants: str) -> FlagPlan:
+    """A flag that loses variants which users have."""
+    gone = (ValueChange(path=f"/variants/{name}", before={"key": name}, after=None) for name in variants)
+    calls = tuple(DeleteVariant(flag_key=key, variant_key=name) for name in variants)
+    return moved(key, Fraction(1, 5), *gone, operations=calls)
+
+
+def rendered(*flags: FlagPlan, limit: int = LIMIT) -> str:
+    """A plan of those flags as Markdown."""
+    return plan_markdown(plan_document(a_plan(*flags)), limit)
+
+
+def row_of(key: str, text: str) -> str:
+    """The row of a flag in the table of effects."""
+    return next(line for line in text.splitlines() if f"| `{key}` |" in line)
+
+
+def test_a_plan_that_fits_is_shown_whole() -> None:
+    """Nothing is said in brief as long as everything fits, to the character."""
+    document = plan_document(SMALL_PLANS["everyday"]())
+    whole = plan_markdown(document)
+    assert TOO_LONG not in whole
+    assert plan_markdown(document, len(whole)) == whole
+    assert TOO_LONG in plan_markdown(document, len(whole) - 1)
+
+
+@pytest.mark.parametrize("name", SMALL_PLANS)
+@pytest.mark.parametrize("limit", [1_500, 3_000, 6_000, 20_000])
+def test_no_plan_is_longer_than_the_limit(name: str, limit: int) -> None:
+    """Whatever the names and values in it, as long as what is said of the whole plan fits."""
+    document = plan_document(SMALL_PLANS[name]())
+    if name == "hostile":
+        document = replace(document, refusals=(), warnings=(), title="hostile", facts=(), notes=())
+    assert len(plan_markdown(document, limit)) <= limit
+
+
+def test_thousands_of_changes_fit_and_say_how_many_are_missing() -> None:
+    """3,000 updated flags cannot be listed in a comment: most are counted."""
+    text = rendered(*(harmless(number) for number in range(3_000)))
+    assert len(text) <= LIMIT
+    shown = text.count("- `~ flag-")
+    assert shown > 1_000
+    assert f"{3_000 - shown} flags not at all" in text
+
+
+@pytest.mark.parametrize(
+    ("count", "named", "rest"), [(20, 20, None), (21, 20, "1 more warning"), (99, 20, "79 more warnings")]
+)
+def test_many_warnings_about_the_plan_leave_room(count: int, named: int, rest: str | None) -> None:
+    """Where the page has to be cut, the first twenty stay and the others are counted."""
+    plan = a_plan(*map(harmless, range(1_000)), warnings=tuple(f"warning {number}." for number in range(count)))
+    text = plan_markdown(plan_document(plan))
+    assert TOO_LONG in text
+    assert len(re.findall(r"^- ⚠️ warning \d+\.$", text, re.MULTILINE)) == named
+    assert (f"- ⚠️ {rest}\n" in text) is (rest is not None)
+
+
+@pytest.mark.parametrize("padding", [400, 3_000])
+def test_what_moves_everyone_is_told_first_behind_any_padding(padding: int) -> None:
+    """Many harmless changes before it in the alphabet leave its row, its details and its exposure."""
+    text = rendered(*map(harmless, range(padding)), moved("zz", Fraction(1)))
+    assert len(text) <= LIMIT
+    assert "100% of All Other Users: off → treatment" in row_of("zz", text)
+    assert "All Other Users: 100% switched" in text
+    assert text.index("<code>~ zz</code>") < text.index("flag-0000")
+
+
+def test_a_large_payload_beside_the_move_hides_nothing() -> None:
+    """Neither the row nor the exposure is given up for the size of the flag's own other changes."""
+    payload = ValueChange(path="/variants/treatment/payload", before=None, after="y" * 70_000)
+    call = EditVariant(flag_key="zz", variant_key="treatment", body={"payload": "y" * 70_000})
+    text = rendered(moved("zz", Fraction(1), payload, operations=(call,)), harmless(1))
+    assert len(text) <= LIMIT
+    assert "100% of All Other Users" in row_of("zz", text)
+    assert "payload of treatment" in row_of("zz", text)
+    assert "All Other Users: 100% switched" in text
+    assert f"edit-variant: PATCH /api/1/flags/123/variants/treatment {'{'}" in text
+
+
+def test_many_small_moves_do_not_hide_a_large_one() -> None:
+    """Where not even the table holds every flag with an effect, those that move most users stay in it."""
+    text = rendered(*(moved(f"flag-{n:04}", Fraction(1, 100)) for n in range(3_000)), moved("zz", Fraction(1)))
+    assert len(text) <= LIMIT
+    assert "100% of All Other Users" in row_of("zz", text)
+    rows = text.count("off → treatment |")
+    assert f"{3_001 - rows} more flags with effects did not fit into the table**, where at most 1% of" in text
+
+
+@pytest.mark.parametrize("padding", [*HOSTILE, "|" * 300, "@a" * 300, "x" * 70_000])
+def test_no_text_of_others_pushes_an_effect_out(padding: str) -> None:
+    """Names of segments and variants, warnings and values of any length and form."""
+    transition = a_transition(
+        before_segment=padding, after_segment=padding, matrix=((padding, "b", Fraction(1)),), switched=Fraction(1)
+    )
+    exposure = an_exposure(transition, notes=(padding,))
+    flag = moved("zz", Fraction(1), warnings=(padding,) * 20, exposure=exposure)
+    noisy = [replace(harmless(n, padding), warnings=(padding,)) for n in range(60)]
+    text = rendered(*noisy, flag)
+    assert len(text) <= LIMIT
+    assert "100% of " in row_of("zz", text)
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_a_flag_that_loses_variants_says_so(count: int) -> None:
+    """Deletions are named in the row, even where details of a hundred flags do not fit."""
+    text = rendered(*(a_deletion(f"flag-{n}", "a", "b") for n in range(count)), limit=3_000 if count == 1 else 25_000)
+    assert all("variant a removed, variant b removed" in row_of(f"flag-{n}", text) for n in range(count))
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 60), min_size=1, max_size=3)), max_size=12),
+    st.integers(0, 300),
+)
+def test_blocks_fill_the_room_and_never_more(sizes: list[tuple[bool, list[int]]], room: int) -> None:
+    """The fitted blocks fit; none that comes first is left out while there is room that another one took."""
+    blocks = [
+        Block(forms=tuple("x" * size for size in sorted(forms, reverse=True)), comes_first=first)
+        for first, forms in sizes
+    ]
+    fitted = fit(blocks, room)
+    assert sum(len(text) + BETWEEN for text in fitted.texts.values()) <= room
+    assert len(fitted.texts) + fitted.left_out == len(blocks)
+    if sum(len(block.forms[0]) + BETWEEN for block in blocks) <= room:
+        assert list(fitted.texts.values()) == [block.forms[0] for block in blocks]
+    firsts = [block for block in blocks if block.comes_first]
+    if sum(len(block.forms[-1]) + BETWEEN for block in firsts) <= room:
+        assert fitted.left_out <= len(blocks) - len(firsts)
+
+
+@pytest.mark.parametrize("name", ["plan", *HOSTILE, "a--><b", "--"])
+def test_a_marker_is_one_comment_whatever_the_name(name: str) -> None:
+    """No name of an environment can end the hidden comment or begin another one."""
+    sign = marker(name)
+    assert sign.startswith("<!-- reconciler:")
+    assert sign.endswith(" -->")
+    assert not {"--", ">", "<", "\n"} & {sign[4:-3][i : i + n] for n in (1, 2) for i in range(len(sign))}
+
+
+def test_the_marker_tells_environments_apart() -> None:
+    """Each environment has a comment of its own."""
+    plan = SMALL_PLANS["everyday"]()
+    texts = {render(PLAN, "markdown", replace(plan, environment=name)).split("\n")[0] for name in "ab"}
+    assert texts == {"<!-- reconciler:plan-a -->", "<!-- reconciler:plan-b -->"}

@@ -1,0 +1,121 @@
+"""The text plan: the fixed last line, widths, colour, and what it shows of users."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from builders import a_flag_plan, a_plan, an_empty_plan
+from msgspec.structs import replace
+from rich.text import Text
+from small_plans import PERSON, SMALL_PLANS
+
+from reconciler.planning.operations import AddMembers, EditFlag
+from reconciler.planning.plan import Action, MembersChange, Plan, Refusal, ValueChange
+from reconciler.reports.document import last_line, names_users
+from reconciler.reports.registry import PLAN, RenderOptions, render
+from reconciler.reports.text_layout import Terminal
+
+LAST_LINE = re.compile(
+    r"Plan: \d+ create, \d+ update, \d+ archive; \d+ API calls; max exposure change \d+(\.\d+)?%|No changes\."
+)
+
+
+def at_width(plan: Plan, width: int, *, color: bool = False) -> str:
+    """The plan on a terminal of so many columns."""
+    return render(PLAN, "text", plan, RenderOptions(terminal=Terminal(width=width, color=color)))
+
+
+@pytest.mark.parametrize(
+    "terminal", [Terminal(), Terminal(width=40), Terminal(width=80), Terminal(width=20, color=True)]
+)
+@pytest.mark.parametrize("name", SMALL_PLANS)
+def test_the_last_line_is_fixed(name: str, terminal: Terminal) -> None:
+    """Whatever the width and the colours, the last line is the contract's, whole and plain."""
+    text = render(PLAN, "text", SMALL_PLANS[name](), RenderOptions(terminal=terminal))
+    assert text.endswith("\n")
+    assert LAST_LINE.fullmatch(text.splitlines()[-1])
+
+
+def test_the_last_line_counts() -> None:
+    """Creates, updates and archives by themselves; flags that come back are updates; calls over all flags."""
+    plan = a_plan(*(a_flag_plan(action.value, action=action) for action in Action))
+    assert last_line(plan.summary) == "Plan: 1 create, 2 update, 1 archive; 8 API calls; max exposure change 40%"
+
+
+def test_an_empty_plan_says_so() -> None:
+    """No changes means the fixed sentence and no plan."""
+    text = render(PLAN, "text", an_empty_plan())
+    assert text.splitlines()[-1] == "No changes."
+    assert "Plan for" not in text
+
+
+def test_a_refused_plan_without_calls_is_not_called_no_changes() -> None:
+    """Something was to change and may not: the last line counts what would be sent, and one hint says what helps."""
+    refusal = Refusal(guard="archived", message='"a" is archived live: declare it.', override="")
+    text = render(PLAN, "text", replace(an_empty_plan(), refusals=(refusal,)))
+    assert text.splitlines()[-1] == "Plan: 0 create, 0 update, 0 archive; 0 API calls; max exposure change 0%"
+    assert text.count("overrid") == 1
+
+
+def test_a_plan_knows_whether_it_names_users() -> None:
+    """Ids in inclusions, in calls and in conditions count; a plan of other fields names nobody."""
+    change = MembersChange(path="/variants/a/inclusions/users", added=("ada@example.com",), removed=())
+    rollout = ValueChange(path="/rolloutPercentage", before=1, after=2)
+    add = AddMembers(flag_key="a", variant_key="a", members=("ada@example.com",))
+    assert names_users(a_plan(a_flag_plan(changes=(change,), operations=())))
+    assert names_users(a_plan(a_flag_plan(changes=(), operations=(add,))))
+    edit = EditFlag(flag_key="a", body={"rolloutPercentage": 2})
+    assert not names_users(a_plan(a_flag_plan(changes=(rollout,), operations=(edit,))))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("name", SMALL_PLANS)
+def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
+    """Every line but the last fits; nothing is cut off to make it fit."""
+    narrow, wide = (at_width(SMALL_PLANS[name](), columns) for columns in (width, 10_000))
+    assert all(Text(line).cell_len <= width for line in narrow.splitlines()[:-1])
+    kept = re.sub(r"\s|live|git|→", "", narrow)
+    assert sorted(kept) == sorted(re.sub(r"\s|live|git|→", "", wide))
+
+
+@pytest.mark.parametrize("name", SMALL_PLANS)
+def test_colours_add_nothing(name: str) -> None:
+    """Without its colour codes a coloured plan is the plain one: nothing is said by colour alone."""
+    plan = SMALL_PLANS[name]()
+    colored = at_width(plan, 80, color=True)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", colored)
+    assert "\x1b[" not in plain
+    assert [line.rstrip() for line in plain.splitlines()] == at_width(plan, 80).splitlines()
+
+
+def test_without_a_terminal_lines_are_not_broken() -> None:
+    """A log keeps a call and its body on one line each, so that they can be searched for."""
+    text = render(PLAN, "text", SMALL_PLANS["everyday"]())
+    assert any(
+        line.strip().startswith('{"description": "A description') and line.endswith("}") for line in text.splitlines()
+    )
+
+
+@pytest.mark.parametrize("name", SMALL_PLANS)
+def test_user_ids_are_shown_on_request_only(name: str) -> None:
+    """No user id is in the text, neither in fields nor in bodies nor in conditions, unless --show-users."""
+    assert PERSON not in render(PLAN, "text", SMALL_PLANS[name]())
+    if name == "everyday":
+        assert PERSON in render(PLAN, "text", SMALL_PLANS[name](), RenderOptions(show_users=True))
+
+
+def test_calls_are_exact() -> None:
+    """Each call shows its number, its method, the path that is sent, and the body."""
+    text = render(PLAN, "text", a_plan())
+    assert '1. edit-flag  PATCH /api/1/flags/123  {"rolloutPercentage": 50}' in text
+    assert "2. add-users  POST /api/1/flags/123/variants/treatment/users" in text
+
+
+def test_notes_of_several_flags_are_said_once() -> None:
+    """A note that more than one flag carries stands at the end, once."""
+    plan = SMALL_PLANS["everyday"]()
+    flags = [a_flag_plan(key, exposure=plan.flags[3].exposure) for key in ("a", "b")]
+    text = render(PLAN, "text", a_plan(*flags))
+    assert text.count("prerequisites") == 1
+    assert "\nNote: " in text
