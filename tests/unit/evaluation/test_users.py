@@ -107,7 +107,7 @@ def test_lines_are_users() -> None:
         (f'{{"{SECRET}": 1, "{SECRET}": 2}}', "same key twice"),
         (f'{{"user_id": "{SECRET}", "x": NaN}}', "NaN"),
         (f'{{"user_id": "{SECRET}\\ud800"}}', "surrogate"),
-        ("[" * 200, "nested"),
+        ("[" * 200 + "]" * 200, "nested"),
     ],
 )
 def test_a_line_that_is_no_user_is_named_and_not_shown(line: str, says: str) -> None:
