@@ -11,7 +11,7 @@ ITSELF := -m pip install --quiet --disable-pip-version-check --no-deps --no-buil
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: demo test test-newest test-oldest faults lint format docs lock bench bench-peers clean
+.PHONY: demo test test-newest test-oldest faults mutants lint format docs lock bench bench-peers clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -44,6 +44,10 @@ test-newest test-oldest: .venv/.dev
 # The long form of the fault programme, whose short form runs in `make test`; prints what was counted.
 faults: .venv/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/faults
+
+# make mutants, make mutants SEED=2 COUNT=300 SECONDS=60 PATHS="reconciler/api reconciler/wire.py"
+mutants: .venv/.dev
+	@$(BIN)/python -m mutants $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(SECONDS),--seconds $(SECONDS)) $(PATHS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -86,4 +90,4 @@ bench-peers:
 	-npm ci --silent --no-fund --no-audit --ignore-scripts --prefix benchmarks/ajv
 
 clean:
-	rm -rf .venv .venvs dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venvs dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .mutants

@@ -1,0 +1,105 @@
+"""Copies of the project to spoil: each with an environment of its own, in which commands find the copy's code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import venv
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv", ".venvs", ".mutants", ".*_cache", ".hypothesis", "__pycache__", "artifacts", "dist", "build"
+)
+_ALWAYS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0", "-m", "not long")
+"""In the order that is asked for, the same each time."""
+
+
+@dataclass(slots=True)
+class Copy:
+    """A copy of a project."""
+
+    root: Path
+    temporary: Path
+    _clock: count[int] = field(default_factory=lambda: count(1_000_000_000))
+
+    @property
+    def python(self) -> Path:
+        """The interpreter whose `reconciler` is the copy's."""
+        return self.root / ".venv" / "bin" / "python"
+
+    @property
+    def environment(self) -> Path:
+        """Where the copy's environment is."""
+        return self.root / ".venv"
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file into the copy, with a time of change that it never had: compiled files are told by it."""
+        file = self.root / name
+        file.write_bytes(content)
+        seconds = next(self._clock)
+        os.utime(file, (seconds, seconds))
+
+    def test(self, tests: Iterable[str], *options: str, seconds: float | None = None) -> int | None:
+        """Run these tests in this order; pytest's exit code, nothing where it took too long."""
+        chosen = self.temporary / "tests"
+        self.temporary.mkdir(exist_ok=True)
+        chosen.write_text("\n".join(tests))
+        command = [str(self.python), "-m", "pytest", *_ALWAYS, *options, f"--basetemp={self.temporary / 'base'}"]
+        with (self.temporary / "out").open("wb") as out:
+            process = subprocess.Popen(
+                [*command, f"@{chosen}"],
+                cwd=self.root,
+                env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def said(self) -> str:
+        """What the last run printed, its end."""
+        return (self.temporary / "out").read_text(errors="replace")[-3000:]
+
+
+def make_copy(project: Path, place: Path) -> Copy:
+    """Copy a project into a folder that is not there yet."""
+    root = place / "copy"
+    shutil.copytree(project, root, symlinks=True, ignore=_NOT_COPIED)
+    venv.EnvBuilder(symlinks=True).create(root / ".venv")
+    ours = Path(sysconfig.get_path("purelib"))
+    theirs = root / ".venv" / ours.relative_to(sys.prefix)
+    shutil.copy(Path(__file__).with_name("inside.py"), theirs / "mutants_inside.py")
+    (theirs / "copy.pth").write_text(f"{root}\n{ours}\nimport mutants_inside\n")
+    for script in (Path(sys.prefix) / "bin").iterdir():
+        target = root / ".venv" / "bin" / script.name
+        if script.is_file() and not target.exists():
+            _copy_script(script, target, root / ".venv" / "bin" / "python")
+    return Copy(root, place / "temporary")
+
+
+def _copy_script(script: Path, target: Path, python: Path) -> None:
+    content = script.read_bytes()
+    first, _, rest = content.partition(b"\n")
+    if first.startswith(b"#!") and Path(os.fsdecode(first[2:])).parent == script.parent:
+        target.write_bytes(b"#!" + os.fsencode(python) + b"\n" + rest)
+        target.chmod(0o755)
+    else:
+        target.symlink_to(script)

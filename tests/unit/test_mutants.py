@@ -1,0 +1,160 @@
+"""The faults that `make mutants` puts into code, and what it says of those that no test notices."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mutants.changes import changes_in, is_sound
+from mutants.copies import make_copy
+from mutants.reach import Reach, states_of
+
+ROOT = Path(__file__).parents[2]
+CODE = """\
+LIMIT = 10
+
+def price(amount: int) -> int:
+    if amount > LIMIT:
+        return 9 * amount
+    return 10 * amount
+
+def unused() -> int:
+    return 1
+"""
+TESTS = """\
+import subprocess
+import sys
+
+from shop.price import price
+
+def test_many() -> None:
+    assert price(20) == 180
+
+def test_few() -> None:
+    code = "from shop.price import price; print(price(2))"
+    done = subprocess.run([sys.executable, "-I", "-c", code], env={}, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("20\\n", "")
+"""
+
+
+def shop(root: Path) -> Path:
+    """A project with one module, which tests call here and in another process, less than exactly."""
+    for name, text in {"shop/__init__.py": "", "shop/price.py": CODE, "tests/test_price.py": TESTS}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def mutants(root: Path, *options: str) -> str:
+    """What the command prints about the project."""
+    command = [sys.executable, "-m", "mutants", "--root", str(root), "--package", "shop", "--jobs", "1", *options]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def test_what_no_test_notices_is_listed_and_the_rest_is_killed(tmp_path: Path) -> None:
+    """Also where the code runs in another process, which is given no variable of the environment."""
+    project = shop(tmp_path)
+    said = mutants(project, "--seed", "2")
+    *listed, table = said.split("\n\n")
+    assert "\n\n".join(listed).splitlines() == [
+        "shop/price.py:9: constant",
+        "    -    return 1",
+        "    +    return 2",
+        "    not reached; 0 of 0 tests",
+        "shop/price.py:1: constant",
+        "    -LIMIT = 10",
+        "    +LIMIT = 9",
+        "    survived; 2 of 2 tests",
+    ]
+    assert table.splitlines()[-1].split() == ["all", "5", "3", "0", "1", "1", "60%"]
+    assert mutants(project, "--seed", "2") == said
+    assert len(mutants(project, "--seed", "2", "--count", "1", "shop/price.py", "shop/none").splitlines()) == 4
+    assert len(mutants(project, "shop/none").splitlines()) == 2
+    assert (project / "shop/price.py").read_text() == CODE
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("a = b < c", ["a = (b <= c)", "a = (b >= c)"]),
+        ("a = b is None", ["a = (b is not None)"]),
+        ("a = b and c", ["a = (b or c)", "a = (c)", "a = (b)"]),
+        ("a = not b", ["a = (b)"]),
+        ("a = b - c", ["a = (b + c)"]),
+        ("a += b", ["a -= b", "pass"]),
+        ("a = 5", ["a = 6", "a = 4"]),
+        ("a = True", ["a = False"]),
+        ("a = 'b'", ["a = 'b~'"]),
+        ("a = 'A sentence is for people.'", []),
+        ("f(a, b=c)", ["(f(a))", "pass"]),
+        ("f(a, b)", ["(f(a))", "pass"]),
+        ("a = min(b)", ["a = max(b)"]),
+        ("a = b.startswith(c)", ["a = (b).endswith(c)"]),
+        ("a.b = c", ["pass"]),
+        ("a = [b for b in c if b]", ["a = [b for b in c if True]"]),
+        ("a = b if c else d", ["a = b if (not (c)) else d"]),
+        ("if a:\n    raise b", ["if (not (a)):\n    raise b", "if a:\n    pass"]),
+        ("for a in b:\n    continue", ["for a in b:\n    pass"]),
+        ("try: a\nexcept (b, c): d", ["try: a\nexcept (c,): d", "try: a\nexcept (b,): d"]),
+        ("@a\ndef b(): ...", ["\ndef b(): ..."]),
+        ("def a():\n    if b:\n        return c\n    return None", [
+            "def a():\n    if (not (b)):\n        return c\n    return None",
+            "def a():\n    if b:\n        pass\n    return None",
+            "def a():\n    if b:\n        return None\n    return None",
+        ]),
+        ("match a:\n    case b if c:\n        d", ["match a:\n    case b if True:\n        d"]),
+        ("# é\na = ('é', b == c)", ["# é\na = ('é~', b == c)", "# é\na = ('é', (b != c))"]),
+        ("a: b | c", []),
+        ("def a(b: c | d) -> e | f: ...", []),
+        ("if TYPE_CHECKING:\n    a = 1", []),
+        ("'''b'''", []),
+        ("assert a == b", []),
+        ("a = f'{b + 1}'", []),
+    ],
+)  # fmt: skip
+def test_each_fault_replaces_one_node_and_leaves_the_rest(code: str, expected: list[str]) -> None:
+    source = code.encode()
+    changes = changes_in(source)
+    assert sorted(change.applied_to(source).decode() for change in changes) == sorted(expected)
+    assert all(is_sound(source, change) for change in changes)
+
+
+def test_a_fault_knows_the_lines_that_show_it() -> None:
+    """Of a statement, without the statements in it; what a module does by itself is done when it is imported."""
+    source = b"A = 1\ndef f(a=2):\n    if (a and\n        b):\n        c = 3\n"
+    found = {(change.first, change.last, change.at_import) for change in changes_in(source)}
+    assert found == {(1, 1, True), (2, 2, True), (3, 4, False), (5, 5, False)}
+
+
+def test_a_run_that_hangs_is_ended(tmp_path: Path) -> None:
+    copy = make_copy(shop(tmp_path / "project"), tmp_path / "place")
+    copy.write("tests/test_price.py", b"import time\ndef test_it():\n    time.sleep(3600)\n")
+    began = time.monotonic()
+    assert copy.test(["tests/test_price.py"], seconds=3) is None
+    assert time.monotonic() - began < 600
+
+
+def test_what_is_known_is_forgotten_with_the_files_that_it_was_learned_from(tmp_path: Path) -> None:
+    """Tests run again where they, or what they ran, have changed."""
+    project = shop(tmp_path)
+    (project / "tests/test_other.py").write_text("def test_other():\n    pass\n")
+    mutants(project, "--count", "0")
+    kept = project / ".mutants/reach.json"
+
+    def to_run() -> list[str]:
+        return Reach.read(kept).forget_changed(states_of(project, ["shop", "tests"]))
+
+    assert to_run() == []
+    (project / "shop/new.py").write_text("")
+    assert to_run() == []
+    (project / "shop/price.py").write_text(CODE + "\n")
+    assert to_run() == ["tests/test_price.py"]
+    (project / "shop/price.py").write_text(CODE)
+    (project / "tests/test_other.py").write_text("")
+    assert to_run() == ["tests/test_other.py"]
+    (project / "tests/test_other.py").unlink()
+    assert to_run() == []
