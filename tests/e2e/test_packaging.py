@@ -41,7 +41,8 @@ def shell(world: World, script: str, **environ: str) -> subprocess.CompletedProc
 def test_the_gitlab_pipeline_runs_as_it_stands(world: World) -> None:
     """Validate without a key, plan, apply, and drift that fails its job."""
     pipeline = load(CI / "gitlab" / ".gitlab-ci.yml")
-    assert [line.replace(" --quiet", "") for line in pipeline["default"]["before_script"]] == [INSTALL]
+    without_key = f"env -u AMPLITUDE_MANAGEMENT_API_KEY {INSTALL}"
+    assert [line.replace(" --quiet", "") for line in pipeline["default"]["before_script"]] == [without_key]
     world.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 50\n")
 
     def run(job: str, **environ: str) -> subprocess.CompletedProcess[str]:
