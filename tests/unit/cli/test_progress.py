@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import TYPE_CHECKING
@@ -15,15 +16,16 @@ import pytest
 from emulators import seeded
 from terminals import at_terminal
 
-from reconciler.cli.progress import Progress, Stage
+from reconciler.cli.progress import PATIENCE, Progress, Stage
 from reconciler.cli.progress_words import Pace, Speed, pieces_of
 from reconciler.cli.voice import Voice
-from reconciler.emulator import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Repository
+
+    from reconciler.emulator import RawRequest
 
 FLAGS = 20
 READING = re.compile(
@@ -31,10 +33,14 @@ READING = re.compile(
     r"[\d,]+ left of the day's budget"
 )
 APPLYING = re.compile(r"Applying .*\d+ of \d+ · \d+ left, about \d+ s · [\d.]+ calls/s · [\d,]+ left of the day's")
+READING_BACK = re.compile(r"Reading back")
+SOME_READS, SOME_WRITES = ("GET", FLAGS // 2), ("PATCH", FLAGS // 2)
+SAFETY_NET = 30
+"""Seconds after which a server that holds its answers gives up waiting for a line that does not come."""
 
 
-def grow(repository: Repository, seconds: float = 0.04) -> None:
-    """Many flags with inclusions, of which every one is read and changes, one call at a time, each taking a while."""
+def grow(repository: Repository) -> None:
+    """Many flags with inclusions, of which every one is read and changes, one call at a time."""
     users = {"variants": [{"key": "a", "users": ["ada@example.com"]}]}
     seeded(repository.emulator, [{"key": f"flag-{number}", "enabled": True, **users} for number in range(FLAGS)])
     for number in range(FLAGS):
@@ -44,13 +50,54 @@ def grow(repository: Repository, seconds: float = 0.04) -> None:
         )
     text = (repository.root / "reconciler.yaml").read_text()
     repository.write("reconciler.yaml", text + "requests: {concurrency: 1}\nsafety: {maxUpdates: 100%}\n")
-    repository.emulator.limits = Limits(latency=seconds)
+
+
+class Holds:
+    """A server that stops answering at certain requests, each until a line stands on the terminal.
+
+    So what is shown does not depend on how fast the machine is. A request is named by its method and its number
+    among those of that method.
+    """
+
+    def __init__(self, repository: Repository, waits: dict[tuple[str, int], re.Pattern[str]]) -> None:
+        self._waits = [(request, line, Event()) for request, line in waits.items()]
+        self._seen: Counter[str] = Counter()
+        grow(repository)
+        repository.emulator.api.observers.append(self._hold)
+
+    def _hold(self, request: RawRequest) -> None:
+        self._seen[request.method] += 1
+        for (method, number), _, is_shown in self._waits:
+            if request.method == method and self._seen[method] == number:
+                is_shown.wait(SAFETY_NET)
+
+    def look(self, lines: list[str]) -> bool:
+        """Let the server go on where it waits for a line that is there; whether it waits for none any more."""
+        for _, line, is_shown in self._waits:
+            if any(map(line.search, lines)):
+                is_shown.set()
+        return all(is_shown.is_set() for _, _, is_shown in self._waits)
+
+    def release(self) -> None:
+        """Let the server answer everything."""
+        for _, _, is_shown in self._waits:
+            is_shown.set()
+
+
+def hurried(*arguments: str, patience: float = 0) -> str:
+    """A program that runs the command, and shows how far it is after so many seconds."""
+    return (
+        "import sys\n"
+        "from reconciler.cli import progress\n"
+        "from reconciler.cli.main import run\n"
+        f"progress.PATIENCE = {patience}\n"
+        f"sys.exit(run({list(arguments)!r}))\n"
+    )
 
 
 def test_a_refresh_shows_reads_speed_rest_and_budget(repository: Repository) -> None:
     """On a terminal: reads done and left, for how long, how fast, and the budget; afterwards none of it is left."""
-    grow(repository)
-    seen = at_terminal("plan")
+    seen = at_terminal("plan", when=Holds(repository, {SOME_READS: READING}).look)
     assert seen.code == 0, seen.raw
     assert any(READING.search(line) for line in seen.lines), seen.lines
     assert seen.last == []
@@ -60,8 +107,8 @@ def test_a_refresh_shows_reads_speed_rest_and_budget(repository: Repository) -> 
 
 def test_an_apply_shows_calls_and_read_backs(repository: Repository) -> None:
     """An apply counts operations and read-backs together, and the budget goes on from what the refresh took."""
-    grow(repository)
-    seen = at_terminal("apply", "--auto-approve")
+    holds = Holds(repository, {SOME_WRITES: APPLYING, ("GET", 3 * FLAGS): READING_BACK})
+    seen = at_terminal("apply", "--auto-approve", when=holds.look)
     assert seen.code == 0, seen.raw
     applying = [line for line in seen.lines if APPLYING.search(line)]
     assert applying, seen.lines
@@ -73,8 +120,7 @@ def test_an_apply_shows_calls_and_read_backs(repository: Repository) -> None:
 
 def test_stdout_is_the_same_with_and_without_a_terminal(repository: Repository) -> None:
     """What the command was called for does not depend on who watches."""
-    grow(repository)
-    seen = at_terminal("plan")
+    seen = at_terminal("plan", when=Holds(repository, {SOME_READS: READING}).look)
     piped = subprocess.run([sys.executable, "-m", "reconciler", "plan"], capture_output=True, check=True)
     assert any("calls/s" in line for line in seen.lines)
     assert seen.out == piped.stdout
@@ -90,8 +136,8 @@ def test_nothing_is_shown_to_those_who_do_not_watch(
     repository: Repository, options: list[str], environ: dict[str, str]
 ) -> None:
     """--quiet, a build and a terminal without cursor movement get not one byte."""
-    grow(repository, seconds=0.02)
-    seen = at_terminal("plan", *options, **environ)
+    grow(repository)
+    seen = at_terminal(program=hurried("plan", *options), **environ)
     assert seen.code == 0
     assert seen.raw == b""
 
@@ -99,15 +145,16 @@ def test_nothing_is_shown_to_those_who_do_not_watch(
 @pytest.mark.parametrize("value", ["0", "False"])
 def test_a_build_that_is_none_is_watched(repository: Repository, value: str) -> None:
     """CI says no as well as yes."""
-    grow(repository, seconds=0.03)
-    assert at_terminal("plan", CI=value).raw != b""
+    assert at_terminal("plan", when=Holds(repository, {SOME_READS: re.compile("")}).look, CI=value).raw != b""
 
 
 def test_a_quick_command_shows_nothing(repository: Repository) -> None:
-    """What is done at once pays nothing and leaves no flicker."""
-    seen = at_terminal("plan")
+    """What is done before its time comes pays nothing and leaves no flicker."""
+    grow(repository)
+    seen = at_terminal(program=hurried("plan", patience=3_600))
     assert seen.code == 0
     assert seen.raw == b""
+    assert 0.2 <= PATIENCE <= 1
 
 
 @pytest.mark.parametrize(
@@ -116,17 +163,16 @@ def test_a_quick_command_shows_nothing(repository: Repository) -> None:
 )
 def test_no_color_is_respected(repository: Repository, option: str, variable: str, *, is_colored: bool) -> None:
     """Without colours the bar still moves; not one code that sets a colour is sent."""
-    grow(repository, seconds=0.03)
-    seen = at_terminal("plan", option, NO_COLOR=variable)
+    seen = at_terminal("plan", option, when=Holds(repository, {SOME_READS: READING}).look, NO_COLOR=variable)
     assert any("calls/s" in line for line in seen.lines)
     assert (re.search(rb"\x1b\[[\d;]*[34]\d(;\d+)*m", seen.raw) is not None) == is_colored
 
 
 def test_a_narrow_terminal_keeps_what_matters(repository: Repository) -> None:
     """Where there is no room, the budget and the speed go first and no line breaks."""
-    grow(repository, seconds=0.02)
-    seen = at_terminal("plan", columns=56)
-    assert any(re.search(r"\d+ of \d+", line) for line in seen.lines), seen.lines
+    counts = re.compile(r"\d+ of \d+")
+    seen = at_terminal("plan", columns=56, when=Holds(repository, {SOME_READS: counts}).look)
+    assert any(counts.search(line) for line in seen.lines), seen.lines
     assert not any("budget" in line for line in seen.lines)
     assert seen.last == []
 
@@ -134,11 +180,12 @@ def test_a_narrow_terminal_keeps_what_matters(repository: Repository) -> None:
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_leaves_the_terminal_as_it_was(repository: Repository, times: int) -> None:
     """Interrupted while the bar shows, even at once: the cursor is there, the bar is not, 130."""
-    grow(repository)
+    holds = Holds(repository, {SOME_WRITES: re.compile("never")})
 
     def interrupt(process: subprocess.Popen[bytes]) -> None:
         for _ in range(times):
             process.send_signal(signal.SIGINT)
+        holds.release()
 
     seen = at_terminal(
         "apply", "--auto-approve", when=lambda lines: any("Applying" in line for line in lines), then=interrupt
@@ -150,12 +197,13 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(repository: Repository, times: int
 
 def test_an_interrupted_plan_leaves_one_line(repository: Repository) -> None:
     """During the refresh: the bar goes, the error stays."""
-    grow(repository)
-    seen = at_terminal(
-        "plan",
-        when=lambda lines: any("calls/s" in line for line in lines),
-        then=lambda process: process.send_signal(signal.SIGINT),
-    )
+    holds = Holds(repository, {SOME_READS: re.compile("never")})
+
+    def interrupt(process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGINT)
+        holds.release()
+
+    seen = at_terminal("plan", when=lambda lines: any("calls/s" in line for line in lines), then=interrupt)
     assert seen.code == 130
     assert seen.last == ["Error: Interrupted."]
 
@@ -186,26 +234,37 @@ def test_a_file_of_users_shows_how_many_are_done(repository: Repository, tmp_pat
     assert seen.last == []
 
 
-def test_a_message_meanwhile_stands_above_the_bar() -> None:
+def test_a_message_meanwhile_stands_above_the_bar(tmp_path: Path) -> None:
     """A warning that comes while the bar shows is whole, on a line of its own, and the bar comes back."""
     program = (
         "import time\n"
+        "from pathlib import Path\n"
         "from reconciler.cli import progress\n"
         "from reconciler.cli.voice import Voice\n"
+        "def wait(name):\n"
+        f"    while not (Path({str(tmp_path)!r}) / name).exists(): time.sleep(0.01)\n"
         "voice = Voice(color=False)\n"
         "with progress.Progress.of(voice) as it:\n"
         "    it.stage = progress.Stage(what='Reading flags', done=1, total=2)\n"
-        "    time.sleep(0.9)\n"
+        "    wait('first')\n"
         "    voice.warn('something is odd')\n"
-        "    time.sleep(0.3)\n"
+        "    it.stage = progress.Stage(what='Reading on', done=1, total=2)\n"
+        "    wait('second')\n"
         "    voice.result('done\\n')\n"
     )
-    seen = at_terminal(program=program)
+
+    def look(lines: list[str]) -> bool:
+        for name, words in (("first", "Reading flags"), ("second", "Reading on")):
+            if any(words in line for line in lines):
+                (tmp_path / name).touch()
+        return False
+
+    seen = at_terminal(program=program, when=look)
     assert seen.last == ["Warning: something is odd"]
     assert b"done\n" in seen.out
     assert seen.raw.count(b"Warning: something is odd\r\n") == 1
     after = seen.raw.split(b"Warning: something is odd")[1]
-    assert b"Reading flags" in after
+    assert b"Reading on" in after
 
 
 @pytest.mark.parametrize(
