@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from reconciler.errors import AmbiguousError, MalformedAnswerError
 from reconciler.model.flag import UNSET, Version
+from reconciler.model.kind import FLAG
 from reconciler.model.wire import decode_flag, identifier, shows_archived
 from reconciler.strict_json import MalformedJsonError, parse_json
 from reconciler.text import json_kind
@@ -101,7 +102,7 @@ def decode_created(reply: Reply) -> CreatedFlag:
 
 def decode_flag_page(body: Json, project_id: str) -> FlagPage:
     """A page of "List"."""
-    rows = _list(_object(body, "answer").get("flags"), "flags")
+    rows = _list(_object(body, "answer").get(FLAG.path), FLAG.path)
     own = [(row, f"flags/{index}") for index, row in enumerate(rows) if _is_of(row, project_id, f"flags/{index}")]
     flags = [(row, decode_flag(row, where)) for row, where in own]
     return FlagPage(

@@ -30,6 +30,7 @@ from reconciler.api.answers import (
 from reconciler.api.pages import PAGE_SIZE, read_pages
 from reconciler.api.retry import Repeat
 from reconciler.errors import MalformedAnswerError, RejectedError
+from reconciler.model.kind import FLAG
 from reconciler.model.wire import decode_flag, decode_variant, decode_variants
 
 if TYPE_CHECKING:
@@ -80,12 +81,12 @@ class Client:
             query["cursor"] = cursor
         if include_archived:
             query["includeArchived"] = "true"
-        reply = await self._transport.send("GET", ("flags",), query=query)
+        reply = await self._transport.send("GET", FLAG.segments(), query=query)
         return decode(reply, lambda body: decode_flag_page(body, self.project_id))
 
     async def get_flag(self, flag_id: str) -> LiveFlag:
         """2 · "Get details". A flag of another project is a RejectedError 404, as if it were not there."""
-        reply = await self._transport.send("GET", ("flags", flag_id))
+        reply = await self._transport.send("GET", FLAG.segments(flag_id))
         flag = decode(reply, decode_flag)
         if flag.id != flag_id:
             raise MalformedAnswerError(f"{reply.call}: the answer is about another flag, {flag.id}.")
@@ -95,11 +96,11 @@ class Client:
 
     async def list_versions(self, flag_id: str) -> tuple[Version, ...]:
         """3 · "List versions", newest first."""
-        return decode(await self._transport.send("GET", ("flags", flag_id, "versions")), decode_versions)
+        return decode(await self._transport.send("GET", FLAG.segments(flag_id, "versions")), decode_versions)
 
     async def get_version(self, flag_id: str, version: int) -> Version:
         """4 · "Get version details"."""
-        reply = await self._transport.send("GET", ("flags", flag_id, "versions", str(version)))
+        reply = await self._transport.send("GET", FLAG.segments(flag_id, "versions", str(version)))
         found = decode(reply, decode_version)
         if found.version != version:
             raise MalformedAnswerError(f"{reply.call}: the answer is about another version, {found.version}.")
@@ -107,11 +108,11 @@ class Client:
 
     async def list_variants(self, flag_id: str) -> tuple[Variant, ...]:
         """5 · "List variants", in the order that decides bucketing."""
-        return decode(await self._transport.send("GET", ("flags", flag_id, "variants")), decode_variants)
+        return decode(await self._transport.send("GET", FLAG.segments(flag_id, "variants")), decode_variants)
 
     async def get_variant(self, flag_id: str, variant: str) -> Variant:
         """6 · "Get variant details"."""
-        reply = await self._transport.send("GET", ("flags", flag_id, "variants", variant))
+        reply = await self._transport.send("GET", FLAG.segments(flag_id, "variants", variant))
         found = decode(reply, decode_variant)
         if found.key != variant:
             raise MalformedAnswerError(f"{reply.call}: the answer is about another variant.")
@@ -119,17 +120,17 @@ class Client:
 
     async def list_users(self, flag_id: str, variant: str) -> tuple[str, ...]:
         """7 · "Get variant inclusions": users and devices in the order that removal by index counts in."""
-        path = ("flags", flag_id, "variants", variant, "users")
+        path = FLAG.segments(flag_id, "variants", variant, "users")
         return decode(await self._transport.send("GET", path), decode_members)
 
     async def list_cohorts(self, flag_id: str, variant: str) -> tuple[str, ...]:
         """8 · "Get variant cohort inclusions"."""
-        path = ("flags", flag_id, "variants", variant, "cohorts")
+        path = FLAG.segments(flag_id, "variants", variant, "cohorts")
         return decode(await self._transport.send("GET", path), decode_members)
 
     async def list_deployments(self, flag_id: str) -> tuple[DeploymentInfo, ...]:
         """18 · "List deployments" of a flag."""
-        return decode(await self._transport.send("GET", ("flags", flag_id, "deployments")), decode_deployments)
+        return decode(await self._transport.send("GET", FLAG.segments(flag_id, "deployments")), decode_deployments)
 
     async def write(self, request: Request, *, look: Look | None = None) -> Answer | CreatedFlag:
         """9 to 17 and 19 to 22 · Send a write exactly as it is; of a create, the new flag.
@@ -137,7 +138,7 @@ class Client:
         However long it waits, it is sent only while `look` is not old, and raises what that raises.
         After the AmbiguousError of a create look the key up with `live.find_flag` before anything is sent again.
         """
-        is_create = (request.method, request.segments) == ("POST", ("flags",))
+        is_create = (request.method, request.segments) == ("POST", FLAG.segments())
         if is_create and (request.body or {}).get("projectId") != self.project_id:
             raise ValueError("a flag is created in the client's own project")
         repeat = None if request.is_repeatable else Repeat.IF_NOT_SENT

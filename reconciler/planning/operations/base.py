@@ -10,6 +10,7 @@ from msgspec import Struct
 from reconciler.evaluation.rules import variants_of
 from reconciler.model.canonical import same_json
 from reconciler.model.flag import Unset, Weights
+from reconciler.model.kind import FLAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -146,7 +147,7 @@ class VariantOperation(Operation, frozen=True, kw_only=True):
 
     def path(self, flag_id: str) -> tuple[str, ...]:
         """The path of the variant below /api/1."""
-        return ("flags", flag_id, "variants", self.variant_key)
+        return FLAG.segments(flag_id, "variants", self.variant_key)
 
     @classmethod
     def _read(cls, document: dict[str, Json], below: list[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from reconciler.model.kind import FLAG
 from reconciler.model.wire import Request
 from reconciler.planning.operations.base import UNKNOWN_ID, Operation, Phase, difference, union
 
@@ -30,7 +31,7 @@ class AddDeployments(Operation, frozen=True, kw_only=True):
     def request(self, flag_id: str = UNKNOWN_ID) -> Request:
         """POST …/deployments."""
         body = {"deployments": list(self.deployments)}
-        return Request(method="POST", segments=("flags", flag_id, "deployments"), body=body)
+        return Request(method="POST", segments=FLAG.segments(flag_id, "deployments"), body=body)
 
     def _change(self, spec: FlagSpec) -> FlagSpec:
         return replace(spec, deployments=union(spec.deployments, self.deployments))
@@ -59,7 +60,7 @@ class RemoveDeployment(Operation, frozen=True, kw_only=True):
 
     def request(self, flag_id: str = UNKNOWN_ID) -> Request:
         """DELETE …/deployments/{deployment}."""
-        return Request(method="DELETE", segments=("flags", flag_id, "deployments", self.deployment))
+        return Request(method="DELETE", segments=FLAG.segments(flag_id, "deployments", self.deployment))
 
     def _change(self, spec: FlagSpec) -> FlagSpec:
         return replace(spec, deployments=difference(spec.deployments, (self.deployment,)))

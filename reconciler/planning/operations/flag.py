@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from reconciler.evaluation.rules import variants_of
 from reconciler.model.fields import FIELDS, NEW_FLAG
 from reconciler.model.flag import Unset, Weights
+from reconciler.model.kind import FLAG
 from reconciler.model.wire import Request, decode_flag
 from reconciler.planning.operations.base import (
     UNKNOWN_ID,
@@ -47,7 +48,7 @@ class CreateFlag(Operation, frozen=True, kw_only=True):
 
     def request(self, flag_id: str = UNKNOWN_ID) -> Request:
         """POST /flags."""
-        return Request(method="POST", segments=("flags",), body=self.body)
+        return Request(method="POST", segments=FLAG.segments(), body=self.body)
 
     def effect(self, spec: FlagSpec | None) -> FlagSpec:
         """A new flag: off, under its key's name, and its variants weigh alike, unless the create says otherwise."""
@@ -99,7 +100,7 @@ class EditFlag(Operation, frozen=True, kw_only=True):
 
     def request(self, flag_id: str = UNKNOWN_ID) -> Request:
         """PATCH /flags/{id}."""
-        return Request(method="PATCH", segments=("flags", flag_id), body=self.body)
+        return Request(method="PATCH", segments=FLAG.segments(flag_id), body=self.body)
 
     def _change(self, spec: FlagSpec) -> FlagSpec:
         said = _decoded(spec.key, self.body)

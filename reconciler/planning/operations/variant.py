@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from reconciler.evaluation.rules import variants_of
 from reconciler.model.flag import Unset, Weights
+from reconciler.model.kind import FLAG
 from reconciler.model.wire import Request, decode_variant
 from reconciler.planning.operations.base import (
     UNKNOWN_ID,
@@ -52,7 +53,7 @@ class CreateVariant(VariantOperation, frozen=True, kw_only=True):
 
     def request(self, flag_id: str = UNKNOWN_ID) -> Request:
         """POST /flags/{id}/variants."""
-        return Request(method="POST", segments=("flags", flag_id, "variants"), body=self.body)
+        return Request(method="POST", segments=FLAG.segments(flag_id, "variants"), body=self.body)
 
     def _change(self, spec: FlagSpec) -> FlagSpec:
         made = replace(decode_variant(self.body), users=(), cohorts=())
