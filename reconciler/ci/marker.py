@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.reports.markdown_marker import marker
+from reconciler.reports.sanitize import marker
 
 BOT = "github-actions[bot]"
 """Who writes with the token of a workflow."""

@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from reconciler.evaluation.exposure import LISTED_USERS
 from reconciler.planning.plan import Action, MembersChange
+from reconciler.reports.fields import flow_text
 from reconciler.reports.fitting import cut
 from reconciler.reports.sanitize import visible
-from reconciler.reports.values import flow_text
 from reconciler.text import counted, percent
 
 if TYPE_CHECKING:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.planning.plan_file import encode_change
-from reconciler.reports.json_report import render_json
+from reconciler.reports.json_report import FORMAT_VERSION, render_json
 
 if TYPE_CHECKING:
     from reconciler.drift import Attribution, DriftReport, FlagDrift, FlagHistory, HistoryEntry
     from reconciler.model.flag import Json
     from reconciler.reports.registry import RenderOptions
-
-FORMAT_VERSION = 1
 
 
 def render_drift_json(report: DriftReport, options: RenderOptions) -> str:

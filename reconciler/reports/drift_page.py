@@ -10,13 +10,13 @@ from reconciler.text import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.reports.drift_document import AbsentLine, DriftDocument, DriftSection
+    from reconciler.reports.drift_view import AbsentLine, DriftSection, DriftView
 
 _KINDS = {"changed": "Changed", "absent": "Missing or in doubt"}
 _BADGES = {"frozen": "Frozen"}
 
 
-def drift_page(document: DriftDocument) -> Page:
+def drift_page(document: DriftView) -> Page:
     """The page of a drift report: flags that differ first, then those that cannot be compared."""
     changed = [_changed(number, section) for number, section in enumerate(document.sections, start=1)]
     absent = [_absent(number, line) for number, line in enumerate(document.absent, start=len(changed) + 1)]
@@ -43,7 +43,7 @@ def _verdict(changed: int, absent: int, *, is_partial: bool) -> str:
     return f"{', '.join(parts)}."
 
 
-def _metrics(document: DriftDocument) -> Iterator[Metric]:
+def _metrics(document: DriftView) -> Iterator[Metric]:
     fields = sum(len(group.fields) for section in document.sections for group in section.groups)
     editors = {group.author.who for section in document.sections for group in section.groups if group.author.who}
     yield Metric(text=str(len(document.sections)), label="changed")

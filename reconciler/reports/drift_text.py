@@ -1,4 +1,4 @@
-"""A drift report as text for a terminal, and as Markdown for an issue, a chat webhook or a step summary."""
+"""A drift report as text and as Markdown (an issue, a chat webhook, a step summary); a history as text."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from reconciler.reports.drift_document import drift_document
-from reconciler.reports.fitting import cut, first_that_fit
+from reconciler.reports.drift_view import drift_view
+from reconciler.reports.fields import field_lines
+from reconciler.reports.fitting import cut, first_that_fit, short_fields
+from reconciler.reports.plan_text import draw_fields
 from reconciler.reports.sanitize import code_span, defuse, markdown_text
-from reconciler.reports.short_form import short_fields
-from reconciler.reports.terminal import draw_fields
 from reconciler.reports.text_layout import TextLayout
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.drift import DriftReport
-    from reconciler.reports.drift_document import AuthoredFields, AuthorLine, DriftDocument, DriftSection
+    from reconciler.drift import DriftReport, FlagHistory, HistoryEntry
+    from reconciler.reports.drift_view import AuthoredFields, AuthorLine, DriftSection, DriftView
     from reconciler.reports.fields import FieldLine
     from reconciler.reports.registry import RenderOptions
 
@@ -33,25 +34,25 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?", re.ASCII)
 
 
 def render_drift_text(report: DriftReport, options: RenderOptions) -> str:
-    """The report as text; its last line is `verdict` of the document."""
-    document, layout = drift_document(report), TextLayout(options.terminal)
-    if document.sections or document.absent:
-        layout.line((f"Drift in {document.title}", "bold"), ("; fields read live → git", "dim"))
-    for section in document.sections:
+    """The report as text; its last line is `verdict` of the view."""
+    view, layout = drift_view(report), TextLayout(options.terminal)
+    if view.sections or view.absent:
+        layout.line((f"Drift in {view.title}", "bold"), ("; fields read live → git", "dim"))
+    for section in view.sections:
         layout.blank()
         _flag(layout, section)
     layout.blank()
-    for line in document.absent:
+    for line in view.absent:
         layout.line(("! ", "bold red"), (line.key, "bold"), f" {line.words}")
     layout.blank()
-    for warning in document.warnings:
+    for warning in view.warnings:
         layout.line(("Warning: ", "yellow"), warning)
-    for fact in document.facts:
+    for fact in view.facts:
         layout.line((f"{fact}.", "dim"))
     layout.blank()
-    if document.notice:
-        layout.line(document.notice)
-    layout.verbatim(document.verdict)
+    if view.notice:
+        layout.line(view.notice)
+    layout.verbatim(view.verdict)
     return layout.render()
 
 
@@ -61,15 +62,15 @@ def render_drift_markdown(report: DriftReport, _: RenderOptions) -> str:
     At most MARKDOWN_LIMIT characters: where it would be longer, values are cut, what is missing takes at most half of
     the room and the gravest differences come first; the flags that do not fit are counted.
     """
-    document = drift_document(report)
-    head = [f"**{markdown_text(document.verdict)}** ({markdown_text(document.title)})"]
-    head += [markdown_text(document.notice)] if document.notice else []
-    tail = [f"⚠️ {markdown_text(warning)}" for warning in document.warnings]
-    tail += [_prose(f"{fact}.") for fact in document.facts]
+    view = drift_view(report)
+    head = [f"**{markdown_text(view.verdict)}** ({markdown_text(view.title)})"]
+    head += [markdown_text(view.notice)] if view.notice else []
+    tail = [f"⚠️ {markdown_text(warning)}" for warning in view.warnings]
+    tail += [_prose(f"{fact}.") for fact in view.facts]
     room = max(MARKDOWN_LIMIT - _CUT_NOTE - sum(len(block) + 2 for block in (*head, *tail)), _LEAST_ROOM)
-    listed, left = [*_absent_items(document), *map(_flag_item, document.sections)], 0
+    listed, left = [*_absent_items(view), *map(_flag_item, view.sections)], 0
     if sum(len(item) + 1 for item in listed) > room:
-        listed, left = _fitted(document, room)
+        listed, left = _fitted(view, room)
     more = [f"{left} more are not shown here; `reconciler drift` lists them."] if left else []
     return defuse("\n\n".join([*head, *(["\n".join(listed)] if listed else []), *more, *tail])) + "\n"
 
@@ -83,18 +84,18 @@ def _flag(layout: TextLayout, section: DriftSection) -> None:
         layout.line((str(group.author), "dim"), indent=8)
 
 
-def _absent_items(document: DriftDocument) -> list[str]:
-    return [f"- {code_span(line.key)} {markdown_text(line.words)}" for line in document.absent]
+def _absent_items(view: DriftView) -> list[str]:
+    return [f"- {code_span(line.key)} {markdown_text(line.words)}" for line in view.absent]
 
 
 def _flag_item(section: DriftSection) -> str:
     return "\n".join(_flag_lines(section))
 
 
-def _fitted(document: DriftDocument, room: int) -> tuple[list[str], int]:
+def _fitted(view: DriftView, room: int) -> tuple[list[str], int]:
     """The flags that fit, their values cut, and how many do not."""
-    flags = [_flag_item(_shortened(section)) for section in document.sections]
-    absent, left = _fitting(_absent_items(document), room // 2 if flags else room)
+    flags = [_flag_item(_shortened(section)) for section in view.sections]
+    absent, left = _fitting(_absent_items(view), room // 2 if flags else room)
     shown, more = _fitting(flags, room - sum(len(item) + 1 for item in absent))
     return [*absent, *shown], left + more
 
@@ -140,3 +141,26 @@ def _fitting(items: list[str], room: int) -> tuple[list[str], int]:
     """The first items that fit into so many characters, and how many do not."""
     count = first_that_fit(items, room)
     return items[:count], len(items) - count
+
+
+def render_history_text(history: FlagHistory, options: RenderOptions) -> str:
+    """The history as text. User ids are counted."""
+    layout = TextLayout(options.terminal)
+    layout.line((history.key, "bold"), (f"  id {history.flag_id}; fields read older → newer", "dim"))
+    for entry in history.entries:
+        layout.blank()
+        _entry(layout, entry)
+    layout.blank()
+    layout.line((f"{counted(len(history.entries), 'version')}; {counted(history.requests, 'request')}", "dim"))
+    return layout.render()
+
+
+def _entry(layout: TextLayout, entry: HistoryEntry) -> None:
+    who = entry.created_by or "somebody the server does not name"
+    layout.line((f"version {entry.version}", "bold"), f"  {entry.created_at}  {who}")
+    draw_fields(layout, field_lines(entry.changes, show_users=False), ("older", "newer"))
+    if entry.is_first:
+        words = "created" if entry.version <= 1 else "the oldest version that is shown"
+        layout.line((words, "dim"), indent=4)
+    elif not entry.changes:
+        layout.line(("no difference in what versions show; inclusions, for one, they do not", "dim"), indent=4)

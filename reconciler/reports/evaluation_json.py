@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.evaluation.result import intervals_of
 from reconciler.planning.exposure_json import percent
-from reconciler.reports.evaluation_words import explanation
-from reconciler.reports.json_report import render_json
+from reconciler.reports.evaluation_text import explanation
+from reconciler.reports.json_report import FORMAT_VERSION, render_json
 
 if TYPE_CHECKING:
     from reconciler.evaluation.comparison import Comparison, UserReport
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from reconciler.model.config import Config
     from reconciler.model.flag import Json
     from reconciler.reports.registry import RenderOptions
-
-FORMAT_VERSION = 1
 
 
 def render_user_json(report: UserReport, _: RenderOptions) -> str:

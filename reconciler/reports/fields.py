@@ -5,6 +5,7 @@ Wide values are taken apart where that reads better and loses nothing: segments 
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,7 +14,6 @@ from reconciler.model.canonical import same_json
 from reconciler.planning.plan import MembersChange
 from reconciler.pointer import join_pointer
 from reconciler.reports.sanitize import visible
-from reconciler.reports.values import flow_text, redacted
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import FieldChange, ValueChange
 
 _MOST_MEMBERS = 24
+_PERSONAL_PROPS = frozenset({"user_id", "device_id", "amplitude_id"})
 
 
 class FieldLine(Struct, frozen=True, kw_only=True):
@@ -162,3 +163,51 @@ def _condition_text(condition: dict[str, Json]) -> str:
     kind = condition.get("type", "property")
     prefix = "" if kind == "property" else f"({visible(str(kind))}) "
     return f"{prefix}{words} {flow_text(condition.get('values'))}"
+
+
+class Counted(Struct, frozen=True, kw_only=True):
+    """Stands where personal ids were: only how many they are is shown."""
+
+    count: int
+    noun: str = "user"
+
+
+def redacted(value: Json, *, show_users: bool) -> Json:
+    """The value with the ids of inclusions, and of conditions on ids, replaced by their count, unless shown.
+
+    Payloads are the team's own content and stay whole.
+    """
+    if show_users:
+        return value
+    if isinstance(value, dict):
+        if value.get("prop") in _PERSONAL_PROPS and isinstance(value.get("values"), list | tuple):
+            return value | {"values": Counted(count=len(value["values"]), noun="id")}
+        return {key: _redacted_member(key, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(item, show_users=False) for item in value]
+    return value
+
+
+def flow_text(value: Json) -> str:
+    """A JSON value on one line, safe to show; None reads `null`."""
+    if isinstance(value, Counted):
+        return f"[{counted(value.count, value.noun)}]"
+    if isinstance(value, dict):
+        inside = ", ".join(f"{_scalar(str(key))}: {flow_text(item)}" for key, item in value.items())
+        return "{" + inside + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(flow_text(item) for item in value) + "]"
+    return _scalar(value)
+
+
+def _redacted_member(key: str, value: Json) -> Json:
+    if key == "payload":
+        return value
+    if key == "inclusions" and isinstance(value, dict):
+        users = value.get("users")
+        return value | {"users": Counted(count=len(users))} if isinstance(users, list | tuple) else value
+    return redacted(value, show_users=False)
+
+
+def _scalar(value: Json) -> str:
+    return visible(json.dumps(value, ensure_ascii=False))

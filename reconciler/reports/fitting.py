@@ -1,18 +1,34 @@
-"""Text that must fit into so many characters: a text cut, the first of many, or blocks with shorter forms."""
+"""Text that must fit into so many characters: cut texts, the first of many, blocks and views with shorter forms."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.reports.sanitize import markdown_text
+from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from fractions import Fraction
+
+    from reconciler.reports.exposure_view import ExposureBlock, ExposureRow, Share
+    from reconciler.reports.fields import FieldLine
+    from reconciler.reports.plan_view import CallLine, FlagSection, PlanView
 
 BETWEEN = 2
 """Characters that separate two blocks: an empty line."""
+
+_TEXT = 160
+_SENTENCE = 320
+_NAME = 40
+_MOST_LINES = 12
+_MOST_WARNINGS = 20
+_MOST_ROWS = 4
+_MOST_SHARES = 8
 
 
 class Block(Struct, frozen=True, kw_only=True):
@@ -84,3 +100,110 @@ def _fill(blocks: Sequence[Block], group: Sequence[int], chosen: dict[int, str],
             room -= len(longest) - len(chosen[index])
             chosen[index] = longest
     return room
+
+
+def short_view(view: PlanView) -> PlanView:
+    """The view with what is said of the whole plan cut; its flags are as they were."""
+    return replace(
+        view,
+        title=cut_marked(view.title, _TEXT),
+        refusals=tuple(replace(item, message=cut_marked(item.message, _SENTENCE)) for item in view.refusals),
+        warnings=_sentences(view.warnings, _MOST_WARNINGS, "more warning"),
+        facts=tuple(cut_marked(fact, _SENTENCE) for fact in view.facts),
+        notes=_sentences(view.notes, _MOST_LINES, "more note"),
+    )
+
+
+def short_section(section: FlagSection) -> FlagSection:
+    """The section with its long values, and all but the first of many lines, cut."""
+    return replace(
+        least_section(section),
+        fields=short_fields(section.fields),
+        calls=_calls(section.calls),
+    )
+
+
+def least_section(section: FlagSection) -> FlagSection:
+    """The section without fields and calls: its warnings and its exposure, cut."""
+    return replace(
+        section,
+        key=cut(section.key, _TEXT),
+        place=cut(section.place, _TEXT),
+        fields=(),
+        calls=(),
+        warnings=_sentences(section.warnings, _MOST_LINES, "more warning"),
+        exposure=_exposure(section.exposure) if section.exposure else None,
+    )
+
+
+def short_fields(fields: tuple[FieldLine, ...]) -> tuple[FieldLine, ...]:
+    """The first lines with their texts cut, and how many more there are."""
+    shown = tuple(
+        replace(line, label=cut(line.label, _TEXT), before=_side(line.before), after=_side(line.after))
+        for line in fields[:_MOST_LINES]
+    )
+    more = len(fields) - len(shown)
+    return (
+        (*shown, replace(fields[0], symbol="…", label=counted(more, "more field"), before=None, after=None))
+        if more
+        else shown
+    )
+
+
+def cut_marked(text: str, length: int) -> str:
+    """The text, cut so that it is not longer than so many characters as Markdown, entities included."""
+    shown, room = text, length
+    while len(markdown_text(shown)) > length and room > 1:
+        shown = cut(text, room)
+        room -= max(1, (len(markdown_text(shown)) - length) // 8)
+    return shown
+
+
+def _sentences(texts: tuple[str, ...], most: int, more: str) -> tuple[str, ...]:
+    shown = tuple(cut_marked(text, _SENTENCE) for text in texts[:most])
+    return (*shown, counted(len(texts) - most, more)) if len(texts) > most else shown
+
+
+def _side(text: str | None) -> str | None:
+    return None if text is None else cut(text, _TEXT)
+
+
+def _calls(calls: tuple[CallLine, ...]) -> tuple[CallLine, ...]:
+    shown = [replace(call, path=cut(call.path, _TEXT), body=_side(call.body)) for call in calls[:_MOST_LINES]]
+    if more := len(calls) - len(shown):
+        shown[-1] = replace(shown[-1], note=f"and {counted(more, 'more call')}")
+    return tuple(shown)
+
+
+def _exposure(block: ExposureBlock) -> ExposureBlock:
+    moved = {row: sum((move.part for move in row.moves), Fraction(0)) for row in block.rows}
+    kept = set(sorted(block.rows, key=lambda row: -moved[row])[:_MOST_ROWS])
+    more = len(block.rows) - len(kept)
+    notes = _sentences(block.notes, _MOST_LINES, "more note")
+    return replace(
+        block,
+        rows=tuple(_row(row) for row in block.rows if row in kept),
+        notes=(*notes, f"{counted(more, 'more segment')} where fewer users get another variant.") if more else notes,
+    )
+
+
+def _row(row: ExposureRow) -> ExposureRow:
+    return replace(
+        row,
+        segment=cut(row.segment, _TEXT),
+        before=_shares(row.before),
+        after=_shares(row.after),
+        matrix=tuple(
+            replace(move, before=cut(move.before, _NAME), after=cut(move.after, _NAME)) for move in row.matrix
+        ),
+    )
+
+
+def _shares(shares: tuple[Share, ...]) -> tuple[Share, ...]:
+    """The shares with their names cut, all but the first of many as one."""
+    shown = tuple(replace(share, variant=cut(share.variant, _NAME)) for share in shares[:_MOST_SHARES])
+    rest = shares[_MOST_SHARES:]
+    if not rest:
+        return shown
+    part = sum((share.part for share in rest), Fraction(0))
+    return (*shown, replace(rest[0], variant=counted(len(rest), "more variant"), part=part, text=percent(part)))

@@ -15,45 +15,45 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reconciler.reports.document import advice, plan_document
-from reconciler.reports.drift_document import drift_document
+from reconciler.reports.apply import apply_view
 from reconciler.reports.drift_page import drift_page
+from reconciler.reports.drift_view import drift_view
 from reconciler.reports.flow_view import flow
-from reconciler.reports.outcome_document import outcome_document
 from reconciler.reports.outcome_page import outcome_page
 from reconciler.reports.plan_page import plan_page
+from reconciler.reports.plan_view import advice, plan_view
 from reconciler.reports.sanitize import defuse
 
 if TYPE_CHECKING:
     from reconciler.apply import ApplyReport
     from reconciler.drift import DriftReport
     from reconciler.planning.plan import Plan
-    from reconciler.reports.document import PlanDocument
-    from reconciler.reports.drift_document import DriftDocument
-    from reconciler.reports.outcome_document import OutcomeDocument
+    from reconciler.reports.apply import ApplyView
+    from reconciler.reports.drift_view import DriftView
     from reconciler.reports.page import Page
+    from reconciler.reports.plan_view import PlanView
     from reconciler.reports.registry import RenderOptions
 
 
 def render_plan_html(plan: Plan, options: RenderOptions) -> str:
     """The plan as an HTML page."""
-    document = plan_document(plan, show_users=options.show_users)
+    document = plan_view(plan, show_users=options.show_users)
     return _render("plan.html.j2", plan_page(document), document)
 
 
 def render_drift_html(report: DriftReport, _: RenderOptions) -> str:
     """The drift report as an HTML page."""
-    document = drift_document(report)
+    document = drift_view(report)
     return _render("drift.html.j2", drift_page(document), document)
 
 
 def render_apply_html(report: ApplyReport, _: RenderOptions) -> str:
     """The apply report as an HTML page."""
-    document = outcome_document(report)
+    document = apply_view(report)
     return _render("outcome.html.j2", outcome_page(document), document)
 
 
-def _render(template: str, page: Page, document: PlanDocument | DriftDocument | OutcomeDocument) -> str:
+def _render(template: str, page: Page, document: PlanView | DriftView | ApplyView) -> str:
     return defuse(_environment().get_template(template).render(page=page, document=document)) + "\n"
 
 

@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from reconciler.errors import GuardRefusedError, InvalidInputError
+from reconciler.planning.plan_file import encode_plan
 from reconciler.reports.sanitize import json_for_log
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from reconciler.diagnostics import Diagnostic
     from reconciler.errors import ReconcilerError
     from reconciler.model.flag import Json
+    from reconciler.planning.plan import Plan
+    from reconciler.reports.registry import RenderOptions
 
 FORMAT_VERSION = 1
 
@@ -26,6 +29,11 @@ def render_json(document: dict[str, Json], error: ReconcilerError | None = None)
     if error is not None:
         document = document | {"error": error_member(error)}
     return json_for_log(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False)) + "\n"
+
+
+def render_plan_json(plan: Plan, options: RenderOptions) -> str:
+    """The plan as it is saved for `show` and `apply`. It holds user ids."""
+    return render_json(encode_plan(plan), options.error)
 
 
 def findings_document(findings: Iterable[Diagnostic]) -> dict[str, Json]:

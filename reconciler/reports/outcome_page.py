@@ -8,7 +8,7 @@ from reconciler.reports.page import Card, Metric, Page, effects, facets
 from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from reconciler.reports.outcome_document import OutcomeDocument, OutcomeSection
+    from reconciler.reports.apply import ApplySection, ApplyView
 
 _STATUSES = {"failed": "Failed", "unknown": "Unknown", "skipped": "Skipped", "applied": "Applied"}
 _MEANINGS = {
@@ -18,7 +18,7 @@ _MEANINGS = {
 }
 
 
-def outcome_page(document: OutcomeDocument) -> Page:
+def outcome_page(document: ApplyView) -> Page:
     """The page of a report. Its cards are in the order of the document."""
     cards = tuple(_card(number, section) for number, section in enumerate(document.sections, start=1))
     statuses = [card.kind for card in cards]
@@ -53,7 +53,7 @@ def _gravity(card: Card) -> int:
     return list(_STATUSES).index(card.kind)
 
 
-def _card(number: int, section: OutcomeSection) -> Card:
+def _card(number: int, section: ApplySection) -> Card:
     return Card(
         number=number,
         kind=section.status,

@@ -10,9 +10,9 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.reports.document import FlagSection
-    from reconciler.reports.drift_document import AbsentLine, DriftSection
-    from reconciler.reports.outcome_document import OutcomeSection
+    from reconciler.reports.apply import ApplySection
+    from reconciler.reports.drift_view import AbsentLine, DriftSection
+    from reconciler.reports.plan_view import FlagSection
 
 _MOST_EFFECTS = 100
 _LARGE = 50
@@ -39,7 +39,7 @@ class Card(Struct, frozen=True, kw_only=True):
     word: str
     place: str
     size: str
-    section: FlagSection | DriftSection | AbsentLine | OutcomeSection
+    section: FlagSection | DriftSection | AbsentLine | ApplySection
     badges: tuple[Badge, ...] = ()
     effect: str = ""
     affected: str = ""

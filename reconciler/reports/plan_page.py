@@ -11,7 +11,7 @@ from reconciler.text import counted, percent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.reports.document import FlagSection, PlanDocument
+    from reconciler.reports.plan_view import FlagSection, PlanView
 
 _KINDS = {"create": "Create", "update": "Update", "archive": "Archive", "unarchive": "Unarchive"}
 _BADGES = {
@@ -22,7 +22,7 @@ _BADGES = {
 }
 
 
-def plan_page(document: PlanDocument) -> Page:
+def plan_page(document: PlanView) -> Page:
     """The page of a plan. Its cards are in the order of the document."""
     cards = tuple(_card(number, section) for number, section in enumerate(document.flags, start=1))
     severity, verdict = _verdict(document)
@@ -41,7 +41,7 @@ def plan_page(document: PlanDocument) -> Page:
     )
 
 
-def _verdict(document: PlanDocument) -> tuple[str, str]:
+def _verdict(document: PlanView) -> tuple[str, str]:
     if document.refusals:
         return "alarm", "Refused as unsafe; nothing was sent."
     if not document.flags:
@@ -49,7 +49,7 @@ def _verdict(document: PlanDocument) -> tuple[str, str]:
     return "work", f"{counted(len(document.flags), 'flag')} would change."
 
 
-def _metrics(document: PlanDocument) -> Iterator[Metric]:
+def _metrics(document: PlanView) -> Iterator[Metric]:
     actions = [section.action for section in document.flags]
     for action in _KINDS:
         if action in actions:

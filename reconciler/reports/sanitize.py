@@ -28,6 +28,7 @@ _COMMAND_ANYWHERE = re.compile(r"##(?=\[|vso\[)")
 _REFERENCE = re.compile(r"[@#!~%&$](?=[\w<])|(?<=\bGH)-(?=\d)")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>~|@&$]|(?<!\w)[#!](?=\S)|:(?=[/\w])")
 _BACKTICKS = re.compile("`+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9.]+")
 
 
 def visible(text: str) -> str:
@@ -105,3 +106,11 @@ def _escape(match: re.Match[str]) -> str:
 def _entities(text: str) -> str:
     escaped = _MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", text)
     return re.sub(r"(?i)\bwww\.", lambda match: f"{match[0][:3]}&#46;", escaped)
+
+
+def marker(name: str) -> str:
+    """An HTML comment with the name in it; what is no letter, digit or dot becomes a single hyphen.
+
+    So no name can end the comment: `--` and `>` do not come out of this.
+    """
+    return f"<!-- reconciler:{_UNSAFE.sub('-', name).strip('-')} -->"

@@ -55,7 +55,7 @@ def plan(settings: Settings, *, arguments: PlanArguments, delivery: Delivery, ca
 
 
 def _about_saved(planned: Plan) -> str:
-    from reconciler.reports.document import names_users
+    from reconciler.reports.plan_view import names_users
 
     if planned.is_empty:
         return "There is nothing in it to apply."

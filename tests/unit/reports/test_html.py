@@ -17,9 +17,9 @@ from small_plans import HOSTILE, PERSON, SMALL_PLANS
 
 from reconciler.apply import Status
 from reconciler.drift import DriftReport, FieldOfFlag
-from reconciler.reports.drift_document import drift_document
+from reconciler.reports.apply import apply_view
 from reconciler.reports.drift_page import drift_page
-from reconciler.reports.outcome_document import outcome_document
+from reconciler.reports.drift_view import drift_view
 from reconciler.reports.outcome_page import outcome_page
 from reconciler.reports.registry import APPLY, DRIFT, PLAN, RenderOptions, render
 from reconciler.reports.sanitize import visible
@@ -243,7 +243,7 @@ def test_the_page_of_a_report_puts_failures_first() -> None:
 )
 def test_what_was_not_looked_at_is_not_called_clean(report: DriftReport, severity: str, verdict: str) -> None:
     """A look that a budget cut short does not promise that there is no drift."""
-    page = drift_page(drift_document(report))
+    page = drift_page(drift_view(report))
     assert (page.severity, page.verdict) == (severity, verdict)
 
 
@@ -260,7 +260,7 @@ def test_a_report_is_calm_only_where_all_went_well(
     statuses: tuple[Status, ...], verified: bool | None, severity: str, verdict: str
 ) -> None:
     """What failed, or was read back otherwise, is an alarm."""
-    page = outcome_page(outcome_document(a_report(*statuses, verified=verified)))
+    page = outcome_page(apply_view(a_report(*statuses, verified=verified)))
     assert (page.severity, page.verdict) == (severity, verdict)
 
 

@@ -15,13 +15,13 @@ from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import AccessError, GuardRefusedError, InvalidInputError, ReconcilerError, UsageError
 from reconciler.files.schemas import SCHEMA_NAMES, load_schema
 from reconciler.planning.plan_file import encode_plan
+from reconciler.reports.apply import report_document
 from reconciler.reports.json_report import (
     error_member,
     failure_document,
     findings_document,
     render_json,
 )
-from reconciler.reports.plan_json import report_document
 
 FINDING = Diagnostic(
     severity=Severity.ERROR,

@@ -15,11 +15,11 @@ from small_plans import HOSTILE, SMALL_PLANS
 
 from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
 from reconciler.planning.plan import ValueChange
-from reconciler.reports.document import plan_document
 from reconciler.reports.fitting import BETWEEN, Block, fit
-from reconciler.reports.markdown import LIMIT, plan_markdown
-from reconciler.reports.markdown_marker import marker
+from reconciler.reports.plan_markdown import LIMIT, plan_markdown
+from reconciler.reports.plan_view import plan_view
 from reconciler.reports.registry import PLAN, render
+from reconciler.reports.sanitize import marker
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import FieldChange, FlagPlan
@@ -56,7 +56,7 @@ def a_deletion(key: str, *variants: str) -> FlagPlan:
 
 def rendered(*flags: FlagPlan, limit: int = LIMIT) -> str:
     """A plan of those flags as Markdown."""
-    return plan_markdown(plan_document(a_plan(*flags)), limit)
+    return plan_markdown(plan_view(a_plan(*flags)), limit)
 
 
 def row_of(key: str, text: str) -> str:
@@ -66,7 +66,7 @@ def row_of(key: str, text: str) -> str:
 
 def test_a_plan_that_fits_is_shown_whole() -> None:
     """Nothing is said in brief as long as everything fits, to the character."""
-    document = plan_document(SMALL_PLANS["everyday"]())
+    document = plan_view(SMALL_PLANS["everyday"]())
     whole = plan_markdown(document)
     assert TOO_LONG not in whole
     assert plan_markdown(document, len(whole)) == whole
@@ -77,7 +77,7 @@ def test_a_plan_that_fits_is_shown_whole() -> None:
 @pytest.mark.parametrize("limit", [1_500, 3_000, 6_000, 20_000])
 def test_no_plan_is_longer_than_the_limit(name: str, limit: int) -> None:
     """Whatever the names and values in it, as long as what is said of the whole plan fits."""
-    document = plan_document(SMALL_PLANS[name]())
+    document = plan_view(SMALL_PLANS[name]())
     if name == "hostile":
         document = replace(document, refusals=(), warnings=(), title="hostile", facts=(), notes=())
     assert len(plan_markdown(document, limit)) <= limit
@@ -98,7 +98,7 @@ def test_thousands_of_changes_fit_and_say_how_many_are_missing() -> None:
 def test_many_warnings_about_the_plan_leave_room(count: int, named: int, rest: str | None) -> None:
     """Where the page has to be cut, the first twenty stay and the others are counted."""
     plan = a_plan(*map(harmless, range(1_000)), warnings=tuple(f"warning {number}." for number in range(count)))
-    text = plan_markdown(plan_document(plan))
+    text = plan_markdown(plan_view(plan))
     assert TOO_LONG in text
     assert len(re.findall(r"^- ⚠️ warning \d+\.$", text, re.MULTILINE)) == named
     assert (f"- ⚠️ {rest}\n" in text) is (rest is not None)

@@ -12,7 +12,7 @@ from small_plans import PERSON, SMALL_PLANS
 
 from reconciler.planning.operations import AddMembers, EditFlag
 from reconciler.planning.plan import Action, MembersChange, Plan, Refusal, ValueChange
-from reconciler.reports.document import last_line, names_users
+from reconciler.reports.plan_view import last_line, names_users
 from reconciler.reports.registry import PLAN, RenderOptions, render
 from reconciler.reports.text_layout import Terminal
 

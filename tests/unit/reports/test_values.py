@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.reports.values import flow_text, redacted
+from reconciler.reports.fields import flow_text, redacted
 
 
 @given(

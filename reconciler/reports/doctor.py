@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.doctor import exit_code
 from reconciler.errors import ReconcilerError
-from reconciler.reports.json_report import error_member, render_json
+from reconciler.reports.json_report import FORMAT_VERSION, error_member, render_json
 from reconciler.reports.text_layout import TextLayout
 from reconciler.text import counted
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from reconciler.model.flag import Json
     from reconciler.reports.registry import RenderOptions
 
-FORMAT_VERSION = 1
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 

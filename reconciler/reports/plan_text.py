@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.reports.document import advice, plan_document
 from reconciler.reports.exposure_view import bar, legend
+from reconciler.reports.plan_view import advice, plan_view
 from reconciler.reports.text_layout import TextLayout
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
-    from reconciler.reports.document import CallLine, FlagSection, PlanDocument
     from reconciler.reports.exposure_view import ExposureBlock, ExposureRow, Share
     from reconciler.reports.fields import FieldLine
+    from reconciler.reports.plan_view import CallLine, FlagSection, PlanView
     from reconciler.reports.registry import RenderOptions
 
 STYLES = {"+": "green", "~": "yellow", "-": "red", "^": "cyan"}
@@ -22,26 +22,26 @@ _INDENT = 4
 
 
 def render_plan_text(plan: Plan, options: RenderOptions) -> str:
-    """The plan as text; its last line is `last_line` of the document, never broken and without colour."""
-    document, layout = plan_document(plan, show_users=options.show_users), TextLayout(options.terminal)
-    if document.flags:
-        layout.line((f"Plan for {document.title}", "bold"), ("; fields read live → git", "dim"))
+    """The plan as text; its last line is `last_line` of the view, never broken and without colour."""
+    view, layout = plan_view(plan, show_users=options.show_users), TextLayout(options.terminal)
+    if view.flags:
+        layout.line((f"Plan for {view.title}", "bold"), ("; fields read live → git", "dim"))
     layout.blank()
-    for section in document.flags:
+    for section in view.flags:
         _effect(layout, section)
-    for section in document.flags:
+    for section in view.flags:
         layout.blank()
         _flag(layout, section)
     layout.blank()
-    for warning in document.warnings:
+    for warning in view.warnings:
         layout.line(("Warning: ", "yellow"), warning)
-    for note in document.notes:
+    for note in view.notes:
         layout.line(("Note: ", "dim"), (note, "dim"))
-    if document.facts:
-        layout.line((_sentence(document.facts), "dim"))
-    _refusals(layout, document)
+    if view.facts:
+        layout.line((_sentence(view.facts), "dim"))
+    _refusals(layout, view)
     layout.blank()
-    layout.verbatim(document.last_line)
+    layout.verbatim(view.last_line)
     return layout.render()
 
 
@@ -155,11 +155,11 @@ def _bar(layout: TextLayout, label: str, shares: tuple[Share, ...]) -> None:
         layout.line(words, indent=_INDENT + 9, hang=0)
 
 
-def _refusals(layout: TextLayout, document: PlanDocument) -> None:
-    if not document.refusals:
+def _refusals(layout: TextLayout, view: PlanView) -> None:
+    if not view.refusals:
         return
     layout.blank()
     layout.line(("Refused as unsafe; nothing was sent.", "bold red"))
-    for refusal in document.refusals:
+    for refusal in view.refusals:
         layout.line(("! ", "bold red"), (refusal.guard, "bold"), f": {refusal.message}", indent=2)
         layout.line(advice(refusal), indent=4)

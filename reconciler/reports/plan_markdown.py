@@ -9,22 +9,30 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from reconciler.reports.document import advice, plan_document
 from reconciler.reports.exposure_view import bar, legend
-from reconciler.reports.fitting import Block, Row, cut, fit, heaviest
-from reconciler.reports.markdown_marker import marker
-from reconciler.reports.sanitize import code_block, code_span, defuse, markdown_text
-from reconciler.reports.short_form import cut_marked, least_section, short_document, short_section
+from reconciler.reports.fitting import (
+    Block,
+    Row,
+    cut,
+    cut_marked,
+    fit,
+    heaviest,
+    least_section,
+    short_section,
+    short_view,
+)
+from reconciler.reports.plan_view import advice, plan_view
+from reconciler.reports.sanitize import code_block, code_span, defuse, markdown_text, marker
 from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from reconciler.planning.plan import Plan
-    from reconciler.reports.document import CallLine, FlagSection, PlanDocument
     from reconciler.reports.exposure_view import ExposureBlock, ExposureRow, Share
     from reconciler.reports.fields import FieldLine
     from reconciler.reports.fitting import Fitted
+    from reconciler.reports.plan_view import CallLine, FlagSection, PlanView
     from reconciler.reports.registry import RenderOptions
 
 LIMIT = 64_000
@@ -40,31 +48,31 @@ _SENTENCE = 400
 
 def render_plan_markdown(plan: Plan, options: RenderOptions) -> str:
     """The plan as Markdown for a pull request, of at most LIMIT characters; see `plan_markdown`."""
-    return plan_markdown(plan_document(plan, show_users=options.show_users))
+    return plan_markdown(plan_view(plan, show_users=options.show_users))
 
 
-def plan_markdown(document: PlanDocument, limit: int = LIMIT) -> str:
+def plan_markdown(view: PlanView, limit: int = LIMIT) -> str:
     """The plan as Markdown; its first line is a hidden marker, its first sentence the line that ends the text plan.
 
     A table of effects comes next: a row for each flag, the gravest first, harmless changes left out. Details follow
     in the same order. Where it would be longer than the limit, in characters, details are shortened, those of the
     least grave first, and rows are the last to go; it says so.
     """
-    rows = _rows(document)
+    rows = _rows(view)
     table = _table([row.text for row in rows])
-    whole = _page([*_head(document), *table, *_warnings(document), *map(_flag, document.flags), *_foot(document)])
-    return whole if len(whole) <= limit else _shortened(document, rows, limit)
+    whole = _page([*_head(view), *table, *_warnings(view), *map(_flag, view.flags), *_foot(view)])
+    return whole if len(whole) <= limit else _shortened(view, rows, limit)
 
 
 def _page(blocks: Iterable[str]) -> str:
     return defuse("\n\n".join(blocks)) + "\n"
 
 
-def _shortened(document: PlanDocument, rows: Sequence[Row], limit: int) -> str:
+def _shortened(view: PlanView, rows: Sequence[Row], limit: int) -> str:
     """Defusing a line makes it longer by characters that cannot be counted before: then there is less room."""
-    short = short_document(document)
+    short = short_view(view)
     head, rest, foot = [*_head(short)], [*_warnings(short)], [*_foot(short)]
-    details = [_block(section) for section in document.flags]
+    details = [_block(section) for section in view.flags]
     room = limit - len(_page([*head, *_table([""]), *rest, *foot])) - _SENTENCE
     while True:
         kept = heaviest(rows, room)
@@ -78,7 +86,7 @@ def _shortened(document: PlanDocument, rows: Sequence[Row], limit: int) -> str:
 
 
 def _omissions(rows: Sequence[Row], kept: Collection[int], fitted: Fitted) -> Iterator[str]:
-    """The flags of the table are the first of the document."""
+    """The flags of the table are the first of the view."""
     in_table = sum(index not in fitted.texts for index in kept)
     not_at_all = fitted.left_out - in_table
     parts = [f"{counted(fitted.shortened, 'flag')} in brief"] if fitted.shortened else []
@@ -105,11 +113,11 @@ def _brief(section: FlagSection) -> str:
     return f"- {code_span(cut(f'{section.symbol} {section.key}', _CELL))} {section.action}: {section.size}"
 
 
-def _rows(document: PlanDocument) -> tuple[Row, ...]:
-    """A row for each flag with an effect, in the document's order."""
+def _rows(view: PlanView) -> tuple[Row, ...]:
+    """A row for each flag with an effect, in the view's order."""
     return tuple(
         Row(text=_effect_row(section), weight=section.effect.share)
-        for section in document.flags
+        for section in view.flags
         if not section.effect.is_harmless
     )
 
@@ -125,27 +133,27 @@ def _table(rows: Sequence[str]) -> tuple[str, ...]:
     return ("\n".join([*head, *rows]),) if rows else ()
 
 
-def _head(document: PlanDocument) -> Iterator[str]:
-    yield f"{marker(document.marker)}\n### Plan for {markdown_text(document.title)}"
-    yield f"**{document.last_line}**"
-    if document.refusals:
+def _head(view: PlanView) -> Iterator[str]:
+    yield f"{marker(view.marker)}\n### Plan for {markdown_text(view.title)}"
+    yield f"**{view.last_line}**"
+    if view.refusals:
         yield "**Refused as unsafe; nothing was sent.**"
         yield "\n".join(
             f"- {code_span(item.guard)}: {markdown_text(item.message)} {markdown_text(advice(item))}"
-            for item in document.refusals
+            for item in view.refusals
         )
 
 
-def _warnings(document: PlanDocument) -> Iterator[str]:
-    if document.warnings:
-        yield "\n".join(f"- ⚠️ {markdown_text(warning)}" for warning in document.warnings)
+def _warnings(view: PlanView) -> Iterator[str]:
+    if view.warnings:
+        yield "\n".join(f"- ⚠️ {markdown_text(warning)}" for warning in view.warnings)
 
 
-def _foot(document: PlanDocument) -> Iterator[str]:
-    if document.notes:
-        yield "\n".join(f"- {markdown_text(note)}" for note in document.notes)
-    if document.facts:
-        yield markdown_text("; ".join(document.facts)) + "."
+def _foot(view: PlanView) -> Iterator[str]:
+    if view.notes:
+        yield "\n".join(f"- {markdown_text(note)}" for note in view.notes)
+    if view.facts:
+        yield markdown_text("; ".join(view.facts)) + "."
 
 
 def _flag(section: FlagSection) -> str:

@@ -16,9 +16,8 @@ from reconciler.planning.operations import RemoveUserAt
 from reconciler.planning.plan import Action
 from reconciler.reports.danger import Effect, by_danger
 from reconciler.reports.exposure_view import ExposureBlock, exposure_block
-from reconciler.reports.fields import FieldLine, field_lines
+from reconciler.reports.fields import Counted, FieldLine, field_lines, flow_text, redacted
 from reconciler.reports.sanitize import visible
-from reconciler.reports.values import Counted, flow_text, redacted
 from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class RefusalLine(Struct, frozen=True, kw_only=True):
     override: str
 
 
-class PlanDocument(Struct, frozen=True, kw_only=True):
+class PlanView(Struct, frozen=True, kw_only=True):
     """A whole plan, the flag with the gravest effect first. `last_line` is the fixed line of the contract.
 
     `facts` are short sentences about the rest, `notes` what holds for the exposure of several flags. `marker` tells
@@ -89,10 +88,10 @@ class PlanDocument(Struct, frozen=True, kw_only=True):
     made: str = ""
 
 
-def plan_document(plan: Plan, *, show_users: bool = False) -> PlanDocument:
+def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
     """The document of a plan. Without `show_users` user ids are counted, not shown."""
     shared = _shared_notes(plan)
-    return PlanDocument(
+    return PlanView(
         title=_title(plan),
         flags=tuple(
             _flag_section(flag, effect, frozenset(shared), show_users=show_users)

@@ -66,7 +66,7 @@ class DriftSection(Struct, frozen=True, kw_only=True):
     groups: tuple[AuthoredFields, ...]
 
 
-class DriftDocument(Struct, frozen=True, kw_only=True):
+class DriftView(Struct, frozen=True, kw_only=True):
     """A whole report, the gravest differences first. `verdict` is one line of a fixed shape.
 
     `absent` are flags that cannot be compared. `notice` compares with the run before it (empty: nothing to say);
@@ -83,10 +83,10 @@ class DriftDocument(Struct, frozen=True, kw_only=True):
     is_partial: bool = False
 
 
-def drift_document(report: DriftReport) -> DriftDocument:
-    """The document of a report."""
+def drift_view(report: DriftReport) -> DriftView:
+    """The view of a report."""
     environment = f", environment {visible(report.environment)}" if report.environment else ""
-    return DriftDocument(
+    return DriftView(
         title=f"project {visible(report.project_id)} ({visible(report.region)}){environment}",
         verdict=_verdict(report),
         notice=_NOTICES.get(report.notice, "") if report.notice else "",
