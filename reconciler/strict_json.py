@@ -52,6 +52,8 @@ def _is_too_deep(value: Json) -> bool:
     """Python's own limit, a thousand or more, would leave none of it to the code that walks over the value."""
     level: list[Json] = [value] if value.__class__ in _COLLECTIONS else []
     for _ in range(MAX_DEPTH):
+        if not level:
+            return False
         values = (item.values() if item.__class__ is dict else item for item in level)
         level = [item for item in chain.from_iterable(values) if item.__class__ in _COLLECTIONS]
     return bool(level)
