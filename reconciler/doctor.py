@@ -99,6 +99,10 @@ def exit_code(checks: Iterable[Check]) -> int:
 def _project(listing: Listing, config: Config) -> Check:
     count = len(listing.flags)
     message = f"project {config.project_id} answers; flags: {count}; pages of the list: {listing.pages}"
+    if listing.unread:
+        aside = " ".join(map(str, listing.unread))
+        advice = "Correct them in Amplitude: commands that need one of them fail."
+        return Check(name="project", status=Status.WARN, message=f"{message}. {aside}", advice=advice)
     if count:
         return Check(name="project", status=Status.OK, message=message)
     advice = "If it should have flags, check `projectId` and `region`."

@@ -10,9 +10,13 @@ import json
 import math
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.pointer import Json
 
 MAX_DEPTH: Final = 100
@@ -36,16 +40,59 @@ def parse_json(content: str | bytes) -> Json:
     except UnicodeDecodeError as error:
         raise MalformedJsonError(f"The JSON is not UTF-8 at offset {error.start}.") from None
     except UnicodeEncodeError:
-        raise MalformedJsonError("The JSON holds half of a surrogate pair, which is no character.") from None
+        raise MalformedJsonError(_HALF) from None
     except json.JSONDecodeError as error:
         raise MalformedJsonError(f"Not JSON at line {error.lineno}, column {error.colno}.") from None
     except RecursionError:
         raise MalformedJsonError(_TOO_DEEP) from None
     except ValueError:
-        raise MalformedJsonError("The JSON holds a number that is too long.") from None
+        raise MalformedJsonError(_TOO_LONG) from None
     if _is_too_deep(value):
         raise MalformedJsonError(_TOO_DEEP)
     return value
+
+
+class Flaw(Struct, frozen=True):
+    """Stands where a value would be that strict JSON refuses. `reason` says why, as a MalformedJsonError would."""
+
+    reason: str
+
+
+def parse_with_flaws(content: bytes) -> Json:
+    """The value of a JSON text, with a Flaw for each constant, number or object in it that strict JSON refuses.
+
+    Texts may hold halves of surrogate pairs, also for bytes that are not UTF-8: `flaw_in` finds what is wrong.
+    Raises MalformedJsonError where the text has no such value at all.
+    """
+    try:
+        return _tolerant_decoder.decode(content.decode(errors="surrogateescape"))
+    except json.JSONDecodeError as error:
+        raise MalformedJsonError(f"Not JSON at line {error.lineno}, column {error.colno}.") from None
+    except RecursionError:
+        raise MalformedJsonError(_TOO_DEEP) from None
+
+
+def flaw_in(value: Json) -> str | None:
+    """What strict JSON refuses of a value of `parse_with_flaws`, or None."""
+    level: list[Json] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        for item in level:
+            if isinstance(item, Flaw):
+                return item.reason
+            if isinstance(item, str) and not _is_text(item):
+                return _HALF
+        lists = (item for item in level if item.__class__ is list)
+        objects = ((*item, *item.values()) for item in level if item.__class__ is dict)
+        level = [*chain.from_iterable(lists), *chain.from_iterable(objects)]
+    return _TOO_DEEP if any(item.__class__ in _COLLECTIONS for item in level) else None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_too_deep(value: Json) -> bool:
@@ -62,21 +109,46 @@ def _is_too_deep(value: Json) -> bool:
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise MalformedJsonError("The JSON holds an object with the same key twice.")
+        raise MalformedJsonError(_TWICE)
     return found
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise MalformedJsonError("The JSON holds a number beyond what a double can carry.")
+        raise MalformedJsonError(_INFINITE)
     return number
 
 
 def _constant(_: str) -> NoReturn:
-    raise MalformedJsonError("NaN and infinities are not JSON.")
+    raise MalformedJsonError(_NO_NUMBER)
+
+
+def _flawed(parse: Callable[[Any], Json]) -> Callable[[Any], Json]:
+    """The same, giving a Flaw for what it refuses."""
+
+    def parsed(value: object) -> Json:
+        try:
+            return parse(value)
+        except MalformedJsonError as error:
+            return Flaw(str(error))
+        except ValueError:
+            return Flaw(_TOO_LONG)
+
+    return parsed
 
 
 _COLLECTIONS: Final[frozenset[type]] = frozenset({dict, list})
 _TOO_DEEP: Final = f"The JSON is nested more than {MAX_DEPTH} levels deep."
+_TOO_LONG: Final = "The JSON holds a number that is too long."
+_HALF: Final = "The JSON holds half of a surrogate pair, which is no character."
+_TWICE: Final = "The JSON holds an object with the same key twice."
+_INFINITE: Final = "The JSON holds a number beyond what a double can carry."
+_NO_NUMBER: Final = "NaN and infinities are not JSON."
 _decoder: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_constant)
+_tolerant_decoder: Final = json.JSONDecoder(
+    object_pairs_hook=_flawed(_object),
+    parse_float=_flawed(_finite),
+    parse_int=_flawed(int),
+    parse_constant=_flawed(_constant),
+)

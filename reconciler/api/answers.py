@@ -15,14 +15,16 @@ from reconciler.errors import AmbiguousError, MalformedAnswerError
 from reconciler.model.flag import UNSET, Version
 from reconciler.model.kind import FLAG
 from reconciler.model.wire import decode_flag, identifier, shows_archived
-from reconciler.strict_json import MalformedJsonError, parse_json
+from reconciler.strict_json import MalformedJsonError, flaw_in, parse_json, parse_with_flaws
 from reconciler.text import json_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from reconciler.api.transport import Reply
     from reconciler.model.flag import Json, LiveFlag
+
+    Flaws = Mapping[int, str]
 
 T = TypeVar("T")
 
@@ -42,25 +44,43 @@ class CreatedFlag(Struct, frozen=True, kw_only=True):
     attempts: int
 
 
+class Unread(Struct, frozen=True, kw_only=True):
+    """A flag of a list that cannot be read: its id and key as far as it says them, and what is wrong with it."""
+
+    id: str | None
+    key: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        name = "A flag" if self.key is None else f'The flag "{self.key}"'
+        return f"{name} ({'no id' if self.id is None else f'id {self.id}'}) cannot be read. {self.reason}"
+
+
 class FlagPage(Struct, frozen=True, kw_only=True):
     """One page of the list: the flags of our project.
 
     `ids` are those of the whole page, other projects' flags included; `unmarked` those of flags that do not say
-    whether they are archived; `next_cursor` is None at the end.
+    whether they are archived; `unread` the flags that are ours, or may be, and cannot be read; `next_cursor` is None
+    at the end.
     """
 
     flags: tuple[LiveFlag, ...]
     next_cursor: str | None
     ids: tuple[str, ...]
     unmarked: frozenset[str] = frozenset()
+    unread: tuple[Unread, ...] = ()
 
 
 class VersionPage(Struct, frozen=True, kw_only=True):
-    """One page of the feed of all versions, newest first; those of other projects are dropped."""
+    """One page of the feed of all versions, newest first; those of other projects are dropped.
+
+    `unread` are the flags of versions that cannot be read.
+    """
 
     versions: tuple[Version, ...]
     next_cursor: str | None
     ids: tuple[str, ...]
+    unread: tuple[Unread, ...] = ()
 
 
 class DeploymentInfo(Struct, frozen=True, kw_only=True):
@@ -100,16 +120,32 @@ def decode_created(reply: Reply) -> CreatedFlag:
     return CreatedFlag(id=flag_id, status=reply.status, attempts=reply.attempts)
 
 
-def decode_flag_page(body: Json, project_id: str) -> FlagPage:
-    """A page of "List"."""
-    rows = _list(_object(body, "answer").get(FLAG.path), FLAG.path)
-    own = [(row, f"flags/{index}") for index, row in enumerate(rows) if _is_of(row, project_id, f"flags/{index}")]
-    flags = [(row, decode_flag(row, where)) for row, where in own]
+def decode_rows(reply: Reply, member: str, decoder: Callable[[Json, Flaws], T]) -> T:
+    """The same for a list in which one row may be flawed without spoiling the others."""
+    try:
+        return decoder(*_parse_rows(reply.body, member))
+    except MalformedAnswerError as error:
+        raise MalformedAnswerError(f"{reply.call}: {error}", status=reply.status, attempts=reply.attempts) from None
+
+
+def decode_flag_page(body: Json, flaws: Flaws, project_id: str) -> FlagPage:
+    """A page of "List". `flaws` says what of the JSON of rows is refused."""
+    rows = _objects(body, FLAG.path)
+    flags: list[tuple[dict[str, Json], LiveFlag]] = []
+    unread: list[Unread] = []
+    for index, row in enumerate(rows):
+        try:
+            if _is_of(row, project_id, f"flags/{index}"):
+                _refuse_flawed(flaws, index, f"flags/{index}")
+                flags.append((row, decode_flag(row, f"flags/{index}")))
+        except MalformedAnswerError as error:
+            unread.append(_unread(row, error))
     return FlagPage(
         flags=tuple(flag for _, flag in flags),
         next_cursor=_cursor(body),
         ids=tuple(_name_of(row) for row in rows),
         unmarked=frozenset(flag.id for row, flag in flags if not shows_archived(row)),
+        unread=tuple(unread),
     )
 
 
@@ -139,17 +175,21 @@ def decode_version(body: Json, where: str = "version") -> Version:
     )
 
 
-def decode_version_page(body: Json, project_id: str) -> VersionPage:
-    """A page of the feed of all versions."""
-    rows = _list(_object(body, "answer").get("versions"), "versions")
-    own = (
-        (row, f"versions/{index}")
-        for index, row in enumerate(rows)
-        if _is_of(_object(row, f"versions/{index}").get("flagConfig"), project_id, f"versions/{index}/flagConfig")
-    )
-    versions = tuple(decode_version(row, where) for row, where in own)
-    ids = tuple(f"{_name_of(row['flagConfig'])} {row.get('version')}" for row in rows)
-    return VersionPage(versions=versions, next_cursor=_cursor(body), ids=ids)
+def decode_version_page(body: Json, flaws: Flaws, project_id: str) -> VersionPage:
+    """A page of the feed of all versions. `flaws` says what of the JSON of rows is refused."""
+    rows = _objects(body, "versions")
+    versions: list[Version] = []
+    unread: list[Unread] = []
+    for index, row in enumerate(rows):
+        where, flag = f"versions/{index}", row.get("flagConfig")
+        try:
+            if _is_of(_object(flag, f"{where}/flagConfig"), project_id, f"{where}/flagConfig"):
+                _refuse_flawed(flaws, index, where)
+                versions.append(decode_version(row, where))
+        except MalformedAnswerError as error:
+            unread.append(_unread(flag if isinstance(flag, dict) else {}, error))
+    ids = tuple(f"{_name_of(row.get('flagConfig'))} {row.get('version')}" for row in rows)
+    return VersionPage(versions=tuple(versions), next_cursor=_cursor(body), ids=ids, unread=tuple(unread))
 
 
 def decode_deployments(body: Json, where: str = "answer") -> tuple[DeploymentInfo, ...]:
@@ -184,6 +224,44 @@ def _parse(body: bytes) -> Json:
         raise MalformedAnswerError(f"The server's answer cannot be believed. {error}") from None
 
 
+def _parse_rows(body: bytes, member: str) -> tuple[Json, Flaws]:
+    """The body's JSON, and what is refused of rows of `member`, by their place; flaws elsewhere spoil it all."""
+    try:
+        return parse_json(body), {}
+    except MalformedJsonError as error:
+        refusal = MalformedAnswerError(f"The server's answer cannot be believed. {error}")
+    try:
+        value = parse_with_flaws(body)
+    except MalformedJsonError:
+        raise refusal from None
+    if not isinstance(value, dict) or flaw_in({name: item for name, item in value.items() if name != member}):
+        raise refusal
+    rows = value.get(member)
+    found = ((index, flaw_in(row)) for index, row in enumerate(rows if isinstance(rows, list) else ()))
+    return value, {index: flaw for index, flaw in found if flaw is not None}
+
+
+def _refuse_flawed(flaws: Flaws, index: int, where: str) -> None:
+    if index in flaws:
+        raise MalformedAnswerError(f"The server's answer cannot be believed at {where}. {flaws[index]}")
+
+
+def _unread(flag: dict[str, Json], error: MalformedAnswerError) -> Unread:
+    key, flag_id = flag.get("key"), flag.get("id")
+    is_id = isinstance(flag_id, str | int) and not isinstance(flag_id, bool) and flaw_in(flag_id) is None
+    return Unread(
+        id=str(flag_id) if is_id and flag_id != "" else None,
+        key=key if isinstance(key, str) and key and flaw_in(key) is None else None,
+        reason=str(error),
+    )
+
+
+def _objects(body: Json, member: str) -> list[dict[str, Json]]:
+    """The rows of a list, each of which must be an object at least."""
+    rows = _list(_object(body, "answer").get(member), member)
+    return [_object(row, f"{member}/{index}") for index, row in enumerate(rows)]
+
+
 def _cursor(body: dict[str, Json]) -> str | None:
     """Where the next page begins. Null, an empty text, nothing at all, and 0, where the first page began: the end."""
     cursor = body.get("nextCursor")
@@ -198,7 +276,7 @@ def _is_of(flag: Json, project_id: str, where: str) -> bool:
 
 def _name_of(row: Json) -> str:
     """What a row of any project calls itself, to tell rows apart and for nothing else."""
-    return str(row.get("id"))
+    return str(row.get("id")) if isinstance(row, dict) else ""
 
 
 def _deployment(body: Json, where: str) -> DeploymentInfo:

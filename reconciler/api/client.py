@@ -23,6 +23,7 @@ from reconciler.api.answers import (
     decode_deployments,
     decode_flag_page,
     decode_members,
+    decode_rows,
     decode_version,
     decode_version_page,
     decode_versions,
@@ -82,7 +83,7 @@ class Client:
         if include_archived:
             query["includeArchived"] = "true"
         reply = await self._transport.send("GET", FLAG.segments(), query=query)
-        return decode(reply, lambda body: decode_flag_page(body, self.project_id))
+        return decode_rows(reply, FLAG.path, lambda body, flaws: decode_flag_page(body, flaws, self.project_id))
 
     async def get_flag(self, flag_id: str) -> LiveFlag:
         """2 · "Get details". A flag of another project is a RejectedError 404, as if it were not there."""
@@ -165,7 +166,9 @@ class Client:
         given = {"start": start, "end": end, "limit": str(limit), "cursor": cursor}
         query = {name: value for name, value in given.items() if value is not None}
         reply = await self._optional("versions", query)
-        return None if reply is None else decode(reply, lambda body: decode_version_page(body, self.project_id))
+        if reply is None:
+            return None
+        return decode_rows(reply, "versions", lambda body, flaws: decode_version_page(body, flaws, self.project_id))
 
     async def list_all_deployments(self) -> tuple[DeploymentInfo, ...] | None:
         """Every deployment of our project; None where the server or the key does not offer the list (403 or 404)."""

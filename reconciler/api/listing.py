@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.api.answers import Unread
 from reconciler.api.pages import read_pages
 from reconciler.api.parallel import map_bounded
+from reconciler.errors import MalformedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Container, Iterable
 
     from reconciler.api.answers import FlagPage
     from reconciler.api.client import Client
@@ -25,24 +27,73 @@ FEW_KEYS = 3
 """So many keys are looked up one by one even where a page would show them all: the answers are smaller."""
 
 
+SHARED_ID = "The server shows another flag under the same id."
+NEEDED = "It is declared or asked for, so nothing is done without it: correct it in Amplitude."
+
+
 class Listing(Struct):
-    """What some reads of the list showed: flags by id, in the order of their first showing, and those unmarked."""
+    """What some reads of the list showed: flags by id, in the order of their first showing, and those unmarked.
+
+    `faulty` are flags that cannot be read, by the id and key that they show; `torn` are ids that several keys claim.
+    """
 
     flags: dict[str, LiveFlag] = {}
     unmarked: set[str] = set()
     pages: int = 0
+    faulty: dict[tuple[str | None, str | None], Unread] = {}
+    torn: set[str] = set()
 
     def add(self, page: FlagPage) -> None:
         """Take a page in; the later showing of a flag counts."""
-        self.flags |= {flag.id: flag for flag in page.flags}
+        self._take(page.flags)
+        self.faulty |= {(item.id, item.key): item for item in page.unread}
         self.unmarked |= page.unmarked
         self.pages += 1
 
+    def join(self, other: Listing) -> None:
+        """Take in what other reads showed."""
+        self._take(other.flags.values())
+        self.faulty |= other.faulty
+        self.unmarked |= other.unmarked
+        self.pages += other.pages
+        self.torn |= other.torn
+
+    def _take(self, flags: Iterable[LiveFlag]) -> None:
+        """No call may go to an id under which several flags are shown: none of them counts."""
+        for flag in flags:
+            earlier = self.flags.get(flag.id)
+            if flag.id not in self.torn and (earlier is None or earlier.key == flag.key):
+                self.flags[flag.id] = flag
+                continue
+            for key in {flag.key, flag.key if earlier is None else earlier.key}:
+                self.faulty[flag.id, key] = Unread(id=flag.id, key=key, reason=SHARED_ID)
+            self.torn.add(flag.id)
+            self.flags.pop(flag.id, None)
+
+    @property
+    def unread(self) -> tuple[Unread, ...]:
+        """The flags that cannot be read, but for those that another page showed well."""
+        return tuple(item for item in self.faulty.values() if item.id not in self.flags)
+
     def only(self, keys: Iterable[str]) -> Listing:
-        """The same without flags of other keys: the server's filter may be looser than ours."""
+        """The same without flags of other keys: the server's filter may be looser than ours.
+
+        Raises MalformedAnswerError where one of these flags cannot be read, or may be one that does not say its key.
+        """
         wanted = set(keys)
         kept = {flag.id: flag for flag in self.flags.values() if flag.key in wanted}
-        return Listing(kept, self.unmarked & kept.keys(), self.pages)
+        refuse_unread(self, wanted, missing=wanted - {flag.key for flag in kept.values()})
+        return Listing(kept, self.unmarked & kept.keys(), self.pages, self.faulty, self.torn)
+
+
+def refuse_unread(listing: Listing, wanted: Container[str], *, missing: Collection[str] = ()) -> None:
+    """Refuse to go on without a flag that is needed and cannot be read. Raises MalformedAnswerError.
+
+    `missing` are keys that no flag was found of: one that does not say its key may be it.
+    """
+    for item in listing.unread:
+        if missing if item.key is None else item.key in wanted:
+            raise MalformedAnswerError(f"{item} {NEEDED}")
 
 
 async def read_list(
@@ -82,9 +133,7 @@ async def look_up(
 
     found = Listing()
     for listing in await map_bounded(one, wanted, limit=client.concurrency):
-        found.flags |= listing.flags
-        found.unmarked |= listing.unmarked
-        found.pages += listing.pages
+        found.join(listing)
     return found.only(wanted)
 
 

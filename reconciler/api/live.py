@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.api.hydration import hydrate
-from reconciler.api.listing import FEW_KEYS, by_key, look_up, look_up_hidden, read_list
+from reconciler.api.listing import FEW_KEYS, by_key, look_up, look_up_hidden, read_list, refuse_unread
 from reconciler.errors import ApiError
 from reconciler.model.flag import LiveState, Unset
 from reconciler.model.reads import reads_needed
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from reconciler.api.client import Client
+    from reconciler.api.listing import Listing
     from reconciler.api.member_cache import MemberCache
     from reconciler.model.flag import DesiredState, FlagSpec, LiveFlag
     from reconciler.model.reads import Read
+
+SET_ASIDE = "It is set aside: nothing is planned for it, and which flags it depends on is not known."
 
 MOST_LOOKED_UP = 10
 """So many targets without a wildcard are looked up by key instead of reading the list."""
@@ -94,6 +97,7 @@ async def fetch_live_state(
     else:
         listing = await look_up(client, targets, include_archived=False, most=len(targets), on_read=meter.on_page)
         pages, sought = MOST_LOOKED_UP, [key for key in targets if is_wanted(key)]
+    aside = _set_aside(listing, wanted, [key for key in targets if has_wildcard(key) or is_wanted(key)])
     absent = set(sought) - {flag.key for flag in listing.flags.values()}
     hidden = await look_up_hidden(client, absent, most=max(pages, FEW_KEYS), on_read=meter.on_page)
     meter.on_listed()
@@ -111,8 +115,18 @@ async def fetch_live_state(
         shows_tags=shows_tags,
         pages=pages,
         requests=client.requests - sent,
-        warnings=tuple(_look_alikes(absent - flags.keys(), flags)),
+        warnings=(*aside, *_look_alikes(absent - flags.keys(), flags)),
     )
+
+
+def _set_aside(listing: Listing, declared: Iterable[str], targets: Sequence[str]) -> tuple[str, ...]:
+    """Warnings of flags that cannot be read. Raises MalformedAnswerError where one is declared or targeted."""
+    if not listing.unread:
+        return ()
+    is_target = matcher(tuple(targets))
+    targeted = {item.key for item in listing.unread if targets and item.key is not None and is_target(item.key)}
+    refuse_unread(listing, targeted.union(declared))
+    return tuple(f"{item} {SET_ASIDE}" for item in listing.unread)
 
 
 async def reread(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from reconciler.api.live import Progress
 from reconciler.api.pages import read_pages
 from reconciler.api.parallel import map_bounded
@@ -12,7 +14,7 @@ from reconciler.errors import MalformedAnswerError, RejectedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.api.answers import VersionPage
+    from reconciler.api.answers import Unread, VersionPage
     from reconciler.api.client import Client
     from reconciler.model.flag import Version
 
@@ -50,17 +52,34 @@ async def read_versions(
     return dict(zip(ids, found, strict=True))
 
 
-async def read_feed(client: Client, start: str) -> tuple[Version, ...] | None:
-    """Every version that a flag of our project was given since `start` (ISO 8601), newest first, by pages.
+class Feed(Struct, frozen=True, kw_only=True):
+    """The versions that flags of our project were given since a time, newest first.
+
+    `unread` are the flags of versions that cannot be read.
+    """
+
+    versions: tuple[Version, ...]
+    unread: tuple[Unread, ...] = ()
+
+    @property
+    def keys(self) -> frozenset[str] | None:
+        """The keys of the flags that were given versions; None where one of these does not say which flag's it is."""
+        unread = {item.key for item in self.unread}
+        keys = {version.flag.key for version in self.versions} | unread
+        return None if None in unread else frozenset(key for key in keys if key is not None)
+
+
+async def read_feed(client: Client, start: str) -> Feed | None:
+    """Every version that a flag of our project was given since `start` (ISO 8601), by pages.
 
     None where the server or the key does not offer the feed. Raises MalformedAnswerError for one that repeats itself
     or does not end.
     """
-    found: dict[tuple[str, int], Version] | None = None
 
     async def read(limit: int, cursor: str | None) -> VersionPage | None:
         return await client.list_all_versions(start=start, limit=limit, cursor=cursor)
 
-    async for page in read_pages("GET /api/1/versions", read):
-        found = (found or {}) | {(version.flag.id, version.version): version for version in page.versions}
-    return None if found is None else tuple(found.values())
+    pages = [page async for page in read_pages("GET /api/1/versions", read)]
+    found = {(version.flag.id, version.version): version for page in pages for version in page.versions}
+    unread = tuple(item for page in pages for item in page.unread)
+    return Feed(versions=tuple(found.values()), unread=unread) if pages else None

@@ -106,10 +106,10 @@ class _Look:
             if options.since is None:
                 return await view_by_list(self.client, self.desired, options, self.on_progress)
             feed = await read_feed(self.client, options.since.isoformat().replace("+00:00", "Z"))
-            if feed is None:
+            edited = None if feed is None else feed.keys
+            if edited is None:
                 listed = await view_by_list(self.client, self.desired, options, self.on_progress)
                 return listed.edited_since(options.since, known)
-            edited = frozenset(version.flag.key for version in feed)
             if self._sweeps:
                 listed = await view_by_list(self.client, self.desired, options, self.on_progress)
                 return replace(listed, urgent=edited)

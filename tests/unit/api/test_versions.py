@@ -66,7 +66,7 @@ def test_the_feed_is_read_to_its_end(page: int, end: str) -> None:
     emulator.store.seed_flag({"key": "foreign", "projectId": OTHER_PROJECT})
     edit(emulator, BOB, "a", enabled=False)
     feed = ask(emulator, lambda client: read_feed(client, LONG_AGO))
-    assert [(version.flag.key, version.version) for version in feed] == [("a", 2), ("b", 1), ("a", 1)]
+    assert [(version.flag.key, version.version) for version in feed.versions] == [("a", 2), ("b", 1), ("a", 1)]
 
 
 @pytest.mark.parametrize("refusal", ["403", "404"])
@@ -74,4 +74,4 @@ def test_a_feed_that_is_not_offered_is_none(refusal: str) -> None:
     """None is not the same as nothing new."""
     emulator = an_emulator(a_live_flag(), behaviour=Behaviour(feeds=refusal))  # type: ignore[arg-type]
     assert ask(emulator, lambda client: read_feed(client, LONG_AGO)) is None
-    assert ask(an_emulator(a_live_flag()), lambda client: read_feed(client, "2099-01-01T00:00:00Z")) == ()
+    assert ask(an_emulator(a_live_flag()), lambda client: read_feed(client, "2099-01-01T00:00:00Z")).versions == ()
