@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
+from work import calls_of
 from yaml_mutations import EXAMPLES, mutate
 from yaml_oracle import check_agreement
 
@@ -39,10 +39,9 @@ def config(tmp_path: Path) -> Config:
 
 def check_mutant(config: Config, content: bytes) -> int:
     """The number of flags that a file declares; all that must hold of any file is asserted."""
-    started = time.process_time()
     checking = Checking(configs=(config,), decodes=True)
-    checking.check_file(FlagFile("flags/a.yaml", "flags/a.yaml"), content)
-    assert time.process_time() - started < 1, content
+    calls = calls_of(lambda: checking.check_file(FlagFile("flags/a.yaml", "flags/a.yaml"), content))
+    assert calls < 200_000, content
     lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
     for item in checking.diagnostics():
         assert item.position is not None
