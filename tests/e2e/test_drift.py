@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def drift(root: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command."""
+def start(root: Path, url: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start the command."""
     environ = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     environ |= {"RECONCILER_API_URL": url, "AMPLITUDE_MANAGEMENT_API_KEY": KEY}
     command = [sys.executable, "-m", "reconciler", "drift", *arguments]
-    return subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=root, env=environ, stdout=pipe, stderr=pipe, text=True)
 
 
 def test_a_day_of_a_cron(tmp_path: Path) -> None:
@@ -33,12 +35,14 @@ def test_a_day_of_a_cron(tmp_path: Path) -> None:
     for number in range(20):
         text = f"key: flag-{number}\nenabled: true\nrolloutPercentage: 100\n"
         (tmp_path / f"flags/flag-{number}.yaml").write_text(text)
-    with serve(emulator) as url:
+    with serve(emulator) as url, socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        gone = start(tmp_path, f"http://127.0.0.1:{nobody.getsockname()[1]}", "--format", "json")
 
         def run() -> tuple[int, str, int]:
-            done = drift(tmp_path, url, "--state", "drift.json", "--format", "json")
-            document = json.loads(done.stdout)
-            return done.returncode, document["notify"], document["requests"]
+            process = start(tmp_path, url, "--state", "drift.json", "--format", "json")
+            document = json.loads(process.communicate(timeout=60)[0])
+            return process.returncode, document["notify"], document["requests"]
 
         assert run() == (0, "none", 1)
         edit(emulator, OTHER_USER, "flag-7", enabled=False)
@@ -46,5 +50,5 @@ def test_a_day_of_a_cron(tmp_path: Path) -> None:
         assert run() == (2, "same", 2)
         edit(emulator, OTHER_USER, "flag-7", enabled=True)
         assert run() == (0, "recovered", 1)
-    gone = drift(tmp_path, url, "--format", "json")
-    assert (gone.returncode, json.loads(gone.stdout)["error"]["exitCode"]) == (1, 1)
+        failure = json.loads(gone.communicate(timeout=60)[0])
+    assert (gone.returncode, failure["error"]["exitCode"]) == (1, 1)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Cut(Enum):
@@ -36,12 +36,17 @@ class Cut(Enum):
 
 @dataclass
 class Proxy:
-    """What passes: `arrivals` counts requests, `delivered` those that the server had. `cuts` is by arrival."""
+    """What passes: `arrivals` counts requests, `delivered` those that the server had. `cuts` is by arrival.
+
+    `stalled` is told, again and again, that a request will never be answered while nothing else is under way.
+    """
 
     upstream: tuple[str, int]
     cuts: dict[int, Cut] = field(default_factory=dict)
+    stalled: Callable[[], None] = lambda: None
     arrivals: list[str] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
+    _under_way: int = 0
     _lock: Lock = field(default_factory=Lock)
     _closing: Event = field(default_factory=Event)
 
@@ -63,13 +68,18 @@ class Proxy:
                     line = request.partition(b"\r\n")[0].decode()
                     self.arrivals.append(line)
                     cut = self.cuts.get(len(self.arrivals))
-                if not self._pass(connection, request, line, cut):
-                    return
+                    self._under_way += 1
+                try:
+                    if not self._pass(connection, request, line, cut):
+                        return
+                finally:
+                    with self._lock:
+                        self._under_way -= 1
 
     def _pass(self, connection: socket.socket, request: bytes, line: str, cut: Cut | None) -> bool:
         """Deliver and answer, or not; whether the connection goes on."""
         if cut in {Cut.RESET_BEFORE, Cut.CLOSE_BEFORE, Cut.STALL_BEFORE}:
-            _end(connection, cut, self._closing)
+            self._end(connection, cut)
             return False
         answer = self._deliver(request, line)
         if answer is None:
@@ -85,7 +95,7 @@ class Proxy:
             case Cut.NOT_HTTP:
                 connection.sendall(b"220 mail.example.com ESMTP\r\n\r\n")
             case _:
-                _end(connection, cut, self._closing)
+                self._end(connection, cut)
         return cut is None
 
     def _deliver(self, request: bytes, line: str) -> bytes | None:
@@ -97,20 +107,23 @@ class Proxy:
             self.delivered.append(line)
         return answer
 
+    def _end(self, connection: socket.socket, cut: Cut) -> None:
+        if cut in {Cut.STALL_BEFORE, Cut.STALL_AFTER}:
+            self._stall(connection)
+        elif cut in {Cut.RESET_BEFORE, Cut.RESET_AFTER}:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-def _end(connection: socket.socket, cut: Cut, closing: Event) -> None:
-    if cut in {Cut.STALL_BEFORE, Cut.STALL_AFTER}:
+    def _stall(self, connection: socket.socket) -> None:
         connection.settimeout(0.05)
-        while not closing.is_set():
+        while not self._closing.is_set():
             try:
                 if not connection.recv(1):
                     return
             except TimeoutError:
-                continue
+                if self._under_way == 1:
+                    self.stalled()
             except OSError:
                 return
-    if cut in {Cut.RESET_BEFORE, Cut.RESET_AFTER}:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _read_message(connection: socket.socket) -> bytes | None:

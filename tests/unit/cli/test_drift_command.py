@@ -74,6 +74,7 @@ def test_a_missing_flag_is_drift(repository: Repository) -> None:
     assert (ran.code, document(ran)["missing"], document(ran)["flags"]) == (2, ["gone"], [])
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_an_unreachable_api_is_neither(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
@@ -238,6 +239,7 @@ def test_the_doctor_misses_a_key(repository: Repository, monkeypatch: pytest.Mon
     assert repository.emulator.log == []
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_the_doctor_finds_no_server(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:

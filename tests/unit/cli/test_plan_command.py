@@ -232,6 +232,7 @@ def test_the_key_may_come_from_a_file(repository: Repository, monkeypatch: pytes
     assert repository.run("plan", "--api-key-file", "key").code == 0
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_an_unreachable_server_is_a_failure(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 1 and a JSON failure: never an empty plan."""
     monkeypatch.setenv("RECONCILER_API_URL", "http://127.0.0.1:9")

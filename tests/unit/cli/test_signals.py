@@ -8,12 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.emulator import Limits
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import Repository
+
+    from reconciler.emulator import RawRequest
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -44,9 +51,9 @@ def test_the_emulator_ends_with_the_signals_code(number: signal.Signals) -> None
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_while_reading_sends_nothing(repository: Repository, number: signal.Signals) -> None:
     """During the refresh: the signal's code, a JSON failure, no write."""
-    slow_down(repository, seconds=0.6)
+    arrived = slow_down_from(repository, lambda _: True)
     process = start("apply", "--auto-approve", "--format", "json")
-    wait_for_requests(repository, 1)
+    assert arrived.wait(60)
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 128 + number, err
@@ -61,10 +68,9 @@ def test_a_signal_while_writing_leaves_a_report(repository: Repository, number: 
     """During the calls: nothing more is sent, the report is printed and written, the signal's code."""
     for index in range(3):
         repository.write(f"flags/new-{index}.yaml", f"key: new-{index}\nenabled: true\nvariants: [{{key: a}}]\n")
-    slow_down(repository, seconds=0.6)
+    arrived = slow_down_from(repository, lambda request: request.method != "GET")
     process = start("apply", "--auto-approve", "--format", "json", "--report", "report.json")
-    while not repository.emulator.writes:
-        time.sleep(0.01)
+    assert arrived.wait(60)
     process.send_signal(number)
     signalled = time.monotonic()
     out, err = process.communicate(timeout=20)
@@ -76,17 +82,14 @@ def test_a_signal_while_writing_leaves_a_report(repository: Repository, number: 
     assert [entry for entry in repository.emulator.writes if entry.arrived > signalled + 0.4] == []
 
 
-def slow_down(repository: Repository, seconds: float) -> None:
-    """Let the server wait before each answer."""
-    from reconciler.emulator import Limits
+def slow_down_from(repository: Repository, condition: Callable[[RawRequest], bool]) -> Event:
+    """Let the server wait before each answer that comes after a request which fits; that it came is told."""
+    arrived = Event()
 
-    repository.emulator.limits = Limits(latency=seconds)
+    def look(request: RawRequest) -> None:
+        if condition(request):
+            repository.emulator.limits = Limits(latency=0.6)
+            arrived.set()
 
-
-def wait_for_requests(repository: Repository, count: int) -> None:
-    """Wait until the server has been asked; it waits before it answers, so the log alone would come too late."""
-    seen: list[object] = []
-    repository.emulator.api.observers.append(seen.append)
-    deadline = time.monotonic() + 60
-    while len(seen) + len(repository.emulator.log) < count and time.monotonic() < deadline:
-        time.sleep(0.01)
+    repository.emulator.api.observers.append(look)
+    return arrived
