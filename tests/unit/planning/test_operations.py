@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.planning.operations import (
     AddDeployments,
@@ -167,3 +168,62 @@ def test_only_copies_of_its_own_users_are_what_a_call_left() -> None:
         assert not made.may_leave(RemoveMembers(flag_key="f", variant_key="b", members=("x",)))
         assert not made.may_leave(RemoveMembers(**V, member_kind="cohorts", members=("x",)))
         assert not made.may_leave(AddMembers(**V, members=("x",)))
+
+
+RENAME = EditVariant(**V, body={"key": "b"})
+SEGMENTS = EditFlag(**F, body={"targetSegments": []})
+WEIGHT = EditVariant(flag_key="f", variant_key="b", body={"rolloutWeight": 1})
+COPY = RemoveUserAt(**V, user="x", index=1)
+USERS, NO_USERS = AddMembers(**V, members=("x",)), RemoveMembers(**V, members=("x",))
+COHORTS, NO_COHORTS = replace(USERS, member_kind="cohorts"), replace(NO_USERS, member_kind="cohorts")
+CREATE = CreateFlag(**F, body={"key": "f"})
+SWITCH = EditFlag(**F, body={"enabled": False, "rolloutPercentage": 0})
+AT_ONCE = [(CREATE, SWITCH), (RENAME, SEGMENTS), (RENAME, WEIGHT)]
+SEEN_LATER = [
+    (CREATE, DeleteVariant(**V)),
+    (DeleteVariant(**V), SEGMENTS),
+    (DeleteVariant(**V), WEIGHT),
+    (USERS, COPY),
+    (USERS, NO_USERS),
+    (NO_USERS, COPY),
+    (NO_USERS, NO_USERS),
+]
+
+
+@pytest.mark.parametrize(("made", "other"), [*AT_ONCE, *SEEN_LATER])
+def test_what_a_server_may_have_done_besides(made: Operation, other: Operation) -> None:
+    """A read-back may show it after this call; of few calls it is known at once."""
+    assert made.may_leave(other)
+    assert made.may_entail(other) is ((made, other) in AT_ONCE)
+
+
+@pytest.mark.parametrize(
+    ("made", "other"),
+    [
+        (CREATE, EditFlag(**F, body={"enabled": False, "name": "n"})),
+        (CREATE, SEGMENTS),
+        (EditVariant(**V, body={"name": "n"}), SEGMENTS),
+        (RENAME, EditVariant(**V, body={"rolloutWeight": 1})),
+        (RENAME, EditVariant(flag_key="f", variant_key="b", body={"rolloutWeight": 1, "name": "n"})),
+        (RENAME, EditFlag(**F, body={"targetSegments": [], "name": "n"})),
+        (DeleteVariant(**V), SWITCH),
+        (DeleteVariant(**V), RENAME),
+        (SEGMENTS, SEGMENTS),
+        (SEGMENTS, WEIGHT),
+        (CreateVariant(**V, body={"key": "a"}), WEIGHT),
+        (USERS, USERS),
+        (USERS, NO_COHORTS),
+        (COHORTS, COPY),
+        (COHORTS, NO_COHORTS),
+        (NO_COHORTS, NO_COHORTS),
+        (COPY, USERS),
+        (COPY, COHORTS),
+        (COPY, COPY),
+        (ClearUsers(**V), NO_USERS),
+        (AddDeployments(**F, deployments=("1",)), RemoveDeployment(**F, deployment="1")),
+    ],
+)
+def test_what_no_server_may_have_done_by_itself(made: Operation, other: Operation) -> None:
+    """Whatever else is asked for afterwards, somebody else did it."""
+    assert not made.may_leave(other)
+    assert not made.may_entail(other)

@@ -23,7 +23,7 @@ from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model.flag import UNSET, FlagSpec, Unset, Variant, Weights
 from reconciler.model.wire import encode_segments
 from reconciler.planning.effects import apply_operations
-from reconciler.planning.operations import AddMembers, ClearUsers, DeleteVariant, EditFlag, EditVariant
+from reconciler.planning.operations import AddMembers, ClearUsers, DeleteVariant, EditFlag, EditVariant, RemoveUserAt
 from reconciler.planning.plan import LeafChange, PlanOptions, ValueChange
 from reconciler.planning.planner import Planner, build_plan
 from reconciler.planning.shield import shielded_segments
@@ -45,6 +45,19 @@ def test_a_list_that_is_cleared_ends_with_those_who_are_added() -> None:
     assert [type(operation) for operation in plan.operations] == [ClearUsers, AddMembers]
     assert [variant.users for variant in plan.after.variants or ()] == [(), ("c",)]
     assert plan.after == apply_operations(live.spec, plan.operations)
+
+
+def test_copies_are_removed_even_if_they_are_declared() -> None:
+    """A list is a set: a user who is listed twice, in the file and live, is to be listed once."""
+    users = ("a", "b", "a")
+    live = a_live_flag(replace(a_full_flag(), variants=(a_full_variant("treatment", users=users),)))
+    declared = a_flag(variants=(Variant(key="treatment", users=users),))
+
+    plan = Planner(config=a_config(), options=PlanOptions()).plan_flag(a_desired_flag(declared), live)
+
+    assert plan is not None
+    (removal,) = plan.operations
+    assert removal == RemoveUserAt(flag_key="new-checkout", variant_key="treatment", user="a", index=2)
 
 
 def test_a_shield_that_was_left_is_taken_away() -> None:
