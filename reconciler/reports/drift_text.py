@@ -34,7 +34,7 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?", re.ASCII)
 
 
 def render_drift_text(report: DriftReport, options: RenderOptions) -> str:
-    """The report as text; its last line is `verdict` of the view."""
+    """The report as text; its last line is `last_line` of the view."""
     view, layout = drift_view(report), TextLayout(options.terminal)
     if view.sections or view.absent:
         layout.line((f"Drift in {view.title}", "bold"), ("; fields read live → git", "dim"))
@@ -52,7 +52,7 @@ def render_drift_text(report: DriftReport, options: RenderOptions) -> str:
     layout.blank()
     if view.notice:
         layout.line(view.notice)
-    layout.verbatim(view.verdict)
+    layout.verbatim(view.last_line)
     return layout.render()
 
 
@@ -63,7 +63,7 @@ def render_drift_markdown(report: DriftReport, _: RenderOptions) -> str:
     the room and the gravest differences come first; the flags that do not fit are counted.
     """
     view = drift_view(report)
-    head = [f"**{markdown_text(view.verdict)}** ({markdown_text(view.title)})"]
+    head = [f"**{markdown_text(view.last_line)}** ({markdown_text(view.title)})"]
     head += [markdown_text(view.notice)] if view.notice else []
     tail = [f"⚠️ {markdown_text(warning)}" for warning in view.warnings]
     tail += [_prose(f"{fact}.") for fact in view.facts]

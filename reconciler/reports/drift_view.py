@@ -67,14 +67,14 @@ class DriftSection(Struct, frozen=True, kw_only=True):
 
 
 class DriftView(Struct, frozen=True, kw_only=True):
-    """A whole report, the gravest differences first. `verdict` is one line of a fixed shape.
+    """A whole report, the gravest differences first. `last_line` is one line of a fixed shape.
 
     `absent` are flags that cannot be compared. `notice` compares with the run before it (empty: nothing to say);
     `facts` are sentences about the rest; `is_partial` says that not everything was looked at.
     """
 
     title: str
-    verdict: str
+    last_line: str
     notice: str
     sections: tuple[DriftSection, ...]
     absent: tuple[AbsentLine, ...]
@@ -88,7 +88,7 @@ def drift_view(report: DriftReport) -> DriftView:
     environment = f", environment {visible(report.environment)}" if report.environment else ""
     return DriftView(
         title=f"project {visible(report.project_id)} ({visible(report.region)}){environment}",
-        verdict=_verdict(report),
+        last_line=_last_line(report),
         notice=_NOTICES.get(report.notice, "") if report.notice else "",
         sections=tuple(_section(flag) for flag in sorted(report.flags, key=_danger)),
         absent=tuple(_absent(report)),
@@ -98,7 +98,7 @@ def drift_view(report: DriftReport) -> DriftView:
     )
 
 
-def _verdict(report: DriftReport) -> str:
+def _last_line(report: DriftReport) -> str:
     reads = counted(report.requests, "request")
     if report.is_drifted:
         parts = [f"{len(report.flags)} changed", f"{len(report.missing)} missing"]

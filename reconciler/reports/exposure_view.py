@@ -125,6 +125,11 @@ def bar(shares: tuple[Share, ...], width: int) -> tuple[tuple[str, str], ...]:
     )
 
 
+def bar_text(shares: tuple[Share, ...], width: int) -> str:
+    """The same bar without styles."""
+    return "".join(run for run, _ in bar(shares, width))
+
+
 def legend(shares: tuple[Share, ...]) -> str:
     """What the fills of a bar stand for: `█ control 5%  ▒ treatment 5%`."""
     return "  ".join(f"{fill(share.index)} {share.variant} {share.text}" for share in shares)

@@ -1,7 +1,7 @@
-"""A plan or a report as one self-contained page: no network, everything escaped by jinja2.
+"""A plan or a report as one self-contained page: no network, no script, everything escaped by jinja2.
 
-Style and script are files of their own that hold no data. The page's policy names their hashes, so that nothing else
-is obeyed, whatever strings it shows; without the script everything is visible all the same.
+The style is a file of its own that holds no data. The page's policy names its hash and forbids everything else, so a
+string that slipped through would still do nothing.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reconciler.reports.apply import apply_view
-from reconciler.reports.drift_page import drift_page
 from reconciler.reports.drift_view import drift_view
-from reconciler.reports.flow_view import flow
-from reconciler.reports.outcome_page import outcome_page
-from reconciler.reports.plan_page import plan_page
-from reconciler.reports.plan_view import advice, plan_view
+from reconciler.reports.exposure_view import bar_text, legend
+from reconciler.reports.plan_view import REFUSED, advice, plan_view
 from reconciler.reports.sanitize import defuse
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from reconciler.apply import ApplyReport
@@ -30,31 +28,60 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
     from reconciler.reports.apply import ApplyView
     from reconciler.reports.drift_view import DriftView
-    from reconciler.reports.page import Page
     from reconciler.reports.plan_view import PlanView
     from reconciler.reports.registry import RenderOptions
+
+_BAR_WIDTH = 24
 
 
 def render_plan_html(plan: Plan, options: RenderOptions) -> str:
     """The plan as an HTML page."""
-    document = plan_view(plan, show_users=options.show_users)
-    return _render("plan.html.j2", plan_page(document), document)
+    view = plan_view(plan, show_users=options.show_users)
+    return _render("plan.html.j2", view, *_plan_verdict(view))
 
 
 def render_drift_html(report: DriftReport, _: RenderOptions) -> str:
     """The drift report as an HTML page."""
-    document = drift_view(report)
-    return _render("drift.html.j2", drift_page(document), document)
+    view = drift_view(report)
+    return _render("drift.html.j2", view, *_drift_verdict(view))
 
 
 def render_apply_html(report: ApplyReport, _: RenderOptions) -> str:
     """The apply report as an HTML page."""
-    document = apply_view(report)
-    return _render("outcome.html.j2", outcome_page(document), document)
+    view = apply_view(report)
+    return _render("apply.html.j2", view, *_apply_verdict(view))
 
 
-def _render(template: str, page: Page, document: PlanView | DriftView | ApplyView) -> str:
-    return defuse(_environment().get_template(template).render(page=page, document=document)) + "\n"
+def _plan_verdict(view: PlanView) -> tuple[str, str]:
+    if view.refusals:
+        return "alarm", REFUSED
+    if not view.flags:
+        return "calm", "No changes: live is as git says."
+    return "work", f"{counted(len(view.flags), 'flag')} would change."
+
+
+def _drift_verdict(view: DriftView) -> tuple[str, str]:
+    changed, absent = len(view.sections), len(view.absent)
+    parts = [f"{counted(changed, 'flag')} not as git says"] if changed else []
+    parts += [f"{absent} missing or in doubt"] if absent else []
+    if parts:
+        return "alarm", f"{', '.join(parts)}."
+    return ("work", "No drift in what was looked at.") if view.is_partial else ("calm", "No drift.")
+
+
+def _apply_verdict(view: ApplyView) -> tuple[str, str]:
+    total = len(view.sections)
+    done = sum(section.status == "applied" for section in view.sections)
+    if done < total:
+        return "alarm", f"{done} of {counted(total, 'flag')} applied." if done else "No flag was applied in whole."
+    if view.verified is False:
+        return "alarm", "Live is not as the plan says, although every call was answered."
+    return "calm", "Everything was applied." if done else "There was nothing to do."
+
+
+def _render(template: str, view: PlanView | DriftView | ApplyView, severity: str, verdict: str) -> str:
+    page = _environment().get_template(template).render(view=view, severity=severity, verdict=verdict)
+    return defuse(page) + "\n"
 
 
 @cache
@@ -66,13 +93,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["advice"] = advice
-    environment.filters["flow"] = flow
-    environment.filters["breakable"] = breakable
-    for name in ("style", "script"):
-        text = _asset(f"page.{'css' if name == 'style' else 'js'}")
-        environment.globals[name] = Markup(text)  # noqa: S704 - a file of ours, not data
-        environment.globals[f"{name}_hash"] = _policy_hash(text)
+    environment.filters |= {
+        "advice": advice,
+        "bar": lambda shares: bar_text(shares, _BAR_WIDTH),
+        "breakable": breakable,
+        "legend": legend,
+    }
+    style = _style()
+    environment.globals["style"] = Markup(style)  # noqa: S704 - a file of ours, not data
+    environment.globals["style_hash"] = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return environment
 
 
@@ -81,12 +110,7 @@ def breakable(path: str) -> Markup:
     return Markup("/<wbr>").join(path.split("/"))
 
 
-def _asset(name: str) -> str:
-    """The text of a file beside the templates, with line feeds only: browsers hash what they read after that."""
-    text = (resources.files("reconciler.reports") / "templates" / name).read_text(encoding="utf-8")
-    return text.replace("\r\n", "\n")
-
-
-def _policy_hash(text: str) -> str:
-    """A hash source of a content security policy."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+def _style() -> str:
+    """The style with line feeds only: browsers hash what they read after that."""
+    file = resources.files("reconciler.reports") / "templates" / "page.css"
+    return file.read_text(encoding="utf-8").replace("\r\n", "\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from reconciler.reports.exposure_view import bar, legend
+from reconciler.reports.exposure_view import bar_text, legend
 from reconciler.reports.fitting import (
     Block,
     Row,
@@ -21,7 +21,7 @@ from reconciler.reports.fitting import (
     short_section,
     short_view,
 )
-from reconciler.reports.plan_view import advice, plan_view
+from reconciler.reports.plan_view import REFUSED, advice, plan_view
 from reconciler.reports.sanitize import code_block, code_span, defuse, markdown_text, marker
 from reconciler.text import counted, percent
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from reconciler.planning.plan import Plan
-    from reconciler.reports.exposure_view import ExposureBlock, ExposureRow, Share
+    from reconciler.reports.exposure_view import ExposureBlock, ExposureRow
     from reconciler.reports.fields import FieldLine
     from reconciler.reports.fitting import Fitted
     from reconciler.reports.plan_view import CallLine, FlagSection, PlanView
@@ -137,7 +137,7 @@ def _head(view: PlanView) -> Iterator[str]:
     yield f"{marker(view.marker)}\n### Plan for {markdown_text(view.title)}"
     yield f"**{view.last_line}**"
     if view.refusals:
-        yield "**Refused as unsafe; nothing was sent.**"
+        yield f"**{REFUSED}**"
         yield "\n".join(
             f"- {code_span(item.guard)}: {markdown_text(item.message)} {markdown_text(advice(item))}"
             for item in view.refusals
@@ -211,11 +211,7 @@ def _exposure(block: ExposureBlock) -> Iterator[str]:
 
 def _row(row: ExposureRow) -> Iterator[str]:
     yield f"{row.segment}: {row.figures}"
-    yield f"  now  {_bar(row.before)}  {legend(row.before)}"
-    yield f"  then {_bar(row.after)}  {legend(row.after)}"
+    yield f"  now  {bar_text(row.before, _BAR_WIDTH)}  {legend(row.before)}"
+    yield f"  then {bar_text(row.after, _BAR_WIDTH)}  {legend(row.after)}"
     if row.moves:
         yield f"  move {row.moves_in_words}"
-
-
-def _bar(shares: tuple[Share, ...]) -> str:
-    return "".join(run for run, _ in bar(shares, _BAR_WIDTH))

@@ -29,6 +29,7 @@ SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.U
 """What stands before a flag, so that nothing is said by colour alone."""
 
 NO_CHANGES = "No changes."
+REFUSED = "Refused as unsafe; nothing was sent."
 _MOST_UNMANAGED = 10
 _COMMIT_SHOWN = 12
 

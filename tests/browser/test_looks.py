@@ -53,14 +53,12 @@ def test_a_page_fits_its_window(visit: Callable[..., Page], artifacts: Path, nam
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_strings_do_nothing(visit: Callable[..., Page], artifacts: Path, name: str) -> None:
-    """Opened and searched in a browser, such a page asks nothing, loads nothing, complains of nothing, and fits."""
+    """Opened in a browser, such a page asks nothing, loads nothing, complains of nothing, and fits."""
     page = visit(name, viewport={"width": 360, "height": 900})
-    page.get_by_label("Search flags").fill("<script>")
-    page.get_by_role("button", name="Open all").click()
     page.wait_for_timeout(100)
     page.screenshot(path=artifacts / f"{name}-narrow-light.png", full_page=True)
     assert not page.evaluate(BROKEN_OUT)
-    assert page.locator("script").count() == 1
+    assert page.locator("script").count() == 0
 
 
 def test_the_policy_stops_what_is_not_the_pages_own(visit: Callable[..., Page]) -> None:
@@ -83,44 +81,13 @@ def test_the_policy_stops_what_is_not_the_pages_own(visit: Callable[..., Page]) 
     assert refused[1] is None
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_bars_can_be_told_from_the_paper(visit: Callable[..., Page], scheme: str) -> None:
-    """Every colour of a variant has a contrast of at least 3:1 to the page, and neighbours differ in pattern too."""
-    page = visit("plan", color_scheme=scheme)
-    contrasts = page.evaluate(
-        """() => {
-            const light = (color) => {
-                const parts = color.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
-                    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
-                return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
-            };
-            const paper = light(getComputedStyle(document.body).backgroundColor);
-            const probe = document.querySelector(".swatch rect");
-            return [0, 1, 2, 3, 4, 5, 6].map((tone) => {
-                probe.setAttribute("class", `c${tone}`);
-                const ink = light(getComputedStyle(probe).fill);
-                return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
-            });
-        }"""
-    )
-    assert len(contrasts) == 7
-    assert min(contrasts) >= 3
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_can_be_printed(visit: Callable[..., Page], artifacts: Path, name: str) -> None:
-    """On paper every flag that is shown is open and light, controls are gone; afterwards all is as it was."""
+    """On paper every flag is readable, closed ones too, and in light colours."""
     page = visit(name, color_scheme="dark")
     page.evaluate("for (const card of document.querySelectorAll('details')) card.open = false")
-    page.evaluate(
-        """() => window.addEventListener("beforeprint", () => {
-            window.closedOnPaper = document.querySelectorAll("details:not([open])").length;
-        })"""
-    )
     page.pdf(path=artifacts / f"{name}.pdf", format="A4", print_background=True)
-    assert page.evaluate("window.closedOnPaper") == 0
-    assert page.locator("details[open]").count() == 0
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert all(page.locator(".body > *").evaluate_all(f"all => all.map({IS_SEEN})"))
-    assert not page.locator(".theme, .toolbar, .skip").filter(visible=True).count()
+    assert not page.locator(".skip").filter(visible=True).count()
