@@ -103,7 +103,7 @@ def _learn(root: Path, folders: list[str], copies: Queue[Copy], pool: ThreadPool
 
     for number, _ in enumerate(pool.map(learn, chunks), 1):
         _say(f"{number} of {len(chunks)} parts learned")
-    reach.write(kept)
+        reach.write(kept)
     for name, test in reach.tests.items():
         if not test.has_passed:
             _say(f"left out, for it fails without any fault: {name}")

@@ -71,11 +71,12 @@ class Reach:
         self.tests = {
             name: test for name, test in self.tests.items() if file_of(name) not in again | (changed - files.keys())
         }
-        self.files = files
+        self.files = {name: state for name, state in files.items() if name not in again}
         return sorted(again & files.keys())
 
     def learn(self, copy: Copy, folders: list[str], test_files: list[str]) -> None:
         """Run these files of tests in a copy and note what they reach in these folders."""
+        states = states_of(copy.root, folders)
         room = copy.environment / "reach"
         room.mkdir()
         (room / "sources").write_text("\n".join(str(copy.root / folder) for folder in folders))
@@ -90,6 +91,7 @@ class Reach:
         shutil.rmtree(room)
         for name, test in found.items():
             test.has_passed = test.has_passed or copy.test([name]) == 0
+        self.files |= {name: states[name] for name in test_files}
 
     def _add(self, file: Path, root: Path) -> None:
         """Add what one process ran. Coverage keeps lines as bits of bytes, the first line in the lowest bit."""
