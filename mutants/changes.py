@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def is_sound(source: bytes, change: Change) -> bool:
     return ast.dump(changed) != ast.dump(ast.parse(source))
 
 
+@cache
 def function_lines(source: bytes) -> int:
     """The lines within functions, as the bits of a number: those that run when something is called."""
     lines = 0

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from mutants.changes import Change, bits, function_lines
@@ -56,10 +57,10 @@ class Reach:
         """Keep it for the next time."""
         tests = {
             name: (test.seconds, test.has_passed, {path: hex(lines) for path, lines in test.lines.items()})
-            for name, test in self.tests.items()
+            for name, test in list(self.tests.items())
         }
         file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps({"tests": tests, "files": self.files}))
+        file.write_text(json.dumps({"tests": tests, "files": dict(self.files)}))
 
     def forget_changed(self, files: dict[str, str]) -> list[str]:
         """Drop the tests that ran a file which is no longer the same; the files of tests that have to be run."""
@@ -85,25 +86,13 @@ class Reach:
         if not results.exists():
             raise RuntimeError(f"pytest did not run:\n{copy.said()}")
         found = {name: Test(*result) for name, result in json.loads(results.read_text()).items()}
-        self.tests |= found
         for data in room.glob("data.*"):
-            self._add(data, copy.root)
+            _add(found, data, copy.root)
         shutil.rmtree(room)
         for name, test in found.items():
             test.has_passed = test.has_passed or copy.test([name]) == 0
+        self.tests |= found
         self.files |= {name: states[name] for name in test_files}
-
-    def _add(self, file: Path, root: Path) -> None:
-        """Add what one process ran. Coverage keeps lines as bits of bytes, the first line in the lowest bit."""
-        with closing(sqlite3.connect(file)) as kept:
-            rows = kept.execute(
-                "SELECT path, context, numbits FROM line_bits"
-                " JOIN file ON file.id = file_id JOIN context ON context.id = context_id"
-            )
-            for path, context, lines in rows:
-                if test := self.tests.get(context.strip("|").split("|")[-1]):
-                    name = path.removeprefix(f"{root}/")
-                    test.lines[name] = test.lines.get(name, 0) | int.from_bytes(lines, "little")
 
     def of(self, change: Change, name: str, root: Path) -> list[str]:
         """The tests that reach a change, the fastest first.
@@ -140,6 +129,19 @@ def file_of(test: str) -> str:
     return test.split("::", 1)[0]
 
 
+def _add(tests: dict[str, Test], file: Path, root: Path) -> None:
+    """Add what one process ran for these tests. Coverage keeps lines as bits of bytes, from the lowest bit on."""
+    with closing(sqlite3.connect(file)) as kept:
+        rows = kept.execute(
+            "SELECT path, context, numbits FROM line_bits"
+            " JOIN file ON file.id = file_id JOIN context ON context.id = context_id"
+        )
+        for path, context, lines in rows:
+            if test := tests.get(context.strip("|").split("|")[-1]):
+                name = path.removeprefix(f"{root}/")
+                test.lines[name] = test.lines.get(name, 0) | int.from_bytes(lines, "little")
+
+
 def _users(name: str, root: Path) -> list[str]:
     """The modules of the package that import this one."""
     module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -150,6 +152,7 @@ def _users(name: str, root: Path) -> list[str]:
     ]
 
 
+@cache
 def _imports(file: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(file.read_bytes())):
