@@ -114,7 +114,7 @@ def bits(first: int, last: int) -> int:
 
 
 def _walk(node: ast.AST, place: _Place) -> Iterator[tuple[_Place, Edit]]:
-    if isinstance(node, _LEFT_ALONE) or _is_docstring(node) or _is_for_types(node):
+    if isinstance(node, _LEFT_ALONE) or _is_docstring(node) or _is_for_types(node) or _says_what_a_class_is(node):
         return
     if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
         place = _Place(*_own_lines(node), place.function)
@@ -134,6 +134,11 @@ def _walk(node: ast.AST, place: _Place) -> Iterator[tuple[_Place, Edit]]:
 
 def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _says_what_a_class_is(node: ast.AST) -> bool:
+    """Whether values may be changed, and how they are kept: mypy knows it, and no test should."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dataclass"
 
 
 def _is_for_types(node: ast.AST) -> bool:

@@ -111,6 +111,7 @@ def test_what_no_test_notices_is_listed_and_the_rest_is_killed(tmp_path: Path) -
         ("def a(b: c | d) -> e | f: ...", []),
         ("if TYPE_CHECKING:\n    a = 1", []),
         ("'''b'''", []),
+        ("@dataclass(frozen=True)\nclass A: ...", ["\nclass A: ..."]),
         ("assert a == b", []),
         ("a = f'{b + 1}'", []),
     ],
