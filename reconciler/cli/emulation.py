@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.api.access import Origin, read_key
+from reconciler.errors import AccessError, ReconcilerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,17 +22,14 @@ EMULATOR_USER = "you@example.com"
 DEFAULT_PROJECT = "217854"
 
 
-def admit_key_of(environ: Mapping[str, str], emulator: Emulator) -> None:
+def accept_environment_key(environ: Mapping[str, str], emulator: Emulator) -> None:
     """Let the emulator take the key of the environment too, where there is one: it is neither shown nor stored."""
-    from reconciler.api.access import Origin, read_key
-    from reconciler.errors import AccessError
-
     loopback = Origin(scheme="http", host="127.0.0.1", port=0, is_loopback=True)
     with suppress(AccessError):
         emulator.store.admit(read_key(environ, None, origin=loopback).reveal(), EMULATOR_USER)
 
 
-def an_emulator(
+def create_emulator(
     *, state: Path | None = None, latency: float = 0.0, rate: int | None = None, configs: tuple[Config, ...] = ()
 ) -> Emulator:
     """An emulator of the projects and deployments of the configurations, and of those in its state.
@@ -40,9 +38,9 @@ def an_emulator(
     state.
     """
     try:
-        from reconciler.emulator.app import Emulator
-        from reconciler.emulator.options import Limits
-        from reconciler.emulator.state_file import StateError
+        from reconciler.emulator.app import Emulator  # noqa: PLC0415
+        from reconciler.emulator.options import Limits  # noqa: PLC0415
+        from reconciler.emulator.state_file import StateError  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ReconcilerError(
             "The emulator is an extra: install it with `pip install 'amplitude-flag-reconciler[emulator]'`."

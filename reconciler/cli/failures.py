@@ -5,6 +5,7 @@ Nothing that a server or a file said reaches the terminal unescaped, and a trace
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.secrecy import hide
+from reconciler.cli.output import try_write_file
 from reconciler.cli.signals import TerminatedError
 from reconciler.errors import (
     GuardRefusedError,
@@ -22,11 +23,16 @@ from reconciler.errors import (
     ReconcilerError,
     UsageError,
 )
+from reconciler.reports.sanitize import for_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from reconciler.api.access import ApiKey
+
+_keys: set[ApiKey] = set()
+"""The keys that this command was given. A file of a key may be a pipe, which can be read once only."""
 
 _SIGNALLED = (KeyboardInterrupt, TerminatedError, InterruptedRunError)
 
@@ -41,14 +47,34 @@ def report_failure(error: BaseException, arguments: Sequence[str]) -> int:
     error = _root_of(error)
     failure = as_reconciler_error(error)
     if is_verbose(arguments) and not isinstance(error, _EXPECTED):
-        _write(sys.stderr, hide("".join(traceback.format_exception(error))))
-    _write(sys.stderr, hide(failure_text(failure)))
+        _write(sys.stderr, redact_keys("".join(traceback.format_exception(error))))
+    _write(sys.stderr, redact_keys(failure_text(failure)))
     if wants_json(arguments):
-        from reconciler.reports.json_report import failure_document, render_json
+        from reconciler.reports.json_report import failure_document, render_json  # noqa: PLC0415 - `--help` needs none of it
 
         with suppress(OSError):  # stdout may be what failed, and stderr has said so
-            click.echo(hide(render_json(failure_document(failure))), nl=False)
+            click.echo(redact_keys(render_json(failure_document(failure))), nl=False)
     return failure.exit_code
+
+
+def remember_key(key: ApiKey) -> None:
+    """Redact a key in every failure from now on."""
+    _keys.add(key)
+
+
+def forget_keys() -> None:
+    """Another command begins."""
+    _keys.clear()
+
+
+def redact_keys(text: str) -> str:
+    """The text without the keys, that of the environment among them: even an error of a library must not show it."""
+    from reconciler.api.access import KEY_VARIABLE, ApiKey  # noqa: PLC0415 - `--help` needs none of it
+
+    given = os.environ.get(KEY_VARIABLE, "").strip()
+    for key in {*_keys, ApiKey(given)} if given else _keys:
+        text = key.redact(text)
+    return text
 
 
 def write_failure(path: Path, error: BaseException) -> None:
@@ -56,11 +82,10 @@ def write_failure(path: Path, error: BaseException) -> None:
 
     What cannot be written is said on stderr, and changes nothing else: the failure itself matters more.
     """
-    from reconciler.cli.voice import unwritten
-    from reconciler.reports.json_report import failure_document, render_json
+    from reconciler.reports.json_report import failure_document, render_json  # noqa: PLC0415 - `--help` needs none of it
 
-    text = hide(render_json(failure_document(as_reconciler_error(error))))
-    if complaint := unwritten(path, text, private=True):
+    text = redact_keys(render_json(failure_document(as_reconciler_error(error))))
+    if complaint := try_write_file(path, text, private=True):
         _write(sys.stderr, f"Warning: {complaint}\n")
 
 
@@ -82,7 +107,7 @@ def as_reconciler_error(error: BaseException) -> ReconcilerError:
     if isinstance(error, TerminatedError):
         return InterruptedRunError("Terminated.", signal.SIGTERM)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        return UsageError(f"Which command?\n\n{error.format_message()}")
+        return UsageError(f"Missing command.\n\n{error.format_message()}")
     if isinstance(error, click.UsageError):
         where = f" See `{error.ctx.command_path} --help`." if error.ctx else ""
         return UsageError(f"{_sentence(error.format_message())}{where}")
@@ -134,7 +159,5 @@ def _first_line(error: BaseException) -> str:
 
 
 def _write(stream: object, text: str) -> None:
-    from reconciler.reports.sanitize import for_log
-
-    with suppress(OSError):  # who cannot be told is told by the exit code
+    with suppress(OSError):  # the exit code says it too
         click.echo(for_log(text), file=stream, nl=False)  # type: ignore[arg-type]

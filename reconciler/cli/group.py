@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class CommandEntry:
+class CommandEntry(Struct, frozen=True):
     """Where a command is (`module:attribute`) and what it does, in one line."""
 
     target: str
@@ -71,7 +71,5 @@ class LazyGroup(click.Group):
 
 
 def _suggestion(name: str, names: Mapping[str, CommandEntry]) -> str:
-    from difflib import get_close_matches
-
     near = get_close_matches(name, names, n=1)
     return f' Did you mean "{near[0]}"?' if near else ""

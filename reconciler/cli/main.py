@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 import click
 
 from reconciler import __version__
-from reconciler.cli import secrecy, signals
+from reconciler.cli import signals
+from reconciler.cli.failures import forget_keys, report_failure
 from reconciler.cli.group import CommandEntry, LazyGroup
 
 if TYPE_CHECKING:
@@ -74,12 +75,10 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and give its exit code. Failures are shown, on stdout too where JSON was asked for."""
-    secrecy.forget()
+    forget_keys()
     try:
         code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - the one handler: everything ends in an exit code
-        from reconciler.cli.failures import report_failure
-
         return report_failure(error, arguments)
     return code if isinstance(code, int) else 0
 
@@ -106,8 +105,6 @@ def _flush(code: int) -> int:
     except (OSError, ValueError) as error:
         _discard(sys.stdout)
         if code in _SUCCESSES:
-            from reconciler.cli.failures import report_failure
-
             code = report_failure(error, ())
     try:
         sys.stderr.flush()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 from msgspec import Struct
 
+from reconciler.planning.guards import ALLOWABLE
 from reconciler.reports.registry import formats
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ class PlanArguments(Struct, frozen=True, kw_only=True):
     api_key_file: Path | None = None
 
 
-class Delivery(Struct, frozen=True, kw_only=True):
-    """Where a result goes and in which form."""
+class OutputOptions(Struct, frozen=True, kw_only=True):
+    """In which format a result is written, and where to."""
 
     form: str = "text"
-    output: Path | None = None
+    output_file: Path | None = None
     out: Path | None = None
     show_users: bool = False
     detailed_exitcode: bool = False
@@ -85,8 +86,6 @@ class GuardType(click.ParamType[str]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The guard's name; fails with a usage error that lists them."""
-        from reconciler.planning.guards import ALLOWABLE
-
         if value not in ALLOWABLE:
             self.fail(f"{value!r} is none of {', '.join(sorted(ALLOWABLE))}.", param, ctx)
         return str(value)
@@ -150,7 +149,7 @@ _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
 )
 
 output_option = click.option(
-    "--output", type=FILE, metavar="FILE", help="Write the result to a file instead of stdout."
+    "--output", "output_file", type=FILE, metavar="FILE", help="Write the result to a file instead of stdout."
 )
 
 _show_users_option = click.option("--show-users", is_flag=True, help="Show user ids, which are otherwise counted.")
@@ -190,13 +189,13 @@ def format_option(report: Report[Any], help: str = "How to show it.") -> Callabl
 
 
 def plan_options(report: Report[Any]) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """The options of `plan` and `apply`, which end in this report, as a PlanArguments and a Delivery."""
+    """The options of `plan` and `apply`, which end in this report, as a PlanArguments and a OutputOptions."""
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - click passes what it parsed
             arguments = PlanArguments(**{name: kwargs.pop(name) for name in PlanArguments.__struct_fields__})
-            return function(*args, arguments=arguments, delivery=_take_delivery(kwargs), **kwargs)
+            return function(*args, arguments=arguments, display=_take_output_options(kwargs), **kwargs)
 
         for option in reversed((*_SAVING, *_delivery(report), *_PLAN_SHAPE)):
             wrapper = option(wrapper)
@@ -205,13 +204,13 @@ def plan_options(report: Report[Any]) -> Callable[[Callable[..., R]], Callable[.
     return decorate
 
 
-def delivery_options(report: Report[Any]) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """`--format`, `--output` and `--show-users`, as a Delivery."""
+def output_options(report: Report[Any]) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """`--format`, `--output` and `--show-users`, as a OutputOptions."""
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - click passes what it parsed
-            return function(*args, delivery=_take_delivery(kwargs), **kwargs)
+            return function(*args, display=_take_output_options(kwargs), **kwargs)
 
         for option in reversed(_delivery(report)):
             wrapper = option(wrapper)
@@ -237,5 +236,5 @@ def _delivery(report: Report[Any]) -> tuple[Callable[[Any], Any], ...]:
     return (format_option(report), output_option, _show_users_option)
 
 
-def _take_delivery(kwargs: dict[str, Any]) -> Delivery:
-    return Delivery(**{name: kwargs.pop(name) for name in Delivery.__struct_fields__ if name in kwargs})
+def _take_output_options(kwargs: dict[str, Any]) -> OutputOptions:
+    return OutputOptions(**{name: kwargs.pop(name) for name in OutputOptions.__struct_fields__ if name in kwargs})

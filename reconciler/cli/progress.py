@@ -1,4 +1,4 @@
-"""How far a command is, for whoever watches a terminal: the one room where progress is fed.
+"""How far a command is, shown on the terminal that it runs in.
 
 Everywhere else nothing is shown: without a terminal, with --quiet, in CI. What is shown goes to stderr and is gone
 at the end. Commands only note where they are, which costs nothing; drawing is `progress_bar`'s, in a thread of its
@@ -10,25 +10,23 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct
 
-from reconciler.cli.aside import shown
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from reconciler.api.client import Client
     from reconciler.api.live import Progress as RefreshProgress
     from reconciler.apply import ApplyEvent
+    from reconciler.cli.output import Output
     from reconciler.cli.progress_bar import Bar
-    from reconciler.cli.voice import Voice
 
-PATIENCE = 0.4
+SHOW_AFTER_SECONDS = 0.4
 """Seconds that pass before anything is shown: a command that is done by then never pays for it."""
 
 _NO = frozenset({"", "0", "false"})
@@ -62,14 +60,14 @@ class Progress:
         self._bar: Bar | None = None
         self._is_over = False
         self._lock = threading.RLock()
-        self._timer = threading.Timer(PATIENCE, self._open) if is_watched else None
+        self._timer = threading.Timer(SHOW_AFTER_SECONDS, self._open) if is_watched else None
 
     @classmethod
-    def of(cls, voice: Voice, environ: Mapping[str, str] = os.environ) -> Progress:
+    def of(cls, output: Output, environ: Mapping[str, str] = os.environ) -> Progress:
         """Progress for a terminal that somebody sits at; silence elsewhere, and with --quiet."""
         is_terminal = sys.stderr.isatty() and environ.get("TERM") != "dumb"
         is_build = environ.get("CI", "").lower() not in _NO
-        return cls(is_watched=is_terminal and not is_build and not voice.quiet, color=voice.color)
+        return cls(is_watched=is_terminal and not is_build and not output.quiet, color=output.color)
 
     def __enter__(self) -> Self:
         if self._timer is not None:
@@ -86,7 +84,7 @@ class Progress:
         with self._lock:
             self._is_over = True
             if self._bar is not None:
-                shown.remove(self)
+                _shown.remove(self)
                 self._bar.hide()
 
     def follow(self, client: Client, daily_budget: int, *, spent: int = 0) -> None:
@@ -119,17 +117,35 @@ class Progress:
                 self._bar.show()
 
     def _open(self) -> None:
-        from reconciler.cli.progress_bar import Bar
+        from reconciler.cli.progress_bar import Bar  # noqa: PLC0415 - rich is only needed where something is shown
 
         with self._lock:
             if not self._is_over:
                 self._bar = Bar(self, color=self._color)
-                shown.append(self)
+                _shown.append(self)
                 self._bar.show()
 
 
-def abandon() -> None:
-    """Wipe the line, for a process that ends this moment."""
-    if shown:
+_shown: list[Progress] = []
+"""What is on the terminal now; the last is in front."""
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Hide progress while the block writes to the terminal."""
+    if not _shown:
+        yield
+        return
+    front = _shown[-1]
+    front.hide()
+    try:
+        yield
+    finally:
+        front.show()
+
+
+def wipe() -> None:
+    """Wipe the line, for a process that ends at once."""
+    if _shown:
         with suppress(OSError):
             os.write(sys.stderr.fileno(), _WIPE)

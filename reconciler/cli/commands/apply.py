@@ -1,7 +1,10 @@
-"""`reconciler apply`: plan, show, ask, do, verify, report."""
+"""`reconciler apply`: plan, show, ask, apply, verify, report."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -9,27 +12,37 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
+from reconciler.apply import ApplyOptions, ApplyReport, apply_plan
+from reconciler.apply.context import Halt
+from reconciler.cli import signals
+from reconciler.cli.commit_files import check_commit
+from reconciler.cli.failures import write_failure
 from reconciler.cli.options import (
     FILE,
     ApplyArguments,
-    Delivery,
+    OutputOptions,
     PlanArguments,
     Settings,
     apply_options,
     plan_options,
     shared_options,
 )
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.cli.output import Output, check_writable, render_options, write_file, write_report, write_result
+from reconciler.cli.plan_file import read_plan_file
+from reconciler.cli.planning import load, make_plan, now, open_client, refusal_of, resolve_plan_options
+from reconciler.cli.progress import Progress, wipe
+from reconciler.errors import InterruptedRunError, PartlyAppliedError, ReconcilerError, UsageError
+from reconciler.planning.plan_file import check_saved
 from reconciler.reports.registry import APPLY, PLAN, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from reconciler.apply import ApplyReport
-    from reconciler.cli.session import Loaded, Planned
-    from reconciler.cli.voice import Voice
+    from reconciler.cli.planning import Loaded, Planned
     from reconciler.planning.plan import Plan
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command
@@ -42,7 +55,7 @@ def apply(
     *,
     plan_file: Path | None,
     arguments: PlanArguments,
-    delivery: Delivery,
+    display: OutputOptions,
     choices: ApplyArguments,
 ) -> int:
     """Make the live state equal to the files: plan, show, ask, do, and read back what was done.
@@ -54,32 +67,27 @@ def apply(
       reconciler apply --env staging
       reconciler apply plan.json --auto-approve --report report.json
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.session import refusal_of
-    from reconciler.cli.voice import Voice, check_writable, write_file
-
-    check_writable(delivery.out, delivery.output, choices.report)
-    voice = Voice.of(settings)
-    with _failing_into(choices.report) as fail:
-        _see_who_approves(choices)
-        planned = _plan(settings, plan_file, arguments, choices, voice)
+    check_writable(display.out, display.output_file, choices.report)
+    output = Output.of(settings)
+    with _failures_written_to(choices.report) as fail:
+        _require_approval(choices)
+        planned = _plan(settings, plan_file, arguments, choices, output)
         if refusal := refusal_of(planned.plan):
             fail(refusal)
-            return _refuse(planned.plan, refusal, delivery, voice)
-        if delivery.out:
-            write_file(delivery.out, render(PLAN, "json", planned.plan), private=True)
-        shown = _show(planned.plan, delivery, voice)
-        report = _unneeded(planned.plan) if planned.plan.is_empty else _ask_and_do(planned, choices, voice)
-    return _report(report, shown, delivery, choices, voice)
+            return _refuse(planned.plan, refusal, display, output)
+        if display.out:
+            write_file(display.out, render(PLAN, "json", planned.plan), private=True)
+        shown = _show(planned.plan, display, output)
+        report = _empty_report(planned.plan) if planned.plan.is_empty else _ask_and_do(planned, choices, output)
+    return _report(report, shown, display, choices, output)
 
 
 @contextmanager
-def _failing_into(report: Path | None) -> Iterator[Callable[[BaseException], None]]:
+def _failures_written_to(report: Path | None) -> Iterator[Callable[[BaseException], None]]:
     """What ends the run before there is a report is written in its place; the same is given for what is no error."""
 
     def fail(error: BaseException) -> None:
         if report is not None:
-            from reconciler.cli.failures import write_failure
-
             write_failure(report, error)
 
     try:
@@ -89,42 +97,33 @@ def _failing_into(report: Path | None) -> Iterator[Callable[[BaseException], Non
         raise
 
 
-def _see_who_approves(choices: ApplyArguments) -> None:
+def _require_approval(choices: ApplyArguments) -> None:
     if not choices.auto_approve and not sys.stdin.isatty():
         raise UsageError("There is no terminal to ask on: use --auto-approve, or only look with `reconciler plan`.")
 
 
 def _plan(
-    settings: Settings, plan_file: Path | None, arguments: PlanArguments, choices: ApplyArguments, voice: Voice
+    settings: Settings, plan_file: Path | None, arguments: PlanArguments, choices: ApplyArguments, output: Output
 ) -> Planned:
-    from reconciler.cli.session import narrow, now, plan_with
-    from reconciler.planning.plan_file import check_saved
-
     if plan_file is None:
-        loaded = _loaded(settings, choices, voice)
-        return plan_with(loaded, narrow(arguments, loaded, voice), arguments.api_key_file, voice)
+        loaded = _loaded(settings, choices, output)
+        return make_plan(loaded, resolve_plan_options(arguments, loaded, output), arguments.api_key_file, output)
     _refuse_other_options(arguments)
-    from reconciler.cli.saved import read_saved
-
-    saved = read_saved(plan_file)
+    saved = read_plan_file(plan_file)
     if settings.environment not in {None, saved.plan.environment}:
         raise UsageError(
             f"--env (or RECONCILER_ENV) says {settings.environment!r}, but the plan is for"
             f" {saved.plan.environment or 'none'!r}: a saved plan fixes everything."
         )
-    loaded = _loaded(replace(settings, environment=saved.plan.environment), choices, voice)
-    planned = plan_with(loaded, saved.plan.options, arguments.api_key_file, voice)
+    loaded = _loaded(replace(settings, environment=saved.plan.environment), choices, output)
+    planned = make_plan(loaded, saved.plan.options, arguments.api_key_file, output)
     check_saved(saved.document, planned.plan, now())
     return planned
 
 
-def _loaded(settings: Settings, choices: ApplyArguments, voice: Voice) -> Loaded:
-    from reconciler.cli.session import load
-
-    loaded = load(settings, voice)
+def _loaded(settings: Settings, choices: ApplyArguments, output: Output) -> Loaded:
+    loaded = load(settings, output)
     if choices.expect_commit is not None:
-        from reconciler.cli.expected_commit import check_commit
-
         check_commit(loaded.config, loaded.desired.texts, choices.expect_commit)
     return loaded
 
@@ -146,73 +145,129 @@ def _refuse_other_options(arguments: PlanArguments) -> None:
         )
 
 
-def _refuse(plan: Plan, refusal: ReconcilerError, delivery: Delivery, voice: Voice) -> int:
-    from reconciler.cli.present import deliver_report
-
-    deliver_report(PLAN, plan, delivery, voice, failure=refusal)
-    voice.error(str(refusal))
+def _refuse(plan: Plan, refusal: ReconcilerError, display: OutputOptions, output: Output) -> int:
+    write_report(PLAN, plan, display, output, failure=refusal)
+    output.error(str(refusal))
     return refusal.exit_code
 
 
-def _show(plan: Plan, delivery: Delivery, voice: Voice) -> str:
+def _show(plan: Plan, display: OutputOptions, output: Output) -> str:
     """Show the plan before it is made; what is still to be delivered together with the report is given back."""
-    from reconciler.cli.present import render_options
-
-    text = render(PLAN, "text", plan, render_options(delivery, voice))
-    if delivery.form != "text":
-        voice.note(text.removesuffix("\n"))
+    text = render(PLAN, "text", plan, render_options(display, output))
+    if display.form != "text":
+        output.info(text.removesuffix("\n"))
         return ""
-    if delivery.output is None:
-        voice.result(text)
+    if display.output_file is None:
+        output.print(text)
         return ""
-    voice.note(text.removesuffix("\n"))
+    output.info(text.removesuffix("\n"))
     return text + "\n"
 
 
-def _ask_and_do(planned: Planned, choices: ApplyArguments, voice: Voice) -> ApplyReport:
-    from reconciler.cli.apply_run import run_apply
-
+def _ask_and_do(planned: Planned, choices: ApplyArguments, output: Output) -> ApplyReport:
     plan = planned.plan
     environment = f", environment {plan.environment}" if plan.environment else ""
     question = f"Apply this to project {plan.project_id} ({plan.region}{environment})?"
     if not choices.auto_approve and not click.confirm(question, default=False, err=True):
         raise ReconcilerError("Not approved: nothing was sent.")
-    return run_apply(planned, choices, voice)
+    return asyncio.run(_apply(planned, choices, output))
 
 
-def _unneeded(plan: Plan) -> ApplyReport:
+def _empty_report(plan: Plan) -> ApplyReport:
     """The report on a plan with nothing to do: what is declared was just read and is in place."""
-    from reconciler.apply import ApplyReport
-
     return ApplyReport(outcomes=(), unchanged=plan.unchanged, verified=True)
 
 
-def _report(report: ApplyReport, shown: str, delivery: Delivery, choices: ApplyArguments, voice: Voice) -> int:
+def _report(report: ApplyReport, shown: str, display: OutputOptions, choices: ApplyArguments, output: Output) -> int:
     """Tell what became of the plan, whatever cannot be written, and give the exit code that is true afterwards."""
-    from reconciler.cli.apply_run import failure_of, unreported
-    from reconciler.cli.present import deliver, render_options
-
-    failure, options = failure_of(report), render_options(delivery, voice)
+    failure, options = _failure_of(report), render_options(display, output)
 
     def present(error: ReconcilerError | None) -> str:
-        if delivery.form == "text" and not report.outcomes:
+        if display.form == "text" and not report.outcomes:
             return shown.removesuffix("\n")
-        separator = "\n" if delivery.form == "text" and delivery.output is None else ""
-        return separator + shown + render(APPLY, delivery.form, report, replace(options, error=error))
+        separator = "\n" if display.form == "text" and display.output_file is None else ""
+        return separator + shown + render(APPLY, display.form, report, replace(options, error=error))
 
     def rescue() -> str:
         return render(APPLY, "text", report, options).removesuffix("\n")
 
     def fail(complaint: str) -> ReconcilerError:
-        return unreported(report, complaint)
+        return _unreported(report, complaint)
 
     as_json = render(APPLY, "json", report, replace(options, error=failure))
     files = [(choices.report, as_json)] if choices.report else []
     try:
-        failure = deliver(present, delivery, voice, failure=failure, files=files, fail=fail, rescue=rescue)
+        failure = write_result(present, display, output, failure=failure, files=files, fail=fail, rescue=rescue)
     except BaseException:
-        voice.rescued(rescue())
+        output.print_to_stderr(rescue())
         raise
     if failure:
-        voice.error(str(failure))
+        output.error(str(failure))
     return failure.exit_code if failure else report.exit_code
+
+
+async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> ApplyReport:
+    """Apply a plan. The first SIGINT or SIGTERM ends it with a report; the second ends the process at once."""
+    config, halt = planned.loaded.config, Halt()
+    assert planned.credentials is not None, "a plan with changes was made from a live state that was read"
+    options = ApplyOptions(
+        verify=not choices.no_verify,
+        on_error_abort=choices.on_error == "abort",
+        concurrency=config.requests.concurrency,
+    )
+    spent = planned.plan.requests
+    with Progress.of(output) as progress, _signals_to(halt):
+        async with open_client(config, planned.credentials, progress, read_only=False, spent=spent) as client:
+            return await apply_plan(
+                planned.plan,
+                client,
+                desired=planned.loaded.desired,
+                live=planned.live,
+                config=config,
+                options=options,
+                halt=halt,
+                on_event=progress.on_apply,
+            )
+
+
+@contextmanager
+def _signals_to(halt: Halt) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        if halt.is_signal:
+            wipe()
+            os._exit(128 + number)
+        halt.interrupt(number)
+
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        signals.raise_pending()
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+
+def _failure_of(report: ApplyReport) -> ReconcilerError | None:
+    """The error of a report, with the report's exit code; None when all is applied."""
+    code = report.exit_code
+    if code == 0:
+        return None
+    if report.signal_number is not None:
+        return InterruptedRunError("Interrupted: what was in flight is unknown, nothing more was sent.", code - 128)
+    if report.stopped_by is not None and report.stopped_by.exit_code == code:
+        return report.stopped_by
+    if code == PartlyAppliedError.exit_code:
+        return PartlyAppliedError("The plan was applied in part; the report says which part. Plan again to go on.")
+    return ReconcilerError("The plan was not applied; the report says why.")
+
+
+def _unreported(report: ApplyReport, complaint: str) -> ReconcilerError:
+    """The error of a run whose report cannot be written; `complaint` says why."""
+    if any(outcome.changed_something for outcome in report.outcomes):
+        return PartlyAppliedError(f"The plan was applied, but {complaint[0].lower()}{complaint[1:]}")
+    return ReconcilerError(complaint)

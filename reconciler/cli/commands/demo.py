@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.emulation import EMULATOR_KEY, create_emulator
+from reconciler.cli.main import run
 from reconciler.cli.options import Settings, shared_options
+from reconciler.cli.output import Output
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.cli.voice import Voice
     from reconciler.emulator.app import Emulator
 
 _SOMEBODY_ELSE = "somebody.else@example.com"
@@ -33,28 +35,25 @@ def demo(settings: Settings) -> int:
     Runs the real commands against the emulator on this machine. Needs no key, touches nothing of yours, and leaves
     nothing behind.
     """
-    from reconciler.cli.emulation import EMULATOR_KEY, an_emulator
-    from reconciler.cli.voice import Voice
-
-    voice = Voice.of(settings)
+    output = Output.of(settings)
     with TemporaryDirectory(prefix="reconciler-demo-") as name:
         directory = Path(name)
         with as_file(files("reconciler.cli") / "demo_flags") as shipped:
             shutil.copytree(shipped, directory, dirs_exist_ok=True)
-        emulator = an_emulator(state=directory / "live.json")
-        from reconciler.emulator.server import serve
+        emulator = create_emulator(state=directory / "live.json")
+        from reconciler.emulator.server import serve  # noqa: PLC0415 - an extra
 
         with serve(emulator.app) as url, _surroundings(directory, url, EMULATOR_KEY):
-            _Story(voice, settings, emulator).tell()
-    voice.result("\nThe emulator is stopped and its directory is gone. Next: `reconciler --help`, README.md.\n")
+            _Story(output, settings, emulator).tell()
+    output.print("\nThe emulator is stopped and its directory is gone. Next: `reconciler --help`, README.md.\n")
     return 0
 
 
 class _Story:
     """The steps of the demo, each told in a line before its command runs."""
 
-    def __init__(self, voice: Voice, settings: Settings, emulator: Emulator) -> None:
-        self._voice = voice
+    def __init__(self, output: Output, settings: Settings, emulator: Emulator) -> None:
+        self._output = output
         self._settings = settings
         self._emulator = emulator
         self._step = 0
@@ -75,12 +74,10 @@ class _Story:
     def _say(self, sentence: str) -> None:
         self._step += 1
         line = f"{self._step}. {sentence}"
-        self._voice.result(f"\n{click.style(line, bold=True) if self._voice.terminal().color else line}\n")
+        self._output.print(f"\n{click.style(line, bold=True) if self._output.terminal().color else line}\n")
 
     def _run(self, *arguments: str, expected: int = 0) -> None:
-        from reconciler.cli.main import run
-
-        self._voice.result(f"\n$ reconciler {' '.join(arguments)}\n\n")
+        self._output.print(f"\n$ reconciler {' '.join(arguments)}\n\n")
         options = ["--no-color"] if self._settings.no_color else []
         code = run([*arguments, *options])
         if code != expected:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.api.access import origin_for
 from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
+from reconciler.cli.output import Output
+from reconciler.cli.planning import now, resolve_credentials, run_with_client
+from reconciler.doctor import Check, Status, examine, exit_code, failed, limits
 from reconciler.errors import AccessError
+from reconciler.files.config_file import find_config, load_config
 from reconciler.reports.registry import DOCTOR, RenderOptions, render
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.cli.session import Access
-    from reconciler.cli.voice import Voice
-    from reconciler.doctor import Check
     from reconciler.model.config import Config
 
 
@@ -33,22 +34,14 @@ def doctor(settings: Settings, *, form: str, api_key_file: Path | None) -> int:
     \b
       reconciler doctor --env production
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.voice import Voice
-    from reconciler.doctor import exit_code
-    from reconciler.files.config_file import find_config, load_config
-
-    voice = Voice.of(settings)
+    output = Output.of(settings)
     config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
-    checks = _checks(config, api_key_file, voice)
-    voice.result(render(DOCTOR, form, checks, RenderOptions(terminal=voice.terminal())))
+    checks = _checks(config, api_key_file, output)
+    output.print(render(DOCTOR, form, checks, RenderOptions(terminal=output.terminal())))
     return exit_code(checks)
 
 
-def _checks(config: Config, key_file: Path | None, voice: Voice) -> tuple[Check, ...]:
-    from reconciler.api.access import origin_for
-    from reconciler.cli.session import access
-    from reconciler.doctor import Check, Status, failed, limits
-
+def _checks(config: Config, key_file: Path | None, output: Output) -> tuple[Check, ...]:
     environment = f", environment {config.environment}" if config.environment else ""
     origin = origin_for(config.region, os.environ)
     offline = (
@@ -57,19 +50,10 @@ def _checks(config: Config, key_file: Path | None, voice: Voice) -> tuple[Check,
         Check(name="host", status=Status.OK, message=f"{origin} (region {config.region})"),
     )
     try:
-        allowed = access(config, key_file, voice, os.environ)
+        credentials = resolve_credentials(config, key_file, output)
     except AccessError as error:
         return (*offline, failed("key", error))
     place = f"in {key_file}" if key_file else "in the environment"
     key = Check(name="key", status=Status.OK, message=f"found {place}; it is never shown")
-    return (*offline, key, *asyncio.run(_examined(config, allowed, voice)))
-
-
-async def _examined(config: Config, allowed: Access, voice: Voice) -> tuple[Check, ...]:
-    from reconciler.cli.progress import Progress
-    from reconciler.cli.session import connected, now
-    from reconciler.doctor import examine
-
-    with Progress.of(voice) as progress:
-        async with connected(config, allowed, progress) as client:
-            return await examine(client, config, now)
+    checks = run_with_client(config, credentials, output, lambda client, _: examine(client, config, now))
+    return (*offline, key, *checks)

@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.cli.options import (
     FILE,
-    Delivery,
+    OutputOptions,
     Settings,
     format_option,
     key_file_option,
     output_option,
     shared_options,
 )
+from reconciler.cli.output import Output, check_writable, write_report
+from reconciler.cli.planning import load, now, resolve_credentials, run_with_client
+from reconciler.drift import DriftOptions, detect_drift, encode_memory, keys_in_scope, no_memory, recall, remember
+from reconciler.drift.since import parse_since
+from reconciler.errors import ReconcilerError
+from reconciler.reports.json_report import render_json
 from reconciler.reports.registry import DRIFT
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from pathlib import Path
 
-    from reconciler.cli.session import Loaded
-    from reconciler.cli.voice import Voice
-    from reconciler.drift import DriftOptions, DriftReport, Memory
+    from reconciler.api.client import Client
+    from reconciler.cli.planning import Loaded
+    from reconciler.cli.progress import Progress
+    from reconciler.drift import DriftReport, Memory
     from reconciler.model.config import Config
 
 DRIFTED = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """What is looked at, and with what in mind."""
+class _Run(Struct, frozen=True, kw_only=True):
+    """What is compared, and what the state file remembers."""
 
     loaded: Loaded
     options: DriftOptions
@@ -56,7 +61,7 @@ def drift(
     settings: Settings,
     *,
     form: str,
-    output: Path | None,
+    output_file: Path | None,
     targets: tuple[str, ...],
     since: str | None,
     budget: int | None,
@@ -76,57 +81,41 @@ def drift(
       reconciler drift --since 15m --format json
       reconciler drift --since 15m --budget 50 --state drift.json --format markdown
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.present import deliver_report
-    from reconciler.cli.session import load
-    from reconciler.cli.voice import Voice, check_writable
-
-    check_writable(output, state)
-    voice, options = Voice.of(settings), _options(targets, since, budget)
-    loaded = load(settings, voice)
-    look = _Look(loaded=loaded, options=options, memory=_recalled(state, loaded.config))
-    report = _detect(look, api_key_file, voice)
-    delivery = Delivery(form=form, output=output)
-    files = [] if state is None else [(state, _remembered(look, report))]
-    failure = deliver_report(DRIFT, report, delivery, voice, files=files)
+    check_writable(output_file, state)
+    output, options = Output.of(settings), _options(targets, since, budget)
+    loaded = load(settings, output)
+    run = _Run(loaded=loaded, options=options, memory=_load_state(state, loaded.config))
+    report = _detect(run, api_key_file, output)
+    display = OutputOptions(form=form, output_file=output_file)
+    files = [] if state is None else [(state, _updated_state(run, report))]
+    failure = write_report(DRIFT, report, display, output, files=files)
     if failure:
-        voice.error(str(failure))
+        output.error(str(failure))
         return failure.exit_code
     return DRIFTED if report.is_drifted else 0
 
 
 def _options(targets: tuple[str, ...], since: str | None, budget: int | None) -> DriftOptions:
-    from reconciler.cli.session import now
-    from reconciler.drift import DriftOptions
-    from reconciler.drift.since import parse_since
-
     start = None if since is None else parse_since(since, now())
     return DriftOptions(targets=targets, since=start, budget=budget)
 
 
-def _detect(look: _Look, key_file: Path | None, voice: Voice) -> DriftReport:
-    from reconciler.cli.session import access
+def _detect(run: _Run, key_file: Path | None, output: Output) -> DriftReport:
+    credentials = resolve_credentials(run.loaded.config, key_file, output)
+    config = _within_budget(run.loaded.config, run.options.budget)
 
-    allowed = access(look.loaded.config, key_file, voice, os.environ)
+    def work(client: Client, progress: Progress) -> Awaitable[DriftReport]:
+        return detect_drift(
+            client,
+            run.loaded.desired,
+            config,
+            run.options,
+            now=now(),
+            memory=run.memory,
+            on_progress=progress.on_refresh,
+        )
 
-    async def run() -> DriftReport:
-        from reconciler.cli.progress import Progress
-        from reconciler.cli.session import connected, now
-        from reconciler.drift import detect_drift
-
-        config = _within_budget(look.loaded.config, look.options.budget)
-        with Progress.of(voice) as progress:
-            async with connected(config, allowed, progress) as client:
-                return await detect_drift(
-                    client,
-                    look.loaded.desired,
-                    config,
-                    look.options,
-                    now=now(),
-                    memory=look.memory,
-                    on_progress=progress.on_refresh,
-                )
-
-    return asyncio.run(run())
+    return run_with_client(config, credentials, output, work)
 
 
 def _within_budget(config: Config, budget: int | None) -> Config:
@@ -137,11 +126,8 @@ def _within_budget(config: Config, budget: int | None) -> Config:
     return replace(config, requests=requests)
 
 
-def _recalled(state: Path | None, config: Config) -> Memory | None:
+def _load_state(state: Path | None, config: Config) -> Memory | None:
     """What the state file remembers; nothing yet where there is no file."""
-    from reconciler.drift import no_memory, recall
-    from reconciler.errors import ReconcilerError
-
     if state is None:
         return None
     try:
@@ -149,16 +135,13 @@ def _recalled(state: Path | None, config: Config) -> Memory | None:
     except FileNotFoundError:
         return no_memory(config)
     except UnicodeDecodeError:
-        raise ReconcilerError(f"The state file {str(state)!r} is no text. Delete it to begin anew.") from None
+        raise ReconcilerError(f"The state file {str(state)!r} is not a text file. Delete it to start over.") from None
 
 
-def _remembered(look: _Look, report: DriftReport) -> str:
+def _updated_state(run: _Run, report: DriftReport) -> str:
     """What the state file is to hold after this run."""
-    from reconciler.drift import encode_memory, keys_in_scope, remember
-    from reconciler.reports.json_report import render_json
-
-    assert look.memory is not None, "a state file was recalled before it is written"
-    desired = look.loaded.desired
-    scope = keys_in_scope(desired, look.options.targets)
-    memory = remember(look.memory, report, scope, desired.flags.keys())
+    assert run.memory is not None, "a state file was recalled before it is written"
+    desired = run.loaded.desired
+    scope = keys_in_scope(desired, run.options.targets)
+    memory = remember(run.memory, report, scope, desired.flags.keys())
     return render_json(encode_memory(memory))

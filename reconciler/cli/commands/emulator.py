@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.emulation import accept_environment_key, create_emulator
 from reconciler.cli.options import FILE, Settings, shared_options
+from reconciler.cli.output import Output
 from reconciler.cli.signals import TerminatedError
 from reconciler.errors import InvalidInputError
+from reconciler.files.config_file import find_config, load_configs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,19 +40,16 @@ def emulator(settings: Settings, *, port: int, state: Path | None, latency: int,
     \b
       reconciler emulator --port 8765 --state emulator.json
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.emulation import admit_key_of, an_emulator
-    from reconciler.cli.voice import Voice
-
-    voice = Voice.of(settings)
-    served = an_emulator(state=state, latency=latency / _MILLISECONDS, rate=rate, configs=_configs(settings))
-    admit_key_of(os.environ, served)
-    from reconciler.emulator.server import serve_in_foreground
+    output = Output.of(settings)
+    served = create_emulator(state=state, latency=latency / _MILLISECONDS, rate=rate, configs=_configs(settings))
+    accept_environment_key(os.environ, served)
+    from reconciler.emulator.server import serve_in_foreground  # noqa: PLC0415 - an extra
 
     key = next(iter(served.store.keys))
 
     def greet(url: str) -> None:
-        voice.result(f"export RECONCILER_API_URL={url}\nexport AMPLITUDE_MANAGEMENT_API_KEY={shlex.quote(key)}\n")
-        voice.note(f"The emulator serves project {', '.join(served.store.projects)} at {url}. Ctrl-C ends it.")
+        output.print(f"export RECONCILER_API_URL={url}\nexport AMPLITUDE_MANAGEMENT_API_KEY={shlex.quote(key)}\n")
+        output.info(f"The emulator serves project {', '.join(served.store.projects)} at {url}. Ctrl-C ends it.")
 
     try:
         serve_in_foreground(served, port=port, on_start=greet)
@@ -62,8 +62,6 @@ def emulator(settings: Settings, *, port: int, state: Path | None, latency: int,
 
 def _configs(settings: Settings) -> tuple[Config, ...]:
     """The configuration of every environment; none where there is no configuration and none was named."""
-    from reconciler.files.config_file import find_config, load_configs
-
     try:
         file = find_config(settings.config)
     except InvalidInputError:

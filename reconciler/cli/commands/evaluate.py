@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sys
 from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
 import click
 
+from reconciler.api.parents import read_with_parents
 from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
+from reconciler.cli.output import Output
+from reconciler.cli.planning import load, now, resolve_credentials, run_with_client
+from reconciler.cli.progress import Progress
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.evaluation.comparison import UserReport
+from reconciler.evaluation.summary import UsersReport, summarize
+from reconciler.evaluation.users import fields_of_options, read_users, user_of_json
+from reconciler.planning.comparison import compare_with_plan
 from reconciler.reports.registry import EVALUATION, EVALUATION_SUMMARY, RenderOptions, render
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.cli.progress import Progress
-    from reconciler.cli.session import Loaded
-    from reconciler.cli.voice import Voice
-    from reconciler.evaluation.comparison import Comparison, UserReport
+    from reconciler.api.client import Client
+    from reconciler.cli.planning import Loaded
+    from reconciler.evaluation.comparison import Comparison
     from reconciler.evaluation.evaluate import FlagWithParents
-    from reconciler.evaluation.summary import UsersReport
     from reconciler.model.config import Config
     from reconciler.model.flag import Json
 
@@ -90,26 +96,22 @@ def evaluate(
       reconciler evaluate new-checkout --user-id ada@example.com --property country=US
       reconciler evaluate new-checkout --users users.jsonl --format json
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.session import load
-    from reconciler.cli.voice import Voice
-    from reconciler.evaluation.users import fields_of_options
-
     fields = fields_of_options(user_id, device_id, properties)
     if fields and users:
         raise UsageError("--users evaluates the users of a file: no other user can be given beside it.")
     if not fields and not users:
-        raise UsageError("Whom? Give --user-id, --device-id or --property, or a file with --users.")
-    voice = Voice.of(settings)
+        raise UsageError("Missing option: give --user-id, --device-id or --property, or a file with --users.")
+    output = Output.of(settings)
     with _opened(users) as stream:
-        loaded = load(settings, voice)
-        comparison = _comparison(key, loaded, api_key_file, voice)
-        options = RenderOptions(terminal=voice.terminal())
+        loaded = load(settings, output)
+        comparison = _comparison(key, loaded, api_key_file, output)
+        options = RenderOptions(terminal=output.terminal())
         if stream is None:
             result = render(EVALUATION, form, _one_user(comparison, loaded.config, fields), options)
         else:
-            report = _many_users(comparison, loaded.config, stream, voice)
+            report = _many_users(comparison, loaded.config, stream, output)
             result = render(EVALUATION_SUMMARY, form, report, options)
-    voice.result(result)
+    output.print(result)
     return 0
 
 
@@ -123,35 +125,22 @@ def _opened(users: Path | None) -> Iterator[IO[bytes] | None]:
         yield stream
 
 
-def _comparison(key: str, loaded: Loaded, key_file: Path | None, voice: Voice) -> Comparison:
-    from reconciler.cli.progress import Progress
-    from reconciler.cli.session import access, connected, now
-    from reconciler.planning.comparison import compare_with_plan
-    from reconciler.text import counted
+def _comparison(key: str, loaded: Loaded, key_file: Path | None, output: Output) -> Comparison:
+    credentials = resolve_credentials(loaded.config, key_file, output)
+    declared = {name: flag.spec for name, flag in loaded.desired.flags.items()}
 
-    allowed = access(loaded.config, key_file, voice, os.environ)
+    async def read(client: Client, _: Progress) -> tuple[FlagWithParents, int]:
+        return await read_with_parents(client, key, declared), client.requests
 
-    async def read() -> FlagWithParents:
-        from reconciler.api.parents import read_with_parents
-
-        declared = {name: flag.spec for name, flag in loaded.desired.flags.items()}
-        with Progress.of(voice) as progress:
-            async with connected(loaded.config, allowed, progress) as client:
-                family = await read_with_parents(client, key, declared)
-                requests = client.requests
-        flags = counted(1 + len(family.parents), "flag")
-        voice.detail(f"Read {flags} with {counted(requests, 'request')} from {allowed.origin}.")
-        return family
-
-    family = asyncio.run(read())
+    family, requests = run_with_client(loaded.config, credentials, output, read)
+    flags = counted(1 + len(family.parents), "flag")
+    output.debug(f"Read {flags} with {counted(requests, 'request')} from {credentials.origin}.")
     if family.flag is None and key not in loaded.desired.flags:
         raise ReconcilerError(_no_flag(key, loaded))
     return compare_with_plan(key, family, loaded.desired, loaded.config, now=now())
 
 
 def _no_flag(key: str, loaded: Loaded) -> str:
-    from difflib import get_close_matches
-
     near = get_close_matches(key, loaded.desired.flags, n=1)
     hint = f' Did you mean "{near[0]}"?' if near else ""
     project = loaded.config.project_id
@@ -159,21 +148,14 @@ def _no_flag(key: str, loaded: Loaded) -> str:
 
 
 def _one_user(comparison: Comparison, config: Config, fields: dict[str, Json]) -> UserReport:
-    from reconciler.evaluation.comparison import UserReport
-    from reconciler.evaluation.users import user_of_json
-
     user = user_of_json(fields)
     live, desired = comparison.live.evaluate(user), comparison.desired.evaluate(user)
     return UserReport(comparison=comparison, config=config, fields=fields, live=live, desired=desired)
 
 
-def _many_users(comparison: Comparison, config: Config, stream: IO[bytes], voice: Voice) -> UsersReport:
-    from reconciler.cli.progress import Progress
-    from reconciler.evaluation.summary import UsersReport, summarize
-    from reconciler.evaluation.users import read_users
-
+def _many_users(comparison: Comparison, config: Config, stream: IO[bytes], output: Output) -> UsersReport:
     file = "stdin" if stream is sys.stdin.buffer else str(stream.name)
-    with Progress.of(voice) as progress:
+    with Progress.of(output) as progress:
         summary = summarize(comparison, _watched(read_users(stream, file), progress))
     return UsersReport(comparison=comparison, config=config, file=file, summary=summary)
 

@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.options import Settings, shared_options
+from reconciler.cli.output import Output, try_write_file
+from reconciler.errors import InvalidInputError, ReconcilerError, UsageError
+from reconciler.files.config_file import find_config, load_configs
+from reconciler.files.format import check_format, format_text
+from reconciler.files.listing import FlagFile, list_flag_files, read_flag_file, refuse_file
+from reconciler.files.listing import Listing as Files
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -35,15 +41,12 @@ def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
       reconciler fmt
       reconciler fmt --check flags/new-checkout.yaml
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.voice import Voice, unwritten
-    from reconciler.errors import InvalidInputError, ReconcilerError
-
-    voice = Voice.of(settings)
+    output = Output.of(settings)
     files, found = _files(settings, paths)
     problems = [item for item in found if item.is_error]
     for item in found:
         if not item.is_error:
-            voice.warn(f"{item.position}: {item.message} [{item.rule}]")
+            output.warning(f"{item.position}: {item.message} [{item.rule}]")
     changed: dict[Path, str] = {}
     for file in files:
         before, after, findings = _format(file)
@@ -54,12 +57,12 @@ def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
         raise InvalidInputError("Nothing was written: put the files right first.", problems)
     complaints: list[str] = []
     for file, text in changed.items():
-        complaint = None if check else unwritten(file, text, private=False)
+        complaint = None if check else try_write_file(file, text, private=False)
         if complaint:
             complaints.append(complaint)
         else:
-            voice.result(f"{file.as_posix()}\n")
-    voice.note(_summary(len(changed) - len(complaints), len(files), check=check))
+            output.print(f"{file.as_posix()}\n")
+    output.info(_summary(len(changed) - len(complaints), len(files), check=check))
     if complaints:
         raise ReconcilerError("\n".join(["Some files were left as they were:", *complaints]))
     return UNFORMATTED if changed and check else 0
@@ -72,9 +75,6 @@ def _summary(changed: int, all_files: int, *, check: bool) -> str:
 
 def _format(file: Path) -> tuple[str, str, Sequence[Diagnostic]]:
     """The text of a file, its formatted text, and what is wrong with it; the text twice where something is."""
-    from reconciler.files.format import check_format, format_text
-    from reconciler.files.listing import FlagFile, read_flag_file, refuse_file
-
     shown = file.as_posix()
     try:
         content = read_flag_file(file)
@@ -88,8 +88,6 @@ def _format(file: Path) -> tuple[str, str, Sequence[Diagnostic]]:
 
 def _files(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[Diagnostic]]:
     """The files to look at, in order, each once; and what was found on the way."""
-    from reconciler.files.listing import list_flag_files
-
     here = Path.cwd()
     configs = _configs(settings, is_needed=not paths)
     directories = dict.fromkeys(config.flags_dir.absolute() for config in configs)
@@ -103,9 +101,6 @@ def _files(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[
 
 def _configs(settings: Settings, *, is_needed: bool) -> Sequence[Config]:
     """The configurations of all environments; none where there is no file and paths were given."""
-    from reconciler.errors import InvalidInputError
-    from reconciler.files.config_file import find_config, load_configs
-
     try:
         file = find_config(settings.config)
     except InvalidInputError:
@@ -117,10 +112,6 @@ def _configs(settings: Settings, *, is_needed: bool) -> Sequence[Config]:
 
 def _listing(path: Path, listings: Sequence[Listing], here: Path) -> Listing:
     """The file, or the flag files below the directory: the configured ones where there are any, else all YAML."""
-    from reconciler.errors import UsageError
-    from reconciler.files.listing import FlagFile, list_flag_files
-    from reconciler.files.listing import Listing as Files
-
     if not path.exists() and not path.is_symlink():
         raise UsageError(f"{path} does not exist.")
     if not path.is_dir():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +11,19 @@ import click
 from msgspec import structs
 
 from reconciler.cli.options import Settings, key_file_option, shared_options
+from reconciler.cli.output import Output, reason_of, try_write_file
+from reconciler.cli.planning import resolve_credentials, run_with_client
+from reconciler.errors import ReconcilerError
+from reconciler.files.config_file import find_config, load_config
+from reconciler.files.load import load_desired
+from reconciler.importer import build_import, find_declared_flags, read_importable
 from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Iterator, Mapping
 
-    from reconciler.cli.voice import Voice
+    from reconciler.api.client import Client
+    from reconciler.cli.progress import Progress
     from reconciler.importer import Declared, FileChange, ImportResult
     from reconciler.model.config import Config
     from reconciler.model.flag import LiveFlag, LiveState
@@ -58,58 +64,39 @@ def import_flags(
       reconciler import
       reconciler import --target 'checkout-*' --force
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.voice import Voice
-    from reconciler.files.config_file import find_config, load_config
-    from reconciler.importer import build_import
-
-    voice = Voice.of(settings)
+    output = Output.of(settings)
     config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
     config = config if out is None else structs.replace(config, flags_dir=out)
     declared = _declared(config)
-    live, flags = _read(config, targets, api_key_file, voice, inclusions=not no_inclusions)
+    live, flags = _read(config, targets, api_key_file, output, inclusions=not no_inclusions)
     keys = {flag.id: flag.key for flag in live.flags.values()}
     result = build_import(flags, declared, config, keys=keys, taken=_names(config.flags_dir))
     if not force:
         _refuse_taken(result)
-    _warn(result, live, config, voice)
-    _write(result, config, voice)
+    _warn(result, live, config, output)
+    _write(result, config, output)
     return 0
 
 
 def _declared(config: Config) -> Mapping[str, Declared]:
     """What the directory declares already. Raises InvalidInputError where that is not valid."""
-    from reconciler.files.load import load_desired
-    from reconciler.importer import find_declared_flags
-
     if config.flags_dir.is_dir():
         load_desired(config)
     return find_declared_flags(config)
 
 
 def _read(
-    config: Config, targets: tuple[str, ...], key_file: Path | None, voice: Voice, *, inclusions: bool
+    config: Config, targets: tuple[str, ...], key_file: Path | None, output: Output, *, inclusions: bool
 ) -> tuple[LiveState, tuple[LiveFlag, ...]]:
-    from reconciler.cli.session import access
+    credentials = resolve_credentials(config, key_file, output)
 
-    allowed = access(config, key_file, voice, os.environ)
+    def work(client: Client, progress: Progress) -> Awaitable[tuple[LiveState, tuple[LiveFlag, ...]]]:
+        return read_importable(client, targets=targets, inclusions=inclusions, on_progress=progress.on_refresh)
 
-    async def run() -> tuple[LiveState, tuple[LiveFlag, ...]]:
-        from reconciler.cli.progress import Progress
-        from reconciler.cli.session import connected
-        from reconciler.importer import read_importable
-
-        with Progress.of(voice) as progress:
-            async with connected(config, allowed, progress) as client:
-                return await read_importable(
-                    client, targets=targets, inclusions=inclusions, on_progress=progress.on_refresh
-                )
-
-    return asyncio.run(run())
+    return run_with_client(config, credentials, output, work)
 
 
 def _refuse_taken(result: ImportResult) -> None:
-    from reconciler.errors import ReconcilerError
-
     if result.taken:
         names = "".join(f"\n  {key}  {place}" for key, place in result.taken)
         raise ReconcilerError(
@@ -122,54 +109,50 @@ def _names(directory: Path) -> list[str]:
     return [path.name for path in directory.iterdir()] if directory.is_dir() else []
 
 
-def _write(result: ImportResult, config: Config, voice: Voice) -> None:
+def _write(result: ImportResult, config: Config, output: Output) -> None:
     """Write each file whole, or not at all, and say which. Raises ReconcilerError that names those not written.
 
     What was written is said even where an interruption ends it.
     """
-    from reconciler.errors import ReconcilerError
-
     written: list[FileChange] = []
     complaints: list[str] = []
     try:
         for file in result.files:
-            if complaint := _unwritten(file):
+            if complaint := _try_write(file):
                 complaints.append(complaint)
             else:
                 written.append(file)
     finally:
         done = replace(result, files=tuple(written))
-        voice.result("".join(f"{line}\n" for line in _lines(done, config, len(result.files))))
+        output.print("".join(f"{line}\n" for line in _lines(done, config, len(result.files))))
     if complaints:
         raise ReconcilerError(
             "\n  ".join(["Not all files were written; those that exist stay as they were:", *complaints])
         )
 
 
-def _unwritten(file: FileChange) -> str | None:
-    from reconciler.cli.voice import reason_of, unwritten
-
+def _try_write(file: FileChange) -> str | None:
     try:
         file.path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return f"{file.path.parent} cannot be made: {reason_of(error)}."
-    return unwritten(file.path, file.text, private=False)
+    return try_write_file(file.path, file.text, private=False)
 
 
-def _warn(result: ImportResult, live: LiveState, config: Config, voice: Voice) -> None:
+def _warn(result: ImportResult, live: LiveState, config: Config, output: Output) -> None:
     for warning in live.warnings:
-        voice.warn(warning)
+        output.warning(warning)
     for key, ids in live.duplicates.items():
-        voice.warn(f"{key}: several live flags carry this key (ids {', '.join(ids)}): none was imported.")
+        output.warning(f"{key}: several live flags carry this key (ids {', '.join(ids)}): none was imported.")
     for shown in result.skipped:
-        voice.warn(f"{shown.key}: no file can hold this flag: {' '.join(shown.remarks)}")
+        output.warning(f"{shown.key}: no file can hold this flag: {' '.join(shown.remarks)}")
     for shown in result.partial:
         names = ", ".join(pointer.removeprefix("/") for pointer in shown.left_out)
-        voice.warn(f"{shown.key}: left out {names}; comments in the file say why.")
+        output.warning(f"{shown.key}: left out {names}; comments in the file say why.")
     untagged = [key for key, flag in live.flags.items() if config.managed_tag not in (flag.spec.tags or ())]
     if config.managed_tag and live.shows_tags and (count := len(set(untagged) & _imported(result))):
         verb = "does" if count == 1 else "do"
-        voice.note(f"{count} of these flags {verb} not carry `managedTag` yet: the next plan adds it.")
+        output.info(f"{count} of these flags {verb} not carry `managedTag` yet: the next plan adds it.")
 
 
 def _imported(result: ImportResult) -> set[str]:

@@ -10,6 +10,8 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.options import Settings, shared_options
+from reconciler.cli.output import Output, write_file
+from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,9 +55,6 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
       reconciler init
       reconciler init --ci gitlab
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.voice import Voice, write_file
-    from reconciler.errors import ReconcilerError
-
     config = settings.config or Path("reconciler.yaml")
     files = {config: _template("reconciler.yaml")}
     files |= {config.parent / name: _template(source) for name, source in {**_BASE, **_CI[ci]}.items()}
@@ -63,12 +62,12 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
     if taken and not force:
         names = "".join(f"\n  {path.as_posix()}" for path in taken)
         raise ReconcilerError(f"Nothing was written, because these files exist:{names}\n--force overwrites them.")
-    voice = Voice.of(settings)
+    output = Output.of(settings)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, text, private=False)
-        voice.result(f"+ {path.as_posix()}\n")
-    voice.result(_next_steps(config, ci))
+        output.print(f"+ {path.as_posix()}\n")
+    output.print(_next_steps(config, ci))
     return 0
 
 

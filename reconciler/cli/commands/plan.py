@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.options import Delivery, PlanArguments, Settings, plan_options, shared_options
+from reconciler.cli.options import OutputOptions, PlanArguments, Settings, plan_options, shared_options
+from reconciler.cli.output import Output, check_writable, write_report
+from reconciler.cli.planning import load, make_plan, refusal_of, resolve_plan_options
+from reconciler.reports.plan_view import names_users
 from reconciler.reports.registry import PLAN, render
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ CHANGES = 2
     metavar="DIR",
     help="Keep inclusions there; for a day, read only those of flags that changed.",
 )
-def plan(settings: Settings, *, arguments: PlanArguments, delivery: Delivery, cache: Path | None) -> int:
+def plan(settings: Settings, *, arguments: PlanArguments, display: OutputOptions, cache: Path | None) -> int:
     """Show what would change, in which calls, and which share of users would notice.
 
     Nothing is sent but GET. A plan that a guard refuses is shown all the same, with the refusals, and ends with
@@ -36,27 +39,23 @@ def plan(settings: Settings, *, arguments: PlanArguments, delivery: Delivery, ca
       reconciler plan --out plan.json && reconciler apply plan.json
       reconciler plan --changed-since origin/main --format markdown --output comment.md
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.present import deliver_report
-    from reconciler.cli.session import make_plan, refusal_of
-    from reconciler.cli.voice import Voice, check_writable
-
-    check_writable(delivery.out, delivery.output)
-    voice = Voice.of(settings)
-    planned = make_plan(settings, arguments, voice, cache=cache).plan
+    check_writable(display.out, display.output_file)
+    output = Output.of(settings)
+    loaded = load(settings, output)
+    options = resolve_plan_options(arguments, loaded, output)
+    planned = make_plan(loaded, options, arguments.api_key_file, output, cache=cache).plan
     refusal = refusal_of(planned)
-    files = [(delivery.out, render(PLAN, "json", planned))] if delivery.out and not refusal else []
-    failure = deliver_report(PLAN, planned, delivery, voice, failure=refusal, files=files)
+    files = [(display.out, render(PLAN, "json", planned))] if display.out and not refusal else []
+    failure = write_report(PLAN, planned, display, output, failure=refusal, files=files)
     if failure:
-        voice.error(str(failure))
+        output.error(str(failure))
         return failure.exit_code
-    if delivery.out:
-        voice.note(f"Saved to {delivery.out}. {_about_saved(planned)}")
-    return exit_code_of(planned, detailed=delivery.detailed_exitcode)
+    if display.out:
+        output.info(f"Saved to {display.out}. {_about_saved(planned)}")
+    return exit_code_of(planned, detailed=display.detailed_exitcode)
 
 
 def _about_saved(planned: Plan) -> str:
-    from reconciler.reports.plan_view import names_users
-
     if planned.is_empty:
         return "There is nothing in it to apply."
     return f"{'It holds user ids; apply' if names_users(planned) else 'Apply'} it within 24 hours."

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.options import FILE, Settings, key_file_option, shared_options
+from reconciler.cli.output import Output, check_writable, write_file
+from reconciler.cli.planning import require_flag, resolve_credentials, run_with_client
+from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
+from reconciler.errors import InvalidInputError, ReconcilerError, RejectedError
+from reconciler.files.config_file import find_config, load_config
+from reconciler.files.format import rewrite_flag
+from reconciler.files.load import load_desired
+from reconciler.importer import find_declared_flags, overlay_of, roll_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from reconciler.api.client import Client
-    from reconciler.cli.voice import Voice
     from reconciler.importer import Declared, Rollback
     from reconciler.model.config import Config
     from reconciler.model.flag import Version
@@ -39,28 +44,20 @@ def rollback(settings: Settings, *, key: str, number: int, out: Path | None, api
     \b
       reconciler rollback new-checkout --to 12
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.voice import Voice, check_writable
-    from reconciler.files.config_file import find_config, load_config
-    from reconciler.importer import roll_back
-
     check_writable(out)
-    voice = Voice.of(settings)
+    output = Output.of(settings)
     config = load_config(find_config(settings.config), settings.environment)
     declared = _declared(config, key)
-    version = _read(config, key, number, api_key_file, voice)
+    version = _read(config, key, number, api_key_file, output)
     rolled = roll_back(declared.document, version.flag.spec, config)
     _refuse_faulty(rolled, declared, number)
     _write(rolled, declared, config, out)
-    voice.result("".join(f"{line}\n" for line in _lines(rolled, declared, version)))
+    output.print("".join(f"{line}\n" for line in _lines(rolled, declared, version)))
     return 0
 
 
 def _declared(config: Config, key: str) -> Declared:
     """The document of the flag. Raises InvalidInputError where files are not valid, ReconcilerError without it."""
-    from reconciler.errors import ReconcilerError
-    from reconciler.files.load import load_desired
-    from reconciler.importer import find_declared_flags
-
     load_desired(config)
     declared = find_declared_flags(config).get(key)
     if declared is None:
@@ -68,27 +65,13 @@ def _declared(config: Config, key: str) -> Declared:
     return declared
 
 
-def _read(config: Config, key: str, number: int, key_file: Path | None, voice: Voice) -> Version:
-    from reconciler.cli.progress import Progress
-    from reconciler.cli.session import access, connected
-
-    allowed = access(config, key_file, voice, os.environ)
-
-    async def run() -> Version:
-        with Progress.of(voice) as progress:
-            async with connected(config, allowed, progress) as client:
-                return await _read_version(client, key, number)
-
-    return asyncio.run(run())
+def _read(config: Config, key: str, number: int, key_file: Path | None, output: Output) -> Version:
+    credentials = resolve_credentials(config, key_file, output)
+    return run_with_client(config, credentials, output, lambda client, _: _read_version(client, key, number))
 
 
 async def _read_version(client: Client, key: str, number: int) -> Version:
-    from reconciler.api.live import find_flag
-    from reconciler.errors import ReconcilerError, RejectedError
-
-    flag = await find_flag(client, key)
-    if flag is None:
-        raise ReconcilerError(f'There is no flag with the key "{key}" in project {client.project_id}.')
+    flag = await require_flag(client, key)
     try:
         version = await client.get_version(flag.id, number)
     except RejectedError as error:
@@ -104,9 +87,6 @@ async def _read_version(client: Client, key: str, number: int) -> Version:
 
 def _refuse_faulty(rolled: Rollback, declared: Declared, number: int) -> None:
     """A version that no file can declare is not written. Raises InvalidInputError with the reasons."""
-    from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
-    from reconciler.errors import InvalidInputError
-
     if rolled.obstacles:
         position = SourcePosition(file=declared.shown, line=1, column=1)
         raise InvalidInputError(
@@ -125,10 +105,6 @@ def _refuse_faulty(rolled: Rollback, declared: Declared, number: int) -> None:
 
 
 def _write(rolled: Rollback, declared: Declared, config: Config, out: Path | None) -> None:
-    from reconciler.cli.voice import write_file
-    from reconciler.files.format import rewrite_flag
-    from reconciler.importer import overlay_of
-
     text = rewrite_flag(declared.text, declared.index, rolled.document, environment=overlay_of(config, declared))
     if out is not None or text != declared.text:
         write_file(out or declared.path, text, private=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from reconciler.cli.options import Settings, shared_options
+from reconciler.cli.output import Output
 from reconciler.files.schemas import SCHEMA_NAMES, schema_text
 
 
@@ -17,7 +18,5 @@ def schema(settings: Settings, *, name: str) -> int:
     \b
       reconciler schema flag > schemas/flag.schema.json
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.voice import Voice
-
-    Voice.of(settings).result(schema_text(name))
+    Output.of(settings).print(schema_text(name))
     return 0

@@ -6,27 +6,25 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.options import Delivery, Settings, delivery_options, shared_options
+from reconciler.cli.options import OutputOptions, Settings, output_options, shared_options
+from reconciler.cli.output import Output, write_report
+from reconciler.cli.plan_file import read_plan_file
 from reconciler.reports.registry import PLAN
 
 
 @click.command
 @click.argument("plan_file", metavar="PLAN.json", type=click.Path(dir_okay=False, path_type=Path))
 @shared_options
-@delivery_options(PLAN)
-def show(settings: Settings, *, plan_file: Path, delivery: Delivery) -> int:
+@output_options(PLAN)
+def show(settings: Settings, *, plan_file: Path, display: OutputOptions) -> int:
     """Show a plan that `plan --out` saved, in any form. Reads nothing but the file.
 
     \b
       reconciler show plan.json
       reconciler show plan.json --format html --output plan.html
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.present import deliver_report
-    from reconciler.cli.saved import read_saved
-    from reconciler.cli.voice import Voice
-
-    voice = Voice.of(settings)
-    failure = deliver_report(PLAN, read_saved(plan_file).plan, delivery, voice)
+    output = Output.of(settings)
+    failure = write_report(PLAN, read_plan_file(plan_file).plan, display, output)
     if failure:
-        voice.error(str(failure))
+        output.error(str(failure))
     return failure.exit_code if failure else 0

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.options import Settings, format_option, shared_options
+from reconciler.cli.output import Output
 from reconciler.errors import InvalidInputError
+from reconciler.files.config_file import find_config, load_configs
+from reconciler.files.load import Checked, check_desired
+from reconciler.reports.findings import FindingsReport
 from reconciler.reports.registry import FINDINGS, RenderOptions, render
 from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from reconciler.files.load import Checked
 
 
 @click.command
@@ -34,11 +36,7 @@ def validate(settings: Settings, *, paths: tuple[Path, ...], form: str) -> int:
       reconciler validate
       reconciler validate flags/new-checkout.yaml --format json
     """  # noqa: D301 - the backspace tells click not to wrap
-    from reconciler.cli.voice import Voice
-    from reconciler.files.config_file import find_config
-    from reconciler.reports.findings import FindingsReport
-
-    voice = Voice.of(settings)
+    output = Output.of(settings)
     file = find_config(settings.config)
     checked = _checked(file, settings.environment, paths)
     report = FindingsReport(
@@ -46,17 +44,14 @@ def validate(settings: Settings, *, paths: tuple[Path, ...], form: str) -> int:
         read=_extent(checked),
         directory=_directory_in_repository(file.parent, os.environ),
     )
-    voice.result(render(FINDINGS, form, report, RenderOptions(terminal=voice.terminal())))
+    output.print(render(FINDINGS, form, report, RenderOptions(terminal=output.terminal())))
     if form != "text":
-        voice.note(f"Read {report.read}.")
+        output.info(f"Read {report.read}.")
     return InvalidInputError.exit_code if any(item.is_error for item in checked.findings) else 0
 
 
 def _checked(file: Path, environment: str | None, paths: tuple[Path, ...]) -> Checked:
     """What is wrong with the configuration or, where nothing is, with the flag files."""
-    from reconciler.files.config_file import load_configs
-    from reconciler.files.load import Checked, check_desired
-
     try:
         configs = load_configs(file, environment)
         return check_desired(configs, paths=paths or None, today=datetime.now(UTC).date())

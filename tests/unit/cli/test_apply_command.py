@@ -251,7 +251,7 @@ def test_a_failure_that_cannot_be_written_keeps_its_exit_code(
     def is_full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("reconciler.cli.voice.write_file", is_full)
+    monkeypatch.setattr("reconciler.cli.output.write_file", is_full)
     repository.write("flags/new-checkout.yaml", "key: 1: 2\n")
     ran = repository.run("apply", "--auto-approve", "--report", "report.json")
     assert ran.code == 3
@@ -280,7 +280,7 @@ def test_a_report_of_what_was_done_stays(repository: Repository, monkeypatch: py
     def breaks(*_: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr("reconciler.cli.voice.Voice.result", breaks)
+    monkeypatch.setattr("reconciler.cli.output.Output.print", breaks)
     arguments = ["--auto-approve", "--report", "report.json", "--format", "json"]
     assert repository.run("apply", *arguments).code == 7
     document = json.loads((repository.root / "report.json").read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.cli.emulation import DEFAULT_PROJECT, EMULATOR_KEY, an_emulator
+from reconciler.cli.emulation import DEFAULT_PROJECT, EMULATOR_KEY, create_emulator
 from reconciler.cli.main import run
 from reconciler.errors import UsageError
 
@@ -66,7 +66,7 @@ def test_an_emulator_serves_what_the_configuration_names(repository: Repository)
 
 def test_an_emulator_without_a_configuration_has_a_project() -> None:
     """So that one can begin with nothing."""
-    emulator = an_emulator()
+    emulator = create_emulator()
     assert list(emulator.store.projects) == [DEFAULT_PROJECT]
     assert emulator.store.keys[EMULATOR_KEY]["projects"] == [DEFAULT_PROJECT]
 
@@ -76,5 +76,5 @@ def test_a_file_that_is_no_state_is_wrong_usage(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text("[]")
     with pytest.raises(UsageError):
-        an_emulator(state=state)
+        create_emulator(state=state)
     assert state.read_text() == "[]"

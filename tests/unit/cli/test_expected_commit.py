@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.cli.checkout import is_content
-from reconciler.cli.expected_commit import check_commit
+from reconciler.cli.commit_files import check_commit
 from reconciler.errors import StalePlanError
 from reconciler.files.config_file import load_config
 from reconciler.files.listing import list_flag_files, read_flag_file

@@ -16,9 +16,9 @@ import pytest
 from emulators import seeded
 from terminals import at_terminal
 
-from reconciler.cli.progress import PATIENCE, Progress, Stage
-from reconciler.cli.progress_words import Pace, Speed, pieces_of
-from reconciler.cli.voice import Voice
+from reconciler.cli.output import Output
+from reconciler.cli.progress import SHOW_AFTER_SECONDS, Progress, Stage
+from reconciler.cli.progress_bar import Speed, SpeedMeter, progress_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +90,7 @@ def hurried(*arguments: str, patience: float = 0) -> str:
         "import sys\n"
         "from reconciler.cli import progress\n"
         "from reconciler.cli.main import run\n"
-        f"progress.PATIENCE = {patience}\n"
+        f"progress.SHOW_AFTER_SECONDS = {patience}\n"
         f"sys.exit(run({list(arguments)!r}))\n"
     )
 
@@ -154,7 +154,7 @@ def test_a_quick_command_shows_nothing(repository: Repository) -> None:
     seen = at_terminal(program=hurried("plan", patience=3_600))
     assert seen.code == 0
     assert seen.raw == b""
-    assert 0.2 <= PATIENCE <= 1
+    assert 0.2 <= SHOW_AFTER_SECONDS <= 1
 
 
 @pytest.mark.parametrize(
@@ -241,17 +241,17 @@ def test_a_message_meanwhile_stands_above_the_bar(tmp_path: Path) -> None:
         "import time\n"
         "from pathlib import Path\n"
         "from reconciler.cli import progress\n"
-        "from reconciler.cli.voice import Voice\n"
+        "from reconciler.cli.output import Output\n"
         "def wait(name):\n"
         f"    while not (Path({str(tmp_path)!r}) / name).exists(): time.sleep(0.01)\n"
-        "voice = Voice(color=False)\n"
-        "with progress.Progress.of(voice) as it:\n"
+        "output = Output(color=False)\n"
+        "with progress.Progress.of(output) as it:\n"
         "    it.stage = progress.Stage(what='Reading flags', done=1, total=2)\n"
         "    wait('first')\n"
-        "    voice.warn('something is odd')\n"
+        "    output.warning('something is odd')\n"
         "    it.stage = progress.Stage(what='Reading on', done=1, total=2)\n"
         "    wait('second')\n"
-        "    voice.result('done\\n')\n"
+        "    output.print('done\\n')\n"
     )
 
     def look(lines: list[str]) -> bool:
@@ -292,17 +292,17 @@ def test_a_message_meanwhile_stands_above_the_bar(tmp_path: Path) -> None:
 )
 def test_what_is_said(stage: Stage, speed: Speed, budget: int | None, said: tuple[str, ...]) -> None:
     """Done, left and how long, speed, budget: each only where it is known."""
-    assert pieces_of(stage, speed, budget) == said
+    assert progress_text(stage, speed, budget) == said
 
 
 def test_speed_is_that_of_the_last_seconds() -> None:
     """A slow start is forgotten, and a count that begins anew is measured anew."""
-    pace = Pace()
-    assert pace.measure(0, 0, 0) == Speed()
-    assert pace.measure(10, 10, 5) == Speed(units=1, steps=0.5)
-    assert pace.measure(20, 1010, 1005) == Speed(units=100, steps=100)
-    assert pace.measure(21, 1011, 1) == Speed()
-    assert pace.measure(22, 1013, 2) == Speed(units=2, steps=1)
+    meter = SpeedMeter()
+    assert meter.measure(0, 0, 0) == Speed()
+    assert meter.measure(10, 10, 5) == Speed(units=1, steps=0.5)
+    assert meter.measure(20, 1010, 1005) == Speed(units=100, steps=100)
+    assert meter.measure(21, 1011, 1) == Speed()
+    assert meter.measure(22, 1013, 2) == Speed(units=2, steps=1)
 
 
 def test_the_drawing_is_not_even_imported_for_a_quick_command() -> None:
@@ -321,7 +321,7 @@ def test_without_a_terminal_nothing_is_started(capsys: pytest.CaptureFixture[str
     import threading
 
     before = threading.active_count()
-    with Progress.of(Voice()) as progress:
+    with Progress.of(Output()) as progress:
         progress.on_users(1000)
         assert threading.active_count() == before
     assert capsys.readouterr() == ("", "")

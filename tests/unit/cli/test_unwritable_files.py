@@ -145,7 +145,7 @@ def test_an_interruption_while_reporting_leaves_the_outcome(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reconciler.cli.voice.write_file", interrupted)
+    monkeypatch.setattr("reconciler.cli.output.write_file", interrupted)
     ran = repository.run("apply", "--auto-approve", "--format", "json", "--report", "report.json")
     assert ran.code == 130
     assert "1 applied, 0 failed" in ran.err

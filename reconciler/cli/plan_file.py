@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.errors import StalePlanError, UsageError
 from reconciler.planning.plan_file import decode_plan
@@ -18,15 +19,14 @@ if TYPE_CHECKING:
 _MOST_BYTES = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedPlan:
+class SavedPlan(Struct, frozen=True, kw_only=True):
     """A plan as it was saved: the document, and the plan it describes."""
 
     document: dict[str, Json]
     plan: Plan
 
 
-def read_saved(path: Path) -> SavedPlan:
+def read_plan_file(path: Path) -> SavedPlan:
     """The plan in a file. Raises UsageError where it cannot be read, StalePlanError where it is no whole plan."""
     try:
         with path.open("rb") as stream:

@@ -1,0 +1,222 @@
+"""Output of commands: results to stdout or a file, messages to stderr. Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.cli.progress import paused
+from reconciler.errors import ReconcilerError, UsageError
+from reconciler.reports.registry import RenderOptions, render
+from reconciler.reports.sanitize import for_log
+from reconciler.reports.text_layout import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from reconciler.cli.options import OutputOptions, Settings
+    from reconciler.reports.registry import Report
+
+T = TypeVar("T")
+
+_OPEN_STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/([0-9]+)", re.ASCII)
+_PRIVATE = 0o600
+_PUBLIC = 0o666
+
+
+class Output(Struct, frozen=True, kw_only=True):
+    """How much is written to stderr, and whether in colour."""
+
+    verbose: bool = False
+    quiet: bool = False
+    color: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings, environ: Mapping[str, str] = os.environ) -> Output:
+        """The output that the options, NO_COLOR and TERM ask for."""
+        color = not settings.no_color and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+        return cls(verbose=settings.verbose, quiet=settings.quiet, color=color)
+
+    def print(self, text: str) -> None:
+        """Write the command's result to stdout."""
+        with paused():
+            # click strips colours where there is no terminal; text laid out for such a stream has none to strip.
+            click.echo(text, nl=False, color=True)
+
+    def info(self, text: str) -> None:
+        """Write a message, unless --quiet."""
+        if not self.quiet:
+            self.print_to_stderr(text)
+
+    def debug(self, text: str) -> None:
+        """Write a message with --verbose only."""
+        if self.verbose:
+            self.print_to_stderr(text)
+
+    def warning(self, text: str) -> None:
+        """Write a warning, unless --quiet."""
+        self.info(f"Warning: {text}")
+
+    def error(self, text: str) -> None:
+        """Write an error."""
+        self.print_to_stderr(f"Error: {text}")
+
+    def print_to_stderr(self, text: str) -> None:
+        """Write a line to stderr, also with --quiet."""
+        with paused(), suppress(OSError):  # a stderr that cannot be written changes no result and no exit code
+            click.echo(for_log(text), err=True)
+
+    def terminal(self, file: Path | None = None) -> Terminal:
+        """The width of stdout, and whether it takes colour; neither for a file or where it is no terminal."""
+        if file is not None or not sys.stdout.isatty():
+            return Terminal()
+        return Terminal(width=shutil.get_terminal_size().columns, color=self.color)
+
+
+def render_options(display: OutputOptions, output: Output) -> RenderOptions:
+    """The options of renderers: where the result goes, and whether user ids are shown."""
+    return RenderOptions(terminal=output.terminal(display.output_file), show_users=display.show_users)
+
+
+def write_report(
+    report: Report[T],
+    value: T,
+    display: OutputOptions,
+    output: Output,
+    *,
+    failure: ReconcilerError | None = None,
+    files: Sequence[tuple[Path, str]] = (),
+) -> ReconcilerError | None:
+    """Write a report in the format that was asked for; see `write_result`."""
+    options = render_options(display, output)
+
+    def present(error: ReconcilerError | None) -> str:
+        return render(report, display.form, value, replace(options, error=error))
+
+    return write_result(present, display, output, failure=failure, files=files)
+
+
+def write_result(
+    present: Callable[[ReconcilerError | None], str],
+    display: OutputOptions,
+    output: Output,
+    *,
+    failure: ReconcilerError | None = None,
+    files: Sequence[tuple[Path, str]] = (),
+    fail: Callable[[str], ReconcilerError] = ReconcilerError,
+    rescue: Callable[[], str] | None = None,
+) -> ReconcilerError | None:
+    """Write `files`, private, and then the result to stdout or to the file of `--output`.
+
+    A file that cannot be written keeps nothing from being shown: the result of `--output` goes to stdout instead,
+    and `rescue`, what is known nowhere else, to stderr where stdout fails too. Returns the error that the command
+    ends with: `failure`, or what `fail` makes of what could not be written. `present` gives the result that ends in
+    such an error. JSON holds user ids, so the file of it is private.
+    """
+    for path, text in files:
+        failure = _with_complaint(failure, try_write_file(path, text, private=True), fail)
+    if display.output_file is not None:
+        private = display.form == "json" or display.show_users
+        complaint = try_write_file(display.output_file, present(failure), private=private)
+        if complaint is None:
+            output.info(f"Written to {display.output_file}.")
+            return failure
+        failure = _with_complaint(failure, complaint, fail)
+    try:
+        output.print(present(failure))
+    except (OSError, ValueError) as error:
+        if rescue is not None:
+            output.print_to_stderr(rescue())
+        return _with_complaint(failure, f"The result cannot be written to stdout: {reason_of(error)}.", fail)
+    return failure
+
+
+def _with_complaint(
+    failure: ReconcilerError | None, complaint: str | None, fail: Callable[[str], ReconcilerError]
+) -> ReconcilerError | None:
+    if complaint is None:
+        return failure
+    return fail(complaint) if failure is None else failure.also(complaint)
+
+
+def check_writable(*paths: Path | None) -> None:
+    """See that files can be written later, before anything is sent. Raises UsageError."""
+    for path in filter(None, paths):
+        try:
+            if not path.parent.is_dir():
+                raise UsageError(f"There is no directory {str(path.parent)!r} to write {path.name} to.")
+            if path.is_dir():
+                raise UsageError(f"{str(path)!r} is a directory, not a file to write to.")
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} cannot be written: {reason_of(error)}.") from error
+
+
+def try_write_file(path: Path, text: str, *, private: bool) -> str | None:
+    """Write a file as `write_file` does; None, or the sentence that says why it cannot be written."""
+    try:
+        write_file(path, text, private=private)
+    except (OSError, ValueError) as error:
+        return f"{path} cannot be written: {reason_of(error)}."
+    return None
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file or a stream cannot be written, in the system's words."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def write_file(path: Path, text: str, *, private: bool) -> None:
+    """Write a file whole: a reader sees the old content or the new, never a part.
+
+    Private: mode 0600 from the start. Otherwise a file that exists keeps its mode. A pipe or a device is written to
+    as it is, and so is an open stream by its name (/dev/stdout, /dev/fd/3). Raises OSError.
+    """
+    if stream_name := _OPEN_STREAM.fullmatch(str(path)):
+        number = {"stdout": 1, "stderr": 2}.get(stream_name[1]) or int(stream_name[2])
+        with open(os.dup(number), "w", encoding="utf-8", newline="\n") as stream:  # noqa: PTH123 - no path
+            stream.write(text)
+        return
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8", newline="\n")
+        return
+    directory = path.parent if path.parent != Path() else Path.cwd()
+    try:
+        # Not named after the file, whose name may be as long as names can be.
+        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".reconciler-", suffix=".tmp")
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            os.fchmod(stream.fileno(), _PRIVATE if private else _usual_mode(path))
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            Path(temporary).unlink()
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _usual_mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else _PUBLIC & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

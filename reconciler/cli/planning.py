@@ -1,0 +1,231 @@
+"""From files and a server to a plan: load, connect, read, plan. Only GET is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.api.access import ApiKey, Origin, origin_for, read_key
+from reconciler.api.connect import connect
+from reconciler.api.live import find_flag
+from reconciler.api.member_cache import decode_cache, encode_cache
+from reconciler.cli.checkout import current_commit
+from reconciler.cli.commit_files import changes_since
+from reconciler.cli.failures import remember_key
+from reconciler.cli.output import reason_of, try_write_file
+from reconciler.cli.progress import Progress
+from reconciler.errors import GuardRefusedError, ReconcilerError
+from reconciler.files.config_file import find_config, load_config
+from reconciler.files.load import load_desired
+from reconciler.model.flag import LiveState
+from reconciler.planning.plan import Plan, PlanOptions
+from reconciler.planning.planner import scope_of
+from reconciler.preview import read_and_plan
+from reconciler.reports.json_report import render_json
+from reconciler.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from reconciler.api.client import Client
+    from reconciler.api.member_cache import MemberCache
+    from reconciler.cli.options import PlanArguments, Settings
+    from reconciler.cli.output import Output
+    from reconciler.model.config import Config
+    from reconciler.model.flag import DesiredState, LiveFlag
+
+T = TypeVar("T")
+
+EMPTY_TARGET = "(none)"
+"""A target that is the key of no flag: `--changed-since` found nothing."""
+
+
+class Loaded(Struct, frozen=True, kw_only=True):
+    """The configuration of one environment, and the flags that its files declare."""
+
+    config: Config
+    desired: DesiredState
+
+
+class Credentials(Struct, frozen=True, kw_only=True):
+    """Where requests go and with which key."""
+
+    origin: Origin
+    key: ApiKey
+
+
+class Planned(Struct, frozen=True, kw_only=True):
+    """A plan and everything it was made from. `credentials` is None where nothing had to be read."""
+
+    plan: Plan
+    loaded: Loaded
+    live: LiveState
+    credentials: Credentials | None
+
+
+def load(settings: Settings, output: Output) -> Loaded:
+    """The configuration of one environment and its flags. Raises InvalidInputError, UsageError."""
+    config = load_config(find_config(settings.config), settings.environment)
+    desired = load_desired(config, today=now().date())
+    for warning in desired.warnings:
+        place = f"{warning.position}: " if warning.position else ""
+        output.warning(f"{place}{warning.message} [{warning.rule}]")
+    output.debug(f"Loaded {counted(len(desired.flags), 'flag')} from {counted(desired.files, 'file')}.")
+    return Loaded(config=config, desired=desired)
+
+
+def resolve_plan_options(arguments: PlanArguments, loaded: Loaded, output: Output) -> PlanOptions:
+    """The options of the plan; `--changed-since` becomes targets."""
+    options = PlanOptions(
+        targets=arguments.targets,
+        prune=arguments.prune,
+        unarchive=arguments.unarchive,
+        allow=frozenset(arguments.allow),
+        shield=arguments.shield,
+        shard=arguments.shard,
+    )
+    if arguments.changed_since is None:
+        return options
+    changes = changes_since(loaded.config, loaded.desired.texts, arguments.changed_since)
+    if changes is None:
+        output.info(f"The configuration may differ from {arguments.changed_since}: every flag is compared.")
+        return options
+    changed = tuple(filter(scope_of(options), changes.keys_in(loaded.desired)))
+    output.debug(f"Flags whose files differ from {arguments.changed_since}: {', '.join(changed) or 'none'}.")
+    return replace(options, targets=changed or (EMPTY_TARGET,))
+
+
+def resolve_credentials(config: Config, key_file: Path | None, output: Output) -> Credentials:
+    """The server and the key. Raises UsageError, AccessError; sends nothing."""
+    origin = origin_for(config.region, os.environ)
+    key = read_key(os.environ, key_file, origin=origin)
+    remember_key(key)
+    for warning in key.warnings:
+        output.warning(warning)
+    return Credentials(origin=origin, key=key)
+
+
+@asynccontextmanager
+async def open_client(
+    config: Config, credentials: Credentials, progress: Progress, *, read_only: bool = True, spent: int = 0
+) -> AsyncIterator[Client]:
+    """A client for the configuration's project, whose requests are shown, after `spent` of the day's budget."""
+    async with connect(config, credentials.key, credentials.origin, read_only=read_only, spent=spent) as client:
+        progress.follow(client, config.requests.daily_budget, spent=spent)
+        yield client
+
+
+def run_with_client(
+    config: Config,
+    credentials: Credentials,
+    output: Output,
+    work: Callable[[Client, Progress], Awaitable[T]],
+) -> T:
+    """Run the work in an event loop, with a client that cannot write and with progress on the terminal."""
+
+    async def run() -> T:
+        with Progress.of(output) as progress:
+            async with open_client(config, credentials, progress) as client:
+                return await work(client, progress)
+
+    return asyncio.run(run())
+
+
+async def require_flag(client: Client, key: str) -> LiveFlag:
+    """The live flag of a key, archived or not, without its inclusions. Raises ReconcilerError where there is none."""
+    flag = await find_flag(client, key)
+    if flag is None:
+        raise ReconcilerError(f'There is no flag with the key "{key}" in project {client.project_id}.')
+    return flag
+
+
+def make_plan(
+    loaded: Loaded,
+    options: PlanOptions,
+    key_file: Path | None,
+    output: Output,
+    *,
+    cache: Path | None = None,
+) -> Planned:
+    """The plan of what is loaded; `cache` is the directory of `plan --cache`. Raises the errors of each step."""
+    config = loaded.config
+    commit = current_commit(config.file.parent)  # before the long part: another may be checked out meanwhile
+    if options.targets == (EMPTY_TARGET,):
+        live = LiveState(project_id=config.project_id, flags={}, is_complete=False)
+        plan = replace(_empty_plan(config, options), created_at=now(), commit=commit)
+        return Planned(plan=plan, loaded=loaded, live=live, credentials=None)
+    credentials = resolve_credentials(config, key_file, output)
+
+    async def work(client: Client, progress: Progress) -> tuple[Plan, LiveState]:
+        return await read_and_plan(
+            client, loaded.desired, config, options, now=now(), on_progress=progress.on_refresh, cache=known
+        )
+
+    with _inclusion_cache(cache, config.project_id, credentials.origin, output) as known:
+        plan, live = run_with_client(config, credentials, output, work)
+    flags = counted(len(live.flags), "live flag")
+    output.debug(f"Read {flags} with {counted(plan.requests, 'request')} from {credentials.origin}.")
+    stamped = replace(plan, origin=str(credentials.origin), created_at=now(), commit=commit)
+    return Planned(plan=stamped, loaded=loaded, live=live, credentials=credentials)
+
+
+def _empty_plan(config: Config, options: PlanOptions) -> Plan:
+    return Plan(
+        project_id=config.project_id,
+        region=config.region,
+        environment=config.environment,
+        flags=(),
+        options=options,
+    )
+
+
+@contextmanager
+def _inclusion_cache(
+    directory: Path | None, project_id: str, origin: Origin, output: Output
+) -> Iterator[MemberCache | None]:
+    """The cache of a project in a directory, written back when the block ends well; None without a directory.
+
+    The file has mode 0600: it holds user ids. One that cannot be read counts as empty; one that cannot be written is
+    a warning.
+    """
+    if directory is None:
+        yield None
+        return
+    path = directory / f"inclusions-{project_id}.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    cache = decode_cache(text, origin=str(origin), project_id=project_id, now=now())
+    yield cache
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        output.warning(f"{directory} cannot be created: {reason_of(error)}.")
+        return
+    if complaint := try_write_file(path, render_json(encode_cache(cache)), private=True):
+        output.warning(complaint)
+
+
+def refusal_of(plan: Plan) -> GuardRefusedError | None:
+    """The error of a plan that guards refuse; None where none does."""
+    if not plan.refusals:
+        return None
+    guards = tuple(dict.fromkeys(refusal.guard for refusal in plan.refusals))
+    sentences = [
+        f"{refusal.guard}: {refusal.message}" + (f" Override: {refusal.override}." if refusal.override else "")
+        for refusal in plan.refusals
+    ]
+    return GuardRefusedError("Refused as unsafe; nothing was sent. " + " ".join(sentences), guards)
+
+
+def now() -> datetime:
+    """The time, in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
