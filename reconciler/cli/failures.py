@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.output import try_write_file
 from reconciler.cli.signals import TerminatedError
 from reconciler.errors import (
     GuardRefusedError,
@@ -82,7 +81,8 @@ def write_failure(path: Path, error: BaseException) -> None:
 
     What cannot be written is said on stderr, and changes nothing else: the failure itself matters more.
     """
-    from reconciler.reports.json_report import failure_document, render_json  # noqa: PLC0415 - `--help` needs none of it
+    from reconciler.cli.output import try_write_file  # noqa: PLC0415 - `--help` needs none of it
+    from reconciler.reports.json_report import failure_document, render_json  # noqa: PLC0415
 
     text = redact_keys(render_json(failure_document(as_reconciler_error(error))))
     if complaint := try_write_file(path, text, private=True):

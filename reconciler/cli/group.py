@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class CommandEntry(Struct, frozen=True):
+class CommandEntry(NamedTuple):
     """Where a command is (`module:attribute`) and what it does, in one line."""
 
     target: str

@@ -7,7 +7,6 @@ import re
 import shutil
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -190,6 +189,8 @@ def write_file(path: Path, text: str, *, private: bool) -> None:
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8", newline="\n")
         return
+    import tempfile  # noqa: PLC0415 - it imports much, and most commands write no file
+
     directory = path.parent if path.parent != Path() else Path.cwd()
     try:
         # Not named after the file, whose name may be as long as names can be.

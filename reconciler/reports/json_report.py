@@ -9,7 +9,6 @@ import json
 from typing import TYPE_CHECKING
 
 from reconciler.errors import GuardRefusedError, InvalidInputError
-from reconciler.planning.plan_file import encode_plan
 from reconciler.reports.sanitize import json_for_log
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ def render_json(document: dict[str, Json], error: ReconcilerError | None = None)
 
 def render_plan_json(plan: Plan, options: RenderOptions) -> str:
     """The plan as it is saved for `show` and `apply`. It holds user ids."""
+    from reconciler.planning.plan_file import encode_plan  # noqa: PLC0415 - findings and failures need no plan
+
     return render_json(encode_plan(plan), options.error)
 
 

@@ -265,7 +265,7 @@ def test_the_key_is_in_no_failure_that_is_written(repository: Repository, monkey
     def quote(*_: object, **__: object) -> None:
         raise RuntimeError("sent secret-key-of-a-file")
 
-    monkeypatch.setattr("reconciler.api.connect.connect", quote)
+    monkeypatch.setattr("reconciler.cli.planning.connect", quote)
     repository.write("key", "secret-key-of-a-file\n")
     arguments = ["apply", "--auto-approve", "--report", "report.json", "--api-key-file", "key"]
     assert repository.run(*arguments).code == 1

@@ -24,7 +24,7 @@ KEY = "a-key-of-the-environment"
 
 
 @contextmanager
-def create_emulator(
+def an_emulator(
     directory: Path, *options: str, number: signal.Signals = signal.SIGTERM, key: str = ""
 ) -> Iterator[tuple[str, list[str]]]:
     """An emulator's URL, and everything it said by the end, stderr last. It must end by the signal, in silence."""
@@ -58,7 +58,7 @@ def ask(url: str, path: str, key: str, method: str = "GET", body: object = None)
 
 def test_needs_no_configuration(tmp_path: Path) -> None:
     """In a directory that is no repository of flags it serves a project of its own."""
-    with create_emulator(tmp_path) as (url, _):
+    with an_emulator(tmp_path) as (url, _):
         assert url.startswith("http://127.0.0.1:")
         assert ask(url, "/api/1/flags?projectId=217854", EMULATOR_KEY) == 200
 
@@ -66,14 +66,14 @@ def test_needs_no_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ends_quietly(tmp_path: Path, number: signal.Signals) -> None:
     """Being ended is no error: the code is the signal's, and nothing is said."""
-    with create_emulator(tmp_path, number=number) as (_, said):
+    with an_emulator(tmp_path, number=number) as (_, said):
         pass
     assert said[-1].splitlines() == [line for line in said[-1].splitlines() if "Ctrl-C ends it." in line]
 
 
 def test_takes_the_key_of_the_environment(tmp_path: Path) -> None:
     """A key that is set opens the emulator, beside the one it prints; no word, no state and no file has it."""
-    with create_emulator(tmp_path, "--state", "state.json", key=KEY) as (url, said):
+    with an_emulator(tmp_path, "--state", "state.json", key=KEY) as (url, said):
         assert ask(url, "/api/1/flags?projectId=217854", KEY) == 200
         assert ask(url, "/api/1/flags?projectId=217854", EMULATOR_KEY) == 200
         assert ask(url, "/api/1/flags?projectId=217854", "another-key") == 401
@@ -89,14 +89,14 @@ def test_takes_the_key_of_the_environment(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["", "two words", "\u00e9"])
 def test_what_cannot_be_a_key_opens_nothing(tmp_path: Path, key: str) -> None:
     """An empty or malformed key of the environment is no key, and no reason not to serve."""
-    with create_emulator(tmp_path, key=key) as (url, _):
+    with an_emulator(tmp_path, key=key) as (url, _):
         assert ask(url, "/api/1/flags?projectId=217854", "two words") == 401
         assert ask(url, "/api/1/flags?projectId=217854", "") == 401
 
 
 def test_a_reset_keeps_projects_and_keys(tmp_path: Path) -> None:
     """What it comes back to is what it served first: its project and both keys, without flags."""
-    with create_emulator(tmp_path, key=KEY) as (url, _):
+    with an_emulator(tmp_path, key=KEY) as (url, _):
         new = {"projectId": "217854", "key": "a", "variants": [{"key": "on"}]}
         assert ask(url, "/api/1/flags", EMULATOR_KEY, "POST", new) == 200
         assert ask(url, "/_emulator/reset", "", "POST") == 204

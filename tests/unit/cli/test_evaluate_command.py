@@ -168,7 +168,7 @@ def test_a_line_that_is_no_user_is_named_only(repository: Repository, form: str)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["new-checkout"], "Whom?"),
+        (["new-checkout"], "Missing option"),
         (["new-checkout", "--user-id", "a", "--users", "reconciler.yaml"], "beside"),
         (["new-checkout", "--users", "absent.jsonl"], "absent.jsonl"),
         (["new-checkout", "--property", "country"], "NAME=VALUE"),

@@ -42,7 +42,7 @@ KEYED = "canary-management-key-0123456789"
         (["show"], "PLAN.json"),
         (["schema", "nothing"], "nothing"),
         (["emulator", "--port", "70000"], "70000"),
-        ([], "Which command?"),
+        ([], "Missing command."),
     ],
 )
 def test_wrong_usage_is_64(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,7 +196,7 @@ def test_the_key_of_a_file_is_in_no_failure(repository: Repository, monkeypatch:
         raise RuntimeError(f"Bearer {KEYED}")
 
     repository.write("key", f"{KEYED}\n")
-    monkeypatch.setattr("reconciler.api.connect.connect", quote)
+    monkeypatch.setattr("reconciler.cli.planning.connect", quote)
     ran = repository.run("plan", "--verbose", "--format", "json", "--api-key-file", "key")
     assert (KEYED in ran.out + ran.err, "Bearer ***" in ran.out, "Bearer ***" in ran.err) == (False, True, True)
     assert KEYED in repository.run("plan").err
