@@ -61,12 +61,12 @@ def main() -> int:
     root: Path = options.root.resolve()
     folders = [options.package, options.tests]
     began = time.monotonic()
+    sources = _sources(root, options)
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch, ThreadPoolExecutor(options.jobs) as pool:
         copies: Queue[Copy] = Queue()
         for number in range(options.jobs):
             copies.put(make_copy(root, Path(scratch) / str(number)))
         reach = _learn(root, folders, copies, pool)
-        sources = _sources(root, options)
         sample = _sample(sources, options.seed, options.count)
         _say(f"{len(sample)} mutants, seed {options.seed}, after {time.monotonic() - began:.0f} s")
 
@@ -113,14 +113,15 @@ def _learn(root: Path, folders: list[str], copies: Queue[Copy], pool: ThreadPool
 def _sources(root: Path, options: argparse.Namespace) -> dict[str, bytes]:
     files = sorted((root / options.package).rglob("*.py"))
     names = {str(file.relative_to(root)): file.read_bytes() for file in files}
-    wanted = [path.rstrip("/") for path in options.paths]
-    if not wanted:
-        return names
-    return {
-        name: source
-        for name, source in names.items()
-        if any(name == path or name.startswith(f"{path}/") for path in wanted)
-    }
+    wanted = [path.rstrip("/") for path in options.paths] or [options.package]
+    missing = [path for path in wanted if not any(_is_in(name, path) for name in names)]
+    if missing:
+        raise SystemExit(f"no code to put faults into: {', '.join(missing)}")
+    return {name: source for name, source in names.items() if any(_is_in(name, path) for path in wanted)}
+
+
+def _is_in(name: str, path: str) -> bool:
+    return name == path or name.startswith(f"{path}/")
 
 
 def _sample(sources: dict[str, bytes], seed: int, count: int) -> list[Mutant]:

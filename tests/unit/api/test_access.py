@@ -298,6 +298,15 @@ def test_what_cannot_be_a_key_is_refused_and_never_shown(text: str) -> None:
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.parametrize("length", [16, 4096])
+def test_keys_of_the_shortest_and_the_longest_length_are_taken(length: int) -> None:
+    """One character less, or more, is no key."""
+    beyond = length - 1 if length == 16 else length + 1
+    assert read_key({"AMPLITUDE_MANAGEMENT_API_KEY": "k" * length}, None, origin=US).reveal() == "k" * length
+    with pytest.raises(AccessError):
+        read_key({"AMPLITUDE_MANAGEMENT_API_KEY": "k" * beyond}, None, origin=US)
+
+
 def test_a_file_that_is_no_key_is_refused_and_never_shown(tmp_path: Path) -> None:
     """A file of another kind, named by mistake, is not quoted."""
     file = tmp_path / "credentials"

@@ -133,6 +133,18 @@ def test_a_shorter_hold_does_not_shorten_a_longer_one() -> None:
     assert in_virtual_time(session()) >= 10
 
 
+def test_a_hold_counts_from_the_first_moment_of_a_clock() -> None:
+    """Clocks that start at 0 are held for fractions of a second too."""
+
+    async def session() -> float:
+        pace = Pace(rate_limiter(1000), loop_clock())
+        pace.hold(0.5)
+        await pace.turn()
+        return asyncio.get_running_loop().time()
+
+    assert 0.5 <= in_virtual_time(session()) < 0.6
+
+
 def test_spending_counts_and_stops() -> None:
     """Requests are counted one by one, and the one beyond the day's budget is refused and not counted."""
     spending = Spending(RetryPolicy(attempt_seconds=30, run_seconds=100), 2, Clock(now=lambda: 0))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from builders import a_full_flag
+from builders import a_live_flag as live_flag
 from emulators import a_live_flag
 from looks import ADA, BOB, EVE, a_declaration, changed_paths, edit, flag_id_of, include, look
+from msgspec import structs
 from worlds import a_world, an_emulator
 
 from reconciler.drift import Attribution, Basis
+from reconciler.drift.attribution import attribute, last_edit
 from reconciler.emulator import Behaviour
-from reconciler.model.flag import FlagSpec, Variant
+from reconciler.model.flag import UNSET, FlagSpec, Variant, Version
+from reconciler.planning.plan import ValueChange
 
 KEY = "new-checkout"
 
@@ -152,3 +157,42 @@ def test_versions_without_the_variant_say_that_it_was_not_there() -> None:
     declared = FlagSpec(key=KEY, variants=(Variant(key="control"), Variant(key="treatment"), late))
     (payload,) = attributions(a_world(emulator, declared)).values()
     assert (payload.by, payload.version, payload.basis) == (BOB, 2, Basis.VERSION)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "versions", "expected"),
+    [
+        ({}, 0, Attribution()),
+        ({}, 2, Attribution(by=BOB, at="2030-01-02", version=2, basis=Basis.LAST_EDIT)),
+        (
+            {"last_modified_at": "2030-01-02", "last_modified_by": ADA},
+            2,
+            Attribution(by=ADA, at="2030-01-02", version=2, basis=Basis.LAST_EDIT),
+        ),
+        (
+            {"last_modified_at": "2030-01-03", "last_modified_by": ADA},
+            2,
+            Attribution(by=ADA, at="2030-01-03", basis=Basis.LAST_EDIT),
+        ),
+        ({"last_modified_by": ADA}, 2, Attribution(by=ADA, basis=Basis.LAST_EDIT)),
+    ],
+)
+def test_the_last_edit_is_the_stamps_or_else_the_newest_version(
+    stamps: dict[str, str], versions: int, expected: Attribution
+) -> None:
+    """Where the two are not of one moment, no version is named."""
+    assert last_edit(live_flag(**stamps), [a_version(number) for number in range(versions, 0, -1)]) == expected
+
+
+def test_versions_that_show_no_variants_end_what_is_known_of_one() -> None:
+    """The oldest version that shows the value is the latest moment at which it can have come: no edit is claimed."""
+    spec = a_full_flag()
+    change = ValueChange(path="/variants/treatment/name", before="Treatment", after="Other")
+    versions = [a_version(3, spec), a_version(2, spec), a_version(1, structs.replace(spec, variants=UNSET))]
+    found = attribute(change, live_flag(spec), versions, {})
+    assert (found.version, found.basis) == (2, Basis.OLDEST_VERSION)
+
+
+def a_version(number: int, spec: FlagSpec | None = None) -> Version:
+    """What BOB made of a flag on a day of January 2030."""
+    return Version(version=number, created_at=f"2030-01-0{number}", created_by=BOB, flag=live_flag(spec))

@@ -107,6 +107,14 @@ def test_other_documents_are_refused(text: str) -> None:
         recall(text, CONFIG, "drift.json")
 
 
+def test_the_document_of_another_version_is_refused() -> None:
+    """Also where it has all that one of this version has: what it means is not known."""
+    document = encode_memory(no_memory(CONFIG))
+    assert recall(json.dumps(document), CONFIG, "drift.json") == no_memory(CONFIG)
+    with pytest.raises(ReconcilerError, match=r"drift\.json"):
+        recall(json.dumps(document | {"formatVersion": document["formatVersion"] + 1}), CONFIG, "drift.json")
+
+
 @pytest.mark.parametrize("other", [{"project_id": "8"}, {"region": "eu"}, {"environment": "staging"}])
 def test_the_file_of_another_project_is_refused(other: dict[str, str]) -> None:
     """A state file belongs to one project, region and environment."""

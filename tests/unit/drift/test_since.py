@@ -108,6 +108,20 @@ def test_without_a_feed_the_list_says_what_was_edited(refusal: str) -> None:
     assert (drift.key, drift.latest.by) == ("b", BOB)
 
 
+def test_without_a_feed_what_the_list_does_not_date_is_looked_at() -> None:
+    """A flag that is missing, or was archived at any time, is drift; an old one that is not declared is not named."""
+    project = Clocked(Behaviour(feeds="404"))
+    project.world.desired = a_world(project.emulator, a_declaration("b"), a_declaration("gone")).desired
+    project.time -= timedelta(days=1)
+    edit(project.emulator, BOB, "b", archive=True)
+    report = look(project.world, since=NOON)
+    assert [(drift.key, *changed_paths(drift)) for drift in report.flags] == [("b", "/archived")]
+    assert (report.missing, report.unmanaged) == (("gone",), ())
+    project.time = NOON
+    edit(project.emulator, BOB, "c", description="seen")
+    assert look(project.world, since=NOON).unmanaged == ("c",)
+
+
 def test_edits_of_inclusions_may_go_unseen() -> None:
     """Where an edit of inclusions makes no version the feed does not know of it; a whole look does."""
     project = Clocked(Behaviour(inclusion_edits_bump=False))
