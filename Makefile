@@ -45,9 +45,10 @@ test-newest test-oldest: .venv/.dev
 faults: .venv/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/faults
 
-# make mutants, make mutants SEED=2 COUNT=300 SECONDS=60 PATHS="reconciler/api reconciler/wire.py"
+# make mutants, make mutants SEED=2 COUNT=300, make mutants PATHS="reconciler/drift reconciler/doctor.py" TESTS=tests/unit
 mutants: .venv/.dev
-	@$(BIN)/python -m mutants $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(SECONDS),--seconds $(SECONDS)) $(PATHS)
+	@$(BIN)/python -m mutants $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(TESTS),--tests $(TESTS) --) $(PATHS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

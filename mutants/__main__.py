@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 
 from mutants.changes import Change, changes_in, is_sound
 from mutants.copies import Copy, make_copy
-from mutants.reach import Reach, states_of
+from mutants.reach import Reach, file_of, states_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_TESTS = "tests"
 _CHUNKS = 6
 """Runs of tests for each copy while it is learned what they reach: few, and the copies end at about the same time."""
 _GRACE, _PATIENCE = 60, 5
@@ -59,14 +60,13 @@ def main() -> int:
     """List what survived; 0 whatever it was."""
     options = _options()
     root: Path = options.root.resolve()
-    folders = [options.package, options.tests]
     began = time.monotonic()
     sources = _sources(root, options)
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch, ThreadPoolExecutor(options.jobs) as pool:
         copies: Queue[Copy] = Queue()
         for number in range(options.jobs):
             copies.put(make_copy(root, Path(scratch) / str(number)))
-        reach = _learn(root, folders, copies, pool)
+        reach = _learn(root, options, copies, pool)
         sample = _sample(sources, options.seed, options.count)
         _say(f"{len(sample)} mutants, seed {options.seed}, after {time.monotonic() - began:.0f} s")
 
@@ -87,10 +87,11 @@ def main() -> int:
     return 0
 
 
-def _learn(root: Path, folders: list[str], copies: Queue[Copy], pool: ThreadPoolExecutor) -> Reach:
+def _learn(root: Path, options: argparse.Namespace, copies: Queue[Copy], pool: ThreadPoolExecutor) -> Reach:
     kept = root / ".mutants" / "reach.json"
     reach = Reach.read(kept)
-    files = reach.forget_changed(states_of(root, folders))
+    folders = [options.package, _TESTS]
+    files = [name for name in reach.forget_changed(states_of(root, folders)) if _is_in(name, options.tests)]
     chunks = [files[at :: _CHUNKS * copies.qsize()] for at in range(min(len(files), _CHUNKS * copies.qsize()))]
     _say(f"{len(files)} files of tests have to show what they reach")
 
@@ -104,6 +105,7 @@ def _learn(root: Path, folders: list[str], copies: Queue[Copy], pool: ThreadPool
     for number, _ in enumerate(pool.map(learn, chunks), 1):
         _say(f"{number} of {len(chunks)} parts learned")
         reach.write(kept)
+    reach.tests = {name: test for name, test in reach.tests.items() if _is_in(file_of(name), options.tests)}
     for name, test in reach.tests.items():
         if not test.has_passed:
             _say(f"left out, for it fails without any fault: {name}")
@@ -114,14 +116,14 @@ def _sources(root: Path, options: argparse.Namespace) -> dict[str, bytes]:
     files = sorted((root / options.package).rglob("*.py"))
     names = {str(file.relative_to(root)): file.read_bytes() for file in files}
     wanted = [path.rstrip("/") for path in options.paths] or [options.package]
-    missing = [path for path in wanted if not any(_is_in(name, path) for name in names)]
+    missing = [path for path in wanted if not any(_is_in(name, [path]) for name in names)]
     if missing:
         raise SystemExit(f"no code to put faults into: {', '.join(missing)}")
-    return {name: source for name, source in names.items() if any(_is_in(name, path) for path in wanted)}
+    return {name: source for name, source in names.items() if _is_in(name, wanted)}
 
 
-def _is_in(name: str, path: str) -> bool:
-    return name == path or name.startswith(f"{path}/")
+def _is_in(name: str, paths: list[str]) -> bool:
+    return any(name == path or name.startswith(f"{path}/") for path in paths)
 
 
 def _sample(sources: dict[str, bytes], seed: int, count: int) -> list[Mutant]:
@@ -195,7 +197,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("paths", nargs="*", help="files or folders to put faults into; all of the package without")
     parser.add_argument("--root", type=Path, default=Path(__file__).parents[1])
     parser.add_argument("--package", default="reconciler", help="the folder of the code")
-    parser.add_argument("--tests", default="tests", help="the folder of the tests")
+    parser.add_argument("--tests", nargs="+", default=[_TESTS], help="files or folders of tests to run; all without")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument(

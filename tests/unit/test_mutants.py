@@ -71,7 +71,7 @@ def test_what_no_test_notices_is_listed_and_the_rest_is_killed(tmp_path: Path) -
         "    survived; 2 of 2 tests",
     ]
     assert table.splitlines()[-1].split() == ["all", "5", "3", "0", "1", "1", "60%"]
-    assert mutants(project, "--seed", "2", "shop/price.py") == said
+    assert mutants(project, "--seed", "2", "--tests", "tests/test_price.py", "--", "shop/price.py") == said
     with pytest.raises(subprocess.CalledProcessError):
         mutants(project, "shop/price.py", "shop/none")
     assert (project / "shop/price.py").read_text() == CODE
@@ -143,12 +143,14 @@ def test_what_is_known_is_forgotten_with_the_files_that_it_was_learned_from(tmp_
     """Tests run again where they, or what they ran, have changed."""
     project = shop(tmp_path)
     (project / "tests/test_other.py").write_text("def test_other():\n    pass\n")
-    mutants(project, "--count", "0")
+    mutants(project, "--count", "0", "--tests", "tests/test_price.py")
     kept = project / ".mutants/reach.json"
 
     def to_run() -> list[str]:
         return Reach.read(kept).forget_changed(states_of(project, ["shop", "tests"]))
 
+    assert to_run() == ["tests/test_other.py"]
+    mutants(project, "--count", "0")
     assert to_run() == []
     (project / "shop/new.py").write_text("")
     assert to_run() == []
