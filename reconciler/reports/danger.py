@@ -1,7 +1,7 @@
 """How much a plan does to each flag: the order in which every format shows flags, and one short row for each.
 
 The order is by what changes and then by how many users it moves, never by the size of a flag or of its changes:
-text that somebody adds cannot push an effect out of sight. A row has a bounded length for the same reason.
+text that others add cannot push an effect out of sight. A row has a bounded length for the same reason.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def danger_of(changes: Iterable[FieldChange]) -> Danger:
 
 
 def _danger(flag: FlagPlan, gravest: Danger) -> Danger:
-    """The class of a flag: what moves nobody and warns of nothing stands behind what moves somebody."""
+    """The class of a flag. A change that moves no user and warns of nothing comes after one that moves users."""
     if flag.shield_refusal is not None:
         return Danger.HELD
     if flag.action is Action.CREATE:

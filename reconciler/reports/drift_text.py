@@ -16,11 +16,8 @@ from reconciler.reports.text_layout import TextLayout
 from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from reconciler.drift import DriftReport, FlagHistory, HistoryEntry
-    from reconciler.reports.drift_view import AuthoredFields, AuthorLine, DriftSection, DriftView
-    from reconciler.reports.fields import FieldLine
+    from reconciler.reports.drift_view import AuthorLine, DriftSection
     from reconciler.reports.registry import RenderOptions
 
 MARKDOWN_LIMIT = 30_000
@@ -68,9 +65,13 @@ def render_drift_markdown(report: DriftReport, _: RenderOptions) -> str:
     tail = [f"⚠️ {markdown_text(warning)}" for warning in view.warnings]
     tail += [_prose(f"{fact}.") for fact in view.facts]
     room = max(MARKDOWN_LIMIT - _CUT_NOTE - sum(len(block) + 2 for block in (*head, *tail)), _LEAST_ROOM)
-    listed, left = [*_absent_items(view), *map(_flag_item, view.sections)], 0
+    absent = [f"- {code_span(line.key)} {markdown_text(line.words)}" for line in view.absent]
+    listed, left = [*absent, *map(_item, view.sections)], 0
     if sum(len(item) + 1 for item in listed) > room:
-        listed, left = _fitted(view, room)
+        flags = [_item(_shortened(section)) for section in view.sections]
+        shown = absent[: first_that_fit(absent, room // 2 if flags else room)]
+        shown += flags[: first_that_fit(flags, room - sum(len(item) + 1 for item in shown))]
+        listed, left = shown, len(listed) - len(shown)
     more = [f"{left} more are not shown here; `reconciler drift` lists them."] if left else []
     return defuse("\n\n".join([*head, *(["\n".join(listed)] if listed else []), *more, *tail])) + "\n"
 
@@ -84,48 +85,26 @@ def _flag(layout: TextLayout, section: DriftSection) -> None:
         layout.line((str(group.author), "dim"), indent=8)
 
 
-def _absent_items(view: DriftView) -> list[str]:
-    return [f"- {code_span(line.key)} {markdown_text(line.words)}" for line in view.absent]
-
-
-def _flag_item(section: DriftSection) -> str:
-    return "\n".join(_flag_lines(section))
-
-
-def _fitted(view: DriftView, room: int) -> tuple[list[str], int]:
-    """The flags that fit, their values cut, and how many do not."""
-    flags = [_flag_item(_shortened(section)) for section in view.sections]
-    absent, left = _fitting(_absent_items(view), room // 2 if flags else room)
-    shown, more = _fitting(flags, room - sum(len(item) + 1 for item in absent))
-    return [*absent, *shown], left + more
-
-
 def _shortened(section: DriftSection) -> DriftSection:
     groups = tuple(replace(group, fields=short_fields(group.fields)) for group in section.groups[:_MOST_GROUPS])
     return replace(section, place=cut(section.place, _MOST_PLACE), groups=groups)
 
 
-def _flag_lines(section: DriftSection) -> Iterator[str]:
+def _item(section: DriftSection) -> str:
     place = f" {code_span(section.place)}" if section.place else ""
     frozen = f" ({markdown_text(section.frozen)})" if section.frozen else ""
-    yield f"- {code_span(section.key)}{place}{frozen}"
+    lines = [f"- {code_span(section.key)}{place}{frozen}"]
     for group in section.groups:
-        yield from _group_lines(group)
-
-
-def _group_lines(group: AuthoredFields) -> Iterator[str]:
-    for line in group.fields:
-        yield f"    - {code_span(f'{line.symbol} {line.label}')}: {_sides(line)}"
-    yield f"    - {_author(group.author)}"
+        for line in group.fields:
+            sides = " → ".join(code_span(side) for side in (line.before, line.after) if side is not None)
+            lines.append(f"    - {code_span(f'{line.symbol} {line.label}')}: {sides}")
+        lines.append(f"    - {_author(group.author)}")
+    return "\n".join(lines)
 
 
 def _author(line: AuthorLine) -> str:
     named = [code_span(part) for part in (line.who, line.when) if part]
     return markdown_text(line.words) + ", ".join(named) + markdown_text(line.rest)
-
-
-def _sides(line: FieldLine) -> str:
-    return " → ".join(code_span(side) for side in (line.before, line.after) if side is not None)
 
 
 def _prose(text: str) -> str:
@@ -135,12 +114,6 @@ def _prose(text: str) -> str:
         pieces += [markdown_text(text[rest : match.start()]), code_span(match[0])]
         rest = match.end()
     return "".join([*pieces, markdown_text(text[rest:])])
-
-
-def _fitting(items: list[str], room: int) -> tuple[list[str], int]:
-    """The first items that fit into so many characters, and how many do not."""
-    count = first_that_fit(items, room)
-    return items[:count], len(items) - count
 
 
 def render_history_text(history: FlagHistory, options: RenderOptions) -> str:
@@ -156,11 +129,11 @@ def render_history_text(history: FlagHistory, options: RenderOptions) -> str:
 
 
 def _entry(layout: TextLayout, entry: HistoryEntry) -> None:
-    who = entry.created_by or "somebody the server does not name"
+    who = entry.created_by or "an unknown user"
     layout.line((f"version {entry.version}", "bold"), f"  {entry.created_at}  {who}")
     draw_fields(layout, field_lines(entry.changes, show_users=False), ("older", "newer"))
     if entry.is_first:
         words = "created" if entry.version <= 1 else "the oldest version that is shown"
         layout.line((words, "dim"), indent=4)
     elif not entry.changes:
-        layout.line(("no difference in what versions show; inclusions, for one, they do not", "dim"), indent=4)
+        layout.line(("no difference in the fields that versions show; they do not show inclusions", "dim"), indent=4)

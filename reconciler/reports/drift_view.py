@@ -13,6 +13,8 @@ from msgspec import Struct
 from reconciler.drift import Basis, Notice
 from reconciler.reports.danger import Danger, danger_of
 from reconciler.reports.fields import FieldLine, field_lines
+from reconciler.reports.fitting import first_named
+from reconciler.reports.plan_view import place_text, project_title
 from reconciler.reports.sanitize import visible
 from reconciler.text import counted
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from reconciler.drift import Attribution, DriftReport, FlagDrift, Sweep
 
-_MOST_NAMED = 10
 _NOTICES = {
     Notice.NEW: "New since the last run.",
     Notice.CHANGED: "Changed since the last run.",
@@ -50,7 +51,7 @@ class AuthoredFields(Struct, frozen=True, kw_only=True):
 
 
 class AbsentLine(Struct, frozen=True, kw_only=True):
-    """A declared flag that is not live as one flag, or a field of one that was not looked at again."""
+    """A declared flag that is not live as one flag, or a field of one that was not checked again."""
 
     key: str
     words: str
@@ -85,9 +86,8 @@ class DriftView(Struct, frozen=True, kw_only=True):
 
 def drift_view(report: DriftReport) -> DriftView:
     """The view of a report."""
-    environment = f", environment {visible(report.environment)}" if report.environment else ""
     return DriftView(
-        title=f"project {visible(report.project_id)} ({visible(report.region)}){environment}",
+        title=project_title(report.project_id, report.region, report.environment),
         last_line=_last_line(report),
         notice=_NOTICES.get(report.notice, "") if report.notice else "",
         sections=tuple(_section(flag) for flag in sorted(report.flags, key=_danger)),
@@ -103,15 +103,11 @@ def _last_line(report: DriftReport) -> str:
     if report.is_drifted:
         parts = [f"{len(report.flags)} changed", f"{len(report.missing)} missing"]
         parts += [f"{len(report.duplicates)} duplicate"] if report.duplicates else []
-        parts += [f"{len(report.remembered)} not looked at again"] if report.remembered else []
+        parts += [f"{len(report.remembered)} not checked again"] if report.remembered else []
         return f"Drift: {', '.join(parts)}; {reads}"
     where = f" in {counted(len(report.checked), 'edited flag')}" if report.since and not report.sweep else ""
     limits = f"; {len(report.unchecked)} not checked" if report.unchecked else ""
     return f"No drift{where}{limits}; {reads}"
-
-
-def _time(report: DriftReport) -> str:
-    return report.since.isoformat(timespec="seconds").replace("+00:00", "Z") if report.since else ""
 
 
 def _danger(flag: FlagDrift) -> Danger:
@@ -124,7 +120,7 @@ def _section(flag: FlagDrift) -> DriftSection:
     return DriftSection(
         symbol="~",
         key=visible(flag.key),
-        place=visible(f"{flag.source.file}:{flag.source.line}") if flag.source else "",
+        place=place_text(flag.source),
         frozen=f"frozen until {flag.frozen_until.isoformat()}" if flag.frozen_until else "",
         groups=tuple(
             AuthoredFields(
@@ -138,35 +134,35 @@ def _section(flag: FlagDrift) -> DriftSection:
 
 def _author(attribution: Attribution) -> AuthorLine:
     if attribution.basis is Basis.UNKNOWN:
-        return AuthorLine(words="the server does not say by whom")
+        return AuthorLine(words="the server does not say who changed it")
     who, when = visible(attribution.by or ""), visible(attribution.at or "")
-    somebody = "" if who else "somebody"
+    unknown = "" if who else "an unknown user"
     version = f", version {attribution.version}" if attribution.version is not None else ""
     if attribution.basis is Basis.LAST_EDIT:
-        rest = f"{version} (versions do not show since when the field is so)"
-        return AuthorLine(words=f"last edit of the flag: {somebody}", who=who, when=when, rest=rest)
+        rest = f"{version} (versions do not show when this field changed)"
+        return AuthorLine(words=f"last edit of the flag: {unknown}", who=who, when=when, rest=rest)
     earlier = " or an earlier one" if attribution.basis is Basis.OLDEST_VERSION else ""
-    return AuthorLine(words=f"by {somebody}", who=who, when=when, rest=f"{version}{earlier}")
+    return AuthorLine(words=f"by {unknown}", who=who, when=when, rest=f"{version}{earlier}")
 
 
 def _absent(report: DriftReport) -> Iterator[AbsentLine]:
     for key in report.missing:
-        yield AbsentLine(key=visible(key), words="is declared and does not exist live")
+        yield AbsentLine(key=visible(key), words="is declared but does not exist live")
     for key, ids in report.duplicates.items():
         yield AbsentLine(key=visible(key), words=f"exists more than once live (ids {visible(', '.join(ids))})")
     for place in report.remembered:
-        words = "differed in an earlier run and was not looked at in this one"
+        words = "differed in an earlier run and was not checked in this one"
         yield AbsentLine(key=visible(place.key), words=f"{visible(place.path)} {words}".lstrip())
 
 
 def _facts(report: DriftReport) -> Iterator[str]:
     if report.since:
-        yield f"Edits before {_time(report)} were not looked for"
+        yield f"Edits before {report.since.isoformat(timespec='seconds').replace('+00:00', 'Z')} were not checked"
     if report.unmanaged:
-        yield f"{counted(len(report.unmanaged), 'flag')} not managed here: {_named(report.unmanaged)}"
+        yield f"{counted(len(report.unmanaged), 'flag')} not managed here: {first_named(report.unmanaged)}"
     if report.unchecked:
         keys = tuple(dict.fromkeys(place.key for place in report.unchecked))
-        yield f"The budget left {counted(len(keys), 'flag')} unchecked, in whole or in part: {_named(keys)}"
+        yield f"The request budget left {counted(len(keys), 'flag')} wholly or partly unchecked: {first_named(keys)}"
     if report.sweep and report.sweep.total:
         yield _sweep_words(report.sweep)
 
@@ -174,13 +170,7 @@ def _facts(report: DriftReport) -> Iterator[str]:
 def _sweep_words(sweep: Sweep) -> str:
     room = f"The budget had room for {sweep.done} of {counted(sweep.total, 'waiting read')}"
     if sweep.runs is None:
-        return f"{room}: with it they are never made"
+        return f"{room}: with this budget they are never made"
     if sweep.runs == 1:
-        return f"{room}: each run looks at everything"
-    return f"{room}: {sweep.runs} runs like this one, with one --state file, look at everything"
-
-
-def _named(keys: tuple[str, ...]) -> str:
-    shown = [visible(key) for key in keys[:_MOST_NAMED]]
-    more = len(keys) - len(shown)
-    return ", ".join([*shown, f"{more} more"] if more else shown)
+        return f"{room}: each run checks everything"
+    return f"{room}: {sweep.runs} runs like this one, with one --state file, check everything"

@@ -78,23 +78,18 @@ class ExposureRow(Struct, frozen=True, kw_only=True):
 
 
 class ExposureBlock(Struct, frozen=True, kw_only=True):
-    """The exposure of one flag: the headline, a row per transition, and what the figures cannot know.
-
-    `switched` and `in_between` are the two figures of the sentences, exact.
-    """
+    """The exposure of one flag: the headline, a row per transition, and what the figures cannot know."""
 
     headline: str
     transient: str
     rows: tuple[ExposureRow, ...]
     notes: tuple[str, ...]
-    switched: Fraction = Fraction(0)
-    in_between: Fraction = Fraction(0)
 
 
 def exposure_block(
     exposure: FlagExposure, transient: Fraction, elsewhere: frozenset[str] = frozenset()
 ) -> ExposureBlock:
-    """The exposure of a flag; variants have the same index in every row. Where nobody is moved there are no rows.
+    """The exposure of a flag; variants have the same index in every row. Where no user is moved there are no rows.
 
     `elsewhere` are notes that are said once for the whole plan.
     """
@@ -104,12 +99,10 @@ def exposure_block(
     return ExposureBlock(
         headline=f"At most {percent(exposure.switched)} of the users of any segment get another variant{label}."
         if moves
-        else "Nobody gets another variant.",
+        else "No user gets another variant.",
         transient=f"Between two calls {percent(transient)} see neither their old nor their new variant.",
         rows=tuple(_row(item, indexes) for item in exposure.transitions) if moves else (),
         notes=tuple(visible(note) for note in exposure.notes if note not in elsewhere) if moves else (),
-        switched=exposure.switched,
-        in_between=transient,
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import FieldChange, ValueChange
 
 _MOST_MEMBERS = 24
+_SEGMENT_PARTS = {"name", "conditions", "percentage"}
 _PERSONAL_PROPS = frozenset({"user_id", "device_id", "amplitude_id"})
 
 
@@ -133,29 +134,25 @@ def _segment_parts(
         if key in live and key in git and same_json(live[key], git[key]):
             continue
         old, new = (
-            _part_text(key, redacted(side[key], show_users=show_users)) if key in side else None
-            for side in (live, git)
+            _text(key, redacted(side[key], show_users=show_users)) if key in side else None for side in (live, git)
         )
         yield _line(f"{label}/{visible(key)}", old, new)
-
-
-def _part_text(key: str, value: Json) -> str:
-    return _conditions_text(value) if key == "conditions" else flow_text(value)
 
 
 def _segment_text(raw: dict[str, Json] | None, *, show_users: bool) -> str | None:
     if raw is None:
         return None
     segment = redacted(raw, show_users=show_users)
-    rest = {key: value for key, value in segment.items() if key not in {"name", "conditions", "percentage"}}
-    parts = [_conditions_text(segment.get("conditions") or []), f"{flow_text(segment.get('percentage'))}%"]
-    return "; ".join([*parts, *(f"{visible(key)} {flow_text(value)}" for key, value in rest.items())])
+    rest = [f"{visible(key)} {flow_text(segment[key])}" for key in segment if key not in _SEGMENT_PARTS]
+    return "; ".join(
+        [_text("conditions", segment.get("conditions")), f"{flow_text(segment.get('percentage'))}%", *rest]
+    )
 
 
-def _conditions_text(conditions: Json) -> str:
-    if not conditions:
-        return "everyone"
-    return " and ".join(_condition_text(item) for item in conditions)
+def _text(key: str, value: Json) -> str:
+    if key != "conditions":
+        return flow_text(value)
+    return " and ".join(map(_condition_text, value)) if value else "everyone"
 
 
 def _condition_text(condition: dict[str, Json]) -> str:

@@ -6,14 +6,13 @@ from fractions import Fraction
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.reports.sanitize import markdown_text
+from reconciler.reports.sanitize import markdown_text, visible
 from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from reconciler.reports.exposure_view import ExposureBlock, ExposureRow, Share
     from reconciler.reports.fields import FieldLine
@@ -29,28 +28,7 @@ _MOST_LINES = 12
 _MOST_WARNINGS = 20
 _MOST_ROWS = 4
 _MOST_SHARES = 8
-
-
-class Block(Struct, frozen=True, kw_only=True):
-    """Something that can be said at length or in brief: `forms` go from the longest to the shortest."""
-
-    forms: tuple[str, ...]
-    comes_first: bool
-
-
-class Fitted(Struct, frozen=True, kw_only=True):
-    """What is said: the text of each block by its number, in order; how many are in brief, how many left out."""
-
-    texts: Mapping[int, str]
-    shortened: int
-    left_out: int
-
-
-class Row(Struct, frozen=True, kw_only=True):
-    """A row of a table. Where not all fit, those of the highest weight are kept."""
-
-    text: str
-    weight: Fraction
+_MOST_KEYS = 10
 
 
 def cut(text: str, length: int) -> str:
@@ -64,42 +42,40 @@ def first_that_fit(texts: Sequence[str], room: int) -> int:
     return sum(1 for _ in takewhile(lambda size: size <= room, sizes))
 
 
-def fit(blocks: Sequence[Block], room: int) -> Fitted:
-    """What is said of each block. `room` is in characters, separators included.
+def fit(blocks: Sequence[Sequence[str]], room: int) -> list[str | None]:
+    """A form of each block, None for one that is left out. `room` is in characters, separators included.
 
-    Blocks that come first take what they need before the others get any. Among equals, each has its shortest form
-    before any has a longer one; otherwise their order decides.
+    The forms of a block go from the longest to the shortest. Each block has its shortest form before any has a longer
+    one; otherwise their order decides.
     """
-    chosen: dict[int, str] = {}
-    for comes_first in (True, False):
-        group = [index for index, block in enumerate(blocks) if block.comes_first is comes_first]
-        room = _fill(blocks, group, chosen, room)
-    return Fitted(
-        texts={index: chosen[index] for index in sorted(chosen)},
-        shortened=sum(text != blocks[index].forms[0] for index, text in chosen.items()),
-        left_out=len(blocks) - len(chosen),
-    )
-
-
-def heaviest(rows: Sequence[Row], room: int) -> tuple[int, ...]:
-    """The numbers of the rows that are kept, in order: as many as fit into the room, line breaks included."""
-    order = sorted(range(len(rows)), key=lambda index: -rows[index].weight)
-    return tuple(sorted(order[: first_that_fit([rows[index].text for index in order], room)]))
-
-
-def _fill(blocks: Sequence[Block], group: Sequence[int], chosen: dict[int, str], room: int) -> int:
-    """Choose forms for a group; the room that is left."""
-    for index in group:
-        shortest = blocks[index].forms[-1]
-        if len(shortest) + BETWEEN <= room:
-            chosen[index] = shortest
-            room -= len(shortest) + BETWEEN
-    for index in group:
-        if index in chosen:
-            longest = next(form for form in blocks[index].forms if len(form) - len(chosen[index]) <= room)
-            room -= len(longest) - len(chosen[index])
+    chosen: list[str | None] = []
+    for forms in blocks:
+        chosen.append(forms[-1] if len(forms[-1]) + BETWEEN <= room else None)
+        room -= length_of(chosen[-1:])
+    for index, text in enumerate(chosen):
+        if text is not None:
+            longest = next(form for form in blocks[index] if len(form) - len(text) <= room)
+            room -= len(longest) - len(text)
             chosen[index] = longest
-    return room
+    return chosen
+
+
+def length_of(texts: Iterable[str | None]) -> int:
+    """How many characters chosen forms take, separators included."""
+    return sum(len(text) + BETWEEN for text in texts if text is not None)
+
+
+def heaviest(rows: Sequence[tuple[str, Fraction]], room: int) -> tuple[int, ...]:
+    """The numbers of the rows of text and weight that are kept, in order: as many as fit, line breaks included."""
+    order = sorted(range(len(rows)), key=lambda index: -rows[index][1])
+    return tuple(sorted(order[: first_that_fit([rows[index][0] for index in order], room)]))
+
+
+def first_named(keys: Sequence[str]) -> str:
+    """The first ten keys, and how many more there are."""
+    shown = [visible(key) for key in keys[:_MOST_KEYS]]
+    more = len(keys) - len(shown)
+    return ", ".join([*shown, f"{more} more"] if more else shown)
 
 
 def short_view(view: PlanView) -> PlanView:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from reconciler.reports.apply import apply_view
 from reconciler.reports.drift_view import drift_view
 from reconciler.reports.exposure_view import bar_text, legend
-from reconciler.reports.plan_view import REFUSED, advice, plan_view
+from reconciler.reports.plan_view import REFUSED, plan_view
 from reconciler.reports.sanitize import defuse
 from reconciler.text import counted
 
@@ -56,26 +56,26 @@ def _plan_verdict(view: PlanView) -> tuple[str, str]:
     if view.refusals:
         return "alarm", REFUSED
     if not view.flags:
-        return "calm", "No changes: live is as git says."
+        return "calm", "No changes: live matches git."
     return "work", f"{counted(len(view.flags), 'flag')} would change."
 
 
 def _drift_verdict(view: DriftView) -> tuple[str, str]:
     changed, absent = len(view.sections), len(view.absent)
-    parts = [f"{counted(changed, 'flag')} not as git says"] if changed else []
-    parts += [f"{absent} missing or in doubt"] if absent else []
+    parts = [f"{counted(changed, 'flag')} different from git"] if changed else []
+    parts += [f"{absent} missing or uncertain"] if absent else []
     if parts:
         return "alarm", f"{', '.join(parts)}."
-    return ("work", "No drift in what was looked at.") if view.is_partial else ("calm", "No drift.")
+    return ("work", "No drift in what was checked.") if view.is_partial else ("calm", "No drift.")
 
 
 def _apply_verdict(view: ApplyView) -> tuple[str, str]:
     total = len(view.sections)
     done = sum(section.status == "applied" for section in view.sections)
     if done < total:
-        return "alarm", f"{done} of {counted(total, 'flag')} applied." if done else "No flag was applied in whole."
+        return "alarm", f"{done} of {counted(total, 'flag')} applied." if done else "No flag was applied completely."
     if view.verified is False:
-        return "alarm", "Live is not as the plan says, although every call was answered."
+        return "alarm", "The live state does not match the plan, although every call succeeded."
     return "calm", "Everything was applied." if done else "There was nothing to do."
 
 
@@ -94,7 +94,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "advice": advice,
         "bar": lambda shares: bar_text(shares, _BAR_WIDTH),
         "breakable": breakable,
         "legend": legend,

@@ -11,27 +11,26 @@ from typing import TYPE_CHECKING
 
 from reconciler.reports.exposure_view import bar_text, legend
 from reconciler.reports.fitting import (
-    Block,
-    Row,
     cut,
     cut_marked,
     fit,
     heaviest,
     least_section,
+    length_of,
     short_section,
     short_view,
 )
-from reconciler.reports.plan_view import REFUSED, advice, plan_view
+from reconciler.reports.plan_view import REFUSED, plan_view
 from reconciler.reports.sanitize import code_block, code_span, defuse, markdown_text, marker
 from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from fractions import Fraction
 
     from reconciler.planning.plan import Plan
     from reconciler.reports.exposure_view import ExposureBlock, ExposureRow
     from reconciler.reports.fields import FieldLine
-    from reconciler.reports.fitting import Fitted
     from reconciler.reports.plan_view import CallLine, FlagSection, PlanView
     from reconciler.reports.registry import RenderOptions
 
@@ -58,9 +57,9 @@ def plan_markdown(view: PlanView, limit: int = LIMIT) -> str:
     in the same order. Where it would be longer than the limit, in characters, details are shortened, those of the
     least grave first, and rows are the last to go; it says so.
     """
-    rows = _rows(view)
-    table = _table([row.text for row in rows])
-    whole = _page([*_head(view), *table, *_warnings(view), *map(_flag, view.flags), *_foot(view)])
+    rows = [(_effect_row(flag), flag.effect.share) for flag in view.flags if not flag.effect.is_harmless]
+    table = _table([text for text, _ in rows])
+    whole = _page([*_head(view), *table, *_warnings(view.warnings), *map(_flag, view.flags), *_foot(view)])
     return whole if len(whole) <= limit else _shortened(view, rows, limit)
 
 
@@ -68,58 +67,52 @@ def _page(blocks: Iterable[str]) -> str:
     return defuse("\n\n".join(blocks)) + "\n"
 
 
-def _shortened(view: PlanView, rows: Sequence[Row], limit: int) -> str:
-    """Defusing a line makes it longer by characters that cannot be counted before: then there is less room."""
-    short = short_view(view)
-    head, rest, foot = [*_head(short)], [*_warnings(short)], [*_foot(short)]
-    details = [_block(section) for section in view.flags]
-    room = limit - len(_page([*head, *_table([""]), *rest, *foot])) - _SENTENCE
+def _shortened(view: PlanView, rows: Sequence[tuple[str, Fraction]], limit: int) -> str:
+    """The flags of the table are the first of the view; their details come before those of harmless changes.
+
+    Defusing a line makes it longer by characters that cannot be counted before: then there is less room.
+    """
+    short, forms = short_view(view), [_forms(section) for section in view.flags]
+    head, warnings, foot = [*_head(short)], [*_warnings(short.warnings)], [*_foot(short)]
+    room = limit - len(_page([*head, *_table([""]), *warnings, *foot])) - _SENTENCE
     while True:
         kept = heaviest(rows, room)
-        fitted = fit(details, room - sum(len(rows[index].text) + 1 for index in kept))
-        table = _table([rows[index].text for index in kept])
-        notes = _omissions(rows, kept, fitted)
-        page = _page([*head, *table, *notes, *rest, *fitted.texts.values(), *foot])
+        left = room - sum(len(rows[index][0]) + 1 for index in kept)
+        details = fit(forms[: len(rows)], left)
+        details += fit(forms[len(rows) :], left - length_of(details))
+        brief = sum(text is not None and text != whole for text, (whole, *_) in zip(details, forms, strict=True))
+        notes = _omissions(rows, kept, details, brief)
+        shown = [text for text in details if text is not None]
+        page = _page([*head, *_table([rows[index][0] for index in kept]), *notes, *warnings, *shown, *foot])
         if len(page) <= limit or room <= 0:
             return page
         room -= len(page) - limit
 
 
-def _omissions(rows: Sequence[Row], kept: Collection[int], fitted: Fitted) -> Iterator[str]:
-    """The flags of the table are the first of the view."""
-    in_table = sum(index not in fitted.texts for index in kept)
-    not_at_all = fitted.left_out - in_table
-    parts = [f"{counted(fitted.shortened, 'flag')} in brief"] if fitted.shortened else []
+def _omissions(
+    rows: Sequence[tuple[str, Fraction]], kept: Sequence[int], details: Sequence[str | None], brief: int
+) -> Iterator[str]:
+    in_table = sum(details[index] is None for index in kept)
+    not_at_all = details.count(None) - in_table
+    parts = [f"{counted(brief, 'flag')} in brief"] if brief else []
     parts += [f"{counted(in_table, 'flag')} in the table only"] if in_table else []
     parts += [f"{counted(not_at_all, 'flag')} not at all"] if not_at_all else []
     shown = " and ".join(parts) or "long texts are cut"
     yield f"**Too long for one comment: {shown}.** `reconciler plan` shows everything."
-    if left := [row.weight for index, row in enumerate(rows) if index not in kept]:
+    if left := [share for index, (_, share) in enumerate(rows) if index not in kept]:
         yield (
             f"**{counted(len(left), 'more flag')} with effects did not fit into the table**, "
             f"where at most {percent(max(left))} of the users of any segment get another variant."
         )
 
 
-def _block(section: FlagSection) -> Block:
-    """A harmless change may only be named; one with an effect has its row, and shows its exposure or nothing."""
-    harmless = section.effect.is_harmless
-    least = _brief(section) if harmless else _flag(least_section(section))
-    forms = sorted({_flag(section), _flag(short_section(section)), least}, key=len, reverse=True)
-    return Block(forms=tuple(forms), comes_first=not harmless)
-
-
-def _brief(section: FlagSection) -> str:
-    return f"- {code_span(cut(f'{section.symbol} {section.key}', _CELL))} {section.action}: {section.size}"
-
-
-def _rows(view: PlanView) -> tuple[Row, ...]:
-    """A row for each flag with an effect, in the view's order."""
-    return tuple(
-        Row(text=_effect_row(section), weight=section.effect.share)
-        for section in view.flags
-        if not section.effect.is_harmless
-    )
+def _forms(section: FlagSection) -> list[str]:
+    """What is said of a flag, the longest first. A harmless change may only be named; another shows its exposure."""
+    least = _flag(least_section(section))
+    if section.effect.is_harmless:
+        name = code_span(cut(f"{section.symbol} {section.key}", _CELL))
+        least = f"- {name} {section.action}: {section.size}"
+    return sorted({_flag(section), _flag(short_section(section)), least}, key=len, reverse=True)
 
 
 def _effect_row(section: FlagSection) -> str:
@@ -139,19 +132,23 @@ def _head(view: PlanView) -> Iterator[str]:
     if view.refusals:
         yield f"**{REFUSED}**"
         yield "\n".join(
-            f"- {code_span(item.guard)}: {markdown_text(item.message)} {markdown_text(advice(item))}"
+            f"- {code_span(item.guard)}: {markdown_text(item.message)} {markdown_text(item.advice)}"
             for item in view.refusals
         )
 
 
-def _warnings(view: PlanView) -> Iterator[str]:
-    if view.warnings:
-        yield "\n".join(f"- ⚠️ {markdown_text(warning)}" for warning in view.warnings)
+def _warnings(warnings: Sequence[str]) -> Iterator[str]:
+    if warnings:
+        yield "\n".join(f"- ⚠️ {markdown_text(warning)}" for warning in warnings)
+
+
+def _notes(notes: Sequence[str]) -> Iterator[str]:
+    if notes:
+        yield "\n".join(f"- {markdown_text(note)}" for note in notes)
 
 
 def _foot(view: PlanView) -> Iterator[str]:
-    if view.notes:
-        yield "\n".join(f"- {markdown_text(note)}" for note in view.notes)
+    yield from _notes(view.notes)
     if view.facts:
         yield markdown_text("; ".join(view.facts)) + "."
 
@@ -161,37 +158,29 @@ def _flag(section: FlagSection) -> str:
 
 
 def _flag_parts(section: FlagSection) -> Iterator[str]:
-    yield "<details>"
+    """The summary is a line of raw HTML, in which Markdown is not looked for."""
     place = f" {code_span(section.place)}" if section.place else ""
-    yield f"<summary>{_summary(section)}</summary>"
+    yield "<details>"
+    yield (
+        f"<summary><code>{escape(f'{section.symbol} {section.key}')}</code> "
+        f"{section.action}: {section.size}</summary>"
+    )
     yield f"{code_span(section.symbol)} **{section.action}**{place}"
-    if section.warnings:
-        yield "\n".join(f"- ⚠️ {markdown_text(warning)}" for warning in section.warnings)
+    yield from _warnings(section.warnings)
     if section.fields:
-        yield _fields_table(section.fields)
+        yield "\n".join(["| | field | live | git |", "|---|---|---|---|", *map(_fields_row, section.fields)])
     if section.calls:
-        yield code_block("\n".join(_call(call) for call in section.calls))
+        yield code_block("\n".join(map(_call, section.calls)))
     if section.exposure:
         yield from _exposure(section.exposure)
     yield "</details>"
 
 
-def _summary(section: FlagSection) -> str:
-    """A line of raw HTML, in which Markdown is not looked for."""
-    return f"<code>{escape(f'{section.symbol} {section.key}')}</code> {section.action}: {section.size}"
-
-
-def _fields_table(fields: tuple[FieldLine, ...]) -> str:
-    return "\n".join(["| | field | live | git |", "|---|---|---|---|", *map(_fields_row, fields)])
-
-
 def _fields_row(line: FieldLine) -> str:
-    label = code_span(line.label, in_table=True)
-    return f"| {code_span(line.symbol)} | {label} | {_side(line.before)} | {_side(line.after)} |"
-
-
-def _side(text: str | None) -> str:
-    return "" if text is None else code_span(text, in_table=True)
+    label, *sides = (
+        "" if text is None else code_span(text, in_table=True) for text in (line.label, line.before, line.after)
+    )
+    return f"| {code_span(line.symbol)} | {label} | {sides[0]} | {sides[1]} |"
 
 
 def _call(call: CallLine) -> str:
@@ -205,8 +194,7 @@ def _exposure(block: ExposureBlock) -> Iterator[str]:
     yield f"**Exposure.** {markdown_text(block.headline)}{transient}"
     if block.rows:
         yield code_block("\n".join(line for row in block.rows for line in _row(row)))
-    if block.notes:
-        yield "\n".join(f"- {markdown_text(note)}" for note in block.notes)
+    yield from _notes(block.notes)
 
 
 def _row(row: ExposureRow) -> Iterator[str]:

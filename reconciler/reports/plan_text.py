@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.reports.exposure_view import bar, legend
-from reconciler.reports.plan_view import REFUSED, advice, plan_view
+from reconciler.reports.plan_view import REFUSED, plan_view
 from reconciler.reports.text_layout import TextLayout
 
 if TYPE_CHECKING:
@@ -162,4 +162,4 @@ def _refusals(layout: TextLayout, view: PlanView) -> None:
     layout.line((REFUSED, "bold red"))
     for refusal in view.refusals:
         layout.line(("! ", "bold red"), (refusal.guard, "bold"), f": {refusal.message}", indent=2)
-        layout.line(advice(refusal), indent=4)
+        layout.line(refusal.advice, indent=4)

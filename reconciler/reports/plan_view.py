@@ -17,10 +17,12 @@ from reconciler.planning.plan import Action
 from reconciler.reports.danger import Effect, by_danger
 from reconciler.reports.exposure_view import ExposureBlock, exposure_block
 from reconciler.reports.fields import Counted, FieldLine, field_lines, flow_text, redacted
+from reconciler.reports.fitting import first_named
 from reconciler.reports.sanitize import visible
 from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
+    from reconciler.diagnostics import SourcePosition
     from reconciler.model.flag import Json
     from reconciler.planning.operations import Operation
     from reconciler.planning.plan import FlagPlan, Plan, Refusal, Summary
@@ -29,8 +31,7 @@ SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.U
 """What stands before a flag, so that nothing is said by colour alone."""
 
 NO_CHANGES = "No changes."
-REFUSED = "Refused as unsafe; nothing was sent."
-_MOST_UNMANAGED = 10
+REFUSED = "Refused as unsafe."
 _COMMIT_SHOWN = 12
 
 
@@ -70,6 +71,11 @@ class RefusalLine(Struct, frozen=True, kw_only=True):
     message: str
     override: str
 
+    @property
+    def advice(self) -> str:
+        """What overrides it. What else can be done about it, the message says."""
+        return f"To continue anyway: {self.override}" if self.override else "No --allow overrides this."
+
 
 class PlanView(Struct, frozen=True, kw_only=True):
     """A whole plan, the flag with the gravest effect first. `last_line` is the fixed line of the contract.
@@ -93,7 +99,7 @@ def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
     """The document of a plan. Without `show_users` user ids are counted, not shown."""
     shared = _shared_notes(plan)
     return PlanView(
-        title=_title(plan),
+        title=project_title(plan.project_id, plan.region, plan.environment),
         flags=tuple(
             _flag_section(flag, effect, frozenset(shared), show_users=show_users)
             for flag, effect in by_danger(plan.flags)
@@ -130,16 +136,14 @@ def names_users(plan: Plan) -> bool:
     )
 
 
-def advice(refusal: RefusalLine) -> str:
-    """What overrides a refusal. What else can be done about it, its message says."""
-    if refusal.override:
-        return f"To go on all the same: {refusal.override}"
-    return "No --allow overrides this."
+def project_title(project_id: str, region: str, environment: str | None) -> str:
+    """`project 7 (us), environment production`, safe to show."""
+    return visible(f"project {project_id} ({region})" + (f", environment {environment}" if environment else ""))
 
 
-def _title(plan: Plan) -> str:
-    place = f"project {visible(plan.project_id)} ({visible(plan.region)})"
-    return f"{place}, environment {visible(plan.environment)}" if plan.environment else place
+def place_text(source: SourcePosition | None) -> str:
+    """`file:line`, safe to show; empty for a flag that no file declares."""
+    return visible(f"{source.file}:{source.line}") if source else ""
 
 
 def _made(plan: Plan) -> str:
@@ -151,10 +155,7 @@ def _made(plan: Plan) -> str:
 def _facts(plan: Plan) -> list[str]:
     facts = [f"{counted(plan.unchanged, 'flag')} unchanged"] if plan.unchanged else []
     if plan.unmanaged:
-        shown = [visible(key) for key in plan.unmanaged[:_MOST_UNMANAGED]]
-        more = len(plan.unmanaged) - len(shown)
-        shown += [f"{more} more"] if more else []
-        facts.append(f"{counted(len(plan.unmanaged), 'flag')} not managed here: {', '.join(shown)}")
+        facts.append(f"{counted(len(plan.unmanaged), 'flag')} not managed here: {first_named(plan.unmanaged)}")
     if plan.requests:
         facts.append(f"read with {counted(plan.requests, 'request')}")
     if plan.hourly_drift_requests is not None:
@@ -180,7 +181,7 @@ def _flag_section(flag: FlagPlan, effect: Effect, shared: frozenset[str], *, sho
         symbol=SYMBOLS[flag.action],
         action=flag.action.value,
         key=visible(flag.key),
-        place=visible(f"{flag.source.file}:{flag.source.line}") if flag.source else "",
+        place=place_text(flag.source),
         fields=fields,
         calls=calls,
         exposure=exposure_block(flag.exposure, flag.transient, shared) if flag.exposure else None,

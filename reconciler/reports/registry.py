@@ -76,10 +76,10 @@ RENDERERS: Final[dict[tuple[str, str], str]] = {
     ("findings", "json"): "findings:render_findings_json",
     ("findings", "github"): "findings:render_github",
     ("findings", "sarif"): "findings:render_sarif",
-    ("evaluation", "text"): "evaluation_text:render_user_text",
-    ("evaluation", "json"): "evaluation_json:render_user_json",
-    ("evaluation-summary", "text"): "evaluation_text:render_summary_text",
-    ("evaluation-summary", "json"): "evaluation_json:render_summary_json",
+    ("evaluation", "text"): "evaluation:render_user_text",
+    ("evaluation", "json"): "evaluation:render_user_json",
+    ("evaluation-summary", "text"): "evaluation:render_summary_text",
+    ("evaluation-summary", "json"): "evaluation:render_summary_json",
 }
 """`module:function` within this package, by report and format; the first format of a report is its default."""
 
@@ -89,13 +89,8 @@ def formats(report: Report[T]) -> tuple[str, ...]:
     return tuple(form for name, form in RENDERERS if name == report.name)
 
 
-def renderer(report: Report[T], form: str) -> Callable[[T, RenderOptions], str]:
-    """The function that renders the report in this format. Raises KeyError where there is none."""
-    module, _, function = RENDERERS[report.name, form].partition(":")
-    found: Callable[[T, RenderOptions], str] = getattr(import_module(f"reconciler.reports.{module}"), function)
-    return found
-
-
 def render(report: Report[T], form: str, value: T, options: RenderOptions | None = None) -> str:
     """A value of the report as text of this format. Raises KeyError where the report has no such format."""
-    return renderer(report, form)(value, options or RenderOptions())
+    module, _, function = RENDERERS[report.name, form].partition(":")
+    renderer: Callable[[T, RenderOptions], str] = getattr(import_module(f"reconciler.reports.{module}"), function)
+    return renderer(value, options or RenderOptions())

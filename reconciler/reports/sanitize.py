@@ -1,7 +1,7 @@
-"""Untrusted text made harmless, once for every place it can end up in: terminals, build logs, Markdown, JSON.
+"""Escaping of untrusted text, once for every place where it is shown: terminals, build logs, Markdown, JSON.
 
-Flag names, payloads, server answers and git all deliver text that somebody else wrote. Nothing here changes what
-is plain; what is not plain is shown by its escape, so that a reader sees that it is there.
+Flag names, payloads, server responses and git deliver text that others wrote. Printable text stays as it is; other
+characters are shown by their escapes, so that a reader sees that they are there.
 """
 
 from __future__ import annotations

@@ -208,12 +208,12 @@ def test_flags_that_one_side_lacks(repository: Repository) -> None:
     assert (found["desired"]["variant"], found["desired"]["standing"]) == (None, "unknown-salt")
     ran = repository.run("evaluate", "brand-new", *USER)
     assert "The salt is not known, so the variant is not. Of all its users: 30% on, 70% off." in ran.out
-    assert ran.out.splitlines()[-1] == "Whether the plan moves this user cannot be said."
+    assert ran.out.splitlines()[-1] == "It is unknown whether the plan moves this user."
     users_file(repository)
     found = document(repository, "brand-new", "--users", "users.jsonl")
     assert (found["undecided"]["count"], found["variants"][-1]["variant"]) == (500, None)
     ran = repository.run("evaluate", "brand-new", "--users", "users.jsonl")
-    assert "Of 500 users nobody can say whether the plan moves them." in ran.out
+    assert "For 500 users it is unknown whether the plan moves them." in ran.out
 
 
 def test_a_refused_key_is_exit_code_4(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

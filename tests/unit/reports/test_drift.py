@@ -88,7 +88,7 @@ def test_the_text_of_a_report() -> None:
         "        last edit of the flag: ada@example.com, 2030-01-01T11:00:00.000Z (versions do not show since when"
         " the field is so)\n"
         "\n"
-        "! gone is declared and does not exist live\n"
+        "! gone is declared but does not exist live\n"
         "\n"
         "1 flag not managed here: other.\n"
         "\n"
@@ -103,7 +103,7 @@ def test_the_markdown_of_a_report() -> None:
         "\n"
         "New since the last run.\n"
         "\n"
-        "- `gone` is declared and does not exist live\n"
+        "- `gone` is declared but does not exist live\n"
         "- `new-checkout` `flags/new-checkout.yaml:2`\n"
         "    - `~ rolloutPercentage`: `100` → `50`\n"
         "    - by `bob@example.com`, `2030-01-01T10:00:00.000Z`, version 12\n"
@@ -124,7 +124,7 @@ def test_the_markdown_of_a_report() -> None:
         (replace(CLEAN, duplicates={"a": ("1", "2")}), "Drift: 0 changed, 0 missing, 1 duplicate; 12 requests"),
         (
             replace(CLEAN, remembered=(FieldOfFlag(key="a", path="/x"),)),
-            "Drift: 0 changed, 0 missing, 1 not looked at again; 12 requests",
+            "Drift: 0 changed, 0 missing, 1 not checked again; 12 requests",
         ),
     ],
 )
@@ -138,8 +138,8 @@ def test_verdicts(report: DriftReport, verdict: str) -> None:
     ("sweep", "words"),
     [
         (Sweep(total=500, done=40), "13 runs like this one"),
-        (Sweep(total=5, done=5), "each run looks at everything"),
-        (Sweep(total=5, done=0), "with it they are never made"),
+        (Sweep(total=5, done=5), "each run checks everything"),
+        (Sweep(total=5, done=0), "with this budget they are never made"),
     ],
 )
 def test_a_sweep_says_how_many_runs_it_takes(sweep: Sweep, words: str) -> None:
@@ -155,8 +155,8 @@ def test_a_budget_that_holds_nothing_back_is_not_spoken_of() -> None:
 @pytest.mark.parametrize(
     ("attribution", "words"),
     [
-        (Attribution(), "the server does not say by whom"),
-        (replace(BOB, by=None), "by somebody, 2030-01-01T10:00:00.000Z, version 12"),
+        (Attribution(), "the server does not say who changed it"),
+        (replace(BOB, by=None), "by an unknown user, 2030-01-01T10:00:00.000Z, version 12"),
         (replace(BOB, basis=Basis.OLDEST_VERSION), "version 12 or an earlier one"),
         (replace(BOB, by="4711", at=None), "by 4711, version 12"),
     ],
@@ -263,9 +263,7 @@ def test_a_history_in_both_forms() -> None:
     )
     history = FlagHistory(key="new-checkout", flag_id="123", entries=entries, requests=2)
     shown = render(HISTORY, "text", history)
-    assert (
-        "version 3  2030-01-03  somebody the server does not name\n    no difference in what versions show" in shown
-    )
+    assert "version 3  2030-01-03  an unknown user\n    no difference in the fields that versions show" in shown
     assert re.search(r"~ rolloutPercentage +100 → 50\n", shown)
     assert shown.rstrip().endswith("created\n\n3 versions; 2 requests")
     assert "eve@example.com" not in shown

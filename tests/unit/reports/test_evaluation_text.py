@@ -72,5 +72,5 @@ def test_what_is_not_known_has_a_row() -> None:
     both = sides(bucketing_salt=UNSET)
     lines = render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE)).splitlines()
     assert any("unknown" in line and "300    100%" in line for line in lines)
-    assert lines[-2] == "Of 300 users nobody can say whether the plan moves them."
+    assert lines[-2] == "For 300 users it is unknown whether the plan moves them."
     assert lines[-1] == "The plan moves 0 of 300 users (0%)."

@@ -164,7 +164,7 @@ def test_every_flag_with_an_effect_has_a_row() -> None:
 def test_the_page_of_an_empty_plan_is_calm() -> None:
     """Without changes the page says so."""
     page = tree("plan-empty")
-    assert "No changes: live is as git says." in words(page)
+    assert "No changes: live matches git." in words(page)
     assert not elements(page, "table")
 
 
@@ -195,9 +195,9 @@ def test_bars_have_their_figures_in_words() -> None:
 def test_the_page_of_drift_names_who_made_it() -> None:
     """Each difference stands with its editor; what is missing has a card of its own."""
     text = " ".join(words(tree("drift")).split())
-    assert "2 flags not as git says, 2 missing or in doubt." in text
+    assert "2 flags different from git, 2 missing or uncertain." in text
     assert "by ada@example.com, 2030-01-02T09:12:44Z, version 12" in text
-    assert "summer-banner is declared and does not exist live" in text
+    assert "summer-banner is declared but does not exist live" in text
 
 
 def test_the_page_of_no_drift_is_calm() -> None:
@@ -221,7 +221,7 @@ def test_the_page_of_a_report_puts_failures_first() -> None:
         (
             DriftReport(project_id="7", region="us", environment=None, unchecked=(FieldOfFlag(key="a"),)),
             "work",
-            "No drift in what was looked at.",
+            "No drift in what was checked.",
         ),
     ],
 )
@@ -234,9 +234,9 @@ def test_what_was_not_looked_at_is_not_called_clean(report: DriftReport, severit
     ("statuses", "verified", "severity", "verdict"),
     [
         ((Status.APPLIED,), True, "calm", "Everything was applied."),
-        ((Status.APPLIED,), False, "alarm", "Live is not as the plan says, although every call was answered."),
+        ((Status.APPLIED,), False, "alarm", "The live state does not match the plan, although every call succeeded."),
         ((Status.APPLIED, Status.FAILED), True, "alarm", "1 of 2 flags applied."),
-        ((Status.UNKNOWN,), None, "alarm", "No flag was applied in whole."),
+        ((Status.UNKNOWN,), None, "alarm", "No flag was applied completely."),
     ],
 )
 def test_a_report_is_calm_only_where_all_went_well(

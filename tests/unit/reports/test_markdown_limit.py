@@ -15,7 +15,7 @@ from small_plans import HOSTILE, SMALL_PLANS
 
 from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
 from reconciler.planning.plan import ValueChange
-from reconciler.reports.fitting import BETWEEN, Block, fit
+from reconciler.reports.fitting import fit, length_of
 from reconciler.reports.plan_markdown import LIMIT, plan_markdown
 from reconciler.reports.plan_view import plan_view
 from reconciler.reports.registry import PLAN, render
@@ -156,24 +156,17 @@ def test_a_flag_that_loses_variants_says_so(count: int) -> None:
     assert all("variant a removed, variant b removed" in row_of(f"flag-{n}", text) for n in range(count))
 
 
-@given(
-    st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 60), min_size=1, max_size=3)), max_size=12),
-    st.integers(0, 300),
-)
-def test_blocks_fill_the_room_and_never_more(sizes: list[tuple[bool, list[int]]], room: int) -> None:
-    """The fitted blocks fit; none that comes first is left out while there is room that another one took."""
-    blocks = [
-        Block(forms=tuple("x" * size for size in sorted(forms, reverse=True)), comes_first=first)
-        for first, forms in sizes
-    ]
-    fitted = fit(blocks, room)
-    assert sum(len(text) + BETWEEN for text in fitted.texts.values()) <= room
-    assert len(fitted.texts) + fitted.left_out == len(blocks)
-    if sum(len(block.forms[0]) + BETWEEN for block in blocks) <= room:
-        assert list(fitted.texts.values()) == [block.forms[0] for block in blocks]
-    firsts = [block for block in blocks if block.comes_first]
-    if sum(len(block.forms[-1]) + BETWEEN for block in firsts) <= room:
-        assert fitted.left_out <= len(blocks) - len(firsts)
+@given(st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=3), max_size=12), st.integers(0, 300))
+def test_blocks_fill_the_room_and_never_more(sizes: list[list[int]], room: int) -> None:
+    """The chosen forms fit; where all fit at length all are whole, where all fit in brief none is left out."""
+    blocks = [["x" * size for size in sorted(forms, reverse=True)] for forms in sizes]
+    chosen = fit(blocks, room)
+    assert length_of(chosen) <= room
+    assert all(text is None or text in forms for text, forms in zip(chosen, blocks, strict=True))
+    if length_of(forms[0] for forms in blocks) <= room:
+        assert chosen == [forms[0] for forms in blocks]
+    if length_of(forms[-1] for forms in blocks) <= room:
+        assert None not in chosen
 
 
 @pytest.mark.parametrize("name", ["plan", *HOSTILE, "a--><b", "--"])

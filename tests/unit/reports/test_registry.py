@@ -21,7 +21,7 @@ from reconciler.errors import AccessError, GuardRefusedError
 from reconciler.evaluation.comparison import Comparison
 from reconciler.files.schemas import load_schema
 from reconciler.reports.findings import FindingsReport
-from reconciler.reports.registry import APPLY, PLAN, RENDERERS, RenderOptions, Report, formats, render, renderer
+from reconciler.reports.registry import APPLY, PLAN, RENDERERS, RenderOptions, Report, formats, render
 
 FLAG = evaluator_of(a_full_flag(bucketing_key="user_id"))
 COMPARISON = Comparison(key="f", flag_id="1", is_declared=True, live=FLAG, desired=FLAG)
@@ -88,7 +88,7 @@ def test_json_tells_of_the_error_that_a_command_ends_in(name: str) -> None:
 def test_an_unknown_pair_is_an_error(report: Report[Any], form: str) -> None:
     """It falls through to no other format."""
     with pytest.raises(KeyError):
-        renderer(report, form)
+        render(report, form, VALUES["plan"])
 
 
 def test_commands_offer_the_rows() -> None:

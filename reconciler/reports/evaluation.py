@@ -1,4 +1,4 @@
-"""What users get of a flag, as text: one user with the reasons in words, or a table and bars over a file of users."""
+"""What users get of a flag: one user with the reasons, or the users of a file in numbers, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from reconciler.evaluation.result import Allocation, Dependency, Reason, intervals_of
 from reconciler.evaluation.shares import variant_shares
 from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
+from reconciler.planning.exposure_json import percent as percent_number
 from reconciler.reports.exposure_view import OFF, Share, bar, fill
 from reconciler.reports.fields import flow_text
+from reconciler.reports.json_report import FORMAT_VERSION, render_json
 from reconciler.reports.sanitize import visible
 from reconciler.reports.text_layout import TextLayout, columns_of
 from reconciler.text import counted, percent
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.evaluation.comparison import Comparison, UserReport
-    from reconciler.evaluation.result import Bucket, Result
+    from reconciler.evaluation.result import Bucket, Dependency, Result
     from reconciler.evaluation.rules import Bucketing, SegmentRule
-    from reconciler.evaluation.summary import Summary, UserCount, UsersReport
+    from reconciler.evaluation.summary import ReasonRow, Summary, UserCount, UsersReport
+    from reconciler.model.config import Config
     from reconciler.model.flag import Json
     from reconciler.reports.registry import RenderOptions
 
@@ -34,7 +37,7 @@ _REASONS = {
 }
 _ALLOCATIONS = {
     Allocation.EVERYONE: "everyone gets it",
-    Allocation.NOBODY: "nobody gets a variant",
+    Allocation.NOBODY: "no user gets a variant",
     Allocation.ALLOCATED: "allocated",
     Allocation.NOT_ALLOCATED: "not allocated",
     Allocation.NO_VALUE: "no bucketing value",
@@ -91,7 +94,7 @@ def render_summary_text(report: UsersReport, options: RenderOptions) -> str:
     _notes(layout, [*comparison.notes, *(f"{note} ({counted(count, 'user')})" for note, count in summary.notes)])
     layout.blank()
     if summary.undecided.count:
-        layout.line(f"Of {counted(summary.undecided.count, 'user')} nobody can say whether the plan moves them.")
+        layout.line(f"For {counted(summary.undecided.count, 'user')} it is unknown whether the plan moves them.")
     layout.line(
         f"The plan moves {summary.moved.count} of {counted(summary.total, 'user')} ({percent(summary.moved.share)})."
     )
@@ -105,7 +108,7 @@ def _head(layout: TextLayout, comparison: Comparison) -> None:
 
 def _conclusion(live: Result, desired: Result) -> str:
     if live.variant is None or desired.variant is None:
-        return "Whether the plan moves this user cannot be said."
+        return "It is unknown whether the plan moves this user."
     if live.variant == desired.variant:
         return "The plan does not move this user."
     return f"The plan moves this user from {live.variant} to {desired.variant}."
@@ -195,7 +198,7 @@ def _dependency_sentences(dependencies: tuple[Dependency, ...]) -> Iterator[str]
     """One for each dependency that is known; notes name the others."""
     for dependency in dependencies:
         if not dependency.allowed:
-            yield f"Depends on {dependency.name}, which lets everybody through."
+            yield f"Depends on {dependency.name}, which lets every user through."
         elif dependency.variant is not None:
             which, variant = " or ".join(dependency.allowed), dependency.variant
             yield f"Depends on {dependency.name}: {which} lets users through, and this user gets {variant}."
@@ -206,7 +209,7 @@ def _reason_sentences(result: Result) -> Iterator[str]:
         case Reason.ABSENT:
             yield "There is no flag of this key."
         case Reason.ARCHIVED | Reason.DISABLED:
-            yield f"The flag is {result.reason.value}: nobody gets a variant, whoever is listed."
+            yield f"The flag is {result.reason.value}: no user gets a variant, not even listed users."
         case Reason.DEPENDENCY:
             yield "The flags that it depends on do not let this user through."
         case Reason.INCLUSION:
@@ -223,7 +226,7 @@ def _rule_sentences(result: Result) -> Iterator[str]:
         else f"No segment matches: {result.segment}"
     )
     if rule is None or rule.bucketing is None:
-        gives = "nobody a variant" if result.allocation is Allocation.NOBODY else f"everyone {result.variant}"
+        gives = "no user a variant" if result.allocation is Allocation.NOBODY else f"everyone {result.variant}"
         yield f"{matched}. It gives {gives}, without hashing."
         return
     yield f"{matched}. It gives {rule.percentage}% of its users a variant, by {bucketed_by(rule.bucketing)}."
@@ -262,3 +265,102 @@ def bucketed_by(bucketing: Bucketing) -> str:
 
 def _rule_name(reason: Reason, segment: str | None) -> str:
     return f"segment {flow_text(segment)}" if reason is Reason.SEGMENT else str(segment)
+
+
+def render_user_json(report: UserReport, _: RenderOptions) -> str:
+    """One user, whose `fields` are repeated as they were given. `moved` is null where a side is unknown."""
+    live, desired = report.live, report.desired
+    is_known = live.variant is not None and desired.variant is not None
+    return render_json(
+        _json_head(report.comparison, report.config)
+        | {
+            "user": dict(report.fields),
+            "live": _result(live),
+            "desired": _result(desired),
+            "moved": live.variant != desired.variant if is_known else None,
+            "notes": list(report.comparison.notes),
+        }
+    )
+
+
+def render_summary_json(report: UsersReport, _: RenderOptions) -> str:
+    """The users of a file, in numbers. An unknown variant has the key null; shares are in percent."""
+    comparison, summary = report.comparison, report.summary
+    members: dict[str, Json] = {
+        "users": summary.total,
+        "variants": [
+            {"variant": row.variant, "live": _count(row.live), "desired": _count(row.desired)}
+            for row in summary.variants
+        ],
+        "matrix": [{"from": cell.live, "to": cell.desired} | _count(cell.users) for cell in summary.matrix],
+        "moved": _count(summary.moved),
+        "undecided": _count(summary.undecided),
+        "reasons": [_reason(row) for row in summary.reasons],
+        "notes": [
+            *({"message": note, "users": summary.total} for note in comparison.notes),
+            *({"message": note, "users": count} for note, count in summary.notes),
+        ],
+    }
+    return render_json(_json_head(comparison, report.config) | members)
+
+
+def _json_head(comparison: Comparison, config: Config) -> dict[str, Json]:
+    return {
+        "formatVersion": FORMAT_VERSION,
+        "key": comparison.key,
+        "id": comparison.flag_id,
+        "projectId": config.project_id,
+        "region": config.region,
+        "environment": config.environment,
+        "declared": comparison.is_declared,
+    }
+
+
+def _result(result: Result) -> dict[str, Json]:
+    return {
+        "variant": result.variant,
+        "reason": result.reason.value,
+        "segment": result.segment,
+        "standing": result.allocation.value if result.allocation else None,
+        "bucket": _bucket(result.bucket, result.rule) if result.bucket and result.rule else None,
+        "dependencies": [_dependency(dependency) for dependency in result.dependencies],
+        "explanation": list(explanation(result)),
+        "notes": list(result.notes),
+    }
+
+
+def _bucket(bucket: Bucket, rule: SegmentRule) -> dict[str, Json]:
+    return {
+        "unit": bucket.bucketing.unit,
+        "key": bucket.bucketing.key,
+        "salt": bucket.bucketing.salt,
+        "value": bucket.value,
+        "hash": bucket.hashed,
+        "allocation": bucket.allocation,
+        "percentage": rule.percentage,
+        "distribution": bucket.distribution,
+        "ranges": [{"variant": item.variant, "from": item.start, "to": item.end - 1} for item in intervals_of(rule)],
+    }
+
+
+def _dependency(dependency: Dependency) -> dict[str, Json]:
+    return {
+        "id": dependency.flag_id,
+        "key": dependency.key,
+        "allowed": list(dependency.allowed),
+        "variant": dependency.variant,
+    }
+
+
+def _reason(row: ReasonRow) -> dict[str, Json]:
+    return {
+        "reason": row.reason.value,
+        "segment": row.segment,
+        "standing": row.allocation.value if row.allocation else None,
+        "live": _count(row.live),
+        "desired": _count(row.desired),
+    }
+
+
+def _count(users: UserCount) -> dict[str, Json]:
+    return {"count": users.count, "percent": percent_number(users.share)}
