@@ -18,16 +18,15 @@ from reconciler.planning.kill_switch import find_kill_switches, flags_switched_o
 from reconciler.planning.planner import build_plan, scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from reconciler.api.client import Client
-    from reconciler.api.live import Progress
     from reconciler.api.member_cache import MemberCache
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import Plan, PlanOptions
+    from reconciler.progress import Progress
 
 
 async def read_and_plan(
@@ -37,7 +36,7 @@ async def read_and_plan(
     options: PlanOptions,
     *,
     now: datetime,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    progress: Progress | None = None,
     cache: MemberCache | None = None,
 ) -> tuple[Plan, LiveState]:
     """The plan of now, with exposure, alarms and refusals, and the live state that it was made from.
@@ -55,7 +54,7 @@ async def read_and_plan(
             targets=options.targets,
             is_wanted=scope_of(options),
             whole_project=whole_project,
-            on_progress=on_progress,
+            progress=progress,
             cache=cache,
         )
         return with_exposure(build_plan(desired, live, config, options, now=now), live), live
@@ -63,7 +62,7 @@ async def read_and_plan(
     plan, live = await look()
     if not live.is_complete and may_let_others_down(plan):
         plan, live = await look(whole_project=True)
-    switches = await _kill_switches(client, plan, desired, on_progress)
+    switches = await _kill_switches(client, plan, desired, progress)
     if cache is not None:
         plan = replace(plan, hourly_drift_requests=None)  # drift has no cache: what was saved here tells nothing
     plan = replace(plan, requests=client.requests - sent)
@@ -71,9 +70,9 @@ async def read_and_plan(
 
 
 async def _kill_switches(
-    client: Client, plan: Plan, desired: DesiredState, on_progress: Callable[[Progress], None]
+    client: Client, plan: Plan, desired: DesiredState, progress: Progress | None
 ) -> tuple[KillSwitch, ...]:
     """What somebody switched off by hand and the plan would switch on again: one read for each candidate."""
     ids = {flag.key: flag.flag_id for flag in flags_switched_on(plan) if flag.flag_id is not None}
-    versions = await read_versions(client, ids, on_progress=on_progress)
+    versions = await read_versions(client, ids, progress=progress)
     return find_kill_switches(plan, desired, versions)

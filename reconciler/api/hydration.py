@@ -10,6 +10,7 @@ from reconciler.api.parallel import map_bounded
 from reconciler.errors import NOT_FOUND, RejectedError
 from reconciler.model.flag import UNSET, Unset
 from reconciler.model.reads import VARIANT_FIELDS
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -27,30 +28,30 @@ async def hydrate(
     flags: Sequence[LiveFlag],
     needs: Callable[[LiveFlag], Iterable[Read]],
     *,
-    expect: Callable[[int], None] = lambda _: None,
-    on_read: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
     cache: MemberCache | None = None,
 ) -> list[LiveFlag]:
     """The flags, in their order, with what the reads show that `needs` gives for each.
 
     Those of variants are made first; then `needs` is asked again for the lists, since only now all variants are
     known. A variant field that endpoint 5 does not show either is empty; what the server hides of an archived flag
-    (404) stays not shown. `expect` is told how many reads there will be, as far as that is known; `on_read` of each.
+    (404) stays not shown. `progress` counts the reads.
     Lists that `cache` knows are not read, and those that are read are kept there.
     """
     incomplete = [flag for flag in flags if any(read.kind == VARIANT_FIELDS for read in needs(flag))]
-    expect(len(incomplete))
+    progress = progress or Progress()
+    progress.expect(len(incomplete))
 
     async def read_variants(flag: LiveFlag) -> LiveFlag:
         variants = await _unless_hidden(flag, client.list_variants(flag.id))
-        on_read()
+        progress.advance()
         return flag if isinstance(variants, Unset) else _with_variants(flag, _completed(variants, flag))
 
     read = await map_bounded(read_variants, incomplete, limit=client.concurrency)
     by_id = {flag.id: flag for flag in read}
     flags = [by_id.get(flag.id, flag) for flag in flags]
     lists = [(flag, read) for flag in flags for read in needs(flag) if read.kind != VARIANT_FIELDS]
-    return await _with_inclusions(client, flags, lists, expect=expect, on_read=on_read, cache=cache)
+    return await _with_inclusions(client, flags, lists, progress=progress, cache=cache)
 
 
 async def _with_inclusions(
@@ -58,19 +59,18 @@ async def _with_inclusions(
     flags: Sequence[LiveFlag],
     lists: Sequence[tuple[LiveFlag, Read]],
     *,
-    expect: Callable[[int], None],
-    on_read: Callable[[], None],
+    progress: Progress,
     cache: MemberCache | None,
 ) -> list[LiveFlag]:
     known = [cache.find(flag, read.variant, read.kind) if cache else None for flag, read in lists]
     unknown = [item for item, members in zip(lists, known, strict=True) if members is None]
-    expect(len(unknown))
+    progress.expect(len(unknown))
 
     async def read_members(item: tuple[LiveFlag, Read]) -> tuple[str, ...] | Unset:
         flag, read = item
         listing = client.list_users if read.kind == "users" else client.list_cohorts
         members = await _unless_hidden(flag, listing(flag.id, read.variant))
-        on_read()
+        progress.advance()
         if cache is not None and not isinstance(members, Unset):
             cache.keep(flag, read.variant, read.kind, members)
         return members

@@ -17,11 +17,12 @@ from reconciler.api.parallel import map_bounded
 from reconciler.errors import MalformedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Container, Iterable
+    from collections.abc import Collection, Container, Iterable
 
     from reconciler.api.answers import FlagPage
     from reconciler.api.client import Client
     from reconciler.model.flag import LiveFlag
+    from reconciler.progress import Progress
 
 FEW_KEYS = 3
 """So many keys are looked up one by one even where a page would show them all: the answers are smaller."""
@@ -101,7 +102,7 @@ async def read_list(
     *,
     key: str | None = None,
     include_archived: bool = False,
-    on_page: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
 ) -> Listing:
     """Every page of the list. Raises MalformedAnswerError for one that repeats itself or does not end."""
 
@@ -111,7 +112,8 @@ async def read_list(
     listing = Listing()
     async for page in read_pages("GET /api/1/flags", read):
         listing.add(page)
-        on_page()
+        if progress is not None:
+            progress.advance()
     return listing
 
 
@@ -121,15 +123,15 @@ async def look_up(
     *,
     include_archived: bool,
     most: int,
-    on_read: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
 ) -> Listing:
     """The flags of exactly these keys: one request for each up to `most` keys, the whole list beyond."""
     wanted = sorted(set(keys))
     if len(wanted) > most:
-        return (await read_list(client, include_archived=include_archived, on_page=on_read)).only(wanted)
+        return (await read_list(client, include_archived=include_archived, progress=progress)).only(wanted)
 
     async def one(key: str) -> Listing:
-        return await read_list(client, key=key, include_archived=include_archived, on_page=on_read)
+        return await read_list(client, key=key, include_archived=include_archived, progress=progress)
 
     found = Listing()
     for listing in await map_bounded(one, wanted, limit=client.concurrency):
@@ -138,18 +140,18 @@ async def look_up(
 
 
 async def look_up_hidden(
-    client: Client, keys: Iterable[str], *, most: int, on_read: Callable[[], None] = lambda: None
+    client: Client, keys: Iterable[str], *, most: int, progress: Progress | None = None
 ) -> list[LiveFlag]:
     """The flags of keys that the plain list did not show, archived ones included and marked so.
 
     A server that marks none leaves one way to tell an archived flag from one that slipped through the pages: ask
     once more without archived ones.
     """
-    shown = await look_up(client, keys, include_archived=True, most=most, on_read=on_read)
+    shown = await look_up(client, keys, include_archived=True, most=most, progress=progress)
     unmarked = {shown.flags[flag_id].key for flag_id in shown.unmarked}
     if not unmarked:
         return list(shown.flags.values())
-    plain = await look_up(client, unmarked, include_archived=False, most=most, on_read=on_read)
+    plain = await look_up(client, unmarked, include_archived=False, most=most, progress=progress)
     return [
         with_archived(flag, is_archived=flag.id not in plain.flags) if flag.id in shown.unmarked else flag
         for flag in shown.flags.values()

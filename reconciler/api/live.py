@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.api.hydration import hydrate
@@ -17,6 +16,7 @@ from reconciler.errors import ApiError
 from reconciler.model.flag import LiveState, Unset
 from reconciler.model.reads import reads_needed
 from reconciler.model.targets import has_wildcard, matcher
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,40 +33,6 @@ MOST_LOOKED_UP = 10
 """So many targets without a wildcard are looked up by key instead of reading the list."""
 
 
-class Progress(Struct, frozen=True, kw_only=True):
-    """How far a refresh is: requests `done` of `expected` (None: not known yet) for `what` is being read."""
-
-    done: int
-    expected: int | None
-    what: str
-
-
-class _Meter:
-    """Counts reads and tells whoever listens."""
-
-    def __init__(self, listener: Callable[[Progress], None] | None) -> None:
-        self._listener = listener
-        self._done, self._expected, self._what = 0, 0, "flags"
-
-    def on_page(self) -> None:
-        self._done += 1
-        self._tell(None)
-
-    def expect(self, reads: int) -> None:
-        self._what, self._expected = "variants and inclusions", self._expected + reads
-
-    def on_read(self) -> None:
-        self._done += 1
-        self._tell(self._expected)
-
-    def on_listed(self) -> None:
-        self._expected = self._done
-
-    def _tell(self, expected: int | None) -> None:
-        if self._listener is not None:
-            self._listener(Progress(done=self._done, expected=expected, what=self._what))
-
-
 async def fetch_live_state(
     client: Client,
     desired: DesiredState,
@@ -75,7 +41,7 @@ async def fetch_live_state(
     is_wanted: Callable[[str], bool] = lambda _: True,
     whole_project: bool = False,
     hydrates: bool = True,
-    on_progress: Callable[[Progress], None] | None = None,
+    progress: Progress | None = None,
     cache: MemberCache | None = None,
 ) -> LiveState:
     """The live state of the client's project, as far as `desired` and `targets` (globs of keys) need it.
@@ -87,26 +53,26 @@ async def fetch_live_state(
     are not read. `requests` counts every attempt that was sent for it.
     Raises ApiErrors; a malformed answer ends the refresh, it is never taken for nothing.
     """
-    sent, meter = client.requests, _Meter(on_progress)
+    sent, progress = client.requests, progress or Progress()
+    progress.start("Reading flags")
     wanted = [key for key in filter(matcher(targets), desired.flags) if is_wanted(key)]
     many = len(targets) > MOST_LOOKED_UP or any(map(has_wildcard, targets))
     is_complete = whole_project or not targets or many
     if is_complete:
-        listing = await read_list(client, on_page=meter.on_page)
+        listing = await read_list(client, progress=progress)
         pages, sought = listing.pages, wanted
     else:
-        listing = await look_up(client, targets, include_archived=False, most=len(targets), on_read=meter.on_page)
+        listing = await look_up(client, targets, include_archived=False, most=len(targets), progress=progress)
         pages, sought = MOST_LOOKED_UP, [key for key in targets if is_wanted(key)]
     aside = _set_aside(listing, wanted, [key for key in targets if has_wildcard(key) or is_wanted(key)])
     absent = set(sought) - {flag.key for flag in listing.flags.values()}
-    hidden = await look_up_hidden(client, absent, most=max(pages, FEW_KEYS), on_read=meter.on_page)
-    meter.on_listed()
+    hidden = await look_up_hidden(client, absent, most=max(pages, FEW_KEYS), progress=progress)
+    progress.expect(0)
     flags, duplicates = by_key([*listing.flags.values(), *hidden])
     shows_tags = _shows_tags(flags.values())
     needs = _needs_of({key: desired.flags[key].spec for key in wanted} if hydrates else {})
-    hydrated = await hydrate(
-        client, list(flags.values()), needs, expect=meter.expect, on_read=meter.on_read, cache=cache
-    )
+    progress.what = "Reading variants and inclusions"
+    hydrated = await hydrate(client, list(flags.values()), needs, progress=progress, cache=cache)
     return LiveState(
         project_id=client.project_id,
         flags={flag.key: _with_tags(flag, shows_tags=shows_tags) for flag in hydrated},
@@ -135,15 +101,13 @@ async def reread(
     desired: DesiredState,
     *,
     pages: int,
-    expect: Callable[[int], None] = lambda _: None,
-    on_read: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
 ) -> Mapping[str, LiveFlag | None]:
     """The same view again of just these flags, by key; None for one that is there no more under its id.
 
     `pages` is LiveState.pages: so many list requests show the project, and that is done where it is fewer than one
     look-up for each flag. The list is asked, by key, rather than "Get details", because details show other fields:
-    two views could not be compared. `expect` and `on_read` are told of the reads of what the list hides, as by
-    `hydrate`.
+    two views could not be compared. `progress` counts the reads of what the list hides.
     """
     ids = {flag.key: flag.id for flag in flags}
     archived = {flag.key for flag in flags if flag.spec.archived}
@@ -155,7 +119,7 @@ async def reread(
     declared = {key: desired.flags[key].spec for key in ids if key in desired.flags}
     again = [found[flag_id] for flag_id in ids.values() if flag_id in found]
     shows_tags = _shows_tags([*flags, *again])
-    complete = await hydrate(client, again, _needs_of(declared), expect=expect, on_read=on_read)
+    complete = await hydrate(client, again, _needs_of(declared), progress=progress)
     hydrated = {flag.id: flag for flag in complete}
     return {
         key: _with_tags(hydrated[flag_id], shows_tags=shows_tags) if flag_id in hydrated else None

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.api.live import Progress
 from reconciler.api.pages import read_pages
 from reconciler.api.parallel import map_bounded
 from reconciler.errors import MalformedAnswerError, RejectedError
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from reconciler.api.answers import Unread, VersionPage
     from reconciler.api.client import Client
@@ -22,20 +22,19 @@ _NOT_SHOWN = frozenset({403, 404})
 
 
 async def read_versions(
-    client: Client, ids: Mapping[str, str], *, on_progress: Callable[[Progress], None] = lambda _: None
+    client: Client, ids: Mapping[str, str], *, progress: Progress | None = None
 ) -> dict[str, tuple[Version, ...]]:
     """The versions, newest first, of flags whose ids are given by key: one read each ("List versions").
 
     A flag whose versions the server does not show (403 or 404, as of an archived one), or shows in a form that cannot
     be read, has none: versions say who did something, never what is. Every other failure is raised.
     """
-    done = 0
+    progress = progress or Progress()
+    progress.start("Reading versions", len(ids))
 
     async def one(flag_id: str) -> tuple[Version, ...]:
-        nonlocal done
         versions = await shown(flag_id)
-        done += 1
-        on_progress(Progress(done=done, expected=len(ids), what="versions"))
+        progress.advance()
         return tuple(sorted(versions, key=lambda version: version.version, reverse=True))
 
     async def shown(flag_id: str) -> tuple[Version, ...]:

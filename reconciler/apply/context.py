@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from reconciler.api.client import Client
-    from reconciler.apply.headway import Headway
+    from reconciler.apply.progress import ApplyProgress
     from reconciler.errors import ReconcilerError
     from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.planner import Planner
@@ -96,7 +96,7 @@ class ApplyContext:
     live: LiveState
     options: ApplyOptions
     halt: Halt
-    headway: Headway
+    progress: ApplyProgress
     sleep: Callable[[float], Awaitable[None]]
 
     async def pause(self, seconds: float) -> None:

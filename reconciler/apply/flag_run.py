@@ -132,7 +132,7 @@ class FlagRun:
                 await self._see_what_was_made(step)
             if self.status is Status.APPLIED:
                 await self._make(step)
-            self.context.headway.ended(self.plan.key, sum(not step.is_open for step in self.steps))
+            self.context.progress.operations_ended(self.plan.key, sum(not step.is_open for step in self.steps))
             if self.status is not Status.APPLIED:
                 return
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply.context import ApplyContext, ApplyOptions, Halt, ends_the_run
 from reconciler.apply.flag_run import FlagRun
-from reconciler.apply.headway import Headway
+from reconciler.apply.progress import ApplyProgress
 from reconciler.apply.report import ApplyReport, Status
 from reconciler.apply.second_look import SecondLook
 from reconciler.apply.verify import ReadBack
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reconciler.api.client import Client
-    from reconciler.apply.headway import ApplyEvent
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.plan import Plan
+    from reconciler.progress import Progress
 
 
 async def apply_plan(
@@ -33,7 +33,7 @@ async def apply_plan(
     config: Config,
     options: ApplyOptions | None = None,
     halt: Halt | None = None,
-    on_event: Callable[[ApplyEvent], None] | None = None,
+    progress: Progress | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> ApplyReport:
     """Make every call of the plan, flag by flag, and read back what was touched.
@@ -51,7 +51,7 @@ async def apply_plan(
         live=live,
         options=options,
         halt=halt or Halt(),
-        headway=Headway(operations, verify=options.verify, on_event=on_event),
+        progress=ApplyProgress(operations, verify=options.verify, progress=progress),
         sleep=sleep,
     )
     runs = [FlagRun(context, flag) for flag in plan.flags]
@@ -87,7 +87,7 @@ async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun]) -> None
     async def one(run: FlagRun) -> None:
         async with places:
             await _send_one(context, run, second_look)
-        context.headway.left(run.plan.key)
+        context.progress.flag_ended(run.plan.key)
 
     await asyncio.gather(*(one(run) for run in runs))
 

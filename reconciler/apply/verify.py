@@ -34,7 +34,7 @@ class ReadBack:
         self._context = context
         self._waiting = [run for run in runs if run.status in {Status.APPLIED, Status.FAILED} and run.made]
         for run in set(runs) - set(self._waiting):
-            context.headway.read_back(run.plan.key)
+            context.progress.read_back(run.plan.key)
         self._left: dict[str, list[Operation]] = {}
         self._live: Mapping[str, LiveFlag | None] = {}
         self._mended: set[str] = set()
@@ -70,7 +70,7 @@ class ReadBack:
         self.verified |= {run.plan.key: True for run in done if run.status is Status.APPLIED}
         self._waiting = [run for run in self._waiting if run not in done]
         for run in done:
-            self._context.headway.read_back(run.plan.key)
+            self._context.progress.read_back(run.plan.key)
         return True
 
     async def _read(self) -> dict[str, list[Operation]]:
@@ -83,8 +83,7 @@ class ReadBack:
             [run.stub() for run in runs],
             context.desired,
             pages=context.live.pages,
-            expect=context.headway.expect,
-            on_read=context.headway.read,
+            progress=context.progress.reads(),
         )
         self._live = live
         return {run.plan.key: _operations_left(run, live.get(run.plan.key)) for run in runs}

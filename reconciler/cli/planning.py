@@ -19,7 +19,7 @@ from reconciler.cli.checkout import current_commit
 from reconciler.cli.commit_files import changes_since
 from reconciler.cli.failures import remember_key
 from reconciler.cli.output import reason_of, try_write_file
-from reconciler.cli.progress import Progress
+from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import GuardRefusedError, ReconcilerError
 from reconciler.files.config_file import find_config, load_config
 from reconciler.files.load import load_desired
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredState, LiveFlag
+    from reconciler.progress import Progress
 
 T = TypeVar("T")
 
@@ -114,11 +115,11 @@ def resolve_credentials(config: Config, key_file: Path | None, output: Output) -
 
 @asynccontextmanager
 async def open_client(
-    config: Config, credentials: Credentials, progress: Progress, *, read_only: bool = True, spent: int = 0
+    config: Config, credentials: Credentials, display: ProgressDisplay, *, read_only: bool = True, spent: int = 0
 ) -> AsyncIterator[Client]:
     """A client for the configuration's project, whose requests are shown, after `spent` of the day's budget."""
     async with connect(config, credentials.key, credentials.origin, read_only=read_only, spent=spent) as client:
-        progress.follow(client, config.requests.daily_budget, spent=spent)
+        display.follow(client, config.requests.daily_budget, spent=spent)
         yield client
 
 
@@ -131,9 +132,9 @@ def run_with_client(
     """Run the work in an event loop, with a client that cannot write and with progress on the terminal."""
 
     async def run() -> T:
-        with Progress.of(output) as progress:
-            async with open_client(config, credentials, progress) as client:
-                return await work(client, progress)
+        with ProgressDisplay.of(output) as display:
+            async with open_client(config, credentials, display) as client:
+                return await work(client, display.progress)
 
     return asyncio.run(run())
 
@@ -164,9 +165,7 @@ def make_plan(
     credentials = resolve_credentials(config, key_file, output)
 
     async def work(client: Client, progress: Progress) -> tuple[Plan, LiveState]:
-        return await read_and_plan(
-            client, loaded.desired, config, options, now=now(), on_progress=progress.on_refresh, cache=known
-        )
+        return await read_and_plan(client, loaded.desired, config, options, now=now(), progress=progress, cache=known)
 
     with _inclusion_cache(cache, config.project_id, credentials.origin, output) as known:
         plan, live = run_with_client(config, credentials, output, work)

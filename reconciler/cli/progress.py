@@ -14,15 +14,13 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
-from msgspec import Struct
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from reconciler.api.client import Client
-    from reconciler.api.live import Progress as RefreshProgress
-    from reconciler.apply import ApplyEvent
     from reconciler.cli.output import Output
     from reconciler.cli.progress_bar import Bar
 
@@ -35,16 +33,7 @@ _NO = frozenset({"", "0", "false"})
 _WIPE = b"\r\x1b[K"
 
 
-class Stage(Struct, frozen=True, kw_only=True):
-    """Where a command is: `done` of `total` (None: not known) steps of `what`. `unit` is what its speed counts."""
-
-    what: str
-    done: int = 0
-    total: int | None = None
-    unit: str = "calls"
-
-
-class Progress:
+class ProgressDisplay:
     """What one command is at. Use it as a context manager around the work.
 
     `requests` tells how many were sent so far, `budget` how many the day allows them to be (None: there is none);
@@ -52,7 +41,7 @@ class Progress:
     """
 
     def __init__(self, *, is_watched: bool, color: bool = True) -> None:
-        self.stage = Stage(what="Reading")
+        self.progress = Progress()
         self.requests: Callable[[], int] = int
         self.budget: int | None = None
         self.started = monotonic()
@@ -63,8 +52,8 @@ class Progress:
         self._timer = threading.Timer(SHOW_AFTER_SECONDS, self._open) if is_watched else None
 
     @classmethod
-    def of(cls, output: Output, environ: Mapping[str, str] = os.environ) -> Progress:
-        """Progress for a terminal that somebody sits at; silence elsewhere, and with --quiet."""
+    def of(cls, output: Output, environ: Mapping[str, str] = os.environ) -> ProgressDisplay:
+        """ProgressDisplay for a terminal that somebody sits at; silence elsewhere, and with --quiet."""
         is_terminal = sys.stderr.isatty() and environ.get("TERM") != "dumb"
         is_build = environ.get("CI", "").lower() not in _NO
         return cls(is_watched=is_terminal and not is_build and not output.quiet, color=output.color)
@@ -92,18 +81,6 @@ class Progress:
         self.requests = lambda: client.requests
         self.budget = daily_budget - spent
 
-    def on_refresh(self, event: RefreshProgress) -> None:
-        """Reads done, of those expected."""
-        self.stage = Stage(what=f"Reading {event.what}", done=event.done, total=event.expected)
-
-    def on_apply(self, event: ApplyEvent) -> None:
-        """Operations and read-backs done, of those due."""
-        self.stage = Stage(what=event.what, done=event.done, total=event.total)
-
-    def on_users(self, count: int) -> None:
-        """Users of a file that are done."""
-        self.stage = Stage(what="Evaluating", done=count, unit="users")
-
     def hide(self) -> None:
         """Leave the terminal to a message."""
         with self._lock:
@@ -126,7 +103,7 @@ class Progress:
                 self._bar.show()
 
 
-_shown: list[Progress] = []
+_shown: list[ProgressDisplay] = []
 """What is on the terminal now; the last is in front."""
 
 

@@ -9,17 +9,17 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from reconciler.progress import Progress
 from reconciler.reports.sanitize import visible
 
 if TYPE_CHECKING:
-    from reconciler.cli.progress import Progress, Stage
+    from reconciler.cli.progress import ProgressDisplay
 
 _PER_SECOND = 8
 _LEAST_BAR, _MOST_BAR = 10, 30
@@ -38,12 +38,12 @@ class _Console(Console):
 class Bar:
     """The last line of stderr, drawn anew some times a second in a thread of its own."""
 
-    def __init__(self, progress: Progress, *, color: bool) -> None:
-        self._progress = progress
+    def __init__(self, display: ProgressDisplay, *, color: bool) -> None:
+        self._display = display
         self._console = _Console(file=sys.stderr, force_terminal=True, no_color=not color, highlight=False)
         self._live: Live | None = None
         self._meter = SpeedMeter()
-        self._meter.measure(progress.started, 0, 0)
+        self._meter.measure(display.started, 0, 0)
 
     def show(self) -> None:
         """Begin to draw."""
@@ -81,14 +81,14 @@ class Bar:
         table.add_row(*cells, Text(text, no_wrap=True, overflow="ellipsis"))
         return table
 
-    def _words(self) -> tuple[Stage, tuple[str, ...]]:
+    def _words(self) -> tuple[Progress, tuple[str, ...]]:
         """Where the command is by now, and what is to be said of it."""
-        stage, requests, budget = self._progress.stage, self._progress.requests(), self._progress.budget
+        stage, requests, budget = self._display.progress, self._display.requests(), self._display.budget
         if stage.unit != "calls":
             speed = self._meter.measure(monotonic(), stage.done, stage.done)
             return stage, progress_text(stage, speed, None)
         if stage.total is None:
-            stage = replace(stage, done=max(stage.done, requests))
+            stage = Progress(stage.what, done=max(stage.done, requests))
         speed = self._meter.measure(monotonic(), requests, stage.done)
         return stage, progress_text(stage, speed, None if budget is None else max(budget - requests, 0))
 
@@ -125,7 +125,7 @@ class SpeedMeter:
         return Speed(units=(units - first_units) / seconds, steps=(steps - first_steps) / seconds)
 
 
-def progress_text(stage: Stage, speed: Speed, budget: int | None) -> tuple[str, ...]:
+def progress_text(stage: Progress, speed: Speed, budget: int | None) -> tuple[str, ...]:
     """`120 of 420`, `300 left, about 9 s`, `33 calls/s`, `99,800 left of the day's budget`: the weightiest first.
 
     `budget` is what is left of it, None where none is to be named.

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.api.hydration import hydrate
-from reconciler.api.live import Progress
 from reconciler.api.versions import read_feed, read_versions
 from reconciler.drift.compare import Comparison, attributed, compare
 from reconciler.drift.memory import compare_with, not_looked_at
@@ -19,9 +18,10 @@ from reconciler.drift.report import DriftReport, FieldOfFlag, Sweep
 from reconciler.drift.view import View, keys_in_scope, view_by_list, view_of_edits
 from reconciler.errors import BudgetError
 from reconciler.model.reads import paths_of, reads_needed
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import datetime
 
     from reconciler.api.client import Client
@@ -40,7 +40,7 @@ async def detect_drift(
     *,
     now: datetime,
     memory: Memory | None = None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    progress: Progress | None = None,
 ) -> DriftReport:
     """What differs live from the declaration, and who made it so.
 
@@ -56,7 +56,7 @@ async def detect_drift(
         options=options,
         now=now,
         memory=memory,
-        on_progress=on_progress,
+        progress=progress or Progress(),
     )
     report = await look.report()
     if memory is None:
@@ -76,7 +76,7 @@ class _Look:
     options: DriftOptions
     now: datetime
     memory: Memory | None
-    on_progress: Callable[[Progress], None]
+    progress: Progress
 
     async def report(self) -> DriftReport:
         view = await self._view()
@@ -104,14 +104,14 @@ class _Look:
         options, known = self.options, self._known
         try:
             if options.since is None:
-                return await view_by_list(self.client, self.desired, options, self.on_progress)
+                return await view_by_list(self.client, self.desired, options, self.progress)
             feed = await read_feed(self.client, options.since.isoformat().replace("+00:00", "Z"))
             edited = None if feed is None else feed.keys
             if edited is None:
-                listed = await view_by_list(self.client, self.desired, options, self.on_progress)
+                listed = await view_by_list(self.client, self.desired, options, self.progress)
                 return listed.edited_since(options.since, known)
             if self._sweeps:
-                listed = await view_by_list(self.client, self.desired, options, self.on_progress)
+                listed = await view_by_list(self.client, self.desired, options, self.progress)
                 return replace(listed, urgent=edited)
             return await view_of_edits(self.client, self.desired, options.targets, edited, known)
         except BudgetError as error:
@@ -140,20 +140,13 @@ class _Look:
             return none, self._compared(view, listed)
 
     async def _hydrated(self, view: View, choice: Choice) -> list[LiveFlag]:
-        done = 0
-
-        def on_read() -> None:
-            nonlocal done
-            done += 1
-            expected = max(done, len(choice.chosen))
-            self.on_progress(Progress(done=done, expected=expected, what="variants and inclusions"))
-
         skipped = frozenset(choice.skipped)
 
         def needs(live: LiveFlag) -> list[Read]:
             return [read for read in reads_needed(self._spec(live.key), live.spec) if read not in skipped]
 
-        return await hydrate(self.client, [live for _, live in view.existing], needs, on_read=on_read)
+        self.progress.start("Reading variants and inclusions")
+        return await hydrate(self.client, [live for _, live in view.existing], needs, progress=self.progress)
 
     def _compared(self, view: View, flags: Iterable[LiveFlag]) -> tuple[Comparison, ...]:
         """The flags that differ in what is shown of them: what was not read is not compared."""
@@ -171,7 +164,7 @@ class _Look:
         room = len(ids) if self.options.budget is None else max(self.options.budget - self.client.requests, 0)
         within = dict(list(ids.items())[:room])
         try:
-            found = await read_versions(self.client, within, on_progress=self.on_progress)
+            found = await read_versions(self.client, within, progress=self.progress)
         except BudgetError:
             if not self._is_spent:
                 raise

@@ -16,12 +16,12 @@ from reconciler.model.flag import DesiredState, LiveState
 from reconciler.model.targets import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
     from datetime import datetime
 
     from reconciler.api.client import Client
-    from reconciler.api.live import Progress
     from reconciler.model.flag import LiveFlag
+    from reconciler.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +71,7 @@ def keys_in_scope(desired: DesiredState, targets: tuple[str, ...]) -> frozenset[
     return frozenset(filter(matcher(targets), desired.flags))
 
 
-async def view_by_list(
-    client: Client, desired: DesiredState, options: DriftOptions, on_progress: Callable[[Progress], None]
-) -> View:
+async def view_by_list(client: Client, desired: DesiredState, options: DriftOptions, progress: Progress) -> View:
     """Every declared flag in scope, as the list shows it.
 
     Where a budget is spent before the keys that the list does not show were looked up, these are `unseen`.
@@ -82,9 +80,9 @@ async def view_by_list(
     is_target = matcher(targets)
     keys = keys_in_scope(desired, targets)
     if options.budget is None:
-        live = await fetch_live_state(client, desired, targets=targets, hydrates=False, on_progress=on_progress)
+        live = await fetch_live_state(client, desired, targets=targets, hydrates=False, progress=progress)
     else:
-        listed = await fetch_live_state(client, DesiredState(flags={}), targets=targets, on_progress=on_progress)
+        listed = await fetch_live_state(client, DesiredState(flags={}), targets=targets, progress=progress)
         live, unseen = await _with_absent(client, listed, keys, options.budget)
     unmanaged = (
         key

@@ -8,17 +8,18 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from reconciler.api.hydration import hydrate
-from reconciler.api.live import Progress, fetch_live_state
+from reconciler.api.live import fetch_live_state
 from reconciler.model.flag import DesiredState
 from reconciler.model.reads import SHOWN_BY_READS, VARIANT_OWN, reads_of
 from reconciler.model.targets import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from reconciler.api.client import Client
     from reconciler.model.flag import LiveFlag, LiveState
     from reconciler.model.reads import Read
+    from reconciler.progress import Progress
 
 _is_variant_key = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 
@@ -28,7 +29,7 @@ async def read_importable(
     *,
     targets: Sequence[str] = (),
     inclusions: bool = True,
-    on_progress: Callable[[Progress], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[LiveState, tuple[LiveFlag, ...]]:
     """The live state, and its flags that are to be imported, sorted by key, as complete as the API shows them.
 
@@ -37,14 +38,13 @@ async def read_importable(
     at a time. Rests on "List", "List variants", "Get variant inclusions" and "Get variant cohort inclusions".
     Raises ApiErrors.
     """
-    live = await fetch_live_state(client, DesiredState(flags={}), targets=tuple(targets), on_progress=on_progress)
+    live = await fetch_live_state(client, DesiredState(flags={}), targets=tuple(targets), progress=progress)
     is_target, spelled = matcher(targets), frozenset(targets)
     chosen = [
         flag for flag in live.flags.values() if (flag.key in spelled if flag.spec.archived else is_target(flag.key))
     ]
-    counter = _Counter(live.requests, on_progress)
     needs = partial(_needs, fields=SHOWN_BY_READS if inclusions else VARIANT_OWN)
-    complete = await hydrate(client, chosen, needs, expect=counter.expect, on_read=counter.on_read)
+    complete = await hydrate(client, chosen, needs, progress=progress)
     return live, tuple(sorted(complete, key=lambda flag: flag.key))
 
 
@@ -55,19 +55,3 @@ def _needs(flag: LiveFlag, fields: Iterable[str]) -> tuple[Read, ...]:
     """
     variants = [variant for variant in flag.spec.variants or () if _is_variant_key(variant.key)]
     return reads_of(flag.spec, product(variants, fields))
-
-
-class _Counter:
-    """Reads done and expected, for whoever watches."""
-
-    def __init__(self, done: int, listener: Callable[[Progress], None] | None) -> None:
-        self._done = self._expected = done
-        self._listener = listener
-
-    def expect(self, reads: int) -> None:
-        self._expected += reads
-
-    def on_read(self) -> None:
-        self._done += 1
-        if self._listener is not None:
-            self._listener(Progress(done=self._done, expected=self._expected, what="variants and inclusions"))

@@ -30,7 +30,7 @@ from reconciler.cli.options import (
 from reconciler.cli.output import Output, check_writable, render_options, write_file, write_report, write_result
 from reconciler.cli.plan_file import read_plan_file
 from reconciler.cli.planning import load, make_plan, now, open_client, refusal_of, resolve_plan_options
-from reconciler.cli.progress import Progress, wipe
+from reconciler.cli.progress import ProgressDisplay, wipe
 from reconciler.errors import InterruptedRunError, PartlyAppliedError, ReconcilerError, UsageError
 from reconciler.planning.plan_file import check_saved
 from reconciler.reports.registry import APPLY, PLAN, render
@@ -216,8 +216,8 @@ async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> A
         concurrency=config.requests.concurrency,
     )
     spent = planned.plan.requests
-    with Progress.of(output) as progress, _signals_to(halt):
-        async with open_client(config, planned.credentials, progress, read_only=False, spent=spent) as client:
+    with ProgressDisplay.of(output) as display, _signals_to(halt):
+        async with open_client(config, planned.credentials, display, read_only=False, spent=spent) as client:
             return await apply_plan(
                 planned.plan,
                 client,
@@ -226,7 +226,7 @@ async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> A
                 config=config,
                 options=options,
                 halt=halt,
-                on_event=progress.on_apply,
+                progress=display.progress,
             )
 
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.cli.planning import Loaded
-    from reconciler.cli.progress import Progress
     from reconciler.drift import DriftReport, Memory
     from reconciler.model.config import Config
+    from reconciler.progress import Progress
 
 DRIFTED = 2
 
@@ -112,7 +112,7 @@ def _detect(run: _Run, key_file: Path | None, output: Output) -> DriftReport:
             run.options,
             now=now(),
             memory=run.memory,
-            on_progress=progress.on_refresh,
+            progress=progress,
         )
 
     return run_with_client(config, credentials, output, work)

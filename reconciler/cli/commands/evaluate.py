@@ -14,7 +14,7 @@ from reconciler.api.parents import read_with_parents
 from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
 from reconciler.cli.output import Output
 from reconciler.cli.planning import load, now, resolve_credentials, run_with_client
-from reconciler.cli.progress import Progress
+from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.evaluation.comparison import UserReport
 from reconciler.evaluation.summary import UsersReport, summarize
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from reconciler.evaluation.evaluate import FlagWithParents
     from reconciler.model.config import Config
     from reconciler.model.flag import Json
+    from reconciler.progress import Progress
 
 T = TypeVar("T")
 
 _STDIN = Path("-")
-_USERS_BETWEEN = 1000
 
 
 class PropertyType(click.ParamType[tuple[str, str]]):
@@ -155,14 +155,14 @@ def _one_user(comparison: Comparison, config: Config, fields: dict[str, Json]) -
 
 def _many_users(comparison: Comparison, config: Config, stream: IO[bytes], output: Output) -> UsersReport:
     file = "stdin" if stream is sys.stdin.buffer else str(stream.name)
-    with Progress.of(output) as progress:
-        summary = summarize(comparison, _watched(read_users(stream, file), progress))
+    with ProgressDisplay.of(output) as display:
+        summary = summarize(comparison, _watched(read_users(stream, file), display.progress))
     return UsersReport(comparison=comparison, config=config, file=file, summary=summary)
 
 
 def _watched(users: Iterator[T], progress: Progress) -> Iterator[T]:
     """The same users, with progress."""
-    for number, user in enumerate(users, start=1):
-        if number % _USERS_BETWEEN == 0:
-            progress.on_users(number)
+    progress.start("Evaluating", unit="users")
+    for user in users:
         yield user
+        progress.advance()

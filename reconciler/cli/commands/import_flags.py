@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator, Mapping
 
     from reconciler.api.client import Client
-    from reconciler.cli.progress import Progress
     from reconciler.importer import Declared, FileChange, ImportResult
     from reconciler.model.config import Config
     from reconciler.model.flag import LiveFlag, LiveState
+    from reconciler.progress import Progress
 
 
 @click.command("import")
@@ -91,7 +91,7 @@ def _read(
     credentials = resolve_credentials(config, key_file, output)
 
     def work(client: Client, progress: Progress) -> Awaitable[tuple[LiveState, tuple[LiveFlag, ...]]]:
-        return read_importable(client, targets=targets, inclusions=inclusions, on_progress=progress.on_refresh)
+        return read_importable(client, targets=targets, inclusions=inclusions, progress=progress)
 
     return run_with_client(config, credentials, output, work)
 

@@ -11,10 +11,11 @@ from clients import ask
 from emulators import OTHER_PROJECT, OTHER_USER, PROJECT, a_live_flag, an_emulator, each_behaviour
 from refreshes import NOTHING, a_seen_flag, archived, log, refresh
 
-from reconciler.api.live import Progress, fetch_live_state, reread
+from reconciler.api.live import fetch_live_state, reread
 from reconciler.emulator import Behaviour, Limits
 from reconciler.errors import ApiError, MalformedAnswerError
 from reconciler.model.flag import UNSET
+from reconciler.progress import Progress
 
 
 def changed(behaviour: Behaviour) -> str:
@@ -282,11 +283,17 @@ def test_a_failing_read_ends_the_refresh_with_its_own_error() -> None:
 
 
 def test_progress_is_told() -> None:
-    """Whoever listens hears of pages first, then of reads out of how many; it ends when all are done."""
+    """Pages are counted first, then reads out of how many; it ends when all are done."""
     emulator = an_emulator(a_seen_flag(), a_live_flag("two"), behaviour=Behaviour(list_shows="key"))
     variants = (a_variant("control", payload=1, users=(), cohorts=()),)
-    heard: list[Progress] = []
+    heard: list[tuple[int, int | None, str]] = []
+
+    class Recorded(Progress):
+        def advance(self, count: int = 1) -> None:
+            super().advance(count)
+            heard.append((self.done, self.total, self.what))
+
     desired = a_desired_state(a_flag("one", variants=variants))
-    ask(emulator, lambda client: fetch_live_state(client, desired, on_progress=heard.append))
-    assert [(item.done, item.expected) for item in heard] == [(1, None), (2, 2), (3, 4), (4, 4)]
-    assert [item.what for item in heard] == ["flags", *["variants and inclusions"] * 3]
+    ask(emulator, lambda client: fetch_live_state(client, desired, progress=Recorded()))
+    assert [item[:2] for item in heard] == [(1, None), (2, 2), (3, 4), (4, 4)]
+    assert [item[2] for item in heard] == ["Reading flags", *["Reading variants and inclusions"] * 3]

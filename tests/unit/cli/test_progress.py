@@ -17,8 +17,9 @@ from emulators import seeded
 from terminals import at_terminal
 
 from reconciler.cli.output import Output
-from reconciler.cli.progress import SHOW_AFTER_SECONDS, Progress, Stage
+from reconciler.cli.progress import SHOW_AFTER_SECONDS, ProgressDisplay
 from reconciler.cli.progress_bar import Speed, SpeedMeter, progress_text
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -245,11 +246,11 @@ def test_a_message_meanwhile_stands_above_the_bar(tmp_path: Path) -> None:
         "def wait(name):\n"
         f"    while not (Path({str(tmp_path)!r}) / name).exists(): time.sleep(0.01)\n"
         "output = Output(color=False)\n"
-        "with progress.Progress.of(output) as it:\n"
-        "    it.stage = progress.Stage(what='Reading flags', done=1, total=2)\n"
+        "with progress.ProgressDisplay.of(output) as it:\n"
+        "    it.progress.start('Reading flags', 2)\n"
         "    wait('first')\n"
         "    output.warning('something is odd')\n"
-        "    it.stage = progress.Stage(what='Reading on', done=1, total=2)\n"
+        "    it.progress.start('Reading on', 2)\n"
         "    wait('second')\n"
         "    output.print('done\\n')\n"
     )
@@ -271,26 +272,26 @@ def test_a_message_meanwhile_stands_above_the_bar(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "speed", "budget", "said"),
     [
-        (Stage(what="", done=3), Speed(), None, ("3",)),
-        (Stage(what="", done=3), Speed(units=0.5), 99_997, ("3", "0.5 calls/s", "99,997 left of the day's budget")),
+        (Progress("", done=3), Speed(), None, ("3",)),
+        (Progress("", done=3), Speed(units=0.5), 99_997, ("3", "0.5 calls/s", "99,997 left of the day's budget")),
         (
-            Stage(what="", done=1200, total=4000),
+            Progress("", done=1200, total=4000),
             Speed(units=46.4, steps=46.4),
             98_800,
             ("1,200 of 4,000", "2,800 left, about 60 s", "46 calls/s", "98,800 left of the day's budget"),
         ),
         (
-            Stage(what="", done=0, total=90_000),
+            Progress("", done=0, total=90_000),
             Speed(units=10, steps=10),
             0,
             ("0 of 90,000", "90,000 left, about 2 h", "10 calls/s", "0 left of the day's budget"),
         ),
-        (Stage(what="", done=1, total=600), Speed(steps=1), None, ("1 of 600", "599 left, about 10 min")),
-        (Stage(what="", done=4, total=4), Speed(units=2, steps=2), None, ("4 of 4", "2 calls/s")),
-        (Stage(what="", done=9000, unit="users"), Speed(units=3000), None, ("9,000", "3,000 users/s")),
+        (Progress("", done=1, total=600), Speed(steps=1), None, ("1 of 600", "599 left, about 10 min")),
+        (Progress("", done=4, total=4), Speed(units=2, steps=2), None, ("4 of 4", "2 calls/s")),
+        (Progress("", done=9000, unit="users"), Speed(units=3000), None, ("9,000", "3,000 users/s")),
     ],
 )
-def test_what_is_said(stage: Stage, speed: Speed, budget: int | None, said: tuple[str, ...]) -> None:
+def test_what_is_said(stage: Progress, speed: Speed, budget: int | None, said: tuple[str, ...]) -> None:
     """Done, left and how long, speed, budget: each only where it is known."""
     assert progress_text(stage, speed, budget) == said
 
@@ -309,8 +310,8 @@ def test_the_drawing_is_not_even_imported_for_a_quick_command() -> None:
     """Noting where a command is needs no rich."""
     program = (
         "import sys\n"
-        "from reconciler.cli.progress import Progress\n"
-        "with Progress(is_watched=True) as progress: progress.on_users(5)\n"
+        "from reconciler.cli.progress import ProgressDisplay\n"
+        "with ProgressDisplay(is_watched=True) as display: display.progress.advance(5)\n"
         "assert not any(name.partition('.')[0] == 'rich' for name in sys.modules), sorted(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -321,7 +322,7 @@ def test_without_a_terminal_nothing_is_started(capsys: pytest.CaptureFixture[str
     import threading
 
     before = threading.active_count()
-    with Progress.of(Output()) as progress:
-        progress.on_users(1000)
+    with ProgressDisplay.of(Output()) as progress:
+        progress.progress.advance(1000)
         assert threading.active_count() == before
     assert capsys.readouterr() == ("", "")
