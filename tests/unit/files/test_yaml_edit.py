@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -155,6 +156,31 @@ def test_an_overlay_changes_for_its_environment_alone(environment: str, fields: 
         assert for_environment(after, name) == expected
     assert "# s" in text
     assert "# p" in text
+
+
+@pytest.mark.parametrize(
+    ("said", "fields", "expected"),
+    [
+        ({"rolloutPercentage": 10, "enabled": True}, {"enabled": False}, {"rolloutPercentage": 10, "enabled": False}),
+        ({"rolloutWeights": {"a": 1}}, {"rolloutWeights": {"a": 1, "b": 2}}, {"rolloutWeights": {"a": 1, "b": 2}}),
+        (
+            {"rolloutWeights": {"a": 1}},
+            {"rolloutPercentage": 5},
+            {"rolloutWeights": {"a": 1}, "rolloutPercentage": 5},
+        ),
+        ({"rolloutPercentage": 5}, {"rolloutPercentage": 10}, {"rolloutPercentage": 10}),
+        ({"tags": ["x"], "enabled": True}, {"tags": None}, {"enabled": True}),
+    ],
+)
+def test_what_an_overlay_says_stays_said(
+    said: dict[str, Any], fields: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Also where the document says the same by itself: the environment keeps it when the document changes."""
+    base = "key: flag\nrolloutPercentage: 10\nrolloutWeights: {a: 1, b: 1}\n"
+    text = changed(f"{base}environments: {json.dumps({'staging': said})}\n", environment="staging", **fields)
+    assert read_documents(text, "")[0].value == read_documents(base, "")[0].value | {
+        "environments": {"staging": expected}
+    }
 
 
 def test_remarks_are_replaced_not_piled_up() -> None:
