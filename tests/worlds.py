@@ -116,9 +116,17 @@ class World:
             )
         return replace(run, report=report)
 
+    def look(self) -> Run:
+        """A plan of now, with what it was made from."""
+        return run_now(self.plan_async())
+
     def plan(self) -> Plan:
         """A plan of now."""
-        return run_now(self.plan_async()).plan
+        return self.look().plan
+
+    def carry_out(self, planned: Run) -> Run:
+        """Apply what was planned."""
+        return run_now(self.apply_planned(planned))
 
     def apply(self, meanwhile: Callable[[], None] | None = None) -> Run:
         """Plan and apply."""

@@ -41,13 +41,14 @@ def _one_pair(random: Random) -> bool:
         specs = [_salted(specs[0])]
     specs += [random_spec(random, PARENT, parent)] if random.random() < 0.5 else []
     world = a_world(emulator, *specs)
-    if world.plan().refusals:
+    planned = world.look()
+    if planned.plan.refusals:
         return False
     people = [_a_user(random, number) for number in range(USERS)]
     summary = counted(comparison_of(world, KEY), people)
 
     before = _official(emulator, people)
-    run = world.apply()
+    run = world.carry_out(planned)
     assert run.report is not None
     assert run.report.exit_code == 0
     after = _official(emulator, people)
@@ -78,12 +79,13 @@ def _official(emulator: Any, people: list[dict[str, Any]]) -> list[str]:
     records = {flag["key"]: flag for flag in emulator.store.flags.values()}
     if KEY not in records:
         return [OFF] * len(people)
-    given, parents = (_engine(records[key], people) for key in (KEY, PARENT))
+    given = _engine(records[KEY], people)
     dependencies = records[KEY]["parentDependencies"]
     (allowed,) = dependencies["flags"].values() if dependencies else [[]]
-    return [
-        variant if not allowed or parent in allowed else OFF for variant, parent in zip(given, parents, strict=True)
-    ]
+    if not allowed:
+        return given
+    parents = _engine(records[PARENT], people)
+    return [variant if parent in allowed else OFF for variant, parent in zip(given, parents, strict=True)]
 
 
 def _engine(record: dict[str, Any], people: list[dict[str, Any]]) -> list[str]:

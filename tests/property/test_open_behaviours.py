@@ -49,13 +49,15 @@ def _converges(behaviour: Behaviour, random: Random) -> None:
     specs.append(random_spec(random, "new", None))
     emulator = an_emulator(*live, behaviour=behaviour)
     world = a_world(emulator, *specs)
-    if world.plan().refusals:  # weights that would all be 0
+    planned = world.look()
+    if planned.plan.refusals:  # weights that would all be 0
         return
-    for _ in range(3):
-        run = world.apply()
+    run = world.carry_out(planned)
+    for _ in range(2):
         assert run.report is not None
         if run.report.exit_code == 0:
             break
+        run = world.apply()
     for _ in range(behaviour.read_lag + 1):
         plan = world.plan()
     assert plan.is_empty, (name_of(behaviour), plan.flags, run.report)
