@@ -136,19 +136,15 @@ def _tail(detail: str) -> str:
 
 
 def render_apply_json(report: ApplyReport, options: RenderOptions) -> str:
-    """An apply report as JSON."""
-    return render_json(report_document(report), options.error)
-
-
-def report_document(report: ApplyReport) -> dict[str, Json]:
-    """What became of a plan. `requests` counts what apply itself sent."""
-    return {
+    """The report as JSON (schemas/report.schema.json). `requests` counts what apply itself sent."""
+    document: dict[str, Json] = {
         "formatVersion": FORMAT_VERSION,
         "summary": report.summary,
         "verified": report.verified,
         "flags": [_flag_outcome(outcome) for outcome in report.outcomes],
         "requests": report.requests,
     }
+    return render_json(document, options.error)
 
 
 def _flag_outcome(outcome: FlagOutcome) -> dict[str, Json]:

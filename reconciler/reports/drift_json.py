@@ -14,20 +14,10 @@ if TYPE_CHECKING:
 
 
 def render_drift_json(report: DriftReport, options: RenderOptions) -> str:
-    """A drift report as JSON."""
-    return render_json(drift_json(report), options.error)
-
-
-def render_history_json(history: FlagHistory, _: RenderOptions) -> str:
-    """A flag's history as JSON."""
-    return render_json(history_json(history))
-
-
-def drift_json(report: DriftReport) -> dict[str, Json]:
-    """What a look for drift found. In `changes` `before` is live and `after` is declared, as in a plan."""
+    """A drift report as JSON. In `changes` `before` is live and `after` is declared, as in a plan."""
     since = report.since.isoformat(timespec="seconds").replace("+00:00", "Z") if report.since else None
     sweep = report.sweep
-    return {
+    document: dict[str, Json] = {
         "formatVersion": FORMAT_VERSION,
         "drifted": report.is_drifted,
         "projectId": report.project_id,
@@ -46,17 +36,20 @@ def drift_json(report: DriftReport) -> dict[str, Json]:
         "requests": report.requests,
         "warnings": list(report.warnings),
     }
+    return render_json(document, options.error)
 
 
-def history_json(history: FlagHistory) -> dict[str, Json]:
+def render_history_json(history: FlagHistory, _: RenderOptions) -> str:
     """A flag's versions, newest first. In `changes` `before` is the older value."""
-    return {
-        "formatVersion": FORMAT_VERSION,
-        "key": history.key,
-        "id": history.flag_id,
-        "versions": [_entry(entry) for entry in history.entries],
-        "requests": history.requests,
-    }
+    return render_json(
+        {
+            "formatVersion": FORMAT_VERSION,
+            "key": history.key,
+            "id": history.flag_id,
+            "versions": [_entry(entry) for entry in history.entries],
+            "requests": history.requests,
+        }
+    )
 
 
 def _flag(flag: FlagDrift) -> dict[str, Json]:

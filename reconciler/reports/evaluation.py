@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.evaluation.result import Allocation, Dependency, Reason, intervals_of
+from reconciler.evaluation.result import Allocation, Reason, intervals_of
 from reconciler.evaluation.shares import variant_shares
 from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
 from reconciler.planning.exposure_json import percent as percent_number
@@ -51,7 +51,9 @@ def render_user_text(report: UserReport, options: RenderOptions) -> str:
     layout = TextLayout(options.terminal)
     _head(layout, comparison)
     layout.line(
-        ("for ", "dim"), ", ".join(f"{name} {_plain(value)}" for name, value in report.fields.items()), hang=4
+        ("for ", "dim"),
+        ", ".join(f"{name} {_plain(value)}" for name, value in report.fields.items()),
+        hang=4,
     )
     layout.blank()
     width = max(columns_of(_shown(result.variant)) for result in (live, desired))
@@ -80,8 +82,8 @@ def render_summary_text(report: UsersReport, options: RenderOptions) -> str:
     layout.line((f"{counted(summary.total, 'user')} of {report.file}", "dim"))
     layout.blank()
     indexes = _indexes(summary)
-    for label, shares in _stacks(summary, indexes).items():
-        layout.line((f"{label:<9}", "dim"), *bar(shares, _BAR_WIDTH))
+    _draw_bar(layout, "live", {row.variant: row.live for row in summary.variants}, indexes)
+    _draw_bar(layout, "desired", {row.variant: row.desired for row in summary.variants}, indexes)
     variants = [
         (f"{fill(indexes[row.variant])} {_shown(row.variant)}", row.live, row.desired) for row in summary.variants
     ]
@@ -120,21 +122,17 @@ def _indexes(summary: Summary) -> dict[str | None, int]:
     return {OFF: 0} | {variant: index for index, variant in enumerate(shown, start=1)}
 
 
-def _stacks(summary: Summary, indexes: dict[str | None, int]) -> dict[str, tuple[Share, ...]]:
-    """Both bars, without variants that no user has; no bars where there are no users."""
-    sides = {
-        "live": [(row.variant, row.live) for row in summary.variants],
-        "desired": [(row.variant, row.desired) for row in summary.variants],
-    }
-    return {
-        label: tuple(
-            Share(variant=_shown(variant), part=users.share, text=percent(users.share), index=indexes[variant])
-            for variant, users in rows
-            if users.count
-        )
-        for label, rows in sides.items()
-        if summary.total
-    }
+def _draw_bar(
+    layout: TextLayout, label: str, parts: dict[str | None, UserCount], indexes: dict[str | None, int]
+) -> None:
+    """The bar of one side, without variants that no user has; none where there are no users."""
+    shares = tuple(
+        Share(variant=_shown(variant), part=users.share, text=percent(users.share), index=indexes[variant])
+        for variant, users in parts.items()
+        if users.count
+    )
+    if shares:
+        layout.line((f"{label:<9}", "dim"), *bar(shares, _BAR_WIDTH))
 
 
 def _table(layout: TextLayout, head: str, rows: Sequence[tuple[str, UserCount, UserCount]]) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from reconciler import __version__
 from reconciler.diagnostics import Severity
-from reconciler.reports.json_report import findings_document, render_json
+from reconciler.reports.json_report import FORMAT_VERSION, finding_document, render_json
 from reconciler.reports.sanitize import break_markers, visible
 from reconciler.reports.text_layout import TextLayout
 from reconciler.text import counted
@@ -45,20 +45,22 @@ def render_findings_text(report: FindingsReport, options: RenderOptions) -> str:
         if item.hint:
             layout.line(f"hint: {item.hint}", indent=4)
     layout.blank()
-    layout.verbatim(f"{summary_of(findings)}{f'; read {report.read}' if report.read else ''}.")
+    counts = Counter(item.severity for item in findings)
+    named = [counted(counts[severity], severity.value) for severity in Severity if counts[severity]]
+    read = f"; read {report.read}" if report.read else ""
+    layout.verbatim(f"{', '.join(named) or 'No findings'}{read}.")
     return layout.render()
 
 
-def summary_of(findings: Sequence[Diagnostic]) -> str:
-    """`No findings` or `2 errors, 1 warning`."""
-    counts = Counter(item.severity for item in findings)
-    named = [counted(counts[severity], severity.value) for severity in Severity if counts[severity]]
-    return ", ".join(named) or "No findings"
-
-
 def render_findings_json(report: FindingsReport, _: RenderOptions) -> str:
-    """The findings as JSON; `ok` when none is an error."""
-    return render_json(findings_document(report.findings))
+    """The findings as JSON (schemas/findings.schema.json); `ok` when none is an error."""
+    return render_json(
+        {
+            "formatVersion": FORMAT_VERSION,
+            "ok": not any(item.is_error for item in report.findings),
+            "findings": [finding_document(item) for item in report.findings],
+        }
+    )
 
 
 def render_github(report: FindingsReport, _: RenderOptions) -> str:
@@ -67,32 +69,18 @@ def render_github(report: FindingsReport, _: RenderOptions) -> str:
 
 
 def render_sarif(report: FindingsReport, _: RenderOptions) -> str:
-    """The findings as a SARIF 2.1.0 log."""
-    return render_json(sarif_log(report.findings, report.directory))
-
-
-def sarif_log(findings: Sequence[Diagnostic], directory: str = "") -> dict[str, Json]:
     """The findings as a SARIF 2.1.0 log, for code scanning; at most as many results as GitHub takes."""
-    rules = sorted({item.rule for item in findings})
-    return {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {
-                    "driver": {
-                        "name": "reconciler",
-                        "semanticVersion": __version__,
-                        "rules": [
-                            {"id": rule, "shortDescription": {"text": rule.replace("-", " ")}} for rule in rules
-                        ],
-                    }
-                },
-                "columnKind": "unicodeCodePoints",
-                "results": [_result(item, rules, directory) for item in findings[:_MOST_SARIF_RESULTS]],
-            }
-        ],
-    }
+    rules = sorted({item.rule for item in report.findings})
+    described = [{"id": rule, "shortDescription": {"text": rule.replace("-", " ")}} for rule in rules]
+    driver = {"name": "reconciler", "semanticVersion": __version__, "rules": described}
+    results = [_result(item, rules, report.directory) for item in report.findings[:_MOST_SARIF_RESULTS]]
+    return render_json(
+        {
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+        }
+    )
 
 
 def _annotation(item: Diagnostic, directory: str) -> str:

@@ -12,8 +12,6 @@ from reconciler.errors import GuardRefusedError, InvalidInputError
 from reconciler.reports.sanitize import json_for_log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from reconciler.diagnostics import Diagnostic
     from reconciler.errors import ReconcilerError
     from reconciler.model.flag import Json
@@ -35,16 +33,6 @@ def render_plan_json(plan: Plan, options: RenderOptions) -> str:
     from reconciler.planning.plan_file import encode_plan  # noqa: PLC0415 - findings and failures need no plan
 
     return render_json(encode_plan(plan), options.error)
-
-
-def findings_document(findings: Iterable[Diagnostic]) -> dict[str, Json]:
-    """What `validate` found; `ok` when none of it is an error."""
-    found = tuple(findings)
-    return {
-        "formatVersion": FORMAT_VERSION,
-        "ok": not any(item.is_error for item in found),
-        "findings": [finding_document(item) for item in found],
-    }
 
 
 def finding_document(finding: Diagnostic) -> dict[str, Json]:

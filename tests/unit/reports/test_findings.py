@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -14,8 +15,11 @@ from jsonschema import Draft4Validator
 from small_plans import HOSTILE
 
 from reconciler.diagnostics import Diagnostic, Severity
-from reconciler.reports.findings import FindingsReport, sarif_log, summary_of
+from reconciler.reports.findings import FindingsReport
 from reconciler.reports.registry import FINDINGS, render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SARIF = Draft4Validator(
     json.loads((Path(__file__).parents[2] / "vectors" / "sarif-2.1.0.schema.json").read_text(encoding="utf-8"))
@@ -42,6 +46,14 @@ def annotations(*findings: Diagnostic, directory: str = "") -> str:
     return render(FINDINGS, "github", FindingsReport(findings=findings, directory=directory))
 
 
+def sarif_log(findings: Sequence[Diagnostic], directory: str = "") -> dict[str, Any]:
+    """Findings as a SARIF log."""
+    log: dict[str, Any] = json.loads(
+        render(FINDINGS, "sarif", FindingsReport(findings=findings, directory=directory))
+    )
+    return log
+
+
 def test_text_is_a_line_per_finding() -> None:
     """Place, severity, message and rule, as editors and people read them; the hint below; the counts last."""
     assert text_of(ERROR, WARNING).splitlines() == [
@@ -59,7 +71,7 @@ def test_nothing_found_is_said() -> None:
     assert render(FINDINGS, "text", FindingsReport(findings=(), read="2 flags in 1 file")) == (
         "No findings; read 2 flags in 1 file.\n"
     )
-    assert summary_of([ERROR, ERROR]) == "2 errors"
+    assert text_of(ERROR, ERROR).endswith("\n2 errors.\n")
 
 
 def test_annotations_name_the_line() -> None:
@@ -111,7 +123,7 @@ def test_sarif_is_valid(findings: list[Diagnostic]) -> None:
 
 def test_the_schema_of_sarif_refuses_what_is_none() -> None:
     """The check can fail: an unknown level is refused, and so is a place without a positive line."""
-    log = json.loads(json.dumps(sarif_log([ERROR])))
+    log = sarif_log([ERROR])
     log["runs"][0]["results"][0]["level"] = "severe"
     log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
     assert len(list(SARIF.iter_errors(log))) >= 2

@@ -15,13 +15,13 @@ from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import AccessError, GuardRefusedError, InvalidInputError, ReconcilerError, UsageError
 from reconciler.files.schemas import SCHEMA_NAMES, load_schema
 from reconciler.planning.plan_file import encode_plan
-from reconciler.reports.apply import report_document
+from reconciler.reports.findings import FindingsReport
 from reconciler.reports.json_report import (
     error_member,
     failure_document,
-    findings_document,
     render_json,
 )
+from reconciler.reports.registry import APPLY, FINDINGS, render
 
 FINDING = Diagnostic(
     severity=Severity.ERROR,
@@ -77,7 +77,7 @@ def test_a_plan_without_a_repository_or_a_server_is_valid() -> None:
 @pytest.mark.parametrize("statuses", [(), tuple(Status), (Status.APPLIED,)])
 def test_a_report_is_valid(statuses: tuple[Status, ...]) -> None:
     """Reports with and without failures; the summary counts flags."""
-    document = report_document(a_report(*statuses))
+    document = json.loads(render(APPLY, "json", a_report(*statuses)))
     assert_valid(document, "report")
     assert_valid(document | {"error": error_member(ReconcilerError("No."))}, "report")
     assert sum(document["summary"].values()) == len(document["flags"]) + 40
@@ -85,7 +85,7 @@ def test_a_report_is_valid(statuses: tuple[Status, ...]) -> None:
 
 def test_a_report_says_what_the_contract_says() -> None:
     """The members of the contract, with their names and values."""
-    document = report_document(a_report(Status.APPLIED))
+    document = json.loads(render(APPLY, "json", a_report(Status.APPLIED)))
     assert document["summary"] == {"applied": 1, "failed": 0, "unknown": 0, "skipped": 0, "unchanged": 40}
     assert document["verified"] is True
     (flag,) = document["flags"]
@@ -99,7 +99,7 @@ def test_a_report_says_what_the_contract_says() -> None:
 )
 def test_findings_are_valid(findings: list[Diagnostic], ok: bool) -> None:
     """With a place and without; only errors are not ok."""
-    document = findings_document(findings)
+    document = json.loads(render(FINDINGS, "json", FindingsReport(findings=findings)))
     assert_valid(document, "findings")
     assert document["ok"] is ok
 
