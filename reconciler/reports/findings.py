@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from msgspec import Struct
 
 from reconciler import __version__
 from reconciler.diagnostics import Severity
 from reconciler.reports.json_report import FORMAT_VERSION, finding_document, render_json
-from reconciler.reports.sanitize import break_markers, visible
+from reconciler.reports.sanitize import command_text, uri_reference, visible
 from reconciler.reports.text_layout import TextLayout
 from reconciler.text import counted
 
@@ -91,15 +90,9 @@ def _annotation(item: Diagnostic, directory: str) -> str:
             "line": str(item.position.line),
             "col": str(item.position.column),
         } | properties
-    listed = ",".join(f"{name}={_escaped(value, property_value=True)}" for name, value in properties.items())
+    listed = ",".join(f"{name}={command_text(value, property_value=True)}" for name, value in properties.items())
     message = f"{item.message} {item.hint}" if item.hint else item.message
-    return f"::{item.severity.value} {listed}::{_escaped(message)}"
-
-
-def _escaped(text: str, *, property_value: bool = False) -> str:
-    """Text as the runner's command parser gives it back: its own escapes, and nothing invisible."""
-    shown = break_markers(visible(text)).replace("%", "%25")
-    return shown.replace(":", "%3A").replace(",", "%2C") if property_value else shown
+    return f"::{item.severity.value} {listed}::{command_text(message)}"
 
 
 def _result(item: Diagnostic, rules: list[str], directory: str) -> dict[str, Json]:
@@ -113,15 +106,7 @@ def _result(item: Diagnostic, rules: list[str], directory: str) -> dict[str, Jso
     if item.position is None:
         return result
     location = {
-        "artifactLocation": {"uri": _reference(directory + item.position.file)},
+        "artifactLocation": {"uri": uri_reference(directory + item.position.file)},
         "region": {"startLine": item.position.line, "startColumn": item.position.column},
     }
     return result | {"locations": [{"physicalLocation": location}]}
-
-
-def _reference(path: str) -> str:
-    """A path as a relative URI reference; bytes that are no UTF-8 in a file's name stand for themselves."""
-    try:
-        return quote(path.encode("utf-8", "surrogateescape"))
-    except UnicodeEncodeError:
-        return quote(visible(path))

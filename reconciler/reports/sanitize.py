@@ -7,6 +7,7 @@ characters are shown by their escapes, so that a reader sees that they are there
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 _HIDDEN = re.compile(
     "["
@@ -92,6 +93,20 @@ def markdown_text(text: str) -> str:
 def json_for_log(text: str) -> str:
     """JSON text of the same value that is plain ASCII and holds no runner's command. `#` occurs in strings only."""
     return _COMMAND_ANYWHERE.sub(r"#\\u0023", text)
+
+
+def command_text(text: str, *, property_value: bool = False) -> str:
+    """Text as the runner's command parser gives it back: its own escapes, and nothing invisible."""
+    shown = break_markers(visible(text)).replace("%", "%25")
+    return shown.replace(":", "%3A").replace(",", "%2C") if property_value else shown
+
+
+def uri_reference(path: str) -> str:
+    """A path as a relative URI reference; bytes that are no UTF-8 in a file's name stand for themselves."""
+    try:
+        return quote(path.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return quote(visible(path))
 
 
 def _defuse_line(line: str) -> str:
