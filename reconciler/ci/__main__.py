@@ -2,80 +2,121 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reconciler.ci.access import Repository
-from reconciler.ci.comment import put_comment
-from reconciler.ci.issue import close_issue, put_issue
-from reconciler.ci.marker import BOT
-from reconciler.ci.tip import check_tip
-from reconciler.ci.watched import watched_paths
-from reconciler.cli.failures import failure_text
-from reconciler.errors import ReconcilerError, UsageError
+import click
+
+from reconciler.ci.client import Repository
+from reconciler.ci.posts import BOT, close_issue, put_comment, put_issue
+from reconciler.ci.tip import check_tip, watched_paths
+from reconciler.cli.failures import report_failure
+from reconciler.errors import UsageError
 from reconciler.reports.sanitize import for_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
+_PATH = click.Path(path_type=Path)
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one of the three, and give an exit code: 0 done, 1 failed or refused, 64 wrong usage."""
-    options = _parser().parse_args(arguments)
     try:
-        print(for_log(options.run(options, environ)))  # noqa: T201 - the log of the workflow is the reader
-    except ReconcilerError as error:
-        print(for_log(failure_text(error)), end="", file=sys.stderr)  # noqa: T201
-        return error.exit_code
+        outcome = ci.main([*arguments], prog_name="python -I -m reconciler.ci", standalone_mode=False, obj=environ)
+    except BaseException as error:  # noqa: BLE001 - the one handler: everything ends in an exit code
+        return report_failure(error, ())
+    if isinstance(outcome, str):
+        click.echo(for_log(outcome))
     return 0
 
 
-def _comment(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
-    number = options.number or _pull_request(environ)
-    text = _body(options.body_file) + _origin(environ)
-    outcome = put_comment(
-        Repository.of(environ),
-        number,
-        text,
-        name=options.name,
-        author=options.author,
-        update_only=options.update_only,
-    )
+@click.group(help=__doc__)
+def ci() -> None:
+    """Nothing is common to the three."""
+
+
+def _identity(name: str) -> Callable[[Any], Any]:
+    """How a comment or an issue is found again."""
+
+    def decorate(function: Callable[..., str]) -> Callable[..., str]:
+        author = click.option("--author", default=BOT, help="Whose token it is [default: the workflow's own].")
+        named = click.option("--name", default=name, help="Tells several apart, of environments for instance.")
+        return author(named(function))
+
+    return decorate
+
+
+@ci.command
+@click.option("--body-file", type=_PATH, required=True, metavar="FILE", help="The text, as Markdown.")
+@click.option("--number", type=int, metavar="N", help="The pull request [default: that of GITHUB_REF].")
+@click.option("--update-only", is_flag=True, help="Create none where there is none.")
+@_identity("plan")
+@click.pass_obj
+def comment(
+    environ: Mapping[str, str], *, body_file: Path, number: int | None, update_only: bool, name: str, author: str
+) -> str:
+    """Create or update the one comment of a pull request."""
+    number = number or _pull_request(environ)
+    text = _body(body_file) + _origin(environ)
+    repository = Repository.of(environ)
+    outcome = put_comment(repository, number, text, name=name, author=author, update_only=update_only)
     return f"Comment on pull request {number}: {outcome}."
 
 
-def _issue(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
+@ci.command
+@click.option("--body-file", type=_PATH, metavar="FILE", help="The text, as Markdown.")
+@click.option("--title", default="Feature flags differ from git", help="The title of a new issue.")
+@click.option("--label", "labels", multiple=True, help="A label of a new issue; may be repeated.")
+@click.option("--close", is_flag=True, help="There is no drift any more.")
+@_identity("drift")
+@click.pass_obj
+def issue(
+    environ: Mapping[str, str],
+    *,
+    body_file: Path | None,
+    title: str,
+    labels: tuple[str, ...],
+    close: bool,
+    name: str,
+    author: str,
+) -> str:
+    """Open, update or close the one issue about drift."""
     repository = Repository.of(environ)
-    if options.close:
-        return f"Issue: {close_issue(repository, name=options.name, author=options.author)}."
-    if options.body_file is None:
+    if close:
+        return f"Issue: {close_issue(repository, name=name, author=author)}."
+    if body_file is None:
         raise UsageError("Give the text of the issue with --body-file, or --close.")
-    outcome = put_issue(
-        repository,
-        options.title,
-        _body(options.body_file) + _origin(environ),
-        name=options.name,
-        labels=options.label,
-        author=options.author,
-    )
-    return f"Issue: {outcome}."
+    text = _body(body_file) + _origin(environ)
+    return f"Issue: {put_issue(repository, title, text, name=name, labels=labels, author=author)}."
 
 
-def _tip(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
-    commit, branch = environ.get("GITHUB_SHA", ""), options.branch or environ.get("GITHUB_REF_NAME", "")
+@ci.command
+@click.option("--branch", help="The branch [default: GITHUB_REF_NAME].")
+@click.option(
+    "--config", type=_PATH, metavar="FILE", help="What is applied [default: reconciler.yaml here or above]."
+)
+@click.option("--env", metavar="NAME", help="The environment that is applied [default: all of them].")
+@click.option(
+    "--path", "paths", multiple=True, help="A file or directory; with --config a further one; may be repeated."
+)
+@click.pass_obj
+def tip(
+    environ: Mapping[str, str], *, branch: str | None, config: Path | None, env: str | None, paths: tuple[str, ...]
+) -> str:
+    """Refuse a commit after which the paths changed on its branch."""
+    commit, branch = environ.get("GITHUB_SHA", ""), branch or environ.get("GITHUB_REF_NAME", "")
     if not commit or not branch:
         raise UsageError("There is no GITHUB_SHA or no GITHUB_REF_NAME: this runs in a workflow.")
-    paths = {*options.path}
-    if options.config or options.env or not paths:
-        paths |= {*watched_paths(options.config, options.env, environ)}
-    check_tip(Repository.of(environ), commit, branch, sorted(paths))
-    return f"{commit[:12]} is what {branch} says of {', '.join(sorted(paths))}."
+    watched = {*paths}
+    if config or env or not watched:
+        watched |= {*watched_paths(config, env, environ)}
+    check_tip(Repository.of(environ), commit, branch, sorted(watched))
+    return f"{commit[:12]} is what {branch} says of {', '.join(sorted(watched))}."
 
 
 def _body(file: Path) -> str:
@@ -88,7 +129,7 @@ def _body(file: Path) -> str:
 def _pull_request(environ: Mapping[str, str]) -> int:
     found = _PULL_REQUEST.match(environ.get("GITHUB_REF", ""))
     if found is None:
-        raise UsageError("GITHUB_REF is no pull request's: give its --number.")
+        raise UsageError("GITHUB_REF names no pull request: give its --number.")
     return int(found[1])
 
 
@@ -98,47 +139,6 @@ def _origin(environ: Mapping[str, str]) -> str:
     if not (server and name and run.isdecimal()):
         return ""
     return f"\n<sub>From [run {run}]({server}/{name}/actions/runs/{run}).</sub>\n"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -I -m reconciler.ci", description=__doc__, allow_abbrev=False)
-    commands = parser.add_subparsers(required=True, metavar="comment|issue|tip")
-    comment = commands.add_parser("comment", help="make or update the one comment of a pull request")
-    comment.add_argument("--body-file", type=Path, required=True, metavar="FILE", help="the text, as Markdown")
-    comment.add_argument("--number", type=int, metavar="N", help="the pull request [default: that of GITHUB_REF]")
-    comment.add_argument("--update-only", action="store_true", help="make none where there is none")
-    comment.set_defaults(run=_comment)
-    issue = commands.add_parser("issue", help="open, update or close the one issue about drift")
-    issue.add_argument("--body-file", type=Path, metavar="FILE", help="the text, as Markdown")
-    issue.add_argument("--title", default="Feature flags differ from git", help="the title of a new issue")
-    issue.add_argument("--label", action="append", default=[], help="a label of a new issue; may be repeated")
-    issue.add_argument("--close", action="store_true", help="there is no drift any more")
-    issue.set_defaults(run=_issue)
-    for command, name in ((comment, "plan"), (issue, "drift")):
-        command.add_argument("--name", default=name, help="tells several apart, of environments for instance")
-        command.add_argument("--author", default=BOT, help="whose token it is [default: the workflow's own]")
-    tip = commands.add_parser("tip", help="refuse a commit after which the paths changed on its branch")
-    tip.add_argument("--branch", help="the branch [default: GITHUB_REF_NAME]")
-    tip.add_argument(
-        "--config", type=Path, metavar="FILE", help="what is applied [default: reconciler.yaml here or above]"
-    )
-    tip.add_argument("--env", metavar="NAME", help="the environment that is applied [default: all of them]")
-    tip.add_argument(
-        "--path",
-        action="append",
-        default=[],
-        help="a file or directory; with --config a further one; may be repeated",
-    )
-    tip.set_defaults(run=_tip)
-    return parser
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse's own exit code 2 means changes here."""
-
-    def exit(self, status: int = 0, message: str | None = None) -> None:  # type: ignore[override]
-        """End with 64 where argparse would end with 2."""
-        super().exit(UsageError.exit_code if status else 0, message)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reconciler.ci.access import GithubError
+from reconciler.ci.client import GithubError
+from reconciler.errors import UsageError
+from reconciler.files.config_file import find_config, load_configs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.ci.access import Repository
+    from reconciler.ci.client import Repository
 
 _MOST_FILES_SHOWN = 300
 """GitHub lists no more files of a comparison than these."""
@@ -24,7 +28,7 @@ def check_tip(repository: Repository, commit: str, branch: str, paths: Sequence[
     newer one. A newer commit that touches none of the paths starts no run of its own, so it does not matter. Raises
     GithubError.
     """
-    answer = repository.ask("GET", f"/compare/{quote(commit, safe='')}...{quote(branch, safe='')}")
+    answer = repository.request("GET", f"/compare/{quote(commit, safe='')}...{quote(branch, safe='')}")
     status, files = answer.get("status"), answer.get("files") or []
     if status == "identical":
         return
@@ -51,3 +55,47 @@ def _names(files: list[dict[str, Any]]) -> Iterator[str]:
 def _touches(name: str, path: str) -> bool:
     """Whether a file that changed is a path, or below it, or above it, as a submodule or a link is."""
     return path in {".", name} or name.startswith(f"{path}/") or path.startswith(f"{name}/")
+
+
+def watched_paths(config_file: Path | None, environment: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The configuration and its directories of flag files, by their names in the repository, sorted.
+
+    Of one environment, or of all where none is chosen. Raises UsageError where the configuration is in no checkout,
+    and the errors of a configuration.
+    """
+    file = find_config(config_file)
+    top = _top_of(file.parent.resolve(), environ)
+    directories = {config.flags_dir for config in load_configs(file, environment, needs_flags=False)}
+    places = {file.parent.resolve() / file.name}
+    for directory in directories:
+        # A directory behind a link may change at the link, and where the link leads.
+        places |= {
+            directory.resolve(),
+            Path(os.path.normpath(file.parent.resolve() / os.path.relpath(directory, file.parent))),
+        }
+    return tuple(sorted(place.relative_to(top).as_posix() for place in places))
+
+
+def _top_of(directory: Path, environ: Mapping[str, str]) -> Path:
+    """The top of the checkout that the workflow runs for. Of a submodule in it GitHub names the directory only.
+
+    Without git a checkout has no `.git`, and is the workspace itself.
+    """
+    workspace = Path(environ["GITHUB_WORKSPACE"]).resolve() if environ.get("GITHUB_WORKSPACE") else None
+    tops = list(_checkouts(directory, workspace))
+    if workspace is None:
+        tops = tops[:1]
+    elif not tops and directory.is_relative_to(workspace):
+        tops = [workspace]
+    if not tops:
+        raise UsageError(f"{directory} is in no checkout: name what to watch with --path.")
+    return tops[-1]
+
+
+def _checkouts(directory: Path, end: Path | None) -> Iterator[Path]:
+    """The tops of checkouts at and above a directory, the next one first, up to where they may end."""
+    for place in (directory, *directory.parents):
+        if os.path.lexists(place / ".git"):
+            yield place
+        if place == end:
+            return

@@ -12,8 +12,8 @@ from github_server import BOT, LIMIT, TOKEN, GithubState, a_github
 from markdown_it import MarkdownIt
 
 from reconciler.ci.__main__ import main
-from reconciler.ci.access import GithubError, Repository
-from reconciler.ci.shorten import shorten
+from reconciler.ci.client import GithubError, Repository
+from reconciler.ci.posts import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ COMMIT = "a" * 40
 @pytest.fixture
 def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GithubState]:
     """The stand-in; repetitions wait for nothing."""
-    monkeypatch.setattr("reconciler.ci.access._PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("reconciler.ci.client._PAUSES", (0.0, 0.0))
     with a_github() as state:
         yield state
 
@@ -283,7 +283,7 @@ def test_what_fails_for_a_moment_is_asked_again(github: GithubState, tmp_path: P
     original = Repository.of(github.environ)
     github.failures += [502]
     with pytest.raises(GithubError, match="502"):
-        original.ask("POST", f"/issues/{number}/comments", {"body": "x"})
+        original.request("POST", f"/issues/{number}/comments", {"body": "x"})
     assert bodies(github, number) == []
 
 
@@ -330,7 +330,7 @@ def test_wrong_usage_is_64_and_sends_nothing(
 
 def test_the_module_runs_isolated_from_the_directory_it_is_run_in(github: GithubState, tmp_path: Path) -> None:
     """With `python -I` a file of a pull request named like a module of the standard library is not imported."""
-    (tmp_path / "argparse.py").write_text("raise SystemExit('taken over')")
+    (tmp_path / "click.py").write_text("raise SystemExit('taken over')")
     (tmp_path / "body.md").write_text("plan")
     command = [sys.executable, "-I", "-m", "reconciler.ci", "comment", "--body-file", "body.md"]
     environ = {**github.environ, "GITHUB_REF": "refs/pull/5/merge"}
