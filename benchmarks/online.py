@@ -162,7 +162,7 @@ def first_apply(shop: Workshop, project: Project, latency: int = 20) -> None:
     shop.report.expect("first `apply`: share of the allowed rate", share, 0.9, at_least=True)
     shop.report.expect("first `apply`: most arrivals in a second", writes.busiest_second, ALLOWED_PER_SECOND)
     shop.report.expect("first `apply`: refusals", writes.refused + reads.refused, 0)
-    # Memory grows with the plan, and with nothing that is done beside it.
+    # DriftState grows with the plan, and with nothing that is done beside it.
     memory = cost.mebibytes / planned.mebibytes
     shop.report.expect("first `apply`: memory against the `plan` of the same flags", memory, 1.1)
     # Before: the list, the look-up of what it does not show, and once more right before the first write. After: the

@@ -10,8 +10,8 @@ ReconcilerError (1, "failed")
 └── ApiError (1, "api")
     ├── NotSentError                      the request never left: safe to repeat
     ├── AmbiguousError                    nobody knows whether it took effect: read before repeating
-    ├── MalformedAnswerError              a read answered something that cannot be believed
-    │   └── OversizedAnswerError          more than is read of one answer: ask for less at a time
+    ├── InvalidResponseError              a read answered something that cannot be believed
+    │   └── ResponseTooLargeError          more than is read of one answer: ask for less at a time
     ├── BudgetError                       a deadline, a retry budget or the daily limit ends the run
     └── RejectedError                     the server said no (4xx); carries the status
         └── AccessError (4, "auth")       401 or 403: the key
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 NOT_FOUND = 404
-THROTTLED = 429
+TOO_MANY_REQUESTS = 429
 """The statuses of a RejectedError that mean more than no."""
 
 
@@ -117,11 +117,11 @@ class AmbiguousError(ApiError):
     """The request may or may not have taken effect: a timeout, a reset, a truncated answer, a 5xx."""
 
 
-class MalformedAnswerError(ApiError):
+class InvalidResponseError(ApiError):
     """An answer with a success status that is not what the reference describes. Never read as "nothing"."""
 
 
-class OversizedAnswerError(MalformedAnswerError):
+class ResponseTooLargeError(InvalidResponseError):
     """A read answered more than is taken from one answer. A smaller page may do."""
 
 

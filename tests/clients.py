@@ -11,8 +11,8 @@ import httpx
 from builders import a_config
 from emulators import KEY, PROJECT
 
-from reconciler.api.access import ApiKey, Origin
 from reconciler.api.connect import connect
+from reconciler.api.credentials import ApiKey, Origin
 from reconciler.api.limits import Clock
 from reconciler.api.transport import Transport
 from reconciler.emulator import Emulator

@@ -9,7 +9,15 @@ from builders import NOON
 from msgspec import structs
 from worlds import FAST, World, a_world, run_now
 
-from reconciler.drift import DriftOptions, DriftReport, Memory, detect_drift, keys_in_scope, no_memory, remember
+from reconciler.drift import (
+    DriftOptions,
+    DriftReport,
+    DriftState,
+    detect_drift,
+    empty_state,
+    keys_in_scope,
+    updated_state,
+)
 from reconciler.drift.history import history_entries
 from reconciler.model.flag import FlagSpec, Variant, Weights
 
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
 ADA, BOB, EVE = "ada@example.com", "bob@example.com", "eve@example.com"
 
 
-def look(world: World, memory: Memory | None = None, **options: Any) -> DriftReport:
+def look(world: World, memory: DriftState | None = None, **options: Any) -> DriftReport:
     """One look for drift; the emulator's log then holds its requests alone."""
     wanted = DriftOptions(**options)
     if wanted.budget is not None:
@@ -44,14 +52,14 @@ class Cron:
 
     def __init__(self, world: World, **options: Any) -> None:
         self.world, self.options = world, options
-        self.memory = no_memory(world.config)
+        self.memory = empty_state(world.config)
 
     def run(self, **options: Any) -> DriftReport:
         """One more look, with other options where they are given."""
         chosen = self.options | options
         report = look(self.world, self.memory, **chosen)
         scope = keys_in_scope(self.world.desired, chosen.get("targets", ()))
-        self.memory = remember(self.memory, report, scope, self.world.desired.flags.keys())
+        self.memory = updated_state(self.memory, report, scope, self.world.desired.flags.keys())
         return report
 
 

@@ -9,7 +9,7 @@ from builders import a_flag_plan, a_plan, a_position, a_report, a_transition, an
 from small_plans import HOSTILE, SMALL_PLANS, an_everyday_plan
 
 from reconciler.apply import Status
-from reconciler.drift import AttributedChange, Attribution, Basis, DriftReport, FlagDrift, Notice
+from reconciler.drift import AttributedChange, Attribution, Basis, DriftReport, FlagDrift, Notification
 from reconciler.planning.operations import EditFlag, EditVariant
 from reconciler.planning.plan import Action, MembersChange, Plan, Refusal, ValueChange
 from reconciler.reports.registry import APPLY, DRIFT, PLAN, render
@@ -92,7 +92,7 @@ def a_drift() -> DriftReport:
         missing=("summer-banner",),
         duplicates={"dark-mode": ("11", "12")},
         unmanaged=("ops-banner", "zz-old"),
-        notice=Notice.NEW,
+        notice=Notification.NEW,
         requests=14,
         warnings=("The server does not show tags: they are not compared.",),
     )

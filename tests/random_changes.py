@@ -10,8 +10,8 @@ from random_flags import a_random_change, a_random_flag, random_segments
 
 from reconciler.model.flag import FlagSpec, Variant, Weights
 from reconciler.planning.compare import compare_flags
-from reconciler.planning.effects import settle
 from reconciler.planning.operations import EditVariant
+from reconciler.planning.simulate import apply_in_any_order
 
 if TYPE_CHECKING:
     from brute_force import Weighing
@@ -91,7 +91,7 @@ def a_random_pair(random: Random) -> tuple[FlagSpec, FlagSpec, tuple[Operation, 
     )
     desired = _bucketed_by_ids(desired)
     calls = compare_flags(desired, live).operations
-    return live, settle(live, calls), calls
+    return live, apply_in_any_order(live, calls), calls
 
 
 def _bucketed_by_ids(flag: FlagSpec) -> FlagSpec:

@@ -3,20 +3,21 @@
 Two lists that it documents on other pages stand at the end. Reads give values of the model; what belongs to another
 project than ours is dropped, whatever the server filters. Writes give their status: the reference promises no more
 than `OK` text, so only the answer to a create is read. Every method raises the ApiErrors of `Transport.send`, and
-reads MalformedAnswerError besides.
+reads InvalidResponseError besides.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.api.answers import (
-    Answer,
+from reconciler.api.pages import PAGE_SIZE, read_pages
+from reconciler.api.responses import (
     CreatedFlag,
     DeploymentInfo,
     DeploymentPage,
     FlagPage,
     VersionPage,
+    WriteResult,
     decode,
     decode_created,
     decode_deployment_page,
@@ -28,16 +29,15 @@ from reconciler.api.answers import (
     decode_version_page,
     decode_versions,
 )
-from reconciler.api.pages import PAGE_SIZE, read_pages
 from reconciler.api.retry import Repeat
-from reconciler.errors import MalformedAnswerError, RejectedError
+from reconciler.errors import InvalidResponseError, RejectedError
 from reconciler.model.kind import FLAG
 from reconciler.model.wire import decode_flag, decode_variant, decode_variants
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from reconciler.api.transport import Look, Reply, Transport
+    from reconciler.api.transport import Look, Response, Transport
     from reconciler.model.flag import LiveFlag, Variant, Version
     from reconciler.model.wire import Request
 
@@ -90,7 +90,7 @@ class Client:
         reply = await self._transport.send("GET", FLAG.segments(flag_id))
         flag = decode(reply, decode_flag)
         if flag.id != flag_id:
-            raise MalformedAnswerError(f"{reply.call}: the answer is about another flag, {flag.id}.")
+            raise InvalidResponseError(f"{reply.call}: the answer is about another flag, {flag.id}.")
         if flag.project_id != self.project_id:
             raise RejectedError(f"{reply.call}: the flag belongs to another project.", status=404)
         return flag
@@ -104,7 +104,7 @@ class Client:
         reply = await self._transport.send("GET", FLAG.segments(flag_id, "versions", str(version)))
         found = decode(reply, decode_version)
         if found.version != version:
-            raise MalformedAnswerError(f"{reply.call}: the answer is about another version, {found.version}.")
+            raise InvalidResponseError(f"{reply.call}: the answer is about another version, {found.version}.")
         return found
 
     async def list_variants(self, flag_id: str) -> tuple[Variant, ...]:
@@ -116,7 +116,7 @@ class Client:
         reply = await self._transport.send("GET", FLAG.segments(flag_id, "variants", variant))
         found = decode(reply, decode_variant)
         if found.key != variant:
-            raise MalformedAnswerError(f"{reply.call}: the answer is about another variant.")
+            raise InvalidResponseError(f"{reply.call}: the answer is about another variant.")
         return found
 
     async def list_users(self, flag_id: str, variant: str) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ class Client:
         """18 · "List deployments" of a flag."""
         return decode(await self._transport.send("GET", FLAG.segments(flag_id, "deployments")), decode_deployments)
 
-    async def write(self, request: Request, *, look: Look | None = None) -> Answer | CreatedFlag:
+    async def write(self, request: Request, *, look: Look | None = None) -> WriteResult | CreatedFlag:
         """9 to 17 and 19 to 22 · Send a write exactly as it is; of a create, the new flag.
 
         However long it waits, it is sent only while `look` is not old, and raises what that raises.
@@ -149,7 +149,7 @@ class Client:
             )
         except RejectedError as error:
             raise _with_hint(error, request) from None
-        return decode_created(reply) if is_create else Answer(status=reply.status, attempts=reply.attempts)
+        return decode_created(reply) if is_create else WriteResult(status=reply.status, attempts=reply.attempts)
 
     async def list_all_versions(
         self,
@@ -185,7 +185,7 @@ class Client:
             found = (found or {}) | {item.id: item for item in page.deployments}
         return None if found is None else tuple(found.values())
 
-    async def _optional(self, name: str, query: dict[str, str]) -> Reply | None:
+    async def _optional(self, name: str, query: dict[str, str]) -> Response | None:
         try:
             return await self._transport.send("GET", (name,), query=query)
         except RejectedError as error:

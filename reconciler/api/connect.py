@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from reconciler.api.access import ApiKey, Origin
+    from reconciler.api.credentials import ApiKey, Origin
     from reconciler.api.limits import Clock
     from reconciler.api.retry import RetryPolicy
     from reconciler.api.transport import Exchange

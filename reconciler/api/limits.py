@@ -40,7 +40,7 @@ def rate_limiter(per_second: int) -> AsyncLimiter:
     return AsyncLimiter(burst, burst / leak)
 
 
-class Pace(Struct):
+class RateLimiter(Struct):
     """When the next request may start. A 429 holds back every call, not just the one that met it."""
 
     limiter: AsyncLimiter
@@ -60,7 +60,7 @@ class Pace(Struct):
         await self.limiter.acquire()
 
 
-class Spending(Struct):
+class RequestBudget(Struct):
     """What a run has spent of its budgets. `requests` counts every attempt, `retries` those beyond the first.
 
     `earlier` are the requests that the run sent through another connection before: an apply reads first.
@@ -79,7 +79,7 @@ class Spending(Struct):
         """Whether another attempt of a call that failed is still allowed."""
         return self.retries < self.policy.retries
 
-    def before_request(self, call: object) -> float:
+    def reserve(self, call: object) -> float:
         """Count a request that is about to be sent; returns the seconds it may take.
 
         Raises BudgetError, with nothing sent, where the run or the day has no room for it.

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.api.answers import Unread
 from reconciler.api.pages import read_pages
 from reconciler.api.parallel import map_bounded
-from reconciler.errors import MalformedAnswerError
+from reconciler.api.responses import Unread
+from reconciler.errors import InvalidResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable
 
-    from reconciler.api.answers import FlagPage
     from reconciler.api.client import Client
+    from reconciler.api.responses import FlagPage
     from reconciler.model.flag import LiveFlag
     from reconciler.progress import Progress
 
@@ -79,7 +79,7 @@ class Listing(Struct):
     def only(self, keys: Iterable[str]) -> Listing:
         """The same without flags of other keys: the server's filter may be looser than ours.
 
-        Raises MalformedAnswerError where one of these flags cannot be read, or may be one that does not say its key.
+        Raises InvalidResponseError where one of these flags cannot be read, or may be one that does not say its key.
         """
         wanted = set(keys)
         kept = {flag.id: flag for flag in self.flags.values() if flag.key in wanted}
@@ -88,13 +88,13 @@ class Listing(Struct):
 
 
 def refuse_unread(listing: Listing, wanted: Container[str], *, missing: Collection[str] = ()) -> None:
-    """Refuse to go on without a flag that is needed and cannot be read. Raises MalformedAnswerError.
+    """Refuse to go on without a flag that is needed and cannot be read. Raises InvalidResponseError.
 
     `missing` are keys that no flag was found of: one that does not say its key may be it.
     """
     for item in listing.unread:
         if missing if item.key is None else item.key in wanted:
-            raise MalformedAnswerError(f"{item} {NEEDED}")
+            raise InvalidResponseError(f"{item} {NEEDED}")
 
 
 async def read_list(
@@ -104,7 +104,7 @@ async def read_list(
     include_archived: bool = False,
     progress: Progress | None = None,
 ) -> Listing:
-    """Every page of the list. Raises MalformedAnswerError for one that repeats itself or does not end."""
+    """Every page of the list. Raises InvalidResponseError for one that repeats itself or does not end."""
 
     async def read(limit: int, cursor: str | None) -> FlagPage:
         return await client.list_flags(key=key, limit=limit, cursor=cursor, include_archived=include_archived)
@@ -139,7 +139,7 @@ async def look_up(
     return found.only(wanted)
 
 
-async def look_up_hidden(
+async def find_including_archived(
     client: Client, keys: Iterable[str], *, most: int, progress: Progress | None = None
 ) -> list[LiveFlag]:
     """The flags of keys that the plain list did not show, archived ones included and marked so.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconciler.api.hydration import hydrate
-from reconciler.api.listing import FEW_KEYS, by_key, look_up, look_up_hidden, read_list, refuse_unread
+from reconciler.api.listing import FEW_KEYS, by_key, find_including_archived, look_up, read_list, refuse_unread
 from reconciler.errors import ApiError
 from reconciler.model.flag import LiveState, Unset
 from reconciler.model.reads import reads_needed
@@ -66,7 +66,7 @@ async def fetch_live_state(
         pages, sought = MOST_LOOKED_UP, [key for key in targets if is_wanted(key)]
     aside = _set_aside(listing, wanted, [key for key in targets if has_wildcard(key) or is_wanted(key)])
     absent = set(sought) - {flag.key for flag in listing.flags.values()}
-    hidden = await look_up_hidden(client, absent, most=max(pages, FEW_KEYS), progress=progress)
+    hidden = await find_including_archived(client, absent, most=max(pages, FEW_KEYS), progress=progress)
     progress.expect(0)
     flags, duplicates = by_key([*listing.flags.values(), *hidden])
     shows_tags = _shows_tags(flags.values())
@@ -86,7 +86,7 @@ async def fetch_live_state(
 
 
 def _set_aside(listing: Listing, declared: Iterable[str], targets: Sequence[str]) -> tuple[str, ...]:
-    """Warnings of flags that cannot be read. Raises MalformedAnswerError where one is declared or targeted."""
+    """Warnings of flags that cannot be read. Raises InvalidResponseError where one is declared or targeted."""
     if not listing.unread:
         return ()
     is_target = matcher(tuple(targets))
@@ -95,7 +95,7 @@ def _set_aside(listing: Listing, declared: Iterable[str], targets: Sequence[str]
     return tuple(f"{item} {SET_ASIDE}" for item in listing.unread)
 
 
-async def reread(
+async def refetch(
     client: Client,
     flags: Sequence[LiveFlag],
     desired: DesiredState,
@@ -115,7 +115,7 @@ async def reread(
     listing = await look_up(client, visible, include_archived=False, most=pages)
     found = dict(listing.flags)
     absent = {key for key, flag_id in ids.items() if flag_id not in found}
-    found |= {flag.id: flag for flag in await look_up_hidden(client, absent, most=max(pages, FEW_KEYS))}
+    found |= {flag.id: flag for flag in await find_including_archived(client, absent, most=max(pages, FEW_KEYS))}
     declared = {key: desired.flags[key].spec for key in ids if key in desired.flags}
     again = [found[flag_id] for flag_id in ids.values() if flag_id in found]
     shows_tags = _shows_tags([*flags, *again])
@@ -132,7 +132,7 @@ async def find_flag(client: Client, key: str) -> LiveFlag | None:
 
     Raises ApiError with every id where several live flags carry the key: nobody can say which one is meant.
     """
-    found = await look_up_hidden(client, [key], most=1)
+    found = await find_including_archived(client, [key], most=1)
     flags, duplicates = by_key(found)
     if key in duplicates:
         raise ApiError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from reconciler.errors import MalformedAnswerError, OversizedAnswerError
+from reconciler.errors import InvalidResponseError, ResponseTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -43,7 +43,7 @@ async def read_pages(
     """Every page of a list, from the first; none, and no more, where `read` gives None.
 
     `read` takes the most rows of a page and the cursor. A page too large to be read is asked for in halves. Raises
-    MalformedAnswerError, which calls the list by `name`, where it repeats itself or does not end, and what `read`
+    InvalidResponseError, which calls the list by `name`, where it repeats itself or does not end, and what `read`
     raises.
     """
     limit, cursor, seen = PAGE_SIZE, None, _Seen(name)
@@ -56,7 +56,7 @@ async def read_pages(
             return
         seen.add(page.ids, page.next_cursor)
         cursor = page.next_cursor
-    raise MalformedAnswerError(f"{name} does not end: {MOST_PAGES} pages were read.")
+    raise InvalidResponseError(f"{name} does not end: {MOST_PAGES} pages were read.")
 
 
 async def _read_in_halves(
@@ -65,7 +65,7 @@ async def _read_in_halves(
     while True:
         try:
             return await read(limit, cursor), limit
-        except OversizedAnswerError:
+        except ResponseTooLargeError:
             if limit == 1:
                 raise
             limit //= 2
@@ -82,13 +82,13 @@ class _Seen:
         self._without_news = 0
 
     def add(self, ids: tuple[str, ...], cursor: str) -> None:
-        """Take in a page that is not the last. Raises MalformedAnswerError where the list goes in circles."""
+        """Take in a page that is not the last. Raises InvalidResponseError where the list goes in circles."""
         page = frozenset(ids)
         is_news = not self._ids.issuperset(page)
         self._without_news = 0 if is_news else self._without_news + 1
         is_again = len(page) > 1 and page in self._pages
         if is_again or (not is_news and cursor in self._cursors) or self._without_news > MOST_WITHOUT_NEWS:
-            raise MalformedAnswerError(f"{self._name} goes in circles: a page came again with nothing new.")
+            raise InvalidResponseError(f"{self._name} goes in circles: a page came again with nothing new.")
         self._ids.update(page)
         self._pages.add(page)
         self._cursors.add(cursor)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random_exponential
 
-from reconciler.errors import THROTTLED, AmbiguousError, ApiError, NotSentError
+from reconciler.errors import TOO_MANY_REQUESTS, AmbiguousError, ApiError, NotSentError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -58,7 +58,7 @@ class Failure(Struct, frozen=True):
     @property
     def is_throttled(self) -> bool:
         """Whether the server asked for fewer requests."""
-        return self.error.status == THROTTLED
+        return self.error.status == TOO_MANY_REQUESTS
 
 
 def may_repeat(failure: Failure, repeat: Repeat) -> bool:

@@ -19,12 +19,12 @@ from msgspec import Struct
 from reconciler import __version__
 from reconciler.api import retry
 from reconciler.api.body import ACCEPTED_ENCODING, LARGEST_BODY, OversizedBodyError, read_body, read_excerpt
-from reconciler.api.failures import Call, Diagnosis, is_success
+from reconciler.api.error_factory import Call, ErrorFactory, is_success
 from reconciler.api.http import httpx
-from reconciler.api.limits import Clock, Pace, Spending, rate_limiter
+from reconciler.api.limits import Clock, RateLimiter, RequestBudget, rate_limiter
 from reconciler.api.retry import Failure, Repeat, RetryPolicy
 from reconciler.api.tally import one_try
-from reconciler.errors import AmbiguousError, BudgetError, NotSentError, OversizedAnswerError
+from reconciler.errors import AmbiguousError, BudgetError, NotSentError, ResponseTooLargeError
 from reconciler.model.config import Requests
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from reconciler.api.access import ApiKey, Origin
+    from reconciler.api.credentials import ApiKey, Origin
     from reconciler.errors import ApiError
     from reconciler.model.flag import Json
 
@@ -49,7 +49,7 @@ _IDLE_SECONDS = 2.0
 """An idle connection is dropped sooner than servers drop theirs, so that a write after a pause meets a new one."""
 
 
-class Reply(Struct, frozen=True, kw_only=True):
+class Response(Struct, frozen=True, kw_only=True):
     """A success. `body` is whole and decoded; `attempts` counts what was sent for it."""
 
     call: Call
@@ -105,12 +105,12 @@ class Transport:
         self._policy = policy or RetryPolicy()
         self._clock = clock or Clock()
         self._watch = watch
-        self._diagnosis = Diagnosis(origin, key)
+        self._diagnosis = ErrorFactory(origin, key)
         self._extensions = {
             "timeout": httpx.Timeout(self._policy.attempt_seconds, connect=self._policy.connect_seconds).as_dict()
         }
-        self._pace = Pace(rate_limiter(limits.per_second), self._clock)
-        self._spending = Spending(self._policy, limits.daily_budget, self._clock, earlier=spent)
+        self._pace = RateLimiter(rate_limiter(limits.per_second), self._clock)
+        self._spending = RequestBudget(self._policy, limits.daily_budget, self._clock, earlier=spent)
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._http = http or _pool(origin, limits.concurrency)
         self.concurrency = limits.concurrency
@@ -139,13 +139,13 @@ class Transport:
         body: Json = None,
         repeat: Repeat | None = None,
         look: Look | None = None,
-    ) -> Reply:
+    ) -> Response:
         """Send one call and return its success.
 
         `segments` are those of the path below /api/1, unescaped; `body` is sent as JSON unless it is None.
         `repeat` is by default ALWAYS for GET and IF_WITHOUT_EFFECT for all else. However long the call waits, for its
         turn or to be repeated, it is sent only while `look` is not old. Raises an ApiError whose `attempts` counts
-        what was sent: NotSentError, AmbiguousError, RejectedError, AccessError, BudgetError or OversizedAnswerError;
+        what was sent: NotSentError, AmbiguousError, RejectedError, AccessError, BudgetError or ResponseTooLargeError;
         and what `look` raises.
         """
         call = Call(method, PREFIX + "/".join(segments))
@@ -170,7 +170,7 @@ class Transport:
         if isinstance(outcome, Failure):
             raise self._final_error(call, outcome, attempts, repetition)
         status, answer = outcome
-        return Reply(call=call, status=status, body=answer, attempts=attempts)
+        return Response(call=call, status=status, body=answer, attempts=attempts)
 
     def _final_error(self, call: Call, failure: Failure, attempts: int, repeat: Repeat) -> ApiError:
         error = failure.error
@@ -211,7 +211,7 @@ class Transport:
                     return await self._sent(call, url, content)
 
     async def _sent(self, call: Call, url: httpx.URL, content: bytes | None) -> _Outcome:
-        seconds = self._spending.before_request(call)
+        seconds = self._spending.reserve(call)
         started = self._clock.now()
         status: int | None = None
         try:
@@ -277,7 +277,7 @@ def _encoded(call: Call, body: Json) -> bytes:
 
 def _oversized(call: Call) -> ApiError:
     if call.is_read:
-        return OversizedAnswerError(f"{call} answered more than {LARGEST_BODY >> 20} MiB; the rest was not read.")
+        return ResponseTooLargeError(f"{call} answered more than {LARGEST_BODY >> 20} MiB; the rest was not read.")
     return AmbiguousError(f"{call} answered more than {LARGEST_BODY >> 20} MiB. {call.doubt}")
 
 

@@ -8,14 +8,14 @@ from msgspec import Struct
 
 from reconciler.api.pages import read_pages
 from reconciler.api.parallel import map_bounded
-from reconciler.errors import MalformedAnswerError, RejectedError
+from reconciler.errors import InvalidResponseError, RejectedError
 from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.api.answers import Unread, VersionPage
     from reconciler.api.client import Client
+    from reconciler.api.responses import Unread, VersionPage
     from reconciler.model.flag import Version
 
 _NOT_SHOWN = frozenset({403, 404})
@@ -40,7 +40,7 @@ async def read_versions(
     async def shown(flag_id: str) -> tuple[Version, ...]:
         try:
             return await client.list_versions(flag_id)
-        except MalformedAnswerError:
+        except InvalidResponseError:
             return ()
         except RejectedError as error:
             if error.status in _NOT_SHOWN:
@@ -71,7 +71,7 @@ class Feed(Struct, frozen=True, kw_only=True):
 async def read_feed(client: Client, start: str) -> Feed | None:
     """Every version that a flag of our project was given since `start` (ISO 8601), by pages.
 
-    None where the server or the key does not offer the feed. Raises MalformedAnswerError for one that repeats itself
+    None where the server or the key does not offer the feed. Raises InvalidResponseError for one that repeats itself
     or does not end.
     """
 

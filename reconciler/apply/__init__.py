@@ -1,14 +1,14 @@
 """Making a Plan true: walks it, reads back what it touched, and reports. It decides nothing that the plan did not."""
 
-from reconciler.apply.context import ApplyOptions, Halt
+from reconciler.apply.context import ApplyOptions, Cancellation
 from reconciler.apply.report import ApplyReport, FlagOutcome, OperationOutcome, Status
 from reconciler.apply.run import apply_plan
 
 __all__ = [
     "ApplyOptions",
     "ApplyReport",
+    "Cancellation",
     "FlagOutcome",
-    "Halt",
     "OperationOutcome",
     "Status",
     "apply_plan",

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.errors import THROTTLED, AccessError, BudgetError, InterruptedRunError, RejectedError
+from reconciler.errors import TOO_MANY_REQUESTS, AccessError, BudgetError, InterruptedRunError, RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -31,7 +31,7 @@ class ApplyOptions:
     """Seconds to wait before each further read-back where the first does not show what was written."""
 
 
-class Halt:
+class Cancellation:
     """Whether the run goes on: a signal, a refused key or an exhausted budget ends it for every flag."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Halt:
         """Whether a signal, rather than a failure, ended the run."""
         return self.interruption is not None
 
-    async def race(self, work: Coroutine[object, object, T]) -> T:
+    async def run_unless_cancelled(self, work: Coroutine[object, object, T]) -> T:
         """The work's result. A signal that comes first, or came before, abandons it: InterruptedRunError."""
         if self.interruption is not None:
             work.close()
@@ -83,7 +83,7 @@ def ends_the_run(error: Exception) -> bool:
     """Whether a failure will meet every other call too: the key, a signal, the limits of the server or our own."""
     if isinstance(error, AccessError | BudgetError | InterruptedRunError):
         return True
-    return isinstance(error, RejectedError) and error.status == THROTTLED
+    return isinstance(error, RejectedError) and error.status == TOO_MANY_REQUESTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +95,14 @@ class ApplyContext:
     desired: DesiredState
     live: LiveState
     options: ApplyOptions
-    halt: Halt
+    cancellation: Cancellation
     progress: ApplyProgress
     sleep: Callable[[float], Awaitable[None]]
 
     async def pause(self, seconds: float) -> None:
         """Wait. Raises InterruptedRunError as soon as a signal comes."""
         if seconds:
-            await self.halt.race(self._slept(seconds))
+            await self.cancellation.run_unless_cancelled(self._slept(seconds))
 
     async def _slept(self, seconds: float) -> None:
         await self.sleep(seconds)

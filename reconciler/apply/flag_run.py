@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.api.answers import CreatedFlag
-from reconciler.api.live import find_flag, reread
+from reconciler.api.live import find_flag, refetch
+from reconciler.api.responses import CreatedFlag
 from reconciler.api.tally import tallied
+from reconciler.apply.ambiguous import LOOKS_FOR_CREATE, WriteOutcome, resolve_ambiguous
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.doubt import LOOKS_FOR_CREATE, Sight, look_into
 from reconciler.apply.fresh import NEVER, ChangedMeanwhileError, FreshLook, moment
 from reconciler.apply.meanwhile import moved_meanwhile
 from reconciler.apply.report import FlagOutcome, Status
@@ -124,9 +124,9 @@ class FlagRun:
         for step in self.steps:
             if not step.is_open:
                 continue
-            if self.context.halt.is_set:
+            if self.context.cancellation.is_set:
                 sent = any(step.attempts for step in self.steps)
-                self.leave(str(self.context.halt.reason), Status.FAILED if sent else Status.SKIPPED)
+                self.leave(str(self.context.cancellation.reason), Status.FAILED if sent else Status.SKIPPED)
                 return
             if self.is_new and self.before is None and not isinstance(step.operation, CreateFlag):
                 await self._see_what_was_made(step)
@@ -142,7 +142,9 @@ class FlagRun:
         for delay in LOOKS_FOR_CREATE:
             try:
                 await self.context.pause(delay)
-                flag = await self.context.halt.race(self.context.client.get_flag(self.flag_id or UNKNOWN_ID))
+                flag = await self.context.cancellation.run_unless_cancelled(
+                    self.context.client.get_flag(self.flag_id or UNKNOWN_ID)
+                )
             except (ApiError, InterruptedRunError) as caught:
                 error = caught
                 if self._may_show_late(error):
@@ -177,10 +179,10 @@ class FlagRun:
             in_doubt = in_doubt or isinstance(error, AmbiguousError)
             if not in_doubt or isinstance(error, InterruptedRunError) or ends_the_run(error):
                 break
-            sight = await look_into(self, step, error)
-            if sight is Sight.UNCLEAR:
+            sight = await resolve_ambiguous(self, step, error)
+            if sight is WriteOutcome.UNKNOWN:
                 return
-            if sight is Sight.IN_PLACE:
+            if sight is WriteOutcome.APPLIED:
                 step.end(Status.APPLIED, http_status=getattr(error, "status", None))
                 return
             if not isinstance(error, AmbiguousError):
@@ -218,7 +220,7 @@ class FlagRun:
         call = self.context.client.write(request, look=FreshLook(self, step))
         with tallied() as tally:
             try:
-                answer = await self.context.halt.race(call)
+                answer = await self.context.cancellation.run_unless_cancelled(call)
             finally:
                 step.attempts += tally.tries
                 step.is_under_way = tally.is_under_way
@@ -232,7 +234,7 @@ class FlagRun:
             return
         listing = self.context.client.list_users(self.flag_id or UNKNOWN_ID, operation.variant_key)
         try:
-            users = await self.context.halt.race(listing)
+            users = await self.context.cancellation.run_unless_cancelled(listing)
         except AmbiguousError as error:
             raise RejectedError(f"Nothing was sent, because reading before it failed: {error}") from error
         there = operation.index < len(users) and users[operation.index] == operation.user
@@ -254,18 +256,18 @@ class FlagRun:
         self.leave(str(error), Status.FAILED if sent and status is Status.SKIPPED else status)
         is_failure = isinstance(error, ApiError) and self.status is not Status.SKIPPED
         if ends_the_run(error) or (self.context.options.on_error_abort and is_failure):
-            self.context.halt.stop(error)  # type: ignore[arg-type] # both are ReconcilerErrors
+            self.context.cancellation.stop(error)  # type: ignore[arg-type] # both are ReconcilerErrors
 
     async def look(self) -> LiveFlag | None:
         """The flag as it is now, found by its key while its id is not known. Raises ApiError."""
         context = self.context
         if self.flag_id is not None:
-            found = await reread(context.client, [self.stub()], context.desired, pages=context.live.pages)
+            found = await refetch(context.client, [self.stub()], context.desired, pages=context.live.pages)
             return found.get(self.plan.key)
         live = await find_flag(context.client, self.plan.key)
         if live is None:
             return None
-        again = await reread(context.client, [live], context.desired, pages=context.live.pages)
+        again = await refetch(context.client, [live], context.desired, pages=context.live.pages)
         return again.get(self.plan.key)
 
     def conflict(self, live: LiveFlag | None, *, also: Sequence[Operation] = ()) -> str | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from reconciler.apply.context import ApplyContext, ApplyOptions, Halt, ends_the_run
+from reconciler.apply.conflicts import ConflictChecker
+from reconciler.apply.context import ApplyContext, ApplyOptions, Cancellation, ends_the_run
 from reconciler.apply.flag_run import FlagRun
 from reconciler.apply.progress import ApplyProgress
 from reconciler.apply.report import ApplyReport, Status
-from reconciler.apply.second_look import SecondLook
-from reconciler.apply.verify import ReadBack
+from reconciler.apply.verify import Verifier
 from reconciler.errors import ApiError, InterruptedRunError
 from reconciler.planning.planner import Planner
 
@@ -32,15 +32,15 @@ async def apply_plan(
     live: LiveState,
     config: Config,
     options: ApplyOptions | None = None,
-    halt: Halt | None = None,
+    cancellation: Cancellation | None = None,
     progress: Progress | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> ApplyReport:
     """Make every call of the plan, flag by flag, and read back what was touched.
 
     `desired` and `live` are those that the plan was made from. One flag's failure does not stop the others (unless
-    `options` says so); a refused key, an exhausted budget and `halt` stop all. `sleep` waits between looks at what a
-    server may show late. Raises nothing of the API's: every failure is in the report.
+    `options` says so); a refused key, an exhausted budget and `cancellation` stop all. `sleep` waits between looks at
+    what a server may show late. Raises nothing of the API's: every failure is in the report.
     """
     options = options or ApplyOptions(concurrency=config.requests.concurrency)
     operations = {flag.key: len(flag.operations) for flag in plan.flags}
@@ -50,17 +50,17 @@ async def apply_plan(
         desired=desired,
         live=live,
         options=options,
-        halt=halt or Halt(),
+        cancellation=cancellation or Cancellation(),
         progress=ApplyProgress(operations, verify=options.verify, progress=progress),
         sleep=sleep,
     )
     runs = [FlagRun(context, flag) for flag in plan.flags]
     before = client.requests
     await _send_side_by_side(context, runs)
-    verified = await ReadBack(context, runs).run() if _may_read_back(context) else {}
+    verified = await Verifier(context, runs).run() if _may_read_back(context) else {}
     outcomes = tuple(run.outcome(verified.get(run.plan.key)) for run in runs)
     known = [outcome.verified for outcome in outcomes if outcome.verified is not None]
-    reason = context.halt.reason
+    reason = context.cancellation.reason
     return ApplyReport(
         outcomes=outcomes,
         unchanged=plan.unchanged,
@@ -72,7 +72,7 @@ async def apply_plan(
 
 
 def _may_read_back(context: ApplyContext) -> bool:
-    reason = context.halt.reason
+    reason = context.cancellation.reason
     is_over = isinstance(reason, InterruptedRunError) or (reason is not None and ends_the_run(reason))
     return context.options.verify and not is_over
 
@@ -82,7 +82,7 @@ async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun]) -> None
     # way than have their turn within a second or two: what was seen of them would grow old.
     at_once = min(context.options.concurrency, 2 * context.planner.config.requests.per_second)
     places = asyncio.Semaphore(1 if context.options.on_error_abort else at_once)
-    second_look = SecondLook(context, runs)
+    second_look = ConflictChecker(context, runs)
 
     async def one(run: FlagRun) -> None:
         async with places:
@@ -92,18 +92,18 @@ async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun]) -> None
     await asyncio.gather(*(one(run) for run in runs))
 
 
-async def _send_one(context: ApplyContext, run: FlagRun, second_look: SecondLook) -> None:
-    if context.halt.is_set:
-        run.leave(str(context.halt.reason))
+async def _send_one(context: ApplyContext, run: FlagRun, second_look: ConflictChecker) -> None:
+    if context.cancellation.is_set:
+        run.leave(str(context.cancellation.reason))
         return
     try:
-        conflict = await context.halt.race(second_look.conflict(run))
+        conflict = await context.cancellation.run_unless_cancelled(second_look.conflict(run))
     except InterruptedRunError as error:
         run.leave(str(error))
     except ApiError as error:
         run.leave(str(error), Status.FAILED)
         if ends_the_run(error) or context.options.on_error_abort:
-            context.halt.stop(error)
+            context.cancellation.stop(error)
     else:
         if conflict:
             run.leave(conflict)

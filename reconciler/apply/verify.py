@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.api.live import find_flag, reread
+from reconciler.api.live import find_flag, refetch
+from reconciler.apply.ambiguous import segments_lost
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.doubt import lost_by
 from reconciler.apply.report import Status
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
 from reconciler.planning.operations import RemoveUserAt, remaining
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NOT_SHOWN = "The server said that it was done, but reading the flag back does not show it."
 
 
-class ReadBack:
+class Verifier:
     """The flags that are still to be confirmed, and what the last look at each of them left."""
 
     def __init__(self, context: ApplyContext, runs: Sequence[FlagRun]) -> None:
@@ -59,11 +59,11 @@ class ReadBack:
     async def _look(self) -> bool:
         """Look at every waiting flag once; False where nothing could be read."""
         try:
-            self._left = await self._context.halt.race(self._read())
+            self._left = await self._context.cancellation.run_unless_cancelled(self._read())
         except ApiError as error:
             self._failure = error
             if ends_the_run(error):
-                self._context.halt.stop(error)
+                self._context.cancellation.stop(error)
             return False
         self._failure = None
         done = [run for run in self._waiting if not self._left[run.plan.key]]
@@ -78,7 +78,7 @@ class ReadBack:
         for run in runs:
             if run.may_be_twice:
                 await find_flag(context.client, run.plan.key)
-        live = await reread(
+        live = await refetch(
             context.client,
             [run.stub() for run in runs],
             context.desired,
@@ -131,7 +131,7 @@ class ReadBack:
         """What sending the rest would lose of the flag's segments, although no plan said so."""
         live = self._live.get(run.plan.key)
         unplanned = [item for item in self._left[run.plan.key] if not item.is_covered_by(run.made)]
-        return [name for item in unplanned for name in lost_by(run, item, live)]
+        return [name for item in unplanned for name in segments_lost(run, item, live)]
 
     def _note_what_is_not_shown(self, run: FlagRun) -> None:
         missing = _missing(run, self._left.get(run.plan.key, []))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from reconciler.api.access import Origin, read_key
+from reconciler.api.credentials import Origin, read_key
 from reconciler.errors import AccessError, ReconcilerError, UsageError
 
 if TYPE_CHECKING:

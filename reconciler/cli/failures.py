@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from reconciler.api.access import ApiKey
+    from reconciler.api.credentials import ApiKey
 
 _keys: set[ApiKey] = set()
 """The keys that this command was given. A file of a key may be a pipe, which can be read once only."""
@@ -68,7 +68,7 @@ def forget_keys() -> None:
 
 def redact_keys(text: str) -> str:
     """The text without the keys, that of the environment among them: even an error of a library must not show it."""
-    from reconciler.api.access import KEY_VARIABLE, ApiKey  # noqa: PLC0415 - `--help` needs none of it
+    from reconciler.api.credentials import KEY_VARIABLE, ApiKey  # noqa: PLC0415 - `--help` needs none of it
 
     given = os.environ.get(KEY_VARIABLE, "").strip()
     for key in {*_keys, ApiKey(given)} if given else _keys:

@@ -2,7 +2,6 @@
 
 from reconciler.drift.detect import detect_drift
 from reconciler.drift.history import FlagHistory, HistoryEntry, history_entries
-from reconciler.drift.memory import Memory, encode_memory, no_memory, recall, remember
 from reconciler.drift.report import (
     AttributedChange,
     Attribution,
@@ -10,9 +9,10 @@ from reconciler.drift.report import (
     DriftReport,
     FieldOfFlag,
     FlagDrift,
-    Notice,
+    Notification,
     Sweep,
 )
+from reconciler.drift.state import DriftState, empty_state, encode_state, load_state, updated_state
 from reconciler.drift.view import DriftOptions, keys_in_scope
 
 __all__ = [
@@ -21,18 +21,18 @@ __all__ = [
     "Basis",
     "DriftOptions",
     "DriftReport",
+    "DriftState",
     "FieldOfFlag",
     "FlagDrift",
     "FlagHistory",
     "HistoryEntry",
-    "Memory",
-    "Notice",
+    "Notification",
     "Sweep",
     "detect_drift",
-    "encode_memory",
+    "empty_state",
+    "encode_state",
     "history_entries",
     "keys_in_scope",
-    "no_memory",
-    "recall",
-    "remember",
+    "load_state",
+    "updated_state",
 ]

@@ -11,8 +11,8 @@ from reconciler.model.canonical import pair_variants
 from reconciler.model.flag import Unset
 from reconciler.planning.compare import compare_flags
 from reconciler.planning.details import with_details
-from reconciler.planning.effective import desired_for_live, live_as_renamed
 from reconciler.planning.frozen import is_frozen
+from reconciler.planning.normalise import desired_for_live, live_as_renamed
 from reconciler.planning.plan import ValueChange
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from reconciler.api.hydration import hydrate
 from reconciler.api.versions import read_feed, read_versions
 from reconciler.drift.compare import Comparison, attributed, compare
-from reconciler.drift.memory import compare_with, not_looked_at
-from reconciler.drift.reads import Choice, choose
+from reconciler.drift.reads import Choice, allocate_budget
 from reconciler.drift.report import DriftReport, FieldOfFlag, Sweep
+from reconciler.drift.state import compare_with, not_looked_at
 from reconciler.drift.view import View, keys_in_scope, view_by_list, view_of_edits
 from reconciler.errors import BudgetError
 from reconciler.model.reads import paths_of, reads_needed
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.api.client import Client
-    from reconciler.drift.memory import Memory
+    from reconciler.drift.state import DriftState
     from reconciler.drift.view import DriftOptions
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredState, FlagSpec, LiveFlag, Version
@@ -39,7 +39,7 @@ async def detect_drift(
     options: DriftOptions,
     *,
     now: datetime,
-    memory: Memory | None = None,
+    memory: DriftState | None = None,
     progress: Progress | None = None,
 ) -> DriftReport:
     """What differs live from the declaration, and who made it so.
@@ -49,7 +49,7 @@ async def detect_drift(
     goes on where it ended, and `notice` says how the two looks compare. Raises ApiErrors: whatever cannot be read is
     neither drift nor its absence. BudgetError where the budget does not even show which flags there are.
     """
-    look = _Look(
+    look = DriftDetector(
         client=client,
         desired=desired,
         config=config,
@@ -67,7 +67,7 @@ async def detect_drift(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
+class DriftDetector:
     """One look; its methods are its steps, in order."""
 
     client: Client
@@ -75,10 +75,11 @@ class _Look:
     config: Config
     options: DriftOptions
     now: datetime
-    memory: Memory | None
+    memory: DriftState | None
     progress: Progress
 
     async def report(self) -> DriftReport:
+        """Read what the options ask for, compare, and name who changed what."""
         view = await self._view()
         choice, compared = await self._compare(view)
         versions, warnings = await self._versions(compared)
@@ -125,13 +126,13 @@ class _Look:
     async def _compare(self, view: View) -> tuple[Choice, tuple[Comparison, ...]]:
         """Read what the list hides, as far as there is room, and compare."""
         needed = [read for key, live in view.existing for read in reads_needed(self._spec(key), live.spec)]
-        listed, none = [live for _, live in view.existing], choose(needed, 0, first=(), after=None)
+        listed, none = [live for _, live in view.existing], allocate_budget(needed, 0, first=(), after=None)
         room = None
         if self.options.budget is not None:
             left = max(self.options.budget - self.client.requests, 0)
             room = left - min(len(self._compared(view, listed)), left // 2)
         after = self.memory.swept_to if self.memory else None
-        choice = choose(needed, room, first=self._known | view.urgent, after=after)
+        choice = allocate_budget(needed, room, first=self._known | view.urgent, after=after)
         try:
             return choice, self._compared(view, await self._hydrated(view, choice))
         except BudgetError:

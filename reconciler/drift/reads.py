@@ -25,7 +25,9 @@ class Choice:
     waiting: int = 0
 
 
-def choose(needed: Collection[Read], room: int | None, *, first: Collection[str], after: Read | None) -> Choice:
+def allocate_budget(
+    needed: Collection[Read], room: int | None, *, first: Collection[str], after: Read | None
+) -> Choice:
     """Which of the needed reads are made when there is room for so many (None: for all).
 
     Half of the room at most goes to the flags in `first`. All others take turns, beginning behind `after`, where the

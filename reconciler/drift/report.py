@@ -29,7 +29,7 @@ class Basis(StrEnum):
     """Nothing was shown."""
 
 
-class Notice(StrEnum):
+class Notification(StrEnum):
     """How a look compares with the one before it."""
 
     NEW = "new"
@@ -124,7 +124,7 @@ class DriftReport:
     remembered: tuple[FieldOfFlag, ...] = ()
     since: datetime | None = None
     sweep: Sweep | None = None
-    notice: Notice | None = None
+    notice: Notification | None = None
     requests: int = 0
     warnings: tuple[str, ...] = ()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from reconciler.api.listing import FEW_KEYS, by_key, look_up_hidden
+from reconciler.api.listing import FEW_KEYS, by_key, find_including_archived
 from reconciler.api.live import fetch_live_state
 from reconciler.api.pages import PAGE_SIZE
 from reconciler.drift.report import moment
@@ -123,7 +123,7 @@ async def _with_absent(
     if not absent:
         return listed, absent
     try:
-        hidden = await look_up_hidden(client, absent, most=max(listed.pages, FEW_KEYS))
+        hidden = await find_including_archived(client, absent, most=max(listed.pages, FEW_KEYS))
     except BudgetError:
         if client.requests < budget:
             raise

@@ -8,9 +8,9 @@ rollback   the document that declares a version's values
 """
 
 from reconciler.importer.declared import Declared, find_declared_flags
+from reconciler.importer.document import Representation, represent
 from reconciler.importer.files import FileChange, ImportResult, build_import, overlay_of
 from reconciler.importer.read import read_importable
-from reconciler.importer.represent import Representation, represent
 from reconciler.importer.rollback import Rollback, roll_back
 
 __all__ = [

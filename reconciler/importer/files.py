@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.files.flag_layout import TEAM_FIELDS
 from reconciler.files.format import flag_to_yaml, rewrite_flag
-from reconciler.importer.represent import represent
+from reconciler.importer.document import represent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from reconciler.importer.declared import Declared
-    from reconciler.importer.represent import Representation
+    from reconciler.importer.document import Representation
     from reconciler.model.config import Config
     from reconciler.model.flag import Json, LiveFlag
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconciler.importer.fields import document_of
-from reconciler.importer.kept import in_kept_words
-from reconciler.importer.obstacles import find_faults
+from reconciler.importer.not_declarable import find_faults
+from reconciler.importer.spelling import preserve_spelling
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import UNSET, Unset
 from reconciler.model.wire import losses_of
@@ -17,7 +17,7 @@ from reconciler.model.wire import losses_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.importer.obstacles import Obstacle
+    from reconciler.importer.not_declarable import NotDeclarable
     from reconciler.model.config import Config
     from reconciler.model.flag import FlagSpec, Json
 
@@ -34,7 +34,7 @@ class Rollback:
     document: dict[str, Json]
     changed: tuple[str, ...] = ()
     not_shown: tuple[str, ...] = ()
-    obstacles: tuple[Obstacle, ...] = ()
+    obstacles: tuple[NotDeclarable, ...] = ()
 
 
 def roll_back(document: Mapping[str, Json], version: FlagSpec, config: Config) -> Rollback:
@@ -54,7 +54,7 @@ def roll_back(document: Mapping[str, Json], version: FlagSpec, config: Config) -
             wanted[name] = values[name]
     faults = find_faults(wanted, config)
     if not faults:
-        wanted = in_kept_words(wanted, document, config)
+        wanted = preserve_spelling(wanted, document, config)
     changed = tuple(name for name in document if wanted[name] != document[name])
     return Rollback(document=wanted, changed=changed, not_shown=tuple(hidden), obstacles=faults)
 

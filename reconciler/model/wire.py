@@ -1,6 +1,6 @@
 """JSON of the Management API to the model and back: the one place that knows the API's field names.
 
-Decoding is strict about what it uses (a wrong type is a MalformedAnswerError that names the path) and tolerant
+Decoding is strict about what it uses (a wrong type is a InvalidResponseError that names the path) and tolerant
 about what it does not (unknown fields are remembered by name, those of segments with their values). Ids come as
 strings or numbers; they leave as strings. A field that an answer does not show is UNSET, never empty.
 Rests on: "List", "Get details", "List variants", "Edit", "Create" of the API reference.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from msgspec import Struct
 
-from reconciler.errors import MalformedAnswerError
+from reconciler.errors import InvalidResponseError
 from reconciler.model.fields import FIELDS, ValueKind
 from reconciler.model.flag import (
     UNSET,
@@ -131,7 +131,7 @@ def decode_flag(answer: Json, where: str = "flag", *, archived: bool = False) ->
     """A flag of a list, of details, or of a version.
 
     `archived` is what to assume where the answer itself carries no marker (`archived` or `deleted`).
-    Raises MalformedAnswerError naming the path under `where`.
+    Raises InvalidResponseError naming the path under `where`.
     """
     body = _typed(answer, dict, where)
     fields = {name: _optional(body, public, decode, where) for name, public, decode in _READERS}
@@ -155,7 +155,7 @@ def decode_variants(answer: Json, where: str = "variants") -> tuple[Variant, ...
         decode_variant(item, f"{where}/{index}") for index, item in enumerate(_typed(answer, list, where))
     )
     if len({variant.key for variant in variants}) < len(variants):
-        raise MalformedAnswerError(f"The server's answer names a variant twice at {where}.")
+        raise InvalidResponseError(f"The server's answer names a variant twice at {where}.")
     return variants
 
 
@@ -323,7 +323,7 @@ def _required(body: dict[str, Json], name: str, decode: Callable[[Json, str], T]
     if value and value.__class__ is _AS_IT_IS.get(decode):
         return cast("T", value)
     if value is None:
-        raise MalformedAnswerError(f"The server's answer has no {where}/{name}.")
+        raise InvalidResponseError(f"The server's answer has no {where}/{name}.")
     return decode(value, f"{where}/{name}")
 
 
@@ -343,8 +343,8 @@ def _typed(value: Json, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - t
     return value
 
 
-def _malformed(value: Json, expected: str, where: str) -> MalformedAnswerError:
-    return MalformedAnswerError(f"The server's answer has {json_kind(value)} at {where} where {expected} is due.")
+def _malformed(value: Json, expected: str, where: str) -> InvalidResponseError:
+    return InvalidResponseError(f"The server's answer has {json_kind(value)} at {where} where {expected} is due.")
 
 
 _DECODERS: dict[ValueKind, Callable[[Json, str], Any]] = {

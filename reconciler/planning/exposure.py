@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconciler.evaluation.exposure import FlagExposure, exposure_of
-from reconciler.planning.alarms import alarms
 from reconciler.planning.shield import is_shielded
+from reconciler.planning.warnings import alarms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

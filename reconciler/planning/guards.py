@@ -17,7 +17,7 @@ from reconciler.planning.dependents import children_of, lost_variants, switched_
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import Action, Refusal
 from reconciler.planning.planner import is_left_archived, scope_of
-from reconciler.planning.quota import requests_to_apply
+from reconciler.planning.request_estimate import requests_to_apply
 from reconciler.planning.segment_pairs import rekeyed_segments
 from reconciler.planning.shield import without_shield
 from reconciler.text import counted, percent

@@ -13,7 +13,7 @@ from msgspec import Struct
 from reconciler.model.canonical import field_differs, shown
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import UNSET, FlagSpec, Unset
-from reconciler.planning.effective import desired_for_live
+from reconciler.planning.normalise import desired_for_live
 from reconciler.planning.operations import EditFlag
 
 if TYPE_CHECKING:

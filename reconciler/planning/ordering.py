@@ -19,7 +19,7 @@ from reconciler.model.flag import Unset
 from reconciler.planning.candidates import plain_candidates, shielded_candidate
 from reconciler.planning.operations import AddMembers, CreateVariant, DeleteVariant, Phase
 from reconciler.planning.order_search import OrderSearch, Route
-from reconciler.planning.schedule import SEES_RULES_EARLY, fit_operations, maker_of
+from reconciler.planning.schedule import SEES_RULES_EARLY, creating_operation, fit_operations
 from reconciler.planning.shield import can_shield
 from reconciler.planning.transients import FREE, Transients
 
@@ -149,7 +149,7 @@ def _makers_of_new_homes(before: FlagSpec | None, operations: tuple[Operation, .
     )
     for operation in operations:
         if isinstance(operation, AddMembers) and operation.names_users and operation.variant_key != key:
-            maker = maker_of(operations, operation.variant_key)
+            maker = creating_operation(operations, operation.variant_key)
             if maker is not None and not leaving.isdisjoint(operation.members):
                 yield maker
 
@@ -184,6 +184,6 @@ def _meets_rules_before_listed(
         for operation in operations
         if isinstance(operation, AddMembers)
         and operation.names_users
-        and (maker := maker_of(operations, operation.variant_key)) is not None
+        and (maker := creating_operation(operations, operation.variant_key)) is not None
         and maker in reached
     )

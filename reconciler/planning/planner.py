@@ -15,13 +15,13 @@ from reconciler.model.flag import Unset
 from reconciler.model.targets import has_wildcard, matcher
 from reconciler.planning.compare import Differences, compare_flags, compare_new
 from reconciler.planning.details import with_details
-from reconciler.planning.effective import desired_for_live, desired_for_new, live_as_renamed
-from reconciler.planning.effects import apply_operations, settle
 from reconciler.planning.frozen import is_frozen
+from reconciler.planning.normalise import desired_for_live, desired_for_new, live_as_renamed
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
 from reconciler.planning.remarks import problem, problems_with, remarks_on
+from reconciler.planning.simulate import apply_in_any_order, apply_operations
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Planner(Struct, frozen=True, kw_only=True):
         remarks: tuple[str, ...] = (),
     ) -> FlagPlan:
         before = live.spec if live else None
-        after = settle(before, found.operations)
+        after = apply_in_any_order(before, found.operations)
         ordered = order_operations(
             before,
             after,

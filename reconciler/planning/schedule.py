@@ -70,7 +70,7 @@ def fit_operations(
     return graph.sorted_by(priorities), tuple(dict.fromkeys(notes))
 
 
-def maker_of(operations: tuple[Operation, ...], variant_key: str) -> int | None:
+def creating_operation(operations: tuple[Operation, ...], variant_key: str) -> int | None:
     """The call after which the variant has this key: its creation or its renaming; None when it has it already."""
     return next((index for index, item in enumerate(operations) if item.makes_variant(variant_key)), None)
 
@@ -90,7 +90,7 @@ def _demands(before: FlagSpec | None, operations: tuple[Operation, ...], routed:
             case _:
                 pass
         if isinstance(operation, MembersOperation):
-            maker = maker_of(operations, operation.variant_key)
+            maker = creating_operation(operations, operation.variant_key)
             if maker is not None:
                 yield Edge(maker, index)
         if isinstance(operation, AddMembers):
@@ -134,7 +134,7 @@ def _moves_after_maker(
     operations: tuple[Operation, ...], index: int, route: tuple[int, ...], moves: list[int]
 ) -> Iterable[int]:
     operation = operations[index]
-    maker = maker_of(operations, operation.variant_key) if isinstance(operation, AddMembers) else None
+    maker = creating_operation(operations, operation.variant_key) if isinstance(operation, AddMembers) else None
     start = 0 if maker is None or maker not in route else route.index(maker) + 1
     return [move for move in moves if move in route[start:]][:1]
 
@@ -181,7 +181,7 @@ def _listed(
     before: FlagSpec | None, operations: tuple[Operation, ...], key: str, kind: MemberKind
 ) -> tuple[str, ...]:
     """The members of a list of the variant that has this key after the calls; empty where it was not read."""
-    maker = maker_of(operations, key)
+    maker = creating_operation(operations, key)
     made_by = None if maker is None else operations[maker]
     if isinstance(made_by, EditVariant):
         key = made_by.variant_key

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.drift import Basis, Notice
+from reconciler.drift import Basis, Notification
 from reconciler.reports.danger import Danger, danger_of
 from reconciler.reports.fields import FieldLine, field_lines
 from reconciler.reports.fitting import first_named
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from reconciler.drift import Attribution, DriftReport, FlagDrift, Sweep
 
 _NOTICES = {
-    Notice.NEW: "New since the last run.",
-    Notice.CHANGED: "Changed since the last run.",
-    Notice.RECOVERED: "Recovered: the last run found drift.",
-    Notice.SAME: "The same as in the last run.",
+    Notification.NEW: "New since the last run.",
+    Notification.CHANGED: "Changed since the last run.",
+    Notification.RECOVERED: "Recovered: the last run found drift.",
+    Notification.SAME: "The same as in the last run.",
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from clients import ask
 from contract.endpoints import DEPLOYMENT_ID, ENDPOINTS, FLAG_ID, PROJECT_ID, USER, Endpoint
 
-from reconciler.api.answers import Answer, CreatedFlag, DeploymentInfo
+from reconciler.api.responses import Answer, CreatedFlag, DeploymentInfo
 from reconciler.model.flag import Variant
 from reconciler.planning.operations import (
     KINDS,

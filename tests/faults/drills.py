@@ -16,8 +16,8 @@ from faults.wire import Wire
 from virtual_time import run_in_virtual_time
 from worlds import ENVIRON, FAST, World, desired_of
 
-from reconciler.api.access import origin_for, read_key
 from reconciler.api.connect import connect
+from reconciler.api.credentials import origin_for, read_key
 from reconciler.api.limits import Clock
 from reconciler.apply import ApplyOptions, ApplyReport
 from reconciler.emulator import Behaviour

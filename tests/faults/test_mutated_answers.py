@@ -19,7 +19,7 @@ from faults.scenarios import SCENARIOS, live_segment, live_variants
 from faults.wire import Passage, arriving
 
 from reconciler.api.connect import connect
-from reconciler.errors import MalformedAnswerError, ReconcilerError
+from reconciler.errors import InvalidResponseError, ReconcilerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -75,7 +75,7 @@ async def _read(name: str, amount: int, seed: int) -> tuple[int, int]:
             try:
                 await read(client)
                 accepted += 1
-            except MalformedAnswerError as error:
+            except InvalidResponseError as error:
                 refused += "GET /api/1/" in str(error)
             except ReconcilerError:
                 accepted += 1  # read, and seen to be another project's
@@ -84,7 +84,7 @@ async def _read(name: str, amount: int, seed: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("name", READS)
 def test_damaged_answers(name: str, count: Any) -> None:
-    """A damaged answer is a value of the model or a MalformedAnswerError that names the call: nothing else."""
+    """A damaged answer is a value of the model or a InvalidResponseError that names the call: nothing else."""
     _check(name, SHORT, 0, count)
 
 
@@ -121,7 +121,7 @@ def _run_with_damage(name: str, amount: int, seed: int, count: Any) -> None:
     refused = 0
     for _ in range(amount):
         first = drill.disturb(kind, random.randint(1, drill.calls))
-        refused += isinstance(first.error, MalformedAnswerError)
+        refused += isinstance(first.error, InvalidResponseError)
     count("runs with a damaged read", amount)
     count("plans refused for it", refused)
 

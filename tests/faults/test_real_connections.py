@@ -16,8 +16,8 @@ from faults.scenarios import SCENARIOS
 from faults.tcp_proxy import Cut, Proxy, a_proxy
 from worlds import ENVIRON
 
-from reconciler.api.access import origin_for, read_key
 from reconciler.api.connect import connect
+from reconciler.api.credentials import origin_for, read_key
 from reconciler.api.retry import RetryPolicy
 from reconciler.apply import Status
 from reconciler.emulator import serve

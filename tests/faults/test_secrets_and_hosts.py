@@ -104,8 +104,8 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries and looks without waiting: what is said matters, not when."""
     quick = functools.partial(RetryPolicy, attempts=2, base=0.001, longest=0.002)
     monkeypatch.setattr("reconciler.api.transport.RetryPolicy", quick)
-    monkeypatch.setattr("reconciler.apply.doubt.LOOKS", (0.0,))
-    monkeypatch.setattr("reconciler.apply.doubt.LOOKS_FOR_CREATE", (0.0,))
+    monkeypatch.setattr("reconciler.apply.ambiguous.LOOKS", (0.0,))
+    monkeypatch.setattr("reconciler.apply.ambiguous.LOOKS_FOR_CREATE", (0.0,))
     monkeypatch.setattr("reconciler.apply.flag_run.LAG", (0.0,))
     patient = ApplyOptions.__init__.__kwdefaults__ | {"read_back_delays": (0.0,)}
     monkeypatch.setattr(ApplyOptions.__init__, "__kwdefaults__", patient)

@@ -13,7 +13,7 @@ import click
 from msgspec.structs import replace
 
 from reconciler.apply import ApplyOptions, ApplyReport, apply_plan
-from reconciler.apply.context import Halt
+from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
 from reconciler.cli.commit_files import check_commit
 from reconciler.cli.failures import write_failure
@@ -208,7 +208,7 @@ def _report(report: ApplyReport, shown: str, display: OutputOptions, choices: Ap
 
 async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> ApplyReport:
     """Apply a plan. The first SIGINT or SIGTERM ends it with a report; the second ends the process at once."""
-    config, halt = planned.loaded.config, Halt()
+    config, cancellation = planned.loaded.config, Cancellation()
     assert planned.credentials is not None, "a plan with changes was made from a live state that was read"
     options = ApplyOptions(
         verify=not choices.no_verify,
@@ -216,7 +216,7 @@ async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> A
         concurrency=config.requests.concurrency,
     )
     spent = planned.plan.requests
-    with ProgressDisplay.of(output) as display, _signals_to(halt):
+    with ProgressDisplay.of(output) as display, _signals_to(cancellation):
         async with open_client(config, planned.credentials, display, read_only=False, spent=spent) as client:
             return await apply_plan(
                 planned.plan,
@@ -225,20 +225,20 @@ async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> A
                 live=planned.live,
                 config=config,
                 options=options,
-                halt=halt,
+                cancellation=cancellation,
                 progress=display.progress,
             )
 
 
 @contextmanager
-def _signals_to(halt: Halt) -> Iterator[None]:
+def _signals_to(cancellation: Cancellation) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def on_signal(number: signal.Signals) -> None:
-        if halt.is_signal:
+        if cancellation.is_signal:
             wipe()
             os._exit(128 + number)
-        halt.interrupt(number)
+        cancellation.interrupt(number)
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in _SIGNALS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.api.access import origin_for
+from reconciler.api.credentials import origin_for
 from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
 from reconciler.cli.output import Output
 from reconciler.cli.planning import now, resolve_credentials, run_with_client

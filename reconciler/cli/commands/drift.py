@@ -19,7 +19,15 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import Output, check_writable, write_report
 from reconciler.cli.planning import load, now, resolve_credentials, run_with_client
-from reconciler.drift import DriftOptions, detect_drift, encode_memory, keys_in_scope, no_memory, recall, remember
+from reconciler.drift import (
+    DriftOptions,
+    detect_drift,
+    empty_state,
+    encode_state,
+    keys_in_scope,
+    load_state,
+    updated_state,
+)
 from reconciler.drift.since import parse_since
 from reconciler.errors import ReconcilerError
 from reconciler.reports.json_report import render_json
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.cli.planning import Loaded
-    from reconciler.drift import DriftReport, Memory
+    from reconciler.drift import DriftReport, DriftState
     from reconciler.model.config import Config
     from reconciler.progress import Progress
 
@@ -43,7 +51,7 @@ class _Run(Struct, frozen=True, kw_only=True):
 
     loaded: Loaded
     options: DriftOptions
-    memory: Memory | None
+    memory: DriftState | None
 
 
 @click.command
@@ -126,14 +134,14 @@ def _within_budget(config: Config, budget: int | None) -> Config:
     return replace(config, requests=requests)
 
 
-def _load_state(state: Path | None, config: Config) -> Memory | None:
+def _load_state(state: Path | None, config: Config) -> DriftState | None:
     """What the state file remembers; nothing yet where there is no file."""
     if state is None:
         return None
     try:
-        return recall(state.read_text(encoding="utf-8"), config, str(state))
+        return load_state(state.read_text(encoding="utf-8"), config, str(state))
     except FileNotFoundError:
-        return no_memory(config)
+        return empty_state(config)
     except UnicodeDecodeError:
         raise ReconcilerError(f"The state file {str(state)!r} is not a text file. Delete it to start over.") from None
 
@@ -143,5 +151,5 @@ def _updated_state(run: _Run, report: DriftReport) -> str:
     assert run.memory is not None, "a state file was recalled before it is written"
     desired = run.loaded.desired
     scope = keys_in_scope(desired, run.options.targets)
-    memory = remember(run.memory, report, scope, desired.flags.keys())
-    return render_json(encode_memory(memory))
+    memory = updated_state(run.memory, report, scope, desired.flags.keys())
+    return render_json(encode_state(memory))

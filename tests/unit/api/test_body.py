@@ -15,8 +15,8 @@ from clients import send
 from reconciler.api.body import LARGEST_BODY
 from reconciler.errors import (
     AmbiguousError,
-    OversizedAnswerError,
     RejectedError,
+    ResponseTooLargeError,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def test_members_that_hold_nothing_do_not_go_on_for_ever() -> None:
     """What comes in is counted too, not only what it inflates to."""
     nothing = gzip.compress(b"", mtime=0) * (MIB // 20)
     endless = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=Chunks([nothing[:4000]] * 6000))
-    with pytest.raises(OversizedAnswerError):
+    with pytest.raises(ResponseTooLargeError):
         send(lambda _: endless, "GET", ["flags"])
 
 
@@ -111,7 +111,7 @@ def test_a_bomb_is_not_inflated() -> None:
     """Hundreds of megabytes in a little gzip end at the cap, in little memory, and is not asked for again."""
     bomb = _bomb()
     tracemalloc.start()
-    with pytest.raises(OversizedAnswerError, match="10 MiB") as caught:
+    with pytest.raises(ResponseTooLargeError, match="10 MiB") as caught:
         send(encoded(bomb, "gzip"), "GET", ["flags"])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -132,7 +132,7 @@ def test_a_body_of_the_largest_size_is_taken_and_no_larger() -> None:
         encoding = "identity" if content[:1] == b" " else "gzip"
         assert len(send(encoded(content, encoding), "GET", ["flags"]).body) == LARGEST_BODY
     larger = encoded(b" " * (LARGEST_BODY + 1), "identity")
-    with pytest.raises(OversizedAnswerError):
+    with pytest.raises(ResponseTooLargeError):
         send(larger, "GET", ["flags"])
     with pytest.raises(AmbiguousError):
         send(larger, "POST", ["flags"])

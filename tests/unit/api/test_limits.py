@@ -13,7 +13,7 @@ from clients import LOOPBACK, Handler, a_key
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.api.limits import Clock, Pace, Spending, rate_limiter
+from reconciler.api.limits import Clock, RateLimiter, RequestBudget, rate_limiter
 from reconciler.api.parallel import map_bounded
 from reconciler.api.retry import RetryPolicy
 from reconciler.api.transport import Transport
@@ -103,7 +103,7 @@ def test_a_pause_holds_every_start_back() -> None:
     """While the pace is held nothing starts; a longer hold that comes meanwhile counts."""
 
     async def session() -> list[float]:
-        pace, loop, times = Pace(rate_limiter(1000), loop_clock()), asyncio.get_running_loop(), []
+        pace, loop, times = RateLimiter(rate_limiter(1000), loop_clock()), asyncio.get_running_loop(), []
 
         async def one(_: int) -> None:
             await pace.turn()
@@ -124,7 +124,7 @@ def test_a_shorter_hold_does_not_shorten_a_longer_one() -> None:
     """Of two holds the one that ends later counts."""
 
     async def session() -> float:
-        pace = Pace(rate_limiter(1000), loop_clock())
+        pace = RateLimiter(rate_limiter(1000), loop_clock())
         pace.hold(10)
         pace.hold(1)
         await pace.turn()
@@ -137,7 +137,7 @@ def test_a_hold_counts_from_the_first_moment_of_a_clock() -> None:
     """Clocks that start at 0 are held for fractions of a second too."""
 
     async def session() -> float:
-        pace = Pace(rate_limiter(1000), loop_clock())
+        pace = RateLimiter(rate_limiter(1000), loop_clock())
         pace.hold(0.5)
         await pace.turn()
         return asyncio.get_running_loop().time()
@@ -147,20 +147,20 @@ def test_a_hold_counts_from_the_first_moment_of_a_clock() -> None:
 
 def test_spending_counts_and_stops() -> None:
     """Requests are counted one by one, and the one beyond the day's budget is refused and not counted."""
-    spending = Spending(RetryPolicy(attempt_seconds=30, run_seconds=100), 2, Clock(now=lambda: 0))
-    assert [spending.before_request("x"), spending.before_request("x")] == [30, 30]
+    spending = RequestBudget(RetryPolicy(attempt_seconds=30, run_seconds=100), 2, Clock(now=lambda: 0))
+    assert [spending.reserve("x"), spending.reserve("x")] == [30, 30]
     with pytest.raises(BudgetError, match="00:00 UTC"):
-        spending.before_request("x")
+        spending.reserve("x")
     assert spending.requests == 2
 
 
 def test_an_attempt_may_not_outlast_the_run() -> None:
     """Near the end of a run an attempt has only what is left of it."""
     time = iter([0, 90, 101])
-    spending = Spending(RetryPolicy(attempt_seconds=30, run_seconds=100), 10, Clock(now=lambda: next(time)))
-    assert [spending.before_request("x"), spending.before_request("x")] == [30, 10]
+    spending = RequestBudget(RetryPolicy(attempt_seconds=30, run_seconds=100), 10, Clock(now=lambda: next(time)))
+    assert [spending.reserve("x"), spending.reserve("x")] == [30, 10]
     with pytest.raises(BudgetError, match="100 seconds"):
-        spending.before_request("x")
+        spending.reserve("x")
 
 
 class _Slow(httpx.AsyncBaseTransport):

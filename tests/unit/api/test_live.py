@@ -11,9 +11,9 @@ from clients import ask
 from emulators import OTHER_PROJECT, OTHER_USER, PROJECT, a_live_flag, an_emulator, each_behaviour
 from refreshes import NOTHING, a_seen_flag, archived, log, refresh
 
-from reconciler.api.live import fetch_live_state, reread
+from reconciler.api.live import fetch_live_state, refetch
 from reconciler.emulator import Behaviour, Limits
-from reconciler.errors import ApiError, MalformedAnswerError
+from reconciler.errors import ApiError, InvalidResponseError
 from reconciler.model.flag import UNSET
 from reconciler.progress import Progress
 
@@ -237,7 +237,7 @@ def test_every_server_gives_the_same_view_twice(behaviour: Behaviour) -> None:
     assert (first.flags["one"].spec.archived, first.flags["old"].spec.archived) == (False, True)
     flags = list(first.flags.values())
     for pages in (1, 10):
-        again = ask(emulator, lambda client, n=pages: reread(client, flags, desired, pages=n), read_only=True)
+        again = ask(emulator, lambda client, n=pages: refetch(client, flags, desired, pages=n), read_only=True)
         assert again == first.flags
 
 
@@ -261,7 +261,7 @@ def test_a_malformed_answer_anywhere_ends_the_refresh(answer: bytes, read: str) 
             return await app.handle_async_request(request)
 
     variants = (a_variant("control", payload=1, users=(), cohorts=()),)
-    with pytest.raises(MalformedAnswerError):
+    with pytest.raises(InvalidResponseError):
         refresh(Spoiling(), a_desired_state(a_flag("one", variants=variants)))
 
 

@@ -12,7 +12,7 @@ from clients import Handler, ask
 from reconciler.api.listing import read_list
 from reconciler.api.pages import MOST_WITHOUT_NEWS
 from reconciler.api.versions import read_feed
-from reconciler.errors import MalformedAnswerError, OversizedAnswerError
+from reconciler.errors import InvalidResponseError, ResponseTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,7 +92,7 @@ def test_a_list_that_repeats_itself_is_given_up_at_once(name: str, why: str) -> 
     """It is an error, never the end: what it hides is not known."""
     pages, most = CIRCLES[why]
     server, asked = server_of(name, pages())
-    with pytest.raises(MalformedAnswerError, match=f"GET /api/1/{name} goes in circles"):
+    with pytest.raises(InvalidResponseError, match=f"GET /api/1/{name} goes in circles"):
         ask(server, READS[name])
     assert len(asked) <= most
 
@@ -114,7 +114,7 @@ def test_a_list_that_never_ends_is_an_error(name: str, monkeypatch: pytest.Monke
     """There is a bound to the pages that are read, however new they are."""
     monkeypatch.setattr("reconciler.api.pages.MOST_PAGES", 20)
     server, asked = server_of(name, (([number], number) for number in count(1)))
-    with pytest.raises(MalformedAnswerError, match="20 pages"):
+    with pytest.raises(InvalidResponseError, match="20 pages"):
         ask(server, READS[name])
     assert len(asked) == 20
 
@@ -155,6 +155,6 @@ def test_a_page_too_large_is_asked_for_in_halves(name: str) -> None:
 def test_a_single_row_too_large_is_an_error(name: str) -> None:
     """When even one row is beyond the cap the list cannot be read."""
     server, limits = large(name, most=0)
-    with pytest.raises(OversizedAnswerError):
+    with pytest.raises(ResponseTooLargeError):
         ask(server, READS[name])
     assert limits[-1] == 1

@@ -45,7 +45,7 @@ AMBIGUOUS = [
     *(httpx.Response(status) for status in (500, 502, 503, 504, 599)),
 ]
 REJECTED = [httpx.Response(status) for status in (301, 302, 400, 401, 403, 404, 405, 408, 409, 410, 422)]
-THROTTLED = [httpx.Response(429)]
+TOO_MANY_REQUESTS = [httpx.Response(429)]
 
 
 def kind(outcome: Any) -> type[ApiError]:
@@ -80,14 +80,14 @@ class Server:
 OK = httpx.Response(200, json=[])
 
 
-@pytest.mark.parametrize("outcome", [*NOT_SENT, *AMBIGUOUS, *REJECTED, *THROTTLED], ids=name)
+@pytest.mark.parametrize("outcome", [*NOT_SENT, *AMBIGUOUS, *REJECTED, *TOO_MANY_REQUESTS], ids=name)
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
 def test_each_failure_has_its_kind_and_its_number_of_attempts(method: str, outcome: Any) -> None:
     """Reads repeat what was not sent, is unclear, or was throttled; writes only what surely had no effect."""
     server = Server(outcome)
     with pytest.raises(kind(outcome)) as caught:
         send(server, method, ["flags"])
-    repeats = outcome in NOT_SENT or outcome in THROTTLED or (outcome in AMBIGUOUS and method == "GET")
+    repeats = outcome in NOT_SENT or outcome in TOO_MANY_REQUESTS or (outcome in AMBIGUOUS and method == "GET")
     assert type(caught.value) is kind(outcome)
     assert server.sent == caught.value.attempts == (4 if repeats else 1)
     assert caught.value.status == getattr(outcome, "status_code", None)
@@ -98,7 +98,7 @@ PLACE = RemoveUserAt(flag_key="f", variant_key="on", user="x", index=4).request(
 EDIT = EditFlag(flag_key="f", body={}).request("1")
 
 
-@pytest.mark.parametrize("outcome", [*AMBIGUOUS, *REJECTED, *THROTTLED], ids=name)
+@pytest.mark.parametrize("outcome", [*AMBIGUOUS, *REJECTED, *TOO_MANY_REQUESTS], ids=name)
 def test_a_call_that_names_a_place_is_never_repeated_after_an_answer(outcome: Any) -> None:
     """Removal by index is not sent again unless it was never sent: the place may be somebody else's."""
     server = Server(outcome)

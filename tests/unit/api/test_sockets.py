@@ -13,7 +13,7 @@ from clients import UNHURRIED, a_key
 from msgspec.structs import replace
 
 from reconciler.api import transport as transport_module
-from reconciler.api.access import Origin
+from reconciler.api.credentials import Origin
 from reconciler.api.limits import Clock
 from reconciler.api.retry import RetryPolicy
 from reconciler.api.transport import Transport

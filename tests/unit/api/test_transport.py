@@ -13,12 +13,12 @@ import pytest
 from clients import LOOPBACK, StoppedClock, a_key, ask, network, send
 from emulators import a_live_flag, an_emulator
 
-from reconciler.api.access import REGIONS, ApiKey, Origin
+from reconciler.api.credentials import REGIONS, ApiKey, Origin
 from reconciler.api.transport import Exchange, Transport
 from reconciler.emulator import serve
 from reconciler.errors import (
     ApiError,
-    MalformedAnswerError,
+    InvalidResponseError,
     NotSentError,
     RejectedError,
 )
@@ -319,7 +319,7 @@ def test_the_key_is_in_one_header_and_nowhere_else() -> None:
 
 def test_html_instead_of_an_answer_names_the_call() -> None:
     """A login page with status 200 is no empty project."""
-    with pytest.raises(MalformedAnswerError, match="GET /api/1/flags"):
+    with pytest.raises(InvalidResponseError, match="GET /api/1/flags"):
         ask(lambda _: httpx.Response(200, html="<html>"), lambda client: client.list_flags())
 
 

@@ -20,10 +20,10 @@ from reconciler.model.flag import (
     Variant,
     Weights,
 )
-from reconciler.planning.alarms import alarms
 from reconciler.planning.exposure import preview, with_exposure
 from reconciler.planning.plan import Action, FlagPlan, Plan
 from reconciler.planning.shield import shielded_segments
+from reconciler.planning.warnings import alarms
 
 US = TargetSegment(
     name="US",

@@ -15,7 +15,6 @@ from reconciler.evaluation.rules import ALWAYS_TRUE
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
 from reconciler.model.wire import encode_segments
 from reconciler.planning.compare import compare_flags, compare_new
-from reconciler.planning.effects import apply_operations, settle
 from reconciler.planning.operations import (
     AddDeployments,
     AddMembers,
@@ -28,6 +27,7 @@ from reconciler.planning.operations import (
 from reconciler.planning.ordering import SHIELD_REFUSED, Ordered, order_operations
 from reconciler.planning.schedule import LOSES_INCLUSION, SEES_RULES_EARLY, SEES_RULES_LATE
 from reconciler.planning.shield import SHIELD_NAME, is_shielded, shielded_segments, without_shield
+from reconciler.planning.simulate import apply_in_any_order, apply_operations
 
 if TYPE_CHECKING:
     from reconciler.planning.operations import Operation
@@ -65,7 +65,7 @@ def a_segment(name: str = "US", percentage: int = 100, **weights: int) -> Target
 def plan(live: FlagSpec, desired: FlagSpec, *, shield: bool = False) -> Ordered:
     """The ordered calls from one flag to the other; whatever the order, they end in the same flag."""
     calls = compare_flags(desired, live).operations
-    after = settle(live, calls)
+    after = apply_in_any_order(live, calls)
     ordered = order_operations(live, after, calls, shield=shield)
     assert without_order(apply_operations(live, ordered.operations)) == without_order(after)
     return ordered
@@ -110,7 +110,7 @@ def test_weights(old: tuple[int, ...], new: tuple[int, ...], order: str, percent
     live = a_flag(**dict(zip("abc", old, strict=False)))
     calls = weight_calls(dict(zip("abc", new, strict=False)), dict(zip("abc", old, strict=False)))
 
-    found = order_operations(live, settle(live, calls), calls)
+    found = order_operations(live, apply_in_any_order(live, calls), calls)
 
     assert "".join(words(found)).replace("edit-variant ", "") == order
     assert float(found.transient * 100) == pytest.approx(percent, abs=0.005)
@@ -315,7 +315,7 @@ def test_a_key_is_free_before_it_is_taken() -> None:
     calls = compare_flags(replace(desired), live).operations
     calls = (EditVariant(flag_key="f", variant_key="b", body={"key": "a"}), *calls)
 
-    found = order_operations(live, settle(live, calls), calls)
+    found = order_operations(live, apply_in_any_order(live, calls), calls)
 
     assert words(found) == ["delete-variant a", "edit-variant b"]
 
@@ -377,7 +377,7 @@ def test_a_new_flag() -> None:
     desired = a_flag(20, a=1, users={"a": ["u"]})
     calls = compare_new(replace(desired, bucketing_unit="org"), "7").operations
 
-    found = order_operations(None, settle(None, calls), calls)
+    found = order_operations(None, apply_in_any_order(None, calls), calls)
 
     assert [item.kind for item in found.operations] == ["create-flag", "add-users", "edit-flag"]
     assert found.transient == 0
@@ -547,7 +547,7 @@ def test_the_given_order_decides_nothing_but_ties() -> None:
     calls = compare_flags(desired, live).operations
 
     orders = {
-        tuple(order_operations(live, settle(live, calls), given).transient for _ in "x")
+        tuple(order_operations(live, apply_in_any_order(live, calls), given).transient for _ in "x")
         for given in permutations(calls)
     }
 
@@ -563,10 +563,10 @@ def test_more_calls_than_the_search_takes(monkeypatch: pytest.MonkeyPatch) -> No
         old, new = ({key: random.randint(1, 20) for key in keys} for _ in "xy")
         calls = weight_calls(new, old)
         live = a_flag(**old)
-        exact = order_operations(live, settle(live, calls), calls)
+        exact = order_operations(live, apply_in_any_order(live, calls), calls)
         with monkeypatch.context() as patch:
             patch.setattr("reconciler.planning.order_search.EXACT_LIMIT", 1)
-            found = order_operations(live, settle(live, calls), calls)
+            found = order_operations(live, apply_in_any_order(live, calls), calls)
         assert sorted(map(repr, found.operations)) == sorted(map(repr, calls))
         assert found.transient >= exact.transient
         ratios.append(found.transient / exact.transient)

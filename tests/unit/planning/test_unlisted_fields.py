@@ -16,7 +16,7 @@ from reconciler.planning.exposure import with_exposure
 from reconciler.planning.plan import PlanOptions
 
 if TYPE_CHECKING:
-    from reconciler.importer.represent import Representation
+    from reconciler.importer.document import Representation
 
 KEY = "new-checkout"
 CONDITION = {"type": "property", "prop": "country", "op": "is", "values": ["US"]}

@@ -21,7 +21,7 @@ from reconciler.drift import (
     FlagDrift,
     FlagHistory,
     HistoryEntry,
-    Notice,
+    Notification,
     Sweep,
 )
 from reconciler.files.schemas import load_schema
@@ -97,7 +97,7 @@ def test_the_text_of_a_report() -> None:
 
 def test_the_markdown_of_a_report() -> None:
     """The verdict comes first; what is missing before what differs; a list that every chat tool can show."""
-    assert markdown(a_report(notice=Notice.NEW)) == (
+    assert markdown(a_report(notice=Notification.NEW)) == (
         "**Drift: 1 changed, 1 missing; 12 requests** (project 7 (us))\n"
         "\n"
         "New since the last run.\n"
@@ -221,7 +221,7 @@ def test_text_fits_a_narrow_terminal() -> None:
         a_report(
             flags=(a_flag_drift(frozen_until=NOON, source=None),),
             since=NOON,
-            notice=Notice.CHANGED,
+            notice=Notification.CHANGED,
             sweep=Sweep(total=3, done=0),
             unchecked=(FieldOfFlag(key="a", path="/variants/a/payload"),),
             remembered=(FieldOfFlag(key="b"),),

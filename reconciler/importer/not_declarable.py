@@ -14,7 +14,7 @@ from reconciler.files.schema_check import check
 from reconciler.files.yaml.reader import read_source
 from reconciler.model.canonical import same_json
 from reconciler.planning.compare import compare_flags
-from reconciler.planning.effective import desired_for_live
+from reconciler.planning.normalise import desired_for_live
 from reconciler.pointer import join_pointer
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ _NOWHERE = SourcePosition(file="", line=1, column=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class NotDeclarable:
     """A value that a flag file cannot hold, and why, in one sentence that quotes no user."""
 
     pointer: str
     reason: str
 
 
-def find_obstacles(document: dict[str, Json], flag: LiveFlag, config: Config) -> tuple[Obstacle, ...]:
+def find_not_declarable(document: dict[str, Json], flag: LiveFlag, config: Config) -> tuple[NotDeclarable, ...]:
     """What keeps the document from being written, checked and compared without a difference; empty when nothing does.
 
     Asked in this order, each only where the one before finds nothing: the strict reader, schema and rules, planning.
@@ -43,20 +43,20 @@ def find_obstacles(document: dict[str, Json], flag: LiveFlag, config: Config) ->
     return find_faults(document, config) or tuple(_differences(document, flag, config))
 
 
-def find_faults(document: dict[str, Json], config: Config) -> tuple[Obstacle, ...]:
+def find_faults(document: dict[str, Json], config: Config) -> tuple[NotDeclarable, ...]:
     """What the strict reader refuses of the document, else what schema and rules do; one per pointer."""
     if _why_unreadable(document) is not None:
         return _unreadable(document)
     findings = (item for item in _findings(document, config) if item.severity is Severity.ERROR)
-    return tuple({item.path: Obstacle(item.path, item.message) for item in findings}.values())
+    return tuple({item.path: NotDeclarable(item.path, item.message) for item in findings}.values())
 
 
-def _unreadable(document: dict[str, Json]) -> tuple[Obstacle, ...]:
+def _unreadable(document: dict[str, Json]) -> tuple[NotDeclarable, ...]:
     found = []
     for pointer, value in _parts(document):
         reason = _why_unreadable({"value": value})
-        found += [Obstacle(pointer, reason)] if reason else []
-    return tuple(found) or (Obstacle("/key", "The flag is too large for one document."),)
+        found += [NotDeclarable(pointer, reason)] if reason else []
+    return tuple(found) or (NotDeclarable("/key", "The flag is too large for one document."),)
 
 
 def _why_unreadable(document: dict[str, Json]) -> str | None:
@@ -86,9 +86,11 @@ def _findings(document: dict[str, Json], config: Config) -> Iterator[Finding]:
         yield from config_rule(view, config)
 
 
-def _differences(document: dict[str, Json], flag: LiveFlag, config: Config) -> Iterable[Obstacle]:
+def _differences(document: dict[str, Json], flag: LiveFlag, config: Config) -> Iterable[NotDeclarable]:
     declared = decode_flag(document, _NOWHERE, config.deployments).spec
     spec = desired_for_live(declared, flag.spec, None, shows_tags=True)
     for change in compare_flags(spec, flag.spec).changes:
         if change.path != "/tags" or config.managed_tag is None:
-            yield Obstacle(change.path, "The live value is one that would not compare equal to any declared one.")
+            yield NotDeclarable(
+                change.path, "The live value is one that would not compare equal to any declared one."
+            )

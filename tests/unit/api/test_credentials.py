@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.api.access import REGIONS, ApiKey, Origin, origin_for, read_key
+from reconciler.api.credentials import REGIONS, ApiKey, Origin, origin_for, read_key
 from reconciler.errors import AccessError, UsageError
 
 if TYPE_CHECKING:

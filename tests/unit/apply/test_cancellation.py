@@ -9,7 +9,7 @@ import pytest
 from virtual_time import run_in_virtual_time
 
 from reconciler.api.tally import one_try, tallied
-from reconciler.apply import Halt
+from reconciler.apply import Cancellation
 from reconciler.apply.context import ends_the_run
 from reconciler.errors import AccessError, AmbiguousError, BudgetError, InterruptedRunError, RejectedError
 
@@ -26,10 +26,10 @@ def test_work_ends_as_it_would_without_a_race() -> None:
         raise RejectedError("no", status=400)
 
     async def work() -> str:
-        halt = Halt()
+        cancellation = Cancellation()
         with pytest.raises(RejectedError):
-            await halt.race(broken())
-        return await halt.race(later(1))
+            await cancellation.run_unless_cancelled(broken())
+        return await cancellation.run_unless_cancelled(later(1))
 
     assert run_in_virtual_time(work()) == "done"
 
@@ -38,10 +38,10 @@ def test_a_signal_abandons_what_is_in_flight() -> None:
     """The signal comes first: the work is given up at once."""
 
     async def work() -> float:
-        halt, loop = Halt(), asyncio.get_running_loop()
-        loop.call_later(1, halt.interrupt, 15)
+        cancellation, loop = Cancellation(), asyncio.get_running_loop()
+        loop.call_later(1, cancellation.interrupt, 15)
         with pytest.raises(InterruptedRunError) as caught:
-            await halt.race(later(3600))
+            await cancellation.run_unless_cancelled(later(3600))
         assert caught.value.exit_code == 143
         return loop.time()
 
@@ -56,10 +56,10 @@ def test_after_a_signal_nothing_begins() -> None:
         started.append(1)
 
     async def work() -> None:
-        halt = Halt()
-        halt.interrupt(2)
+        cancellation = Cancellation()
+        cancellation.interrupt(2)
         with pytest.raises(InterruptedRunError):
-            await halt.race(begin())
+            await cancellation.run_unless_cancelled(begin())
 
     run_in_virtual_time(work())
     assert started == []
@@ -69,22 +69,22 @@ def test_a_failure_lets_what_is_in_flight_finish() -> None:
     """Only a signal abandons: a refused key elsewhere stops the next call, not this one."""
 
     async def work() -> str:
-        halt = Halt()
-        asyncio.get_running_loop().call_later(1, halt.stop, AccessError("no", status=401))
-        return await halt.race(later(5))
+        cancellation = Cancellation()
+        asyncio.get_running_loop().call_later(1, cancellation.stop, AccessError("no", status=401))
+        return await cancellation.run_unless_cancelled(later(5))
 
     assert run_in_virtual_time(work()) == "done"
 
 
 def test_a_signal_outranks_a_failure() -> None:
     """A run that was failing is reported as interrupted once it is; of two signals, the first counts."""
-    halt = Halt()
-    halt.stop(BudgetError("spent"))
-    halt.interrupt(2)
-    halt.interrupt(15)
-    halt.stop(BudgetError("again"))
-    assert isinstance(halt.reason, InterruptedRunError)
-    assert halt.reason.exit_code == 130
+    cancellation = Cancellation()
+    cancellation.stop(BudgetError("spent"))
+    cancellation.interrupt(2)
+    cancellation.interrupt(15)
+    cancellation.stop(BudgetError("again"))
+    assert isinstance(cancellation.reason, InterruptedRunError)
+    assert cancellation.reason.exit_code == 130
 
 
 @pytest.mark.parametrize(

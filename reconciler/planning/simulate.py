@@ -30,7 +30,7 @@ def apply_operations(spec: FlagSpec | None, operations: Iterable[Operation]) -> 
     return state
 
 
-def settle(spec: FlagSpec | None, operations: Iterable[Operation]) -> FlagSpec:
+def apply_in_any_order(spec: FlagSpec | None, operations: Iterable[Operation]) -> FlagSpec:
     """The flag once all calls are made, for calls that are not in order yet.
 
     A list is cleared before it is added to, and calls wait for what they name. Raises ImpossibleCallError when

@@ -1,6 +1,6 @@
 """The answers that are more than a flag, as frozen values: pages, versions, deployments, what a create says.
 
-As strict as `wire`: a wrong type where something is used is a MalformedAnswerError, and "nothing there" is only
+As strict as `wire`: a wrong type where something is used is a InvalidResponseError, and "nothing there" is only
 ever read out of an answer that says so.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.errors import AmbiguousError, MalformedAnswerError
+from reconciler.errors import AmbiguousError, InvalidResponseError
 from reconciler.model.flag import UNSET, Version
 from reconciler.model.kind import FLAG
 from reconciler.model.wire import decode_flag, identifier, shows_archived
@@ -21,7 +21,7 @@ from reconciler.text import json_kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.api.transport import Reply
+    from reconciler.api.transport import Response
     from reconciler.model.flag import Json, LiveFlag
 
     Flaws = Mapping[int, str]
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class WriteResult(Struct, frozen=True, kw_only=True):
     """A write that took effect. `attempts` counts what was sent for it."""
 
     status: int
@@ -101,31 +101,31 @@ class DeploymentPage(Struct, frozen=True, kw_only=True):
     ids: tuple[str, ...]
 
 
-def decode(reply: Reply, decoder: Callable[[Json], T]) -> T:
-    """The answer's JSON, decoded. Raises MalformedAnswerError that names the call."""
+def decode(reply: Response, decoder: Callable[[Json], T]) -> T:
+    """The answer's JSON, decoded. Raises InvalidResponseError that names the call."""
     try:
         return decoder(_parse(reply.body))
-    except MalformedAnswerError as error:
-        raise MalformedAnswerError(f"{reply.call}: {error}", status=reply.status, attempts=reply.attempts) from None
+    except InvalidResponseError as error:
+        raise InvalidResponseError(f"{reply.call}: {error}", status=reply.status, attempts=reply.attempts) from None
 
 
-def decode_created(reply: Reply) -> CreatedFlag:
+def decode_created(reply: Response) -> CreatedFlag:
     """What "Create" answers. Without a readable id the flag exists and nobody knows where: AmbiguousError."""
     try:
         flag_id = decode(reply, lambda body: identifier(_object(body, "answer").get("id"), "id"))
-    except MalformedAnswerError as error:
+    except InvalidResponseError as error:
         raise AmbiguousError(
             f"{error} The flag was created; look it up by its key.", status=reply.status, attempts=reply.attempts
         ) from None
     return CreatedFlag(id=flag_id, status=reply.status, attempts=reply.attempts)
 
 
-def decode_rows(reply: Reply, member: str, decoder: Callable[[Json, Flaws], T]) -> T:
+def decode_rows(reply: Response, member: str, decoder: Callable[[Json, Flaws], T]) -> T:
     """The same for a list in which one row may be flawed without spoiling the others."""
     try:
         return decoder(*_parse_rows(reply.body, member))
-    except MalformedAnswerError as error:
-        raise MalformedAnswerError(f"{reply.call}: {error}", status=reply.status, attempts=reply.attempts) from None
+    except InvalidResponseError as error:
+        raise InvalidResponseError(f"{reply.call}: {error}", status=reply.status, attempts=reply.attempts) from None
 
 
 def decode_flag_page(body: Json, flaws: Flaws, project_id: str) -> FlagPage:
@@ -138,7 +138,7 @@ def decode_flag_page(body: Json, flaws: Flaws, project_id: str) -> FlagPage:
             if _is_of(row, project_id, f"flags/{index}"):
                 _refuse_flawed(flaws, index, f"flags/{index}")
                 flags.append((row, decode_flag(row, f"flags/{index}")))
-        except MalformedAnswerError as error:
+        except InvalidResponseError as error:
             unread.append(_unread(row, error))
     return FlagPage(
         flags=tuple(flag for _, flag in flags),
@@ -186,7 +186,7 @@ def decode_version_page(body: Json, flaws: Flaws, project_id: str) -> VersionPag
             if _is_of(_object(flag, f"{where}/flagConfig"), project_id, f"{where}/flagConfig"):
                 _refuse_flawed(flaws, index, where)
                 versions.append(decode_version(row, where))
-        except MalformedAnswerError as error:
+        except InvalidResponseError as error:
             unread.append(_unread(flag if isinstance(flag, dict) else {}, error))
     ids = tuple(f"{_name_of(row.get('flagConfig'))} {row.get('version')}" for row in rows)
     return VersionPage(versions=tuple(versions), next_cursor=_cursor(body), ids=ids, unread=tuple(unread))
@@ -221,7 +221,7 @@ def _parse(body: bytes) -> Json:
     try:
         return parse_json(body)
     except MalformedJsonError as error:
-        raise MalformedAnswerError(f"The server's answer cannot be believed. {error}") from None
+        raise InvalidResponseError(f"The server's answer cannot be believed. {error}") from None
 
 
 def _parse_rows(body: bytes, member: str) -> tuple[Json, Flaws]:
@@ -229,7 +229,7 @@ def _parse_rows(body: bytes, member: str) -> tuple[Json, Flaws]:
     try:
         return parse_json(body), {}
     except MalformedJsonError as error:
-        refusal = MalformedAnswerError(f"The server's answer cannot be believed. {error}")
+        refusal = InvalidResponseError(f"The server's answer cannot be believed. {error}")
     try:
         value = parse_with_flaws(body)
     except MalformedJsonError:
@@ -243,10 +243,10 @@ def _parse_rows(body: bytes, member: str) -> tuple[Json, Flaws]:
 
 def _refuse_flawed(flaws: Flaws, index: int, where: str) -> None:
     if index in flaws:
-        raise MalformedAnswerError(f"The server's answer cannot be believed at {where}. {flaws[index]}")
+        raise InvalidResponseError(f"The server's answer cannot be believed at {where}. {flaws[index]}")
 
 
-def _unread(flag: dict[str, Json], error: MalformedAnswerError) -> Unread:
+def _unread(flag: dict[str, Json], error: InvalidResponseError) -> Unread:
     key, flag_id = flag.get("key"), flag.get("id")
     is_id = isinstance(flag_id, str | int) and not isinstance(flag_id, bool) and flaw_in(flag_id) is None
     return Unread(
@@ -300,4 +300,4 @@ def _list(value: Json, where: str) -> list[Json]:
 
 
 def _refuse(value: Json, expected: str, where: str) -> NoReturn:
-    raise MalformedAnswerError(f"The server's answer has {json_kind(value)} at {where} where {expected} is due.")
+    raise InvalidResponseError(f"The server's answer has {json_kind(value)} at {where} where {expected} is due.")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from reconciler.importer.comments import dependency_remark, left_out_remark, segment_remarks, unlisted_remarks
 from reconciler.importer.fields import document_of
-from reconciler.importer.kept import in_kept_words
-from reconciler.importer.obstacles import Obstacle, find_obstacles
-from reconciler.importer.remarks import dependency_remark, left_out_remark, segment_remarks, unlisted_remarks
+from reconciler.importer.not_declarable import NotDeclarable, find_not_declarable
+from reconciler.importer.spelling import preserve_spelling
 from reconciler.model.flag import UNSET, Unset
 from reconciler.model.wire import losses_of
 from reconciler.pointer import join_pointer, split_pointer
@@ -56,7 +56,7 @@ def represent(
     for pointer in _ignored(flag.key, config):
         remove_at(document, pointer)
     left_out: dict[str, str] = {}
-    while obstacles := find_obstacles(document, flag, config):
+    while obstacles := find_not_declarable(document, flag, config):
         # Each round takes something away, so that this ends; what takes nothing away hid behind what did.
         is_named = all(item.pointer != "/key" for item in obstacles)
         removed = _remove_all(document, obstacles) if is_named else {}
@@ -65,7 +65,7 @@ def represent(
         left_out |= removed
     return Representation(
         key=flag.key,
-        document=in_kept_words(document, keep or {}, config),
+        document=preserve_spelling(document, keep or {}, config),
         remarks=(
             *dependency_remark(flag, keys or {}),
             *(read_only or unlisted_remarks(spec)),
@@ -75,7 +75,7 @@ def represent(
     )
 
 
-def _remove_all(document: dict[str, Json], obstacles: Sequence[Obstacle]) -> dict[str, str]:
+def _remove_all(document: dict[str, Json], obstacles: Sequence[NotDeclarable]) -> dict[str, str]:
     """Take away what obstacles name; the reasons by the pointer of what went."""
     removed: dict[str, str] = {}
     for item in obstacles:

@@ -31,26 +31,26 @@ LOOKS_FOR_CREATE = (*LOOKS, 3.0, 3.0)
 """A flag that is made twice cannot be unmade: one that was lost is looked for longer."""
 
 
-class Sight(Enum):
+class WriteOutcome(Enum):
     """What the looks at a flag have shown of one call."""
 
-    IN_PLACE = "it took effect"
-    MISSING = "it did not"
-    UNCLEAR = "nobody can tell; the flag has failed"
+    APPLIED = "it took effect"
+    NOT_APPLIED = "it did not"
+    UNKNOWN = "nobody can tell; the flag has failed"
 
 
-async def look_into(run: FlagRun, step: Step, error: Exception) -> Sight:
+async def resolve_ambiguous(run: FlagRun, step: Step, error: Exception) -> WriteOutcome:
     """What became of a step whose call ended in `error`. Open steps are cut down to what is still missing.
 
-    UNCLEAR when reads fail, or the flag is not what the plan could have made of it: then the step is noted as
+    UNKNOWN when reads fail, or the flag is not what the plan could have made of it: then the step is noted as
     unknown, and the flag with it.
     """
     is_create = isinstance(step.operation, CreateFlag)
-    sight, failure = Sight.UNCLEAR, None
+    sight, failure = WriteOutcome.UNKNOWN, None
     for delay in LOOKS_FOR_CREATE if is_create else LOOKS:
         try:
             await run.context.pause(delay)
-            live = await run.context.halt.race(run.look())
+            live = await run.context.cancellation.run_unless_cancelled(run.look())
         except (ApiError, InterruptedRunError) as caught:
             failure = caught
             if ends_the_run(caught):
@@ -58,16 +58,16 @@ async def look_into(run: FlagRun, step: Step, error: Exception) -> Sight:
             continue
         failure = None
         if live is None:
-            sight = Sight.MISSING if is_create else Sight.UNCLEAR
+            sight = WriteOutcome.NOT_APPLIED if is_create else WriteOutcome.UNKNOWN
             run.seen_at = moment() if is_create else run.seen_at
             continue
         sight = _compare(run, step, live)
-        if sight is Sight.IN_PLACE:
+        if sight is WriteOutcome.APPLIED:
             return sight
-    if failure is None and sight is not Sight.UNCLEAR:
+    if failure is None and sight is not WriteOutcome.UNKNOWN:
         return sight
     _give_up(run, step, error, failure)
-    return Sight.UNCLEAR
+    return WriteOutcome.UNKNOWN
 
 
 def _give_up(run: FlagRun, step: Step, error: Exception, failure: Exception | None) -> None:
@@ -78,7 +78,7 @@ def _give_up(run: FlagRun, step: Step, error: Exception, failure: Exception | No
         run.error = f"{error} Reading the flag afterwards failed as well: {failure}"
 
 
-def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
+def _compare(run: FlagRun, step: Step, live: LiveFlag) -> WriteOutcome:
     """Where one look at the flag puts the step; a flag that was found gives the run its id."""
     left = _operations_left(run, live)
     pending = [item for item in run.steps if item.is_open]
@@ -86,25 +86,25 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> Sight:
     extra = [] if left is None else [item for item in left if not item.is_covered_by(planned)]
     done = [step.operation, *run.made]
     if left is None or not all(any(made.may_entail(item) for made in done) for item in extra):
-        return Sight.UNCLEAR
-    if any(lost_by(run, item, live) for item in extra):
-        return Sight.UNCLEAR
+        return WriteOutcome.UNKNOWN
+    if any(segments_lost(run, item, live) for item in extra):
+        return WriteOutcome.UNKNOWN
     run.flag_id = live.id
     rest = remaining(planned, left, hidden=_hidden(live))
     is_disturbed = run.conflict(live, also=[step.operation]) is not None
     if rest[0] is not None and is_disturbed:
-        return Sight.UNCLEAR
+        return WriteOutcome.UNKNOWN
     run.seen_at = NEVER if is_disturbed else moment()
     if rest[0] is not None:
         step.to_send = rest[0]
-        return Sight.MISSING
+        return WriteOutcome.NOT_APPLIED
     for item, part in zip(pending[1:], rest[1:], strict=True):
         if part is None:
             item.end(Status.SKIPPED, error="It was in place already: nothing was sent.")
         else:
             item.to_send = part
     run.extend(extra, after=step)
-    return Sight.IN_PLACE
+    return WriteOutcome.APPLIED
 
 
 def _hidden(live: LiveFlag) -> set[str]:
@@ -119,7 +119,7 @@ def _operations_left(run: FlagRun, live: LiveFlag) -> list[Operation] | None:
         return None
 
 
-def lost_by(run: FlagRun, operation: Operation, live: LiveFlag | None) -> tuple[str, ...]:
+def segments_lost(run: FlagRun, operation: Operation, live: LiveFlag | None) -> tuple[str, ...]:
     """What a call that no plan showed would lose of live segments, by name: guards never saw it.
 
     Empty where the loss was allowed. Rests on "Edit", as `losses_of`.

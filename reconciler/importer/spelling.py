@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _NOWHERE = SourcePosition(file="", line=1, column=1)
 
 
-def in_kept_words(document: dict[str, Json], keep: Mapping[str, Json], config: Config) -> dict[str, Json]:
+def preserve_spelling(document: dict[str, Json], keep: Mapping[str, Json], config: Config) -> dict[str, Json]:
     """The document, with each field that `keep` declares too, and that means the same, as `keep` has it.
 
     Both must hold to schema and rules. `{a: 1, b: 1}` and `{a: 50, b: 50}` mean the same, as do lists of tags in

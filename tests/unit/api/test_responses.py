@@ -10,7 +10,7 @@ import pytest
 from clients import ask
 from contract.endpoints import FLAG, LISTED_FLAG, VERSIONS
 
-from reconciler.errors import AmbiguousError, MalformedAnswerError, RejectedError
+from reconciler.errors import AmbiguousError, InvalidResponseError, RejectedError
 from reconciler.model.wire import Request
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def answering(body: bytes | Any, status: int = 200) -> Callable[[httpx.Request],
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_no_read_takes_nonsense_for_nothing(read: Callable[[Client], Awaitable[Any]], body: bytes) -> None:
     """Every read meets every kind of nonsense with an error that names the call."""
-    with pytest.raises(MalformedAnswerError, match=r"GET /api/1/"):
+    with pytest.raises(InvalidResponseError, match=r"GET /api/1/"):
         ask(answering(body), read)
 
 
@@ -113,7 +113,7 @@ def test_cursors_of_every_style(fields: dict[str, Any], cursor: str | None) -> N
 @pytest.mark.parametrize("cursor", [True, False, 1.5, [], {}])
 def test_a_cursor_of_another_type_is_an_error(cursor: Any) -> None:
     """A cursor that is neither text nor a number cannot be followed, and is not taken for the end."""
-    with pytest.raises(MalformedAnswerError, match="nextCursor"):
+    with pytest.raises(InvalidResponseError, match="nextCursor"):
         ask(answering({"flags": [], "nextCursor": cursor}), lambda client: client.list_flags())
 
 
@@ -153,7 +153,7 @@ def test_a_versions_number_comes_in_both_forms(value: Any) -> None:
 )
 def test_a_version_without_number_or_time_is_an_error(field: str, value: Any) -> None:
     """History without its order is not believed."""
-    with pytest.raises(MalformedAnswerError, match=field):
+    with pytest.raises(InvalidResponseError, match=field):
         ask(answering(VERSIONS[0] | {field: value}), lambda client: client.get_version("1", 3))
 
 
@@ -235,5 +235,5 @@ ABOUT_OTHERS: dict[str, tuple[Callable[[Client], Awaitable[Any]], Any]] = {
 def test_an_answer_about_something_else_is_not_believed(name: str) -> None:
     """What was asked for by its name is checked by its name: a cache or a proxy may mix answers up."""
     read, body = ABOUT_OTHERS[name]
-    with pytest.raises(MalformedAnswerError, match="is about another"):
+    with pytest.raises(InvalidResponseError, match="is about another"):
         ask(lambda _: httpx.Response(200, json=body), read)

@@ -10,7 +10,7 @@ from emulators import a_live_flag
 from looks import BOB, Cron, a_declaration, edit, include
 from worlds import a_world, an_emulator
 
-from reconciler.drift import Memory, encode_memory, no_memory, recall
+from reconciler.drift import DriftState, empty_state, encode_state, load_state
 from reconciler.drift.report import FieldOfFlag
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.model.reads import Read
@@ -80,14 +80,14 @@ def test_a_released_flag_is_forgotten() -> None:
 
 def test_the_document_comes_back_as_it_was() -> None:
     """What is written is what is recalled."""
-    memory = Memory(
+    memory = DriftState(
         project_id="7",
         region="us",
         environment=None,
         differences={FieldOfFlag(key="a", path="/enabled"): "sha256:1", FieldOfFlag(key="b"): "sha256:2"},
         swept_to=Read("a", "on", "users"),
     )
-    assert recall(json.dumps(encode_memory(memory)), CONFIG, "drift.json") == memory
+    assert load_state(json.dumps(encode_state(memory)), CONFIG, "drift.json") == memory
 
 
 def test_the_document_holds_no_ids_of_users() -> None:
@@ -95,7 +95,7 @@ def test_the_document_holds_no_ids_of_users() -> None:
     cron = a_cron()
     include(cron.world.emulator, BOB, KEY, "treatment", "eve@example.com")
     cron.run()
-    assert "eve@example.com" not in json.dumps(encode_memory(cron.memory))
+    assert "eve@example.com" not in json.dumps(encode_state(cron.memory))
 
 
 @pytest.mark.parametrize(
@@ -104,23 +104,23 @@ def test_the_document_holds_no_ids_of_users() -> None:
 def test_other_documents_are_refused(text: str) -> None:
     """A file that is no memory of this version ends the run before anything is sent; it is never taken for empty."""
     with pytest.raises(ReconcilerError, match=r"drift\.json"):
-        recall(text, CONFIG, "drift.json")
+        load_state(text, CONFIG, "drift.json")
 
 
 def test_the_document_of_another_version_is_refused() -> None:
     """Also where it has all that one of this version has: what it means is not known."""
-    document = encode_memory(no_memory(CONFIG))
-    assert recall(json.dumps(document), CONFIG, "drift.json") == no_memory(CONFIG)
+    document = encode_state(empty_state(CONFIG))
+    assert load_state(json.dumps(document), CONFIG, "drift.json") == empty_state(CONFIG)
     with pytest.raises(ReconcilerError, match=r"drift\.json"):
-        recall(json.dumps(document | {"formatVersion": document["formatVersion"] + 1}), CONFIG, "drift.json")
+        load_state(json.dumps(document | {"formatVersion": document["formatVersion"] + 1}), CONFIG, "drift.json")
 
 
 @pytest.mark.parametrize("other", [{"project_id": "8"}, {"region": "eu"}, {"environment": "staging"}])
 def test_the_file_of_another_project_is_refused(other: dict[str, str]) -> None:
     """A state file belongs to one project, region and environment."""
-    text = json.dumps(encode_memory(no_memory(a_config(**other))))
+    text = json.dumps(encode_state(empty_state(a_config(**other))))
     with pytest.raises(UsageError, match="state file"):
-        recall(text, CONFIG, "drift.json")
+        load_state(text, CONFIG, "drift.json")
 
 
 STATE = {
@@ -142,18 +142,18 @@ STATE = {
 )  # fmt: skip
 def test_a_value_of_the_wrong_type_is_refused(place: tuple[str | int, ...], value: object) -> None:
     """As a file that cannot be read, at each place where a text stands; never taken for a text."""
-    assert recall(json.dumps(STATE), CONFIG, "drift.json").project_id == "7"
+    assert load_state(json.dumps(STATE), CONFIG, "drift.json").project_id == "7"
     wrong = json.loads(json.dumps(STATE))
     inner = wrong
     for step in place[:-1]:
         inner = inner[step]
     inner[place[-1]] = value
     with pytest.raises(ReconcilerError, match=r"drift\.json"):
-        recall(json.dumps(wrong), CONFIG, "drift.json")
+        load_state(json.dumps(wrong), CONFIG, "drift.json")
 
 
 @pytest.mark.parametrize("value", [7, True, ["x"]], ids=json.dumps)
 def test_an_environment_is_a_text_or_nothing(value: object) -> None:
     """Of the wrong type it is no other environment, but no state file."""
     with pytest.raises(ReconcilerError, match="cannot be read"):
-        recall(json.dumps(STATE | {"environment": value}), CONFIG, "drift.json")
+        load_state(json.dumps(STATE | {"environment": value}), CONFIG, "drift.json")

@@ -12,7 +12,7 @@ from clients import ask
 from emulators import OTHER_USER, a_live_flag, an_emulator
 from refreshes import NOTHING, a_seen_flag, archived, log, refresh
 
-from reconciler.api.live import find_flag, reread
+from reconciler.api.live import find_flag, refetch
 from reconciler.emulator import Behaviour, Emulator, Limits
 from reconciler.errors import ApiError
 
@@ -25,7 +25,7 @@ def look_again(
 ) -> dict[str, LiveFlag | None]:
     """A reread, and the log of it alone."""
     emulator.log.clear()
-    return dict(ask(emulator, lambda client: reread(client, flags, desired, **{"pages": 1, **options})))
+    return dict(ask(emulator, lambda client: refetch(client, flags, desired, **{"pages": 1, **options})))
 
 
 def test_rereading_takes_the_fewest_requests() -> None:
@@ -86,7 +86,7 @@ def test_rereading_a_flag_without_tags_shows_the_same_again() -> None:
         return httpx.Response(200, json={"flags": [row for row in rows if key in {None, row["key"]}]})
 
     two = refresh(answer).flags["two"]
-    assert ask(answer, lambda client: reread(client, [two], NOTHING, pages=9)) == {"two": two}
+    assert ask(answer, lambda client: refetch(client, [two], NOTHING, pages=9)) == {"two": two}
 
 
 def test_rereading_nothing_asks_nothing() -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.model.flag import FlagSpec, TargetSegment, Variant, Weights
-from reconciler.planning.effects import apply_operations, settle
 from reconciler.planning.operations import (
     AddDeployments,
     AddMembers,
@@ -22,6 +21,7 @@ from reconciler.planning.operations import (
     RemoveMembers,
     RemoveUserAt,
 )
+from reconciler.planning.simulate import apply_in_any_order, apply_operations
 
 if TYPE_CHECKING:
     from reconciler.planning.operations import Operation
@@ -184,11 +184,11 @@ def test_settle() -> None:
         EditFlag(flag_key="f", body={"targetSegments": []}),
     )
 
-    settled = settle(FLAG, operations)
+    settled = apply_in_any_order(FLAG, operations)
 
     assert settled.variants == (Variant(key="b", users=("u5",), cohorts=("c1",)),)
     assert settled.rollout_weights == Weights.of({"b": 1})
-    assert settled == settle(FLAG, tuple(reversed(operations)))
+    assert settled == apply_in_any_order(FLAG, tuple(reversed(operations)))
 
 
 def test_settle_gives_up() -> None:
@@ -198,4 +198,4 @@ def test_settle_gives_up() -> None:
         EditVariant(flag_key="f", variant_key="b", body={"key": "a"}),
     )
     with pytest.raises(ImpossibleCallError, match="taken"):
-        settle(FLAG, operations)
+        apply_in_any_order(FLAG, operations)

@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from reconciler.api.http import httpx
 from reconciler.api.redaction import quotation
-from reconciler.errors import THROTTLED, AccessError, AmbiguousError, ApiError, NotSentError, RejectedError
+from reconciler.errors import TOO_MANY_REQUESTS, AccessError, AmbiguousError, ApiError, NotSentError, RejectedError
 
 if TYPE_CHECKING:
-    from reconciler.api.access import ApiKey, Origin
+    from reconciler.api.credentials import ApiKey, Origin
 
 NOT_SENT = (
     httpx.ConnectError,
@@ -52,7 +52,7 @@ class Call(Struct, frozen=True):
         return "Run it again later." if self.is_read else "It may or may not have taken effect."
 
 
-class Diagnosis(Struct, frozen=True):
+class ErrorFactory(Struct, frozen=True):
     """Words for failures at one origin, with its key kept out of them."""
 
     origin: Origin
@@ -92,7 +92,7 @@ class Diagnosis(Struct, frozen=True):
                 f" Amplitude's settings what the key may do.{quoted}",
                 status=status,
             )
-        if status == THROTTLED:
+        if status == TOO_MANY_REQUESTS:
             return RejectedError(
                 f"{call} was turned away (429): the project's requests a second or a day are used up, by this run or"
                 f" by others. Lower requests.perSecond, or wait for 00:00 UTC.{quoted}",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from reconciler.drift.report import FieldOfFlag, Notice
+from reconciler.drift.report import FieldOfFlag, Notification
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.model.canonical import canonical_text
 from reconciler.model.reads import Read
@@ -28,7 +28,7 @@ _FLAG_ITSELF = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class DriftState:
     """`differences` are fingerprints by field; `swept_to` is the read behind which the next sweep goes on."""
 
     project_id: str
@@ -38,12 +38,14 @@ class Memory:
     swept_to: Read | None = None
 
 
-def no_memory(config: Config) -> Memory:
+def empty_state(config: Config) -> DriftState:
     """What is known before the first look."""
-    return Memory(project_id=config.project_id, region=config.region, environment=config.environment, differences={})
+    return DriftState(
+        project_id=config.project_id, region=config.region, environment=config.environment, differences={}
+    )
 
 
-def recall(text: str, config: Config, name: str) -> Memory:
+def load_state(text: str, config: Config, name: str) -> DriftState:
     """The memory in the text of a state file; `name` is the file's, for messages.
 
     Raises ReconcilerError for a text that is no such memory, and UsageError for one of another project, region or
@@ -67,7 +69,7 @@ def recall(text: str, config: Config, name: str) -> Memory:
     return memory
 
 
-def encode_memory(memory: Memory) -> dict[str, Json]:
+def encode_state(memory: DriftState) -> dict[str, Json]:
     """The state file's document."""
     return {
         "formatVersion": FORMAT_VERSION,
@@ -85,7 +87,7 @@ def encode_memory(memory: Memory) -> dict[str, Json]:
 
 
 def not_looked_at(
-    memory: Memory, checked: Collection[str], unchecked: Collection[FieldOfFlag], in_scope: Collection[str]
+    memory: DriftState, checked: Collection[str], unchecked: Collection[FieldOfFlag], in_scope: Collection[str]
 ) -> tuple[FieldOfFlag, ...]:
     """The remembered differences of flags in scope that a look did not come by. Sorted."""
     left = frozenset(unchecked)
@@ -96,18 +98,20 @@ def not_looked_at(
     )
 
 
-def compare_with(memory: Memory, report: DriftReport, in_scope: Collection[str]) -> Notice:
+def compare_with(memory: DriftState, report: DriftReport, in_scope: Collection[str]) -> Notification:
     """How the report differs from what was known of the declared flags in scope."""
     before = {place: value for place, value in memory.differences.items() if place.key in in_scope}
     now = _differences(report, memory)
     if now == before:
-        return Notice.SAME if now else Notice.NONE
+        return Notification.SAME if now else Notification.NONE
     if not before:
-        return Notice.NEW
-    return Notice.CHANGED if now else Notice.RECOVERED
+        return Notification.NEW
+    return Notification.CHANGED if now else Notification.RECOVERED
 
 
-def remember(memory: Memory, report: DriftReport, in_scope: Collection[str], declared: Collection[str]) -> Memory:
+def updated_state(
+    memory: DriftState, report: DriftReport, in_scope: Collection[str], declared: Collection[str]
+) -> DriftState:
     """What is known after a report. What is out of its scope stays; flags that are declared no more are forgotten."""
     kept = {
         place: value
@@ -115,7 +119,7 @@ def remember(memory: Memory, report: DriftReport, in_scope: Collection[str], dec
         if place.key in declared and place.key not in in_scope
     }
     last = report.sweep.last if report.sweep else None
-    return Memory(
+    return DriftState(
         project_id=memory.project_id,
         region=memory.region,
         environment=memory.environment,
@@ -124,7 +128,7 @@ def remember(memory: Memory, report: DriftReport, in_scope: Collection[str], dec
     )
 
 
-def _differences(report: DriftReport, memory: Memory) -> dict[FieldOfFlag, str]:
+def _differences(report: DriftReport, memory: DriftState) -> dict[FieldOfFlag, str]:
     found = {place: memory.differences[place] for place in report.remembered}
     return found | dict(_found(report))
 
@@ -143,12 +147,12 @@ def _digest(value: Json) -> str:
     return "sha256:" + sha256(canonical_text(value).encode()).hexdigest()
 
 
-def _decode(document: dict[str, Json]) -> Memory:
+def _decode(document: dict[str, Json]) -> DriftState:
     if document["formatVersion"] != FORMAT_VERSION:
         raise ValueError("another version")
     swept_to = document["sweptTo"]
     environment = document["environment"]
-    return Memory(
+    return DriftState(
         project_id=_text(document["projectId"]),
         region=_text(document["region"]),
         environment=None if environment is None else _text(environment),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from reconciler.api.listing import FEW_KEYS, look_up_hidden
-from reconciler.api.live import find_flag, reread
+from reconciler.api.listing import FEW_KEYS, find_including_archived
+from reconciler.api.live import find_flag, refetch
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.fresh import NEVER, is_old, moment
 from reconciler.errors import ApiError
@@ -28,7 +28,7 @@ MOST_AT_ONCE = 100
 takes some: what is seen is to be used within seconds."""
 
 
-class SecondLook:
+class ConflictChecker:
     """The flags of a plan as they are when their turn comes, seen with few requests and shortly before.
 
     Where the list is fewer requests than one for each flag, it shows the next flags together, and the keys of all
@@ -103,7 +103,7 @@ class SecondLook:
         most = max(self._context.live.pages, FEW_KEYS)
         keys, self._taken_at = sorted(self._new), moment()
         try:
-            found = await look_up_hidden(self._context.client, keys, most=most) if len(keys) > most else None
+            found = await find_including_archived(self._context.client, keys, most=most) if len(keys) > most else None
         except ApiError as error:
             if ends_the_run(error):
                 raise
@@ -115,4 +115,4 @@ class SecondLook:
 
     async def _reread(self, flags: list[LiveFlag]) -> dict[str, LiveFlag | None]:
         context = self._context
-        return dict(await reread(context.client, flags, context.desired, pages=context.live.pages))
+        return dict(await refetch(context.client, flags, context.desired, pages=context.live.pages))
