@@ -9,8 +9,9 @@ import pytest
 
 from reconciler.files import decode
 from reconciler.files.flag_layout import TEAM_FIELDS
+from reconciler.model import canonical, wire
 from reconciler.model.fields import FIELD, FIELDS, NEW_FLAG, Field, ValueKind
-from reconciler.model.flag import UNSET, FlagSpec, canonical, wire
+from reconciler.model.flag import UNSET, FlagSpec
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "flag.schema.json").read_text("utf-8"))
 
