@@ -1,4 +1,4 @@
-"""The emulator in a process of its own, and its control room."""
+"""The emulator in a process of its own, and its admin endpoints."""
 
 from __future__ import annotations
 

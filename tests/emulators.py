@@ -6,13 +6,13 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator import Behaviour, Emulator, Limits, RawRequest
-from reconciler.emulator.calls import encode
+from reconciler.emulator.requests import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from reconciler.emulator import Answer
+    from reconciler.emulator import ApiResponse
 
 PROJECT = "7"
 OTHER_PROJECT = "8"
@@ -63,7 +63,7 @@ def a_live_flag(key: str = "new-checkout", **fields: Any) -> dict[str, Any]:
     }
 
 
-def ask(emulator: Emulator, method: str, path: str, body: Any = None, *, key: str | None = KEY) -> Answer:
+def ask(emulator: Emulator, method: str, path: str, body: Any = None, *, key: str | None = KEY) -> ApiResponse:
     """The answer to one request, in process and at once; `path` is below /api/1, with its query. It is logged."""
     target, _, query = path.partition("?")
     return emulator.api.answer(

@@ -13,16 +13,16 @@ of cancelling out.
 
 from reconciler.emulator.api import RawRequest
 from reconciler.emulator.app import Emulator
-from reconciler.emulator.calls import Answer
+from reconciler.emulator.errors import RefusedError
 from reconciler.emulator.log import LogEntry
 from reconciler.emulator.options import Behaviour, Limits
-from reconciler.emulator.refusals import RefusedError
+from reconciler.emulator.requests import ApiResponse
 from reconciler.emulator.server import serve, serve_in_foreground
 from reconciler.emulator.state_file import StateError
 from reconciler.emulator.store import Store
 
 __all__ = [
-    "Answer",
+    "ApiResponse",
     "Behaviour",
     "Emulator",
     "Limits",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
-from reconciler.emulator.answers import Answers
-from reconciler.emulator.calls import Answer, Call, text_answer
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from reconciler.emulator.errors import RefusedError, not_found
 from reconciler.emulator.log import LogEntry, RateLimit
 from reconciler.emulator.reads import Reads
-from reconciler.emulator.refusals import RefusedError, not_found
+from reconciler.emulator.requests import ApiRequest, ApiResponse, text_response
+from reconciler.emulator.serializer import Serializer
 from reconciler.emulator.writes import Writes
 
 if TYPE_CHECKING:
@@ -22,14 +24,13 @@ if TYPE_CHECKING:
     from reconciler.emulator.records import Json, KeyRecord
     from reconciler.emulator.store import Store
 
-    Handler: TypeAlias = Callable[[Call], Answer]
+    Handler: TypeAlias = Callable[[ApiRequest], ApiResponse]
 
 PREFIX = "/api/1"
 _VARIANT = "/flags/{id}/variants/{variantKey}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawRequest:
+class RawRequest(Struct, frozen=True, kw_only=True):
     """A request as it came: `path` undecoded and without the query, `query` without the question mark."""
 
     method: str
@@ -50,12 +51,14 @@ class Api:
         self._store = store
         self._limits = limits
         self._rate = None if limits.rate is None else RateLimit(limits.rate)
-        answers = Answers(behaviour)
+        serializer = Serializer(behaviour)
         self._table = _endpoints(
-            Reads(store, answers, behaviour, limits), Writes(store, answers, behaviour), behaviour.edit_variant_verb
+            Reads(store, serializer, behaviour, limits),
+            Writes(store, serializer, behaviour),
+            behaviour.edit_variant_verb,
         )
 
-    def answer(self, request: RawRequest) -> Answer:
+    def answer(self, request: RawRequest) -> ApiResponse:
         """The answer to a request, which is logged with it. Observers are told before anything is done."""
         for observer in self.observers:
             observer(request)
@@ -64,24 +67,24 @@ class Api:
         self.log.append(_entry(len(self.log) + 1, request, key, answer))
         return answer
 
-    def answer_as(self, user: str, request: RawRequest) -> Answer:
-        """The answer to a request of somebody who reaches every project: not logged, not limited."""
+    def answer_as(self, user: str, request: RawRequest) -> ApiResponse:
+        """The answer to a request of a user who reaches every project: not logged, not limited."""
         everything: KeyRecord = {"user": user, "projects": list(self._store.projects)}
         return _or_refusal(lambda: self._dispatch(request, everything))
 
-    def _admitted(self, request: RawRequest, key: KeyRecord | None) -> Answer:
+    def _admitted(self, request: RawRequest, key: KeyRecord | None) -> ApiResponse:
         if self._rate is not None and not self._rate.admits(request.arrived):
             after = self._limits.retry_after
             headers = {} if after is None else {"Retry-After": after}
-            return replace(text_answer(429, "too many requests"), headers=headers)
+            return replace(text_response(429, "too many requests"), headers=headers)
         if key is None:
-            return text_answer(401, "the management key is missing or unknown")
+            return text_response(401, "the management key is missing or unknown")
         return _or_refusal(lambda: self._dispatch(request, key))
 
-    def _dispatch(self, request: RawRequest, key: KeyRecord) -> Answer:
+    def _dispatch(self, request: RawRequest, key: KeyRecord) -> ApiResponse:
         handler, parameters = self._endpoint(request)
         return handler(
-            Call(
+            ApiRequest(
                 user=key["user"],
                 projects=frozenset(key["projects"]),
                 parameters=parameters,
@@ -151,14 +154,14 @@ def _match(template: str, path: str) -> dict[str, str] | None:
     return parameters
 
 
-def _or_refusal(answer: Callable[[], Answer]) -> Answer:
+def _or_refusal(answer: Callable[[], ApiResponse]) -> ApiResponse:
     try:
         return answer()
     except RefusedError as refusal:
-        return text_answer(refusal.status, str(refusal))
+        return text_response(refusal.status, str(refusal))
 
 
-def _entry(number: int, request: RawRequest, key: KeyRecord | None, answer: Answer) -> LogEntry:
+def _entry(number: int, request: RawRequest, key: KeyRecord | None, answer: ApiResponse) -> LogEntry:
     return LogEntry(
         number=number,
         method=request.method,

@@ -1,4 +1,4 @@
-"""The emulator as an ASGI application: the API below /api/1, and a control room below /_emulator that needs no key.
+"""The emulator as an ASGI application: the API below /api/1, and admin endpoints below /_emulator that need no key.
 
 GET    /_emulator/log      every request to the API, oldest first (`log.LogEntry`)
 DELETE /_emulator/log      forgets them
@@ -10,19 +10,19 @@ POST   /_emulator/reset    back to the state that was last put there, or that it
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from msgspec.structs import asdict
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from reconciler.emulator.api import PREFIX, Api, RawRequest
-from reconciler.emulator.calls import encode
+from reconciler.emulator.errors import RefusedError
 from reconciler.emulator.options import Behaviour, Limits
-from reconciler.emulator.refusals import RefusedError
+from reconciler.emulator.requests import encode
 from reconciler.emulator.state_file import StateError, StateFile, StateWriter, load
 from reconciler.emulator.store import Store, utc_now
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from reconciler.emulator.calls import Answer
     from reconciler.emulator.log import LogEntry
     from reconciler.emulator.records import Json
+    from reconciler.emulator.requests import ApiResponse
 
 _DONE = 204
 
@@ -61,7 +61,7 @@ class Emulator:
         if state_file is not None:
             StateFile(state_file, self.store).attach()
         self.api = Api(self.store, self.behaviour, self.limits)
-        self.app = Starlette(routes=[Route(PREFIX + "/{path:path}", _ApiEndpoint(self)), *_control_room(self)])
+        self.app = Starlette(routes=[Route(PREFIX + "/{path:path}", _ApiEndpoint(self)), *_admin_endpoints(self)])
         self._writer = StateWriter()
         self._start = self.dump()
 
@@ -93,8 +93,8 @@ class Emulator:
         load(self.store, self._start)
         self.log.clear()
 
-    def edit_as(self, user: str, method: str, path: str, body: Json = None) -> Answer:
-        """A call by somebody else who reaches every project: neither logged nor limited, checked like any other.
+    def edit_as(self, user: str, method: str, path: str, body: Json = None) -> ApiResponse:
+        """A call by another user who reaches every project: neither logged nor limited, checked like any other.
 
         `path` is below /api/1 and escaped. Raises RefusedError where the API would refuse.
         """
@@ -113,7 +113,7 @@ class Emulator:
 
 
 class _ApiEndpoint:
-    """The API for Starlette, whatever the method: refusing one is the API's business."""
+    """The API for Starlette, for every method: the API itself refuses a method."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -139,7 +139,7 @@ async def _raw_request(request: Request) -> RawRequest:
     )
 
 
-def _control_room(emulator: Emulator) -> list[Route]:
+def _admin_endpoints(emulator: Emulator) -> list[Route]:
     async def show_log(_: Request) -> Response:
         return JSONResponse([asdict(entry) for entry in emulator.log])
 

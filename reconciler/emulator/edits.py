@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from reconciler.emulator.errors import RefusedError, bad_request, not_found
 from reconciler.emulator.records import segment_record, variant_record
-from reconciler.emulator.refusals import RefusedError, bad_request, not_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

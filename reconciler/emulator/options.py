@@ -5,100 +5,98 @@ A client of the API must be right under every combination of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
+
+from msgspec import Struct
+
+_READ_LAGS = (0, 1, 3)
 
 
-def _open(*alternatives: Any) -> Any:  # noqa: ANN401 - the field's annotation is the type
-    return field(default=alternatives[0], metadata={"alternatives": alternatives})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behaviour:
+class Behaviour(Struct, frozen=True, kw_only=True):
     """One plausible server. The default is the expected one; `alternatives` lists the others per field."""
 
-    ids: Literal["string", "number"] = _open("string", "number")
+    ids: Literal["string", "number"] = "string"
     """How flag, project and deployment ids look in answers. Requests carry strings either way."""
 
-    cursors: Literal["string", "number"] = _open("string", "number")
+    cursors: Literal["string", "number"] = "string"
     """How `nextCursor` looks where there is a next page."""
 
-    cursor_end: Literal["null", "empty", "absent", "always"] = _open("null", "empty", "absent", "always")
+    cursor_end: Literal["null", "empty", "absent", "always"] = "null"
     """`nextCursor` of the last page: null, "", not there, or one more cursor that leads to an empty page."""
 
-    list_shows: Literal["key-name", "key", "all"] = _open("key-name", "key", "all")
+    list_shows: Literal["key-name", "key", "all"] = "key-name"
     """What lists, details and versions show of a variant."""
 
-    tags: Literal["present", "absent"] = _open("present", "absent")
+    tags: Literal["present", "absent"] = "present"
     """Whether answers carry `tags`. They are stored either way."""
 
-    archived_marker: Literal["deleted", "archived", "none"] = _open("deleted", "archived", "none")
+    archived_marker: Literal["deleted", "archived", "none"] = "deleted"
     """The field of lists and details that is true for an archived flag."""
 
-    archived_details: Literal["shown", "hidden"] = _open("shown", "hidden")
+    archived_details: Literal["shown", "hidden"] = "shown"
     """Whether the reads by id answer for an archived flag, or 404."""
 
-    archived_edits: Literal["accepted", "refused"] = _open("accepted", "refused")
+    archived_edits: Literal["accepted", "refused"] = "accepted"
     """Whether an archived flag takes edits, or a 400 for every one that does not carry `archive: false`."""
 
-    key_filter: Literal["exact", "substring"] = _open("exact", "substring")
+    key_filter: Literal["exact", "substring"] = "exact"
     """What `key=` of the list matches."""
 
-    taken_key: Literal["400", "409", "second-flag"] = _open("400", "409", "second-flag")
+    taken_key: Literal["400", "409", "second-flag"] = "400"
     """A create whose key the project already has, archived flags included."""
 
-    create_without_variants: Literal["adds-on", "none"] = _open("adds-on", "none")
+    create_without_variants: Literal["adds-on", "none"] = "adds-on"
     """A create that names no variants: one called `on` with weight 1, or none at all."""
 
-    new_flag: Literal["off", "on"] = _open("off", "on")
+    new_flag: Literal["off", "on"] = "off"
     """A new flag is disabled at 0 %, or enabled at 100 %."""
 
-    posted_variant_place: Literal["last", "first"] = _open("last", "first")
+    posted_variant_place: Literal["last", "first"] = "last"
     """Where a new variant stands among the others. The order decides bucketing."""
 
-    edit_variant_verb: Literal["PATCH", "POST"] = _open("PATCH", "POST")
+    edit_variant_verb: Literal["PATCH", "POST"] = "PATCH"
     """The verb of "Edit variant": that of the reference's sample call, or that of its heading. The other is a 405."""
 
-    delete_named_variant: Literal["refuse", "dangling", "cascade"] = _open("refuse", "dangling", "cascade")
+    delete_named_variant: Literal["refuse", "dangling", "cascade"] = "refuse"
     """Removing a variant that a segment's weights name: 400, the name stays, or the name goes too."""
 
-    rename_rewrites: Literal[True, False] = _open(True, False)
+    rename_rewrites: Literal[True, False] = True
     """Whether a new key of a variant replaces the old one in the weights of the flag and of its segments."""
 
-    zero_weights: Literal["accept", "refuse"] = _open("accept", "refuse")
+    zero_weights: Literal["accept", "refuse"] = "accept"
     """Weights that are all 0, of a flag or of a segment: stored, or 400."""
 
-    fractions: Literal["refuse", "floor"] = _open("refuse", "floor")
+    fractions: Literal["refuse", "floor"] = "refuse"
     """A percentage or weight that is not whole: 400, or rounded down."""
 
-    empty_conditions: Literal["accept", "refuse"] = _open("accept", "refuse")
+    empty_conditions: Literal["accept", "refuse"] = "accept"
     """A segment without conditions: it captures everyone, or 400."""
 
-    duplicate_user: Literal["ignore", "twice"] = _open("ignore", "twice")
+    duplicate_user: Literal["ignore", "twice"] = "ignore"
     """Adding a user whom the variant already has."""
 
-    absent_user_removal: Literal["ignore", "400"] = _open("ignore", "400")
-    """A bulk removal that names somebody whom the variant does not have. A 400 removes nobody."""
+    absent_user_removal: Literal["ignore", "400"] = "ignore"
+    """A bulk removal of a user whom the variant does not have. With 400, no user is removed."""
 
-    bulk_delete_copies: Literal["all", "first"] = _open("all", "first")
+    bulk_delete_copies: Literal["all", "first"] = "all"
     """Which copies of an id a bulk removal takes where a variant holds several."""
 
-    delete_body: Literal["honoured", "ignored", "lost"] = _open("honoured", "ignored", "lost")
-    """The body of a bulk removal: read; not read and OK, with nobody removed; lost on the way, hence a 400."""
+    delete_body: Literal["honoured", "ignored", "lost"] = "honoured"
+    """The body of a bulk removal: read; not read and OK, without a removal; lost on the way, hence a 400."""
 
-    over_limit: Literal["all", "part"] = _open("all", "part")
+    over_limit: Literal["all", "part"] = "all"
     """What an addition beyond the inclusion limit refuses: all of it, or what does not fit. Both answer 400."""
 
-    inclusion_edits_bump: Literal[True, False] = _open(True, False)
+    inclusion_edits_bump: Literal[True, False] = True
     """Whether changed inclusions make a version and a new `lastModifiedAt`."""
 
-    read_lag: int = field(default=0, metadata={"alternatives": (0, 1, 3)})
+    read_lag: int = 0
     """For this many reads after a write, a flag is shown as it was before. Any number of 0 or more."""
 
-    write_text: Literal["OK", "ok", ""] = _open("OK", "ok", "")
+    write_text: Literal["OK", "ok", ""] = "OK"
     """The body of a successful write that returns no JSON."""
 
-    feeds: Literal["present", "403", "404"] = _open("present", "403", "404")
+    feeds: Literal["present", "403", "404"] = "present"
     """`GET /versions` and `GET /deployments`: served, forbidden to this key, or unknown."""
 
     def __post_init__(self) -> None:
@@ -110,11 +108,10 @@ class Behaviour:
     @classmethod
     def alternatives(cls) -> dict[str, tuple[Any, ...]]:
         """Every field with its possible values, the expected one first."""
-        return {item.name: item.metadata["alternatives"] for item in fields(cls)}
+        return {name: get_args(hint) or _READ_LAGS for name, hint in get_type_hints(cls).items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """How the server holds its clients back.
 
     `rate`: requests in any one second, over all keys; beyond it a 429 with `retry_after` as its Retry-After

@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.002
 class _Server(uvicorn.Server):
     """uvicorn that says when it is ready, and that ends without a pause where nothing is under way.
 
-    uvicorn's own looks for the end ten times a second, and waits for a tenth of one whatever there is to wait for.
+    uvicorn's own looks for the end ten times a second, and always waits for a tenth of one.
     """
 
     def __init__(self, app: ASGIApp, on_start: Callable[[], None]) -> None:

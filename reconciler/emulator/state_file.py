@@ -18,8 +18,8 @@ import os
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
-from reconciler.emulator.calls import encode
 from reconciler.emulator.records import first_version, flag_record
+from reconciler.emulator.requests import encode
 from reconciler.emulator.store import FIRST_ID, SEED_USER
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.emulator.records import DeploymentRecord, FlagRecord, Json, KeyRecord, VersionRecord
 
 SEED_USER = "seed@example.com"
-"""Whom seeded flags are by, where nobody else is named."""
+"""The author of seeded flags that name none."""
 
 FIRST_ID = 1001
 """The id of the first flag of an empty store."""
@@ -97,7 +97,7 @@ class Store:
     def seed_flag(self, given: Mapping[str, Json], user: str = SEED_USER) -> FlagRecord:
         """A flag without the checks of a create, from a record of any completeness or a document of a flag file.
 
-        `given` needs `projectId` and `key`. It is shown at once, whatever the read lag. Raises ValueError for
+        `given` needs `projectId` and `key`. It is shown at once, without the read lag. Raises ValueError for
         an id that is taken.
         """
         return self.seed_flags([given], user)[0]

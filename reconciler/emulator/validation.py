@@ -11,7 +11,7 @@ import math
 import re
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from reconciler.emulator.refusals import bad_request
+from reconciler.emulator.errors import bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -19,7 +19,7 @@ from contract.endpoints import (
 )
 
 from reconciler.emulator import Emulator, RawRequest
-from reconciler.emulator.calls import encode
+from reconciler.emulator.requests import encode
 
 KEY = "test-management-key"
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulators import KEY, PROJECT
+from fault_injection import Arrival, FaultInjector
 from faults.drills import a_wired_world
 
 from reconciler.emulator import RawRequest, serve
-from reconciler.emulator.faults import Arrival, FaultInjector
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
 from reconciler.model.wire import encode_field

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import html5lib
 import pytest
 from emulators import a_live_flag
+from fault_injection import Respond
 from faults.checkouts import a_checkout
 from faults.hostile_strings import HOSTILE
 from faults.scenarios import Scenario
@@ -23,7 +24,6 @@ from runner_commands import commands_in
 
 from reconciler.cli.main import run
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
-from reconciler.emulator.faults import Respond
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
 from reconciler.reports.findings import FindingsReport
 from reconciler.reports.registry import FINDINGS, render

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import KEY, a_live_flag
+from fault_injection import Cut, Drip, Respond, Truncate
 from faults.checkouts import Checkout, a_checkout
 from faults.scenarios import SCENARIOS, Scenario, live_variants
 from faults.tcp_proxy import a_proxy
@@ -22,13 +23,12 @@ from faults.tcp_proxy import a_proxy
 from reconciler.api.retry import RetryPolicy
 from reconciler.apply import ApplyOptions
 from reconciler.cli.main import run
-from reconciler.emulator.faults import Cut, Drip, Respond, Truncate
 from reconciler.model.flag import FlagSpec, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.emulator.faults import Arrival, Fault
+    from fault_injection import Arrival, Fault
 
 READING = (
     ("plan",), ("plan", "--format", "json"), ("plan", "--format", "markdown"), ("plan", "--format", "html"),

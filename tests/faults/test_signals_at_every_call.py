@@ -22,10 +22,10 @@ from faults.scenarios import SCENARIOS
 from reconciler.model.config import Requests
 
 if TYPE_CHECKING:
+    from fault_injection import Arrival
     from faults.checkouts import Checkout
 
     from reconciler.emulator import LogEntry, RawRequest
-    from reconciler.emulator.faults import Arrival
 
 NAMES = (
     "create-everything", "create-two", "weights-behind-a-shield", "rename-with-users", "variants-exchanged",

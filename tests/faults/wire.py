@@ -19,7 +19,7 @@ from reconciler.emulator import RawRequest
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reconciler.emulator import Answer, Emulator
+    from reconciler.emulator import ApiResponse, Emulator
 
 HOST = "127.0.0.1"
 
@@ -47,7 +47,7 @@ class Passage:
     def body(self) -> Any:
         return json.loads(self.raw.body) if self.raw.body else None
 
-    def deliver(self) -> Answer:
+    def deliver(self) -> ApiResponse:
         """The emulator's answer; whoever watches is told once it has been given."""
         answer = self.wire.emulator.api.answer(self.raw)
         if self.is_write and answer.status < 400:
@@ -119,7 +119,7 @@ def raw_of(request: httpx.Request) -> RawRequest:
     )
 
 
-def answered(answer: Answer) -> httpx.Response:
+def answered(answer: ApiResponse) -> httpx.Response:
     """The emulator's answer as it arrives: unread, as answers do."""
     headers = {"content-type": answer.media_type, "date": "Wed, 02 Jan 2030 12:00:00 GMT", **answer.headers}
     return arriving(answer.status, answer.body, headers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 # A server that knows no PATCH of variants, or loses the bodies of removals, cannot meet every declaration: what is
 # said then has tests of its own.
 ALONE = [item for item in each_behaviour() if item.edit_variant_verb == "PATCH" and item.delete_body == "honoured"]
-PAIRED = [replace(item, edit_variant_verb="PATCH", delete_body="honoured") for item in pairwise_behaviours()]
+PAIRED = [structs.replace(item, edit_variant_verb="PATCH", delete_body="honoured") for item in pairwise_behaviours()]
 
 
 def name_of(behaviour: Behaviour) -> str:

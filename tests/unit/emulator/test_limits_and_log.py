@@ -13,10 +13,10 @@ from reconciler.emulator import Limits, RawRequest
 from reconciler.emulator.log import RateLimit
 
 if TYPE_CHECKING:
-    from reconciler.emulator import Answer, Emulator
+    from reconciler.emulator import ApiResponse, Emulator
 
 
-def ask_at(emulator: Emulator, seconds: float) -> Answer:
+def ask_at(emulator: Emulator, seconds: float) -> ApiResponse:
     request = RawRequest(method="GET", path="/api/1/flags", authorization=f"Bearer {KEY}", arrived=seconds)
     return emulator.api.answer(request)
 

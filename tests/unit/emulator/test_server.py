@@ -1,4 +1,4 @@
-"""The emulator on a real socket, and its control room."""
+"""The emulator on a real socket, and its admin endpoints."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_an_answer_does_not_wait_for_the_clients_acknowledgement(client: httpx.C
 
 
 def test_the_log_can_be_read_and_emptied_from_outside(client: httpx.Client) -> None:
-    """The control room shows each request and forgets them on demand; its own calls are not in the log."""
+    """The admin endpoints show each request and forget them on demand; calls of them are not in the log."""
     client.patch("/api/1/flags/1001", json={"enabled": False})
     (entry,) = client.get("/_emulator/log", headers={"Authorization": ""}).json()
     assert {name: entry[name] for name in ("number", "method", "path", "query", "body", "status", "user")} == {

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from emulators import AUTHORIZATION, a_live_flag, an_emulator, flag_of
-
-from reconciler.emulator import Emulator, serve
-from reconciler.emulator.faults import (
+from fault_injection import (
     Arrival,
     CommitLate,
     Cut,
@@ -23,6 +21,8 @@ from reconciler.emulator.faults import (
     Respond,
     Truncate,
 )
+
+from reconciler.emulator import Emulator, serve
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -165,7 +165,7 @@ def test_what_is_still_late_can_be_settled() -> None:
 
 
 def test_requests_are_numbered_and_what_was_done_to_them_is_kept() -> None:
-    """Every arrival is counted, faulty or not; the control room is not part of the network."""
+    """Every arrival is counted, faulty or not; the admin endpoints are not part of the network."""
     network = Network(Respond(status=500), on=2)
 
     async def exchange(client: httpx.AsyncClient) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.emulator.calls import Answer, encode
 from reconciler.emulator.records import FlagRecord
+from reconciler.emulator.requests import ApiResponse, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ _PLAIN = tuple(name for name in FlagRecord.__annotations__ if name not in _NOT_P
 """The fields that answers show as they are kept."""
 
 
-class Answers:
+class Serializer:
     """Records as JSON values. Encoded flags of lists are kept, so that a list of thousands costs a join."""
 
     def __init__(self, behaviour: Behaviour) -> None:
@@ -63,14 +63,14 @@ class Answers:
         """An id in the form that this server uses."""
         return int(value) if self._behaviour.ids == "number" and value.isascii() and value.isdigit() else value
 
-    def flag_page(self, flags: Sequence[FlagRecord], cursor: int | None, end: int) -> Answer:
+    def flag_page(self, flags: Sequence[FlagRecord], cursor: int | None, end: int) -> ApiResponse:
         """A page of "List"; see `page`."""
         return self.page("flags", [self._encode_listed(flag) for flag in flags], cursor, end)
 
-    def page(self, name: str, items: Sequence[bytes], cursor: int | None, end: int) -> Answer:
+    def page(self, name: str, items: Sequence[bytes], cursor: int | None, end: int) -> ApiResponse:
         """A page of encoded items. `cursor` is where the next one starts, None on the last, whose end is `end`."""
         body = b'{"%s":[%s]%s}' % (name.encode(), b",".join(items), self._next_cursor(cursor, end))
-        return Answer(status=200, body=body, media_type="application/json")
+        return ApiResponse(status=200, body=body, media_type="application/json")
 
     def _configuration(self, flag: FlagRecord) -> dict[str, Json]:
         plain = {name: flag[name] for name in _PLAIN}  # type: ignore[literal-required] # a tuple of its keys

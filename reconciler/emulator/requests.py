@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.emulator.refusals import RefusedError, bad_request
+from msgspec import Struct, field
+
+from reconciler.emulator.errors import RefusedError, bad_request
 from reconciler.emulator.validation import parse_body
 
 if TYPE_CHECKING:
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from reconciler.emulator.records import Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ApiResponse(Struct, frozen=True, kw_only=True):
     """What is sent back."""
 
     status: int
@@ -29,8 +29,7 @@ class Answer:
         return json.loads(self.body)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ApiRequest(Struct, frozen=True, kw_only=True):
     """An authenticated request: whose it is, what it may reach, and what it carries.
 
     `parameters` are the path's, decoded; `raw` is the body as it came.
@@ -58,14 +57,14 @@ class Call:
             raise RefusedError(403, f"the key has no access to project {project_id!r}")
 
 
-def json_answer(value: Json) -> Answer:
+def json_response(value: Json) -> ApiResponse:
     """A success with JSON."""
-    return Answer(status=200, body=encode(value), media_type="application/json")
+    return ApiResponse(status=200, body=encode(value), media_type="application/json")
 
 
-def text_answer(status: int, text: str) -> Answer:
+def text_response(status: int, text: str) -> ApiResponse:
     """An answer in words."""
-    return Answer(status=status, body=text.encode())
+    return ApiResponse(status=status, body=text.encode())
 
 
 def encode(value: Json) -> bytes:
