@@ -161,7 +161,7 @@ def say(
 
 def is_shown(text: str) -> bool:
     """Whether every character has a shape, line feeds excepted: nothing reaches the terminal as a control."""
-    return not {unicodedata.category(item) for item in text.replace("\n", "")} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    return not {unicodedata.category(item) for item in {*text} - {"\n"}} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 @pytest.fixture

@@ -60,14 +60,14 @@ def declare_nothing_new(repository: Repository) -> None:
 @pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
 def test_what_was_applied_is_shown_whatever_file_fails(repository: Repository, option: str, form: str) -> None:
     """The report is on stdout in the form that was asked for; the file is named; the exit code is 7."""
-    ran = installed("apply", "--auto-approve", "--format", form, option, FULL)
+    ran = repository.run("apply", "--auto-approve", "--format", form, option, FULL)
     assert repository.live("new-checkout")["rolloutPercentage"] == 50
-    assert ran.returncode == 7
-    assert f"{FULL} cannot be written: {NO_ROOM}" in ran.stderr
+    assert ran.code == 7
+    assert f"{FULL} cannot be written: {NO_ROOM}" in ran.err
     if form != "json":
-        assert "1 applied, 0 failed" in ran.stdout
+        assert "1 applied, 0 failed" in ran.out
         return
-    document = json.loads(ran.stdout)
+    document = json.loads(ran.out)
     Draft202012Validator(load_schema("report")).validate(document)
     assert (document["summary"]["applied"], document["verified"]) == (1, True)
     assert (document["error"]["kind"], document["error"]["exitCode"]) == ("partial", 7)
@@ -171,12 +171,12 @@ def test_a_directory_is_no_file_to_write_to(repository: Repository) -> None:
 @pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
 def test_a_plan_is_shown_whatever_file_fails(repository: Repository, option: str, form: str) -> None:
     """On stdout, in the form that was asked for and once; exit code 1 outranks the 2 of changes."""
-    ran = installed("plan", "--detailed-exitcode", "--format", form, option, FULL)
-    assert (ran.returncode, repository.emulator.writes) == (1, [])
-    assert f"{FULL} cannot be written: {NO_ROOM}" in ran.stderr
-    assert "new-checkout" in ran.stdout
+    ran = repository.run("plan", "--detailed-exitcode", "--format", form, option, FULL)
+    assert (ran.code, repository.emulator.writes) == (1, [])
+    assert f"{FULL} cannot be written: {NO_ROOM}" in ran.err
+    assert "new-checkout" in ran.out
     if form == "json":
-        document = json.loads(ran.stdout)
+        document = json.loads(ran.out)
         Draft202012Validator(load_schema("plan")).validate(document)
         assert document["summary"]["update"] == 1
         assert document["error"]["exitCode"] == 1
@@ -237,4 +237,4 @@ def test_the_name_of_stdout_is_stdout(repository: Repository, name: str) -> None
     ran = installed("plan", "--output", name, "-q", stdout="shown.txt")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "Plan: 0 create, 1 update" in (repository.root / "shown.txt").read_text(encoding="utf-8")
-    assert installed("plan", "--output", name, "-q").stdout == installed("plan").stdout
+    assert installed("plan", "--output", name, "-q").stdout == repository.run("plan").out
