@@ -91,7 +91,10 @@ def test_each_failure_has_its_kind_and_its_number_of_attempts(method: str, outco
     assert type(caught.value) is kind(outcome)
     assert server.sent == caught.value.attempts == (4 if repeats else 1)
     assert caught.value.status == getattr(outcome, "status_code", None)
-    assert f"{method} /api/1/flags" in str(caught.value)
+    said = str(caught.value)
+    assert f"{method} /api/1/flags" in said
+    assert ("Run it again later." in said) == (outcome in AMBIGUOUS and method == "GET")
+    assert ("It may or may not have taken effect." in said) == (outcome in AMBIGUOUS and method != "GET")
 
 
 PLACE = RemoveUserAt(flag_key="f", variant_key="on", user="x", index=4).request("123")

@@ -185,3 +185,15 @@ def test_a_run_out_of_time_is_no_answer() -> None:
     slow = SlowWorld(emulator=world.emulator, desired=world.desired, config=world.config)
     with pytest.raises(BudgetError, match="has taken longer than 3000 seconds"):
         look(slow, budget=10)
+
+
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_a_run_out_of_time_after_the_list_is_no_answer(is_edited: bool) -> None:
+    """Whether it was for the inclusions or, where a flag is known to differ, for its versions."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, BOB, KEY, enabled=not is_edited)
+    declared = FlagSpec(key=KEY, enabled=True) if is_edited else a_declaration()
+    world = a_world(emulator, declared)
+    slow = SlowWorld(emulator=emulator, desired=world.desired, config=world.config)
+    with pytest.raises(BudgetError, match="has taken longer than 3000 seconds"):
+        look(slow, budget=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -120,6 +121,20 @@ def test_without_a_feed_what_the_list_does_not_date_is_looked_at() -> None:
     project.time = NOON
     edit(project.emulator, BOB, "c", description="seen")
     assert look(project.world, since=NOON).unmanaged == ("c",)
+
+
+@pytest.mark.parametrize("text", ["soon", ""])
+def test_without_a_feed_a_flag_of_which_no_time_can_be_read_is_looked_at(text: str) -> None:
+    """What cannot be known to be old may be new."""
+    project = Clocked(Behaviour(feeds="404"))
+    project.time -= timedelta(days=1)
+    edit(project.emulator, BOB, "b", rolloutPercentage=5)
+    assert not look(project.world, since=NOON).is_drifted
+    state = json.loads(project.emulator.dump())
+    (flag,) = [flag for flag in state["flags"] if flag["key"] == "b"]
+    flag["lastModifiedAt"] = text
+    project.emulator.load(json.dumps(state).encode())
+    assert look(project.world, since=NOON).checked == {"b"}
 
 
 def test_edits_of_inclusions_may_go_unseen() -> None:

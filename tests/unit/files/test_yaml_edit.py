@@ -183,6 +183,15 @@ def test_what_an_overlay_says_stays_said(
     }
 
 
+def test_an_overlay_gets_whole_what_the_document_does_not_have() -> None:
+    """Weights that stand nowhere yet."""
+    text = changed("key: flag\n", environment="staging", rolloutWeights={"a": 1})
+    assert read_documents(text, "")[0].value == {
+        "key": "flag",
+        "environments": {"staging": {"rolloutWeights": {"a": 1}}},
+    }
+
+
 def test_remarks_are_replaced_not_piled_up() -> None:
     """The read-only comments of an earlier import give way to the new ones, below the modeline."""
     first = rewrite_flag(TEXT, 0, DOCUMENT, environment=None, remarks=("old one",))

@@ -87,6 +87,28 @@ def test_a_comment_inside_brackets_makes_them_lines() -> None:
     assert format_text(text, "flag.yaml") == "key: flag\ntags:\n  - a  # first\n  - b\n"
 
 
+def test_comments_on_lines_of_their_own_stay_where_they_are_in_brackets() -> None:
+    """Above the item that follows, or at the end; what follows a document in brackets goes to its head."""
+    text = "key: flag\ntags: [\n  # first\n  a, b\n  # end\n  ]\n"
+    assert format_text(text, "flag.yaml") == "key: flag\ntags:\n  # first\n  - a\n  - b\n  # end\n"
+    assert format_text("{key: flag}\n# end\n", "flag.yaml") == "# end\nkey: flag\n"
+
+
+def test_no_line_ends_in_blanks() -> None:
+    """Those behind a comment go."""
+    text = "key: flag # c \t\n# all  \nenabled: true  \n"
+    assert format_text(text, "flag.yaml") == "key: flag  # c\n# all\nenabled: true\n"
+
+
+def test_a_key_with_a_colon_is_quoted() -> None:
+    """A value with one is not, where it means the same without."""
+    text = "key: flag\nvariants:\n  - key: on\n    payload: {'a:b': 'c:d'}\n"
+    assert '{"a:b": "c:d"}' in format_text(text, "flag.yaml")
+    text = "key: flag\nname: 'c:d'\nvariants:\n  - key: on\n    payload:\n      'a:b': # e\n        c\n"
+    assert "name: c:d\n" in format_text(text, "flag.yaml")
+    assert '      "a:b":' in format_text(text, "flag.yaml")
+
+
 def test_documents_stay_apart() -> None:
     """Several documents are separated by one `---` each; comments stay on their side of it."""
     text = "---\nkey: a\n# end of a\n...\n---\n# start of b\nname: B\nkey: b\n"
