@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,7 @@ def test_an_overlay_holds_what_the_document_holds() -> None:
             assert fields[0] == fields[1]
     merged = {name: schema["$defs"][name] for name in overlay}
     assert [name for name, node in merged.items() if node.get("type") == "object"] == []
-    weights, patch = (dict(schema["$defs"][name]) for name in ("weights", "weightsPatch"))
+    weights, patch = (deepcopy(schema["$defs"][name]) for name in ("weights", "weightsPatch"))
     assert patch["additionalProperties"].pop("type") == [weights["additionalProperties"].pop("type"), "null"]
     for node in (weights, patch):
         for word in ("title", "description", "examples"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import deepcopy
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -233,7 +234,7 @@ def test_text_fits_a_narrow_terminal() -> None:
 )
 def test_the_document_is_what_its_schema_says(report: DriftReport) -> None:
     """Every member is named by the published schema."""
-    schema = load_schema("drift")
+    schema = deepcopy(load_schema("drift"))
     for part in (schema, schema["properties"]["flags"]["items"], schema["properties"]["sweep"]):
         part["additionalProperties"] = False
     Draft202012Validator(schema).validate(json.loads(render(DRIFT, "json", report)))
