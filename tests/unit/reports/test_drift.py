@@ -240,6 +240,14 @@ def test_the_document_is_what_its_schema_says(report: DriftReport) -> None:
     Draft202012Validator(schema).validate(json.loads(render(DRIFT, "json", report)))
 
 
+@pytest.mark.parametrize("basis", Basis)
+def test_every_basis_is_one_that_the_schema_names(basis: Basis) -> None:
+    """Also that of a difference of which nothing was shown."""
+    change = AttributedChange(change=ROLLOUT, attribution=Attribution(basis=basis))
+    report = a_report(flags=(a_flag_drift(changes=(change,)),))
+    Draft202012Validator(load_schema("drift")).validate(json.loads(render(DRIFT, "json", report)))
+
+
 def test_the_document_of_the_contract() -> None:
     """The members that the contract promises, with `before` live and `after` declared."""
     document = json.loads(render(DRIFT, "json", a_report()))
