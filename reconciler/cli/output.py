@@ -132,8 +132,9 @@ def write_result(
             output.info(f"Written to {display.output_file}.")
             return failure
         failure = _with_complaint(failure, complaint, fail)
+    text = present(failure)
     try:
-        output.print(present(failure))
+        output.print(text)
     except (OSError, ValueError) as error:
         if rescue is not None:
             output.print_to_stderr(rescue())

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.errors import StalePlanError, UsageError
-from reconciler.planning.plan_file import decode_plan
+from reconciler.files.schema_check import check
+from reconciler.planning.plan_file import check_digest, decode_plan
 from reconciler.strict_json import MalformedJsonError, parse_json
 
 if TYPE_CHECKING:
@@ -43,4 +44,8 @@ def read_plan_file(path: Path) -> SavedPlan:
         ) from error
     if not isinstance(document, dict):
         raise StalePlanError(f"{str(path)!r} is not a saved plan. Make a new one with `plan --out`.")
+    check_digest(document)
+    if findings := check(document, "plan"):
+        what = f"{findings[0].path or '/'}: {findings[0].message}"
+        raise StalePlanError(f"{str(path)!r} is not a valid plan: {what} Make a new one with `plan --out`.")
     return SavedPlan(document=document, plan=decode_plan(document))

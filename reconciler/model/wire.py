@@ -149,6 +149,11 @@ def decode_flag(answer: Json, where: str = "flag", *, archived: bool = False) ->
     )
 
 
+def check_field(public: str, value: Json) -> None:
+    """See that a value can be that of a field by its name in the API. Raises MalformedAnswerError, KeyError."""
+    _DECODERS[_KIND_OF[public]](value, public)
+
+
 def decode_variants(answer: Json, where: str = "variants") -> tuple[Variant, ...]:
     """The variants of a flag, in the server's order; a field that is not shown is UNSET. No key comes twice."""
     variants = tuple(
@@ -359,6 +364,7 @@ _DECODERS: dict[ValueKind, Callable[[Json, str], Any]] = {
     ValueKind.DEPLOYMENTS: decode_ids,
     ValueKind.STRINGS: decode_strings,
 }
+_KIND_OF = {field.public: field.kind for field in FIELDS}
 _READERS = tuple((field.name, field.public, _DECODERS[field.kind]) for field in FIELDS if field.name != "archived")
 """How each field is read; whether a flag is archived is told by markers of several names."""
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from reconciler import __version__
 from reconciler.diagnostics import SourcePosition
-from reconciler.errors import StalePlanError
+from reconciler.errors import MalformedAnswerError, StalePlanError
 from reconciler.model.canonical import canonical_text
+from reconciler.model.wire import check_field, decode_variant
 from reconciler.planning.exposure_json import decode_exposure, encode_exposure, percent
 from reconciler.planning.operations import decode_operation
 from reconciler.planning.plan import (
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 LIFETIME = timedelta(hours=24)
 """How long a saved plan may be applied."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the clock of the machine that made a plan may be ahead."""
 
 _NOT_CONTENT = frozenset({"createdAt", "digest", "requests", "hourlyDriftRequests", "warnings"})
 """What may differ between a saved plan and the same plan made again."""
@@ -72,20 +76,25 @@ def digest_of(document: dict[str, Json]) -> str:
     return "sha256:" + sha256(canonical_text(content).encode()).hexdigest()
 
 
-def decode_plan(document: dict[str, Json]) -> Plan:
-    """The plan of a document, to be shown; `before` and `after` of its flags are not in it.
-
-    Raises StalePlanError when the document is not a plan, or was changed since it was saved.
-    """
+def check_digest(document: dict[str, Json]) -> None:
+    """See that a document is a plan of this format, as it was saved. Raises StalePlanError."""
     if document.get("formatVersion") != FORMAT_VERSION or "digest" not in document:
         raise StalePlanError(
             "This is not a saved plan of this version of the format. Make a new one with `plan --out`."
         )
     if not compare_digest(str(document["digest"]).encode(), digest_of(document).encode()):
         raise StalePlanError("The saved plan was changed after it was made: its digest does not fit. Make a new one.")
+
+
+def decode_plan(document: dict[str, Json]) -> Plan:
+    """The plan of a document, to be shown; `before` and `after` of its flags are not in it.
+
+    Raises StalePlanError when the document is not a plan, or was changed since it was saved.
+    """
+    check_digest(document)
     try:
         return _decode(document)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MalformedAnswerError) as error:
         raise StalePlanError(f"The saved plan cannot be read ({type(error).__name__}). Make a new one.") from error
 
 
@@ -94,9 +103,7 @@ def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:
 
     Raises StalePlanError that says what is different: its age, the version, server, project or commit, or a flag.
     """
-    made = decode_plan(document).created_at
-    if made is None or not timedelta(minutes=-5) <= now - made <= LIFETIME:
-        raise StalePlanError("The saved plan is older than 24 hours. Make a new one.")
+    _check_age(decode_plan(document).created_at, now)
     fresh = encode_plan(again)
     for name in ("tool", "origin", "region", "projectId", "environment", "commit"):
         if document.get(name) != fresh[name]:
@@ -111,6 +118,18 @@ def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:
         f"The saved plan is stale: flag files or live flags {what}have changed since it was made, or it was applied "
         "already. Make a new one."
     )
+
+
+def _check_age(made: datetime | None, now: datetime) -> None:
+    if made is None:
+        raise StalePlanError("The saved plan does not say when it was made. Make a new one.")
+    if now - made > LIFETIME:
+        raise StalePlanError("The saved plan is older than 24 hours. Make a new one.")
+    if made - now > CLOCK_SKEW:
+        raise StalePlanError(
+            f"The saved plan is from the future: it was made at {made:%Y-%m-%d %H:%M} UTC, and it is"
+            f" {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC here. Check the clocks of both machines, or make a new one."
+        )
 
 
 def _content(document: dict[str, Json]) -> str:
@@ -175,12 +194,24 @@ def decode_change(body: dict[str, Json]) -> FieldChange:
     """The reverse of `encode_change`."""
     if "added" in body:
         return MembersChange(path=body["path"], added=tuple(body["added"]), removed=tuple(body["removed"]))
+    for side in (body["before"], body["after"]):
+        if side is not None:
+            _check_value(body["path"], side)
     return ValueChange(
         path=body["path"],
         before=body["before"],
         after=body["after"],
         details=tuple(LeafChange(**leaf) for leaf in body.get("details", ())),
     )
+
+
+def _check_value(path: str, value: Json) -> None:
+    """See that a value can stand on a side of a change. Raises MalformedAnswerError, LookupError."""
+    names = path.split("/")[1:]
+    if len(names) == 1:
+        check_field(names[0], value)
+    elif names[0] == "variants":
+        decode_variant(value if len(names) == 2 else {"key": "-", names[-1]: value})  # noqa: PLR2004 - a whole variant
 
 
 def _decode(document: dict[str, Json]) -> Plan:
@@ -198,7 +229,7 @@ def _decode(document: dict[str, Json]) -> Plan:
             unarchive=options["unarchive"],
             allow=frozenset(options["allow"]),
             shield=options["shield"],
-            shard=tuple(options["shard"]) if options["shard"] else None,
+            shard=None if options["shard"] is None else _decode_shard(*options["shard"]),
         ),
         refusals=tuple(Refusal(**item) for item in document["refusals"]),
         warnings=tuple(document["warnings"]),
@@ -208,6 +239,12 @@ def _decode(document: dict[str, Json]) -> Plan:
         requests=document["requests"],
         hourly_drift_requests=document.get("hourlyDriftRequests"),
     )
+
+
+def _decode_shard(index: int, count: int) -> tuple[int, int]:
+    if not 1 <= index <= count:
+        raise ValueError("a shard is one of so many, counted from 1")
+    return index, count
 
 
 def _decode_flag(body: dict[str, Json]) -> FlagPlan:

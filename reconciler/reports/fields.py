@@ -49,7 +49,7 @@ def _lines(change: FieldChange, *, show_users: bool) -> Iterator[FieldLine]:
     before, after = change.before, change.after
     if change.path == "/targetSegments" and _are_named(before) and _are_named(after):
         yield from _segment_lines(before or [], after or [], show_users=show_users)
-    elif change.path == "/variants" and before is None:
+    elif change.path == "/variants" and before is None and _are_keyed(after):
         yield from _new_variant_lines(after, show_users=show_users)
     elif change.path.endswith("/payload"):
         yield from _payload_lines(label, change)
@@ -106,10 +106,18 @@ def _new_variant_lines(variants: list[Json], *, show_users: bool) -> Iterator[Fi
 def _are_named(segments: Json) -> bool:
     if segments is None:
         return True
-    if not isinstance(segments, list) or not all(isinstance(item, dict) for item in segments):
+    if not _are_objects(segments):
         return False
     names = [item.get("name") for item in segments]
     return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+
+
+def _are_keyed(variants: Json) -> bool:
+    return _are_objects(variants) and all(isinstance(item.get("key"), str) for item in variants)
+
+
+def _are_objects(values: Json) -> bool:
+    return isinstance(values, list) and all(isinstance(item, dict) for item in values)
 
 
 def _segment_lines(before: list[Json], after: list[Json], *, show_users: bool) -> Iterator[FieldLine]:
@@ -150,7 +158,7 @@ def _segment_text(raw: dict[str, Json] | None, *, show_users: bool) -> str | Non
 
 
 def _text(key: str, value: Json) -> str:
-    if key != "conditions":
+    if key != "conditions" or (value and not _are_objects(value)):
         return flow_text(value)
     return " and ".join(map(_condition_text, value)) if value else "everyone"
 
@@ -177,8 +185,9 @@ def redacted(value: Json, *, show_users: bool) -> Json:
     if show_users:
         return value
     if isinstance(value, dict):
-        if value.get("prop") in _PERSONAL_PROPS and isinstance(value.get("values"), list | tuple):
-            return value | {"values": Counted(count=len(value["values"]), noun="id")}
+        prop, values = value.get("prop"), value.get("values")
+        if isinstance(prop, str) and prop in _PERSONAL_PROPS and isinstance(values, list | tuple):
+            return value | {"values": Counted(count=len(values), noun="id")}
         return {key: _redacted_member(key, item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [redacted(item, show_users=False) for item in value]

@@ -149,6 +149,78 @@ def test_another_plan_is_refused_even_with_a_digest_that_fits(
     count("plans changed with a digest that fits", 1)
 
 
+def _set(document: dict[str, Any], path: str, value: Any) -> None:
+    *steps, last = (int(step) if step.isdigit() else step for step in path.split("/"))
+    for step in steps:
+        document = document[step]
+    document[last] = value
+
+
+NO_PLANS: list[tuple[str, Any]] = [
+    ("options/shard", [0, 0]),
+    ("options/shard", [2, 1]),
+    ("options/shard", "1/2"),
+    ("options/targets", [1]),
+    ("options/targets", "a"),
+    ("options/allow", [None]),
+    ("options/prune", "yes"),
+    ("options/shield", 1),
+    ("options", []),
+    ("flags/0/transient", "1/0"),
+    ("flags/0/transient", -1),
+    ("flags/0/exposure/transitions/0/switchedShare", "1/0"),
+    ("flags/0/exposure/transitions/0/before", {"on": "1/0"}),
+    ("flags/0/exposure", []),
+    ("flags/0/key", ["a"]),
+    ("flags/0/action", "destroy"),
+    ("flags/0/changes/0/path", 7),
+    ("flags/0/operations/0/body", [1]),
+    ("flags/0/operations/0/path", "/api/1/flags"),
+    ("flags/0/source", {"file": 1, "line": "x"}),
+    ("flags", {"a": 1}),
+    ("flags", [None]),
+    ("createdAt", 5),
+    ("createdAt", "yesterday"),
+    ("createdAt", "0001-01-01T00:00:00+23:59"),
+    ("createdAt", "9999-12-31T23:59:59-23:59"),
+    ("environment", ["production"]),
+    ("environment", "no such one"),
+    ("projectId", 7),
+    ("refusals", [{"guard": "x"}]),
+    ("unmanaged", [{}]),
+    ("summary", None),
+    ("requests", "many"),
+    ("tool", "reconciler"),
+    ("commit", 1.5),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), NO_PLANS, ids=lambda item: str(item)[:30])
+def test_what_is_no_plan_is_named_so_even_with_a_digest_that_fits(
+    path: str, value: Any, checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By `apply` and `show`, in every form; nothing is sent, and nothing of it is called a defect."""
+    document = _document(checkout)
+    _set(document, path, value)
+    _put(checkout, document)
+    checkout.world.emulator.log.clear()
+    assert _apply("plan.json") in {STALE, 64}
+    for form in ("text", "json", "markdown", "html"):
+        assert run(["show", "plan.json", "--format", form]) in {0, STALE}
+    out, err = capsys.readouterr()
+    assert "defect" not in out + err
+    assert not checkout.world.emulator.writes
+
+
+def test_a_plan_of_the_future_is_called_so(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not older than a day: the clocks are wrong, or the file is."""
+    document = _document(checkout)
+    _later(document, hours=1)
+    _put(checkout, document)
+    _refused(checkout)
+    assert "from the future" in capsys.readouterr().err
+
+
 def test_any_changed_character_is_refused(checkout: Checkout, count: Any) -> None:
     """One character of the file, wherever it stands, is one too many."""
     text, random = (checkout.root / "plan.json").read_text("utf-8"), Random(5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import suppress
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,10 @@ from msgspec.structs import replace
 from worlds import UNGUARDED, a_world, an_emulator, random_live_flag, random_spec
 
 from reconciler.errors import StalePlanError
+from reconciler.files.schema_check import check
 from reconciler.planning.exposure import with_exposure
 from reconciler.planning.plan_file import check_saved, decode_plan, digest_of, encode_plan
+from reconciler.reports.registry import PLAN, RenderOptions, render
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
@@ -63,12 +66,83 @@ def test_another_plan_is_refused(change: dict[str, Any], word: str) -> None:
         check_saved(encode_plan(plan), replace(plan, **change), NOON)
 
 
-@pytest.mark.parametrize("age", [timedelta(hours=24, seconds=1), timedelta(minutes=-6)])
-def test_age(age: timedelta) -> None:
-    """A plan of another day, or of the future, is refused."""
+@pytest.mark.parametrize(
+    ("age", "words"),
+    [
+        (timedelta(hours=24, seconds=1), "older than 24 hours"),
+        (timedelta(days=9000), "older than 24 hours"),
+        (timedelta(minutes=-6), "from the future: it was made at 2030-01-02 12:00 UTC, and it is 2030-01-02 11:54"),
+        (timedelta(days=-1), "from the future"),
+    ],
+)
+def test_age(age: timedelta, words: str) -> None:
+    """A plan of another day, or of the future, is refused, and the message says which of the two it is."""
     plan = a_random_plan(1)
-    with pytest.raises(StalePlanError, match="24 hours"):
+    with pytest.raises(StalePlanError, match=words):
         check_saved(encode_plan(plan), plan, NOON + age)
+
+
+@pytest.mark.parametrize("age", [timedelta(hours=24), timedelta(), timedelta(minutes=-5)])
+def test_a_plan_of_the_day_is_accepted(age: timedelta) -> None:
+    """A day exactly, and clocks that are five minutes apart."""
+    plan = a_random_plan(1)
+    check_saved(encode_plan(plan), plan, NOON + age)
+
+
+def test_a_plan_without_a_date_is_refused() -> None:
+    """Its age is not known."""
+    plan = a_random_plan(1)
+    with pytest.raises(StalePlanError, match="when it was made"):
+        check_saved(encode_plan(replace(plan, created_at=None)), plan, NOON)
+
+
+ODD = [
+    None, True, 0, -1, 1.5, 1e308, 10**30, "", "x", "1/0", "0/5", "9" * 5000, [], {}, [None], [0, 0], [1], {"a": 1},
+    [[]], "2030-01-01", "/variants/x/payload", "/targetSegments", "/variants", "/rolloutWeights",
+]  # fmt: skip
+"""What may stand where something else should."""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_odd_values_are_no_plan_or_are_shown(seed: int) -> None:
+    """Whatever stands in a field, with a digest that fits: it is refused as no plan, or every form shows it."""
+    random, original = Random(seed), json.loads(json.dumps(encode_plan(a_random_plan(seed))))
+    places = [path for path in _places(original) if path and path != ("digest",)]
+    for path in random.sample(places, 60):
+        document = copy.deepcopy(original)
+        _put(document, path, random.choice(ODD))
+        document["digest"] = digest_of(document)
+        if check(document, "plan"):
+            continue
+        with suppress(StalePlanError):
+            plan = decode_plan(document)
+            for form in ("text", "markdown", "html", "json"):
+                render(PLAN, form, plan, RenderOptions(show_users=random.random() < 0.5))
+
+
+@pytest.mark.parametrize("shard", [[0, 0], [0, 1], [3, 2], [1], [1, 2, 3], [True, True], "1/2", [], {}, 0, [1.5, 2]])
+def test_a_shard_is_one_of_so_many(shard: Any) -> None:
+    """Counted from 1."""
+    document = encode_plan(a_random_plan(1))
+    document["options"]["shard"] = shard
+    document["digest"] = digest_of(document)
+    if not check(document, "plan"):
+        with pytest.raises(StalePlanError):
+            decode_plan(document)
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    """Every place in a document, those of collections included."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _places(item, (*path, key))
+
+
+def _put(document: Any, path: tuple[Any, ...], value: Any) -> None:
+    for step in path[:-1]:
+        document = document[step]
+    document[path[-1]] = value
 
 
 def test_every_tampering_is_refused() -> None:
