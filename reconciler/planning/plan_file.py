@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler import __version__
 from reconciler.diagnostics import SourcePosition
-from reconciler.errors import MalformedAnswerError, StalePlanError
+from reconciler.errors import InvalidResponseError, StalePlanError
 from reconciler.model.canonical import canonical_text
 from reconciler.model.wire import check_field, decode_variant
 from reconciler.planning.exposure_json import decode_exposure, encode_exposure, percent
@@ -94,7 +94,7 @@ def decode_plan(document: dict[str, Json]) -> Plan:
     check_digest(document)
     try:
         return _decode(document)
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MalformedAnswerError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, InvalidResponseError) as error:
         raise StalePlanError(f"The saved plan cannot be read ({type(error).__name__}). Make a new one.") from error
 
 
@@ -206,7 +206,7 @@ def decode_change(body: dict[str, Json]) -> FieldChange:
 
 
 def _check_value(path: str, value: Json) -> None:
-    """See that a value can stand on a side of a change. Raises MalformedAnswerError, LookupError."""
+    """See that a value can stand on a side of a change. Raises InvalidResponseError, LookupError."""
     names = path.split("/")[1:]
     if len(names) == 1:
         check_field(names[0], value)
