@@ -5,10 +5,11 @@ Only reads are sent. A check that fails says so and the next ones go on, unless 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.api.listing import read_list
 from reconciler.errors import AccessError, ApiError
@@ -41,8 +42,7 @@ class Status(StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(Struct, frozen=True, kw_only=True):
     """One line: what was looked at, how it is, and what to do (empty: nothing). `error` is what made it fail."""
 
     name: str

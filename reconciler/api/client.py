@@ -31,7 +31,7 @@ from reconciler.api.responses import (
 )
 from reconciler.api.retry import Repeat
 from reconciler.errors import InvalidResponseError, RejectedError
-from reconciler.model.kind import FLAG
+from reconciler.model.fields import FLAG
 from reconciler.model.wire import decode_flag, decode_variant, decode_variants
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.errors import AmbiguousError, InvalidResponseError
+from reconciler.model.fields import FLAG
 from reconciler.model.flag import UNSET, Version
-from reconciler.model.kind import FLAG
 from reconciler.model.wire import decode_flag, identifier, shows_archived
 from reconciler.strict_json import MalformedJsonError, flaw_in, parse_json, parse_with_flaws
 from reconciler.text import json_kind

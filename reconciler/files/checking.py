@@ -17,8 +17,8 @@ from reconciler.files.listing import MAX_TOTAL_BYTES, read_flag_file, refuse_fil
 from reconciler.files.overlay import for_environment, origin_of
 from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
 from reconciler.files.rules.fields import expired, unknown_environment
-from reconciler.files.rules.view import FlagView
-from reconciler.files.schema_check import check, quoted
+from reconciler.files.rules.parsed_flag import ParsedFlag
+from reconciler.files.schema import check, quoted
 from reconciler.files.yaml.reader import read_source
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Checking(Struct, kw_only=True):
             for config in self.configs:
                 self._check_overlaid(document, config)
         else:
-            view = FlagView.of(value)
+            view = ParsedFlag.of(value)
             self._apply_document_rules(document, view, None)
             for config in self.configs:
                 self._apply_config_rules(document, view, config)
@@ -129,18 +129,18 @@ class Checking(Struct, kw_only=True):
         The schema has nothing to add: it holds each overlay to what it asks of the document.
         """
         body = for_environment(document.value, config.environment)
-        view = FlagView.of(body)
+        view = ParsedFlag.of(body)
         self._apply_document_rules(document, view, config)
         self._apply_config_rules(document, view, config)
 
-    def _apply_document_rules(self, document: Document, view: FlagView, config: Config | None) -> None:
+    def _apply_document_rules(self, document: Document, view: ParsedFlag, config: Config | None) -> None:
         for rule in DOCUMENT_RULES.values():
             for item in islice(rule(view), MAX_FINDINGS_OF_FILE):
                 self._report(document, (item,), config)
         if self.today is not None:
             self._report(document, expired(view, self.today), config)
 
-    def _apply_config_rules(self, document: Document, view: FlagView, config: Config) -> None:
+    def _apply_config_rules(self, document: Document, view: ParsedFlag, config: Config) -> None:
         for rule in CONFIG_RULES.values():
             for item in islice(rule(view, config), MAX_FINDINGS_OF_FILE):
                 self._report(document, (item,), config)

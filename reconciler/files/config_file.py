@@ -14,8 +14,7 @@ from msgspec.structs import replace
 from reconciler.diagnostics import Finding
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.files.listing import explain, read_flag_file
-from reconciler.files.schema_check import check, suggest
-from reconciler.files.schemas import load_schema
+from reconciler.files.schema import check, load_schema, suggest
 from reconciler.files.yaml.reader import read_source
 from reconciler.model.config import Config, IgnoreRule, Limit, Requests, Safety
 from reconciler.pointer import join_pointer, split_pointer
@@ -70,11 +69,6 @@ def load_configs(file: Path, environment: str | None = None, *, needs_flags: boo
     names = _environment_names(document.value)
     chosen = names if environment is None and names else (environment,)
     return tuple(_load(file, document, content, name, needs_flags=needs_flags) for name in chosen)
-
-
-def list_environments(file: Path) -> tuple[str, ...]:
-    """The names of the environments, in the order of the file. Raises InvalidInputError."""
-    return _environment_names(_read_config(file)[0].value)
 
 
 def _load(file: Path, document: Document, content: bytes, environment: str | None, *, needs_flags: bool) -> Config:

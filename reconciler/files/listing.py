@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from reconciler.diagnostics import HIDDEN_FILE, JSON_FILE, Diagnostic, Severity, SourcePosition
 from reconciler.errors import UsageError
-from reconciler.files.yaml.limits import MAX_BYTES
+from reconciler.files.yaml.characters import MAX_BYTES
 from reconciler.text import counted
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from reconciler.diagnostics import Finding
-from reconciler.files.schema_check import quoted, suggest
-from reconciler.files.schemas import load_schema
+from reconciler.files.schema import load_schema, quoted, suggest
 from reconciler.pointer import join_pointer
 
 if TYPE_CHECKING:

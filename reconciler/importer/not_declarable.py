@@ -9,8 +9,8 @@ from reconciler.diagnostics import Severity, SourcePosition
 from reconciler.files.decode import decode_flag
 from reconciler.files.format import flag_to_yaml
 from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
-from reconciler.files.rules.view import FlagView
-from reconciler.files.schema_check import check
+from reconciler.files.rules.parsed_flag import ParsedFlag
+from reconciler.files.schema import check
 from reconciler.files.yaml.reader import read_source
 from reconciler.model.canonical import same_json
 from reconciler.planning.compare import compare_flags
@@ -79,7 +79,7 @@ def _parts(document: dict[str, Json]) -> Iterator[tuple[str, Json]]:
 
 def _findings(document: dict[str, Json], config: Config) -> Iterator[Finding]:
     yield from check(document, "flag")
-    view = FlagView.of(document)
+    view = ParsedFlag.of(document)
     for rule in DOCUMENT_RULES.values():
         yield from rule(view)
     for config_rule in CONFIG_RULES.values():

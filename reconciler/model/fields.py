@@ -112,7 +112,29 @@ FIELD: Final = {field.name: field for field in FIELDS}
 """The same by name."""
 
 NEW_FLAG: Final = FlagSpec(key="", **{field.name: field.new for field in FIELDS})
-"""A flag of which only the key was said: off, for nobody, without segments, deployments and tags.
+"""A flag that declares only its key: off, with a rollout of 0, without segments, deployments and tags.
 
-Its bucketing salt and its variants are the server's business.
+The server chooses its bucketing salt and its variants.
 """
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """A kind of managed thing.
+
+    `name` is what people call it; `path` is the first segment of its paths below /api/1, and the name of the list in
+    an answer of "List"; `fields` is the table of its fields.
+    """
+
+    name: str
+    path: str
+    fields: tuple[Field, ...]
+
+    def segments(self, *below: str) -> tuple[str, ...]:
+        """The segments of a path below /api/1: of the list, of one thing by its id, or of what belongs to it."""
+        return (self.path, *below)
+
+
+KINDS: Final = {kind.name: kind for kind in (Kind(name="flag", path="flags", fields=FIELDS),)}
+"""Every kind by its name."""
+
+FLAG: Final = KINDS["flag"]

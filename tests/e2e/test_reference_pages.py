@@ -14,7 +14,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.cli.main import COMMANDS, cli
-from reconciler.files.schemas import SCHEMA_NAMES, load_schema
+from reconciler.files.schema import SCHEMA_NAMES, load_schema
 from reconciler.planning.guards import GUARDS
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from virtual_time import run_in_virtual_time
 
 from reconciler.apply import Status
 from reconciler.emulator import Behaviour
-from reconciler.files.schemas import load_schema
+from reconciler.files.schema import load_schema
 from reconciler.model.flag import FlagSpec, Variant, Weights
 from reconciler.reports.registry import APPLY, render
 

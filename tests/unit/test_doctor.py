@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +10,7 @@ from builders import a_config
 from emulators import a_live_flag
 from faults.drills import WiredWorld
 from faults.wire import Wire
+from msgspec.structs import replace
 from worlds import FAST, World, a_world, an_emulator
 
 from reconciler.doctor import Check, Status, examine, exit_code, failed, limits

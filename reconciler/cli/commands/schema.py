@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli.options import Settings, shared_options
 from reconciler.cli.output import Output
-from reconciler.files.schemas import SCHEMA_NAMES, schema_text
+from reconciler.files.schema import SCHEMA_NAMES, schema_text
 
 
 @click.command

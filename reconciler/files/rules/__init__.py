@@ -1,6 +1,6 @@
 """Every rule beyond the schema, by its stable id: one function each, all of them always run.
 
-A new rule is one function and one row here, and a good and a bad sample in tests/unit/desired/test_rules.py.
+A new rule is one function and one row here, and a good and a bad sample in tests/unit/files/test_rules.py.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from reconciler.diagnostics import Finding
-    from reconciler.files.rules.view import FlagView
+    from reconciler.files.rules.parsed_flag import ParsedFlag
     from reconciler.model.config import Config
 
-DOCUMENT_RULES: Final[Mapping[str, Callable[[FlagView], Iterator[Finding]]]] = {
+DOCUMENT_RULES: Final[Mapping[str, Callable[[ParsedFlag], Iterator[Finding]]]] = {
     "reserved-variant": variants.reserved_variant,
     "duplicate-variant": variants.duplicate_variant,
     "rename-collision": variants.rename_collision,
@@ -38,7 +38,7 @@ DOCUMENT_RULES: Final[Mapping[str, Callable[[FlagView], Iterator[Finding]]]] = {
 }
 """What a document says of itself."""
 
-CONFIG_RULES: Final[Mapping[str, Callable[[FlagView, Config], Iterator[Finding]]]] = {
+CONFIG_RULES: Final[Mapping[str, Callable[[ParsedFlag, Config], Iterator[Finding]]]] = {
     "unknown-deployment": fields.unknown_deployment,
     "duplicate-deployment": fields.duplicate_deployment,
     "ignored-field": fields.ignored_field,

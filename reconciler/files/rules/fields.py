@@ -7,27 +7,27 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Finding, Severity
+from reconciler.files.rules.parsed_flag import strings
 from reconciler.files.rules.variants import repeated
-from reconciler.files.rules.view import strings
-from reconciler.files.schema_check import quoted, suggest
+from reconciler.files.schema import quoted, suggest
 from reconciler.pointer import join_pointer, split_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.files.rules.view import FlagView
+    from reconciler.files.rules.parsed_flag import ParsedFlag
     from reconciler.model.config import Config
     from reconciler.model.flag import Json
 
 
-def duplicate_tag(flag: FlagView) -> Iterator[Finding]:
+def duplicate_tag(flag: ParsedFlag) -> Iterator[Finding]:
     """A tag stands once."""
     tags = flag.body.get("tags")
     if isinstance(tags, list):
         yield from repeated(tags, "duplicate-tag", "The tag stands twice.", "/tags")
 
 
-def invalid_date(flag: FlagView) -> Iterator[Finding]:
+def invalid_date(flag: ParsedFlag) -> Iterator[Finding]:
     """A date is one that the calendar has; the schema has looked at its form."""
     for name in ("expires", "frozenUntil"):
         text = flag.body.get(name)
@@ -50,7 +50,7 @@ def parse_moment(text: str) -> date | datetime | None:
     return moment if moment.tzinfo is not None else None
 
 
-def expired(flag: FlagView, today: date) -> Iterator[Finding]:
+def expired(flag: ParsedFlag, today: date) -> Iterator[Finding]:
     """A flag that should be gone is a reminder, not a reason to stop."""
     text = flag.body.get("expires")
     expires = parse_moment(text) if isinstance(text, str) else None
@@ -64,7 +64,7 @@ def expired(flag: FlagView, today: date) -> Iterator[Finding]:
         )
 
 
-def unknown_deployment(flag: FlagView, config: Config) -> Iterator[Finding]:
+def unknown_deployment(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
     """A deployment is a configured name, or an id, which is digits."""
     for index, name in strings(flag.body.get("deployments")):
         if name not in config.deployments and not name.isdecimal() and name not in config.deployments.values():
@@ -77,13 +77,13 @@ def unknown_deployment(flag: FlagView, config: Config) -> Iterator[Finding]:
             )
 
 
-def duplicate_deployment(flag: FlagView, config: Config) -> Iterator[Finding]:
+def duplicate_deployment(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
     """A deployment stands once, by its name or by its id."""
     ids = [config.deployments.get(name, name) for _, name in strings(flag.body.get("deployments"))]
     yield from repeated(ids, "duplicate-deployment", "The deployment stands twice.", "/deployments")
 
 
-def ignored_field(flag: FlagView, config: Config) -> Iterator[Finding]:
+def ignored_field(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
     """What is never compared cannot be declared: one of the two is a mistake."""
     key = flag.body.get("key")
     for rule in config.ignore:

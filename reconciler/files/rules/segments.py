@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.diagnostics import Finding, Severity
-from reconciler.files.schema_check import quoted, suggest
+from reconciler.files.schema import quoted, suggest
 from reconciler.pointer import join_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.files.rules.view import FlagView
+    from reconciler.files.rules.parsed_flag import ParsedFlag
     from reconciler.model.flag import Json
 
 RESERVED_PREFIX: Final = "reconciler-shield"
 
 
-def everyone_required(flag: FlagView) -> Iterator[Finding]:
+def everyone_required(flag: ParsedFlag) -> Iterator[Finding]:
     """No conditions mean every user: the file has to say so twice."""
     for index, segment in flag.segments:
         if segment.get("conditions", []) == [] and segment.get("everyone") is not True:
@@ -30,7 +30,7 @@ def everyone_required(flag: FlagView) -> Iterator[Finding]:
             )
 
 
-def everyone_with_conditions(flag: FlagView) -> Iterator[Finding]:
+def everyone_with_conditions(flag: ParsedFlag) -> Iterator[Finding]:
     """`everyone: true` promises that there are no conditions."""
     for index, segment in flag.segments:
         if segment.get("everyone") is True and segment.get("conditions", []) != []:
@@ -40,7 +40,7 @@ def everyone_with_conditions(flag: FlagView) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def segment_after_everyone(flag: FlagView) -> Iterator[Finding]:
+def segment_after_everyone(flag: ParsedFlag) -> Iterator[Finding]:
     """The first segment that matches decides, whatever its percentage: users do not fall through."""
     captured_by: int | None = None
     for index, segment in flag.segments:
@@ -55,7 +55,7 @@ def segment_after_everyone(flag: FlagView) -> Iterator[Finding]:
             captured_by = index
 
 
-def unknown_variant(flag: FlagView) -> Iterator[Finding]:
+def unknown_variant(flag: ParsedFlag) -> Iterator[Finding]:
     """Weights name variants that the flag has; known only where the file declares them."""
     keys = flag.variant_keys
     if keys is None:
@@ -75,7 +75,7 @@ def unknown_variant(flag: FlagView) -> Iterator[Finding]:
                 )
 
 
-def _renamed_to(flag: FlagView, old: str) -> str | None:
+def _renamed_to(flag: ParsedFlag, old: str) -> str | None:
     for _, variant in flag.variants:
         if variant.get("renamedFrom") == old and isinstance(variant.get("key"), str):
             return f"It is renamed to {quoted(variant['key'])}."
@@ -86,7 +86,7 @@ def _known(keys: frozenset[str]) -> str:
     return f"Variants are: {', '.join(map(quoted, sorted(keys)[:10]))}."
 
 
-def zero_weights(flag: FlagView) -> Iterator[Finding]:
+def zero_weights(flag: ParsedFlag) -> Iterator[Finding]:
     """Weights are ratios: of nothing but zeros there is none."""
     for path, weights in flag.weights:
         if not any(weights.values()):
@@ -96,7 +96,7 @@ def zero_weights(flag: FlagView) -> Iterator[Finding]:
             )
 
 
-def reserved_segment_name(flag: FlagView) -> Iterator[Finding]:
+def reserved_segment_name(flag: ParsedFlag) -> Iterator[Finding]:
     """The name marks a segment that a shielded apply puts in and takes out again."""
     for index, segment in flag.segments:
         if _name(segment).lower().startswith(RESERVED_PREFIX):
@@ -104,7 +104,7 @@ def reserved_segment_name(flag: FlagView) -> Iterator[Finding]:
             yield Finding(rule="reserved-segment-name", message=message, path=f"/targetSegments/{index}/name")
 
 
-def duplicate_segment(flag: FlagView) -> Iterator[Finding]:
+def duplicate_segment(flag: ParsedFlag) -> Iterator[Finding]:
     """Plans name segments by their names."""
     seen = set()
     for index, segment in flag.segments:
@@ -119,7 +119,7 @@ def duplicate_segment(flag: FlagView) -> Iterator[Finding]:
         seen.add(name)
 
 
-def empty_values(flag: FlagView) -> Iterator[Finding]:
+def empty_values(flag: ParsedFlag) -> Iterator[Finding]:
     """An empty list of values is allowed, since live flags hold them, and hardly ever meant."""
     for index, segment in flag.segments:
         conditions = segment.get("conditions")

@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from reconciler.diagnostics import Finding, Severity
-from reconciler.files.schema_check import quoted
+from reconciler.files.schema import quoted
 from reconciler.pointer import join_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.files.rules.view import FlagView
+    from reconciler.files.rules.parsed_flag import ParsedFlag
     from reconciler.model.flag import Json
 
 OFF: Final = "off"
@@ -22,7 +22,7 @@ _is_clean_id = re.compile(r"[^\s,](?:[^,\t\n\r\v\f]*[^\s,])?").fullmatch
 _has_control = re.compile(r"[\t\n\r\v\f]").search
 
 
-def reserved_variant(flag: FlagView) -> Iterator[Finding]:
+def reserved_variant(flag: ParsedFlag) -> Iterator[Finding]:
     """`off` is what Amplitude serves to users without a variant."""
     message = 'The variant key "off" is reserved for users who get no variant.'
     for index, variant in flag.variants:
@@ -36,7 +36,7 @@ def reserved_variant(flag: FlagView) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def duplicate_variant(flag: FlagView) -> Iterator[Finding]:
+def duplicate_variant(flag: ParsedFlag) -> Iterator[Finding]:
     """Each variant key stands once."""
     seen = set()
     for index, variant in flag.variants:
@@ -49,7 +49,7 @@ def duplicate_variant(flag: FlagView) -> Iterator[Finding]:
         seen.add(key)
 
 
-def rename_collision(flag: FlagView) -> Iterator[Finding]:
+def rename_collision(flag: ParsedFlag) -> Iterator[Finding]:
     """A rename leads from one key that is gone to one that is declared."""
     keys = {variant.get("key") for _, variant in flag.variants if isinstance(variant.get("key"), str)}
     seen = set()
@@ -67,7 +67,7 @@ def rename_collision(flag: FlagView) -> Iterator[Finding]:
         seen.add(old)
 
 
-def user_in_two_variants(flag: FlagView) -> Iterator[Finding]:
+def user_in_two_variants(flag: ParsedFlag) -> Iterator[Finding]:
     """A user can be included in one variant only."""
     lists = [(path, members) for kind, path, members in flag.inclusions if kind == "users"]
     sets = [{user for user in users if isinstance(user, str)} for _, users in lists]
@@ -81,7 +81,7 @@ def user_in_two_variants(flag: FlagView) -> Iterator[Finding]:
                 yield Finding(rule="user-in-two-variants", message=message, path=path, at=f"{path}/{index}")
 
 
-def duplicate_inclusion(flag: FlagView) -> Iterator[Finding]:
+def duplicate_inclusion(flag: ParsedFlag) -> Iterator[Finding]:
     """An id stands once in a list of users or cohorts."""
     for kind, path, members in flag.inclusions:
         yield from repeated(members, "duplicate-inclusion", f"The id stands twice among the {kind}.", path)
@@ -100,7 +100,7 @@ def repeated(members: list[Json], rule: str, message: str, path: str) -> Iterato
             seen.add(item)
 
 
-def comma_in_id(flag: FlagView) -> Iterator[Finding]:
+def comma_in_id(flag: ParsedFlag) -> Iterator[Finding]:
     """The API takes a comma for the end of an id."""
     for path, item in _unclean_ids(flag):
         if "," in item:
@@ -108,7 +108,7 @@ def comma_in_id(flag: FlagView) -> Iterator[Finding]:
             yield Finding(rule="comma-in-id", message=message, path=path)
 
 
-def space_around_id(flag: FlagView) -> Iterator[Finding]:
+def space_around_id(flag: ParsedFlag) -> Iterator[Finding]:
     """An id with space around it is another id, and nobody can see it."""
     for path, item in _unclean_ids(flag):
         if not item:
@@ -121,14 +121,14 @@ def space_around_id(flag: FlagView) -> Iterator[Finding]:
             yield Finding(rule="space-around-id", message=message, path=path)
 
 
-def _unclean_ids(flag: FlagView) -> Iterator[tuple[str, str]]:
+def _unclean_ids(flag: ParsedFlag) -> Iterator[tuple[str, str]]:
     for _, path, members in flag.inclusions:
         for index, item in enumerate(members):
             if isinstance(item, str) and not _is_clean_id(item):
                 yield f"{path}/{index}", item
 
 
-def large_integer(flag: FlagView) -> Iterator[Finding]:
+def large_integer(flag: ParsedFlag) -> Iterator[Finding]:
     """Browsers and many SDKs read numbers as doubles."""
     for index, variant in flag.variants:
         if "payload" in variant:

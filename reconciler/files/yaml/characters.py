@@ -1,4 +1,4 @@
-"""Which characters a source file may hold, raw or by an escape, and what to say of those it may not.
+"""What a YAML file may hold: its limits, and the characters, raw or by an escape.
 
 Refused: byte order marks, control characters (tab, line feed and CRLF are fine), bidirectional controls, zero-width
 characters, lone surrogates, and line ends that editors and YAML readers disagree about (a lone CR, U+0085, U+2028,
@@ -8,8 +8,16 @@ U+2029). A joiner (U+200C, U+200D) is fine after a non-ASCII character, where sc
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from reconciler.diagnostics import Finding
+
+MAX_DEPTH: Final = 50
+"""Nested collections in one document. libyaml itself turns quadratic far beyond it."""
+MAX_NODES: Final = 100_000
+"""Scalars, mappings and lists in one file."""
+MAX_BYTES: Final = 1024 * 1024
+"""Bytes in one file."""
 
 _JOINERS = "\u200c\u200d"
 _ZERO_WIDTH = "\u200b\u2060\u2061\u2062\u2063\u2064\ufeff" + _JOINERS

@@ -25,7 +25,15 @@ from yaml.events import (
 
 from reconciler.diagnostics import Diagnostic, Finding, SourcePosition
 from reconciler.errors import InvalidInputError
-from reconciler.files.yaml.characters import find_all_forbidden, find_forbidden, is_clean_ascii, refuse_character
+from reconciler.files.yaml.characters import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_NODES,
+    find_all_forbidden,
+    find_forbidden,
+    is_clean_ascii,
+    refuse_character,
+)
 from reconciler.files.yaml.events import (
     ALIAS,
     ANCHOR,
@@ -36,7 +44,6 @@ from reconciler.files.yaml.events import (
     explain_error,
     open_events,
 )
-from reconciler.files.yaml.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES
 from reconciler.files.yaml.scalars import resolve_plain
 from reconciler.pointer import join_pointer, split_pointer
 

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from reconciler.evaluation.rules import variants_of
 from reconciler.model.canonical import same_json
+from reconciler.model.fields import FLAG
 from reconciler.model.flag import Unset, Weights
-from reconciler.model.kind import FLAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

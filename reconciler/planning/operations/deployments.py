@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from reconciler.model.kind import FLAG
+from reconciler.model.fields import FLAG
 from reconciler.model.wire import Request
 from reconciler.planning.operations.base import UNKNOWN_ID, Operation, Phase, difference, union
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from reconciler.evaluation.rules import variants_of
-from reconciler.model.fields import FIELDS, NEW_FLAG
+from reconciler.model.fields import FIELDS, FLAG, NEW_FLAG
 from reconciler.model.flag import Unset, Weights
-from reconciler.model.kind import FLAG
 from reconciler.model.wire import Request, decode_flag
 from reconciler.planning.operations.base import (
     UNKNOWN_ID,

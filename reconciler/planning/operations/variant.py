@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from reconciler.evaluation.rules import variants_of
+from reconciler.model.fields import FLAG
 from reconciler.model.flag import Unset, Weights
-from reconciler.model.kind import FLAG
 from reconciler.model.wire import Request, decode_variant
 from reconciler.planning.operations.base import (
     UNKNOWN_ID,

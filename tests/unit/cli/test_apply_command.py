@@ -11,7 +11,7 @@ import pytest
 from emulators import OTHER_USER
 from jsonschema import Draft202012Validator
 
-from reconciler.files.schemas import load_schema
+from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
     from conftest import Repository

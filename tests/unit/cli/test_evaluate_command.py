@@ -12,7 +12,7 @@ from emulators import seeded
 from jsonschema import Draft202012Validator
 
 from reconciler.evaluation.hashing import coordinates, hash_of
-from reconciler.files.schemas import load_schema
+from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
     from pathlib import Path

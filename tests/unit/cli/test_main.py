@@ -19,7 +19,7 @@ from reconciler import __version__
 from reconciler.cli.failures import as_reconciler_error, is_verbose, report_failure, wants_json
 from reconciler.cli.main import COMMANDS, run
 from reconciler.cli.signals import TerminatedError
-from reconciler.files.schemas import SCHEMA_NAMES, load_schema, schema_text
+from reconciler.files.schema import SCHEMA_NAMES, load_schema, schema_text
 
 if TYPE_CHECKING:
     from conftest import Repository

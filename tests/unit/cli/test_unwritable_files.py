@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.files.schemas import load_schema
+from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import pytest
 from emulators import seeded
 from jsonschema import Draft4Validator, Draft202012Validator
 
-from reconciler.files.schemas import load_schema
+from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
     from conftest import Repository

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.files.config_file import load_config, load_configs
 from reconciler.files.load import check_desired, load_desired
-from reconciler.files.schemas import load_schema
+from reconciler.files.schema import load_schema
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 FLAG_FILES = sorted((EXAMPLES / "flags").glob("*.yaml"))

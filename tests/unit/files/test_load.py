@@ -7,7 +7,6 @@ import os
 from datetime import date, datetime, timezone
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING
 
 import pytest
 from flag_projects import a_loaded_config, a_project, findings_of
@@ -17,12 +16,8 @@ from reconciler.files import checking
 from reconciler.files import listing as files
 from reconciler.files.config_file import load_config, load_configs
 from reconciler.files.load import check_desired, load_desired
-from reconciler.files.positions import locate
 from reconciler.files.yaml.reader import Document
 from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
-
-if TYPE_CHECKING:
-    from reconciler.model.config import Config
 
 ENVIRONMENTS = """\
 version: 1
@@ -319,58 +314,3 @@ def test_environments_with_directories_of_their_own_are_checked_apart(tmp_path: 
         "unknown-field"
     ]
     assert check_desired(load_configs(file), paths=[tmp_path / "flags/a/x.yaml"]).findings == ()
-
-
-@pytest.fixture
-def located(tmp_path: Path) -> Config:
-    """A project of one file with a field in each kind of place."""
-    content = (
-        "# first\n"
-        "key: other\n"
-        "---\n"
-        "key: a\n"
-        "rolloutPercentage: 5\n"
-        "variants:\n"
-        "  - key: control\n"
-        "  - key: treatment\n"
-        "    payload: {x: 1}\n"
-        "    inclusions:\n"
-        "      users: [u]\n"
-        "targetSegments:\n"
-        "  - {name: 'All/others', everyone: true, percentage: 1, rolloutWeights: {control: 1}}\n"
-        "environments:\n"
-        "  staging:\n"
-        "    rolloutPercentage: 9\n"
-    )
-    return load_config(a_project(tmp_path, {"a.yaml": content}, ENVIRONMENTS), "staging")
-
-
-@pytest.mark.parametrize(
-    ("pointer", "place"),
-    [
-        ("/key", "4:1"),
-        ("/rolloutPercentage", "16:5"),
-        ("/variants/treatment/payload", "9:5"),
-        ("/variants/treatment/inclusions/users", "11:7"),
-        ("/variants/treatment/inclusions/cohorts", "10:5"),
-        ("/variants/gone", "6:1"),
-        ("/variants/treatment", "8:5"),
-        ("/targetSegments/All~1others/percentage", "13:42"),
-        ("/targetSegments", "12:1"),
-        ("/name", "4:1"),
-        ("", "4:1"),
-    ],
-)
-def test_a_field_is_located_by_a_plans_path(located: Config, pointer: str, place: str) -> None:
-    """Variants by key, segments by name, the overlay where it decides, and the nearest place otherwise."""
-    source = load_desired(located).flags["a"].source
-    assert str(locate(located, source, pointer)) == f"flags/a.yaml:{place}"
-
-
-def test_what_is_no_longer_there_is_located_where_it_was(located: Config) -> None:
-    """A file that changed or went does not end a run."""
-    source = load_desired(located).flags["a"].source
-    (located.flags_dir / "a.yaml").write_text("key: [")
-    assert locate(located, source, "/key") == source
-    (located.flags_dir / "a.yaml").unlink()
-    assert locate(located, source, "/key") == source

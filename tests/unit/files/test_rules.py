@@ -11,7 +11,7 @@ import pytest
 from reconciler.diagnostics import Severity
 from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
 from reconciler.files.rules.fields import expired, find_declared, parse_moment, unknown_environment
-from reconciler.files.rules.view import FlagView
+from reconciler.files.rules.parsed_flag import ParsedFlag
 from reconciler.model.config import Config, IgnoreRule
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ WARNINGS = {"large-integer", "duplicate-segment", "empty-values"}
 
 def found_by(rule: str, body: Body) -> list[Finding]:
     """What one rule says of a document."""
-    view = FlagView.of(body)
+    view = ParsedFlag.of(body)
     return list(DOCUMENT_RULES[rule](view) if rule in DOCUMENT_RULES else CONFIG_RULES[rule](view, CONFIG))
 
 
@@ -233,11 +233,11 @@ def test_an_unknown_deployment_comes_with_the_nearest_name() -> None:
 
 def test_a_flag_has_expired_the_day_after() -> None:
     """On the date itself it still stands; a date that is none is another rule's."""
-    view = FlagView.of({"expires": "2030-06-30"})
+    view = ParsedFlag.of({"expires": "2030-06-30"})
     assert list(expired(view, date(2030, 6, 30))) == []
     (finding,) = expired(view, date(2030, 7, 1))
     assert (finding.severity, finding.path) == (Severity.WARNING, "/expires")
-    assert list(expired(FlagView.of({"expires": "2030-99-99"}), date(2031, 1, 1))) == []
+    assert list(expired(ParsedFlag.of({"expires": "2030-99-99"}), date(2031, 1, 1))) == []
 
 
 def test_an_overlay_needs_its_environment() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.files.schema_check import check, quoted, suggest
+from reconciler.files.schema import check, quoted, suggest
 from reconciler.files.schema_errors import MAX_FINDINGS
 
 CONDITION = {"prop": "p", "op": "is", "values": ["v"]}

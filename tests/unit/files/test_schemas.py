@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from reconciler.files.schemas import SCHEMA_NAMES, load_schema, schema_text
+from reconciler.files.schema import SCHEMA_NAMES, load_schema, schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ from reconciler.drift import (
     Notification,
     Sweep,
 )
-from reconciler.files.schemas import load_schema
+from reconciler.files.schema import load_schema
 from reconciler.planning.plan import MembersChange, ValueChange
 from reconciler.reports.drift_text import MARKDOWN_LIMIT
 from reconciler.reports.registry import DRIFT, HISTORY, RenderOptions, render

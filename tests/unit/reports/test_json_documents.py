@@ -13,7 +13,7 @@ from small_plans import SMALL_PLANS
 from reconciler.apply import Status
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import AccessError, GuardRefusedError, InvalidInputError, ReconcilerError, UsageError
-from reconciler.files.schemas import SCHEMA_NAMES, load_schema
+from reconciler.files.schema import SCHEMA_NAMES, load_schema
 from reconciler.planning.plan_file import encode_plan
 from reconciler.reports.findings import FindingsReport
 from reconciler.reports.json_report import (

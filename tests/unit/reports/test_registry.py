@@ -19,7 +19,7 @@ from reconciler.doctor import Status as CheckStatus
 from reconciler.drift import FlagHistory
 from reconciler.errors import AccessError, GuardRefusedError
 from reconciler.evaluation.comparison import Comparison
-from reconciler.files.schemas import load_schema
+from reconciler.files.schema import load_schema
 from reconciler.reports.findings import FindingsReport
 from reconciler.reports.registry import APPLY, PLAN, RENDERERS, RenderOptions, Report, formats, render
 

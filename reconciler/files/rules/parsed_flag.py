@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Indexed = tuple[tuple[int, dict[str, "Json"]], ...]
 
 
-class FlagView(Struct, frozen=True):
+class ParsedFlag(Struct, frozen=True):
     """A document of one environment, its parts with their index or pointer.
 
     `variant_keys` is None where variants are not declared, or not all of them can be read. `weights` are the
@@ -32,7 +32,7 @@ class FlagView(Struct, frozen=True):
     inclusions: tuple[tuple[str, str, list[Json]], ...]
 
     @classmethod
-    def of(cls, body: dict[str, Json]) -> FlagView:
+    def of(cls, body: dict[str, Json]) -> ParsedFlag:
         """The view of a document."""
         variants = _mappings(body.get("variants"))
         segments = _mappings(body.get("targetSegments"))

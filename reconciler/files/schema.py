@@ -1,24 +1,31 @@
-"""A value against a published schema: the verdict is jsonschema-rs's, the findings are made of jsonschema's errors.
+"""The published JSON Schemas, and values checked against them.
+
+The files of `schemas/` are shipped in the wheel. jsonschema-rs decides; findings are made of jsonschema's errors.
 
 Messages quote keys and enumerated words only where they are short and plain; values, which can be personal, never.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from difflib import get_close_matches
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from jsonschema_rs import Draft202012Validator
-
-from reconciler.files.schemas import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reconciler.diagnostics import Finding
     from reconciler.pointer import Json
+
+SCHEMA_NAMES: Final = ("flag", "config", "plan", "report", "drift", "evaluation", "findings", "failure")
+"""The schemas that `reconciler schema` prints."""
+
+_PUBLISHED: Final = (*SCHEMA_NAMES, "findings", "failure")
 
 _is_safe_word = re.compile(r"[A-Za-z0-9_.:/*? -]{1,40}").fullmatch
 
@@ -33,7 +40,7 @@ def check(value: Json, schema_name: str) -> tuple[Finding, ...]:
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
-    """`Did you mean "…"?` for the known word that is nearest, whatever its case, if one is near."""
+    """`Did you mean "…"?` for the known word that is nearest, if one is near; case does not count."""
     by_lower = {item.lower(): item for item in known}
     near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f'Did you mean "{by_lower[near[0]]}"?' if near else None
@@ -47,3 +54,23 @@ def quoted(word: object) -> str:
 @cache
 def _validator(schema_name: str) -> Draft202012Validator:
     return Draft202012Validator(load_schema(schema_name), validate_formats=False)
+
+
+def schema_text(name: str) -> str:
+    """The text of `schemas/<name>.schema.json`. Raises KeyError for a name that is not published."""
+    if name not in _PUBLISHED:
+        raise KeyError(name)
+    return (_directory() / f"{name}.schema.json").read_text(encoding="utf-8")
+
+
+@cache
+def load_schema(name: str) -> dict[str, Any]:
+    """A schema as a value; shared, so not to be changed."""
+    schema: dict[str, Any] = json.loads(schema_text(name))
+    return schema
+
+
+def _directory() -> Path:
+    # Not importlib.resources: for packages that are no directories, as ours is, it imports zipfile and tempfile.
+    shipped = Path(__file__).parents[1] / "schemas"
+    return shipped if shipped.is_dir() else Path(__file__).parents[2] / "schemas"
