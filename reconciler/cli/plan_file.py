@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.errors import StalePlanError, UsageError
-from reconciler.files.schema_check import check
+from reconciler.files.schema import check
 from reconciler.planning.plan_file import check_digest, decode_plan
 from reconciler.strict_json import MalformedJsonError, parse_json
 

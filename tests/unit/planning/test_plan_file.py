@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from worlds import UNGUARDED, a_world, an_emulator, random_live_flag, random_spec
 
 from reconciler.errors import StalePlanError
-from reconciler.files.schema_check import check
+from reconciler.files.schema import check
 from reconciler.planning.exposure import with_exposure
 from reconciler.planning.plan_file import check_saved, decode_plan, digest_of, encode_plan
 from reconciler.reports.registry import PLAN, RenderOptions, render
