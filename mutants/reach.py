@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
@@ -130,8 +130,11 @@ def file_of(test: str) -> str:
 
 
 def _add(tests: dict[str, Test], file: Path, root: Path) -> None:
-    """Add what one process ran for these tests. Coverage keeps lines as bits of bytes, from the lowest bit on."""
-    with closing(sqlite3.connect(file)) as kept:
+    """Add what one process ran for these tests. Coverage keeps lines as bits of bytes, from the lowest bit on.
+
+    Of a process that was killed while it wrote, nothing is known.
+    """
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(file)) as kept:
         rows = kept.execute(
             "SELECT path, context, numbits FROM line_bits"
             " JOIN file ON file.id = file_id JOIN context ON context.id = context_id"

@@ -77,6 +77,18 @@ def test_what_no_test_notices_is_listed_and_the_rest_is_killed(tmp_path: Path) -
     assert (project / "shop/price.py").read_text() == CODE
 
 
+def test_what_a_killed_process_left_is_passed_over(tmp_path: Path) -> None:
+    """Half a file of what it ran keeps nothing from being learned of the others."""
+    project = shop(tmp_path)
+    leaving = "import sys\nfrom pathlib import Path\n\ndef test_it() -> None:\n    assert sys.path\n"
+    leaving += "    Path(sys.prefix, 'reach', 'data.half').write_bytes(b'SQLite format 3\\0' * 99)\n"
+    (project / "tests/test_leaving.py").write_text(leaving)
+    mutants(project, "--count", "0")
+    kept = Reach.read(project / ".mutants/reach.json")
+    assert kept.tests["tests/test_price.py::test_many"].lines["shop/price.py"]
+    assert kept.tests["tests/test_leaving.py::test_it"].has_passed
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
