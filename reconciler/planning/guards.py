@@ -5,6 +5,8 @@ Each is named, and each name is what `--allow` takes, save those that nothing ma
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -108,21 +110,52 @@ def _updates(facts: Facts) -> Iterator[str]:
 
 
 def _archives(facts: Facts) -> Iterator[str]:
-    archived = [flag for flag in facts.plan.flags if flag.action is Action.ARCHIVE]
-    yield from _over(facts, len(archived), facts.config.safety.max_archives, "maxArchives", "archives")
+    """Archives of all shards together: the list shows them, and none of them is for one shard alone to judge."""
+    own = sum(flag.action is Action.ARCHIVE for flag in facts.plan.flags)
+    others = sum(1 for _ in _archived_by_other_shards(facts))
+    whole = replace(facts, plan=replace(facts.plan, options=replace(facts.plan.options, shard=None)))
+    what = f"archives in all shards, {own} of them in this one" if others else "archives"
+    yield from _over(whole, own + others, facts.config.safety.max_archives, "maxArchives", what)
+
+
+def _archived_by_other_shards(facts: Facts) -> Iterator[str]:
+    options, tag = facts.plan.options, facts.config.managed_tag
+    if options.shard is None:
+        return
+    is_own, is_target = scope_of(options), scope_of(replace(options, shard=None))
+    for key, flag in facts.live.flags.items():
+        if flag.spec.archived or is_own(key) or not is_target(key):
+            continue
+        declared = facts.desired.flags.get(key)
+        is_pruned = options.prune and declared is None and tag in (flag.spec.tags or ())
+        if is_pruned or (declared is not None and declared.spec.archived is True):
+            yield key
 
 
 def _over(facts: Facts, count: int, limit: Limit, setting: str, what: str) -> Iterator[str]:
+    """Whether more than a limit allows, of which a shard has its part, by its flags: a number is rounded up."""
+    shard, safety = facts.plan.options.shard, facts.config.safety
     if limit.count is not None:
-        if count > limit.count:
-            yield f"{count} {what}, more than safety.{setting} allows ({limit})."
-    elif limit.share is not None and count:
-        declared = _declared_live(facts)
-        if declared >= facts.config.safety.min_flags and count > limit.share * declared:
+        part = Fraction(_live(facts), _live_in_all(facts) or 1) if shard else Fraction(1)
+        allowed = ceil(limit.count * part)
+        shared = "" if allowed == limit.count else f", {allowed} of them in this shard"
+        if count > allowed:
+            yield f"{count} {what}, more than safety.{setting} allows ({limit}{shared})."
+    elif limit.share is not None and count and _live_in_all(facts) >= safety.min_flags:
+        declared = _live(facts)
+        # A share of a few flags is less than one of them: where all shards together are many, one is let through.
+        most = limit.share * declared if declared >= safety.min_flags else ceil(limit.share * declared)
+        if count > most:
             yield f"{count} {what} of {declared} declared live flags, more than safety.{setting} allows ({limit})."
 
 
-def _declared_live(facts: Facts) -> int:
+def _live_in_all(facts: Facts) -> int:
+    """The declared flags that a percentage counts against, those of all shards."""
+    options = replace(facts.plan.options, shard=None)
+    return _live(replace(facts, plan=replace(facts.plan, options=options)))
+
+
+def _live(facts: Facts) -> int:
     """The declared flags that a percentage counts against: of a shard its own; targets do not make them fewer.
 
     Where targets alone were read, a declared flag outside of them is taken for a live one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import pytest
@@ -197,6 +198,59 @@ def test_a_shards_updates_count_against_its_own_flags() -> None:
     assert 5 / len(keys) > 0.3 > 5 / len(live)
     assert [item.guard for item in plan_of(desired, live, shard=(1, 3)).refusals] == ["updates"]
     assert not plan_of(desired, live).refusals
+
+
+SHARDS = [(index, 4) for index in range(1, 5)]
+
+
+def guards_of_shards(desired: list[FlagSpec], live: list[LiveFlag], **settings: Any) -> list[list[str]]:
+    """What refuses in each of four shards."""
+    return [[item.guard for item in plan_of(desired, live, shard=shard, **settings).refusals] for shard in SHARDS]
+
+
+@pytest.mark.parametrize("prune", [True, False], ids=["gone from the files", "declared as archived"])
+def test_archives_of_all_shards_count_together(prune: bool) -> None:
+    """Six archives are six in every shard, where five are allowed; five are five."""
+    live = [a_live(f"f{index}", str(index), tags=("managed",)) for index in range(30)]
+    for count, refused in ((6, ["archives"]), (5, [])):
+        gone = {flag.key for flag in live[:count]}
+        desired = [FlagSpec(key=flag.key) for flag in live if flag.key not in gone]
+        desired += [] if prune else [FlagSpec(key=key, archived=True) for key in gone]
+        assert guards_of_shards(desired, live, prune=prune) == [refused] * 4
+    refusal = plan_of(desired[5:], live, shard=(1, 4), prune=True).refusals[0]
+    assert "archives in all shards" in refusal.message
+
+
+def test_archives_outside_of_the_targets_are_no_shards() -> None:
+    """What a run is not about is not counted."""
+    live = [a_live(f"f{index}", str(index), tags=("managed",)) for index in range(30)]
+    assert guards_of_shards([FlagSpec(key="f0")], live, prune=True, targets=("f1*",)) == [["archives"]] * 4
+    assert guards_of_shards([FlagSpec(key="f0")], live, prune=True, targets=("f2",)) == [[]] * 4
+
+
+def test_a_number_of_updates_is_shared_out() -> None:
+    """Of eight updates that are allowed each of four shards has about two: together they are no thirty-two."""
+    live = [a_live(f"f{index}", str(index), tags=("managed",)) for index in range(40)]
+    all_change, none_changes = [off(flag.key) for flag in live], [FlagSpec(key=flag.key) for flag in live]
+    safety = Safety(max_updates=Limit(count=8))
+    assert guards_of_shards(all_change, live, safety=safety) == [["updates"]] * 4
+    assert guards_of_shards(none_changes, live, safety=safety) == [[]] * 4
+    shards = [[flag.key for flag in live if scope_of(PlanOptions(shard=shard))(flag.key)] for shard in SHARDS]
+    parts = [ceil(8 * len(keys) / 40) for keys in shards]
+    for more, refused in ((0, []), (1, ["updates"])):
+        changed = {key for keys, part in zip(shards, parts, strict=True) for key in keys[: part + more]}
+        desired = [off(flag.key) if flag.key in changed else FlagSpec(key=flag.key) for flag in live]
+        assert guards_of_shards(desired, live, safety=safety) == [refused] * 4
+    assert sum(parts) <= 8 + 4
+
+
+def test_small_shards_of_many_flags_are_guarded() -> None:
+    """`minFlags` counts the flags of all shards: splitting a project does not take its guards away."""
+    live = [a_live(f"f{index}", str(index), tags=("managed",)) for index in range(20)]
+    desired = [off(flag.key) for flag in live]
+    assert all(len([flag for flag in live if scope_of(PlanOptions(shard=shard))(flag.key)]) < 10 for shard in SHARDS)
+    assert guards_of_shards(desired, live) == [["updates"]] * 4
+    assert guards_of_shards(desired[:9], live[:9]) == [[]] * 4
 
 
 def test_flags_that_are_not_live_yet_are_no_share_of_the_live_ones() -> None:
