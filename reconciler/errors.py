@@ -9,8 +9,8 @@ ReconcilerError (1, "failed")
 ├── InterruptedRunError (130 or 143, "interrupted")
 └── ApiError (1, "api")
     ├── NotSentError                      the request never left: safe to repeat
-    ├── AmbiguousError                    nobody knows whether it took effect: read before repeating
-    ├── InvalidResponseError              a read answered something that cannot be believed
+    ├── AmbiguousError                    it may have taken effect: read before repeating
+    ├── InvalidResponseError              a read got an invalid response
     │   └── ResponseTooLargeError          more than is read of one answer: ask for less at a time
     ├── BudgetError                       a deadline, a retry budget or the daily limit ends the run
     └── RejectedError                     the server said no (4xx); carries the status

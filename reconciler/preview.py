@@ -72,7 +72,7 @@ async def read_and_plan(
 async def _kill_switches(
     client: Client, plan: Plan, desired: DesiredState, progress: Progress | None
 ) -> tuple[KillSwitch, ...]:
-    """What somebody switched off by hand and the plan would switch on again: one read for each candidate."""
+    """Flags that were switched off by hand and that the plan would switch on again: one read for each candidate."""
     ids = {flag.key: flag.flag_id for flag in flags_switched_on(plan) if flag.flag_id is not None}
     versions = await read_versions(client, ids, progress=progress)
     return find_kill_switches(plan, desired, versions)

@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 _GRID = 2_000_000
-"""Less than one in so many is the graininess of Amplitude's hash, and nobody."""
+"""Less than one in so many is below the resolution of Amplitude's hash, and no user."""
 
 _SMALLEST = 20_000
-"""Less than one in so many would be rounded to nobody."""
+"""Less than one in so many would be rounded to 0."""
 
 
 def counted(count: int, noun: str) -> str:
@@ -22,8 +22,8 @@ def counted(count: int, noun: str) -> str:
 def percent(share: Fraction) -> str:
     """A share as a percentage with at most two decimals: `12.5%`.
 
-    Less than 0.00005% is the graininess of Amplitude's hash and reads 0%; what is more but would round to 0 or to
-    100 says so.
+    Less than 0.00005% is below the resolution of Amplitude's hash and reads 0%; what is more but would round to 0 or
+    to 100 says so.
     """
     if share * _GRID < 1:
         return "0%"

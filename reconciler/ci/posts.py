@@ -109,7 +109,7 @@ def _is_ours(item: dict[str, Any], name: str, author: str) -> bool:
 
 
 def _same_text(one: str | None, other: str) -> bool:
-    """Whether two bodies are the same, whatever their line ends; a server may keep them as CRLF."""
+    """Whether two bodies are the same but for their line ends; a server may keep them as CRLF."""
     return "\n".join((one or "").splitlines()).strip() == "\n".join(other.splitlines()).strip()
 
 

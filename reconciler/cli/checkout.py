@@ -75,7 +75,7 @@ class Checkout(Struct, frozen=True):
         if not ids:
             return []
         lacking = ReconcilerError(
-            "git lacks what files held at that commit. In CI, fetch enough history, with contents."
+            "File contents at that commit are missing from this clone. In CI, fetch enough history, with contents."
         )
         try:
             answer = self._ask_bytes("cat-file", "--batch", given="\n".join(ids).encode())

@@ -63,7 +63,7 @@ cli = LazyGroup(
 
 
 def main() -> NoReturn:
-    """What the installed command runs: exits with a code of the contract, whatever happens."""
+    """What the installed command runs: always exits with a code of the contract."""
     signals.install()
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -86,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
 def _open_closed_streams() -> None:
     """Put /dev/null where a standard stream was closed, as some schedulers do.
 
-    Python has None in its place; and the next file or connection would be given its number, and whatever a library
+    Python has None in its place; and the next file or connection would be given its number, and what a library
     writes to that number.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):

@@ -144,7 +144,9 @@ _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--unarchive", is_flag=True, help="Bring back flags that declare `archived: false`."),
     click.option("--allow", multiple=True, type=GuardType(), help="Override a guard by its name; may be repeated."),
-    click.option("--shield", is_flag=True, help="Two calls more, so that nobody sees a state in between."),
+    click.option(
+        "--shield", is_flag=True, help="Hide intermediate states behind a temporary segment (2 more calls)."
+    ),
     click.option("--shard", type=ShardType(), help="Only the I-th of N parts of all flags."),
     key_file_option,
 )

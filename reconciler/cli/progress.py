@@ -53,7 +53,7 @@ class ProgressDisplay:
 
     @classmethod
     def of(cls, output: Output, environ: Mapping[str, str] = os.environ) -> ProgressDisplay:
-        """ProgressDisplay for a terminal that somebody sits at; silence elsewhere, and with --quiet."""
+        """A display for an interactive terminal; silent elsewhere, and with --quiet."""
         is_terminal = sys.stderr.isatty() and environ.get("TERM") != "dumb"
         is_build = environ.get("CI", "").lower() not in _NO
         return cls(is_watched=is_terminal and not is_build and not output.quiet, color=output.color)

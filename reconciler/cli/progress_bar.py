@@ -29,14 +29,14 @@ _MINUTE, _HOUR = 60, 3600
 
 
 class _Console(Console):
-    """A terminal whose cursor is never hidden: however the process ends, nobody has to bring it back."""
+    """A terminal whose cursor is never hidden: it needs no restoring, however the process ends."""
 
     def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - rich's signature
         return False
 
 
 class Bar:
-    """The last line of stderr, drawn anew some times a second in a thread of its own."""
+    """The last line of stderr, redrawn some times a second in a thread of its own."""
 
     def __init__(self, display: ProgressDisplay, *, color: bool) -> None:
         self._display = display
@@ -111,7 +111,7 @@ class SpeedMeter:
         self._samples: deque[tuple[float, int, int]] = deque()
 
     def measure(self, moment: float, units: int, steps: int) -> Speed:
-        """Take a sample and give the speed. A count that starts anew is measured anew."""
+        """Take a sample and give the speed. A count that starts over is measured from there."""
         samples = self._samples
         if samples and (units < samples[-1][1] or steps < samples[-1][2]):
             samples.clear()

@@ -83,7 +83,7 @@ class Checking(Struct, kw_only=True):
             self.check_file(file, content)
 
     def check_file(self, file: FlagFile, content: bytes) -> None:
-        """Check one file, whatever it holds."""
+        """Check one file."""
         reading = read_source(content, file.shown)
         self._add(reading.diagnostics)
         before = self.errors

@@ -126,7 +126,7 @@ def _words(keyword: str, error: _Error) -> tuple[str, str]:
         case "maxLength" | "maxItems" | "maxProperties":
             return "too-long", f"This must not have more than {value}."
         case _:
-            return "invalid-format", "This does not have the form that is due here."
+            return "invalid-format", "This does not have the expected format."
 
 
 def _hint(error: _Error, *, is_explained: bool) -> str | None:

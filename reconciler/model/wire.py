@@ -349,7 +349,9 @@ def _typed(value: Json, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - t
 
 
 def _malformed(value: Json, expected: str, where: str) -> InvalidResponseError:
-    return InvalidResponseError(f"The server's answer has {json_kind(value)} at {where} where {expected} is due.")
+    return InvalidResponseError(
+        f"Invalid response from the API: expected {expected} at {where}, got {json_kind(value)}."
+    )
 
 
 _DECODERS: dict[ValueKind, Callable[[Json, str], Any]] = {

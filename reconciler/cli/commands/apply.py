@@ -84,7 +84,7 @@ def apply(
 
 @contextmanager
 def _failures_written_to(report: Path | None) -> Iterator[Callable[[BaseException], None]]:
-    """What ends the run before there is a report is written in its place; the same is given for what is no error."""
+    """Write a failure in place of the report; `fail` does the same for what is no exception."""
 
     def fail(error: BaseException) -> None:
         if report is not None:
@@ -179,7 +179,7 @@ def _empty_report(plan: Plan) -> ApplyReport:
 
 
 def _report(report: ApplyReport, shown: str, display: OutputOptions, choices: ApplyArguments, output: Output) -> int:
-    """Tell what became of the plan, whatever cannot be written, and give the exit code that is true afterwards."""
+    """Write the report of the apply, also where a file cannot be written, and give the exit code."""
     failure, options = _failure_of(report), render_options(display, output)
 
     def present(error: ReconcilerError | None) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from reconciler.emulator.app import Emulator
 
-_SOMEBODY_ELSE = "somebody.else@example.com"
+_OTHER_USER = "somebody.else@example.com"
 _EDITED = "new-checkout"
 
 
@@ -67,7 +67,7 @@ class _Story:
         self._run("apply", "plan.json", "--auto-approve", "--format", "markdown", "--quiet")
         self._say("Is anything left to do?")
         self._run("plan")
-        self._say(f"Meanwhile {_SOMEBODY_ELSE} sets {_EDITED} to 100 percent by hand.")
+        self._say(f"Meanwhile {_OTHER_USER} sets {_EDITED} to 100 percent by hand.")
         self._edit_by_hand()
         self._run("plan", "--target", _EDITED, "--detailed-exitcode", expected=2)
 
@@ -86,7 +86,7 @@ class _Story:
     def _edit_by_hand(self) -> None:
         flags = self._emulator.store.flags.values()
         flag_id = next(flag["id"] for flag in flags if flag["key"] == _EDITED)
-        self._emulator.edit_as(_SOMEBODY_ELSE, "PATCH", f"/flags/{flag_id}", {"rolloutPercentage": 100})
+        self._emulator.edit_as(_OTHER_USER, "PATCH", f"/flags/{flag_id}", {"rolloutPercentage": 100})
 
 
 @contextmanager

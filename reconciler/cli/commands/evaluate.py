@@ -89,8 +89,8 @@ def evaluate(
     gp: before them. Flags that this one depends on are evaluated too. Only these flags are read, their inclusions
     included; who is in a cohort the API does not tell: give cohort_ids.
 
-    With --users nobody is shown: how many users of the file get which variant, live and desired, for which reasons,
-    and how many of them the plan would move. A line is a user as the SDKs describe one, or flat.
+    With --users no user is shown, only how many users of the file get which variant, live and desired, for which
+    reasons, and how many of them the plan would move. A line is a user as the SDKs describe one, or flat.
 
     \b
       reconciler evaluate new-checkout --user-id ada@example.com --property country=US

@@ -1,4 +1,4 @@
-"""`reconciler fmt`: flag files in the house style, comments kept, offline."""
+"""`reconciler fmt`: flag files in one style, comments kept, offline."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
         if after != before:
             changed[file] = after
     if problems:
-        raise InvalidInputError("Nothing was written: put the files right first.", problems)
+        raise InvalidInputError("Fix these errors first; no file was written.", problems)
     complaints: list[str] = []
     for file, text in changed.items():
         complaint = None if check else try_write_file(file, text, private=False)

@@ -1,4 +1,4 @@
-"""A flag document as the rules see it: whatever has the wrong type is simply not there.
+"""A flag document as the rules see it: values of a wrong type are left out.
 
 The schema has said already what is malformed; so no rule has to defend itself, and all of them always run.
 """

@@ -41,7 +41,7 @@ def everyone_with_conditions(flag: ParsedFlag) -> Iterator[Finding]:
 
 
 def segment_after_everyone(flag: ParsedFlag) -> Iterator[Finding]:
-    """The first segment that matches decides, whatever its percentage: users do not fall through."""
+    """The first segment that matches decides, with any percentage: users do not fall through."""
     captured_by: int | None = None
     for index, segment in flag.segments:
         if captured_by is not None:
@@ -92,7 +92,7 @@ def zero_weights(flag: ParsedFlag) -> Iterator[Finding]:
         if not any(weights.values()):
             message = "All weights are 0: no user could get a variant."
             yield Finding(
-                rule="zero-weights", message=message, path=path, hint="Lower the percentage to serve nobody."
+                rule="zero-weights", message=message, path=path, hint="Set the percentage to 0 to serve no user."
             )
 
 

@@ -109,7 +109,7 @@ def comma_in_id(flag: ParsedFlag) -> Iterator[Finding]:
 
 
 def space_around_id(flag: ParsedFlag) -> Iterator[Finding]:
-    """An id with space around it is another id, and nobody can see it."""
+    """An id with space around it is another id, and the space cannot be seen."""
     for path, item in _unclean_ids(flag):
         if not item:
             yield Finding(rule="space-around-id", message="An id must not be empty.", path=path)

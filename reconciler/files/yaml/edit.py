@@ -1,6 +1,6 @@
 """Changing fields of a flag document in its text: every other line stays as it is, and no comment is lost.
 
-A field that changes is written anew in the house style. Its comments stay with what is still there; those of what is
+A field that changes is rewritten in the one style. Its comments stay with what is still there; those of what is
 gone move to what follows it.
 """
 

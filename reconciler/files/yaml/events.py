@@ -99,8 +99,11 @@ _EXPLANATIONS: Final = (
     ("could not find expected ':'", _syntax("A key without a colon.", "Write `key: value`.")),
     ("',' or ']'", _syntax("The list in brackets lacks a comma or its closing bracket.")),
     ("',' or '}'", _syntax("The mapping in braces lacks a comma or its closing brace.")),
-    ("did not find expected key", _syntax("A key of the mapping is due here.", "Check the indentation and quotes.")),
-    ("expected '-' indicator", _syntax("Another `- item` of the list is due here.", "Check the indentation.")),
+    (
+        "did not find expected key",
+        _syntax("Expected a key of a mapping here.", "Check the indentation and quotes."),
+    ),
+    ("expected '-' indicator", _syntax("Expected another `- item` of the list here.", "Check the indentation.")),
     (
         "block sequence entries are not allowed",
         _syntax("A list cannot begin here.", "Begin it on a line of its own."),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.model.flag import Json
 
 _WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf", "infinity"})
-"""Plain words, whatever their case, that some reader takes for a boolean, null or number."""
+"""Plain words, in any case, that some reader takes for a boolean, null or number."""
 
 _is_plain_start = re.compile(r"[^\W\d]|[/$(]").match
 """A letter or underscore, or one of a few signs that begin nothing else in YAML."""

@@ -224,7 +224,7 @@ def test_contents_come_in_the_order_of_their_ids(committed: Repository) -> None:
     held = checkout.files_at("HEAD", list(texts))
     assert dict(zip(held, checkout.contents(list(held.values())), strict=True)) == texts
     for lacking in ("12ab" * 10, "no id"):
-        with pytest.raises(ReconcilerError, match="git lacks what files held"):
+        with pytest.raises(ReconcilerError, match="File contents at that commit are missing"):
             checkout.contents([*held.values(), lacking])
 
 
