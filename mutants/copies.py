@@ -84,8 +84,8 @@ def make_copy(project: Path, place: Path) -> Copy:
     root = place / "copy"
     shutil.copytree(project, root, symlinks=True, ignore=_NOT_COPIED)
     venv.EnvBuilder(symlinks=True).create(root / ".venv")
-    ours = Path(sysconfig.get_path("purelib"))
-    theirs = root / ".venv" / ours.relative_to(sys.prefix)
+    theirs = root / ".venv" / Path(sysconfig.get_path("purelib")).relative_to(sys.prefix)
+    ours = "\n".join(path for path in sys.path if Path(path).name == "site-packages")
     shutil.copy(Path(__file__).with_name("inside.py"), theirs / "mutants_inside.py")
     (theirs / "copy.pth").write_text(f"{root}\n{ours}\nimport mutants_inside\n")
     for script in (Path(sys.prefix) / "bin").iterdir():
