@@ -10,7 +10,7 @@ import pytest
 from clients import ask
 from contract.endpoints import DEPLOYMENT_ID, ENDPOINTS, FLAG_ID, PROJECT_ID, USER, Endpoint
 
-from reconciler.api.responses import Answer, CreatedFlag, DeploymentInfo
+from reconciler.api.responses import CreatedFlag, DeploymentInfo, WriteResult
 from reconciler.model.flag import Variant
 from reconciler.planning.operations import (
     KINDS,
@@ -140,7 +140,7 @@ def test_sends_the_documented_headers(number: int) -> None:
 @pytest.mark.parametrize("number", sorted(WRITES.keys() - {22}))
 def test_writes_are_done_when_the_status_says_so(number: int) -> None:
     """A write that answers `OK` text is done, whatever the text."""
-    assert exchange(number)[0] == Answer(status=200, attempts=1)
+    assert exchange(number)[0] == WriteResult(status=200, attempts=1)
 
 
 def test_understands_the_list() -> None:

@@ -16,7 +16,7 @@ from reconciler.api.connect import connect
 from reconciler.api.credentials import origin_for, read_key
 from reconciler.api.limits import Clock
 from reconciler.api.retry import RetryPolicy
-from reconciler.drift.reads import choose
+from reconciler.drift.reads import allocate_budget
 from reconciler.emulator import Behaviour, Limits
 from reconciler.errors import AccessError, BudgetError
 from reconciler.model.flag import DesiredFlag, FlagSpec, Variant
@@ -142,7 +142,7 @@ def test_turns_go_round() -> None:
     """Each choice begins where the last one ended, and goes on from the start."""
     after, seen = None, []
     for _ in range(3):
-        choice = choose(READS, 4, first=(), after=after)
+        choice = allocate_budget(READS, 4, first=(), after=after)
         seen.append(choice.turn)
         after = choice.turn[-1]
     assert seen == [tuple(READS[:4]), tuple(READS[4:] + READS[:2]), tuple(READS[2:])]
@@ -150,7 +150,7 @@ def test_turns_go_round() -> None:
 
 def test_urgent_reads_take_half_the_room_at_most() -> None:
     """So that the others have their turn, however many flags are urgent."""
-    choice = choose(READS, 4, first={"b", "c"}, after=None)
+    choice = allocate_budget(READS, 4, first={"b", "c"}, after=None)
     assert choice.turn == (READS[0], READS[1])
     assert choice.chosen - set(choice.turn) == {READS[2], READS[3]}
     assert choice.skipped == (READS[4], READS[5])
@@ -158,8 +158,8 @@ def test_urgent_reads_take_half_the_room_at_most() -> None:
 
 def test_a_turn_that_has_gone_is_no_obstacle() -> None:
     """The read where the last run ended may be needed no more."""
-    assert choose(READS, 1, first=(), after=Read("b", "gone", "users")).turn == (READS[2],)
-    assert choose(READS, 1, first=(), after=Read("z", "on", "users")).turn == (READS[0],)
+    assert allocate_budget(READS, 1, first=(), after=Read("b", "gone", "users")).turn == (READS[2],)
+    assert allocate_budget(READS, 1, first=(), after=Read("z", "on", "users")).turn == (READS[0],)
 
 
 class SlowWorld(World):
