@@ -59,16 +59,33 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         yield reader
 
 
+@pytest.fixture(scope="module")
+def imported() -> dict[str, str]:
+    """The flag files that the first import gave, by name: every other would give the same."""
+    return {}
+
+
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
-def test_a_guide_does_what_it_says(reader: Reader, guide: Path) -> None:
+def test_a_guide_does_what_it_says(reader: Reader, guide: Path, imported: dict[str, str]) -> None:
     """Its commands run from where its reader is: before or after adopting the project."""
     if guide.stem not in FROM_NOTHING:
         reader.environ["AMPLITUDE_MANAGEMENT_API_KEY"] = KEY
         (reader.directory / "reconciler.yaml").write_text(CONFIG)
         if guide.stem not in WITHOUT_FILES:
-            reader.run("reconciler import --quiet")
+            adopt(reader, imported)
         reader.run("git add . && git commit --quiet --message begin")
     assert reader.follow(guide.read_text(encoding="utf-8")) > 0
+
+
+def adopt(reader: Reader, imported: dict[str, str]) -> None:
+    """Put the files of the project's flags into the repository."""
+    flags = reader.directory / "flags"
+    if not imported:
+        reader.run("reconciler import --quiet")
+        imported |= {file.name: file.read_text(encoding="utf-8") for file in flags.iterdir()}
+    flags.mkdir(exist_ok=True)
+    for name, text in imported.items():
+        (flags / name).write_text(text, encoding="utf-8")
 
 
 def test_the_readme_does_what_it_says(reader: Reader) -> None:
