@@ -194,6 +194,34 @@ def test_bad_samples_are_found_under_the_id_of_the_rule(rule: str) -> None:
             assert find_declared(body, item.place) == item.place, item
 
 
+@pytest.mark.parametrize(
+    ("pointer", "expected"),
+    [
+        ("/variants/on", "/variants/0"),
+        ("/variants/on/payload", "/variants/0/payload"),
+        ("/variants/1/key", "/variants/1/key"),
+        ("/targetSegments/0", "/targetSegments/1"),
+        ("/tags/0", "/tags/0"),
+        ("/variants/2", None),
+        ("/variants/-1", None),
+        ("/variants/none", None),
+        ("/variants/on/name", None),
+        ("/variants/on/payload/x", None),
+        ("/variants/on/payload/0", None),
+        ("/tags/1", None),
+        ("/tags/x", None),
+    ],
+)
+def test_pointers_lead_to_what_is_declared_by_name_or_by_place(pointer: str, expected: str | None) -> None:
+    """A name goes before a place; what is not there, or below a text, is not declared."""
+    body: Body = {
+        "variants": [{"key": "on", "payload": "x"}, {"key": "off"}],
+        "targetSegments": [{"name": "1"}, {"name": "0"}],
+        "tags": ["x"],
+    }
+    assert find_declared(body, pointer) == expected
+
+
 @pytest.mark.parametrize("rule", SAMPLES)
 def test_good_samples_pass(rule: str) -> None:
     """Neither what is right, nor what is malformed and the schema's business, is found."""
