@@ -89,6 +89,8 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> WriteOutcome:
         return WriteOutcome.UNKNOWN
     if any(segments_lost(run, item, live) for item in extra):
         return WriteOutcome.UNKNOWN
+    if isinstance(step.operation, CreateFlag) and any(item.is_covered_by([step.operation]) for item in left):
+        return WriteOutcome.UNKNOWN  # A create makes all of a flag at once: one that lacks some of it is another.
     run.flag_id = live.id
     rest = remaining(planned, left, hidden=_hidden(live))
     is_disturbed = run.conflict(live, also=[step.operation]) is not None

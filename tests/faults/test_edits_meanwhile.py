@@ -174,6 +174,45 @@ def test_what_a_server_switched_on_is_switched_off_in_sight() -> None:
     assert flag_of(emulator, "a")["enabled"] is False
 
 
+def test_an_added_call_goes_out_where_it_is_needed() -> None:
+    """What a lost create turns out to have switched on is switched off before anything else is sent."""
+    emulator = an_emulator(behaviour=Behaviour(new_flag="on"))
+    variants = (Variant(key="on", users=("ada",)), Variant(key="control", users=("eve",)))
+    spec = FlagSpec(key="a", enabled=False, rollout_percentage=0, variants=variants)
+    world = a_wired_world(emulator, spec)
+
+    async def lost(passage: Passage) -> httpx.Response:
+        passage.deliver()
+        return arriving(500, b"oops")
+
+    world.wire.plan = lambda passage: lost if passage.call == ("POST", "/api/1/flags") else None
+    done = run_in_virtual_time(attempt(world))
+    assert report_of(done).exit_code == 0
+    calls = [(passage.raw.method, passage.raw.path.rpartition("/")[2]) for passage in done.sent if passage.is_write]
+    flag_id = flag_of(emulator, "a")["id"]
+    assert calls == [("POST", "flags"), ("PATCH", flag_id), ("POST", "users"), ("POST", "users")]
+    (added,) = added_calls(done)
+    assert added["order"] == 4
+
+
+def test_a_lost_create_that_left_another_flag_is_unclear() -> None:
+    """Only what a server may switch on by itself is put right: a flag of that key with another name is not ours."""
+    emulator = an_emulator()
+    spec = FlagSpec(key="a", name="Ours", variants=(Variant(key="on", users=("ada",)),))
+    world = a_wired_world(emulator, spec)
+    body = {"projectId": PROJECT, "key": "a", "name": "Theirs", "variants": [{"key": "on"}]}
+
+    async def lost(passage: Passage) -> httpx.Response:
+        emulator.edit_as(OTHER_USER, "POST", "/flags", body)
+        return arriving(500, b"oops")
+
+    world.wire.plan = lambda passage: lost if passage.call == ("POST", "/api/1/flags") else None
+    done = run_in_virtual_time(attempt(world))
+    assert report_of(done).outcomes[0].status is Status.UNKNOWN
+    assert len([passage for passage in done.sent if passage.is_write]) == 1
+    assert flag_of(emulator, "a")["name"] == "Theirs"
+
+
 NEW = FlagSpec(
     key="new",
     enabled=True,

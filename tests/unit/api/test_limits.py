@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from clients import LOOPBACK, Handler, a_key
+from clients import LOOPBACK, Handler, StoppedClock, a_key, send
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -99,6 +99,13 @@ def test_the_allowed_rate_is_used(per_second: int, count: int) -> None:
     assert times[-1] <= count / per_second * (1.05 if per_second >= 95 else 1.08)
 
 
+@pytest.mark.parametrize(("per_second", "at_once"), [(1, 1), (29, 1), (30, 3), (100, 3)])
+def test_a_burst_of_three_from_thirty_a_second_on(per_second: int, at_once: int) -> None:
+    """So many requests start in the first moment; below, one at a time."""
+    begun = in_virtual_time(starts(per_second, 5, 5, [0.0]))
+    assert sum(start - begun[0] < 1e-3 for start in begun) == at_once
+
+
 def test_a_pause_holds_every_start_back() -> None:
     """While the pace is held nothing starts; a longer hold that comes meanwhile counts."""
 
@@ -152,6 +159,25 @@ def test_spending_counts_and_stops() -> None:
     with pytest.raises(BudgetError, match="00:00 UTC"):
         spending.reserve("x")
     assert spending.requests == 2
+
+
+def test_what_a_run_may_take_by_default() -> None:
+    """An attempt 30 seconds, to connect 10 of them; a run two hours, and 50 repetitions in all of it."""
+    clock = StoppedClock()
+    budget = RequestBudget(RetryPolicy(), 10, clock.clock)
+    assert budget.reserve("GET /flags") == 30
+    clock.seconds += 7199
+    assert budget.reserve("GET /flags") == 1
+    clock.seconds += 1
+    with pytest.raises(BudgetError, match="7200 seconds"):
+        budget.reserve("GET /flags")
+    budget.retries = 49
+    assert budget.has_retries
+    budget.retries = 50
+    assert not budget.has_retries
+    asked: list[httpx.Request] = []
+    send(lambda request: asked.append(request) or httpx.Response(200, content=b"[]"), "GET", ["flags"])
+    assert asked[0].extensions["timeout"] == {"connect": 10, "read": 30, "write": 30, "pool": 30}
 
 
 def test_an_attempt_may_not_outlast_the_run() -> None:

@@ -61,6 +61,15 @@ def test_a_tiny_key_does_not_eat_the_text() -> None:
     assert ApiKey("key").redact("the flag key") == "the flag key"
 
 
+def test_a_key_of_six_characters_is_looked_for() -> None:
+    """And none that is shorter; each of its forms is longer than that."""
+    assert pattern_of("k3y-x") is None
+    assert ApiKey("k3y-x").redact("k3y-x") == "k3y-x"
+    for lead in ("", "1", "22"):
+        encoded = b64encode(f"{lead}k3y-xy".encode()).decode()
+        assert "***" in ApiKey("k3y-xy").redact(f"k3y-xy {encoded}").removeprefix("***")
+
+
 def test_a_quotation_is_one_short_visible_line() -> None:
     """What a server writes is clipped and loses control, bidirectional and zero-width characters."""
     said = quotation("a\r\n\x1b[31mb\u202e\u200b\tc\x00" + "d" * 1000)

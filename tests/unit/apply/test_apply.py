@@ -233,3 +233,17 @@ def test_variants_that_changed_meanwhile_are_a_conflict(
     assert run.report is not None
     assert "changed after the plan" in str(run.report.outcomes[0].error)
     assert flag_of(world.emulator, "a")["rolloutPercentage"] == 50
+
+
+def test_looks_that_show_nothing_yet_are_told_apart_by_pauses() -> None:
+    """A server that shows writes late is looked at again after each of the delays, and not before."""
+    world = a_project("a", behaviour=Behaviour(read_lag=2))
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    world.sleep = sleep
+    world.apply_options = ApplyOptions(read_back_delays=(0.5, 1.0, 2.0, 4.0))
+    assert statuses(world.apply().report) == {"a": "applied"}
+    assert slept == [0.5, 1.0]
