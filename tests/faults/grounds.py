@@ -6,13 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from emulators import KEY, PROJECT, an_emulator
 
+from reconciler.cli.main import run
 from reconciler.emulator.server import serve
 
 if TYPE_CHECKING:
@@ -132,6 +135,21 @@ class Ground:
             check=False,
             stdin=subprocess.DEVNULL,
         )
+
+    def call(
+        self, *arguments: str, directory: Path | None = None, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """The same within this process: git is asked in processes of its own either way."""
+        out, err = (TextIOWrapper(BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        with (
+            patch.dict(os.environ, self.environ | environ, clear=True),
+            chdir(directory or self.top),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            code = run([*arguments])
+        said = (stream.buffer.getvalue().decode() for stream in (out, err))
+        return subprocess.CompletedProcess(arguments, code, *said)
 
     def traces(self) -> str:
         """What the program left: the environment that it found."""

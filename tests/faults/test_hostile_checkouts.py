@@ -1,7 +1,7 @@
 """Checkouts that a stranger made: files that look like a repository, and repositories that name programs.
 
-Whatever they are, no program of theirs runs, and their commits are not taken for the checkout's. Through the
-installed command, with a key in its environment.
+Whatever they are, no program of theirs runs, and their commits are not taken for the checkout's. With a key in the
+environment; of the environment itself through the installed command.
 """
 
 from __future__ import annotations
@@ -114,18 +114,18 @@ def test_no_layout_runs_a_program_or_speaks_for_the_checkout(ground: Ground, lay
     known = layout in OF_THE_CHECKOUT
     (OF_THE_CHECKOUT | OF_NONE)[layout](ground)
     set_stale(ground)
-    since = ground.run("plan", "--changed-since", "HEAD", "--format", "json", directory=ground.sub)
+    since = ground.call("plan", "--changed-since", "HEAD", "--format", "json", directory=ground.sub)
     assert since.returncode == (0 if known else 64), since.stderr
     options = ("--config", "sub/reconciler.yaml")
     if known:
         planned, claimed = json.loads(since.stdout), commit
         assert planned["options"]["targets"] == ["new-checkout"]
     else:
-        planned = json.loads(ground.run("plan", *options, "--format", "json").stdout)
+        planned = json.loads(ground.call("plan", *options, "--format", "json").stdout)
         hostile = ground.outside / "files"
         claimed = ground.git(hostile, "rev-parse", "HEAD") if hostile.exists() else commit
     assert planned["commit"] == (commit if known else None)
-    applied = ground.run("apply", *options, "--expect-commit", claimed, "--auto-approve")
+    applied = ground.call("apply", *options, "--expect-commit", claimed, "--auto-approve")
     assert applied.returncode == 6, applied.stderr
     assert ground.traces() == ""
 

@@ -111,10 +111,10 @@ def test_usual_layouts_are_known(ground: Ground, layout: Callable[[Ground], Path
     place = layout(ground) / "sub"
     config = str(place / "reconciler.yaml")
     hook = {"GIT_DIR": ".git", "GIT_INDEX_FILE": ".git/index.lock", "GIT_PREFIX": "", "GIT_WORK_TREE": "/"}
-    since = ground.run("plan", "--config", config, "--changed-since", "HEAD", "--format", "json", **hook)
+    since = ground.call("plan", "--config", config, "--changed-since", "HEAD", "--format", "json", **hook)
     assert (since.returncode, json.loads(since.stdout)["commit"]) == (0, commit), since.stderr
     assert json.loads(since.stdout)["options"]["targets"] == ["(none)"]
-    applied = ground.run("apply", "--config", config, "--expect-commit", commit, "--auto-approve", **hook)
+    applied = ground.call("apply", "--config", config, "--expect-commit", commit, "--auto-approve", **hook)
     assert applied.returncode == 0, applied.stderr
 
 
@@ -144,7 +144,7 @@ def test_names_of_files_are_names(ground: Ground, name: str) -> None:
             file.parent.mkdir(exist_ok=True)
             file.write_text("key: brand-new\nvariants: [{key: a}]\n")
             commit = ground.commit(ground.top)
-            applied = ground.run(
+            applied = ground.call(
                 "apply", "--config", "sub/reconciler.yaml", "--auto-approve", "--expect-commit", commit
             )
             assert applied.returncode == 0, applied.stderr
@@ -160,6 +160,6 @@ def test_names_of_branches_are_names(ground: Ground, name: str) -> None:
     (ground.sub / "flags/new-checkout.yaml").write_text(FLAG.replace("50", "60"))
     other = ground.commit(ground.top)
     ground.git(ground.top, "update-ref", name, commit)
-    planned = ground.run("plan", "--config", "sub/reconciler.yaml", "--format", "json", "--changed-since", name)
+    planned = ground.call("plan", "--config", "sub/reconciler.yaml", "--format", "json", "--changed-since", name)
     assert (json.loads(planned.stdout)["commit"], planned.returncode) == (other, 0)
     assert json.loads(planned.stdout)["options"]["targets"] == ["new-checkout"]
