@@ -74,17 +74,19 @@ def parse_with_flaws(content: bytes) -> Json:
 
 def flaw_in(value: Json) -> str | None:
     """What strict JSON refuses of a value of `parse_with_flaws`, or None."""
-    level: list[Json] = [value]
-    for _ in range(MAX_DEPTH + 1):
+    level, depth = [value], 0
+    while level:
         for item in level:
             if isinstance(item, Flaw):
                 return item.reason
             if isinstance(item, str) and not _is_text(item):
                 return _HALF
+            if depth == MAX_DEPTH and item.__class__ in _COLLECTIONS:
+                return _TOO_DEEP
         lists = (item for item in level if item.__class__ is list)
         objects = ((*item, *item.values()) for item in level if item.__class__ is dict)
-        level = [*chain.from_iterable(lists), *chain.from_iterable(objects)]
-    return _TOO_DEEP if any(item.__class__ in _COLLECTIONS for item in level) else None
+        level, depth = [*chain.from_iterable(lists), *chain.from_iterable(objects)], depth + 1
+    return None
 
 
 def _is_text(text: str) -> bool:

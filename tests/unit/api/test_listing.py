@@ -126,3 +126,30 @@ def test_a_failing_page_fails_the_list() -> None:
     answers = iter([httpx.Response(200, json={"flags": rows, "nextCursor": 5}), httpx.Response(400)])
     with pytest.raises(RejectedError):
         ask(answer, read_list)
+
+
+def listing_of(*pages: list[dict[str, Any]]) -> Listing:
+    """What these pages show."""
+    answers = iter([*[{"flags": page, "nextCursor": number} for number, page in enumerate(pages, 1)], {"flags": []}])
+    return ask(lambda _: httpx.Response(200, json=next(answers)), read_list)
+
+
+def row(flag_id: Any, key: str, **fields: Any) -> dict[str, Any]:
+    """A flag of our project."""
+    return {"id": flag_id, "projectId": PROJECT, "key": key} | fields
+
+
+def test_a_flag_that_another_page_shows_well_is_read() -> None:
+    """It may have been caught in the middle of an edit."""
+    broken, well = row("1", "a", enabled="?"), row("1", "a")
+    for pages in ([broken, row("2", "b")], [well]), ([well, row("2", "b")], [broken]):
+        listing = listing_of(*pages)
+        assert (sorted(keys(listing)), listing.unread) == (["a", "b"], ())
+
+
+def test_an_id_of_several_flags_is_nobodys() -> None:
+    """However often and on however many pages it is shown; each of the keys is set aside."""
+    for pages in ([row("1", "a"), row("1", "b"), row("1", "a")],), ([row("1", "a"), row("2", "c")], [row("1", "b")]):
+        listing = listing_of(*pages)
+        assert {item.key for item in listing.unread} == {"a", "b"}
+        assert set(keys(listing)) <= {"c"}

@@ -110,6 +110,12 @@ def test_a_row_that_moves_on_is_not_a_circle(name: str) -> None:
     assert numbers_in(name, ask(server, READS[name])) == [5, 4]
 
 
+def test_news_let_the_patience_begin_again(name: str) -> None:
+    """Rows that move on at every request, one after the other, are no circle either."""
+    server, _ = server_of(name, [([5], 1), ([5], 2), ([5], 3), ([4], 4), ([4], 5), ([4], 6), ([3], None)])
+    assert numbers_in(name, ask(server, READS[name])) == [5, 4, 3]
+
+
 def test_a_list_that_never_ends_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a bound to the pages that are read, however new they are."""
     monkeypatch.setattr("reconciler.api.pages.MOST_PAGES", 20)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from emulators import OTHER_PROJECT, a_live_flag
 from looks import BOB, edit, flag_id_of
+from msgspec.structs import replace
 from worlds import a_world, an_emulator
 
-from reconciler.api.versions import read_feed, read_versions
+from reconciler.api.responses import Unread
+from reconciler.api.versions import Feed, read_feed, read_versions
 from reconciler.emulator import Behaviour, Limits
 
 if TYPE_CHECKING:
@@ -75,3 +77,10 @@ def test_a_feed_that_is_not_offered_is_none(refusal: str) -> None:
     emulator = an_emulator(a_live_flag(), behaviour=Behaviour(feeds=refusal))  # type: ignore[arg-type]
     assert ask(emulator, lambda client: read_feed(client, LONG_AGO)) is None
     assert ask(an_emulator(a_live_flag()), lambda client: read_feed(client, "2099-01-01T00:00:00Z")).versions == ()
+
+
+def test_a_feed_names_the_flags_that_it_can() -> None:
+    """An edit that cannot be read is one all the same; where it does not say of which flag, they are not known."""
+    unread = Unread(id="5", key="b", reason="?")
+    assert Feed(versions=(), unread=(unread,)).keys == {"b"}
+    assert Feed(versions=(), unread=(unread, replace(unread, key=None))).keys is None

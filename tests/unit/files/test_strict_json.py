@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from work import calls_of
 
-from reconciler.strict_json import MAX_DEPTH, MalformedJsonError, parse_json
+from reconciler.strict_json import MAX_DEPTH, MalformedJsonError, flaw_in, parse_json, parse_with_flaws
 
 VALUES = st.recursive(
     st.none()
@@ -105,3 +105,52 @@ def test_no_message_quotes_the_text() -> None:
     assert "ada" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+FLAWED = [
+    (b"[NaN]", "NaN"),
+    (b'{"a": -Infinity}', "infinities"),
+    (b"[[1e999]]", "double"),
+    (b"[" + b"1" * 5000 + b"]", "too long"),
+    (b'{"a": {"b": 1, "b": 1}}', "same key twice"),
+    (b'["\\ud800"]', "surrogate"),
+    (b'{"\\udc00": 1}', "surrogate"),
+    (b'["\xff"]', "surrogate"),
+    (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "levels deep"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), FLAWED, ids=[words for _, words in FLAWED])
+def test_flaws_are_found_where_they_are(content: bytes, words: str) -> None:
+    """What strict JSON refuses is found in the part that holds it, and in no other."""
+    with pytest.raises(MalformedJsonError):
+        parse_json(content)
+    value = parse_with_flaws(b'{"flawed": %s, "sound": [1, 1.5, "a", null, {"b": true}]}' % content)
+    assert words in (flaw_in(value["flawed"]) or "")
+    assert flaw_in(value["sound"]) is None
+
+
+@given(VALUES)
+def test_what_is_strict_json_has_no_flaws(value: object) -> None:
+    """Both readings are the same then."""
+    text = json.dumps(value).encode()
+    assert parse_with_flaws(text) == parse_json(text)
+    assert flaw_in(parse_with_flaws(text)) is None
+
+
+@given(st.binary(max_size=60) | st.text('[]{}",:\\u1e0dD8 ', max_size=60).map(str.encode))
+def test_any_bytes_give_a_value_with_flaws_or_the_one_error(content: bytes) -> None:
+    """No other exception leaves the parser; and without a flaw it is what strict JSON reads."""
+    try:
+        value = parse_with_flaws(content)
+    except MalformedJsonError:
+        return
+    if flaw_in(value) is None:
+        assert parse_json(content) == value
+
+
+def test_as_many_levels_as_allowed_are_no_flaw() -> None:
+    """To the level."""
+    text = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
+    assert flaw_in(parse_with_flaws(text)) is None
+    assert parse_json(text) == parse_with_flaws(text)
