@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from reconciler.errors import TOO_MANY_REQUESTS, AccessError, BudgetError, InterruptedRunError, RejectedError
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyOptions:
+class ApplyOptions(Struct, frozen=True, kw_only=True):
     """How to apply. `on_error_abort`: the first failure stops every flag, not only its own."""
 
     verify: bool = True
@@ -86,8 +86,7 @@ def ends_the_run(error: Exception) -> bool:
     return isinstance(error, RejectedError) and error.status == TOO_MANY_REQUESTS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyContext:
+class ApplyContext(Struct, frozen=True, kw_only=True):
     """One run. `sleep` is what waits between looks."""
 
     client: Client

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.errors import PartlyAppliedError, ReconcilerError
 
@@ -23,8 +24,7 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationOutcome:
+class OperationOutcome(Struct, frozen=True, kw_only=True):
     """One operation: `order` counts from 1 within the flag, `attempts` how often it was sent or tried to (0: never).
 
     `is_added`: no plan showed it; it was needed because the server did less, or more, than it was asked.
@@ -39,8 +39,7 @@ class OperationOutcome:
     is_added: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagOutcome:
+class FlagOutcome(Struct, frozen=True, kw_only=True):
     """One flag of the plan. `verified` is None where it was not read back."""
 
     key: str
@@ -57,8 +56,7 @@ class FlagOutcome:
         return any(item.status in {Status.APPLIED, Status.UNKNOWN} for item in self.operations)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyReport:
+class ApplyReport(Struct, frozen=True, kw_only=True):
     """Every flag of the plan, sorted by key.
 
     `verified` is True when everything that was applied was read back and found in place, None when nothing was

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.apply.report import OperationOutcome, Status
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from reconciler.planning.operations import Operation
 
 
-@dataclass(slots=True, kw_only=True)
-class Step:
+class Step(Struct, kw_only=True):
     """`operation` is the plan's, `to_send` what is left of it. `status` is None until the step has ended.
 
     `is_added`: no plan showed it. `is_under_way`: its call was abandoned before there was an answer.

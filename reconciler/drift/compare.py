@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.drift.attribution import attribute
 from reconciler.drift.report import AttributedChange, FlagDrift
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import FieldChange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """A declared flag that differs. `pairs` maps declared variant keys to the live variants they are."""
 
     desired: DesiredFlag

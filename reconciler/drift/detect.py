@@ -6,8 +6,10 @@ the flags that nobody edited; a budget leaves out what it has no room for, and s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.api.hydration import hydrate
 from reconciler.api.versions import read_feed, read_versions
@@ -66,8 +68,7 @@ async def detect_drift(
     return replace(report, notice=compare_with(memory, report, scope))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftDetector:
+class DriftDetector(Struct, frozen=True, kw_only=True):
     """One look; its methods are its steps, in order."""
 
     client: Client

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.planning.compare import compare_flags
 from reconciler.planning.details import with_details
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import FieldChange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEntry:
+class HistoryEntry(Struct, frozen=True, kw_only=True):
     """A version: who made it when, and its differences from the one before it (`before` is the older value).
 
     No changes: the same in all that versions show; inclusions, for one, they do not. `is_first`: the oldest version
@@ -30,8 +30,7 @@ class HistoryEntry:
     is_first: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagHistory:
+class FlagHistory(Struct, frozen=True, kw_only=True):
     """The versions of a flag, newest first. `requests` counts what was read."""
 
     key: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from reconciler.model.reads import Read
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Struct, frozen=True, kw_only=True):
     """The reads that a budget allows, and those that it does not, sorted.
 
     `waiting` counts the reads that take turns; `turn` are those of them that are chosen, in the order of turns.

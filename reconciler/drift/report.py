@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +40,7 @@ class Notification(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attribution:
+class Attribution(Struct, frozen=True, kw_only=True):
     """Who made a difference, when (as the server writes it) and in which version; None where that is not known."""
 
     by: str | None = None
@@ -54,16 +54,14 @@ class Attribution:
         return moment(self.at) or datetime.min.replace(tzinfo=UTC), self.version or 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttributedChange:
+class AttributedChange(Struct, frozen=True, kw_only=True):
     """A field that differs (`before` is live, `after` is declared, as in a plan) and who made it so."""
 
     change: FieldChange
     attribution: Attribution = field(default_factory=Attribution)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagDrift:
+class FlagDrift(Struct, frozen=True, kw_only=True):
     """A declared flag that differs, in at least one field. `frozen_until` is there while the freeze lasts."""
 
     key: str
@@ -78,16 +76,14 @@ class FlagDrift:
         return max((item.attribution for item in self.changes), key=lambda item: item.order)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class FieldOfFlag:
+class FieldOfFlag(Struct, frozen=True, kw_only=True, order=True):
     """A field of a flag: `path` is a JSON Pointer as in a change, "" the flag as a whole."""
 
     key: str
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class Sweep(Struct, frozen=True, kw_only=True):
     """Reads that a budget holds back, taken in turn: of `total`, `done` in this run; `last` is where it ended."""
 
     total: int
@@ -102,8 +98,7 @@ class Sweep:
         return -(-self.total // self.done) if self.done else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftReport:
+class DriftReport(Struct, frozen=True, kw_only=True):
     """Everything that one look found, flags and fields sorted.
 
     `checked` are the declared flags that were compared; `unchecked` those fields of theirs that the budget left out.

@@ -6,9 +6,10 @@ It is a small JSON document that belongs to one project. It holds no values of f
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.drift.report import FieldOfFlag, Notification
 from reconciler.errors import ReconcilerError, UsageError
@@ -27,8 +28,7 @@ FORMAT_VERSION = 1
 _FLAG_ITSELF = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftState:
+class DriftState(Struct, frozen=True, kw_only=True):
     """`differences` are fingerprints by field; `swept_to` is the read behind which the next sweep goes on."""
 
     project_id: str

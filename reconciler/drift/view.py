@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from reconciler.api.listing import FEW_KEYS, by_key, find_including_archived
 from reconciler.api.live import fetch_live_state
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from reconciler.progress import Progress
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftOptions:
+class DriftOptions(Struct, frozen=True, kw_only=True):
     """What is looked at: `targets` are globs of keys, `budget` the most requests, `since` aware of its time zone."""
 
     targets: tuple[str, ...] = ()
@@ -33,8 +32,7 @@ class DriftOptions:
     budget: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """`keys` are the declared flags that are compared, sorted; of these, reads of `urgent` ones come first.
 
     `unseen` are declared flags of which a budget left unknown whether they exist.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.errors import InvalidInputError
 from reconciler.files.listing import list_flag_files, read_flag_file
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from reconciler.model.flag import Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
+class Declared(Struct, frozen=True, kw_only=True):
     """A flag document in a file: `index` counts the documents from 0; `shown` is what users call the file.
 
     `document` is what the file says as the environment sees it, `text` the whole file. `is_overlaid`: the document

@@ -7,10 +7,10 @@ difference between it and the flag.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.importer.comments import dependency_remark, left_out_remark, segment_remarks, unlisted_remarks
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from reconciler.model.flag import FlagSpec, Json, LiveFlag
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Representation:
+class Representation(Struct, frozen=True, kw_only=True):
     """A flag as a document; None where not even its key can stand in a file.
 
     `remarks` are lines for comments: what is read-only, what was left out and why. `left_out` are the pointers of

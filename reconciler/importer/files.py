@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from reconciler.files.flag_layout import TEAM_FIELDS
 from reconciler.files.format import flag_to_yaml, rewrite_flag
@@ -26,8 +27,7 @@ _LONGEST_STEM: Final = 240
 _KEPT: Final = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileChange:
+class FileChange(Struct, frozen=True, kw_only=True):
     """A file and its new text. `is_new`: it does not exist yet; `keys` are the flags that it was written for."""
 
     path: Path
@@ -36,8 +36,7 @@ class FileChange:
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportResult:
+class ImportResult(Struct, frozen=True, kw_only=True):
     """What an import comes to, flags sorted by key.
 
     `files` are those to write, `unchanged` the flags whose file says it all already, `skipped` those that no file
@@ -52,8 +51,7 @@ class ImportResult:
     taken: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(Struct):
     files: dict[Path, FileChange] = field(default_factory=dict)
     unchanged: list[str] = field(default_factory=list)
     skipped: list[Representation] = field(default_factory=list)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.diagnostics import Severity, SourcePosition
 from reconciler.files.decode import decode_flag
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 _NOWHERE = SourcePosition(file="", line=1, column=1)
 
 
-@dataclass(frozen=True, slots=True)
-class NotDeclarable:
+class NotDeclarable(Struct, frozen=True):
     """A value that a flag file cannot hold, and why, in one sentence that quotes no user."""
 
     pointer: str

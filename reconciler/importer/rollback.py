@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.importer.fields import document_of
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.flag import FlagSpec, Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rollback:
+class Rollback(Struct, frozen=True, kw_only=True):
     """What becomes of a document.
 
     `changed` names the fields that get the version's values, `not_shown` those that the file declares and the

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from msgspec import structs
+from msgspec.structs import replace
 
 from reconciler.cli.options import Settings, key_file_option, shared_options
 from reconciler.cli.output import Output, reason_of, try_write_file

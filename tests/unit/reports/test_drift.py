@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from copy import deepcopy
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 from builders import NOON, a_position
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 
 from reconciler.drift import (
     AttributedChange,
