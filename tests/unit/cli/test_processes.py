@@ -104,7 +104,8 @@ def watch(event, arguments):
         print(json.dumps([event, *map(repr, arguments[:3]), dict(arguments[3] or {})]), file=trace, flush=True)
 trace = open(sys.argv[1], "a")
 sys.addaudithook(watch)
-sys.exit(run(sys.argv[2:]))
+for arguments in json.loads(sys.argv[2]):
+    run(arguments)
 """
 
 COMMANDS = (
@@ -134,8 +135,8 @@ def test_commands_start_git_only_and_without_the_key(
     for arguments in (("init", "-q"), ("add", "."), (*identity, "commit", "-q", "-m", "all")):
         subprocess.run(["git", *arguments], check=True, cwd=repository.root)
     repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
-    for arguments in COMMANDS:
-        subprocess.run([sys.executable, "-c", WATCHED, str(trace), *arguments], check=False, capture_output=True)
+    command = [sys.executable, "-c", WATCHED, str(trace), json.dumps(COMMANDS)]
+    subprocess.run(command, check=True, capture_output=True)
     events = [json.loads(line) for line in trace.read_text(encoding="utf-8").splitlines()]
     assert len(events) >= 4
     for event, program, arguments, directory, environ in events:
