@@ -107,8 +107,8 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reconciler.apply.ambiguous.LOOKS", (0.0,))
     monkeypatch.setattr("reconciler.apply.ambiguous.LOOKS_FOR_CREATE", (0.0,))
     monkeypatch.setattr("reconciler.apply.flag_run.LAG", (0.0,))
-    patient = ApplyOptions.__init__.__kwdefaults__ | {"read_back_delays": (0.0,)}
-    monkeypatch.setattr(ApplyOptions.__init__, "__kwdefaults__", patient)
+    hasty = functools.partial(ApplyOptions, read_back_delays=(0.0,))
+    monkeypatch.setattr("reconciler.cli.commands.apply.ApplyOptions", hasty)
 
 
 @contextmanager
