@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from reconciler.api.live import find_flag, refetch
 from reconciler.api.responses import CreatedFlag
 from reconciler.api.tally import tallied
@@ -29,7 +31,7 @@ from reconciler.errors import (
 from reconciler.model.canonical import fields_that_moved
 from reconciler.model.fields import FIELD
 from reconciler.model.flag import FlagSpec, LiveFlag
-from reconciler.planning.operations import UNKNOWN_ID, CreateFlag, RemoveUserAt
+from reconciler.planning.operations import UNKNOWN_ID, CreateFlag, RemoveUserAt, without_inclusions
 from reconciler.planning.planner import is_left_archived
 
 if TYPE_CHECKING:
@@ -151,7 +153,7 @@ class FlagRun:
                     continue
                 break
             if flag.key == self.plan.key:
-                self.before, self.seen_at = flag, moment()
+                self.before, self.seen_at = replace(flag, spec=without_inclusions(flag.spec)), moment()
                 return
             self._disown(f'that of "{flag.key}"')
             return

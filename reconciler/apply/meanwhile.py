@@ -42,16 +42,10 @@ def moved_meanwhile(
         return ("id",)
     calls = [operation for operation in made if not isinstance(operation, CreateFlag)]
     states = [dict(_parts(spec)) for spec in _states(before.spec, calls)]
-    loose = set(_touched(calls)) - set(_touched(left))
-    return tuple(
-        sorted(
-            {
-                part[0]
-                for part, content in _parts(now.spec)
-                if part not in loose and not _explained(content, [state[part] for state in states if part in state])
-            }
-        )
-    )
+    hidden = {part for part, content in states[0].items() if content is None}
+    loose = (set(_touched(calls)) - set(_touched(left))) | hidden
+    shown = ((part, content) for part, content in _parts(now.spec) if content is not None and part not in loose)
+    return tuple(sorted({part[0] for part, content in shown if not _explained(part, content, states)}))
 
 
 def _states(spec: FlagSpec, calls: Sequence[Operation]) -> Iterator[FlagSpec]:
@@ -64,13 +58,13 @@ def _states(spec: FlagSpec, calls: Sequence[Operation]) -> Iterator[FlagSpec]:
         yield spec
 
 
-def _parts(spec: FlagSpec) -> Iterator[tuple[Part, Content]]:
-    """Everything that is shown, in the smallest pieces that one call can change."""
+def _parts(spec: FlagSpec) -> Iterator[tuple[Part, Content | None]]:
+    """The smallest pieces that one call can change; None for one that is not shown."""
     for field in FIELDS:
         value = getattr(spec, field.name)
         if isinstance(value, Unset):
-            continue
-        if field.kind is ValueKind.VARIANTS:
+            yield (field.name,), None
+        elif field.kind is ValueKind.VARIANTS:
             yield from _variant_parts(value)
         elif field.kind.is_set:
             yield (field.name,), frozenset(value)
@@ -78,25 +72,25 @@ def _parts(spec: FlagSpec) -> Iterator[tuple[Part, Content]]:
             yield (field.name,), canonical_text(canonical_value(field, value))
 
 
-def _variant_parts(variants: Sequence[Variant]) -> Iterator[tuple[Part, Content]]:
+def _variant_parts(variants: Sequence[Variant]) -> Iterator[tuple[Part, Content | None]]:
     keys = [variant.key for variant in variants]
     yield ("variants",), frozenset(keys)
     yield _ORDER, canonical_text(keys)
     for variant in variants:
         for name in _VARIANT_TEXTS + _VARIANT_SETS:
-            if isinstance(value := getattr(variant, name), Unset):
-                continue
-            is_set = name in _VARIANT_SETS
-            yield ("variants", variant.key, name), frozenset(value) if is_set else canonical_text(value)
+            value = getattr(variant, name)
+            as_content = frozenset if name in _VARIANT_SETS else canonical_text
+            yield ("variants", variant.key, name), None if isinstance(value, Unset) else as_content(value)
 
 
-def _explained(content: Content, states: Sequence[Content]) -> bool:
-    """Whether it is in one of the states, or, of a set, somewhere between them."""
-    if not states or content in states:
+def _explained(part: Part, content: Content, states: Iterable[dict[Part, Content | None]]) -> bool:
+    """Whether a part is as in one of the states, or, of a set, somewhere between them."""
+    known = [earlier for state in states if (earlier := state.get(part)) is not None]
+    if not known or content in known:
         return True
     if isinstance(content, str):
         return False
-    sets = [frozenset(state) for state in states]
+    sets = [frozenset(earlier) for earlier in known]
     return frozenset.intersection(*sets) <= content <= frozenset.union(*sets)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from builders import a_config
-from emulators import a_live_flag, an_emulator, flag_of
+from emulators import a_live_flag, an_emulator, flag_of, variant_of
 from faults.drills import WiredWorld, attempt
-from faults.wire import Wire
+from faults.wire import Wire, answered, arriving
+from msgspec.structs import replace
 from virtual_time import run_in_virtual_time
 from worlds import FAST, UNGUARDED, desired_of
 
@@ -21,17 +23,19 @@ from reconciler.model.flag import FlagSpec, Variant
 if TYPE_CHECKING:
     from faults.wire import Fault, Passage
 
+    from reconciler.model.config import Requests
+
 GROWN = FlagSpec(key="a", rollout_percentage=50)
 NEW = FlagSpec(key="new", name="New", variants=(Variant(key="on"),))
 
 
-def a_world(spec: FlagSpec) -> WiredWorld:
-    """A project with one flag at 10 %, and a declaration of this one."""
+def a_world(*specs: FlagSpec, requests: Requests = FAST) -> WiredWorld:
+    """A project with one flag at 10 %, and a declaration of these."""
     emulator = an_emulator(a_live_flag("a", rolloutPercentage=10))
     return WiredWorld(
         emulator=emulator,
-        desired=desired_of(spec),
-        config=a_config(requests=FAST),
+        desired=desired_of(*specs),
+        config=a_config(requests=requests),
         options=UNGUARDED,
         apply_options=ApplyOptions(),
         wire=Wire(emulator),
@@ -99,3 +103,66 @@ def test_an_edit_that_arrives_late_is_not_sent_again(seconds: float) -> None:
     world = a_world(GROWN)
     (outcome,) = applied(world, 1, arrives_after(seconds)).outcomes
     assert (outcome.status, len(world.wire.writes)) == ("applied", 1)
+
+
+@pytest.mark.parametrize("hidden", ["", "variants", "tags", "description"])
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("place", [2, 3, 4])
+def test_a_call_to_a_new_flag_that_is_lost_is_sent_again(place: int, lost: int, hidden: str) -> None:
+    """What "Get details" hides of a flag that was just made is no edit of anybody else's."""
+    variants = (Variant(key="on", users=("ada",), cohorts=("c1",)), Variant(key="control"))
+    world = a_world(FlagSpec(key="new", enabled=True, variants=variants, tags=("t",)))
+
+    def plan(passage: Passage) -> Fault | None:
+        if passage.is_write and place <= len(world.wire.writes) < place + lost:
+            return is_lost
+        return without(hidden) if is_detail(passage) else None
+
+    world.wire.plan = plan
+    report = run_in_virtual_time(attempt(world)).report
+    assert report is not None
+    assert (report.exit_code, report.verified, len(world.wire.writes)) == (0, True, 4 + lost)
+    assert variant_of(world.emulator, "new", "on")["users"] == ["ada"]
+
+
+@pytest.mark.parametrize("together", [2, 16])
+def test_ids_of_new_flags_are_read_side_by_side(together: int) -> None:
+    """One read for each create that has calls after it, as many under way as may be: none waits for another."""
+    count = 48
+    specs = [FlagSpec(key=f"new-{number}", variants=(Variant(key="on"),), tags=("t",)) for number in range(count)]
+    world = a_world(*specs, requests=replace(FAST, concurrency=together))
+    waiting: list[asyncio.Future[None]] = []
+
+    async def held(passage: Passage) -> httpx.Response:
+        waiting.append(asyncio.get_running_loop().create_future())
+        if len(waiting) == together:
+            for other in waiting:
+                other.set_result(None)
+        mine = waiting[-1]
+        if len(waiting) == together:
+            waiting.clear()
+        await mine
+        return answered(passage.deliver())
+
+    world.wire.plan = lambda passage: held if is_detail(passage) else None
+    report = run_in_virtual_time(attempt(world)).report
+    assert report is not None
+    assert report.exit_code == 0
+    assert len([passage for passage in world.wire.passages if is_detail(passage)]) == count
+
+
+def without(name: str) -> Fault:
+    """The answer, with nothing in it of this name."""
+
+    async def fault(passage: Passage) -> httpx.Response:
+        body = json.loads(passage.deliver().body)
+        body.pop(name, None)
+        return arriving(200, json.dumps(body).encode())
+
+    return fault
+
+
+def is_detail(passage: Passage) -> bool:
+    """Whether it reads one flag by its id."""
+    head, _, last = passage.raw.path.rpartition("/")
+    return not passage.is_write and head.endswith("/flags") and last.isdigit()

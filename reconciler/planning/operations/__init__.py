@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from reconciler.planning.operations.base import UNKNOWN_ID, ImpossibleCallError, Operation, Phase
 from reconciler.planning.operations.deployments import AddDeployments, RemoveDeployment
-from reconciler.planning.operations.flag import CreateFlag, EditFlag
+from reconciler.planning.operations.flag import CreateFlag, EditFlag, without_inclusions
 from reconciler.planning.operations.members import (
     BULK_REMOVAL_LIMIT,
     AddMembers,
@@ -49,6 +49,7 @@ __all__ = [
     "RemoveUserAt",
     "decode_operation",
     "remaining",
+    "without_inclusions",
 ]
 
 _CLASSES: tuple[type[Operation], ...] = (

@@ -35,6 +35,13 @@ _SWITCHES = (
 )
 
 
+def without_inclusions(spec: FlagSpec) -> FlagSpec:
+    """A flag as a create leaves it, which carries no inclusions ("Create")."""
+    if isinstance(spec.variants, Unset):
+        return spec
+    return replace(spec, variants=tuple(replace(item, users=(), cohorts=()) for item in spec.variants))
+
+
 class CreateFlag(Operation, frozen=True, kw_only=True):
     """POST /flags. `body` is everything that a create can carry."""
 
@@ -58,7 +65,7 @@ class CreateFlag(Operation, frozen=True, kw_only=True):
         new = replace(NEW_FLAG, key=said.key, name=said.key, variants=(), rollout_weights=alike)
         known = {field.name: value for field in FIELDS if not isinstance(value := getattr(said, field.name), Unset)}
         made = replace(new, **known)
-        return replace(made, variants=tuple(replace(item, users=(), cohorts=()) for item in variants_of(made)))
+        return without_inclusions(made)
 
     def may_entail(self, other: Operation) -> bool:
         """A server may have switched on what it just made."""

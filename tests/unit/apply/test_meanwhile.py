@@ -1,0 +1,39 @@
+"""What is taken for an edit by another client, and what cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders import a_live_flag
+from msgspec.structs import replace
+
+from reconciler.apply.meanwhile import moved_meanwhile
+from reconciler.model.flag import UNSET, FlagSpec, LiveFlag, Variant
+from reconciler.planning.operations import AddMembers, EditFlag, EditVariant, Operation
+
+CALLS: dict[str, tuple[Operation, Any]] = {
+    "variants.description": (EditVariant(flag_key="a", variant_key="on", body={"description": "new"}), "old"),
+    "variants.payload": (EditVariant(flag_key="a", variant_key="on", body={"payload": {"x": 2}}), {"x": 1}),
+    "variants.users": (AddMembers(flag_key="a", variant_key="on", members=("ada",)), ("zoe",)),
+    "tags": (EditFlag(flag_key="a", body={"tags": ["t"]}), ("u",)),
+    "rollout_percentage": (EditFlag(flag_key="a", body={"rolloutPercentage": 50}), 20),
+}
+
+
+def a_flag_that_shows(name: str, value: Any) -> LiveFlag:
+    """A flag whose field, or whose variant's, is this."""
+    field, _, of_variant = name.partition(".")
+    variant = Variant(key="on", **{of_variant: value}) if of_variant else Variant(key="on")
+    spec = FlagSpec(key="a", variants=(variant,))
+    return a_live_flag(spec if of_variant else replace(spec, **{field: value}))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_was_hidden_before_may_have_been_anything(name: str) -> None:
+    """A flag that did not show a value was not edited because it now shows another than a call of ours meant."""
+    call, other = CALLS[name]
+    now = a_flag_that_shows(name, other)
+    assert moved_meanwhile(a_flag_that_shows(name, UNSET), [call], now, [call]) == ()
+    empty = a_flag_that_shows(name, type(other)())
+    assert moved_meanwhile(empty, [call], now, [call]) == (name.partition(".")[0],)
