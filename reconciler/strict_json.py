@@ -1,7 +1,8 @@
-"""Strict JSON for API answers and plan files: what only Python's json module lets through is refused.
+"""JSON: the type of its values, JSON Pointers (RFC 6901), and a strict reader for API answers and plan files.
 
-Refused: anything but UTF-8, NaN and infinities in every spelling (1e999 too), duplicate keys, lone surrogates, byte
-order marks, and more than MAX_DEPTH nested collections. Messages never quote the text.
+The reader refuses what only Python's json module lets through: anything but UTF-8, NaN and infinities in every
+spelling (1e999 too), duplicate keys, lone surrogates, byte order marks, and more than MAX_DEPTH nested collections.
+Messages never quote the text.
 """
 
 from __future__ import annotations
@@ -10,14 +11,27 @@ import json
 import math
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from reconciler.pointer import Json
+
+Json: TypeAlias = Any
+"""A JSON value as the readers give it; treated as immutable."""
+
+
+def join_pointer(tokens: Iterable[str | int]) -> str:
+    """The pointer of a path; no tokens give "", which is the whole document."""
+    return "".join(f"/{str(token).replace('~', '~0').replace('/', '~1')}" for token in tokens)
+
+
+def split_pointer(pointer: str) -> tuple[str, ...]:
+    """The tokens of a pointer, unescaped."""
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
+
 
 MAX_DEPTH: Final = 100
 

@@ -10,8 +10,7 @@ from random_flags import a_random_change, a_random_flag, random_segments
 
 from reconciler.model.flag import FlagSpec, Variant, Weights
 from reconciler.planning.compare import compare_flags
-from reconciler.planning.operations import EditVariant
-from reconciler.planning.simulate import apply_in_any_order
+from reconciler.planning.operations import EditVariant, apply_in_any_order
 
 if TYPE_CHECKING:
     from brute_force import Weighing

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from reconciler.pointer import join_pointer
+from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
     from reconciler.files.yaml.reader import Document, Reading

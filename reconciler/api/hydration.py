@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.api.member_cache import MemberCache
-    from reconciler.model.flag import Json, LiveFlag, Variant
+    from reconciler.model.flag import LiveFlag, Variant
     from reconciler.model.reads import Read
+    from reconciler.strict_json import Json
 
 T = TypeVar("T")
 

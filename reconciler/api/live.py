@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from reconciler.api.hydration import hydrate
 from reconciler.api.listing import FEW_KEYS, by_key, find_including_archived, look_up, read_list, refuse_unread
 from reconciler.errors import ApiError
+from reconciler.model.config import has_wildcard, matcher
 from reconciler.model.flag import LiveState, Unset
 from reconciler.model.reads import reads_needed
-from reconciler.model.targets import has_wildcard, matcher
 from reconciler.progress import Progress
 
 if TYPE_CHECKING:

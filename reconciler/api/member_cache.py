@@ -16,7 +16,8 @@ from reconciler.strict_json import MalformedJsonError, parse_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.model.flag import Json, LiveFlag
+    from reconciler.model.flag import LiveFlag
+    from reconciler.strict_json import Json
 
 FORMAT_VERSION = 1
 BELIEVED = timedelta(hours=24)

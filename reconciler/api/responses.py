@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.api.transport import Response
-    from reconciler.model.flag import Json, LiveFlag
+    from reconciler.model.flag import LiveFlag
+    from reconciler.strict_json import Json
 
     Flaws = Mapping[int, str]
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.credentials import ApiKey, Origin
     from reconciler.errors import ApiError
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 PREFIX = "/api/1/"
 HEADERS = {

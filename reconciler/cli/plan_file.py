@@ -14,8 +14,8 @@ from reconciler.strict_json import MalformedJsonError, parse_json
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.model.flag import Json
     from reconciler.planning.plan import Plan
+    from reconciler.strict_json import Json
 
 _MOST_BYTES = 256 * 1024 * 1024
 

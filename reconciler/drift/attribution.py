@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from reconciler.model.fields import Field
-    from reconciler.model.flag import FlagSpec, Json, LiveFlag, Variant, Version
+    from reconciler.model.flag import FlagSpec, LiveFlag, Variant, Version
     from reconciler.planning.plan import FieldChange
+    from reconciler.strict_json import Json
 
 _FIELDS = {f"/{field.public}": field for field in FIELDS}
 _VARIANT = re.compile(

@@ -10,9 +10,7 @@ from reconciler.drift.attribution import attribute
 from reconciler.drift.report import AttributedChange, FlagDrift
 from reconciler.model.canonical import pair_variants
 from reconciler.model.flag import Unset
-from reconciler.planning.compare import compare_flags
-from reconciler.planning.details import with_details
-from reconciler.planning.frozen import is_frozen
+from reconciler.planning.compare import compare_flags, with_details
 from reconciler.planning.normalise import desired_for_live, live_as_renamed
 from reconciler.planning.plan import ValueChange
 
@@ -60,5 +58,5 @@ def attributed(comparison: Comparison, versions: Sequence[Version], now: datetim
             for change in comparison.changes
         ),
         source=desired.source,
-        frozen_until=desired.frozen_until if is_frozen(desired, now) else None,
+        frozen_until=desired.frozen_until if desired.is_frozen(now) else None,
     )

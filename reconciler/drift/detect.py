@@ -14,10 +14,9 @@ from msgspec.structs import replace
 from reconciler.api.hydration import hydrate
 from reconciler.api.versions import read_feed, read_versions
 from reconciler.drift.compare import Comparison, attributed, compare
-from reconciler.drift.reads import Choice, allocate_budget
 from reconciler.drift.report import DriftReport, FieldOfFlag, Sweep
 from reconciler.drift.state import compare_with, not_looked_at
-from reconciler.drift.view import View, keys_in_scope, view_by_list, view_of_edits
+from reconciler.drift.view import Choice, View, allocate_budget, keys_in_scope, view_by_list, view_of_edits
 from reconciler.errors import BudgetError
 from reconciler.model.reads import paths_of, reads_needed
 from reconciler.progress import Progress

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.planning.compare import compare_flags
-from reconciler.planning.details import with_details
+from reconciler.planning.compare import compare_flags, with_details
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from reconciler.drift.report import DriftReport
     from reconciler.model.config import Config
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 FORMAT_VERSION = 1
 _FLAG_ITSELF = ""

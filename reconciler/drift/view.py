@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
@@ -11,16 +14,16 @@ from reconciler.api.listing import FEW_KEYS, by_key, find_including_archived
 from reconciler.api.live import fetch_live_state
 from reconciler.api.pages import PAGE_SIZE
 from reconciler.drift.report import moment
-from reconciler.errors import BudgetError
+from reconciler.errors import BudgetError, UsageError
+from reconciler.model.config import matcher
 from reconciler.model.flag import DesiredState, LiveState
-from reconciler.model.targets import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import datetime
 
     from reconciler.api.client import Client
     from reconciler.model.flag import LiveFlag
+    from reconciler.model.reads import Read
     from reconciler.progress import Progress
 
 
@@ -136,3 +139,60 @@ def _may_be_edited(flag: LiveFlag | None, since: datetime) -> bool:
         return True
     edited = moment(flag.last_modified_at)
     return edited is None or edited >= since
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """The reads that a budget allows, and those that it does not, sorted.
+
+    `waiting` counts the reads that take turns; `turn` are those of them that are chosen, in the order of turns.
+    """
+
+    chosen: frozenset[Read]
+    skipped: tuple[Read, ...]
+    turn: tuple[Read, ...] = ()
+    waiting: int = 0
+
+
+def allocate_budget(
+    needed: Collection[Read], room: int | None, *, first: Collection[str], after: Read | None
+) -> Choice:
+    """Which of the needed reads are made when there is room for so many (None: for all).
+
+    Half of the room at most goes to the flags in `first`. All others take turns, beginning behind `after`, where the
+    last run ended, so that every read has its turn however many are urgent.
+    """
+    ordered = sorted(needed)
+    if room is None or len(ordered) <= room:
+        return Choice(chosen=frozenset(ordered), skipped=(), turn=tuple(ordered), waiting=len(ordered))
+    urgent = frozenset(_from(after, [read for read in ordered if read.key in first])[: room // 2])
+    turn = _from(after, [read for read in ordered if read not in urgent])[: room - len(urgent)]
+    chosen = urgent.union(turn)
+    skipped = tuple(read for read in ordered if read not in chosen)
+    return Choice(chosen=chosen, skipped=skipped, turn=tuple(turn), waiting=len(ordered))
+
+
+def _from(after: Read | None, ordered: list[Read]) -> list[Read]:
+    """The reads beginning with the first behind `after`, round to it."""
+    start = 0 if after is None else bisect_right(ordered, after)
+    return ordered[start:] + ordered[:start]
+
+
+_SPAN = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[smhdw])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_since(text: str, now: datetime) -> datetime:
+    """The time that a text means, in UTC: ISO 8601, or a span before `now` (`30m`, `2h`, `1d`).
+
+    A time without a zone is UTC. Raises UsageError.
+    """
+    span = _SPAN.fullmatch(text)
+    try:
+        if span is not None:
+            return now.astimezone(UTC) - timedelta(**{_UNITS[span["unit"]]: int(span["count"])})
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"--since {text!r} is no time: use ISO 8601, as in 2030-01-02T12:00:00Z, or a span, as in 30m, 2h, 1d."
+        ) from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)

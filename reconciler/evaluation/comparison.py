@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from reconciler.evaluation.result import Result
     from reconciler.model.config import Config
-    from reconciler.model.flag import FlagSpec, Json
+    from reconciler.model.flag import FlagSpec
+    from reconciler.strict_json import Json
 
 STICKY = "Sticky bucketing, an experiment's setting that the flags API does not show, is not evaluated."
 

@@ -16,7 +16,7 @@ from reconciler.strict_json import MalformedJsonError, parse_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 User: TypeAlias = dict[str, Any]
 """A user as `evaluation.conditions` reads one."""

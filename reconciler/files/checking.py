@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from reconciler.files.listing import FlagFile, Listing
     from reconciler.files.yaml.reader import Document
     from reconciler.model.config import Config
-    from reconciler.model.flag import DesiredFlag, Json
+    from reconciler.model.flag import DesiredFlag
+    from reconciler.strict_json import Json
 
 MAX_FINDINGS_OF_FILE: Final = 100
 MAX_FINDINGS: Final = 10_000

@@ -17,13 +17,13 @@ from reconciler.files.listing import explain, read_flag_file
 from reconciler.files.schema import check, load_schema, suggest
 from reconciler.files.yaml.reader import read_source
 from reconciler.model.config import Config, IgnoreRule, Limit, Requests, Safety
-from reconciler.pointer import join_pointer, split_pointer
+from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.files.yaml.reader import Document
-    from reconciler.pointer import Json
+    from reconciler.strict_json import Json
 
 CONFIG_NAME: Final = "reconciler.yaml"
 

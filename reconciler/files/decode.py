@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.diagnostics import SourcePosition
-    from reconciler.model.flag import Json, Number
+    from reconciler.model.flag import Number
+    from reconciler.strict_json import Json
 
 
 def decode_flag(body: dict[str, Json], source: SourcePosition, deployments: Mapping[str, str]) -> DesiredFlag:

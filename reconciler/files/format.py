@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.diagnostics import Diagnostic
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 REMARK: Final = "# read-only: "
 """How the comments begin that `import` writes, and replaces when it writes again."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.pointer import join_pointer, split_pointer
+from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 
 def merge_patch(target: Json, patch: Json) -> Json:

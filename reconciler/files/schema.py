@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reconciler.diagnostics import Finding
-    from reconciler.pointer import Json
+    from reconciler.strict_json import Json
 
 SCHEMA_NAMES: Final = ("flag", "config", "plan", "report", "drift", "evaluation", "findings", "failure")
 """The schemas that `reconciler schema` prints."""

@@ -14,14 +14,14 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from reconciler.diagnostics import Finding
 from reconciler.files.schema import load_schema, quoted, suggest
-from reconciler.pointer import join_pointer
+from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from jsonschema.protocols import Validator
 
-    from reconciler.pointer import Json
+    from reconciler.strict_json import Json
 
 _Error: TypeAlias = Any
 """A ValidationError, whose stubs leave open what a schema holds."""

@@ -12,7 +12,8 @@ from reconciler.model.wire import losses_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.model.flag import Condition, FlagSpec, Json, LiveFlag, TargetSegment
+    from reconciler.model.flag import Condition, FlagSpec, LiveFlag, TargetSegment
+    from reconciler.strict_json import Json
 
 
 def dependency_remark(flag: LiveFlag, keys: Mapping[str, str]) -> tuple[str, ...]:

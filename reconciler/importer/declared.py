@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from reconciler.diagnostics import Diagnostic
     from reconciler.model.config import Config
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 
 class Declared(Struct, frozen=True, kw_only=True):

@@ -19,13 +19,14 @@ from reconciler.importer.not_declarable import NotDeclarable, find_not_declarabl
 from reconciler.importer.spelling import preserve_spelling
 from reconciler.model.flag import UNSET, Unset
 from reconciler.model.wire import losses_of
-from reconciler.pointer import join_pointer, split_pointer
+from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.model.config import Config
-    from reconciler.model.flag import FlagSpec, Json, LiveFlag
+    from reconciler.model.flag import FlagSpec, LiveFlag
+    from reconciler.strict_json import Json
 
 
 class Representation(Struct, frozen=True, kw_only=True):

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from reconciler.model.config import Config
     from reconciler.model.fields import Field
-    from reconciler.model.flag import Condition, FlagSpec, Json, TargetSegment, Variant, Weights
+    from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
+    from reconciler.strict_json import Json
 
 _CERTAIN: Final = {field.public: encode_field(field, field.new) for field in FIELDS if field.is_certain}
 """What a new flag has for certain, by the name of the field. The others are always written: what a create that is

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from reconciler.importer.declared import Declared
     from reconciler.importer.document import Representation
     from reconciler.model.config import Config
-    from reconciler.model.flag import Json, LiveFlag
+    from reconciler.model.flag import LiveFlag
+    from reconciler.strict_json import Json
 
 _LONGEST_STEM: Final = 240
 """Names of files have 255 bytes at most, with the suffix and a number."""

@@ -16,14 +16,15 @@ from reconciler.files.yaml.reader import read_source
 from reconciler.model.canonical import same_json
 from reconciler.planning.compare import compare_flags
 from reconciler.planning.normalise import desired_for_live
-from reconciler.pointer import join_pointer
+from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reconciler.diagnostics import Finding
     from reconciler.model.config import Config
-    from reconciler.model.flag import Json, LiveFlag
+    from reconciler.model.flag import LiveFlag
+    from reconciler.strict_json import Json
 
 _NOWHERE = SourcePosition(file="", line=1, column=1)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import fetch_live_state
+from reconciler.model.config import matcher
 from reconciler.model.flag import DesiredState
 from reconciler.model.reads import SHOWN_BY_READS, VARIANT_OWN, reads_of
-from reconciler.model.targets import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from reconciler.importer.not_declarable import NotDeclarable
     from reconciler.model.config import Config
-    from reconciler.model.flag import FlagSpec, Json
+    from reconciler.model.flag import FlagSpec
+    from reconciler.strict_json import Json
 
 
 class Rollback(Struct, frozen=True, kw_only=True):

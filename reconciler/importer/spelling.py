@@ -9,13 +9,14 @@ from reconciler.files.decode import decode_flag
 from reconciler.model.canonical import field_differs, payload_differs
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
-from reconciler.planning.segment_pairs import bucketed_as_live
+from reconciler.planning.segments import bucketed_as_live
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model.config import Config
-    from reconciler.model.flag import FlagSpec, Json, Variant
+    from reconciler.model.flag import FlagSpec, Variant
+    from reconciler.strict_json import Json
 
 _NOWHERE = SourcePosition(file="", line=1, column=1)
 

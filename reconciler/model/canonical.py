@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from reconciler.model.fields import Field
-    from reconciler.model.flag import FlagSpec, Json, LiveFlag, Number, TargetSegment, Variant
+    from reconciler.model.flag import FlagSpec, LiveFlag, Number, TargetSegment, Variant
+    from reconciler.strict_json import Json
 
 
 def canonical_json(value: Json) -> Json:

@@ -1,14 +1,15 @@
-"""What reconciler.yaml says, for one environment, as frozen values. Reading the file is `desired.config_file`'s."""
+"""What reconciler.yaml says, for one environment, as frozen values; and which flags `--target` means."""
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 
@@ -65,3 +66,26 @@ class Config(Struct, frozen=True, kw_only=True):
     safety: Safety = field(default_factory=Safety)
     requests: Requests = field(default_factory=Requests)
     content: bytes = b""
+
+
+_WILDCARDS = frozenset("*?[")
+
+
+def has_wildcard(pattern: str) -> bool:
+    """Whether a pattern can match more than the one key that it spells."""
+    return not _WILDCARDS.isdisjoint(pattern)
+
+
+def matcher(targets: Iterable[str]) -> Callable[[str], bool]:
+    """Tells whether a key is among the targets: always, where there are none. Make it once, ask it of every key.
+
+    Targets that spell a key are looked up; only patterns are tried one by one.
+    """
+    known = tuple(targets)
+    if not known:
+        return lambda _: True
+    patterns = [item for item in known if has_wildcard(item)]
+    keys = frozenset(known).difference(patterns)
+    if not patterns:
+        return keys.__contains__
+    return lambda key: key in keys or any(fnmatchcase(key, pattern) for pattern in patterns)

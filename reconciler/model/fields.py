@@ -8,11 +8,14 @@ Rests on "List", "Create" and "Edit".
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from reconciler.model.flag import UNSET, FlagSpec, Json, Weights
+from reconciler.model.flag import UNSET, FlagSpec, Weights
+
+if TYPE_CHECKING:
+    from reconciler.strict_json import Json
 
 DEFAULT_BUCKETING_KEY: Final = "amplitude_id"
 DEFAULT_BUCKETING_UNIT: Final = "User"

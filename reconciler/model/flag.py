@@ -6,16 +6,18 @@ never sent. Field names are the API's own in snake case. Nothing here reads, wri
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import date, datetime
+    from datetime import date
 
     from reconciler.diagnostics import Diagnostic, SourcePosition
+    from reconciler.strict_json import Json
 
 
 class Unset(Enum):
@@ -31,9 +33,6 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-
-Json: TypeAlias = Any
-"""A JSON value as the json module gives it; treated as immutable."""
 
 Number: TypeAlias = int | float
 
@@ -190,6 +189,19 @@ class DesiredFlag(Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """The flag's key."""
         return self.spec.key
+
+    def is_frozen(self, now: datetime) -> bool:
+        """Whether `frozenUntil` is still to come. `now` is aware of its time zone.
+
+        A date means its first moment in UTC: `2030-01-02` freezes through all of January 1. A time without a zone is
+        UTC.
+        """
+        until = self.frozen_until
+        if until is None:
+            return False
+        if not isinstance(until, datetime):
+            until = datetime.combine(until, time.min)
+        return now < (until if until.tzinfo else until.replace(tzinfo=UTC))
 
 
 class DesiredState(Struct, frozen=True, kw_only=True):

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.model.fields import Field
-    from reconciler.model.flag import Json, Number
+    from reconciler.model.flag import Number
+    from reconciler.strict_json import Json
 
 T = TypeVar("T")
 

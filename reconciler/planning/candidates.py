@@ -10,13 +10,14 @@ from reconciler.evaluation.rules import segments_of
 from reconciler.model.flag import Unset
 from reconciler.model.wire import encode_segments
 from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant, Phase
-from reconciler.planning.shield import is_shielded, shielded_segments
+from reconciler.planning.segments import is_shielded, shielded_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model.flag import FlagSpec, Json
+    from reconciler.model.flag import FlagSpec
     from reconciler.planning.operations import Operation
+    from reconciler.strict_json import Json
 
 Body = dict[str, "Json"]
 

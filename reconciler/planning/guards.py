@@ -14,14 +14,13 @@ from msgspec.structs import replace
 
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
+from reconciler.model.reads import declared_lists
 from reconciler.model.wire import losses_of
 from reconciler.planning.dependents import children_of, lost_variants, switched_off
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import Action, Refusal
 from reconciler.planning.planner import is_left_archived, scope_of
-from reconciler.planning.request_estimate import requests_to_apply
-from reconciler.planning.segment_pairs import rekeyed_segments
-from reconciler.planning.shield import without_shield
+from reconciler.planning.segments import rekeyed_segments, without_shield
 from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
     from reconciler.model.flag import DesiredState, FlagSpec, LiveFlag, LiveState
     from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import FlagPlan, Plan
+
+_LOOKS_PER_FLAG = 2
+"""Each flag is read before its first call and after its last."""
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -263,13 +265,30 @@ def _transient(facts: Facts) -> Iterator[str]:
 
 def _quota(facts: Facts) -> Iterator[str]:
     budget, spent = facts.config.requests.daily_budget, facts.plan.requests
-    needed = requests_to_apply(facts.plan, facts.desired, facts.live)
+    needed = _requests_to_apply(facts.plan, facts.desired, facts.live)
     if facts.plan.flags and spent + needed > budget:
         yield (
             f"Applying takes about {counted(needed, 'request')} after the {spent} of the refresh, more than"
             f" requests.dailyBudget leaves ({budget}): it would end half-way. Use --target for a part of it, or raise"
             " the budget."
         )
+
+
+def _requests_to_apply(plan: Plan, desired: DesiredState, live: LiveState) -> int:
+    """At least what applying the plan sends when nothing fails; retries and late reads come on top.
+
+    A look at a flag is one look-up, or its share of the list where reading that takes fewer requests, and one read of
+    each declared list of users or cohorts.
+    """
+    looked_up = sum(1 for flag in plan.flags if flag.flag_id is not None)
+    by_key = min(looked_up, max(live.pages, 1)) + (len(plan.flags) - looked_up)
+    hydration = sum(_reads_of(flag, desired) for flag in plan.flags)
+    return sum(len(flag.operations) for flag in plan.flags) + _LOOKS_PER_FLAG * (by_key + hydration)
+
+
+def _reads_of(flag: FlagPlan, desired: DesiredState) -> int:
+    declared = desired.flags.get(flag.key)
+    return 0 if declared is None else sum(1 for _ in declared_lists(declared.spec))
 
 
 GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]], str], ...] = (

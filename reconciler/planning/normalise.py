@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconciler.model.flag import UNSET, Unset, Weights
-from reconciler.planning.segment_pairs import bucketed_as_live
-from reconciler.planning.shield import without_shield
+from reconciler.planning.segments import bucketed_as_live, without_shield
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +27,7 @@ def desired_for_live(desired: FlagSpec, live: FlagSpec, managed_tag: str | None,
     """The declaration as it applies to a live flag.
 
     With the managed tag beside the declared (or the live) tags; without tags where the server shows none; each
-    segment that is silent about its bucketing key with the one that it has live (`segment_pairs`), since a PATCH
+    segment that is silent about its bucketing key with the one that it has live (`pair_segments`), since a PATCH
     replaces all; a new one stays without. Two things that an earlier run may have left are put right even where they
     are not declared: a shield, and the old key of a renamed variant in weights or segments.
     """

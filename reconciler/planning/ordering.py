@@ -20,7 +20,7 @@ from reconciler.planning.candidates import plain_candidates, shielded_candidate
 from reconciler.planning.operations import AddMembers, CreateVariant, DeleteVariant, Phase
 from reconciler.planning.order_search import OrderSearch, Route
 from reconciler.planning.schedule import SEES_RULES_EARLY, creating_operation, fit_operations
-from reconciler.planning.shield import can_shield
+from reconciler.planning.segments import can_shield
 from reconciler.planning.transients import FREE, Transients
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from reconciler.diagnostics import SourcePosition
     from reconciler.evaluation.exposure import FlagExposure
-    from reconciler.model.flag import FlagSpec, Json
+    from reconciler.model.flag import FlagSpec
     from reconciler.planning.operations import Operation
+    from reconciler.strict_json import Json
 
 
 class Action(StrEnum):

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from reconciler import __version__
 from reconciler.diagnostics import SourcePosition
 from reconciler.errors import InvalidResponseError, StalePlanError
+from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
 from reconciler.model.canonical import canonical_text
 from reconciler.model.wire import check_field, decode_variant
-from reconciler.planning.exposure_json import decode_exposure, encode_exposure, percent
 from reconciler.planning.operations import decode_operation
 from reconciler.planning.plan import (
     Action,
@@ -30,8 +30,9 @@ from reconciler.planning.plan import (
 )
 
 if TYPE_CHECKING:
-    from reconciler.model.flag import Json
     from reconciler.planning.plan import FieldChange
+    from reconciler.strict_json import Json
+
 
 FORMAT_VERSION = 1
 LIFETIME = timedelta(hours=24)
@@ -260,4 +261,55 @@ def _decode_flag(body: dict[str, Json]) -> FlagPlan:
         transient=Fraction(str(body["transient"])) / 100,
         exposure=None if body["exposure"] is None else decode_exposure(body["exposure"]),
         warnings=tuple(body["warnings"]),
+    )
+
+
+def percent(share: Fraction) -> float:
+    """A share of 1 as percent, rounded to 4 places."""
+    return round(float(share * 100), 4)
+
+
+def encode_exposure(exposure: FlagExposure) -> dict[str, Json]:
+    """`switched` is the headline, in percent; `exact` is false where a figure is an expectation."""
+    return {
+        "switched": percent(exposure.switched),
+        "exact": exposure.is_exact,
+        "transitions": [_encode_transition(item) for item in exposure.transitions],
+        "notes": list(exposure.notes),
+    }
+
+
+def decode_exposure(body: dict[str, Json]) -> FlagExposure:
+    """The reverse of `encode_exposure`."""
+    return FlagExposure(
+        transitions=tuple(_decode_transition(item) for item in body["transitions"]), notes=tuple(body["notes"])
+    )
+
+
+def _encode_transition(item: SegmentTransition) -> dict[str, Json]:
+    return {
+        "beforeSegment": item.before_segment,
+        "afterSegment": item.after_segment,
+        "switched": percent(item.switched),
+        "unavoidable": percent(item.unavoidable),
+        "excess": percent(item.excess),
+        "exact": item.is_exact,
+        "before": {variant: str(share) for variant, share in item.before},
+        "after": {variant: str(share) for variant, share in item.after},
+        "matrix": [{"from": old, "to": new, "share": str(share)} for old, new, share in item.matrix],
+        "switchedShare": str(item.switched),
+        "unavoidableShare": str(item.unavoidable),
+    }
+
+
+def _decode_transition(body: dict[str, Json]) -> SegmentTransition:
+    return SegmentTransition(
+        before_segment=body["beforeSegment"],
+        after_segment=body["afterSegment"],
+        before=tuple((variant, Fraction(share)) for variant, share in body["before"].items()),
+        after=tuple((variant, Fraction(share)) for variant, share in body["after"].items()),
+        matrix=tuple((cell["from"], cell["to"], Fraction(cell["share"])) for cell in body["matrix"]),
+        switched=Fraction(body["switchedShare"]),
+        unavoidable=Fraction(body["unavoidableShare"]),
+        is_exact=body["exact"],
     )

@@ -11,17 +11,14 @@ from msgspec import Struct
 from reconciler.diagnostics import LEFT_OUT
 from reconciler.errors import GuardRefusedError, InvalidInputError, UsageError
 from reconciler.model.canonical import fingerprint
+from reconciler.model.config import has_wildcard, matcher
 from reconciler.model.flag import Unset
-from reconciler.model.targets import has_wildcard, matcher
-from reconciler.planning.compare import Differences, compare_flags, compare_new
-from reconciler.planning.details import with_details
-from reconciler.planning.frozen import is_frozen
+from reconciler.planning.compare import Differences, compare_flags, compare_new, with_details
 from reconciler.planning.normalise import desired_for_live, desired_for_new, live_as_renamed
-from reconciler.planning.operations import EditFlag
+from reconciler.planning.operations import EditFlag, apply_in_any_order, apply_operations
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
 from reconciler.planning.remarks import problem, problems_with, remarks_on
-from reconciler.planning.simulate import apply_in_any_order, apply_operations
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -139,7 +136,7 @@ def build_plan(
     planner = Planner(config=config, options=options, shows_tags=live.shows_tags)
     is_in_scope = scope_of(options)
     in_scope = [desired.flags[key] for key in filter(is_in_scope, desired.flags)]
-    frozen = {flag.key: flag for flag in in_scope if now is not None and is_frozen(flag, now)}
+    frozen = {flag.key: flag for flag in in_scope if now is not None and flag.is_frozen(now)}
     considered = [flag for flag in in_scope if flag.key not in frozen]
     planned = _plan_declared(planner, considered, live)
     unmanaged = _unmanaged(desired, live, is_in_scope)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from reconciler.evaluation.rules import flag_bucketing, flag_rules, is_on, segment_rule, segments_of, variant_keys
 from reconciler.planning.dependents import children_of, served_variants
-from reconciler.planning.segment_pairs import pair_segments, rekeyed_segments
-from reconciler.planning.shield import SHIELD_NAME
+from reconciler.planning.segments import SHIELD_NAME, pair_segments, rekeyed_segments
 from reconciler.planning.transients import splits_evenly
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.apply import ApplyReport, FlagOutcome, OperationOutcome
-    from reconciler.model.flag import Json
     from reconciler.reports.registry import RenderOptions
+    from reconciler.strict_json import Json
 
 SYMBOLS = {"applied": "✓", "failed": "✗", "unknown": "?", "skipped": "·"}
 _STYLES = {"applied": "green", "failed": "red", "unknown": "yellow", "skipped": "dim"}

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.doctor import Check
-    from reconciler.model.flag import Json
     from reconciler.reports.registry import RenderOptions
+    from reconciler.strict_json import Json
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

@@ -9,8 +9,8 @@ from reconciler.reports.json_report import FORMAT_VERSION, render_json
 
 if TYPE_CHECKING:
     from reconciler.drift import Attribution, DriftReport, FlagDrift, FlagHistory, HistoryEntry
-    from reconciler.model.flag import Json
     from reconciler.reports.registry import RenderOptions
+    from reconciler.strict_json import Json
 
 
 def render_drift_json(report: DriftReport, options: RenderOptions) -> str:

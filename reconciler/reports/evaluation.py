@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.evaluation.result import Allocation, Reason, intervals_of
 from reconciler.evaluation.shares import variant_shares
 from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
-from reconciler.planning.exposure_json import percent as percent_number
+from reconciler.planning.plan_file import percent as percent_number
 from reconciler.reports.exposure_view import OFF, Share, bar, fill
 from reconciler.reports.fields import flow_text
 from reconciler.reports.json_report import FORMAT_VERSION, render_json
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from reconciler.evaluation.rules import Bucketing, SegmentRule
     from reconciler.evaluation.summary import ReasonRow, Summary, UserCount, UsersReport
     from reconciler.model.config import Config
-    from reconciler.model.flag import Json
     from reconciler.reports.registry import RenderOptions
+    from reconciler.strict_json import Json
 
 _BAR_WIDTH = 48
 UNKNOWN = "unknown"

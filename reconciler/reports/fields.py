@@ -12,15 +12,15 @@ from msgspec import Struct
 
 from reconciler.model.canonical import same_json
 from reconciler.planning.plan import MembersChange
-from reconciler.pointer import join_pointer
 from reconciler.reports.sanitize import visible
+from reconciler.strict_json import join_pointer
 from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model.flag import Json
     from reconciler.planning.plan import FieldChange, ValueChange
+    from reconciler.strict_json import Json
 
 _MOST_MEMBERS = 24
 _SEGMENT_PARTS = {"name", "conditions", "percentage"}

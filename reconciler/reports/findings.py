@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.diagnostics import Diagnostic
-    from reconciler.model.flag import Json
     from reconciler.reports.registry import RenderOptions
+    from reconciler.strict_json import Json
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 _MOST_SARIF_RESULTS = 25_000

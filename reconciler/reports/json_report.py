@@ -14,9 +14,9 @@ from reconciler.reports.sanitize import json_for_log
 if TYPE_CHECKING:
     from reconciler.diagnostics import Diagnostic
     from reconciler.errors import ReconcilerError
-    from reconciler.model.flag import Json
     from reconciler.planning.plan import Plan
     from reconciler.reports.registry import RenderOptions
+    from reconciler.strict_json import Json
 
 FORMAT_VERSION = 1
 

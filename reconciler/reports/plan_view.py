@@ -23,9 +23,9 @@ from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
     from reconciler.diagnostics import SourcePosition
-    from reconciler.model.flag import Json
     from reconciler.planning.operations import Operation
     from reconciler.planning.plan import FlagPlan, Plan, Refusal, Summary
+    from reconciler.strict_json import Json
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.UNARCHIVE: "^"}
 """What stands before a flag, so that nothing is said by colour alone."""

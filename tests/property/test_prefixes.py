@@ -17,8 +17,8 @@ from random_changes import a_flag, a_random_pair, a_random_weight_change, weight
 from random_flags import a_random_user
 from small_pairs import a_small_pair, plan_of
 
+from reconciler.planning.operations import apply_in_any_order, apply_operations
 from reconciler.planning.ordering import order_operations
-from reconciler.planning.simulate import apply_in_any_order, apply_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

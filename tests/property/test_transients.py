@@ -12,9 +12,15 @@ from brute_force import least_transient, path_of, stray
 from random_changes import a_flag, a_random_pair, a_random_weight_change, weight_calls
 from random_flags import without_order
 
-from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant, ImpossibleCallError
+from reconciler.planning.operations import (
+    DeleteVariant,
+    EditFlag,
+    EditVariant,
+    ImpossibleCallError,
+    apply_in_any_order,
+    apply_operations,
+)
 from reconciler.planning.ordering import order_operations
-from reconciler.planning.simulate import apply_in_any_order, apply_operations
 from reconciler.planning.transients import FREE, Cost, Transients
 
 if TYPE_CHECKING:

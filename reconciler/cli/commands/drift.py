@@ -28,7 +28,7 @@ from reconciler.drift import (
     load_state,
     updated_state,
 )
-from reconciler.drift.since import parse_since
+from reconciler.drift.view import parse_since
 from reconciler.errors import ReconcilerError
 from reconciler.reports.json_report import render_json
 from reconciler.reports.registry import DRIFT

@@ -10,14 +10,14 @@ from reconciler.diagnostics import Finding, Severity
 from reconciler.files.rules.parsed_flag import strings
 from reconciler.files.rules.variants import repeated
 from reconciler.files.schema import quoted, suggest
-from reconciler.pointer import join_pointer, split_pointer
+from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.files.rules.parsed_flag import ParsedFlag
     from reconciler.model.config import Config
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 
 def duplicate_tag(flag: ParsedFlag) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 Indexed = tuple[tuple[int, dict[str, "Json"]], ...]
 

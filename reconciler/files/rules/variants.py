@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.diagnostics import Finding, Severity
 from reconciler.files.schema import quoted
-from reconciler.pointer import join_pointer
+from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.files.rules.parsed_flag import ParsedFlag
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 OFF: Final = "off"
 MAX_EXACT_INTEGER: Final = 2**53

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.files.yaml.nodes import Collection, Comments, Node
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 
 class _Replacement(Struct, frozen=True):

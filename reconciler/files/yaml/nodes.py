@@ -13,7 +13,7 @@ from msgspec import Struct, field
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 Comments: TypeAlias = list[str]
 

@@ -45,13 +45,13 @@ from reconciler.files.yaml.events import (
     open_events,
 )
 from reconciler.files.yaml.scalars import resolve_plain
-from reconciler.pointer import join_pointer, split_pointer
+from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.files.yaml.events import Event, EventParser, Mark
-    from reconciler.pointer import Json
+    from reconciler.strict_json import Json
 
 MAX_FINDINGS: Final = 100
 """Findings in one file, after which reading it further helps no reader."""

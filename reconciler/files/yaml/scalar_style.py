@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.files.yaml.characters import find_forbidden
 
 if TYPE_CHECKING:
-    from reconciler.model.flag import Json
+    from reconciler.strict_json import Json
 
 _WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf", "infinity"})
 """Plain words, in any case, that some reader takes for a boolean, null or number."""

@@ -1,7 +1,10 @@
 """The closed set of things that can be done to a project: one frozen class each, and what holds for all of them.
 
 A class knows its request, what the flag is after it, where it stands among others, what is left of it after a fresh
-look, and its JSON. A new one is a class here, a place in `calls` that asks for it, and the emulator's endpoint.
+look, and its JSON. A new one is a class here, a place in `compare` that asks for it, and the emulator's endpoint.
+
+Together the effects are a pure model of the Management API. Where the reference is silent, operations take the
+likeliest server; the read-back after an apply finds out where a real one differs.
 """
 
 from __future__ import annotations
@@ -24,9 +27,10 @@ from reconciler.planning.operations.members import (
 from reconciler.planning.operations.variant import CreateVariant, DeleteVariant, EditVariant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from reconciler.model.flag import Json
+    from reconciler.model.flag import FlagSpec
+    from reconciler.strict_json import Json
 
 __all__ = [
     "BULK_REMOVAL_LIMIT",
@@ -47,6 +51,8 @@ __all__ = [
     "RemoveDeployment",
     "RemoveMembers",
     "RemoveUserAt",
+    "apply_in_any_order",
+    "apply_operations",
     "decode_operation",
     "remaining",
     "without_inclusions",
@@ -93,3 +99,46 @@ def remaining(
             pool.remove(rest)
         found.append(rest)
     return found[::-1]
+
+
+def apply_operations(spec: FlagSpec | None, operations: Iterable[Operation]) -> FlagSpec:
+    """The flag after the calls, one after another; `spec` is None before it exists.
+
+    Raises ImpossibleCallError at the first that cannot be made, or when there is no flag in the end.
+    """
+    state = spec
+    for operation in operations:
+        state = operation.effect(state)
+    if state is None:
+        raise ImpossibleCallError("There is no flag, and no call creates it.")
+    return state
+
+
+def apply_in_any_order(spec: FlagSpec | None, operations: Iterable[Operation]) -> FlagSpec:
+    """The flag once all calls are made, for calls that are not in order yet.
+
+    A list is cleared before it is added to, and calls wait for what they name. Raises ImpossibleCallError when
+    no order makes all of them possible.
+    """
+    state = spec
+    waiting = sorted(operations, key=_rank)
+    while waiting:
+        state, waiting = _settle_one(state, waiting)
+    return apply_operations(state, ())
+
+
+def _settle_one(state: FlagSpec | None, waiting: list[Operation]) -> tuple[FlagSpec, list[Operation]]:
+    """Make the first call of the first one's rank that can be made."""
+    refused: ImpossibleCallError | None = None
+    for place, operation in enumerate(waiting):
+        if operation.RANK != waiting[0].RANK:
+            break
+        try:
+            return operation.effect(state), waiting[:place] + waiting[place + 1 :]
+        except ImpossibleCallError as error:
+            refused = refused or error
+    raise refused or ImpossibleCallError("No call can be made.")
+
+
+def _rank(operation: Operation) -> int:
+    return operation.RANK

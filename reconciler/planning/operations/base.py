@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Self
 
-    from reconciler.model.flag import FlagSpec, Json, Number
+    from reconciler.model.flag import FlagSpec, Number
     from reconciler.model.wire import Request
+    from reconciler.strict_json import Json
 
 UNKNOWN_ID = "{id}"
 """Stands in paths for the id of a flag that is not yet created."""

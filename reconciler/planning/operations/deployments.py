@@ -13,7 +13,8 @@ from reconciler.planning.operations.base import UNKNOWN_ID, Operation, Phase, di
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.model.flag import FlagSpec, Json
+    from reconciler.model.flag import FlagSpec
+    from reconciler.strict_json import Json
 
 
 class AddDeployments(Operation, frozen=True, kw_only=True):

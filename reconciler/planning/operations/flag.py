@@ -22,7 +22,8 @@ from reconciler.planning.operations.base import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.model.flag import FlagSpec, Json
+    from reconciler.model.flag import FlagSpec
+    from reconciler.strict_json import Json
 
 _MOVES_EXPOSURE = frozenset(field.edit for field in FIELDS if field.moves_users)
 _MAY_START_ON = frozenset(field.edit for field in FIELDS if field.may_start_on)

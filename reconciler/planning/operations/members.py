@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from reconciler.model.flag import FlagSpec, Json, MemberKind, Unset
+    from reconciler.model.flag import FlagSpec, MemberKind, Unset
+    from reconciler.strict_json import Json
 
 BULK_REMOVAL_LIMIT = 100
 """Users or cohorts in one bulk removal ("Bulk remove users from variant": limited to 100 for each request)."""

@@ -33,7 +33,8 @@ from reconciler.planning.operations.flag import EditFlag
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.model.flag import FlagSpec, Json, TargetSegment
+    from reconciler.model.flag import FlagSpec, TargetSegment
+    from reconciler.strict_json import Json
 
 
 class CreateVariant(VariantOperation, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from reconciler.api.connect import connect
 from reconciler.api.credentials import origin_for, read_key
 from reconciler.api.limits import Clock
 from reconciler.api.retry import RetryPolicy
-from reconciler.drift.reads import allocate_budget
+from reconciler.drift.view import allocate_budget
 from reconciler.emulator import Behaviour, Limits
 from reconciler.errors import AccessError, BudgetError
 from reconciler.model.flag import DesiredFlag, FlagSpec, Variant

@@ -11,7 +11,7 @@ from emulators import a_live_flag
 from looks import ADA, BOB, Cron, a_declaration, changed_paths, edit, flag_id_of, include, look
 from worlds import World, a_world, an_emulator
 
-from reconciler.drift.since import parse_since
+from reconciler.drift.view import parse_since
 from reconciler.emulator import Behaviour, Emulator
 from reconciler.errors import UsageError
 

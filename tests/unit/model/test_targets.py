@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from reconciler.model.targets import has_wildcard, matcher
+from reconciler.model.config import has_wildcard, matcher
 
 PATTERNS = ("a", "ab", "a*", "?b", "[ab]", "[!a]", "*", "a-b", "A", "a[", "")
 KEYS = ("a", "ab", "b", "cb", "a-b", "A", "a[", "", "*")

@@ -22,7 +22,7 @@ from reconciler.model.flag import (
 )
 from reconciler.planning.exposure import preview, with_exposure
 from reconciler.planning.plan import Action, FlagPlan, Plan
-from reconciler.planning.shield import shielded_segments
+from reconciler.planning.segments import shielded_segments
 from reconciler.planning.warnings import alarms
 
 US = TargetSegment(

@@ -23,11 +23,12 @@ from reconciler.planning.operations import (
     EditVariant,
     RemoveMembers,
     RemoveUserAt,
+    apply_in_any_order,
+    apply_operations,
 )
 from reconciler.planning.ordering import SHIELD_REFUSED, Ordered, order_operations
 from reconciler.planning.schedule import LOSES_INCLUSION, SEES_RULES_EARLY, SEES_RULES_LATE
-from reconciler.planning.shield import SHIELD_NAME, is_shielded, shielded_segments, without_shield
-from reconciler.planning.simulate import apply_in_any_order, apply_operations
+from reconciler.planning.segments import SHIELD_NAME, is_shielded, shielded_segments, without_shield
 
 if TYPE_CHECKING:
     from reconciler.planning.operations import Operation

@@ -22,11 +22,18 @@ from msgspec.structs import replace
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model.flag import UNSET, FlagSpec, Unset, Variant, Weights
 from reconciler.model.wire import encode_segments
-from reconciler.planning.operations import AddMembers, ClearUsers, DeleteVariant, EditFlag, EditVariant, RemoveUserAt
+from reconciler.planning.operations import (
+    AddMembers,
+    ClearUsers,
+    DeleteVariant,
+    EditFlag,
+    EditVariant,
+    RemoveUserAt,
+    apply_operations,
+)
 from reconciler.planning.plan import LeafChange, PlanOptions, ValueChange
 from reconciler.planning.planner import Planner, build_plan
-from reconciler.planning.shield import shielded_segments
-from reconciler.planning.simulate import apply_operations
+from reconciler.planning.segments import shielded_segments
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import FlagPlan

@@ -1,19 +1,51 @@
-"""Which live segment a declared one is: segments have no ids, only names, conditions and an order."""
+"""Segments: which live one a declared one is, for they have no ids; and the shield, a temporary one of this tool."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from reconciler.evaluation.rules import conditions_to_fail, flag_bucketing, segments_of
-from reconciler.model.flag import Unset
-from reconciler.planning.shield import without_shield
+from reconciler.evaluation.rules import ALWAYS_TRUE, conditions_to_fail, flag_bucketing, segments_of
+from reconciler.model.flag import TargetSegment, Unset, Weights
+from reconciler.model.wire import losses_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-    from reconciler.model.flag import Condition, FlagSpec, TargetSegment
+    from reconciler.model.flag import Condition, FlagSpec
+
+
+SHIELD_NAME: Final = "reconciler-shield"
+"""The reserved name; no declared segment may have it."""
+
+
+def is_shielded(spec: FlagSpec) -> bool:
+    """Whether the flag still has the shield of a plan that did not come to its end."""
+    return any(segment.name == SHIELD_NAME for segment in segments_of(spec))
+
+
+def without_shield(segments: tuple[TargetSegment, ...]) -> tuple[TargetSegment, ...]:
+    """The segments that are not the shield, in order."""
+    return tuple(segment for segment in segments if segment.name != SHIELD_NAME)
+
+
+def shielded_segments(spec: FlagSpec) -> tuple[TargetSegment, ...]:
+    """The flag's segments and, last, the shield: the rollout of everyone else as it is now, for everyone else."""
+    shield = TargetSegment(
+        name=SHIELD_NAME,
+        conditions=(ALWAYS_TRUE,),
+        percentage=0 if isinstance(spec.rollout_percentage, Unset) else spec.rollout_percentage,
+        rollout_weights=Weights() if isinstance(spec.rollout_weights, Unset) else spec.rollout_weights,
+        bucketing_key=flag_bucketing(spec).key,
+    )
+    return (*without_shield(segments_of(spec)), shield)
+
+
+def can_shield(spec: FlagSpec) -> bool:
+    """Whether the flag's segments can be sent back whole, to the last field: a PATCH replaces all of them."""
+    return not any(segment.unlisted or losses_of(segment) for segment in segments_of(spec))
+
 
 Segments = tuple["TargetSegment", ...]
 

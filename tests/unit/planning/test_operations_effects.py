@@ -20,8 +20,9 @@ from reconciler.planning.operations import (
     RemoveDeployment,
     RemoveMembers,
     RemoveUserAt,
+    apply_in_any_order,
+    apply_operations,
 )
-from reconciler.planning.simulate import apply_in_any_order, apply_operations
 
 if TYPE_CHECKING:
     from reconciler.planning.operations import Operation

@@ -7,8 +7,6 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 from builders import NOON, a_desired_flag
 
-from reconciler.planning.frozen import is_frozen
-
 
 @pytest.mark.parametrize(
     ("until", "expected"),
@@ -27,10 +25,10 @@ from reconciler.planning.frozen import is_frozen
 )
 def test_frozen_until(until: date | datetime | None, expected: bool) -> None:
     """A freeze ends at its time, or with the first moment in UTC of its date."""
-    assert is_frozen(a_desired_flag(frozen_until=until), NOON) is expected
+    assert a_desired_flag(frozen_until=until).is_frozen(NOON) is expected
 
 
 def test_now_may_be_in_any_zone() -> None:
     """The same moment counts, however it is written."""
     elsewhere = NOON.astimezone(timezone(timedelta(hours=-11)))
-    assert is_frozen(a_desired_flag(frozen_until=NOON.astimezone(UTC) + timedelta(minutes=1)), elsewhere)
+    assert a_desired_flag(frozen_until=NOON.astimezone(UTC) + timedelta(minutes=1)).is_frozen(elsewhere)
