@@ -55,11 +55,6 @@ class Cancellation:
         """Whether nothing more may be sent."""
         return self.reason is not None
 
-    @property
-    def is_signal(self) -> bool:
-        """Whether a signal, rather than a failure, ended the run."""
-        return self.interruption is not None
-
     async def run_unless_cancelled(self, work: Coroutine[object, object, T]) -> T:
         """The work's result. A signal that comes first, or came before, abandons it: InterruptedRunError."""
         if self.interruption is not None:

@@ -77,7 +77,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command line and give its exit code. Failures are shown, on stdout too where JSON was asked for."""
     forget_keys()
     try:
-        code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False)
+        with signals.raising():
+            signals.raise_pending()
+            code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - the one handler: everything ends in an exit code
         return report_failure(error, arguments)
     return code if isinstance(code, int) else 0

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+from reconciler.cli.signals import before_abrupt_end
 from reconciler.progress import Progress
 
 if TYPE_CHECKING:
@@ -121,8 +122,10 @@ def paused() -> Iterator[None]:
         front.show()
 
 
-def wipe() -> None:
-    """Wipe the line, for a process that ends at once."""
+def _wipe() -> None:
     if _shown:
         with suppress(OSError):
             os.write(sys.stderr.fileno(), _WIPE)
+
+
+before_abrupt_end(_wipe)

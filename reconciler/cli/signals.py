@@ -1,42 +1,134 @@
-"""SIGINT and SIGTERM outside of an apply's calls: they end the command, and are not forgotten.
+"""SIGINT and SIGTERM: the first ends the command and gives its exit code, 130 or 143; no later one changes the code.
 
-Python drops an exception that a handler raises inside a destructor or a weak reference's callback. A signal is
-therefore remembered as well, and `raise_pending` is asked before anything is written.
+Terminals, shells and build systems often deliver a signal twice at once: what comes again within `PATIENCE_SECONDS`
+is the same wish. After that it ends the process, however far it is.
+
+While a command works, a signal is an exception. Python drops one that is raised inside a destructor or a weak
+reference's callback, so signals are remembered as well; `raise_pending` is asked before anything is sent that writes.
+From there on, and when the exit code is decided, nothing is raised: the outcome would be lost.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
+import socket
+from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
-_received: list[int] = []
+PATIENCE_SECONDS = 0.5
+"""How long after the first signal others are the same wish."""
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TerminatedError(SystemExit):
     """SIGTERM came. As KeyboardInterrupt, it passes through event loops and is caught by the one handler only."""
 
 
+class _State:
+    """What came so far, and what the next signal does."""
+
+    first: int | None = None
+    came_at = 0.0
+    raises = False
+    has_raised = False
+
+
+_state = _State()
+_last_acts: list[Callable[[], None]] = []
+
+
 def install() -> None:
-    """Take both signals over, for a process that is a command."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Take both signals over, for a process that is a command. Until `raising`, a signal is only remembered."""
+    for number in _NUMBERS:
         signal.signal(number, _on_signal)
+    atexit.register(_ignore)  # Python puts the default handlers back when it ends, but leaves ignored signals alone
+
+
+def before_abrupt_end(act: Callable[[], None]) -> None:
+    """Do something before a signal ends the process without unwinding; it must not block."""
+    _last_acts.append(act)
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """While the block runs and `hold` is not called, a signal is KeyboardInterrupt or TerminatedError."""
+    before = _state.raises
+    _state.raises = True
+    try:
+        yield
+    finally:
+        _state.raises = before
+
+
+def hold() -> None:
+    """From now on to the end of `raising`, raise nothing. Raises for a signal that came before."""
+    _state.raises = False
+    raise_pending()
 
 
 def raise_pending() -> None:
-    """Raise for a signal that came and whose exception was lost. Raises KeyboardInterrupt, TerminatedError."""
-    if _received:
-        _raise(_received[0])
+    """Raise for a signal that came, also where its exception was lost. Raises KeyboardInterrupt, TerminatedError."""
+    if _state.first is not None:
+        _raise(_state.first)
+
+
+@contextmanager
+def told_to(interrupt: Callable[[int], None], loop: AbstractEventLoop) -> Iterator[None]:
+    """Call `interrupt` with the number of the first signal, in the event loop, while the block runs under `hold`.
+
+    The loop's own handlers are not used: taking them away puts the default ones in their place for a moment.
+    """
+
+    def tell() -> None:
+        with suppress(BlockingIOError):
+            reader.recv(4096)
+        if _state.first is not None:
+            interrupt(_state.first)
+
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        loop.add_reader(reader, tell)
+        try:
+            tell()
+            yield
+        finally:
+            loop.remove_reader(reader)
+            signal.set_wakeup_fd(before)
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's signature
-    _received.append(number)
-    _raise(number)
+    first = _state.first
+    if first is None:
+        _state.first, _state.came_at = number, monotonic()
+        if _state.raises:
+            _raise(number)
+    elif monotonic() - _state.came_at >= PATIENCE_SECONDS:
+        if _state.raises and not _state.has_raised:
+            _raise(first)
+        for act in _last_acts:
+            act()
+        os._exit(128 + first)
 
 
 def _raise(number: int) -> NoReturn:
+    _state.has_raised = True
     if number == signal.SIGTERM:
         raise TerminatedError(128 + number)
     raise KeyboardInterrupt
+
+
+def _ignore() -> None:
+    for number in _NUMBERS:
+        signal.signal(number, signal.SIG_IGN)

@@ -53,7 +53,10 @@ class _Server(uvicorn.Server):
                 self._loop.call_soon_threadsafe(self._ending.set)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
+        if self.should_exit:
+            self.force_exit = True  # uvicorn would raise the last signal again, not the first
+        else:
+            super().handle_exit(sig, frame)
         self.stop()
 
     async def main_loop(self) -> None:

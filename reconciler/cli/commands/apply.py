@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -30,7 +28,7 @@ from reconciler.cli.options import (
 from reconciler.cli.output import Output, check_writable, render_options, write_file, write_report, write_result
 from reconciler.cli.plan_file import read_plan_file
 from reconciler.cli.planning import load, make_plan, now, open_client, refusal_of, resolve_plan_options
-from reconciler.cli.progress import ProgressDisplay, wipe
+from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import InterruptedRunError, PartlyAppliedError, ReconcilerError, UsageError
 from reconciler.planning.plan_file import check_saved
 from reconciler.reports.registry import APPLY, PLAN, render
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.planning import Loaded, Planned
     from reconciler.planning.plan import Plan
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command
@@ -170,6 +166,7 @@ def _ask_and_do(planned: Planned, choices: ApplyArguments, output: Output) -> Ap
     question = f"Apply this to project {plan.project_id} ({plan.region}{environment})?"
     if not choices.auto_approve and not click.confirm(question, default=False, err=True):
         raise ReconcilerError("Not approved: nothing was sent.")
+    signals.hold()
     return asyncio.run(_apply(planned, choices, output))
 
 
@@ -197,7 +194,8 @@ def _report(report: ApplyReport, shown: str, display: OutputOptions, choices: Ap
     as_json = render(APPLY, "json", report, replace(options, error=failure))
     files = [(choices.report, as_json)] if choices.report else []
     try:
-        failure = write_result(present, display, output, failure=failure, files=files, fail=fail, rescue=rescue)
+        with signals.raising():
+            failure = write_result(present, display, output, failure=failure, files=files, fail=fail, rescue=rescue)
     except BaseException:
         output.print_to_stderr(rescue())
         raise
@@ -207,7 +205,7 @@ def _report(report: ApplyReport, shown: str, display: OutputOptions, choices: Ap
 
 
 async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> ApplyReport:
-    """Apply a plan. The first SIGINT or SIGTERM ends it with a report; the second ends the process at once."""
+    """Apply a plan. A signal ends it with a report."""
     config, cancellation = planned.loaded.config, Cancellation()
     assert planned.credentials is not None, "a plan with changes was made from a live state that was read"
     options = ApplyOptions(
@@ -216,7 +214,8 @@ async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> A
         concurrency=config.requests.concurrency,
     )
     spent = planned.plan.requests
-    with ProgressDisplay.of(output) as display, _signals_to(cancellation):
+    loop = asyncio.get_running_loop()
+    with ProgressDisplay.of(output) as display, signals.told_to(cancellation.interrupt, loop):
         async with open_client(config, planned.credentials, display, read_only=False, spent=spent) as client:
             return await apply_plan(
                 planned.plan,
@@ -228,28 +227,6 @@ async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> A
                 cancellation=cancellation,
                 progress=display.progress,
             )
-
-
-@contextmanager
-def _signals_to(cancellation: Cancellation) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: signal.Signals) -> None:
-        if cancellation.is_signal:
-            wipe()
-            os._exit(128 + number)
-        cancellation.interrupt(number)
-
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, on_signal, number)
-    try:
-        signals.raise_pending()
-        yield
-    finally:
-        for number, handler in before.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
 
 
 def _failure_of(report: ApplyReport) -> ReconcilerError | None:

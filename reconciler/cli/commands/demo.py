@@ -16,6 +16,7 @@ from reconciler.cli.emulation import EMULATOR_KEY, create_emulator
 from reconciler.cli.main import run
 from reconciler.cli.options import Settings, shared_options
 from reconciler.cli.output import Output
+from reconciler.cli.signals import raise_pending
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class _Story:
         self._output.print(f"\n$ reconciler {' '.join(arguments)}\n\n")
         options = ["--no-color"] if self._settings.no_color else []
         code = run([*arguments, *options])
+        raise_pending()
         if code != expected:
             raise ReconcilerError(f"The demo's `reconciler {arguments[0]}` ended with exit code {code}.")
 

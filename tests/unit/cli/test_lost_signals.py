@@ -18,10 +18,11 @@ class Dropped:
 signals.install()
 sys.unraisablehook = lambda _: None
 dropped = Dropped()
-del dropped
-print("still here", flush=True)
-signals.raise_pending()
-print("too late")
+with signals.raising():
+    del dropped
+    print("still here", flush=True)
+    signals.raise_pending()
+    print("too late")
 """
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from random import Random
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,17 @@ if TYPE_CHECKING:
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+PATIENT = """
+from reconciler.cli import main, signals
+signals.PATIENCE_SECONDS = 3600
+main.main()
+"""
+
+
+def start(*arguments: str, program: str = "from reconciler.__main__ import main; main()") -> subprocess.Popen[str]:
     """Start a command in the repository of the test."""
     return subprocess.Popen(
-        [sys.executable, "-m", "reconciler", *arguments],
+        [sys.executable, "-c", program, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -80,6 +88,75 @@ def test_a_signal_while_writing_leaves_a_report(repository: Repository, number: 
     assert document["summary"]["applied"] < 4
     assert json.loads((repository.root / "report.json").read_text()) == document
     assert [entry for entry in repository.emulator.writes if entry.arrived > signalled + 0.4] == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_later_signals_change_nothing(repository: Repository, seed: int) -> None:
+    """Two signals at any distance, while it reads or writes: the code of the first, and one whole document."""
+    random = Random(seed)
+    is_writing, first, second = bool(seed % 2), random.choice(SIGNALS), random.choice(SIGNALS)
+    arrived = slow_down_from(repository, lambda request: (request.method != "GET") == is_writing)
+    process = start("apply", "--auto-approve", "--format", "json", "--report", "report.json", program=PATIENT)
+    assert arrived.wait(60)
+    process.send_signal(first)
+    time.sleep(random.choice([0, random.uniform(0, 0.2)]))
+    process.send_signal(second)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + first, err
+    assert "Traceback" not in err
+    assert json.loads(out)["error"]["exitCode"] == 128 + first
+    assert json.loads((repository.root / "report.json").read_text()) == json.loads(out)
+
+
+def test_a_second_signal_after_a_while_ends_the_process() -> None:
+    """However far it is, with the code of the first, and after what must be done before."""
+    program = (
+        "import os, signal, sys\n"
+        "from reconciler.cli import signals\n"
+        "signals.PATIENCE_SECONDS = 0\n"
+        "signals.install()\n"
+        "signals.before_abrupt_end(lambda: print('last words', flush=True))\n"
+        "for number in (signal.SIGTERM, signal.SIGINT): os.kill(os.getpid(), number)\n"
+        "print('too late')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (143, "last words\n")
+
+
+ENDING = """
+import atexit, os, signal, sys, time
+from reconciler.cli import main, signals
+
+def strike():
+    os.kill(os.getpid(), signal.SIG{late})
+
+def run(arguments):
+    with signals.raising():
+        try:
+            os.kill(os.getpid(), signal.SIG{first})
+        except BaseException:
+            strike()
+    return {code}
+
+class Last:
+    def __del__(self):  # when modules are taken down
+        kill(pid, number)
+
+atexit.register(lambda: os.kill(os.getpid(), signal.SIG{late}))  # before our own
+main.run, sys.argv = run, ["reconciler"]
+kill, pid, number, last = os.kill, os.getpid(), signal.SIG{late}, Last()
+main.main()
+"""
+
+
+@pytest.mark.parametrize("first", ["INT", "TERM"])
+@pytest.mark.parametrize("late", ["INT", "TERM"])
+def test_signals_of_the_last_moments_change_nothing(first: str, late: str) -> None:
+    """While the process ends, even when Python has put its default handlers back."""
+    code = 128 + signal.Signals[f"SIG{first}"]
+    program = ENDING.format(first=first, late=late, code=code)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, "")
 
 
 def slow_down_from(repository: Repository, condition: Callable[[RawRequest], bool]) -> Event:
