@@ -15,57 +15,93 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.cli.checkout import checkout_of, is_content
-from reconciler.errors import ReconcilerError, StalePlanError, UsageError
+from reconciler.errors import InvalidInputError, ReconcilerError, StalePlanError, UsageError
+from reconciler.files.config_file import parse_config
 from reconciler.files.listing import is_flag_file
+from reconciler.files.load import load_contents
 from reconciler.files.yaml.reader import read_documents
+from reconciler.planning.releases import declaration_differs, released_paths
 from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from collections.abc import Set as AbstractSet
 
     from reconciler.cli.checkout import Checkout
     from reconciler.model.config import Config
-    from reconciler.model.flag import DesiredState
+    from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec
 
 _is_flag_key = re.compile(r"[a-z0-9_-]+").fullmatch
 
 
 class Changes(Struct, frozen=True, kw_only=True):
-    """What differs from a commit: all files but the `same`, and the `keys` that the others declared there."""
+    """What differs from a commit.
 
-    same: AbstractSet[str]
-    keys: AbstractSet[str]
+    `keys`: the flags that are declared otherwise than there, or there or here only, sorted. `released`: what that
+    commit declared of a flag and the files no longer do, as pointers by key; `("",)` for the whole flag.
+    """
 
-    def keys_in(self, desired: DesiredState) -> tuple[str, ...]:
-        """Sorted keys of the flags that files declare which differ, and of those declared there before."""
-        declared = {key for key, flag in desired.flags.items() if flag.source.file not in self.same}
-        return tuple(sorted(declared | self.keys))
+    keys: tuple[str, ...]
+    released: Mapping[str, tuple[str, ...]] = {}
 
 
-def changes_since(config: Config, texts: Mapping[str, bytes], reference: str) -> Changes | None:
-    """How flag files, with the `texts` that were read of them, differ from a commit.
+def changes_since(config: Config, desired: DesiredState, reference: str) -> Changes | None:
+    """How the declared flags differ from what a commit declares; how files are cut or ordered does not matter.
 
-    None when the configuration itself differs, or finds its flags through a link, which may have led elsewhere: then
-    every flag may be meant. Raises UsageError for a commit that git does not know, ReconcilerError where git cannot
-    be run.
+    None when every flag may be meant: the configuration differs in what all of them rest on, cannot be read there,
+    or finds its flags through a link, which may have led elsewhere. Raises UsageError for a commit that git does not
+    know, ReconcilerError where git cannot be run.
     """
     checkout = checkout_of(config.file.parent)
     commit = checkout.resolve(reference)
-    name = config.file.name
-    flags_dir = Path(os.path.relpath(config.flags_dir, config.file.parent)).as_posix()
+    name, flags_dir = config.file.name, _name_of(config.flags_dir, config)
     held = checkout.files_at(commit, (name, flags_dir))
-    is_linked = config.flags_dir.resolve() != config.file.parent.resolve() / flags_dir
-    if is_linked or name not in held or not is_content(config.content, held[name]):
+    if name not in held or config.flags_dir.resolve() != config.file.parent.resolve() / flags_dir:
         return None
-    same = {name for name in texts.keys() & held.keys() if is_content(texts[name], held[name])}
-    before = [content for name, content in held.items() if name not in same and is_flag_file(name, flags_dir)]
-    return Changes(same=same, keys=_keys_at(checkout, before))
+    if is_content(config.content, held[name]):
+        same = {name for name in desired.texts.keys() & held.keys() if is_content(desired.texts[name], held[name])}
+        then = config
+    else:
+        same = set()
+        try:
+            then = parse_config(config.file, checkout.contents([held[name]])[0], config.environment)
+        except ReconcilerError:
+            return None
+        if any(getattr(then, field) != getattr(config, field) for field in _COMMON):
+            return None
+    names = [name for name in held if name not in same and is_flag_file(name, flags_dir)]
+    contents = checkout.contents([held[name] for name in names])
+    before, unreadable = _declared(then, dict(zip(names, contents, strict=True)))
+    after = {key: flag for key, flag in desired.flags.items() if flag.source.file not in same}
+    differ = {key for key in before.keys() | after.keys() if declaration_differs(before.get(key), after.get(key))}
+    released = {key: released_paths(flag.spec, _spec_of(desired, key)) for key, flag in before.items()}
+    return Changes(
+        keys=tuple(sorted(differ | unreadable)), released={key: paths for key, paths in released.items() if paths}
+    )
 
 
-def _keys_at(checkout: Checkout, ids: list[str]) -> set[str]:
-    """The keys that files declared, by the ids of what they held."""
-    return {key for content in checkout.contents(ids) for key in _keys_of(content)}
+_COMMON = ("project_id", "region", "flags_dir", "managed_tag", "ignore")
+"""What of a configuration every flag's plan rests on. Deployments and defaults are seen in the flags themselves."""
+
+
+def _name_of(directory: Path, config: Config) -> str:
+    return Path(os.path.relpath(directory, config.file.parent)).as_posix()
+
+
+def _spec_of(desired: DesiredState, key: str) -> FlagSpec | None:
+    flag = desired.flags.get(key)
+    return flag.spec if flag else None
+
+
+def _declared(config: Config, contents: Mapping[str, bytes]) -> tuple[dict[str, DesiredFlag], set[str]]:
+    """The flags that files declared, and the keys in files that could not be read then."""
+    flags: dict[str, DesiredFlag] = {}
+    unreadable: set[str] = set()
+    for name, content in contents.items():
+        try:
+            flags |= load_contents(config, {name: content}).flags
+        except InvalidInputError:
+            unreadable |= _keys_of(content)
+    return flags, unreadable
 
 
 def _keys_of(content: bytes) -> set[str]:

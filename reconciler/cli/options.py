@@ -138,7 +138,9 @@ _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
     ),
-    click.option("--changed-since", metavar="GITREF", help="Only flags whose files differ from that commit."),
+    click.option(
+        "--changed-since", metavar="GITREF", help="Only flags that are declared otherwise than at that commit."
+    ),
     click.option(
         "--prune", is_flag=True, help="Archive live flags that carry `managedTag` and are declared no more."
     ),

@@ -24,14 +24,15 @@ from reconciler.errors import GuardRefusedError, ReconcilerError
 from reconciler.files.config_file import find_config, load_config
 from reconciler.files.load import load_desired
 from reconciler.model.flag import LiveState
-from reconciler.planning.plan import Plan, PlanOptions
+from reconciler.planning.plan import Action, Plan, PlanOptions
 from reconciler.planning.planner import scope_of
+from reconciler.planning.releases import releases
 from reconciler.preview import read_and_plan
 from reconciler.reports.json_report import render_json
 from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
     from reconciler.api.client import Client
@@ -82,8 +83,15 @@ def load(settings: Settings, output: Output) -> Loaded:
     return Loaded(config=config, desired=desired)
 
 
-def resolve_plan_options(arguments: PlanArguments, loaded: Loaded, output: Output) -> PlanOptions:
-    """The options of the plan; `--changed-since` becomes targets."""
+class Scope(Struct, frozen=True, kw_only=True):
+    """The options of a plan, `--changed-since` resolved to targets, and what that change no longer declares."""
+
+    options: PlanOptions
+    released: Mapping[str, tuple[str, ...]] = {}
+
+
+def resolve_scope(arguments: PlanArguments, loaded: Loaded, output: Output) -> Scope:
+    """The options of the plan; `--changed-since` becomes targets. Raises as `changes_since`."""
     options = PlanOptions(
         targets=arguments.targets,
         prune=arguments.prune,
@@ -93,14 +101,15 @@ def resolve_plan_options(arguments: PlanArguments, loaded: Loaded, output: Outpu
         shard=arguments.shard,
     )
     if arguments.changed_since is None:
-        return options
-    changes = changes_since(loaded.config, loaded.desired.texts, arguments.changed_since)
+        return Scope(options=options)
+    changes = changes_since(loaded.config, loaded.desired, arguments.changed_since)
     if changes is None:
         output.info(f"The configuration may differ from {arguments.changed_since}: every flag is compared.")
-        return options
-    changed = tuple(filter(scope_of(options), changes.keys_in(loaded.desired)))
-    output.debug(f"Flags whose files differ from {arguments.changed_since}: {', '.join(changed) or 'none'}.")
-    return replace(options, targets=changed or (EMPTY_TARGET,))
+        return Scope(options=options)
+    changed = tuple(filter(scope_of(options), changes.keys))
+    output.debug(f"Flags declared otherwise than at {arguments.changed_since}: {', '.join(changed) or 'none'}.")
+    released = {key: paths for key, paths in changes.released.items() if key in changed}
+    return Scope(options=replace(options, targets=changed or (EMPTY_TARGET,)), released=released)
 
 
 def resolve_credentials(config: Config, key_file: Path | None, output: Output) -> Credentials:
@@ -149,14 +158,14 @@ async def require_flag(client: Client, key: str) -> LiveFlag:
 
 def make_plan(
     loaded: Loaded,
-    options: PlanOptions,
+    scope: Scope,
     key_file: Path | None,
     output: Output,
     *,
     cache: Path | None = None,
 ) -> Planned:
     """The plan of what is loaded; `cache` is the directory of `plan --cache`. Raises the errors of each step."""
-    config = loaded.config
+    config, options = loaded.config, scope.options
     commit = current_commit(config.file.parent)  # before the long part: another may be checked out meanwhile
     if options.targets == (EMPTY_TARGET,):
         live = LiveState(project_id=config.project_id, flags={}, is_complete=False)
@@ -172,6 +181,8 @@ def make_plan(
     flags = counted(len(live.flags), "live flag")
     output.debug(f"Read {flags} with {counted(plan.requests, 'request')} from {credentials.origin}.")
     stamped = replace(plan, origin=str(credentials.origin), created_at=now(), commit=commit)
+    archived = frozenset(flag.key for flag in plan.flags if flag.action is Action.ARCHIVE)
+    stamped = replace(stamped, released=releases(scope.released, live, archived))
     return Planned(plan=stamped, loaded=loaded, live=live, credentials=credentials)
 
 

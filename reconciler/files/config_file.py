@@ -71,6 +71,14 @@ def load_configs(file: Path, environment: str | None = None, *, needs_flags: boo
     return tuple(_load(file, document, content, name, needs_flags=needs_flags) for name in chosen)
 
 
+def parse_config(file: Path, content: bytes, environment: str | None) -> Config:
+    """The configuration of one environment from what `file` held at another time, as a commit may have it.
+
+    Directories are not looked at. Raises InvalidInputError, UsageError.
+    """
+    return _load(file, _parse(file, content), content, environment, needs_flags=False)
+
+
 def _load(file: Path, document: Document, content: bytes, environment: str | None, *, needs_flags: bool) -> Config:
     names = _environment_names(document.value)
     if environment is not None and environment not in names:
@@ -95,6 +103,10 @@ def _read_config(file: Path) -> tuple[Document, bytes]:
         content = read_flag_file(file)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {explain(error)}.") from None
+    return _parse(file, content), content
+
+
+def _parse(file: Path, content: bytes) -> Document:
     reading = read_source(content, file.name)
     diagnostics = list(reading.diagnostics)
     for index, document in enumerate(reading.documents):
@@ -102,7 +114,7 @@ def _read_config(file: Path) -> tuple[Document, bytes]:
         diagnostics += [document.diagnose(item) for item in found if not document.is_broken_at(item.path)]
     if diagnostics:
         raise InvalidInputError(f"{file.name} is invalid.", diagnostics)
-    return reading.documents[0], content
+    return reading.documents[0]
 
 
 def _several_documents() -> Iterator[Finding]:

@@ -12,11 +12,11 @@ from msgspec import Struct
 
 from reconciler.errors import InvalidInputError
 from reconciler.files.checking import Checking
-from reconciler.files.listing import choose_files, list_flag_files
+from reconciler.files.listing import FlagFile, choose_files, list_flag_files
 from reconciler.model.flag import DesiredState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -37,6 +37,20 @@ def load_desired(config: Config, *, paths: Sequence[Path] | None = None, today: 
         raise InvalidInputError(_summary(diagnostics), diagnostics)
     flags = dict(sorted(checking.flags.items(), key=itemgetter(0)))
     return DesiredState(flags=flags, files=checking.files, texts=checking.texts, warnings=diagnostics)
+
+
+def load_contents(config: Config, contents: Mapping[str, bytes]) -> DesiredState:
+    """Every flag that files declare which are held in memory, by their shown names, as a commit may have them.
+
+    Raises InvalidInputError with all findings where there is an error among them.
+    """
+    checking = Checking(configs=(config,), decodes=True)
+    for name, content in contents.items():
+        checking.check_file(FlagFile(name, name), content)
+    diagnostics = checking.diagnostics()
+    if any(item.is_error for item in diagnostics):
+        raise InvalidInputError(_summary(diagnostics), diagnostics)
+    return DesiredState(flags=dict(sorted(checking.flags.items(), key=itemgetter(0))), files=len(contents))
 
 
 class Checked(Struct, frozen=True, kw_only=True):

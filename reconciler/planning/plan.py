@@ -104,6 +104,18 @@ class Refusal(Struct, frozen=True, kw_only=True):
     override: str
 
 
+class Released(Struct, frozen=True, kw_only=True):
+    """What a change lets go of: git declared it, and now it is not managed; the live value stays.
+
+    `path` is a JSON Pointer of the flag, "" for the whole flag. `live` is the value that stays; of a whole flag
+    `{"enabled": …, "rolloutPercentage": …}`; None where there is none.
+    """
+
+    key: str
+    path: str
+    live: Json
+
+
 class Summary(Struct, frozen=True, kw_only=True):
     """The plan in numbers; shares are fractions of 1."""
 
@@ -122,6 +134,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Flags with changes, sorted by key, and what was found beside them.
 
     `frozen` names the declared flags in scope that are left alone for now: `warnings` tell what of them differs.
+    `released` is what a change since a commit lets go of, sorted.
     `origin` is the server (scheme, host, port) that was read, `requests` how many reads that took.
     `hourly_drift_requests` is what a drift every hour costs a day while nothing differs; None where the plan is of a
     part of the project, which does not tell.
@@ -136,6 +149,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     unchanged: int = 0
     options: PlanOptions = field(default_factory=PlanOptions)
     refusals: tuple[Refusal, ...] = ()
+    released: tuple[Released, ...] = ()
     warnings: tuple[str, ...] = ()
     created_at: datetime | None = None
     commit: str | None = None

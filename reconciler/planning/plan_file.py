@@ -26,6 +26,7 @@ from reconciler.planning.plan import (
     Plan,
     PlanOptions,
     Refusal,
+    Released,
     ValueChange,
 )
 
@@ -41,7 +42,7 @@ LIFETIME = timedelta(hours=24)
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clock of the machine that made a plan may be ahead."""
 
-_NOT_CONTENT = frozenset({"createdAt", "digest", "requests", "hourlyDriftRequests", "warnings"})
+_NOT_CONTENT = frozenset({"createdAt", "digest", "requests", "hourlyDriftRequests", "warnings", "released"})
 """What may differ between a saved plan and the same plan made again."""
 
 
@@ -66,6 +67,8 @@ def encode_plan(plan: Plan) -> dict[str, Json]:
         "warnings": list(plan.warnings),
         "requests": plan.requests,
     }
+    if plan.released:
+        document["released"] = [{"key": item.key, "path": item.path, "live": item.live} for item in plan.released]
     if plan.hourly_drift_requests is not None:
         document["hourlyDriftRequests"] = plan.hourly_drift_requests
     return document | {"digest": digest_of(document)}
@@ -233,6 +236,7 @@ def _decode(document: dict[str, Json]) -> Plan:
             shard=None if options["shard"] is None else _decode_shard(*options["shard"]),
         ),
         refusals=tuple(Refusal(**item) for item in document["refusals"]),
+        released=tuple(Released(**item) for item in document.get("released", ())),
         warnings=tuple(document["warnings"]),
         created_at=datetime.fromisoformat(created).astimezone(UTC) if created else None,
         commit=document["commit"],

@@ -135,6 +135,8 @@ def _head(view: PlanView) -> Iterator[str]:
             f"- {code_span(item.guard)}: {markdown_text(item.message)} {markdown_text(item.advice)}"
             for item in view.refusals
         )
+    if view.released:
+        yield "\n".join(f"- {markdown_text(sentence)}" for sentence in view.released)
 
 
 def _warnings(warnings: Sequence[str]) -> Iterator[str]:

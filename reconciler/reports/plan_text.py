@@ -35,6 +35,8 @@ def render_plan_text(plan: Plan, options: RenderOptions) -> str:
     layout.blank()
     for warning in view.warnings:
         layout.line(("Warning: ", "yellow"), warning)
+    for sentence in view.released:
+        layout.line(("! ", "bold yellow"), sentence)
     for note in view.notes:
         layout.line(("Note: ", "dim"), (note, "dim"))
     if view.facts:

@@ -22,9 +22,11 @@ from reconciler.reports.sanitize import visible
 from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reconciler.diagnostics import SourcePosition
     from reconciler.planning.operations import Operation
-    from reconciler.planning.plan import FlagPlan, Plan, Refusal, Summary
+    from reconciler.planning.plan import FlagPlan, Plan, Refusal, Released, Summary
     from reconciler.strict_json import Json
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.UNARCHIVE: "^"}
@@ -80,8 +82,9 @@ class RefusalLine(Struct, frozen=True, kw_only=True):
 class PlanView(Struct, frozen=True, kw_only=True):
     """A whole plan, the flag with the gravest effect first. `last_line` is the fixed line of the contract.
 
-    `facts` are short sentences about the rest, `notes` what holds for the exposure of several flags. `marker` tells
-    the plans of several environments apart. `made` says when and from which commit, as far as that is known.
+    `facts` are short sentences about the rest, `notes` what holds for the exposure of several flags, `released` what
+    is no longer managed and stays live. `marker` tells the plans of several environments apart. `made` says when and
+    from which commit, as far as that is known.
     """
 
     title: str
@@ -90,6 +93,7 @@ class PlanView(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     facts: tuple[str, ...]
     notes: tuple[str, ...]
+    released: tuple[str, ...]
     last_line: str
     marker: str = "plan"
     made: str = ""
@@ -108,6 +112,7 @@ def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
         warnings=tuple(visible(warning) for warning in plan.warnings),
         facts=tuple(_facts(plan)),
         notes=tuple(visible(note) for note in shared),
+        released=tuple(_released(plan)),
         last_line=last_line(plan.summary) if plan.flags or plan.refusals else NO_CHANGES,
         marker=f"plan-{plan.environment}" if plan.environment else "plan",
         made=_made(plan),
@@ -161,6 +166,21 @@ def _facts(plan: Plan) -> list[str]:
     if plan.hourly_drift_requests is not None:
         facts.append(f"drift every hour would send {counted(plan.hourly_drift_requests, 'request')} a day")
     return facts
+
+
+def _released(plan: Plan) -> Iterator[str]:
+    for item in plan.released:
+        name = item.key if not item.path else f"{item.key} {item.path.removeprefix('/')}"
+        yield visible(f"released: {name}, live: {_stays(item)}")
+
+
+def _stays(item: Released) -> str:
+    if item.live is None:
+        return "no such flag" if not item.path else "not read"
+    if item.path:
+        return flow_text(redacted(item.live, show_users=False))
+    switch = {True: "on", False: "off"}.get(item.live.get("enabled"), "not shown")
+    return f"{switch}, {item.live.get('rolloutPercentage', '?')} %"
 
 
 def _shared_notes(plan: Plan) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import Output, check_writable, render_options, write_file, write_report, write_result
 from reconciler.cli.plan_file import read_plan_file
-from reconciler.cli.planning import load, make_plan, now, open_client, refusal_of, resolve_plan_options
+from reconciler.cli.planning import Scope, load, make_plan, now, open_client, refusal_of, resolve_scope
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import InterruptedRunError, PartlyAppliedError, ReconcilerError, UsageError
 from reconciler.planning.plan_file import check_saved
@@ -103,7 +103,7 @@ def _plan(
 ) -> Planned:
     if plan_file is None:
         loaded = _loaded(settings, choices, output)
-        return make_plan(loaded, resolve_plan_options(arguments, loaded, output), arguments.api_key_file, output)
+        return make_plan(loaded, resolve_scope(arguments, loaded, output), arguments.api_key_file, output)
     _refuse_other_options(arguments)
     saved = read_plan_file(plan_file)
     if settings.environment not in {None, saved.plan.environment}:
@@ -112,7 +112,7 @@ def _plan(
             f" {saved.plan.environment or 'none'!r}: a saved plan fixes everything."
         )
     loaded = _loaded(replace(settings, environment=saved.plan.environment), choices, output)
-    planned = make_plan(loaded, saved.plan.options, arguments.api_key_file, output)
+    planned = make_plan(loaded, Scope(options=saved.plan.options), arguments.api_key_file, output)
     check_saved(saved.document, planned.plan, now())
     return planned
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.options import OutputOptions, PlanArguments, Settings, plan_options, shared_options
+from reconciler.cli.options import FILE, OutputOptions, PlanArguments, Settings, plan_options, shared_options
 from reconciler.cli.output import Output, check_writable, write_report
-from reconciler.cli.planning import load, make_plan, refusal_of, resolve_plan_options
+from reconciler.cli.planning import load, make_plan, refusal_of, resolve_scope
+from reconciler.planning.review import encode_record, record_of
+from reconciler.reports.json_report import render_json
 from reconciler.reports.plan_view import names_users
 from reconciler.reports.registry import PLAN, render
 
@@ -28,7 +30,15 @@ CHANGES = 2
     metavar="DIR",
     help="Keep inclusions there; for a day, read only those of flags that changed.",
 )
-def plan(settings: Settings, *, arguments: PlanArguments, display: OutputOptions, cache: Path | None) -> int:
+@click.option(
+    "--record",
+    type=FILE,
+    metavar="FILE",
+    help="Write the review record: a digest of each flag's plan, for `apply --reviewed`. It holds no user ids.",
+)
+def plan(
+    settings: Settings, *, arguments: PlanArguments, display: OutputOptions, cache: Path | None, record: Path | None
+) -> int:
     """Show what would change, in which calls, and which share of users would notice.
 
     Nothing is sent but GET. A plan that a guard refuses is shown all the same, with the refusals, and ends with
@@ -39,13 +49,15 @@ def plan(settings: Settings, *, arguments: PlanArguments, display: OutputOptions
       reconciler plan --out plan.json && reconciler apply plan.json
       reconciler plan --changed-since origin/main --format markdown --output comment.md
     """  # noqa: D301 - the backspace tells click not to wrap
-    check_writable(display.out, display.output_file)
+    check_writable(display.out, display.output_file, record)
     output = Output.of(settings)
     loaded = load(settings, output)
-    options = resolve_plan_options(arguments, loaded, output)
-    planned = make_plan(loaded, options, arguments.api_key_file, output, cache=cache).plan
+    scope = resolve_scope(arguments, loaded, output)
+    planned = make_plan(loaded, scope, arguments.api_key_file, output, cache=cache).plan
     refusal = refusal_of(planned)
     files = [(display.out, render(PLAN, "json", planned))] if display.out and not refusal else []
+    if record:
+        files.append((record, render_json(encode_record(record_of(planned)))))
     failure = write_report(PLAN, planned, display, output, failure=refusal, files=files)
     if failure:
         output.error(str(failure))

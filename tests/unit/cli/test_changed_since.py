@@ -150,6 +150,87 @@ def test_another_configuration_means_every_flag(committed: Repository) -> None:
     assert "every flag" in ran.err
 
 
+def commit_all(repository: Repository, message: str = "Change") -> None:
+    """Commit everything in the checkout."""
+    git(repository.root, "add", ".")
+    git(repository.root, "commit", "-q", "-m", message)
+
+
+def targets(repository: Repository, *options: str) -> list[str]:
+    """Which flags a plan since the last commit is of."""
+    ran = repository.run("plan", "--changed-since", "HEAD", "--format", "json", *options)
+    found: list[str] = json.loads(ran.out)["options"]["targets"]
+    return found
+
+
+def test_only_the_documents_that_changed_are_planned(committed: Repository) -> None:
+    """Two flags in one file: the one whose declaration is the same is not planned, however far the live one is."""
+    both = "key: new-checkout\nrolloutPercentage: 50\n---\nkey: other-flag\nname: Other\n"
+    (committed.root / "flags/other.yaml").unlink()
+    committed.write("flags/new-checkout.yaml", both)
+    commit_all(committed)
+    committed.write("flags/new-checkout.yaml", "# moved\n" + both.replace("50", "60"))
+    assert targets(committed) == ["new-checkout"]
+    committed.write("flags/new-checkout.yaml", "owner: team-a\n" + both)
+    assert targets(committed) == ["(none)"]
+
+
+def test_a_flag_that_moves_to_another_file_is_the_same(committed: Repository) -> None:
+    """And so is one that is written in other words."""
+    (committed.root / "flags/other.yaml").rename(committed.root / "flags/renamed.yaml")
+    committed.write("flags/new-checkout.yaml", "{rolloutPercentage: 50, key: new-checkout}\n")
+    assert targets(committed) == ["(none)"]
+
+
+def test_what_a_configuration_changes_for_some_flags_concerns_those(committed: Repository) -> None:
+    """Limits concern none, a deployment's id those that name it; what cannot be read there concerns all."""
+    config = (committed.root / "reconciler.yaml").read_text()
+    committed.write("reconciler.yaml", config + "safety: {maxArchives: 1}\ndeployments: {web: '1'}\n")
+    committed.write("flags/other.yaml", "key: other-flag\ndeployments: [web]\n")
+    commit_all(committed)
+    committed.write("reconciler.yaml", config + "safety: {maxArchives: 2}\ndeployments: {web: '1'}\n")
+    assert targets(committed) == ["(none)"]
+    committed.write("reconciler.yaml", config + "deployments: {web: '2'}\n")
+    assert targets(committed) == ["other-flag"]
+    valid = (committed.root / "reconciler.yaml").read_text()
+    committed.write("reconciler.yaml", "version: [\n")
+    commit_all(committed)
+    committed.write("reconciler.yaml", valid)
+    assert targets(committed) == []
+
+
+def test_what_a_change_lets_go_of_is_named(committed: Repository) -> None:
+    """A file that is gone and fields that are no longer declared, with the live values that stay."""
+    text = "key: new-checkout\nrolloutPercentage: 10\nenabled: true\nvariants:\n"
+    text += "- {key: control}\n- {key: treatment, inclusions: {users: [ada@example.com]}}\n"
+    committed.write("flags/new-checkout.yaml", text)
+    commit_all(committed)
+    less = "key: new-checkout\nrolloutPercentage: 10\nvariants: [{key: control}, {key: treatment}]\n"
+    committed.write("flags/new-checkout.yaml", less)
+    (committed.root / "flags/other.yaml").unlink()
+    ran = committed.run("plan", "--changed-since", "HEAD")
+    for line in (
+        "! released: new-checkout enabled, live: true",
+        "! released: new-checkout variants/treatment/inclusions/users, live: not read",
+        "! released: other-flag, live: off, 0 %",
+    ):
+        assert line in ran.out.splitlines(), ran.out
+    assert "ada" not in ran.out
+    document = json.loads(committed.run("plan", "--changed-since", "HEAD", "--format", "json").out)
+    other = {"key": "other-flag", "path": "", "live": {"enabled": False, "rolloutPercentage": 0}}
+    assert document["released"][-1] == other
+    markdown = committed.run("plan", "--changed-since", "HEAD", "--format", "markdown").out
+    assert "released: other-flag" in markdown
+    committed.run("plan", "--changed-since", "HEAD", "--out", "plan.json")
+    assert "! released: other-flag, live: off, 0 %" in committed.run("show", "plan.json").out
+
+
+def test_what_is_archived_is_not_released(committed: Repository) -> None:
+    """With --prune a flag that is no longer declared is archived instead."""
+    (committed.root / "flags/new-checkout.yaml").unlink()
+    assert "released" not in committed.run("plan", "--changed-since", "HEAD", "--prune").out
+
+
 def test_line_ends_alone_are_no_difference(committed: Repository) -> None:
     """A checkout may have CRLF where the commit has LF: flag files mean the same with both."""
     for name in ("flags/new-checkout.yaml", "reconciler.yaml"):

@@ -1,0 +1,90 @@
+"""The review record: what a digest is over, and what it says of a later plan."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.errors import StalePlanError
+from reconciler.files.schema import check
+from reconciler.planning.operations import EditFlag
+from reconciler.planning.plan import Action, FlagPlan, MembersChange, Plan, ValueChange
+from reconciler.planning.review import (
+    Reviewed,
+    check_record,
+    compare_with_record,
+    decode_record,
+    encode_record,
+    record_of,
+    review_digest,
+)
+
+if TYPE_CHECKING:
+    from reconciler.strict_json import Json
+
+
+def plan_of(*flags: FlagPlan, project: str = "7", environment: str | None = None) -> Plan:
+    """A plan of flags."""
+    return Plan(project_id=project, region="us", environment=environment, flags=flags)
+
+
+def flag(after: Json = 50, *, action: Action = Action.UPDATE, body: dict[str, Json] | None = None) -> FlagPlan:
+    """A flag of which the rollout changes and a user is added."""
+    return FlagPlan(
+        key="new-checkout",
+        flag_id="1",
+        action=action,
+        changes=(
+            ValueChange(path="/rolloutPercentage", before=10, after=after),
+            ValueChange(path="/variants/a/payload", before=None, after={"x": 1}),
+            MembersChange(path="/variants/a/inclusions/users", added=("ada@example.com",), removed=()),
+        ),
+        operations=(EditFlag(flag_key="new-checkout", body=body or {"rolloutPercentage": after}),),
+        fingerprint="sha256:1",
+        transient=Fraction(1, 2),
+    )
+
+
+def test_the_record_holds_to_its_schema_and_no_user_ids() -> None:
+    """It goes through JSON and back, and names short values only."""
+    record = record_of(plan_of(flag(), environment="prod"))
+    document = json.loads(json.dumps(encode_record(record)))
+    assert check(document, "record") == ()
+    assert decode_record(document) == record
+    assert document["changes"] == {"new-checkout": {"/rolloutPercentage": [10, 50]}}
+    assert "ada" not in json.dumps(document)
+    assert encode_record(record_of(plan_of()))["flags"] == {}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        flag(51),
+        flag(action=Action.UNARCHIVE),
+        flag(body={"rolloutPercentage": 50, "name": "n"}),
+    ],
+)
+def test_a_digest_is_over_action_changes_and_operations(other: FlagPlan) -> None:
+    """Each of them makes another digest; what no reviewer decides on does not."""
+    record = record_of(plan_of(flag()))
+    assert compare_with_record(record, other) is Reviewed.DIFFERENT
+    assert compare_with_record(record, flag()) is Reviewed.SAME
+    assert review_digest(flag()) == record.flags["new-checkout"]
+
+
+def test_a_flag_that_the_record_does_not_name_was_not_reviewed() -> None:
+    """Not even one without a danger."""
+    assert compare_with_record(record_of(plan_of()), flag()) is Reviewed.NOT_REVIEWED
+
+
+def test_a_record_is_of_one_project_and_environment() -> None:
+    """Another is refused before anything is sent."""
+    record = record_of(plan_of(flag(), environment="prod"))
+    check_record(record, plan_of(environment="prod"))
+    with pytest.raises(StalePlanError, match="another project"):
+        check_record(record, plan_of(project="8", environment="prod"))
+    with pytest.raises(StalePlanError, match="another environment: prod, not none"):
+        check_record(record, plan_of())
