@@ -11,7 +11,7 @@ import httpx
 from builders import a_config
 from emulators import KEY, PROJECT
 
-from reconciler.api.connect import connect
+from reconciler.api.client import connect
 from reconciler.api.credentials import ApiKey, Origin
 from reconciler.api.limits import Clock
 from reconciler.api.transport import Transport

@@ -14,7 +14,7 @@ from emulators import AUTHORIZATION, DEPLOYMENTS, KEY, OTHER_USER, PROJECT, an_e
 from msgspec import structs
 from virtual_time import run_in_virtual_time
 
-from reconciler.api.connect import connect
+from reconciler.api.client import connect
 from reconciler.api.credentials import ApiKey, Origin, origin_for, read_key
 from reconciler.apply import ApplyOptions, ApplyReport, apply_plan
 from reconciler.model.config import Requests

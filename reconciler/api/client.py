@@ -8,6 +8,7 @@ reads InvalidResponseError besides.
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.api.pages import PAGE_SIZE, read_pages
@@ -30,16 +31,25 @@ from reconciler.api.responses import (
     decode_versions,
 )
 from reconciler.api.retry import Repeat
+from reconciler.api.transport import Transport
 from reconciler.errors import InvalidResponseError, RejectedError
 from reconciler.model.fields import FLAG
 from reconciler.model.wire import decode_flag, decode_variant, decode_variants
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
     from datetime import datetime
 
-    from reconciler.api.transport import Look, Response, Transport
+    import httpx
+
+    from reconciler.api.credentials import ApiKey, Origin
+    from reconciler.api.limits import Clock
+    from reconciler.api.retry import RetryPolicy
+    from reconciler.api.transport import Exchange, Look, Response
+    from reconciler.model.config import Config
     from reconciler.model.flag import LiveFlag, Variant, Version
     from reconciler.model.wire import Request
+
 
 _NOT_OFFERED = frozenset({403, 404})
 
@@ -204,3 +214,36 @@ def _with_hint(error: RejectedError, request: Request) -> RejectedError:
         status=error.status,
         attempts=error.attempts,
     )
+
+
+@asynccontextmanager
+async def connect(
+    config: Config,
+    key: ApiKey,
+    origin: Origin,
+    *,
+    read_only: bool,
+    policy: RetryPolicy | None = None,
+    clock: Clock | None = None,
+    http: httpx.AsyncBaseTransport | None = None,
+    watch: Callable[[Exchange], None] | None = None,
+    spent: int = 0,
+) -> AsyncIterator[Client]:
+    """A client for the configuration's project, with its `requests` limits, until the block ends.
+
+    `read_only` refuses everything but GET, inside the transport. `http` stands in for the network (the emulator in
+    process); `watch` is told of every attempt. `spent` requests of `dailyBudget` are gone already.
+    """
+    transport = Transport(
+        origin=origin,
+        key=key,
+        read_only=read_only,
+        requests=config.requests,
+        policy=policy,
+        clock=clock,
+        http=http,
+        watch=watch,
+        spent=spent,
+    )
+    async with transport:
+        yield Client(transport, config.project_id)

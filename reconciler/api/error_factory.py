@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from reconciler.api.credentials import quotation
 from reconciler.api.http import httpx
-from reconciler.api.redaction import quotation
 from reconciler.errors import TOO_MANY_REQUESTS, AccessError, AmbiguousError, ApiError, NotSentError, RejectedError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from reconciler.api.parallel import map_bounded
+from reconciler.api.pages import map_bounded
 from reconciler.errors import NOT_FOUND, RejectedError
 from reconciler.model.flag import UNSET, Unset
 from reconciler.model.reads import VARIANT_FIELDS

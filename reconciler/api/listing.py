@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.api.pages import read_pages
-from reconciler.api.parallel import map_bounded
+from reconciler.api.pages import map_bounded, read_pages
 from reconciler.api.responses import Unread
 from reconciler.errors import InvalidResponseError
 

@@ -1,13 +1,15 @@
-"""Reading a list page by page: the one place that knows when a list ends, and when it never will."""
+"""Reads of several requests: a list page by page, until it ends or is seen not to; and many calls side by side."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from reconciler.errors import InvalidResponseError, ResponseTooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
 
 PAGE_SIZE = 1000
 """The most rows that a page holds ("List": limit, capped at 1000)."""
@@ -92,3 +94,30 @@ class _Seen:
         self._ids.update(page)
         self._pages.add(page)
         self._cursors.add(cursor)
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+async def map_bounded(
+    call: Callable[[Item], Awaitable[Result]], items: Sequence[Item], *, limit: int
+) -> list[Result]:
+    """The result for each item, in the items' order, with at most `limit` calls under way.
+
+    The first call that raises cancels the others, and its exception is raised as it is.
+    """
+    results: dict[int, Result] = {}
+    queue = iter(enumerate(items))
+
+    async def work() -> None:
+        for index, item in queue:
+            results[index] = await call(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(limit, len(items))):
+                group.create_task(work())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [results[index] for index in range(len(items))]

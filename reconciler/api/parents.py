@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import find_flag
-from reconciler.api.parallel import map_bounded
+from reconciler.api.pages import map_bounded
 from reconciler.errors import RejectedError
 from reconciler.evaluation.evaluate import FlagWithParents
 from reconciler.evaluation.rules import variants_of

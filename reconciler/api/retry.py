@@ -10,17 +10,15 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from math import isnan
+from random import uniform
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random_exponential
 
 from reconciler.errors import TOO_MANY_REQUESTS, AmbiguousError, ApiError, NotSentError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from tenacity import RetryCallState
+    from collections.abc import Mapping
 
 
 class Repeat(Enum):
@@ -97,45 +95,8 @@ def http_date(text: str) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def retrying(
-    policy: RetryPolicy,
-    repeat: Repeat,
-    *,
-    sleep: Callable[[float], Awaitable[None]],
-    may_go_on: Callable[[], bool],
-    before_wait: Callable[[Failure, float], None],
-) -> AsyncRetrying:
-    """The loop around one call, whose attempts return an answer or a Failure and never raise to be repeated.
-
-    `may_go_on` is asked before each repetition, `before_wait` told of it. Where it ends, the last outcome is
-    returned, whatever it is.
-    """
-    jitter = wait_random_exponential(multiplier=policy.base, max=policy.longest)
-
-    def wait(state: RetryCallState) -> float:
-        asked = _failure(state).retry_after
-        return jitter(state) if asked is None else min(asked, policy.longest_asked)
-
-    def tell(state: RetryCallState) -> None:
-        before_wait(_failure(state), state.upcoming_sleep)
-
-    attempts = stop_after_attempt(policy.attempts)
-    return AsyncRetrying(
-        sleep=sleep,
-        stop=lambda state: attempts(state) or not may_go_on(),
-        wait=wait,
-        retry=retry_if_result(lambda outcome: isinstance(outcome, Failure) and may_repeat(outcome, repeat)),
-        before_sleep=tell,
-        retry_error_callback=_outcome,
-    )
-
-
-def _outcome(state: RetryCallState) -> object:
-    assert state.outcome is not None
-    return state.outcome.result()
-
-
-def _failure(state: RetryCallState) -> Failure:
-    outcome = _outcome(state)
-    assert isinstance(outcome, Failure)
-    return outcome
+def seconds_to_wait(failure: Failure, attempt: int, policy: RetryPolicy) -> float:
+    """How long to wait after the failure of an attempt, counted from 1: what the server asked for, or with jitter."""
+    if failure.retry_after is not None:
+        return min(failure.retry_after, policy.longest_asked)
+    return uniform(0, min(policy.base * 2 ** (attempt - 1), policy.longest))  # noqa: S311 - no secret

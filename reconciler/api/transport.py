@@ -23,12 +23,11 @@ from reconciler.api.error_factory import Call, ErrorFactory, is_success
 from reconciler.api.http import httpx
 from reconciler.api.limits import Clock, RateLimiter, RequestBudget, rate_limiter
 from reconciler.api.retry import Failure, Repeat, RetryPolicy
-from reconciler.api.tally import one_try
 from reconciler.errors import AmbiguousError, BudgetError, NotSentError, ResponseTooLargeError
 from reconciler.model.config import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -68,14 +67,23 @@ class Exchange(Struct, frozen=True, kw_only=True):
 
 
 class Look(Protocol):
-    """What a write rests on: something that was read of its flag, which the transport lets no request outlive."""
+    """What a write rests on: its flag was read, and no request goes out when that is too long ago.
+
+    It is told of every attempt too, for a caller who gives the write up and so gets no answer that counts them.
+    """
 
     @property
     def is_old(self) -> bool:
-        """Whether it was read too long ago to be believed."""
+        """Whether the flag was read too long ago."""
 
     async def renew(self) -> None:
         """Read it again. Raises an ApiError where the write must not be sent any more."""
+
+    def attempt_started(self) -> None:
+        """A request is handed to the network."""
+
+    def attempt_ended(self) -> None:
+        """It was answered or failed. Not called for one that was abandoned: how it ended is unknown."""
 
 
 _Outcome: TypeAlias = tuple[int, bytes] | Failure
@@ -154,23 +162,26 @@ class Transport:
         url = self._address(call, segments, query)
         content = None if body is None else _encoded(call, body)
         repetition = repeat or (Repeat.ALWAYS if call.is_read else Repeat.IF_WITHOUT_EFFECT)
-        loop = retry.retrying(
-            self._policy,
-            repetition,
-            sleep=self._clock.sleep,
-            may_go_on=lambda: self._spending.has_retries,
-            before_wait=self._before_wait,
-        )
-        try:
-            outcome: _Outcome = await loop(self._attempt, call, url, content, look)
-        except BudgetError as error:
-            error.attempts = int(loop.statistics["attempt_number"]) - 1
-            raise
-        attempts = int(loop.statistics["attempt_number"])
-        if isinstance(outcome, Failure):
-            raise self._final_error(call, outcome, attempts, repetition)
-        status, answer = outcome
-        return Response(call=call, status=status, body=answer, attempts=attempts)
+        return await self._repeated(call, repetition, lambda: self._attempt(call, url, content, look))
+
+    async def _repeated(self, call: Call, repeat: Repeat, attempt: Callable[[], Awaitable[_Outcome]]) -> Response:
+        attempts = 0
+        while True:
+            try:
+                outcome = await attempt()
+            except BudgetError as error:
+                error.attempts = attempts
+                raise
+            attempts += 1
+            if not isinstance(outcome, Failure):
+                status, body = outcome
+                return Response(call=call, status=status, body=body, attempts=attempts)
+            if not (retry.may_repeat(outcome, repeat) and self._may_repeat(attempts)):
+                raise self._final_error(call, outcome, attempts, repeat)
+            await self._wait(outcome, attempts)
+
+    def _may_repeat(self, attempts: int) -> bool:
+        return attempts < self._policy.attempts and self._spending.has_retries
 
     def _final_error(self, call: Call, failure: Failure, attempts: int, repeat: Repeat) -> ApiError:
         error = failure.error
@@ -185,10 +196,12 @@ class Transport:
             )
         return error
 
-    def _before_wait(self, failure: Failure, seconds: float) -> None:
+    async def _wait(self, failure: Failure, attempts: int) -> None:
+        seconds = retry.seconds_to_wait(failure, attempts, self._policy)
         self._spending.retries += 1
         if failure.is_throttled:
             self._pace.hold(seconds)
+        await self._clock.sleep(seconds)
 
     def _address(self, call: Call, segments: Sequence[str], query: Mapping[str, str] | None) -> httpx.URL:
         for segment in segments:
@@ -208,15 +221,18 @@ class Transport:
             async with self._slots:
                 await self._pace.turn()
                 if look is None or not look.is_old:
-                    return await self._sent(call, url, content)
+                    return await self._sent(call, url, content, look)
 
-    async def _sent(self, call: Call, url: httpx.URL, content: bytes | None) -> _Outcome:
+    async def _sent(self, call: Call, url: httpx.URL, content: bytes | None, look: Look | None) -> _Outcome:
         seconds = self._spending.reserve(call)
         started = self._clock.now()
         status: int | None = None
         try:
-            with one_try():
-                outcome = await self._ended(call, url, content, seconds)
+            if look is not None:
+                look.attempt_started()
+            outcome = await self._ended(call, url, content, seconds)
+            if look is not None:
+                look.attempt_ended()
             status = outcome.error.status if isinstance(outcome, Failure) else outcome[0]
         finally:
             self._tell(call, status, self._clock.now() - started)

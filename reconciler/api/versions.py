@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.api.pages import read_pages
-from reconciler.api.parallel import map_bounded
+from reconciler.api.pages import map_bounded, read_pages
 from reconciler.errors import InvalidResponseError, RejectedError
 from reconciler.progress import Progress
 

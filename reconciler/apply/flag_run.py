@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from reconciler.api.live import find_flag, refetch
 from reconciler.api.responses import CreatedFlag
-from reconciler.api.tally import tallied
 from reconciler.apply.ambiguous import LOOKS_FOR_CREATE, WriteOutcome, resolve_ambiguous
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.fresh import NEVER, ChangedMeanwhileError, FreshLook, moment
@@ -220,12 +219,7 @@ class FlagRun:
     async def _perform(self, step: Step) -> None:
         request = step.to_send.request(self.flag_id or UNKNOWN_ID)
         call = self.context.client.write(request, look=FreshLook(self, step))
-        with tallied() as tally:
-            try:
-                answer = await self.context.cancellation.run_unless_cancelled(call)
-            finally:
-                step.attempts += tally.tries
-                step.is_under_way = tally.is_under_way
+        answer = await self.context.cancellation.run_unless_cancelled(call)
         if isinstance(answer, CreatedFlag):
             self.flag_id = answer.id
         step.end(Status.APPLIED, http_status=answer.status)
@@ -248,7 +242,7 @@ class FlagRun:
     def fail(self, step: Step, error: Exception, status: Status) -> None:
         """End a step, and with it the flag, without success; where the failure concerns all flags, end the run."""
         if isinstance(error, InterruptedRunError):
-            if step.is_under_way:
+            if step.is_in_flight:
                 status = Status.UNKNOWN
             elif not step.attempts:
                 status = Status.SKIPPED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from reconciler.api.tally import tallied
 from reconciler.errors import AmbiguousError, ApiError, RejectedError
 
 if TYPE_CHECKING:
@@ -52,12 +51,20 @@ class FreshLook:
         is an AmbiguousError: the write was not sent.
         """
         run = self._run
-        with tallied():  # apart from the tries of the write
-            try:
-                live = await run.look()
-            except AmbiguousError as error:
-                raise RejectedError(f"Nothing was sent, because reading before it failed: {error}") from error
-            if why := run.conflict(live):
-                raise ChangedMeanwhileError(why)
-            await run.check_copy(self._step.to_send)
+        try:
+            live = await run.look()
+        except AmbiguousError as error:
+            raise RejectedError(f"Nothing was sent, because reading before it failed: {error}") from error
+        if why := run.conflict(live):
+            raise ChangedMeanwhileError(why)
+        await run.check_copy(self._step.to_send)
         run.seen_at = moment()
+
+    def attempt_started(self) -> None:
+        """Count an attempt of the step."""
+        self._step.attempts += 1
+        self._step.is_in_flight = True
+
+    def attempt_ended(self) -> None:
+        """Note that its end is known."""
+        self._step.is_in_flight = False

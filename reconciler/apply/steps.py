@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Step(Struct, kw_only=True):
     """`operation` is the plan's, `to_send` what is left of it. `status` is None until the step has ended.
 
-    `is_added`: no plan showed it. `is_under_way`: its call was abandoned before there was an answer.
+    `is_added`: no plan showed it. `is_in_flight`: its call was abandoned before there was an answer.
     """
 
     order: int
@@ -26,7 +26,7 @@ class Step(Struct, kw_only=True):
     is_added: bool = False
     status: Status | None = None
     attempts: int = 0
-    is_under_way: bool = False
+    is_in_flight: bool = False
     http_status: int | None = None
     error: str | None = None
 

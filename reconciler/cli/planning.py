@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.api.connect import connect
+from reconciler.api.client import connect
 from reconciler.api.credentials import ApiKey, Origin, origin_for, read_key
 from reconciler.api.live import find_flag
 from reconciler.api.member_cache import decode_cache, encode_cache

@@ -16,7 +16,7 @@ from faults.wire import Wire
 from virtual_time import run_in_virtual_time
 from worlds import ENVIRON, FAST, World, desired_of
 
-from reconciler.api.connect import connect
+from reconciler.api.client import connect
 from reconciler.api.credentials import origin_for, read_key
 from reconciler.api.limits import Clock
 from reconciler.apply import ApplyOptions, ApplyReport

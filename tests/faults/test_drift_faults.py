@@ -11,7 +11,7 @@ from emulators import a_live_flag
 from looks import BOB, a_declaration, edit
 from worlds import ENVIRON, World, a_world, an_emulator, run_now
 
-from reconciler.api.connect import connect
+from reconciler.api.client import connect
 from reconciler.api.credentials import origin_for, read_key
 from reconciler.drift import Basis, DriftOptions, DriftReport, detect_drift
 from reconciler.errors import ApiError

@@ -18,7 +18,7 @@ from faults.mutations import mutated
 from faults.scenarios import SCENARIOS, live_segment, live_variants
 from faults.wire import Passage, arriving
 
-from reconciler.api.connect import connect
+from reconciler.api.client import connect
 from reconciler.errors import InvalidResponseError, ReconcilerError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from faults.scenarios import SCENARIOS
 from faults.tcp_proxy import Cut, Proxy, a_proxy
 from worlds import ENVIRON
 
-from reconciler.api.connect import connect
+from reconciler.api.client import connect
 from reconciler.api.credentials import origin_for, read_key
 from reconciler.api.retry import RetryPolicy
 from reconciler.apply import Status

@@ -15,7 +15,7 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_leaves_the_command_line_of_httpx_out() -> None:
     """The client needs no rich and no pygments: they would cost every command 50 ms."""
-    loaded = loaded_by("import reconciler.api.connect, reconciler.api.transport")
+    loaded = loaded_by("import reconciler.api.client, reconciler.api.transport")
     assert "httpx" in loaded
     assert not {"rich", "pygments", "httpx._main"} & loaded
 

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.api.limits import Clock, RateLimiter, RequestBudget, rate_limiter
-from reconciler.api.parallel import map_bounded
+from reconciler.api.pages import map_bounded
 from reconciler.api.retry import RetryPolicy
 from reconciler.api.transport import Transport
 from reconciler.errors import AmbiguousError, BudgetError, RejectedError

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.api.credentials import ApiKey
-from reconciler.api.redaction import pattern_of, quotation
+from reconciler.api.credentials import ApiKey, pattern_of, quotation
 
 SECRET = 'canary/4f+7d"9a&2b=8c?1e\\60'
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from reconciler.api.client import Client
+
 CANARY = "canary/4f+7d9a2b8c1e6035"
 BAD_SEGMENTS = [
     "", ".", "..", "/", "a/b", "../1", "..%2f", "%2e%2e", "%2e", "a%2fb", "\\", "a\\b", "?", "a?b", "#", "a#b", ";",
@@ -223,6 +225,54 @@ def test_whoever_watches_is_told_of_every_attempt() -> None:
         ("GET", "/api/1/flags/1", 503),
         ("GET", "/api/1/flags/1", 200),
     ]
+
+
+class Counter:
+    """A look that is never old, and counts the attempts that rest on it."""
+
+    is_old = False
+
+    def __init__(self) -> None:
+        self.started = self.ended = 0
+
+    async def renew(self) -> None:
+        raise AssertionError("it is never old")
+
+    def attempt_started(self) -> None:
+        self.started += 1
+
+    def attempt_ended(self) -> None:
+        self.ended += 1
+
+
+class Silent(httpx.AsyncBaseTransport):
+    """Answers 429 once, and then never."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.is_silent = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        if self.asked > 1:
+            self.is_silent.set()
+            await asyncio.Event().wait()
+        return httpx.Response(429, stream=httpx.ByteStream(b""))
+
+
+def test_a_write_that_is_given_up_has_counted_its_attempts() -> None:
+    """The look of a write is told of each attempt; one that was abandoned has a start and no end."""
+    look, server = Counter(), Silent()
+
+    async def session(client: Client) -> None:
+        request = Request(method="PATCH", segments=("flags", "1"), body={"name": "x"})
+        writing = asyncio.ensure_future(client.write(request, look=look))
+        await server.is_silent.wait()
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+
+    ask(server, session)
+    assert (look.started, look.ended) == (2, 1)
 
 
 def test_the_servers_clock_is_remembered() -> None:

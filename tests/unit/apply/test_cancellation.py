@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 from virtual_time import run_in_virtual_time
 
-from reconciler.api.tally import one_try, tallied
 from reconciler.apply import Cancellation
 from reconciler.apply.context import ends_the_run
 from reconciler.errors import AccessError, AmbiguousError, BudgetError, InterruptedRunError, RejectedError
@@ -102,23 +100,3 @@ def test_a_signal_outranks_a_failure() -> None:
 def test_what_ends_the_run(error: Exception, ends: bool) -> None:
     """The key, the limits and signals concern every flag; a refused call concerns its own."""
     assert ends_the_run(error) is ends
-
-
-def test_tries_are_counted_for_whoever_gives_a_call_up() -> None:
-    """What was tried is counted across tasks; a try that was abandoned stays under way."""
-
-    async def attempt(seconds: float) -> None:
-        with one_try():
-            await asyncio.sleep(seconds)
-
-    async def work() -> Any:
-        with tallied() as tally:
-            await asyncio.ensure_future(attempt(0))
-            finished = (tally.tries, tally.is_under_way)
-            task = asyncio.ensure_future(attempt(3600))
-            await asyncio.sleep(1)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        return finished, (tally.tries, tally.is_under_way)
-
-    assert run_in_virtual_time(work()) == ((1, False), (2, True))

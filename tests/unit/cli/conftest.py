@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import KEY, PROJECT, an_emulator
-from tenacity import wait_none
 
 from reconciler.cli.main import run
 from reconciler.emulator.server import serve
@@ -88,4 +87,4 @@ def repository(
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repetitions of a request follow at once, as many as ever."""
-    monkeypatch.setattr("reconciler.api.retry.wait_random_exponential", lambda **_: wait_none())
+    monkeypatch.setattr("reconciler.api.retry.uniform", lambda low, high: 0.0)

@@ -12,7 +12,7 @@ from emulators import OTHER_PROJECT, a_live_flag
 from looks import BOB, a_declaration, changed_paths, edit, include, look
 from worlds import ENVIRON, World, a_world, an_emulator
 
-from reconciler.api.connect import connect
+from reconciler.api.client import connect
 from reconciler.api.credentials import origin_for, read_key
 from reconciler.api.limits import Clock
 from reconciler.api.retry import RetryPolicy
