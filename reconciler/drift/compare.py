@@ -11,6 +11,7 @@ from reconciler.drift.report import AttributedChange, FlagDrift
 from reconciler.model.canonical import pair_variants
 from reconciler.model.flag import Unset
 from reconciler.planning.compare import compare_flags, with_details
+from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live, live_as_renamed
 from reconciler.planning.plan import ValueChange
 
@@ -37,9 +38,12 @@ def compare(desired: DesiredFlag, live: LiveFlag, *, managed_tag: str | None, sh
     Of a flag that is archived live and does not declare `archived`, just that: a declared flag is meant to live.
     """
     if live.spec.archived and isinstance(desired.spec.archived, Unset):
+        if desired.ignored.covers("archived"):
+            return None
         archived = ValueChange(path="/archived", before=True, after=False)
         return Comparison(desired=desired, live=live, changes=(archived,), pairs={})
-    spec = desired_for_live(desired.spec, live.spec, managed_tag, shows_tags=shows_tags)
+    kept = keep_ignored(desired.spec, live.spec, desired.ignored)
+    spec = desired_for_live(kept, live.spec, managed_tag, shows_tags=shows_tags)
     seen = live_as_renamed(spec, live.spec)
     changes = with_details(compare_flags(spec, seen).changes)
     if not changes:

@@ -20,6 +20,7 @@ from reconciler.files.rules.fields import expired, unknown_environment
 from reconciler.files.rules.parsed_flag import ParsedFlag
 from reconciler.files.schema import check, quoted
 from reconciler.files.yaml.reader import read_source
+from reconciler.model.ignored import ignored_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,7 +123,7 @@ class Checking(Struct, kw_only=True):
         if self.decodes and not self.errors:
             config = self.configs[0]
             body = for_environment(value, config.environment)
-            self.flags[value["key"]] = decode_flag(body, start, config.deployments)
+            self.flags[value["key"]] = decode_flag(body, start, config.deployments, ignored_of(value["key"], config))
 
     def _check_overlaid(self, document: Document, config: Config) -> None:
         """Rules look at a document with overlays once for each environment, as that environment sees it.

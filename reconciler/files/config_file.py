@@ -153,6 +153,28 @@ def _unknown_ignored_fields(value: dict[str, Json]) -> Iterator[Finding]:
                 path=join_pointer(tokens),
                 hint=suggest(name, fields),
             )
+        elif name is not None and (reason := _why_not_kept(split_pointer(pointer), _scope_of(value, tokens))):
+            yield Finding(rule="unkept-place", message=reason, path=join_pointer(tokens))
+
+
+def _scope_of(value: dict[str, Json], tokens: tuple[str | int, ...]) -> dict[str, Json]:
+    """What holds where a rule stands: the top level, with the environment of the rule over it."""
+    if tokens[0] != "environments":
+        return value
+    overlay: dict[str, Json] = value["environments"][tokens[1]]
+    return value | overlay
+
+
+def _why_not_kept(place: tuple[str, ...], scope: dict[str, Json]) -> str | None:
+    """Why no call could leave this place of a flag as it is; None where that is possible."""
+    match place:
+        case ("variants", _, "key" | "renamedFrom") | ("targetSegments", _, "name"):
+            return "This is how a variant or segment is told from others: ignore it as a whole, or one of its fields."
+        case ("targetSegments", name, "conditions", _, *_):
+            return f"Conditions have no names by which one could be kept: ignore /targetSegments/{name}/conditions."
+        case ("tags", tag) if tag == scope.get("managedTag"):
+            return "The configuration puts this tag on every managed flag, as `managedTag`: it cannot be ignored."
+    return None
 
 
 def _ignored_paths(value: dict[str, Json]) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 from reconciler.files.rules.fields import parse_moment
 from reconciler.model.fields import FIELDS, ValueKind
 from reconciler.model.flag import UNSET, Condition, DesiredFlag, FlagSpec, TargetSegment, Unset, Variant, Weights
+from reconciler.model.ignored import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.diagnostics import SourcePosition
     from reconciler.model.flag import Number
+    from reconciler.model.ignored import Ignored
     from reconciler.strict_json import Json
 
 
-def decode_flag(body: dict[str, Json], source: SourcePosition, deployments: Mapping[str, str]) -> DesiredFlag:
+def decode_flag(
+    body: dict[str, Json], source: SourcePosition, deployments: Mapping[str, str], ignored: Ignored = NOTHING
+) -> DesiredFlag:
     """The flag of a merged document. `deployments` are the configured names with their ids."""
     get = body.get
     expires = get("expires")
@@ -25,6 +29,7 @@ def decode_flag(body: dict[str, Json], source: SourcePosition, deployments: Mapp
     return DesiredFlag(
         spec=_decode_spec(body, deployments),
         source=source,
+        ignored=ignored,
         owner=get("owner"),
         expires=None if expires is None else date.fromisoformat(expires),
         links=tuple(get("links", ())),

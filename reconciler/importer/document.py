@@ -7,7 +7,6 @@ difference between it and the flag.
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,14 +14,16 @@ from msgspec.structs import replace
 
 from reconciler.importer.comments import dependency_remark, left_out_remark, segment_remarks, unlisted_remarks
 from reconciler.importer.fields import document_of
+from reconciler.importer.ignored import without_ignored
 from reconciler.importer.not_declarable import NotDeclarable, find_not_declarable
 from reconciler.importer.spelling import preserve_spelling
 from reconciler.model.flag import UNSET, Unset
+from reconciler.model.ignored import ignored_of
 from reconciler.model.wire import losses_of
 from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.model.config import Config
     from reconciler.model.flag import FlagSpec, LiveFlag
@@ -52,9 +53,7 @@ def represent(
     about dependencies.
     """
     spec, read_only = _without_read_only_segments(flag.spec)
-    document = document_of(spec, config, keep or {})
-    for pointer in _ignored(flag.key, config):
-        remove_at(document, pointer)
+    document = without_ignored(document_of(spec, config, keep or {}), ignored_of(flag.key, config), config)
     left_out: dict[str, str] = {}
     while obstacles := find_not_declarable(document, flag, config):
         # Each round takes something away, so that this ends; what takes nothing away hid behind what did.
@@ -90,12 +89,6 @@ def _without_read_only_segments(spec: FlagSpec) -> tuple[FlagSpec, tuple[str, ..
     if isinstance(segments, Unset) or not any(map(losses_of, segments)):
         return spec, ()
     return replace(spec, target_segments=UNSET), tuple(segment_remarks(segments))
-
-
-def _ignored(key: str, config: Config) -> Iterator[str]:
-    for rule in config.ignore:
-        if fnmatchcase(key, rule.flags):
-            yield from rule.paths
 
 
 def remove_at(document: dict[str, Json], pointer: str) -> str | None:

@@ -14,7 +14,9 @@ from reconciler.files.rules.parsed_flag import ParsedFlag
 from reconciler.files.schema import check
 from reconciler.files.yaml.reader import read_source
 from reconciler.model.canonical import same_json
+from reconciler.model.ignored import ignored_of
 from reconciler.planning.compare import compare_flags
+from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live
 from reconciler.strict_json import join_pointer
 
@@ -89,7 +91,8 @@ def _findings(document: dict[str, Json], config: Config) -> Iterator[Finding]:
 
 def _differences(document: dict[str, Json], flag: LiveFlag, config: Config) -> Iterable[NotDeclarable]:
     declared = decode_flag(document, _NOWHERE, config.deployments).spec
-    spec = desired_for_live(declared, flag.spec, None, shows_tags=True)
+    kept = keep_ignored(declared, flag.spec, ignored_of(flag.key, config))
+    spec = desired_for_live(kept, flag.spec, None, shows_tags=True)
     for change in compare_flags(spec, flag.spec).changes:
         if change.path != "/tags" or config.managed_tag is None:
             yield NotDeclarable(

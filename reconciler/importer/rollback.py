@@ -8,10 +8,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.importer.fields import document_of
+from reconciler.importer.ignored import without_ignored
 from reconciler.importer.not_declarable import find_faults
 from reconciler.importer.spelling import preserve_spelling
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import UNSET, Unset
+from reconciler.model.ignored import ignored_of
 from reconciler.model.wire import losses_of
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def roll_back(document: Mapping[str, Json], version: FlagSpec, config: Config) -
     """
     shown, hidden = _restorable(document, version)
     wanted = dict(document)
-    values = document_of(shown, config, document)
+    values = without_ignored(document_of(shown, config, document), ignored_of(version.key, config), config)
     for name in document:
         if name == "variants" and name in values:
             wanted[name] = _variants(document[name], values[name])

@@ -42,7 +42,7 @@ class Requests(Struct, frozen=True, kw_only=True):
 
 
 class IgnoreRule(Struct, frozen=True, kw_only=True):
-    """Fields that are never compared on the flags whose key matches a glob. `paths` are JSON Pointers."""
+    """Places that stay as they are live, of the flags whose key matches a glob. `paths` are JSON Pointers."""
 
     flags: str
     paths: tuple[str, ...]

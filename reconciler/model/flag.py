@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import Struct, field
 
+from reconciler.model.ignored import NOTHING, Ignored
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import date
@@ -173,12 +175,13 @@ class Version(Struct, frozen=True, kw_only=True):
 class DesiredFlag(Struct, frozen=True, kw_only=True):
     """A declared flag and where it stands.
 
-    `frozen_until`: differences are shown, not applied, until then. `owner`, `expires`, `links` and `notes` are
-    the team's own and never sent.
+    `ignored`: the places that stay as they are live. `frozen_until`: differences are shown, not applied, until then.
+    `owner`, `expires`, `links` and `notes` are the team's own and never sent.
     """
 
     spec: FlagSpec
     source: SourcePosition
+    ignored: Ignored = NOTHING
     owner: str | None = None
     expires: date | None = None
     links: tuple[str, ...] = ()

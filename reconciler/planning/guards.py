@@ -79,7 +79,8 @@ def _duplicates(facts: Facts) -> Iterator[str]:
 
 def _archived(facts: Facts) -> Iterator[str]:
     for flag in _left_archived(facts):
-        if isinstance(facts.desired.flags[flag.key].spec.archived, Unset):
+        declared = facts.desired.flags[flag.key]
+        if isinstance(declared.spec.archived, Unset) and not declared.ignored.covers("archived"):
             yield (
                 f'"{flag.key}" is declared, but archived live. Remove its file, declare `archived: true`, or declare '
                 "`archived: false` and use --unarchive."

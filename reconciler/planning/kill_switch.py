@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from reconciler.model.canonical import field_differs, shown
 from reconciler.model.fields import FIELDS
-from reconciler.model.flag import UNSET, FlagSpec, Unset
+from reconciler.model.flag import UNSET, Unset
+from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live
 from reconciler.planning.operations import EditFlag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.model.flag import DesiredState, Version
+    from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec, Version
     from reconciler.planning.plan import FlagPlan, Plan
 
 _COMPARED = tuple(field for field in FIELDS if field.name != "variants")
@@ -58,7 +59,7 @@ def find_kill_switches(
     to infer from, and the flag does not count; nor does it when the key's own user switched it off.
     """
     found = (
-        _kill_switch(flag, desired.flags[flag.key].spec, versions.get(flag.key, ()))
+        _kill_switch(flag, desired.flags[flag.key], versions.get(flag.key, ()))
         for flag in flags_switched_on(plan)
         if flag.key in desired.flags
     )
@@ -71,7 +72,7 @@ def _is_switched_on(flag: FlagPlan) -> bool:
     return any(isinstance(item, EditFlag) and item.body.get("enabled") is True for item in flag.operations)
 
 
-def _kill_switch(flag: FlagPlan, declared: FlagSpec, versions: Sequence[Version]) -> KillSwitch | None:
+def _kill_switch(flag: FlagPlan, declared: DesiredFlag, versions: Sequence[Version]) -> KillSwitch | None:
     newest_first = sorted(versions, key=lambda version: version.version, reverse=True)
     off = _switched_off(newest_first)
     if off is None or off.created_by is None:
@@ -93,13 +94,14 @@ def _switched_off(newest_first: Sequence[Version]) -> Version | None:
     return off
 
 
-def _as_declared(declared: FlagSpec, versions: Sequence[Version]) -> Iterator[Version]:
+def _as_declared(declared: DesiredFlag, versions: Sequence[Version]) -> Iterator[Version]:
     """The versions, in their order, that show nothing else than what is declared."""
     return (version for version in versions if not any(_differing(declared, version.flag.spec)))
 
 
-def _differing(declared: FlagSpec, found: FlagSpec) -> Iterator[str]:
-    declared = desired_for_live(declared, found, None, shows_tags=True)
+def _differing(desired: DesiredFlag, found: FlagSpec) -> Iterator[str]:
+    kept = keep_ignored(desired.spec, found, desired.ignored)
+    declared = desired_for_live(kept, found, None, shows_tags=True)
     for field in _COMPARED:
         wanted = getattr(declared, field.name)
         if field.name == "tags" and not isinstance(wanted, Unset) and not isinstance(found.tags, Unset):
@@ -115,12 +117,11 @@ def _variant_keys(spec: FlagSpec) -> set[str]:
     return set() if isinstance(spec.variants, Unset) else {variant.key for variant in spec.variants}
 
 
-def _lasting(flag: FlagPlan, declared: FlagSpec) -> FlagSpec:
+def _lasting(flag: FlagPlan, declared: DesiredFlag) -> DesiredFlag:
     """The declaration without the fields, `enabled` excepted, in which the live flag differs now."""
     live = flag.before
     assert live is not None, "only flags that exist are switched on"
     changed = set(_differing(declared, live)) - {"enabled"}
-    return FlagSpec(
-        key=declared.key,
-        **{item.name: UNSET if item.name in changed else getattr(declared, item.name) for item in FIELDS},
+    return structs.replace(
+        declared, spec=structs.replace(declared.spec, **{item.name: UNSET for item in FIELDS if item.name in changed})
     )

@@ -14,6 +14,7 @@ from reconciler.model.canonical import fingerprint
 from reconciler.model.config import has_wildcard, matcher
 from reconciler.model.flag import Unset
 from reconciler.planning.compare import Differences, compare_flags, compare_new, with_details
+from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live, desired_for_new, live_as_renamed
 from reconciler.planning.operations import EditFlag, apply_in_any_order, apply_operations
 from reconciler.planning.ordering import order_operations
@@ -49,14 +50,15 @@ class Planner(Struct, frozen=True, kw_only=True):
             return self._plan_new(desired)
         if is_left_archived(desired, live, self.options):
             return None
-        spec = desired_for_live(desired.spec, live.spec, self.config.managed_tag, shows_tags=self.shows_tags)
+        kept = keep_ignored(desired.spec, live.spec, desired.ignored)
+        spec = desired_for_live(kept, live.spec, self.config.managed_tag, shows_tags=self.shows_tags)
         if problems := tuple(problems_with(desired, live.spec)):
             raise InvalidInputError(problems[0].message, problems)
         seen = live_as_renamed(spec, live.spec)
         found = compare_flags(spec, seen)
         if not found.operations:
             return None
-        remarks = tuple(remarks_on(desired.spec, live.spec))
+        remarks = tuple(remarks_on(kept, live.spec))
         return self._in_order(desired, live, _action(spec, live.spec), found, remarks)
 
     def _plan_new(self, desired: DesiredFlag) -> FlagPlan:

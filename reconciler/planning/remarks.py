@@ -9,6 +9,7 @@ from reconciler.model.canonical import pair_variants, shown
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
 from reconciler.model.reads import hidden_fields, path_of
+from reconciler.planning.ignored import kept_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,13 +56,12 @@ def _fields_not_shown(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
 def problems_with(desired: DesiredFlag, live: FlagSpec) -> Iterator[Diagnostic]:
     """Why a declaration can be met by no calls at all, given the live flag: names of variants that do not exist."""
     spec = desired.spec
-    if isinstance(spec.variants, Unset):
-        known = {variant.key for variant in ([] if isinstance(live.variants, Unset) else live.variants)}
+    if isinstance(spec.variants, Unset) or desired.ignored.at("variants"):
+        known = {variant.key for variant in (*(live.variants or ()), *(spec.variants or ()))}
         for path, key in _named_variants(spec):
             if key not in known:
                 yield problem(desired, "unknown-variant", f'The live flag "{spec.key}" has no variant "{key}".', path)
-        return
-    if isinstance(spec.target_segments, Unset) and not isinstance(live.target_segments, Unset):
+    if not isinstance(spec.variants, Unset):
         yield from _removed_but_named(desired, live)
 
 
@@ -74,9 +74,11 @@ def _named_variants(spec: FlagSpec) -> Iterator[tuple[str, str]]:
 
 
 def _removed_but_named(desired: DesiredFlag, live: FlagSpec) -> Iterator[Diagnostic]:
-    kept = {variant.key for variant in pair_variants(desired.spec, live).values()}
-    gone = {item.key for item in live.variants or ()} - kept
-    for segment in live.target_segments or ():
+    spec, ignored = desired.spec, desired.ignored
+    kept = {variant.key for variant in pair_variants(spec, live).values()}
+    gone = {item.key for item in live.variants or () if not ignored.covers("variants", item.key)} - kept
+    is_left = isinstance(spec.target_segments, Unset)
+    for segment in (live.target_segments or ()) if is_left else kept_segments(spec, live, ignored):
         for key in sorted(gone & set(segment.rollout_weights)):
             yield problem(
                 desired,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.files.rules import fields, segments, variants
+from reconciler.files.rules import fields, ignored, segments, variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,8 +28,6 @@ DOCUMENT_RULES: Final[Mapping[str, Callable[[ParsedFlag], Iterator[Finding]]]] =
     "everyone-required": segments.everyone_required,
     "everyone-with-conditions": segments.everyone_with_conditions,
     "segment-after-everyone": segments.segment_after_everyone,
-    "unknown-variant": segments.unknown_variant,
-    "zero-weights": segments.zero_weights,
     "reserved-segment-name": segments.reserved_segment_name,
     "duplicate-segment": segments.duplicate_segment,
     "empty-values": segments.empty_values,
@@ -41,6 +39,9 @@ DOCUMENT_RULES: Final[Mapping[str, Callable[[ParsedFlag], Iterator[Finding]]]] =
 CONFIG_RULES: Final[Mapping[str, Callable[[ParsedFlag, Config], Iterator[Finding]]]] = {
     "unknown-deployment": fields.unknown_deployment,
     "duplicate-deployment": fields.duplicate_deployment,
-    "ignored-field": fields.ignored_field,
+    "unknown-variant": segments.unknown_variant,
+    "zero-weights": segments.zero_weights,
+    "ignored-field": ignored.ignored_field,
+    "unkept-member": ignored.unkept_member,
 }
 """What a document and the configuration of an environment say of each other."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Finding, Severity
 from reconciler.files.rules.parsed_flag import strings
 from reconciler.files.rules.variants import repeated
 from reconciler.files.schema import quoted, suggest
-from reconciler.strict_json import join_pointer, split_pointer
+from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,49 +80,6 @@ def duplicate_deployment(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
     """A deployment stands once, by its name or by its id."""
     ids = [config.deployments.get(name, name) for _, name in strings(flag.body.get("deployments"))]
     yield from repeated(ids, "duplicate-deployment", "The deployment stands twice.", "/deployments")
-
-
-def ignored_field(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
-    """What is never compared cannot be declared: one of the two is a mistake."""
-    key = flag.body.get("key")
-    for rule in config.ignore:
-        if isinstance(key, str) and fnmatchcase(key, rule.flags):
-            for path in rule.paths:
-                at = find_declared(flag.body, path)
-                if at is not None:
-                    yield Finding(
-                        rule="ignored-field",
-                        message=f"The field is declared here and ignored by the rule for {quoted(rule.flags)}.",
-                        path=at,
-                        of_key=True,
-                        hint="Remove it here, or from `ignore` in reconciler.yaml.",
-                    )
-
-
-def find_declared(body: dict[str, Json], pointer: str) -> str | None:
-    """The pointer by index for a pointer that may name variants by key and segments by name; None: not there."""
-    value: Json = body
-    tokens: list[str | int] = []
-    for token in split_pointer(pointer):
-        if isinstance(value, list):
-            index = _index_of(value, token)
-            if index is None:
-                return None
-            value = value[index]
-            tokens.append(index)
-        elif isinstance(value, dict) and token in value:
-            value = value[token]
-            tokens.append(token)
-        else:
-            return None
-    return join_pointer(tokens)
-
-
-def _index_of(items: list[Json], token: str) -> int | None:
-    for index, item in enumerate(items):
-        if isinstance(item, dict) and token in {item.get("key"), item.get("name")}:
-            return index
-    return int(token) if token.isdecimal() and int(token) < len(items) else None
 
 
 def unknown_environment(body: dict[str, Json], environments: tuple[str, ...]) -> Iterator[Finding]:

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.diagnostics import Finding, Severity
 from reconciler.files.schema import quoted, suggest
+from reconciler.model.ignored import NOTHING, ignored_of
 from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.files.rules.parsed_flag import ParsedFlag
+    from reconciler.model.config import Config
+    from reconciler.model.ignored import Ignored
     from reconciler.strict_json import Json
 
 RESERVED_PREFIX: Final = "reconciler-shield"
@@ -55,16 +58,16 @@ def segment_after_everyone(flag: ParsedFlag) -> Iterator[Finding]:
             captured_by = index
 
 
-def unknown_variant(flag: ParsedFlag) -> Iterator[Finding]:
-    """Weights name variants that the flag has; known only where the file declares them."""
-    keys = flag.variant_keys
+def unknown_variant(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
+    """Weights name variants that the flag has: known only where the file declares them, ignored ones aside."""
+    keys, ignored = flag.variant_keys, _ignored(flag, config)
     if keys is None:
         return
     for path, weights in flag.weights:
         if weights.keys() <= keys:
             continue
         for key in weights:
-            if key not in keys:
+            if key not in keys and not ignored.covers("variants", key):
                 yield Finding(
                     rule="unknown-variant",
                     message=f"The weights name the variant {quoted(key)}, which the flag does not have.",
@@ -73,6 +76,11 @@ def unknown_variant(flag: ParsedFlag) -> Iterator[Finding]:
                     of_key=True,
                     hint=_renamed_to(flag, key) or suggest(key, keys) or _known(keys),
                 )
+
+
+def _ignored(flag: ParsedFlag, config: Config) -> Ignored:
+    key = flag.body.get("key")
+    return ignored_of(key, config) if isinstance(key, str) else NOTHING
 
 
 def _renamed_to(flag: ParsedFlag, old: str) -> str | None:
@@ -86,10 +94,12 @@ def _known(keys: frozenset[str]) -> str:
     return f"Variants are: {', '.join(map(quoted, sorted(keys)[:10]))}."
 
 
-def zero_weights(flag: ParsedFlag) -> Iterator[Finding]:
-    """Weights are ratios: of nothing but zeros there is none."""
+def zero_weights(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
+    """Weights are ratios: of nothing but zeros there is none. An ignored one may be more."""
     for path, weights in flag.weights:
-        if not any(weights.values()):
+        if not any(weights.values()) and not (
+            path == "/rolloutWeights" and _ignored(flag, config).at("rolloutWeights")
+        ):
             message = "All weights are 0: no user could get a variant."
             yield Finding(
                 rule="zero-weights", message=message, path=path, hint="Set the percentage to 0 to serve no user."

@@ -151,9 +151,9 @@ def test_the_managed_tag_is_implied(tmp_path: Path) -> None:
         ("/variants/treatment/payload", lambda found: "payload" not in found["variants"][0]),
         ("/variants/treatment/inclusions/users", lambda found: "users" not in found["variants"][0]["inclusions"]),
         ("/variants/treatment/inclusions", lambda found: "inclusions" not in found["variants"][0]),
-        ("/variants/treatment", lambda found: "variants" not in found),
-        ("/rolloutWeights/treatment", lambda found: "rolloutWeights" not in found),
-        ("/targetSegments/Beta", lambda found: "targetSegments" not in found),
+        ("/variants/treatment", lambda found: [item["key"] for item in found["variants"]] == ["control"]),
+        ("/rolloutWeights/treatment", lambda found: found["rolloutWeights"] == {"control": 1}),
+        ("/targetSegments/Beta", lambda found: not found["targetSegments"]),
     ],
 )
 def test_ignored_fields_are_left_out(tmp_path: Path, path: str, gone: Any) -> None:

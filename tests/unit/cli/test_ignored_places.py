@@ -1,0 +1,214 @@
+"""`ignore`: a place that is left to others keeps its live value in every call, and makes no difference."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from emulators import flag_of, seeded
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+COUNTRY = {"type": "property", "prop": "country", "op": "is", "values": ["US"]}
+OPS = {"name": "ops", "conditions": [COUNTRY], "percentage": 5, "rolloutWeights": {"treatment": 1}}
+MINE = {
+    "name": "mine",
+    "conditions": [{**COUNTRY, "values": ["FR"]}],
+    "percentage": 50,
+    "rolloutWeights": {"control": 1},
+}
+LIVE = {
+    "key": "f",
+    "enabled": True,
+    "rolloutPercentage": 100,
+    "rolloutWeights": {"control": 1, "treatment": 1},
+    "variants": [
+        {"key": "control", "payload": {"layout": "a", "limits": {"max": 5, "min": 1}, "by": "ops"}},
+        {
+            "key": "treatment",
+            "name": "Theirs",
+            "payload": {"x": 1},
+            "users": ["ada@example.com", "grace@example.com"],
+        },
+    ],
+    "targetSegments": [OPS, MINE],
+    "tags": ["managed", "ops", "mine"],
+    "deployments": ["67", "68"],
+}
+SEGMENT = (
+    "targetSegments: [{name: mine, conditions: [{prop: country, op: is, values: [FR]}], percentage: %s, "
+    "rolloutWeights: %s}]\n"
+)
+
+
+def ignoring(repository: Repository, declared: str, *paths: str, live: dict[str, Any] | None = None) -> None:
+    """A project with one flag, a file that declares it, and a rule that ignores some of it."""
+    repository.write(
+        "reconciler.yaml",
+        'version: 1\nprojectId: "7"\nmanagedTag: managed\ndeployments: {web: "67", mobile: "68"}\n'
+        f'ignore: [{{flags: "*", paths: {json.dumps(paths)}}}]\n',
+    )
+    repository.write("flags/new-checkout.yaml", f"key: f\n{declared}")
+    seeded(repository.emulator, [live or LIVE])
+
+
+CASES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "a variant": ("variants: [{key: control}]\n", ("/variants/treatment",)),
+    "its weight": ("variants: [{key: control}]\nrolloutWeights: {control: 1}\n", ("/variants/treatment",)),
+    "all variants": ("variants: [{key: control}]\n", ("/variants/*",)),
+    "a segment": (SEGMENT % (50, "{control: 1}"), ("/targetSegments/ops",)),
+    "a segment of an odd name": (SEGMENT % (50, "{control: 1}"), ("/targetSegments/*",)),
+    "a weight": ("rolloutWeights: {control: 1}\n", ("/rolloutWeights/treatment",)),
+    "a member of a payload": (
+        "variants: [{key: control, payload: {layout: a, limits: {max: 5, min: 1}}}, {key: treatment}]\n",
+        ("/variants/control/payload/by",),
+    ),
+    "a member far inside": (
+        "variants: [{key: control, payload: {layout: a, by: ops, limits: {min: 1}}}, {key: treatment}]\n",
+        ("/variants/control/payload/limits/max",),
+    ),
+    "the only members": (
+        "variants: [{key: control}, {key: treatment, payload: {}}]\n",
+        ("/variants/*/payload/x",),
+    ),
+    "a user": (
+        "variants: [{key: control}, {key: treatment, inclusions: {users: [grace@example.com]}}]\n",
+        ("/variants/treatment/inclusions/users/ada@example.com",),
+    ),
+    "a tag": ("tags: [mine]\n", ("/tags/ops",)),
+    "a deployment by name": ("deployments: [web]\n", ("/deployments/mobile",)),
+    "a deployment by id": ("deployments: [web]\n", ("/deployments/68",)),
+    "the percentage of a segment": (
+        SEGMENT % (10, "{control: 1}"), ("/targetSegments/ops", "/targetSegments/mine/percentage"),
+    ),
+    "the weights of a segment": (
+        SEGMENT % (50, "{treatment: 1}"), ("/targetSegments/ops", "/targetSegments/mine/rolloutWeights"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_ignored_place_is_no_difference(repository: Repository, case: str) -> None:
+    """Below declared lists and maps too: nothing to plan, no drift, valid."""
+    declared, paths = CASES[case]
+    ignoring(repository, declared, *paths)
+    assert repository.run("validate").out.startswith("No findings")
+    assert repository.run("plan").out.splitlines()[-1] == "No changes."
+    assert repository.run("drift").code == 0
+
+
+CHANGES: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
+    "a variant": (
+        "variants: [{key: control, name: New}]\nrolloutWeights: {control: 3}\n", ("/variants/treatment",),
+        {"rolloutWeights": {"control": 3, "treatment": 1}},
+    ),
+    "a weight": ("rolloutWeights: {control: 3}\n", ("/rolloutWeights/treatment",),
+                 {"rolloutWeights": {"control": 3, "treatment": 1}}),
+    "a segment": (SEGMENT % (60, "{control: 1}"), ("/targetSegments/ops",), {"percentages": [5, 60]}),
+    "a segment beside a new one": (
+        SEGMENT.replace("name: mine", "name: other").replace("[FR]", "[DE]") % (60, "{control: 1}"),
+        ("/targetSegments/ops",), {"percentages": [5, 60]},
+    ),
+    "the percentage of a segment": (
+        SEGMENT % (60, "{treatment: 1}"), ("/targetSegments/ops", "/targetSegments/mine/percentage"),
+        {"percentages": [5, 50]},
+    ),
+    "a member of a payload": (
+        "variants: [{key: control, payload: {layout: b}}, {key: treatment}]\n",
+        ("/variants/control/payload/by", "/variants/*/payload/limits/max"),
+        {"payload": {"layout": "b", "by": "ops", "limits": {"max": 5}}},
+    ),
+    "a user": (
+        "variants: [{key: control}, {key: treatment, inclusions: {users: [eve@example.com]}}]\n",
+        ("/variants/treatment/inclusions/users/ada@example.com",),
+        {"users": ["ada@example.com", "eve@example.com"]},
+    ),
+    "a tag": ("tags: [new]\n", ("/tags/ops",), {"tags": ["managed", "new", "ops"]}),
+    "a deployment": ("deployments: ['69']\n", ("/deployments/mobile",), {"deployments": ["68", "69"]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_an_ignored_place_stays_where_what_is_beside_it_changes(repository: Repository, case: str) -> None:
+    """The calls carry the live value, and the plan afterwards is empty."""
+    declared, paths, expected = CHANGES[case]
+    ignoring(repository, declared, *paths)
+    ran = repository.run("apply", "--auto-approve", "--allow", "transient")
+    assert ran.code == 0, ran.err
+    live = flag_of(repository.emulator, "f")
+    seen = {
+        "rolloutWeights": live["rolloutWeights"],
+        "percentages": [item["percentage"] for item in live["targetSegments"]],
+        "payload": live["variants"][0]["payload"],
+        "users": sorted(live["variants"][1]["users"]),
+        "tags": sorted(live["tags"]),
+        "deployments": sorted(live["deployments"]),
+    }
+    assert {name: seen[name] for name in expected} == expected
+    assert live["variants"][1]["name"] == "Theirs"
+    assert repository.run("plan").out.splitlines()[-1] == "No changes."
+
+
+def test_a_kept_segment_stays_behind_what_it_follows(repository: Repository) -> None:
+    """Segments are asked in order: one that is left to others keeps its place among the declared ones."""
+    live = {**LIVE, "targetSegments": [MINE, OPS]}
+    ignoring(repository, SEGMENT % (60, "{control: 1}"), "/targetSegments/ops", live=live)
+    assert repository.run("apply", "--auto-approve").code == 0
+    assert [item["name"] for item in flag_of(repository.emulator, "f")["targetSegments"]] == ["mine", "ops"]
+
+
+def test_an_archived_flag_stays_archived_where_that_is_ignored(repository: Repository) -> None:
+    """Neither a refusal nor a drift."""
+    ignoring(repository, "rolloutPercentage: 100\n", "/archived", live={**LIVE, "archived": True})
+    assert repository.run("plan").out.splitlines()[-1] == "No changes."
+    assert repository.run("drift").code == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "declared", "rule"),
+    [
+        ("/variants/on/key", "name: x\n", "unkept-place"),
+        ("/targetSegments/ops/name", "name: x\n", "unkept-place"),
+        ("/targetSegments/ops/conditions/0", "name: x\n", "unkept-place"),
+        ("/tags/managed", "name: x\n", "unkept-place"),
+        ("/variants/control/payload/list/0", "variants: [{key: control, payload: {list: [1]}}]\n", "unkept-member"),
+        ("/variants/*/payload/x", "variants: [{key: control, payload: text}]\n", "unkept-member"),
+        ("/variants/control", "variants: [{key: control}]\n", "ignored-field"),
+        ("/variants/old", "variants: [{key: new, renamedFrom: old}]\n", "ignored-field"),
+        ("/tags/mine", "tags: [mine]\n", "ignored-field"),
+        ("/deployments/web", "deployments: ['67']\n", "ignored-field"),
+        ("/rolloutWeights/a", "rolloutWeights: {a: 1}\n", "ignored-field"),
+        ("/variants/a/payload/x", "variants: [{key: a, payload: {x: 1}}]\n", "ignored-field"),
+        ("/variants/a/inclusions/users/u1", "variants: [{key: a, inclusions: {users: [u1]}}]\n", "ignored-field"),
+    ],
+)
+def test_validate_refuses_what_cannot_be_kept(repository: Repository, path: str, declared: str, rule: str) -> None:
+    """A rule about a place that no call could keep, and one about what the file declares."""
+    ignoring(repository, declared, path)
+    ran = repository.run("validate")
+    assert (ran.code, ran.out.count(f"[{rule}]")) == (3, 1), ran.out + ran.err
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_import_leaves_ignored_places_out(repository: Repository, case: str) -> None:
+    """And them alone: what stands beside them is declared."""
+    _, paths = CASES[case]
+    ignoring(repository, "name: x\n", *paths)
+    (repository.root / "flags/new-checkout.yaml").unlink()
+    assert repository.run("import", "--target", "f").code == 0
+    text = (repository.root / "flags/f.yaml").read_text()
+    assert repository.run("validate").out.startswith("No findings")
+    assert repository.run("plan").out.splitlines()[-1] == "No changes."
+    name = paths[0].split("/")[1]
+    assert (name in text) is (case != "all variants")
+
+
+def test_rollback_leaves_ignored_places_alone(repository: Repository) -> None:
+    """A version's values for what the file declares, without what is left to others."""
+    ignoring(repository, "variants: [{key: control}]\nrolloutWeights: {control: 2}\n", "/variants/treatment")
+    assert repository.run("rollback", "f", "--to", "1").code == 0
+    text = (repository.root / "flags/new-checkout.yaml").read_text()
+    assert "treatment" not in text
+    assert repository.run("validate").out.startswith("No findings")
