@@ -26,6 +26,9 @@ class GithubState:
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     issues: list[dict[str, Any]] = field(default_factory=list)
     comparisons: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    permissions: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
     url: str = ""
@@ -54,6 +57,16 @@ class GithubState:
         self.issues.append(issue)
         return issue
 
+    def add_pull(self, number: int, *commits: str, merged_by: str | None = "grace") -> None:
+        """A pull request with the commits by which it came in; merged, unless by None."""
+        merged = {"merged_at": "2026-01-31T12:00:00Z", "merged_by": {"login": merged_by}} if merged_by else {}
+        self.pulls[number] = {"number": number, "merged_at": None, "merged_by": None, **merged, "_commits": commits}
+
+    def add_label(self, number: int, label: str, login: str) -> None:
+        """Have somebody set a label on a pull request."""
+        event = {"event": "labeled", "label": {"name": label}, "actor": {"login": login}}
+        self.events.setdefault(number, []).append(event)
+
     def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
         """The status and the JSON of one request below the repository."""
         if len(body.get("body", "")) > LIMIT:
@@ -75,6 +88,22 @@ class GithubState:
                 return 201, self.add_comment(int(number), body["body"])
             case "GET", ["compare", basehead] if basehead in self.comparisons:
                 return 200, self.comparisons[basehead]
+        return self._about_pulls(method, path, query)
+
+    def _about_pulls(self, method: str, path: str, query: dict[str, str]) -> tuple[int, Any]:
+        match (method, [unquote(part) for part in path.strip("/").split("/")]):
+            case "GET", ["commits", sha, "pulls"]:
+                found = [pull for pull in self.pulls.values() if sha in pull["_commits"]]
+                return 200, _page([{**pull, "merged_by": None} for pull in found], query)
+            case "GET", ["pulls", number] if int(number) in self.pulls:
+                return 200, self.pulls[int(number)]
+            case "GET", ["issues", number, "labels"]:
+                names = {event["label"]["name"]: None for event in self.events.get(int(number), [])}
+                return 200, _page([{"name": name} for name in names], query)
+            case "GET", ["issues", number, "events"]:
+                return 200, _page([{"event": "closed"}, *self.events.get(int(number), [])], query)
+            case "GET", ["collaborators", login, "permission"]:
+                return 200, {"permission": self.permissions.get(login, "read")}
         return 404, {"message": "Not Found"}
 
 

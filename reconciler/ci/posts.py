@@ -22,6 +22,10 @@ BOT = "github-actions[bot]"
 LIMIT = 65_536
 """Characters in the body of a comment or an issue."""
 
+_LEAST_TEXT = 4_096
+"""A hidden line that leaves less room for the text is left out."""
+
+_OUTCOME_ENDS = "<!-- the plan that was reviewed -->"
 _FENCE = re.compile(r"(`{3,}|~{3,})")
 
 CommentOutcome = Literal["created", "updated", "unchanged", "left out"]
@@ -36,14 +40,17 @@ def put_comment(
     name: str = "plan",
     author: str = BOT,
     update_only: bool = False,
+    hidden: str = "",
 ) -> CommentOutcome:
     """Make the comment of that name on the pull request say the text, shortened to what GitHub takes.
 
-    With `update_only` a comment that is not there yet is not made. Raises GithubError.
+    `hidden` is a line that follows the text where it fits in whole. With `update_only` a comment that is not there
+    yet is not made. Raises GithubError.
     """
-    body = shorten(_marked(text, name))
-    comments = repository.items(f"/issues/{number}/comments")
-    found = next((comment for comment in comments if _is_ours(comment, name, author)), None)
+    body = _marked(text, name)
+    room = LIMIT - len(hidden) - 1
+    body = f"{shorten(body, room)}\n{hidden}" if hidden and room > _LEAST_TEXT else shorten(body)
+    found = find_comment(repository, number, name=name, author=author)
     if found is None:
         if update_only:
             return "left out"
@@ -53,6 +60,27 @@ def put_comment(
         return "unchanged"
     repository.request("PATCH", f"/issues/comments/{found['id']}", {"body": body})
     return "updated"
+
+
+def add_outcome(
+    repository: Repository, number: int, text: str, *, name: str = "plan", author: str = BOT
+) -> CommentOutcome:
+    """Put what came of a plan above the plan in its comment, in place of an earlier outcome. Raises GithubError."""
+    found = find_comment(repository, number, name=name, author=author)
+    plan = "" if found is None else _without_outcome("\n".join((found["body"] or "").splitlines()), name)
+    separated = f"{text.rstrip()}\n\n{_OUTCOME_ENDS}\n\n{plan}" if plan else text
+    return put_comment(repository, number, separated, name=name, author=author)
+
+
+def find_comment(repository: Repository, number: int, *, name: str, author: str) -> dict[str, Any] | None:
+    """The comment of that name and author on the pull request. Raises GithubError."""
+    comments = repository.items(f"/issues/{number}/comments")
+    return next((comment for comment in comments if _is_ours(comment, name, author)), None)
+
+
+def _without_outcome(body: str, name: str) -> str:
+    text = body.removeprefix(marker(name)).lstrip("\n")
+    return text.partition(f"{_OUTCOME_ENDS}\n")[2].lstrip("\n") if _OUTCOME_ENDS in text else text
 
 
 def put_issue(

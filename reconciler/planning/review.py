@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.errors import StalePlanError
 from reconciler.model.canonical import canonical_text
@@ -37,6 +38,10 @@ class ReviewRecord(Struct, frozen=True, kw_only=True):
     commit: str | None
     flags: dict[str, str]
     changes: dict[str, dict[str, tuple[Json, Json]]] = {}
+
+    def then(self, later: ReviewRecord) -> ReviewRecord:
+        """Both as one; the later one counts for what both name."""
+        return replace(later, flags=self.flags | later.flags, changes=self.changes | later.changes)
 
 
 class Reviewed(StrEnum):
