@@ -16,7 +16,7 @@ from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
 from reconciler.model.wire import losses_of
-from reconciler.planning.operations import CreateFlag, EditFlag, remaining
+from reconciler.planning.operations import remaining
 
 if TYPE_CHECKING:
     from reconciler.apply.flag_run import FlagRun
@@ -45,7 +45,7 @@ async def resolve_ambiguous(run: FlagRun, step: Step, error: Exception) -> Write
     UNKNOWN when reads fail, or the flag is not what the plan could have made of it: then the step is noted as
     unknown, and the flag with it.
     """
-    is_create = isinstance(step.operation, CreateFlag)
+    is_create = step.operation.CREATES_FLAG
     sight, failure = WriteOutcome.UNKNOWN, None
     for delay in LOOKS_FOR_CREATE if is_create else LOOKS:
         try:
@@ -89,7 +89,7 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> WriteOutcome:
         return WriteOutcome.UNKNOWN
     if any(segments_lost(run, item, live) for item in extra):
         return WriteOutcome.UNKNOWN
-    if isinstance(step.operation, CreateFlag) and any(item.is_covered_by([step.operation]) for item in left):
+    if step.operation.CREATES_FLAG and any(item.is_covered_by([step.operation]) for item in left):
         return WriteOutcome.UNKNOWN  # A create makes all of a flag at once: one that lacks some of it is another.
     run.flag_id = live.id
     rest = remaining(planned, left, hidden=_hidden(live))
@@ -126,8 +126,11 @@ def segments_lost(run: FlagRun, operation: Operation, live: LiveFlag | None) -> 
 
     Empty where the loss was allowed. Rests on "Edit", as `losses_of`.
     """
-    is_replacing = isinstance(operation, EditFlag) and "targetSegments" in operation.body
-    if live is None or not is_replacing or "cohort-conditions" in run.context.planner.options.allow:
+    if (
+        live is None
+        or ("target_segments",) not in operation.sets
+        or "cohort-conditions" in run.context.planner.options.allow
+    ):
         return ()
     segments = live.spec.target_segments or ()
     names = (name for item in segments for name in (*losses_of(item), *(name for name, _ in item.unlisted)))

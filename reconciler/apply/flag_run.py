@@ -30,7 +30,7 @@ from reconciler.errors import (
 from reconciler.model.canonical import fields_that_moved
 from reconciler.model.fields import FIELD
 from reconciler.model.flag import FlagSpec, LiveFlag
-from reconciler.planning.operations import UNKNOWN_ID, CreateFlag, RemoveUserAt, without_inclusions
+from reconciler.planning.operations import UNKNOWN_ID, RemoveUserAt, without_inclusions
 from reconciler.planning.planner import is_left_archived
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class FlagRun:
     @property
     def may_be_twice(self) -> bool:
         """Whether more than one create was sent: another one may arrive late."""
-        return any(isinstance(step.operation, CreateFlag) and step.attempts > 1 for step in self.steps)
+        return any(step.operation.CREATES_FLAG and step.attempts > 1 for step in self.steps)
 
     @property
     def made(self) -> list[Operation]:
@@ -129,7 +129,7 @@ class FlagRun:
                 sent = any(step.attempts for step in self.steps)
                 self.leave(str(self.context.cancellation.reason), Status.FAILED if sent else Status.SKIPPED)
                 return
-            if self.is_new and self.before is None and not isinstance(step.operation, CreateFlag):
+            if self.is_new and self.before is None and not step.operation.CREATES_FLAG:
                 await self._see_what_was_made(step)
             if self.status is Status.APPLIED:
                 await self._make(step)
@@ -165,7 +165,7 @@ class FlagRun:
         """Nobody knows what became of the create: its answer names something else."""
         reason = OTHER_ID.format(self.flag_id, whose)
         for step in self.steps:
-            if isinstance(step.operation, CreateFlag):
+            if step.operation.CREATES_FLAG:
                 step.end(Status.UNKNOWN, http_status=step.http_status, error=reason)
         self.flag_id = None
         self.leave(reason, Status.UNKNOWN)
@@ -173,7 +173,7 @@ class FlagRun:
     async def _make(self, step: Step) -> None:
         """Send a step until it is in place, surely is not, or nobody can tell."""
         in_doubt, error = False, None
-        for _ in range(SENDS_OF_CREATE if isinstance(step.operation, CreateFlag) else SENDS):
+        for _ in range(SENDS_OF_CREATE if step.operation.CREATES_FLAG else SENDS):
             error = await self._send(step)
             if error is None:
                 return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.model.canonical import canonical_text, canonical_value
 from reconciler.model.fields import FIELDS, ValueKind
 from reconciler.model.flag import Unset
-from reconciler.planning.operations import CreateFlag, CreateVariant, EditFlag, EditVariant, ImpossibleCallError
+from reconciler.planning.operations import VARIANT_ORDER, VARIANT_TEXTS, ImpossibleCallError, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from reconciler.model.flag import FlagSpec, LiveFlag, Variant
     from reconciler.planning.operations import Operation
 
-    Part = tuple[str, ...]
     Content = str | frozenset[str]
 
-_FIELD_OF = {field.edit: field.name for field in FIELDS if field.edit}
-_ORDER = ("variants", "")
-_VARIANT_TEXTS = ("name", "description", "payload")
 _VARIANT_SETS = ("users", "cohorts")
 
 
@@ -40,12 +36,16 @@ def moved_meanwhile(
     """
     if before.id != now.id:
         return ("id",)
-    calls = [operation for operation in made if not isinstance(operation, CreateFlag)]
+    calls = [operation for operation in made if not operation.CREATES_FLAG]
     states = [dict(_parts(spec)) for spec in _states(before.spec, calls)]
     hidden = {part for part, content in states[0].items() if content is None}
-    loose = (set(_touched(calls)) - set(_touched(left))) | hidden
+    loose = (_set_by(calls) - _set_by(left)) | hidden
     shown = ((part, content) for part, content in _parts(now.spec) if content is not None and part not in loose)
     return tuple(sorted({part[0] for part, content in shown if not _explained(part, content, states)}))
+
+
+def _set_by(operations: Iterable[Operation]) -> set[Part]:
+    return {part for operation in operations for part in operation.sets}
 
 
 def _states(spec: FlagSpec, calls: Sequence[Operation]) -> Iterator[FlagSpec]:
@@ -75,9 +75,9 @@ def _parts(spec: FlagSpec) -> Iterator[tuple[Part, Content | None]]:
 def _variant_parts(variants: Sequence[Variant]) -> Iterator[tuple[Part, Content | None]]:
     keys = [variant.key for variant in variants]
     yield ("variants",), frozenset(keys)
-    yield _ORDER, canonical_text(keys)
+    yield VARIANT_ORDER, canonical_text(keys)
     for variant in variants:
-        for name in _VARIANT_TEXTS + _VARIANT_SETS:
+        for name in VARIANT_TEXTS + _VARIANT_SETS:
             value = getattr(variant, name)
             as_content = frozenset if name in _VARIANT_SETS else canonical_text
             yield ("variants", variant.key, name), None if isinstance(value, Unset) else as_content(value)
@@ -92,17 +92,3 @@ def _explained(part: Part, content: Content, states: Iterable[dict[Part, Content
         return False
     sets = [frozenset(earlier) for earlier in known]
     return frozenset.intersection(*sets) <= content <= frozenset.union(*sets)
-
-
-def _touched(operations: Iterable[Operation]) -> Iterator[Part]:
-    """The parts that edits name."""
-    for operation in operations:
-        if isinstance(operation, EditFlag):
-            yield from ((_FIELD_OF[name],) for name in operation.body)
-        elif isinstance(operation, EditVariant | CreateVariant):
-            shown = operation.body.keys() & set(_VARIANT_TEXTS)
-            yield from (("variants", key, name) for key in operation.names for name in shown)
-            if isinstance(operation, CreateVariant):
-                yield _ORDER
-            if "rolloutWeight" in operation.body:
-                yield ("rollout_weights",)

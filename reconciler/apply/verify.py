@@ -13,7 +13,7 @@ from reconciler.apply.ambiguous import segments_lost
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.report import Status
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
-from reconciler.planning.operations import RemoveUserAt, remaining
+from reconciler.planning.operations import remaining
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,10 +135,10 @@ class Verifier:
 
     def _note_what_is_not_shown(self, run: FlagRun) -> None:
         missing = _missing(run, self._left.get(run.plan.key, []))
-        copies = {_copy_of(step.operation) for step in missing} - {None}
+        copies = {step.operation.copy for step in missing} - {None}
         for step in run.steps:
             # Copies of one user are alike: which of them did not go cannot be told.
-            if step in missing or (step.status is Status.APPLIED and _copy_of(step.operation) in copies):
+            if step in missing or (step.status is Status.APPLIED and step.operation.copy in copies):
                 step.end(Status.UNKNOWN, http_status=step.http_status, error=NOT_SHOWN)
 
 
@@ -160,10 +160,6 @@ def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
     if run.status is Status.APPLIED:
         return left
     return [step.operation for step in _missing(run, left)]
-
-
-def _copy_of(operation: Operation) -> tuple[str, str] | None:
-    return operation.copy if isinstance(operation, RemoveUserAt) else None
 
 
 def _named(operations: Sequence[Operation]) -> str:

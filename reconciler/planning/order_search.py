@@ -19,7 +19,6 @@ from msgspec import Struct
 from reconciler.evaluation.rules import segments_of, variants_of
 from reconciler.model.flag import Unset
 from reconciler.planning.operations import (
-    CreateFlag,
     CreateVariant,
     DeleteVariant,
     EditFlag,
@@ -210,7 +209,7 @@ def _keeps_the_rules(state: FlagSpec | None, operation: Operation, after: FlagSp
     Names that even `after` leaves dangling bind nobody: no order could do better.
     """
     if state is None:
-        return isinstance(operation, CreateFlag)
+        return operation.CREATES_FLAG
     keys = _keys(state)
     match operation:
         case EditFlag(body={"targetSegments": segments}):

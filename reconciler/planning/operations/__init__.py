@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from reconciler.planning.operations.base import UNKNOWN_ID, ImpossibleCallError, Operation, Phase
+from reconciler.planning.operations.base import (
+    UNKNOWN_ID,
+    VARIANT_ORDER,
+    VARIANT_TEXTS,
+    ImpossibleCallError,
+    Operation,
+    Part,
+    Phase,
+)
 from reconciler.planning.operations.deployments import AddDeployments, RemoveDeployment
 from reconciler.planning.operations.flag import CreateFlag, EditFlag, without_inclusions
 from reconciler.planning.operations.members import (
@@ -36,6 +44,8 @@ __all__ = [
     "BULK_REMOVAL_LIMIT",
     "KINDS",
     "UNKNOWN_ID",
+    "VARIANT_ORDER",
+    "VARIANT_TEXTS",
     "AddDeployments",
     "AddMembers",
     "ClearUsers",
@@ -47,6 +57,7 @@ __all__ = [
     "ImpossibleCallError",
     "MembersOperation",
     "Operation",
+    "Part",
     "Phase",
     "RemoveDeployment",
     "RemoveMembers",
@@ -95,7 +106,7 @@ def remaining(
     pool, found = [*left, *unseen], list[Operation | None]()
     for operation in reversed(planned):
         rest = operation.remaining(pool)
-        if isinstance(rest, RemoveUserAt):
+        if rest is not None and rest.copy:
             pool.remove(rest)
         found.append(rest)
     return found[::-1]

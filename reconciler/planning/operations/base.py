@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from reconciler.model.wire import Request
     from reconciler.strict_json import Json
 
+Part = tuple[str, ...]
+"""What one call can change by itself: a field of FlagSpec, or `("variants", key, field)` of a variant."""
+
+VARIANT_ORDER: Part = ("variants", "")
+"""The order of the variants."""
+
+VARIANT_TEXTS = ("name", "description", "payload")
+"""The fields of a variant that are edited by themselves."""
+
 UNKNOWN_ID = "{id}"
 """Stands in paths for the id of a flag that is not yet created."""
 
@@ -55,6 +64,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     PHASE: ClassVar[Phase] = Phase.REMOVALS
     MOVES_EXPOSURE: ClassVar[bool] = False
     RANK: ClassVar[int] = 3
+    CREATES_FLAG: ClassVar[bool] = False
 
     flag_key: str
 
@@ -77,6 +87,16 @@ class Operation(Struct, frozen=True, kw_only=True):
     def names_users(self) -> bool:
         """Whether the body of the request holds ids of users."""
         return False
+
+    @property
+    def sets(self) -> tuple[Part, ...]:
+        """The parts of an existing flag that the call gives a value."""
+        return ()
+
+    @property
+    def copy(self) -> tuple[str, str] | None:
+        """The variant and the user of whom it removes one surplus copy from the list; None for other operations."""
+        return None
 
     @property
     def subjects(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from reconciler.planning.operations.base import (
     UNKNOWN_ID,
     ImpossibleCallError,
     Operation,
+    Part,
     Phase,
     fields_in,
     is_covered,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from reconciler.strict_json import Json
 
 _MOVES_EXPOSURE = frozenset(field.edit for field in FIELDS if field.moves_users)
+_FIELD_OF = {field.edit: field.name for field in FIELDS if field.edit}
 _MAY_START_ON = frozenset(field.edit for field in FIELDS if field.may_start_on)
 
 _SWITCHES = (
@@ -50,6 +52,7 @@ class CreateFlag(Operation, frozen=True, kw_only=True):
     PHASE = Phase.CREATE_FLAG
     MOVES_EXPOSURE = True
     RANK: ClassVar[int] = 0
+    CREATES_FLAG: ClassVar[bool] = True
 
     body: dict[str, Json]
 
@@ -99,6 +102,11 @@ class EditFlag(Operation, frozen=True, kw_only=True):
     def moves_exposure(self) -> bool:
         """Where it edits a field that decides who gets which variant."""
         return not _MOVES_EXPOSURE.isdisjoint(self.body)
+
+    @property
+    def sets(self) -> tuple[Part, ...]:
+        """The fields that it edits."""
+        return tuple((_FIELD_OF[name],) for name in self.body)
 
     @property
     def subjects(self) -> tuple[str, ...]:

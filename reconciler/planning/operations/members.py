@@ -191,7 +191,7 @@ class RemoveUserAt(MembersOperation, frozen=True, kw_only=True):
 
     def is_covered_by(self, planned: Sequence[Operation]) -> bool:
         """By the removal of any copy of the user."""
-        return any(isinstance(item, RemoveUserAt) and item.copy == self.copy for item in planned)
+        return any(item.copy == self.copy for item in planned)
 
     def remaining(self, left: Sequence[Operation]) -> RemoveUserAt | None:
         """The last removal of a copy of the user that is still asked for."""

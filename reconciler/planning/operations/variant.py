@@ -17,8 +17,11 @@ from reconciler.model.flag import Unset, Weights
 from reconciler.model.wire import Request, decode_variant
 from reconciler.planning.operations.base import (
     UNKNOWN_ID,
+    VARIANT_ORDER,
+    VARIANT_TEXTS,
     ImpossibleCallError,
     Operation,
+    Part,
     Phase,
     VariantOperation,
     fields_in,
@@ -51,6 +54,11 @@ class CreateVariant(VariantOperation, frozen=True, kw_only=True):
     def names(self) -> frozenset[str]:
         """The keys that the operation knows its variant by."""
         return frozenset({self.variant_key})
+
+    @property
+    def sets(self) -> tuple[Part, ...]:
+        """What its body says of the variant, and the order."""
+        return (*_sets(self), VARIANT_ORDER)
 
     def request(self, flag_id: str = UNKNOWN_ID) -> Request:
         """POST /flags/{id}/variants."""
@@ -106,6 +114,11 @@ class EditVariant(VariantOperation, frozen=True, kw_only=True):
         """The keys that the operation knows its variant by: the one it has, and the one it gets."""
         return frozenset({self.variant_key, self.new_key})
 
+    @property
+    def sets(self) -> tuple[Part, ...]:
+        """What its body says of the variant, under its key of before and after."""
+        return _sets(self)
+
     def request(self, flag_id: str = UNKNOWN_ID) -> Request:
         """PATCH /flags/{id}/variants/{variant_key}."""
         return Request(method="PATCH", segments=self.path(flag_id), body=self.body)
@@ -116,7 +129,7 @@ class EditVariant(VariantOperation, frozen=True, kw_only=True):
         if new != old and new in keys_of(spec):
             raise ImpossibleCallError(f"Variant {old} cannot be renamed to {new}: that key is taken.")
         said = decode_variant(self.body | {"key": new})
-        names = ["key", *(name for name in ("name", "description", "payload") if name in self.body)]
+        names = ["key", *(name for name in VARIANT_TEXTS if name in self.body)]
         fields = {name: getattr(said, name) for name in names}
         variants = tuple(replace(item, **fields) if item.key == old else item for item in variants_of(spec))
         spec = replace(spec, variants=variants)
@@ -185,6 +198,12 @@ class DeleteVariant(VariantOperation, frozen=True, kw_only=True):
         if isinstance(other, EditFlag):
             return other.body.keys() == {"targetSegments"}
         return isinstance(other, EditVariant) and other.body.keys() == {"rolloutWeight"}
+
+
+def _sets(operation: CreateVariant | EditVariant) -> tuple[Part, ...]:
+    names = [name for name in VARIANT_TEXTS if name in operation.body]
+    weights: tuple[Part, ...] = (("rollout_weights",),) if "rolloutWeight" in operation.body else ()
+    return (*(("variants", key, name) for key in operation.names for name in names), *weights)
 
 
 def _with_renamed_weights(spec: FlagSpec, key: str, renamed: str) -> FlagSpec:
