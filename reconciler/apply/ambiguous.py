@@ -10,8 +10,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.fresh import NEVER, moment
 from reconciler.apply.report import Status
+from reconciler.apply.steps import NEVER, moment
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.api.listing import FEW_KEYS, find_including_archived
 from reconciler.api.live import find_flag, refetch
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.fresh import NEVER, is_old, moment
+from reconciler.apply.steps import NEVER, is_old, moment
 from reconciler.errors import ApiError
 from reconciler.model.canonical import fields_that_moved
 

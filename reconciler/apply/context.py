@@ -1,4 +1,4 @@
-"""What every flag of a run shares: the client, the planner, and whether to go on."""
+"""What every flag of a run shares: the client, the planner, the progress, and whether to go on."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 
 from reconciler.errors import TOO_MANY_REQUESTS, AccessError, BudgetError, InterruptedRunError, RejectedError
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from reconciler.api.client import Client
-    from reconciler.apply.progress import ApplyProgress
     from reconciler.errors import ReconcilerError
     from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.planner import Planner
+
 
 T = TypeVar("T")
 
@@ -100,3 +101,38 @@ class ApplyContext(Struct, frozen=True, kw_only=True):
 
     async def _slept(self, seconds: float) -> None:
         await self.sleep(seconds)
+
+
+class ApplyProgress:
+    """Counts what has an outcome; what is skipped has one. What a flag needs beyond its plan does not count."""
+
+    def __init__(self, operations: Mapping[str, int], *, verify: bool, progress: Progress | None) -> None:
+        self._operations = operations
+        self._read_backs = 1 if verify else 0
+        self._reached = dict.fromkeys(operations, 0)
+        self._progress = progress or Progress()
+        self._progress.start("Applying", sum(operations.values()) + self._read_backs * len(operations))
+
+    def operations_ended(self, key: str, operations: int) -> None:
+        """So many operations of a flag have an outcome."""
+        self._reach(key, min(operations, self._operations[key]), "Applying")
+
+    def flag_ended(self, key: str) -> None:
+        """Nothing more of a flag is sent."""
+        self._reach(key, self._operations[key], "Applying")
+
+    def read_back(self, key: str) -> None:
+        """A flag needs no further look."""
+        self._reach(key, self._operations[key] + self._read_backs, "Reading back")
+
+    def reads(self) -> Progress:
+        """Where the reads of a read-back are counted."""
+        self._progress.what = "Reading back"
+        return self._progress
+
+    def _reach(self, key: str, count: int, what: str) -> None:
+        steps = count - self._reached[key]
+        if steps > 0:
+            self._reached[key] = count
+            self._progress.what = what
+            self._progress.advance(steps)

@@ -15,10 +15,9 @@ from reconciler.api.live import find_flag, refetch
 from reconciler.api.responses import CreatedFlag
 from reconciler.apply.ambiguous import LOOKS_FOR_CREATE, WriteOutcome, resolve_ambiguous
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.fresh import NEVER, ChangedMeanwhileError, FreshLook, moment
 from reconciler.apply.meanwhile import moved_meanwhile
 from reconciler.apply.report import FlagOutcome, Status
-from reconciler.apply.steps import steps_of
+from reconciler.apply.steps import NEVER, ChangedMeanwhileError, FreshLook, moment, steps_of
 from reconciler.errors import (
     NOT_FOUND,
     AmbiguousError,

@@ -6,9 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from reconciler.apply.conflicts import ConflictChecker
-from reconciler.apply.context import ApplyContext, ApplyOptions, Cancellation, ends_the_run
+from reconciler.apply.context import ApplyContext, ApplyOptions, ApplyProgress, Cancellation, ends_the_run
 from reconciler.apply.flag_run import FlagRun
-from reconciler.apply.progress import ApplyProgress
 from reconciler.apply.report import ApplyReport, Status
 from reconciler.apply.verify import Verifier
 from reconciler.errors import ApiError, InterruptedRunError

@@ -1,16 +1,19 @@
-"""One operation of a flag while it is being made: what is still to be sent of it, and what became of it."""
+"""One operation of a flag while it is made: what is left to send, the look that it rests on, what became of it."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from reconciler.apply.report import OperationOutcome, Status
+from reconciler.errors import AmbiguousError, ApiError, RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reconciler.apply.flag_run import FlagRun
     from reconciler.planning.operations import Operation
 
 
@@ -58,3 +61,62 @@ def steps_of(operations: Sequence[Operation], *, first: int = 1, is_added: bool 
         Step(order=order, operation=item, to_send=item, is_added=is_added)
         for order, item in enumerate(operations, start=first)
     ]
+
+
+SECONDS = 5.0
+"""What was seen longer ago is not believed any more, however long the server kept the run waiting."""
+
+NEVER = float("-inf")
+"""When a flag was seen that was not looked at yet."""
+
+
+class ChangedMeanwhileError(ApiError):
+    """The flag is not what the plan was made from and this run made of it: nothing more of it is sent."""
+
+
+def moment() -> float:
+    """Now, in seconds of the event loop's clock."""
+    return asyncio.get_running_loop().time()
+
+
+def is_old(seen_at: float) -> bool:
+    """Whether what was seen then is too old to be believed."""
+    return moment() - seen_at > SECONDS
+
+
+class FreshLook:
+    """The look that one step of a flag rests on; the transport asks for it before each attempt."""
+
+    def __init__(self, run: FlagRun, step: Step) -> None:
+        self._run = run
+        self._step = step
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the flag must be looked at again before anything is sent."""
+        return is_old(self._run.seen_at)
+
+    async def renew(self) -> None:
+        """Look at the flag again.
+
+        Raises ChangedMeanwhileError where somebody else had a hand in it, and ApiErrors of the read, none of which
+        is an AmbiguousError: the write was not sent.
+        """
+        run = self._run
+        try:
+            live = await run.look()
+        except AmbiguousError as error:
+            raise RejectedError(f"Nothing was sent, because reading before it failed: {error}") from error
+        if why := run.conflict(live):
+            raise ChangedMeanwhileError(why)
+        await run.check_copy(self._step.to_send)
+        run.seen_at = moment()
+
+    def attempt_started(self) -> None:
+        """Count an attempt of the step."""
+        self._step.attempts += 1
+        self._step.is_in_flight = True
+
+    def attempt_ended(self) -> None:
+        """Note that its end is known."""
+        self._step.is_in_flight = False
