@@ -1,7 +1,7 @@
 """How much a plan does to each flag: the order in which every format shows flags, and one short row for each.
 
-The order is by what changes and then by how many users it moves, never by the size of a flag or of its changes:
-text that others add cannot push an effect out of sight. A row has a bounded length for the same reason.
+The order is by how many users are affected and then by what changes, never by the size of a flag, of its changes or
+of a list: what others add cannot push an effect out of sight. A row has a bounded length for the same reason.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.evaluation.exposure import LISTED_USERS
+from reconciler.evaluation.rules import OFF
 from reconciler.planning.plan import Action, MembersChange
 from reconciler.reports.fields import flow_text
 from reconciler.reports.fitting import cut
@@ -21,7 +22,7 @@ from reconciler.reports.sanitize import visible
 from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
     from reconciler.planning.plan import FieldChange, FlagPlan, ValueChange
@@ -44,7 +45,7 @@ _SWITCHES = {
 
 
 class Danger(IntEnum):
-    """What a change does, the gravest first."""
+    """What a change does, the gravest first where as many users are affected."""
 
     HELD = 0
     SWITCHED = 1
@@ -59,12 +60,14 @@ class Danger(IntEnum):
 class Effect(Struct, frozen=True, kw_only=True):
     """What a plan does to one flag, in two short texts: what changes, and who is affected ("": not known, or none).
 
-    `share` is the largest share of users of any segment who get another variant, in the end or between two calls; 0
-    for a flag that does not exist yet. `key` is the flag's, cut where it is very long.
+    `share` is the largest share of users of any segment who get another variant, in the end or between two calls, or
+    may get none because their deployment is taken away; 0 for a flag that does not exist yet. `reach` is the largest
+    share of users of any segment whom a new flag gives a variant. `key` is the flag's, cut where it is very long.
     """
 
     danger: Danger
     share: Fraction
+    reach: Fraction
     key: str
     change: str
     affected: str
@@ -73,6 +76,11 @@ class Effect(Struct, frozen=True, kw_only=True):
     def is_harmless(self) -> bool:
         """Whether names, descriptions and tags are all that changes."""
         return self.danger is Danger.HARMLESS
+
+    @property
+    def rank(self) -> tuple[Fraction, Fraction, Danger]:
+        """Sorts the gravest first: by users who are moved, by those whom new flags reach, and by what changes."""
+        return -self.share, -self.reach, self.danger
 
 
 def effect_of(flag: FlagPlan) -> Effect:
@@ -88,7 +96,8 @@ def effect_of(flag: FlagPlan) -> Effect:
     words = [*words[:_MOST_WORDS], f"{more} more"] if more > 0 else words
     return Effect(
         danger=danger,
-        share=Fraction(0) if flag.action is Action.CREATE else _share(flag),
+        share=_share(flag),
+        reach=_switched(flag) if flag.action is Action.CREATE else Fraction(0),
         key=cut(visible(flag.key), _KEY_LENGTH),
         change=cut(", ".join(dict.fromkeys(words)), _ROW_LENGTH),
         affected=cut(_affected(flag), _ROW_LENGTH),
@@ -96,9 +105,21 @@ def effect_of(flag: FlagPlan) -> Effect:
 
 
 def by_danger(flags: Iterable[FlagPlan]) -> list[tuple[FlagPlan, Effect]]:
-    """The flags with their effects, the gravest first; of one kind those that move most users first, then by key."""
+    """The flags with their effects, the gravest first; those of one rank by key."""
     found = [(flag, effect_of(flag)) for flag in flags]
-    return sorted(found, key=lambda pair: (pair[1].danger, -pair[1].share, pair[0].key))
+    return sorted(found, key=lambda pair: (pair[1].rank, pair[0].key))
+
+
+def widest_moves(flags: Sequence[FlagPlan]) -> Iterator[str]:
+    """Which flag moves most users, and of which segment; and the same of new flags. Nothing where no user is moved.
+
+    Of several that move as many it is the first.
+    """
+    new = [flag for flag in flags if flag.action is Action.CREATE]
+    live = [flag for flag in flags if flag.action is not Action.CREATE]
+    for title, found, words in (("Max exposure change", live, _moved), ("Widest new flag", new, _reached)):
+        if widest := max(filter(_switched, found), key=_switched, default=None):
+            yield f"{title}: {cut(visible(widest.key), _KEY_LENGTH)}, {words(_widest(widest))}."
 
 
 def danger_of(changes: Iterable[FieldChange]) -> Danger:
@@ -118,13 +139,32 @@ def _danger(flag: FlagPlan, gravest: Danger) -> Danger:
         return min(gravest, Danger.MOVED)
     if flag.warnings:
         return min(gravest, Danger.TOUCHED)
-    if flag.exposure is None or _listed(flag.exposure) or _loses_deployments(flag.changes):
+    if flag.exposure is None or _listed(flag.exposure) or _loses_deployments(flag):
         return gravest
     return max(gravest, Danger.TOUCHED)
 
 
 def _share(flag: FlagPlan) -> Fraction:
-    return max(flag.transient, flag.exposure.switched if flag.exposure else Fraction(0))
+    return Fraction(0) if flag.action is Action.CREATE else max(flag.transient, _switched(flag), _stranded(flag))
+
+
+def _switched(flag: FlagPlan) -> Fraction:
+    return flag.exposure.switched if flag.exposure else Fraction(0)
+
+
+def _stranded(flag: FlagPlan) -> Fraction:
+    """The largest share of users who have a variant now, where a deployment is taken away: its clients get none."""
+    if flag.exposure is None or not _loses_deployments(flag):
+        return Fraction(0)
+    served = (
+        sum((part for name, part in item.before if name != OFF), Fraction(0)) for item in flag.exposure.transitions
+    )
+    return max(served, default=Fraction(0))
+
+
+def _widest(flag: FlagPlan) -> SegmentTransition:
+    assert flag.exposure is not None
+    return max(flag.exposure.transitions, key=lambda item: item.switched)
 
 
 def _classified(changes: Iterable[FieldChange]) -> Iterator[tuple[Danger, str]]:
@@ -167,9 +207,9 @@ def _deployments(change: ValueChange) -> tuple[Danger, str]:
     return Danger.REMOVED if before - after else Danger.TOUCHED, words
 
 
-def _loses_deployments(changes: Iterable[FieldChange]) -> bool:
-    """Whether clients of a deployment get nothing any more, which no share tells."""
-    return danger_of(item for item in changes if item.path == "/deployments") is Danger.REMOVED
+def _loses_deployments(flag: FlagPlan) -> bool:
+    """Whether clients of a deployment get nothing any more."""
+    return danger_of(item for item in flag.changes if item.path == "/deployments") is Danger.REMOVED
 
 
 def _variant(change: ValueChange) -> tuple[Danger, str]:
@@ -198,8 +238,9 @@ def _affected(flag: FlagPlan) -> str:
     parts = []
     exposure = flag.exposure
     if exposure and exposure.switched:
-        worst = max(exposure.transitions, key=lambda item: item.switched)
-        parts.append(_moved(worst) if flag.action is not Action.CREATE else _reached(worst))
+        parts.append((_reached if flag.action is Action.CREATE else _moved)(_widest(flag)))
+    if stranded := _stranded(flag):
+        parts.append(f"up to {percent(stranded)} lose their variant in the deployments that go")
     if exposure and (listed := _listed(exposure)):
         parts.append(f"listed users: {listed}")
     if flag.transient:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from reconciler.reports.exposure_view import ExposureBlock, ExposureRow, Share
     from reconciler.reports.fields import FieldLine
-    from reconciler.reports.plan_view import CallLine, FlagSection, PlanView
+    from reconciler.reports.plan_view import CallLine, FlagSection, PlanView, RefusalLine
 
 BETWEEN = 2
 """Characters that separate two blocks: an empty line."""
@@ -65,12 +65,6 @@ def length_of(texts: Iterable[str | None]) -> int:
     return sum(len(text) + BETWEEN for text in texts if text is not None)
 
 
-def heaviest(rows: Sequence[tuple[str, Fraction]], room: int) -> tuple[int, ...]:
-    """The numbers of the rows of text and weight that are kept, in order: as many as fit, line breaks included."""
-    order = sorted(range(len(rows)), key=lambda index: -rows[index][1])
-    return tuple(sorted(order[: first_that_fit([rows[index][0] for index in order], room)]))
-
-
 def first_named(keys: Sequence[str]) -> str:
     """The first ten keys, and how many more there are."""
     shown = [visible(key) for key in keys[:_MOST_KEYS]]
@@ -83,7 +77,9 @@ def short_view(view: PlanView) -> PlanView:
     return replace(
         view,
         title=cut_marked(view.title, _TEXT),
-        refusals=tuple(replace(item, message=cut_marked(item.message, _SENTENCE)) for item in view.refusals),
+        widest=tuple(cut_marked(sentence, _SENTENCE) for sentence in view.widest),
+        refusals=(refusals := _refusals(view.refusals)),
+        hidden_refusals=len(view.refusals) - len(refusals),
         warnings=_sentences(view.warnings, _MOST_WARNINGS, "more warning"),
         facts=tuple(cut_marked(fact, _SENTENCE) for fact in view.facts),
         notes=_sentences(view.notes, _MOST_LINES, "more note"),
@@ -139,6 +135,16 @@ def cut_marked(text: str, length: int) -> str:
 def _sentences(texts: tuple[str, ...], most: int, more: str) -> tuple[str, ...]:
     shown = tuple(cut_marked(text, _SENTENCE) for text in texts[:most])
     return (*shown, counted(len(texts) - most, more)) if len(texts) > most else shown
+
+
+def _refusals(refusals: tuple[RefusalLine, ...]) -> tuple[RefusalLine, ...]:
+    """The first of each guard, and as many others as are shown at most, in their order."""
+    leads = {*{item.guard: number for number, item in reversed([*enumerate(refusals)])}.values()}
+    rest = (number for number in range(len(refusals)) if number not in leads)
+    shown = sorted([*leads, *rest][:_MOST_WARNINGS])
+    return tuple(
+        replace(refusals[number], message=cut_marked(refusals[number].message, _SENTENCE)) for number in shown
+    )
 
 
 def _side(text: str | None) -> str | None:

@@ -13,8 +13,8 @@ from reconciler.reports.exposure_view import bar_text, legend
 from reconciler.reports.fitting import (
     cut,
     cut_marked,
+    first_that_fit,
     fit,
-    heaviest,
     least_section,
     length_of,
     short_section,
@@ -41,6 +41,9 @@ _BAR_WIDTH = 40
 _CELL = 320
 """Characters of one cell in the table of effects."""
 
+_DETAILS = 5
+"""The part of the room, as one of so many, that is kept for the details of the gravest."""
+
 _SENTENCE = 400
 """Room for the sentences about what is not shown."""
 
@@ -55,7 +58,7 @@ def plan_markdown(view: PlanView, limit: int = LIMIT) -> str:
 
     A table of effects comes next: a row for each flag, the gravest first, harmless changes left out. Details follow
     in the same order. Where it would be longer than the limit, in characters, details are shortened, those of the
-    least grave first, and rows are the last to go; it says so.
+    least grave first, then rows are left out; it says so.
     """
     rows = [(_effect_row(flag), flag.effect.share) for flag in view.flags if not flag.effect.is_harmless]
     table = _table([text for text, _ in rows])
@@ -76,33 +79,31 @@ def _shortened(view: PlanView, rows: Sequence[tuple[str, Fraction]], limit: int)
     head, warnings, foot = [*_head(short)], [*_warnings(short.warnings)], [*_foot(short)]
     room = limit - len(_page([*head, *_table([""]), *warnings, *foot])) - _SENTENCE
     while True:
-        kept = heaviest(rows, room)
-        left = room - sum(len(rows[index][0]) + 1 for index in kept)
+        kept = [text for text, _ in rows[: first_that_fit([text for text, _ in rows], room - room // _DETAILS)]]
+        left = room - sum(len(text) + 1 for text in kept)
         details = fit(forms[: len(rows)], left)
         details += fit(forms[len(rows) :], left - length_of(details))
         brief = sum(text is not None and text != whole for text, (whole, *_) in zip(details, forms, strict=True))
-        notes = _omissions(rows, kept, details, brief)
+        notes = _omissions([share for _, share in rows[len(kept) :]], details, len(kept), brief)
         shown = [text for text in details if text is not None]
-        page = _page([*head, *_table([rows[index][0] for index in kept]), *notes, *warnings, *shown, *foot])
+        page = _page([*head, *_table(kept), *notes, *warnings, *shown, *foot])
         if len(page) <= limit or room <= 0:
             return page
         room -= len(page) - limit
 
 
-def _omissions(
-    rows: Sequence[tuple[str, Fraction]], kept: Sequence[int], details: Sequence[str | None], brief: int
-) -> Iterator[str]:
-    in_table = sum(details[index] is None for index in kept)
+def _omissions(left_out: Sequence[Fraction], details: Sequence[str | None], rows: int, brief: int) -> Iterator[str]:
+    in_table = details[:rows].count(None)
     not_at_all = details.count(None) - in_table
     parts = [f"{counted(brief, 'flag')} in brief"] if brief else []
     parts += [f"{counted(in_table, 'flag')} in the table only"] if in_table else []
     parts += [f"{counted(not_at_all, 'flag')} not at all"] if not_at_all else []
     shown = " and ".join(parts) or "long texts are cut"
     yield f"**Too long for one comment: {shown}.** `reconciler plan` shows everything."
-    if left := [share for index, (_, share) in enumerate(rows) if index not in kept]:
+    if left_out:
         yield (
-            f"**{counted(len(left), 'more flag')} with effects did not fit into the table**, "
-            f"where at most {percent(max(left))} of the users of any segment get another variant."
+            f"**{counted(len(left_out), 'more flag')} with effects did not fit into the table**, "
+            f"where at most {percent(max(left_out))} of the users of any segment get another variant."
         )
 
 
@@ -129,12 +130,15 @@ def _table(rows: Sequence[str]) -> tuple[str, ...]:
 def _head(view: PlanView) -> Iterator[str]:
     yield f"{marker(view.marker)}\n### Plan for {markdown_text(view.title)}"
     yield f"**{view.last_line}**"
+    yield from map(markdown_text, view.widest)
     if view.refusals:
         yield f"**{REFUSED}**"
         yield "\n".join(
             f"- {code_span(item.guard)}: {markdown_text(item.message)} {markdown_text(item.advice)}"
             for item in view.refusals
         )
+    if view.hidden_refusals:
+        yield f"**{counted(view.hidden_refusals, 'more refusal')}.**"
     if view.released:
         yield "\n".join(f"- {markdown_text(sentence)}" for sentence in view.released)
 

@@ -26,6 +26,8 @@ def render_plan_text(plan: Plan, options: RenderOptions) -> str:
     view, layout = plan_view(plan, show_users=options.show_users), TextLayout(options.terminal)
     if view.flags:
         layout.line((f"Plan for {view.title}", "bold"), ("; fields read live → git", "dim"))
+    for sentence in view.widest:
+        layout.line(sentence)
     layout.blank()
     for section in view.flags:
         _effect(layout, section)

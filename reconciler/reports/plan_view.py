@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from reconciler.planning.operations import RemoveUserAt
 from reconciler.planning.plan import Action
-from reconciler.reports.danger import Effect, by_danger
+from reconciler.reports.danger import Effect, by_danger, widest_moves
 from reconciler.reports.exposure_view import ExposureBlock, exposure_block
 from reconciler.reports.fields import Counted, FieldLine, field_lines, flow_text, redacted
 from reconciler.reports.fitting import first_named
@@ -82,9 +82,10 @@ class RefusalLine(Struct, frozen=True, kw_only=True):
 class PlanView(Struct, frozen=True, kw_only=True):
     """A whole plan, the flag with the gravest effect first. `last_line` is the fixed line of the contract.
 
-    `facts` are short sentences about the rest, `notes` what holds for the exposure of several flags, `released` what
-    is no longer managed and stays live. `marker` tells the plans of several environments apart. `made` says when and
-    from which commit, as far as that is known.
+    `widest` names what moves most users. `facts` are short sentences about the rest, `notes` what holds for the
+    exposure of several flags, `released` what is no longer managed and stays live. `marker` tells the plans of
+    several environments apart. `made` says when and from which commit, as far as that is known. `hidden_refusals`
+    counts those that are left out.
     """
 
     title: str
@@ -95,8 +96,10 @@ class PlanView(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     released: tuple[str, ...]
     last_line: str
+    widest: tuple[str, ...] = ()
     marker: str = "plan"
     made: str = ""
+    hidden_refusals: int = 0
 
 
 def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
@@ -114,6 +117,7 @@ def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
         notes=tuple(visible(note) for note in shared),
         released=tuple(_released(plan)),
         last_line=last_line(plan.summary) if plan.flags or plan.refusals else NO_CHANGES,
+        widest=tuple(widest_moves(plan.flags)),
         marker=f"plan-{plan.environment}" if plan.environment else "plan",
         made=_made(plan),
     )

@@ -257,3 +257,19 @@ def test_a_file_that_cannot_be_written_is_refused_first(repository: Repository) 
     assert repository.run("plan", "--out", "absent/plan.json").code == 64
     assert repository.run("plan", "--output", "absent/plan.txt").code == 64
     assert repository.emulator.log == []
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_a_move_of_many_stands_before_switches_for_few(repository: Repository, form: str) -> None:
+    """Flags that are switched on for one listed user each come after a rollout from 1 to 100 %."""
+    listed = {"variants": [{"key": "a", "users": ["ada@example.com"]}], "rolloutPercentage": 0}
+    moved = {"variants": [{"key": "a"}], "enabled": True, "rolloutPercentage": 1}
+    seeded(repository.emulator, [*({"key": f"switch-{n}", **listed} for n in range(30)), {"key": "zz", **moved}])
+    for number in range(30):
+        repository.write(f"flags/{number}.yaml", f"key: switch-{number}\nenabled: true\n")
+    repository.write("flags/zz.yaml", "key: zz\nrolloutPercentage: 100\n")
+    (repository.root / "flags" / "new-checkout.yaml").unlink()
+    out = repository.run("plan", "--format", form).out
+    _, head, rest = out.partition("Max exposure change: zz, 99% of All Other Users: off → a.")
+    assert head, out
+    assert all(rest.index("zz") < rest.index(f"switch-{number}") for number in range(30))

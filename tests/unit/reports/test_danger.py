@@ -10,8 +10,9 @@ import pytest
 from builders import a_flag_plan, a_transition, an_exposure
 from msgspec.structs import replace
 
+from reconciler.evaluation.exposure import LISTED_USERS
 from reconciler.planning.plan import Action, FlagPlan, MembersChange, ValueChange
-from reconciler.reports.danger import by_danger, effect_of
+from reconciler.reports.danger import by_danger, effect_of, widest_moves
 
 STILL = an_exposure(a_transition(matrix=(), switched=Fraction(0), unavoidable=Fraction(0)))
 
@@ -33,32 +34,58 @@ OFF = change("/enabled", True, False)
 SALT = change("/bucketingSalt", "a", "b")
 ROLLOUT = change("/rolloutPercentage", 0, 100)
 REMOVED = change("/variants/b", {"key": "b"}, None)
-GROUPED = (
-    a_change("z-held", ROLLOUT, share=1, shield_refusal="it cannot be sent back"),
+RANKED = (
     a_change("y-archived", change("/archived", False, True), share=100, action=Action.ARCHIVE),
-    a_change("x-off", OFF, share=2),
-    a_change("w-on", ON, share=1),
-    a_change("v-salt", SALT, share=50),
-    a_change("u-removed", REMOVED, share=3),
-    a_change("u-web", change("/deployments", ["1", "2"], ["2"])),
     a_change("t-most", ROLLOUT, share=100),
+    a_change("v-salt", SALT, share=50),
+    a_change("u-web", change("/deployments", ["1", "2"], ["2"])),
     a_change("s-some", ROLLOUT, share=4),
+    a_change("u-removed", REMOVED, share=3),
+    a_change("x-off", OFF, share=2),
+    a_change("z-held", ROLLOUT, share=1, shield_refusal="it cannot be sent back"),
+    a_change("w-on", ON, share=1),
     a_change("r-between", change("/rolloutWeights", {}, {}), transient=Fraction(1, 100)),
+    a_change("b-new", ON, action=Action.CREATE, share=100),
+    a_change("a-new", ON, action=Action.CREATE, share=1),
+    a_change("z-listed", ON, exposure=replace(STILL, notes=(f"{LISTED_USERS}1 from off to on.",))),
     a_change("a-alarm", change("/description", "a", "b"), warnings=("The order of variants changes.",)),
     a_change("b-payload", change("/variants/a/payload", 1, 2)),
     a_change("c-listed", MembersChange(path="/variants/a/inclusions/users", added=("a",), removed=())),
     a_change("d-off-already", OFF),
     a_change("e-segments", change("/targetSegments", [], [{}])),
-    a_change("a-new", ON, action=Action.CREATE, share=100),
+    a_change("0-new", action=Action.CREATE),
     a_change("a-harmless", change("/name", "a", "b"), change("/variants/a/description", "", "b")),
     a_change("b-harmless", change("/tags", [], ["a"])),
 )
 
 
-def test_flags_come_in_the_order_of_what_they_do_to_users() -> None:
-    """Held, switched, re-bucketed, removed, moved, touched, new, harmless; most users first, then by key."""
-    shuffled = Random(1).sample(GROUPED, len(GROUPED))
-    assert [flag.key for flag, _ in by_danger(shuffled)] == [flag.key for flag in GROUPED]
+def test_flags_come_in_the_order_of_how_many_users_they_affect() -> None:
+    """Then what new flags reach, then what changes, held and switched first; harmless ones last."""
+    shuffled = Random(1).sample(RANKED, len(RANKED))
+    assert [flag.key for flag, _ in by_danger(shuffled)] == [flag.key for flag in RANKED]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_with_fewer_users_stands_before_what_moves_more(seed: int) -> None:
+    """Whatever kinds of changes a flag has beside: only the share counts."""
+    random = Random(seed)
+    kinds = (ON, OFF, SALT, REMOVED, ROLLOUT, change("/archived", False, True), change("/deployments", ["1"], []))
+    flags = [
+        a_change(f"flag-{number}", *random.sample(kinds, random.randint(1, 4)), share=random.randint(11, 100))
+        for number in range(50)
+    ]
+    shares = [effect.share for _, effect in by_danger(flags)]
+    assert shares == sorted(shares, reverse=True)
+    assert len(set(shares)) > 10
+
+
+def test_the_widest_moves_are_named_of_live_and_new_flags() -> None:
+    """By flag and segment; new flags apart, and neither where no user is moved."""
+    assert [*widest_moves(RANKED)] == [
+        "Max exposure change: y-archived, 100% of All Other Users: off → on.",
+        "Widest new flag: b-new, reaches 100% of All Other Users.",
+    ]
+    assert [*widest_moves([a_change("a", ON), a_change("b", action=Action.CREATE)])] == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +98,11 @@ def test_flags_come_in_the_order_of_what_they_do_to_users() -> None:
         (a_change("a", REMOVED, change("/variants/c", None, {"key": "c"})), "variant b removed, variant c added", ""),
         (a_change("a", change("/variants/b/key", "a", "b")), "variant a renamed b", ""),
         (a_change("a", change("/variants/x/name", {"key": "x/name"}, None)), "variant x/name removed", ""),
-        (a_change("a", change("/deployments", ["1"], ["2", "3"])), "2 deployments added, 1 deployment removed", ""),
+        (
+            a_change("a", change("/deployments", ["1"], ["2", "3"])),
+            "2 deployments added, 1 deployment removed",
+            "up to 10% lose their variant in the deployments that go",
+        ),
         (a_change("a", change("/evaluationMode", "remote", "local")), "evaluation mode", ""),
         (a_change("a", change("/somethingElse", 1, 2)), "somethingElse", ""),
         (a_change("a", ROLLOUT, warnings=("a", "b")), "rollout 0 → 100%, 2 warnings", ""),

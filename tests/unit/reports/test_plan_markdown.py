@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from small_plans import HOSTILE, SMALL_PLANS
 
+from reconciler.evaluation.exposure import LISTED_USERS
 from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
-from reconciler.planning.plan import ValueChange
+from reconciler.planning.plan import Refusal, ValueChange
 from reconciler.reports.fitting import fit, length_of
 from reconciler.reports.plan_markdown import LIMIT, plan_markdown
 from reconciler.reports.plan_view import plan_view
@@ -133,6 +134,44 @@ def test_many_small_moves_do_not_hide_a_large_one() -> None:
     assert "100% of All Other Users" in row_of("zz", text)
     rows = text.count("off → treatment |")
     assert f"{3_001 - rows} more flags with effects did not fit into the table**, where at most 1% of" in text
+
+
+def switched(number: int) -> FlagPlan:
+    """A flag that is turned on for one listed user."""
+    note = f"{LISTED_USERS}1 from off to on."
+    still = a_transition(switched=Fraction(0), unavoidable=Fraction(0), matrix=())
+    on = ValueChange(path="/enabled", before=False, after=True)
+    return a_flag_plan(f"flag-{number:04}", changes=(on,), exposure=an_exposure(still, notes=(note,)))
+
+
+@pytest.mark.parametrize("padding", [0, 60_000])
+@pytest.mark.parametrize("count", [420, 3_000])
+def test_many_switches_for_few_do_not_hide_a_move_of_many(count: int, padding: int) -> None:
+    """The move stands in the head, in the first row and in the first details, however long it is made itself."""
+    text = ValueChange(path="/variants/treatment/payload", before=None, after="y" * padding)
+    page = rendered(*map(switched, range(count)), moved("zz", Fraction(99, 100), text))
+    assert len(page) <= LIMIT
+    assert "Max exposure change: zz, 99% of All Other Users: off → treatment." in page.splitlines()
+    rows, blocks = re.findall(r"^\| `~` .*$", page, re.MULTILINE), re.findall(r"<summary>.*", page)
+    assert "| `zz` |" in rows[0]
+    assert "<code>~ zz</code>" in blocks[0]
+    assert "All Other Users: 99% switched" in page
+
+
+def test_many_refusals_leave_room_and_every_guard_is_named() -> None:
+    """Where the page has to be cut, some of each guard stay and the others are counted."""
+    messages = ("x" * 300, "y")
+    refusals = [
+        Refusal(guard=name, message=message, override="")
+        for name, message, count in zip(("exposure", "zero-weights"), messages, (500, 1), strict=True)
+        for _ in range(count)
+    ]
+    page = plan_markdown(plan_view(a_plan(moved("zz", Fraction(1)), refusals=tuple(refusals))))
+    assert len(page) <= LIMIT
+    assert page.count("- `exposure`: ") == 19
+    assert page.count("- `zero-weights`: ") == 1
+    assert "481 more refusals" in page
+    assert "100% of All Other Users" in row_of("zz", page)
 
 
 @pytest.mark.parametrize("padding", [*HOSTILE, "|" * 300, "@a" * 300, "x" * 70_000])
