@@ -15,7 +15,7 @@ from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
 from reconciler.evaluation.summary import UsersReport, summarize
 from reconciler.evaluation.users import read_users, user_of_json
 from reconciler.model.flag import Dependencies, FlagSpec, LiveFlag
-from reconciler.planning.exposure import compare_with_plan
+from reconciler.planning.comparison import compare_with_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

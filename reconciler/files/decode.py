@@ -1,4 +1,4 @@
-"""A flag document that holds to schema and rules, as a DesiredFlag. What is wrong has been said before."""
+"""From a flag document to a DesiredFlag: an environment's overlay merged in, then decoded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from reconciler.files.rules.fields import parse_moment
 from reconciler.model.fields import FIELDS, ValueKind
 from reconciler.model.flag import UNSET, Condition, DesiredFlag, FlagSpec, TargetSegment, Unset, Variant, Weights
 from reconciler.model.ignored import NOTHING
+from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,6 +18,52 @@ if TYPE_CHECKING:
     from reconciler.model.flag import Number
     from reconciler.model.ignored import Ignored
     from reconciler.strict_json import Json
+
+
+def merge_patch(target: Json, patch: Json) -> Json:
+    """The target with the patch merged in; neither is changed. null removes, objects merge, the rest replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def for_environment(document: dict[str, Json], environment: str | None) -> dict[str, Json]:
+    """The document as one environment sees it, without `environments`; the document itself if nothing differs."""
+    overlays = document.get("environments")
+    if overlays is None:
+        return document
+    patch = overlays.get(environment) if isinstance(overlays, dict) else None
+    merged: dict[str, Json] = merge_patch(document, patch) if isinstance(patch, dict) else dict(document)
+    merged.pop("environments", None)
+    return merged
+
+
+def origin_of(document: dict[str, Json], environment: str | None, pointer: str) -> str:
+    """The pointer into the document as written, for a pointer into what `for_environment` gives.
+
+    It leads into the overlay where the value, or the list that holds it, comes from there.
+    """
+    overlays = document.get("environments")
+    found = overlays.get(environment) if isinstance(overlays, dict) else None
+    tokens = split_pointer(pointer)
+    if not isinstance(found, dict) or not tokens:
+        return pointer
+    base: Json = document
+    for token in tokens:
+        if isinstance(found, dict):
+            if token not in found:
+                return pointer
+            found = found[token]
+        base = base.get(token) if isinstance(base, dict) else None
+    if isinstance(found, dict) and isinstance(base, dict):
+        return pointer
+    return join_pointer(("environments", str(environment), *tokens))
 
 
 def decode_flag(

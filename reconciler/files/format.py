@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import ReconcilerError
-from reconciler.files.overlay import for_environment
+from reconciler.files.decode import for_environment
 from reconciler.files.schema import check
 from reconciler.files.yaml.edit import rewrite_document
 from reconciler.files.yaml.nodes import Document, comments_in, node_of

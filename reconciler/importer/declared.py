@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.errors import InvalidInputError
+from reconciler.files.decode import for_environment
 from reconciler.files.listing import list_flag_files, read_flag_file
-from reconciler.files.overlay import for_environment
 from reconciler.files.yaml.reader import read_source
 
 if TYPE_CHECKING:

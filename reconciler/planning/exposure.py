@@ -1,4 +1,4 @@
-"""What a plan does to users: the exposure of its flags, and both sides of one flag for evaluating users."""
+"""Exposure of a plan: adds to each flag who is moved, and warnings about what its changes do not show."""
 
 from __future__ import annotations
 
@@ -6,22 +6,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from reconciler.evaluation.comparison import compare
-from reconciler.evaluation.evaluate import FlagWithParents
 from reconciler.evaluation.exposure import FlagExposure, exposure_of
-from reconciler.model.flag import LiveFlag, Unset
-from reconciler.planning.plan import PlanOptions
-from reconciler.planning.planner import Planner, is_left_archived
 from reconciler.planning.segments import is_shielded
 from reconciler.planning.warnings import alarms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
-    from reconciler.evaluation.comparison import Comparison
-    from reconciler.model.config import Config
-    from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec, LiveState
+    from reconciler.model.flag import FlagSpec, LiveFlag, LiveState
     from reconciler.planning.plan import FlagPlan, Plan
 
 
@@ -57,57 +49,3 @@ def _notes(before: FlagSpec | None, live_flag: LiveFlag | None) -> Iterator[str]
     if parents is not None and parents.flags:
         ids = ", ".join(flag_id for flag_id, _ in parents.flags)
         yield f"Shares are of users whom the flags this one depends on let through (ids {ids})."
-
-
-_OPTIONS = PlanOptions(unarchive=True)
-
-
-def compare_with_plan(
-    key: str, live: FlagWithParents, desired: DesiredState, config: Config, *, now: datetime
-) -> Comparison:
-    """Both sides of a flag that exists or is declared.
-
-    The desired side is what the plan's calls make of the live flag, and of those it depends on. Guards are not
-    checked, and an archived flag that declares `archived: false` comes back. Without a declaration nothing is
-    planned. Raises InvalidInputError where no calls can meet the declaration.
-    """
-    declared = desired.flags.get(key)
-
-    def planned(flag: LiveFlag) -> LiveFlag:
-        return replace(flag, spec=_planned(desired.flags.get(flag.key), flag, config) or flag.spec)
-
-    if live.flag is not None:
-        flag: LiveFlag | None = planned(live.flag)
-    else:
-        spec = _planned(declared, None, config)
-        flag = LiveFlag(id="", project_id=config.project_id, spec=spec) if spec else None
-    return compare(
-        key,
-        live,
-        FlagWithParents(flag=flag, parents=tuple(map(planned, live.parents))),
-        is_declared=declared is not None,
-        notes=_plan_notes(live.flag, declared, now),
-    )
-
-
-def _planned(declared: DesiredFlag | None, live: LiveFlag | None, config: Config) -> FlagSpec | None:
-    """The flag after its plan; None where there is nothing to plan."""
-    if declared is None:
-        return None
-    shows_tags = live is None or not isinstance(live.spec.tags, Unset)
-    plan = Planner(config=config, options=_OPTIONS, shows_tags=shows_tags).plan_flag(declared, live)
-    return plan.after if plan else None
-
-
-def _plan_notes(flag: LiveFlag | None, declared: DesiredFlag | None, now: datetime) -> Iterator[str]:
-    if declared is None:
-        yield "No flag file declares this flag: a plan leaves it as it is."
-        return
-    if declared.is_frozen(now):
-        yield f"Frozen until {declared.frozen_until}: until then a plan leaves the flag as it is live."
-    if flag is None or not flag.spec.archived:
-        return
-    if is_left_archived(declared, flag, _OPTIONS):
-        yield "The flag is archived, and its declaration does not say `archived`: a plan is refused."
-    elif declared.spec.archived is False:
-        yield "The flag is archived: a plan brings it back only with --unarchive."

@@ -12,11 +12,21 @@ from __future__ import annotations
 from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
-from reconciler.evaluation.rules import segments_of, variants_of
+from reconciler.evaluation.combinations import segment_combinations
+from reconciler.evaluation.rules import (
+    ALL_OTHER_USERS,
+    SegmentRule,
+    flag_rules,
+    has_no_weight,
+    segments_of,
+    variant_keys,
+    variants_of,
+)
+from reconciler.evaluation.shares import transient_share
 from reconciler.model.flag import Unset
 from reconciler.planning.operations import (
     CreateVariant,
@@ -26,13 +36,13 @@ from reconciler.planning.operations import (
     ImpossibleCallError,
     Phase,
 )
-from reconciler.planning.transients import FREE, Cost, Transients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from reconciler.model.flag import FlagSpec, Weights
     from reconciler.planning.operations import Operation
+
 
 EXACT_LIMIT = 12
 """Up to this many calls the search is exact: 4,096 states."""
@@ -251,3 +261,54 @@ def _rise(weights: Weights | Unset, key: str, body: dict[str, object]) -> Fracti
     old = 0 if isinstance(weights, Unset) else weights.get(key)
     new = body.get("rolloutWeight", old)
     return Fraction(new if isinstance(new, int | float) else 0) - Fraction(old)
+
+
+class Cost(NamedTuple):
+    """What is wrong with a state between two calls; less is better, the first difference decides."""
+
+    splits_evenly: bool
+    """The rest has no weight at all, which the engine reads as an even split: never wanted, never passed through."""
+    transient: Fraction
+    """The largest share of users of any segment whose variant is neither the old nor the new one."""
+
+
+FREE = Cost(splits_evenly=False, transient=Fraction(0))
+
+
+class Transients:
+    """Measures states between one flag's `before` (None: it does not exist) and `after`."""
+
+    def __init__(self, before: FlagSpec | None, after: FlagSpec) -> None:
+        self._before = flag_rules(before)
+        self._after = flag_rules(after)
+        self._tolerates_even_split = any(splits_evenly(spec) for spec in (before, after))
+
+    def cost_of(self, state: FlagSpec | None) -> Cost:
+        """What users would see in this state, at worst."""
+        return Cost(
+            splits_evenly=not self._tolerates_even_split and splits_evenly(state),
+            transient=self.share_in(flag_rules(state)),
+        )
+
+    def share_in(self, between: tuple[SegmentRule, ...]) -> Fraction:
+        """The largest share, over all segments a user can match before, between and after, of those who stray."""
+        matches = segment_combinations(self._before, between, self._after)
+        return max(transient_share(self._before[i], between[j], self._after[k]) for i, j, k in matches)
+
+    def can_stray_when_listed(self, state: FlagSpec | None, *, old: str | None, new: str | None) -> bool:
+        """Whether someone who is not listed in this state can get a variant of neither side.
+
+        `old` and `new` are the variants in whose inclusions the person is before and after; None: in none.
+        """
+        befores = self._before if old is None else (SegmentRule(ALL_OTHER_USERS, constant=old),)
+        afters = self._after if new is None else (SegmentRule(ALL_OTHER_USERS, constant=new),)
+        between = flag_rules(state)
+        matches = segment_combinations(befores, between, afters)
+        return any(transient_share(befores[i], between[j], afters[k]) for i, j, k in matches)
+
+
+def splits_evenly(spec: FlagSpec | None) -> bool:
+    """Whether the weights of the rest are shown and all 0."""
+    if spec is None or isinstance(spec.rollout_weights, Unset):
+        return False
+    return has_no_weight(variant_keys(spec), spec.rollout_weights)

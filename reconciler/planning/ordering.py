@@ -18,10 +18,9 @@ from reconciler.evaluation.rules import flag_rules, is_on, variants_of
 from reconciler.model.flag import Unset
 from reconciler.planning.candidates import plain_candidates, shielded_candidate
 from reconciler.planning.operations import AddMembers, CreateVariant, DeleteVariant, Phase
-from reconciler.planning.order_search import OrderSearch, Route
+from reconciler.planning.order_search import FREE, OrderSearch, Route, Transients
 from reconciler.planning.schedule import SEES_RULES_EARLY, creating_operation, fit_operations
 from reconciler.planning.segments import can_shield
-from reconciler.planning.transients import FREE, Transients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

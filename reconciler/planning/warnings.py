@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from reconciler.evaluation.rules import flag_bucketing, flag_rules, is_on, segment_rule, segments_of, variant_keys
 from reconciler.planning.dependents import children_of, served_variants
+from reconciler.planning.order_search import splits_evenly
 from reconciler.planning.segments import SHIELD_NAME, pair_segments, rekeyed_segments
-from reconciler.planning.transients import splits_evenly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

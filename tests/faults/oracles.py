@@ -13,8 +13,8 @@ from reconciler.evaluation.rules import flag_rules
 from reconciler.model.flag import FlagSpec, Unset
 from reconciler.model.wire import decode_flag
 from reconciler.planning.operations import EditFlag
+from reconciler.planning.order_search import Transients
 from reconciler.planning.plan import Action
-from reconciler.planning.transients import Transients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

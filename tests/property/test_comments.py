@@ -10,8 +10,8 @@ import pytest
 from commented_yaml import a_commented_file, a_document, comments_in
 from worlds import a_world, an_emulator
 
+from reconciler.files.decode import for_environment
 from reconciler.files.format import check_format, format_text, rewrite_flag
-from reconciler.files.overlay import for_environment
 from reconciler.files.yaml.reader import read_documents
 from reconciler.importer import roll_back
 from reconciler.model.wire import decode_flag

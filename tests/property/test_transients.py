@@ -20,8 +20,8 @@ from reconciler.planning.operations import (
     apply_in_any_order,
     apply_operations,
 )
+from reconciler.planning.order_search import FREE, Cost, Transients
 from reconciler.planning.ordering import order_operations
-from reconciler.planning.transients import FREE, Cost, Transients
 
 if TYPE_CHECKING:
     from reconciler.model.flag import FlagSpec

@@ -19,7 +19,7 @@ from reconciler.errors import ReconcilerError, UsageError
 from reconciler.evaluation.comparison import UserReport
 from reconciler.evaluation.summary import UsersReport, summarize
 from reconciler.evaluation.users import fields_of_options, read_users, user_of_json
-from reconciler.planning.exposure import compare_with_plan
+from reconciler.planning.comparison import compare_with_plan
 from reconciler.reports.registry import EVALUATION, EVALUATION_SUMMARY, RenderOptions, render
 from reconciler.text import counted
 

@@ -12,8 +12,8 @@ import pytest
 from flag_projects import a_loaded_config, a_project, findings_of
 
 from reconciler.errors import UsageError
-from reconciler.files import checking
 from reconciler.files import listing as files
+from reconciler.files import load
 from reconciler.files.config_file import load_config, load_configs
 from reconciler.files.load import check_desired, load_desired
 from reconciler.files.yaml.reader import Document
@@ -163,7 +163,7 @@ def test_a_link_that_took_a_files_place_is_not_followed(tmp_path: Path) -> None:
 def test_a_file_that_vanishes_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never a flag that is silently no longer declared."""
     config = a_loaded_config(tmp_path, {"a.yaml": "key: a\n"})
-    monkeypatch.setattr(checking, "read_flag_file", lambda path: files.read_flag_file(f"{path}.gone"))
+    monkeypatch.setattr(load, "read_flag_file", lambda path: files.read_flag_file(f"{path}.gone"))
     (finding,) = check_desired((config,)).findings
     assert (finding.rule, str(finding.position)) == ("unreadable-file", "flags/a.yaml:1:1")
 
@@ -174,7 +174,7 @@ def test_all_files_together_have_a_limit(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(files, "MAX_FILES", 4)
     assert [item.rule for item in check_desired((config,)).findings] == ["too-many-files"]
     monkeypatch.setattr(files, "MAX_FILES", 5)
-    monkeypatch.setattr(checking, "MAX_TOTAL_BYTES", 20)
+    monkeypatch.setattr(load, "MAX_TOTAL_BYTES", 20)
     assert [item.rule for item in check_desired((config,)).findings] == ["too-large"]
 
 
@@ -186,7 +186,7 @@ def test_findings_of_a_file_and_of_all_files_have_a_limit(tmp_path: Path, monkey
     assert rules.count("unknown-field") == 100
     assert rules.count("too-many-findings") == 1
     assert rules[-1] == "invalid-key"
-    monkeypatch.setattr(checking, "MAX_FINDINGS", 1)
+    monkeypatch.setattr(load, "MAX_FINDINGS", 1)
     assert "invalid-key" not in {
         item.rule for item in findings_of(tmp_path, {"a.yaml": content, "b.yaml": "key: B\n"})
     }
@@ -198,7 +198,7 @@ def test_warnings_end_no_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     names = {f"{n}.yaml": expired.format(n) for n in range(9)} | {
         "a.yaml": "---\n".join(map(expired.format, range(10, 250)))
     }
-    monkeypatch.setattr(checking, "MAX_FINDINGS", 5)
+    monkeypatch.setattr(load, "MAX_FINDINGS", 5)
     desired = load_desired(a_loaded_config(tmp_path, names), today=date(2030, 1, 1))
     assert len(desired.flags) == 249
     assert len(desired.warnings) == 5

@@ -10,9 +10,9 @@ from work import calls_of
 from yaml_mutations import EXAMPLES, mutate
 from yaml_oracle import check_agreement
 
-from reconciler.files.checking import Checking
 from reconciler.files.config_file import load_config
 from reconciler.files.listing import FlagFile
+from reconciler.files.load import Checking
 from reconciler.files.yaml.reader import read_source
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.files.overlay import for_environment, merge_patch, origin_of
+from reconciler.files.decode import for_environment, merge_patch, origin_of
 
 RFC_7396_APPENDIX_A: list[tuple[Any, Any, Any]] = [
     ({"a": "b"}, {"a": "c"}, {"a": "c"}),

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from reconciler.files.decode import for_environment
 from reconciler.files.format import rewrite_flag
-from reconciler.files.overlay import for_environment
 from reconciler.files.yaml.reader import read_documents
 
 TEXT = """\

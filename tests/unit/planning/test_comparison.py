@@ -16,7 +16,7 @@ from reconciler.errors import InvalidInputError
 from reconciler.evaluation.comparison import STICKY
 from reconciler.evaluation.result import Allocation, Reason
 from reconciler.model.flag import UNSET, DesiredState, FlagSpec, Variant, Weights
-from reconciler.planning.exposure import compare_with_plan
+from reconciler.planning.comparison import compare_with_plan
 
 if TYPE_CHECKING:
     from reconciler.evaluation.comparison import Comparison
