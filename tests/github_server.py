@@ -1,17 +1,15 @@
-"""A local stand-in of GitHub's REST API: comments, issues and comparisons of one repository, and their refusals."""
+"""A local stand-in of GitHub's REST API: comments, issues, pull requests and comparisons of one repository."""
 
 from __future__ import annotations
 
-import json
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
+
+from forge_server import ForgeState, page, served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 TOKEN = "ghs_token-of-the-workflow"
 REPOSITORY = "example/flags"
@@ -20,7 +18,7 @@ LIMIT = 65_536
 
 
 @dataclass(slots=True)
-class GithubState:
+class GithubState(ForgeState):
     """What the stand-in knows, what it was asked, and how it is to misbehave."""
 
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
@@ -29,18 +27,20 @@ class GithubState:
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
     events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     permissions: dict[str, str] = field(default_factory=dict)
-    requests: list[tuple[str, str]] = field(default_factory=list)
-    failures: list[int] = field(default_factory=list)
-    url: str = ""
 
     @property
     def environ(self) -> dict[str, str]:
         """What a runner puts into the environment of a step, and the token."""
         return {"GITHUB_API_URL": self.url, "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_TOKEN": TOKEN}
 
-    def writes(self) -> list[str]:
-        """The methods of the requests that changed something."""
-        return [method for method, _ in self.requests if method != "GET"]
+    def bodies(self, number: int) -> list[str]:
+        """What the comments of a pull request say."""
+        return [comment["body"].replace("\r\n", "\n") for comment in self.comments.get(number, [])]
+
+    def push(self, before: str, head: str, *shas: str) -> None:
+        """A push of commits."""
+        commits = [{"sha": sha} for sha in shas]
+        self.comparisons[f"{before}...{head}"] = {"status": "ahead", "commits": commits}
 
     def add_comment(self, number: int, body: str, login: str = BOT) -> dict[str, Any]:
         """Put a comment on a pull request."""
@@ -67,6 +67,17 @@ class GithubState:
         event = {"event": "labeled", "label": {"name": label}, "actor": {"login": login}}
         self.events.setdefault(number, []).append(event)
 
+    def is_token(self, headers: Any) -> bool:
+        """Whether a request has the token of the workflow."""
+        return bool(headers["Authorization"] == f"Bearer {TOKEN}")
+
+    def handle(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
+        """The status and the JSON of one request."""
+        prefix = f"/repos/{REPOSITORY}"
+        if not path.startswith(prefix):
+            return 404, {"message": "Not Found"}
+        return self.answer(method, path.removeprefix(prefix), query, body)
+
     def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
         """The status and the JSON of one request below the repository."""
         if len(body.get("body", "")) > LIMIT:
@@ -74,7 +85,7 @@ class GithubState:
         match (method, [unquote(part) for part in path.strip("/").split("/")]):
             case "GET", ["issues"]:
                 found = [issue for issue in self.issues if issue["state"] == query.get("state", "open")]
-                return 200, _page(found, query)
+                return 200, page(found, query)
             case "POST", ["issues"]:
                 return 201, self.add_issue(body["title"], body["body"], labels=body.get("labels", []))
             case "PATCH", ["issues", "comments", number]:
@@ -83,7 +94,7 @@ class GithubState:
             case "PATCH", ["issues", number]:
                 return 200, _edited(self.issues[int(number) - 1], body)
             case "GET", ["issues", number, "comments"]:
-                return 200, _page(self.comments.get(int(number), []), query)
+                return 200, page(self.comments.get(int(number), []), query)
             case "POST", ["issues", number, "comments"]:
                 return 201, self.add_comment(int(number), body["body"])
             case "GET", ["compare", basehead] if basehead in self.comparisons:
@@ -94,22 +105,17 @@ class GithubState:
         match (method, [unquote(part) for part in path.strip("/").split("/")]):
             case "GET", ["commits", sha, "pulls"]:
                 found = [pull for pull in self.pulls.values() if sha in pull["_commits"]]
-                return 200, _page([{**pull, "merged_by": None} for pull in found], query)
+                return 200, page([{**pull, "merged_by": None} for pull in found], query)
             case "GET", ["pulls", number] if int(number) in self.pulls:
                 return 200, self.pulls[int(number)]
             case "GET", ["issues", number, "labels"]:
                 names = {event["label"]["name"]: None for event in self.events.get(int(number), [])}
-                return 200, _page([{"name": name} for name in names], query)
+                return 200, page([{"name": name} for name in names], query)
             case "GET", ["issues", number, "events"]:
-                return 200, _page([{"event": "closed"}, *self.events.get(int(number), [])], query)
+                return 200, page([{"event": "closed"}, *self.events.get(int(number), [])], query)
             case "GET", ["collaborators", login, "permission"]:
                 return 200, {"permission": self.permissions.get(login, "read")}
         return 404, {"message": "Not Found"}
-
-
-def _page(items: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
-    size, page = int(query["per_page"]), int(query["page"])
-    return items[(page - 1) * size : page * size]
 
 
 def _edited(item: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
@@ -119,49 +125,6 @@ def _edited(item: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
-class _Handler(BaseHTTPRequestHandler):
-    state: GithubState
-
-    def _answer(self) -> None:
-        url = urlsplit(self.path)
-        length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else {}
-        self.state.requests.append((self.command, self.path))
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        prefix, path = f"/repos/{REPOSITORY}", url.path
-        if self.state.failures:
-            status, answer = self.state.failures.pop(0), {"message": "Unavailable"}
-        elif self.headers["Authorization"] != f"Bearer {TOKEN}":
-            status, answer = 401, {"message": "Bad credentials"}
-        elif not path.startswith(prefix):
-            status, answer = 404, {"message": "Not Found"}
-        else:
-            status, answer = self.state.answer(self.command, path.removeprefix(prefix), query, body)
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        if status in {301, 302}:
-            self.send_header("Location", f"{self.state.url}/elsewhere")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = do_PATCH = _answer  # noqa: N815 - the names that http.server calls
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
-        """Say nothing: requests are kept in the state."""
-
-
-@contextmanager
-def a_github() -> Iterator[GithubState]:
+def a_github() -> AbstractContextManager[GithubState]:
     """The stand-in, served on a free port of this machine."""
-    state = GithubState()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return served(GithubState())

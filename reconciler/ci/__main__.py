@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.ci.client import Repository
-from reconciler.ci.posts import BOT, add_outcome, close_issue, put_comment, put_issue
-from reconciler.ci.review import merged_pull_requests, overrides, record_line, reviewed_record
+from reconciler.ci.github import BOT, Github
+from reconciler.ci.gitlab import Gitlab
+from reconciler.ci.posts import add_outcome, close_issue, put_comment, put_issue
+from reconciler.ci.review import overrides, record_line, reviewed_record
 from reconciler.ci.tip import check_tip, watched_paths
 from reconciler.cli.failures import report_failure
 from reconciler.errors import GuardRefusedError, UsageError
@@ -24,9 +24,8 @@ from reconciler.text import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from reconciler.ci.review import PullRequest
+    from reconciler.ci.forge import Forge, PullRequest
 
-_PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
 _PATH = click.Path(path_type=Path)
 
 
@@ -50,7 +49,7 @@ def _identity(name: str) -> Callable[[Any], Any]:
     """How a comment or an issue is found again."""
 
     def decorate(function: Callable[..., str]) -> Callable[..., str]:
-        author = click.option("--author", default=BOT, help="Whose token it is [default: the workflow's own].")
+        author = click.option("--author", help=f"Whose token it is [default: {BOT}, on GitLab its own user].")
         named = click.option("--name", default=name, help="Tells several apart, of environments for instance.")
         return author(named(function))
 
@@ -72,14 +71,14 @@ def comment(
     record: Path | None,
     update_only: bool,
     name: str,
-    author: str,
+    author: str | None,
 ) -> str:
     """Create or update the one comment of a pull request."""
-    number = number or _pull_request(environ)
-    text = _body(body_file) + _origin(environ)
+    forge = _forge(environ, author)
+    number = number or forge.pull_request_of(environ)
+    text = _body(body_file) + forge.run_link(environ)
     hidden = record_line(_body(record).encode()) if record and record.exists() else ""
-    repository = Repository.of(environ)
-    outcome = put_comment(repository, number, text, name=name, author=author, update_only=update_only, hidden=hidden)
+    outcome = put_comment(forge, number, text, name=name, update_only=update_only, hidden=hidden)
     return f"Comment on pull request {number}: {outcome}."
 
 
@@ -97,13 +96,13 @@ def _push(function: Callable[..., str]) -> Callable[..., str]:
 @_identity("plan")
 @click.pass_obj
 def reviewed(
-    environ: Mapping[str, str], *, output: Path, required: bool, before: str, head: str, name: str, author: str
+    environ: Mapping[str, str], *, output: Path, required: bool, before: str, head: str, name: str, author: str | None
 ) -> str:
     """Write the review record of the pull requests of a push, for `apply --reviewed`; no file where there is none."""
-    repository = Repository.of(environ)
+    forge = _forge(environ, author)
     output.unlink(missing_ok=True)
-    pulls = merged_pull_requests(repository, before, head)
-    record = reviewed_record(repository, pulls, name=name, author=author)
+    pulls = forge.merged(before, head)
+    record = reviewed_record(forge, pulls, name)
     names = _numbers(pulls)
     if record is None:
         if required:
@@ -118,13 +117,15 @@ def reviewed(
 @_push
 @_identity("plan")
 @click.pass_obj
-def outcome(environ: Mapping[str, str], *, body_file: Path, before: str, head: str, name: str, author: str) -> str:
+def outcome(
+    environ: Mapping[str, str], *, body_file: Path, before: str, head: str, name: str, author: str | None
+) -> str:
     """Say in the comments of the pull requests of a push what was applied, what is held, and who merged."""
-    repository, text = Repository.of(environ), _body(body_file)
-    pulls = merged_pull_requests(repository, before, head)
+    forge, text = _forge(environ, author), _body(body_file)
+    pulls = forge.merged(before, head)
     for pull in pulls:
         merged = f"\nMerged by {markdown_text(pull.merged_by)}.\n" if pull.merged_by else ""
-        add_outcome(repository, pull.number, text + merged + _origin(environ), name=name, author=author)
+        add_outcome(forge, pull.number, text + merged + forge.run_link(environ), name=name)
     return f"What was applied is said in: {_numbers(pulls)}."
 
 
@@ -138,10 +139,12 @@ def allowed(environ: Mapping[str, str], *, number: tuple[int, ...], before: str 
 
     A label such as flags-allow:rebucket or flags-allow:kill-switch:KEY counts where the person who set it may push.
     """
-    repository = Repository.of(environ)
+    forge = _forge(environ)
     if before and head:
-        number = tuple(pull.number for pull in merged_pull_requests(repository, before, head))
-    kinds = {kind for item in number or (_pull_request(environ),) for kind in overrides(repository, item)}
+        numbers = tuple(pull.number for pull in forge.merged(before, head))
+    else:
+        numbers = number or (forge.pull_request_of(environ),)
+    kinds = {kind for item in numbers for kind in overrides(forge, item)}
     return "\n".join(f"--allow={kind}" for kind in sorted(kinds))
 
 
@@ -165,16 +168,16 @@ def issue(
     labels: tuple[str, ...],
     close: bool,
     name: str,
-    author: str,
+    author: str | None,
 ) -> str:
     """Open, update or close the one issue about drift."""
-    repository = Repository.of(environ)
+    github = Github.of(environ, author)
     if close:
-        return f"Issue: {close_issue(repository, name=name, author=author)}."
+        return f"Issue: {close_issue(github, name=name)}."
     if body_file is None:
         raise UsageError("Give the text of the issue with --body-file, or --close.")
-    text = _body(body_file) + _origin(environ)
-    return f"Issue: {put_issue(repository, title, text, name=name, labels=labels, author=author)}."
+    text = _body(body_file) + github.run_link(environ)
+    return f"Issue: {put_issue(github, title, text, name=name, labels=labels)}."
 
 
 @ci.command
@@ -197,7 +200,7 @@ def tip(
     watched = {*paths}
     if config or env or not watched:
         watched |= {*watched_paths(config, env, environ)}
-    check_tip(Repository.of(environ), commit, branch, sorted(watched))
+    check_tip(Github.of(environ), commit, branch, sorted(watched))
     return f"{commit[:12]} is what {branch} says of {', '.join(sorted(watched))}."
 
 
@@ -208,19 +211,8 @@ def _body(file: Path) -> str:
         raise UsageError(f"{file} cannot be read: {error}.") from error
 
 
-def _pull_request(environ: Mapping[str, str]) -> int:
-    found = _PULL_REQUEST.match(environ.get("GITHUB_REF", ""))
-    if found is None:
-        raise UsageError("GITHUB_REF names no pull request: give its --number.")
-    return int(found[1])
-
-
-def _origin(environ: Mapping[str, str]) -> str:
-    """A last line that links to the run; nothing outside of a workflow."""
-    server, name, run = (environ.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
-    if not (server and name and run.isdecimal()):
-        return ""
-    return f"\n<sub>From [run {run}]({server}/{name}/actions/runs/{run}).</sub>\n"
+def _forge(environ: Mapping[str, str], author: str | None = None) -> Forge:
+    return (Gitlab if environ.get("GITLAB_CI") else Github).of(environ, author)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,8 @@ from reconciler.reports.sanitize import marker
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.ci.client import Repository
-
-BOT = "github-actions[bot]"
-"""Who writes with the token of a workflow."""
-
-LIMIT = 65_536
-"""Characters in the body of a comment or an issue."""
+    from reconciler.ci.forge import Comment, Forge
+    from reconciler.ci.github import Github
 
 _LEAST_TEXT = 4_096
 """A hidden line that leaves less room for the text is left out."""
@@ -33,49 +28,41 @@ IssueOutcome = Literal["opened", "updated", "unchanged", "closed", "none open"]
 
 
 def put_comment(
-    repository: Repository,
-    number: int,
-    text: str,
-    *,
-    name: str = "plan",
-    author: str = BOT,
-    update_only: bool = False,
-    hidden: str = "",
+    forge: Forge, number: int, text: str, *, name: str = "plan", update_only: bool = False, hidden: str = ""
 ) -> CommentOutcome:
-    """Make the comment of that name on the pull request say the text, shortened to what GitHub takes.
+    """Make the comment of that name on the pull request say the text, shortened to what the forge takes.
 
     `hidden` is a line that follows the text where it fits in whole. With `update_only` a comment that is not there
-    yet is not made. Raises GithubError.
+    yet is not made. Raises ForgeError.
     """
-    body = _marked(text, name)
-    room = LIMIT - len(hidden) - 1
-    body = f"{shorten(body, room)}\n{hidden}" if hidden and room > _LEAST_TEXT else shorten(body)
-    found = find_comment(repository, number, name=name, author=author)
+    body, room = _marked(text, name), forge.limit - len(hidden) - 1
+    keeps_hidden = hidden and room > _LEAST_TEXT
+    body = f"{shorten(body, room)}\n{hidden}" if keeps_hidden else shorten(body, forge.limit)
+    found = find_comment(forge, number, name)
     if found is None:
         if update_only:
             return "left out"
-        repository.request("POST", f"/issues/{number}/comments", {"body": body})
+        forge.create_comment(number, body)
         return "created"
-    if _same_text(found["body"], body):
+    if _same_text(found.body, body):
         return "unchanged"
-    repository.request("PATCH", f"/issues/comments/{found['id']}", {"body": body})
+    forge.update_comment(number, found.id, body)
     return "updated"
 
 
-def add_outcome(
-    repository: Repository, number: int, text: str, *, name: str = "plan", author: str = BOT
-) -> CommentOutcome:
-    """Put what came of a plan above the plan in its comment, in place of an earlier outcome. Raises GithubError."""
-    found = find_comment(repository, number, name=name, author=author)
-    plan = "" if found is None else _without_outcome("\n".join((found["body"] or "").splitlines()), name)
+def add_outcome(forge: Forge, number: int, text: str, *, name: str = "plan") -> CommentOutcome:
+    """Put what came of a plan above the plan in its comment, in place of an earlier outcome. Raises ForgeError."""
+    found = find_comment(forge, number, name)
+    plan = "" if found is None else _without_outcome("\n".join(found.body.splitlines()), name)
     separated = f"{text.rstrip()}\n\n{_OUTCOME_ENDS}\n\n{plan}" if plan else text
-    return put_comment(repository, number, separated, name=name, author=author)
+    return put_comment(forge, number, separated, name=name)
 
 
-def find_comment(repository: Repository, number: int, *, name: str, author: str) -> dict[str, Any] | None:
-    """The comment of that name and author on the pull request. Raises GithubError."""
-    comments = repository.items(f"/issues/{number}/comments")
-    return next((comment for comment in comments if _is_ours(comment, name, author)), None)
+def find_comment(forge: Forge, number: int, name: str) -> Comment | None:
+    """The workflow's own comment of that name on the pull request. Raises ForgeError."""
+    return next(
+        (item for item in forge.comments(number) if _is_ours(item.body, item.author, name, forge.author())), None
+    )
 
 
 def _without_outcome(body: str, name: str) -> str:
@@ -84,43 +71,39 @@ def _without_outcome(body: str, name: str) -> str:
 
 
 def put_issue(
-    repository: Repository,
-    title: str,
-    text: str,
-    *,
-    name: str = "drift",
-    labels: Sequence[str] = (),
-    author: str = BOT,
+    github: Github, title: str, text: str, *, name: str = "drift", labels: Sequence[str] = ()
 ) -> IssueOutcome:
     """Have one open issue of that name which says the text.
 
-    Title and labels are set when it is opened; from then on they are the readers'. Raises GithubError.
+    Title and labels are set when it is opened; from then on they are the readers'. Raises ForgeError.
     """
-    body = shorten(_marked(text, name))
-    found = _open_issue(repository, name, author)
+    body = shorten(_marked(text, name), github.limit)
+    found = _open_issue(github, name)
     if found is None:
-        repository.request("POST", "/issues", {"title": title, "body": body, "labels": [*labels]})
+        github.request("POST", "/issues", {"title": title, "body": body, "labels": [*labels]})
         return "opened"
     if _same_text(found["body"], body):
         return "unchanged"
-    repository.request("PATCH", f"/issues/{found['number']}", {"body": body})
+    github.request("PATCH", f"/issues/{found['number']}", {"body": body})
     return "updated"
 
 
-def close_issue(repository: Repository, *, name: str = "drift", author: str = BOT) -> IssueOutcome:
-    """Close the open issue of that name, if there is one. Raises GithubError."""
-    found = _open_issue(repository, name, author)
+def close_issue(github: Github, *, name: str = "drift") -> IssueOutcome:
+    """Close the open issue of that name, if there is one. Raises ForgeError."""
+    found = _open_issue(github, name)
     if found is None:
         return "none open"
-    repository.request("PATCH", f"/issues/{found['number']}", {"state": "closed", "state_reason": "completed"})
+    github.request("PATCH", f"/issues/{found['number']}", {"state": "closed", "state_reason": "completed"})
     return "closed"
 
 
-def _open_issue(repository: Repository, name: str, author: str) -> dict[str, Any] | None:
+def _open_issue(github: Github, name: str) -> dict[str, Any] | None:
     """GitHub lists pull requests among the issues; they are none."""
-    issues = repository.items("/issues", state="open")
-    ours = (issue for issue in issues if "pull_request" not in issue and _is_ours(issue, name, author))
-    return next(ours, None)
+    for issue in github.items("/issues", state="open"):
+        author = (issue.get("user") or {}).get("login") or ""
+        if "pull_request" not in issue and _is_ours(issue.get("body") or "", author, name, github.author()):
+            return issue
+    return None
 
 
 def _marked(text: str, name: str) -> str:
@@ -129,11 +112,9 @@ def _marked(text: str, name: str) -> str:
     return text if text.split("\n", 1)[0] == sign else f"{sign}\n{text}"
 
 
-def _is_ours(item: dict[str, Any], name: str, author: str) -> bool:
-    """Whether a comment or an issue carries the marker and was written by that author."""
-    body = item.get("body") or ""
-    user = item.get("user") or {}
-    return user.get("login") == author and body.splitlines()[:1] == [marker(name)]
+def _is_ours(body: str, author: str, name: str, own: str) -> bool:
+    """Whether a comment or an issue carries the marker and was written by the workflow."""
+    return author == own and body.splitlines()[:1] == [marker(name)]
 
 
 def _same_text(one: str | None, other: str) -> bool:
@@ -141,7 +122,7 @@ def _same_text(one: str | None, other: str) -> bool:
     return "\n".join((one or "").splitlines()).strip() == "\n".join(other.splitlines()).strip()
 
 
-def shorten(text: str, limit: int = LIMIT) -> str:
+def shorten(text: str, limit: int) -> str:
     """The text, or as many of its first lines as fit, closed, with a sentence that says how much is missing.
 
     A plan's Markdown comes within the limit, with what matters first; this is for everything else.

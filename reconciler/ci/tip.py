@@ -8,39 +8,39 @@ from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reconciler.ci.client import GithubError
+from reconciler.ci.http import ForgeError
 from reconciler.errors import UsageError
 from reconciler.files.config_file import find_config, load_configs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.ci.client import Repository
+    from reconciler.ci.github import Github
 
 _MOST_FILES_SHOWN = 300
 """GitHub lists no more files of a comparison than these."""
 
 
-def check_tip(repository: Repository, commit: str, branch: str, paths: Sequence[str]) -> None:
+def check_tip(github: Github, commit: str, branch: str, paths: Sequence[str]) -> None:
     """See that nothing below the paths changed on the branch since the commit.
 
     Runs that queue up may start out of order, and a run may be started again: an older commit must not win over a
     newer one. A newer commit that touches none of the paths starts no run of its own, so it does not matter. Raises
-    GithubError.
+    ForgeError.
     """
-    answer = repository.request("GET", f"/compare/{quote(commit, safe='')}...{quote(branch, safe='')}")
+    answer = github.request("GET", f"/compare/{quote(commit, safe='')}...{quote(branch, safe='')}")
     status, files = answer.get("status"), answer.get("files") or []
     if status == "identical":
         return
     if status != "ahead":
-        raise GithubError(f"{commit[:12]} is not part of {branch} any more: nothing is applied.")
+        raise ForgeError(f"{commit[:12]} is not part of {branch} any more: nothing is applied.")
     watched = [normpath(path) for path in paths]
     changed = sorted({name for name in _names(files) if any(_touches(name, path) for path in watched)})
     if changed:
         where = f"since {commit[:12]} ({', '.join(changed[:3])})"
-        raise GithubError(f"{branch} has moved on {where}: the run of its newest commit applies.")
+        raise ForgeError(f"{branch} has moved on {where}: the run of its newest commit applies.")
     if len(files) >= _MOST_FILES_SHOWN:
-        raise GithubError(
+        raise ForgeError(
             f"{branch} has moved on by more files than can be seen: run the workflow on its newest commit."
         )
 

@@ -12,7 +12,8 @@ from github_server import BOT, LIMIT, TOKEN, GithubState, a_github
 from markdown_it import MarkdownIt
 
 from reconciler.ci.__main__ import main
-from reconciler.ci.client import GithubError, Repository
+from reconciler.ci.github import Github
+from reconciler.ci.http import ForgeError
 from reconciler.ci.posts import shorten
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ COMMIT = "a" * 40
 @pytest.fixture
 def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GithubState]:
     """The stand-in; repetitions wait for nothing."""
-    monkeypatch.setattr("reconciler.ci.client._PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("reconciler.ci.http._PAUSES", (0.0, 0.0))
     with a_github() as state:
         yield state
 
@@ -280,9 +281,9 @@ def test_what_fails_for_a_moment_is_asked_again(github: GithubState, tmp_path: P
     github.failures += [502, 502, 502]
     assert run(github, "comment", "--body-file", written(tmp_path, "new")) == 1
     number = 6
-    original = Repository.of(github.environ)
+    original = Github.of(github.environ)
     github.failures += [502]
-    with pytest.raises(GithubError, match="502"):
+    with pytest.raises(ForgeError, match="502"):
         original.request("POST", f"/issues/{number}/comments", {"body": "x"})
     assert bodies(github, number) == []
 

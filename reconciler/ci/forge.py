@@ -1,0 +1,59 @@
+"""What is asked of GitHub and of GitLab alike: comments of a pull request, what a push merged, and labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class Comment(Struct, frozen=True, kw_only=True):
+    """A comment: its id, what it says, and the login of who wrote it."""
+
+    id: int
+    body: str
+    author: str
+
+
+class PullRequest(Struct, frozen=True, kw_only=True):
+    """A merged pull request (on GitLab a merge request), and the login of who merged it."""
+
+    number: int
+    merged_by: str | None
+
+
+class Forge(Protocol):
+    """A repository on GitHub or GitLab. Every method raises ForgeError."""
+
+    limit: int
+    """Characters that a comment may have."""
+
+    def author(self) -> str:
+        """The login that the workflow's own comments have."""
+
+    def comments(self, number: int) -> Iterator[Comment]:
+        """The comments of a pull request, the oldest first."""
+
+    def create_comment(self, number: int, body: str) -> None:
+        """Write a comment."""
+
+    def update_comment(self, number: int, comment: int, body: str) -> None:
+        """Have a comment say something else."""
+
+    def merged(self, before: str, head: str) -> tuple[PullRequest, ...]:
+        """The pull requests with which the commits after `before`, up to `head`, came in, the oldest first."""
+
+    def label_setters(self, number: int) -> Mapping[str, str]:
+        """The labels of a pull request, each with the login of who set it last."""
+
+    def may_push(self, login: str) -> bool:
+        """Whether a user may push to the repository."""
+
+    def pull_request_of(self, environ: Mapping[str, str]) -> int:
+        """The pull request that a job runs for. Raises UsageError."""
+
+    def run_link(self, environ: Mapping[str, str]) -> str:
+        """A last line that links to the run, as Markdown; "" outside of a job."""

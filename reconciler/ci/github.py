@@ -1,0 +1,116 @@
+"""A repository on GitHub, as the steps of a workflow see it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from reconciler.ci.forge import Comment, PullRequest
+from reconciler.ci.http import ForgeError, RestClient, secure_address
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+BOT = "github-actions[bot]"
+"""Who writes with the token of a workflow."""
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+\Z")
+_PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
+_MAY_PUSH = frozenset({"admin", "write"})
+_MOST_COMMITS = 250
+"""GitHub lists no more commits of a comparison than these."""
+
+
+class Github(RestClient):
+    """A repository (`owner/name`) on a server, and the token for it. Paths are below `/repos/owner/name`."""
+
+    limit = 65_536
+
+    def __init__(self, api: str, name: str, token: str, author: str = BOT) -> None:
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {token}",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        super().__init__("GitHub", f"{api}/repos/{name}", headers)
+        self._author = author
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str], author: str | None = None) -> Github:
+        """The repository that a workflow runs in. Raises UsageError."""
+        api = secure_address(environ.get("GITHUB_API_URL", "https://api.github.com"), "GITHUB_API_URL")
+        name = environ.get("GITHUB_REPOSITORY", "")
+        if not _REPOSITORY.match(name):
+            raise UsageError(f"GITHUB_REPOSITORY is {name!r}, not owner/name.")
+        token = environ.get("GITHUB_TOKEN", "").strip()
+        if not token:
+            raise UsageError("There is no GITHUB_TOKEN: give the step `env: GITHUB_TOKEN: ${{ github.token }}`.")
+        return cls(api, name, token, author or BOT)
+
+    def author(self) -> str:
+        """The login that the workflow's own comments have."""
+        return self._author
+
+    def comments(self, number: int) -> Iterator[Comment]:
+        """The comments of a pull request, the oldest first."""
+        for item in self.items(f"/issues/{number}/comments"):
+            login = (item.get("user") or {}).get("login") or ""
+            yield Comment(id=item["id"], body=item.get("body") or "", author=login)
+
+    def create_comment(self, number: int, body: str) -> None:
+        """Write a comment."""
+        self.request("POST", f"/issues/{number}/comments", {"body": body})
+
+    def update_comment(self, number: int, comment: int, body: str) -> None:  # noqa: ARG002 - ids are unique here
+        """Have a comment say something else."""
+        self.request("PATCH", f"/issues/comments/{comment}", {"body": body})
+
+    def merged(self, before: str, head: str) -> tuple[PullRequest, ...]:
+        """The pull requests with which the commits came in; see Forge. Raises ForgeError for too many commits."""
+        answer = self.request("GET", f"/compare/{quote(before, safe='')}...{quote(head, safe='')}")
+        commits = answer.get("commits") or []
+        if len(commits) >= _MOST_COMMITS:
+            raise ForgeError(f"There are {_MOST_COMMITS} commits or more since {before[:12]}: apply by hand.")
+        numbers = dict.fromkeys(
+            pull["number"]
+            for commit in commits
+            for pull in self.items(f"/commits/{quote(commit['sha'], safe='')}/pulls")
+            if pull.get("merged_at")
+        )
+        return tuple(self._merged(number) for number in numbers)
+
+    def _merged(self, number: int) -> PullRequest:
+        """With who merged it, which lists of pull requests do not show."""
+        answer = self.request("GET", f"/pulls/{number}")
+        return PullRequest(number=number, merged_by=(answer.get("merged_by") or {}).get("login"))
+
+    def label_setters(self, number: int) -> Mapping[str, str]:
+        """The labels of a pull request, each with the login of who set it last."""
+        setters = {
+            event["label"]["name"]: event["actor"]["login"]
+            for event in self.items(f"/issues/{number}/events")
+            if event.get("event") == "labeled" and event.get("actor")
+        }
+        names = [item["name"] for item in self.items(f"/issues/{number}/labels")]
+        return {name: setters[name] for name in names if name in setters}
+
+    def may_push(self, login: str) -> bool:
+        """Whether a user may push to the repository."""
+        answer = self.request("GET", f"/collaborators/{quote(login, safe='')}/permission")
+        return answer.get("permission") in _MAY_PUSH
+
+    def pull_request_of(self, environ: Mapping[str, str]) -> int:
+        """The pull request that a job runs for. Raises UsageError."""
+        found = _PULL_REQUEST.match(environ.get("GITHUB_REF", ""))
+        if found is None:
+            raise UsageError("GITHUB_REF names no pull request: give its --number.")
+        return int(found[1])
+
+    def run_link(self, environ: Mapping[str, str]) -> str:
+        """A last line that links to the run, as Markdown; "" outside of a job."""
+        server, name, run = (environ.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+        if not (server and name and run.isdecimal()):
+            return ""
+        return f"\n<sub>From [run {run}]({server}/{name}/actions/runs/{run}).</sub>\n"

@@ -1,0 +1,99 @@
+"""A project on GitLab, as the jobs of a pipeline see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from reconciler.ci.forge import Comment, PullRequest
+from reconciler.ci.http import RestClient, secure_address
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_DEVELOPER = 30
+"""The access level from which on a member may push."""
+
+
+class Gitlab(RestClient):
+    """A project, and the token to talk to it with. Paths are below `/projects/ID`."""
+
+    limit = 1_000_000
+
+    def __init__(self, api: str, project: str, token: str, author: str | None = None) -> None:
+        super().__init__("GitLab", f"{api}/projects/{quote(project, safe='')}", {"PRIVATE-TOKEN": token})
+        self._author = author
+        self._users = RestClient("GitLab", api, {"PRIVATE-TOKEN": token})
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str], author: str | None = None) -> Gitlab:
+        """The project that a pipeline runs in. Raises UsageError."""
+        api = secure_address(environ.get("CI_API_V4_URL", ""), "CI_API_V4_URL")
+        project = environ.get("CI_PROJECT_ID", "")
+        if not project.isdecimal():
+            raise UsageError(f"CI_PROJECT_ID is {project!r}, not a number: this runs in a pipeline.")
+        token = environ.get("GITLAB_TOKEN", "").strip()
+        if not token:
+            raise UsageError(
+                "There is no GITLAB_TOKEN: store a project access token with the scope api as a variable."
+            )
+        return cls(api, project, token, author)
+
+    def author(self) -> str:
+        """The login of the token's own user."""
+        if self._author is None:
+            self._author = str(self._users.request("GET", "/user")["username"])
+        return self._author
+
+    def comments(self, number: int) -> Iterator[Comment]:
+        """The notes of a merge request, the oldest first."""
+        for item in self.items(f"/merge_requests/{number}/notes", sort="asc", order_by="created_at"):
+            author = (item.get("author") or {}).get("username") or ""
+            yield Comment(id=item["id"], body=item.get("body") or "", author=author)
+
+    def create_comment(self, number: int, body: str) -> None:
+        """Write a note."""
+        self.request("POST", f"/merge_requests/{number}/notes", {"body": body})
+
+    def update_comment(self, number: int, comment: int, body: str) -> None:
+        """Have a note say something else."""
+        self.request("PUT", f"/merge_requests/{number}/notes/{comment}", {"body": body})
+
+    def merged(self, before: str, head: str) -> tuple[PullRequest, ...]:
+        """The merge requests with which the commits came in; see Forge."""
+        answer = self.request("GET", "/repository/compare", query={"from": before, "to": head})
+        found: dict[int, PullRequest] = {}
+        for commit in answer.get("commits") or []:
+            for item in self.items(f"/repository/commits/{quote(commit['id'], safe='')}/merge_requests"):
+                if item.get("state") == "merged":
+                    user = item.get("merge_user") or item.get("merged_by") or {}
+                    found.setdefault(item["iid"], PullRequest(number=item["iid"], merged_by=user.get("username")))
+        return tuple(found.values())
+
+    def label_setters(self, number: int) -> Mapping[str, str]:
+        """The labels of a merge request, each with the login of who set it last."""
+        setters = {
+            event["label"]["name"]: event["user"]["username"]
+            for event in self.items(f"/merge_requests/{number}/resource_label_events")
+            if event.get("action") == "add" and event.get("label") and event.get("user")
+        }
+        names = self.request("GET", f"/merge_requests/{number}").get("labels") or []
+        return {name: setters[name] for name in names if name in setters}
+
+    def may_push(self, login: str) -> bool:
+        """Whether a user is a member who may push."""
+        members = self.items("/members/all", query=login)
+        return any(item["username"] == login and item["access_level"] >= _DEVELOPER for item in members)
+
+    def pull_request_of(self, environ: Mapping[str, str]) -> int:
+        """The merge request that a job runs for. Raises UsageError."""
+        number = environ.get("CI_MERGE_REQUEST_IID", "")
+        if not number.isdecimal():
+            raise UsageError("CI_MERGE_REQUEST_IID names no merge request: give its --number.")
+        return int(number)
+
+    def run_link(self, environ: Mapping[str, str]) -> str:
+        """A last line that links to the job, as Markdown; "" outside of a job."""
+        url, job = environ.get("CI_JOB_URL", ""), environ.get("CI_JOB_ID", "")
+        return f"\n<sub>From [job {job}]({url}).</sub>\n" if url and job.isdecimal() else ""

@@ -1,0 +1,105 @@
+"""A local stand-in of GitLab's REST API: notes, labels and members of one project, and what a push merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from forge_server import ForgeState, page, served
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+TOKEN = "glpat-of-the-project"
+PROJECT = "31"
+BOT = "project_31_bot_0123"
+LIMIT = 1_000_000
+_LEVELS = {"read": 20, "write": 30, "admin": 50}
+
+
+@dataclass(slots=True)
+class GitlabState(ForgeState):
+    """What the stand-in knows, what it was asked, and how it is to misbehave."""
+
+    notes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    pushes: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    requests_of: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    permissions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a runner puts into the environment of a job, and the token."""
+        return {"GITLAB_CI": "true", "CI_API_V4_URL": self.url, "CI_PROJECT_ID": PROJECT, "GITLAB_TOKEN": TOKEN}
+
+    def bodies(self, number: int) -> list[str]:
+        """What the notes of a merge request say."""
+        return [note["body"] for note in self.notes.get(number, [])]
+
+    def push(self, before: str, head: str, *shas: str) -> None:
+        """A push of commits."""
+        self.pushes[before, head] = [*shas]
+
+    def add_pull(self, number: int, *commits: str, merged_by: str | None = "grace") -> None:
+        """A merge request with the commits by which it came in; merged, unless by None."""
+        user = {"username": merged_by} if merged_by else None
+        for sha in commits:
+            state = "merged" if merged_by else "opened"
+            self.requests_of.setdefault(sha, []).append({"iid": number, "state": state, "merge_user": user})
+
+    def add_comment(self, number: int, body: str, login: str = BOT) -> dict[str, Any]:
+        """Write a note on a merge request."""
+        note = {"id": sum(map(len, self.notes.values())) + 1, "body": body, "author": {"username": login}}
+        self.notes.setdefault(number, []).append(note)
+        return note
+
+    def add_label(self, number: int, label: str, login: str) -> None:
+        """Have somebody set a label on a merge request."""
+        event = {"action": "add", "label": {"name": label}, "user": {"username": login}}
+        self.events.setdefault(number, []).append(event)
+
+    def is_token(self, headers: Any) -> bool:
+        """Whether a request has the token of the project."""
+        return bool(headers["PRIVATE-TOKEN"] == TOKEN)
+
+    def handle(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
+        """The status and the JSON of one request."""
+        if len(body.get("body", "")) > LIMIT:
+            return 400, {"message": "is too long"}
+        match (method, path.strip("/").split("/")):
+            case "GET", ["user"]:
+                return 200, {"username": BOT}
+            case "GET", ["projects", project, "merge_requests", number, "notes"] if project == PROJECT:
+                return 200, page(self.notes.get(int(number), []), query)
+            case "POST", ["projects", project, "merge_requests", number, "notes"] if project == PROJECT:
+                return 201, self.add_comment(int(number), body["body"])
+            case "PUT", ["projects", project, "merge_requests", number, "notes", note] if project == PROJECT:
+                found = next(item for item in self.notes[int(number)] if item["id"] == int(note))
+                found.update(body)
+                return 200, found
+            case "GET", ["projects", project, *rest] if project == PROJECT:
+                return self._read(rest, query)
+        return 404, {"message": "404 Not Found"}
+
+    def _read(self, path: list[str], query: dict[str, str]) -> tuple[int, Any]:
+        match path:
+            case ["repository", "compare"] if (query["from"], query["to"]) in self.pushes:
+                return 200, {"commits": [{"id": sha} for sha in self.pushes[query["from"], query["to"]]]}
+            case ["repository", "commits", sha, "merge_requests"]:
+                return 200, page(self.requests_of.get(sha, []), query)
+            case ["merge_requests", number]:
+                names = dict.fromkeys(event["label"]["name"] for event in self.events.get(int(number), []))
+                return 200, {"iid": int(number), "labels": [*names]}
+            case ["merge_requests", number, "resource_label_events"]:
+                return 200, page([{"action": "remove", "label": None}, *self.events.get(int(number), [])], query)
+            case ["members", "all"]:
+                members = [
+                    {"username": login, "access_level": _LEVELS[level]} for login, level in self.permissions.items()
+                ]
+                return 200, page([item for item in members if query["query"] in str(item["username"])], query)
+        return 404, {"message": "404 Not Found"}
+
+
+def a_gitlab() -> AbstractContextManager[GitlabState]:
+    """The stand-in, served on a free port of this machine."""
+    return served(GitlabState())
