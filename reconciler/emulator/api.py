@@ -135,6 +135,8 @@ def _endpoints(reads: Reads, writes: Writes, edit_variant_verb: str) -> tuple[tu
         ("DELETE", "/flags/{id}/deployments/{deploymentId}", writes.detach),
         ("PATCH", "/flags/{id}", writes.edit_flag),
         ("POST", "/flags", writes.create_flag),
+        ("GET", "/experiments", reads.experiments),
+        ("GET", "/experiments/{id}", reads.experiment),
         ("GET", "/versions", reads.all_versions),
         ("GET", "/deployments", reads.all_deployments),
     )

@@ -66,8 +66,43 @@ class Behaviour(Struct, frozen=True, kw_only=True):
     zero_weights: Literal["accept", "refuse"] = "accept"
     """Weights that are all 0, of a flag or of a segment: stored, or 400."""
 
-    fractions: Literal["refuse", "floor"] = "refuse"
-    """A percentage or weight that is not whole: 400, or rounded down."""
+    fractions: Literal["refuse", "floor", "accept"] = "refuse"
+    """A percentage or weight that is not whole: 400, rounded down, or stored as it is."""
+
+    weights_shown: Literal["stored", "percentages"] = "stored"
+    """Weights as they came, or as percentages of two decimals that make 100 together."""
+
+    text: Literal["kept", "trimmed"] = "kept"
+    """Names and descriptions: stored as they came, or without space around them."""
+
+    tag_case: Literal["kept", "lower"] = "kept"
+    """Tags: stored as they came, or in lower case."""
+
+    no_payload: Literal["stored", "object"] = "stored"
+    """A payload of null: shown as it is, or as `{}`."""
+
+    null_members: Literal["kept", "dropped"] = "kept"
+    """Members of a payload's objects that are null: stored, or left out."""
+
+    payload_integers: Literal["exact", "doubles"] = "exact"
+    """Whole numbers of a payload beyond 2^53: shown as they are, or as the nearest double."""
+
+    condition_values: Literal["text", "numbers"] = "text"
+    """Values of conditions that look like numbers: shown as text, or as numbers."""
+
+    empty_values: Literal["accept", "refuse"] = "accept"
+    """A condition with `values: []`: stored, or 400."""
+
+    dependents: Literal["ignored", "enforced"] = "ignored"
+    """Enforced: a flag, or a variant, that flags or experiments depend on can neither be archived, nor renamed, nor
+    removed; a flag goes on only where its parents are on."""
+
+    disable_without_deployment: Literal["accept", "refuse"] = "accept"
+    """`enabled: false` of a flag that has no deployment: stored, or 400."""
+
+    approvals: Literal["none", "403", "pending"] = "none"
+    """Activation, and changes of segments, variants, rollout and salt while a flag is on: made, forbidden, or said
+    to be made without effect."""
 
     empty_conditions: Literal["accept", "refuse"] = "accept"
     """A segment without conditions: it captures everyone, or 400."""

@@ -50,6 +50,28 @@ class Reads:
         """GET /flags/{id}."""
         return json_response(self._serializer.details(self._flag(request)))
 
+    def experiments(self, request: ApiRequest) -> ApiResponse:
+        """GET /experiments: newest first, filtered as flags are."""
+        archived = _boolean(request.query.get("includeArchived", "false"), "includeArchived")
+        projects, key = self._projects(request), request.query.get("key")
+        found = [
+            item
+            for item in reversed(self._store.experiments.values())
+            if item["projectId"] in projects and (archived or not item["archived"]) and key in {None, item["key"]}
+        ]
+        page, cursor, end = self._page(request, found)
+        items = [encode(self._serializer.experiment(item)) for item in page]
+        return self._serializer.page("experiments", items, cursor, end)
+
+    def experiment(self, request: ApiRequest) -> ApiResponse:
+        """GET /experiments/{id}."""
+        experiment_id = request.parameters["id"]
+        found = self._store.experiments.get(experiment_id)
+        if found is None:
+            raise not_found(f"experiment {experiment_id!r}")
+        request.reaches(found["projectId"])
+        return json_response(self._serializer.experiment(found))
+
     def flag_versions(self, request: ApiRequest) -> ApiResponse:
         """GET /flags/{id}/versions: newest first."""
         versions = self._store.versions_of(self._flag(request)["id"])

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import re
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from reconciler.emulator.records import FlagRecord
 from reconciler.emulator.requests import ApiResponse, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.emulator.options import Behaviour
-    from reconciler.emulator.records import DeploymentRecord, Json, VariantRecord, VersionRecord
+    from reconciler.emulator.records import (
+        DeploymentRecord,
+        ExperimentRecord,
+        Json,
+        SegmentRecord,
+        VariantRecord,
+        VersionRecord,
+    )
+
+_EXACT = 2**53
+_is_number = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,6})?").fullmatch
 
 _STAMPS = ("createdBy", "lastModifiedBy", "createdAt", "lastModifiedAt")
-_NOT_PLAIN = {"id", "projectId", "deployments", "variants", "tags", "archived", "parentDependencies", *_STAMPS}
+_NOT_PLAIN = {"id", "projectId", "deployments", "variants", "tags", "archived", "parentDependencies",
+              "rolloutWeights", "targetSegments", *_STAMPS}  # fmt: skip
 _PLAIN = tuple(name for name in FlagRecord.__annotations__ if name not in _NOT_PLAIN)
 """The fields that answers show as they are kept."""
 
@@ -35,6 +49,10 @@ class Serializer:
         """A flag of "Get details"."""
         return {**self._configuration(flag), **self._dependencies(flag), **self._marker(flag)}
 
+    def experiment(self, experiment: ExperimentRecord) -> dict[str, Json]:
+        """An experiment of a list, or its details. Rests on what both have in common with flags."""
+        return {**self.listed(experiment), "state": experiment["state"]}
+
     def version(self, version: VersionRecord) -> dict[str, Json]:
         """A version, in a list or alone."""
         return {
@@ -49,9 +67,9 @@ class Serializer:
         return {
             "key": variant["key"],
             "name": variant["name"],
-            "payload": variant["payload"],
+            "payload": self._payload(variant["payload"]),
             "description": variant["description"],
-            "rolloutWeight": flag["rolloutWeights"].get(variant["key"], 0),
+            "rolloutWeight": self._weights(flag["rolloutWeights"]).get(variant["key"], 0),
         }
 
     def deployment(self, deployment: DeploymentRecord) -> dict[str, Json]:
@@ -80,6 +98,8 @@ class Serializer:
             "projectId": self.id(flag["projectId"]),
             "deployments": [self.id(item) for item in flag["deployments"]],
             **plain,
+            "rolloutWeights": self._weights(flag["rolloutWeights"]),
+            "targetSegments": [self._segment(segment) for segment in flag["targetSegments"]],
             "variants": [self._shown(flag, variant) for variant in flag["variants"]],
             **tags,
         }
@@ -92,6 +112,20 @@ class Serializer:
                 return {"key": variant["key"], "name": variant["name"]}
             case "all":
                 return self.variant(flag, variant)
+
+    def _payload(self, payload: Json) -> Json:
+        if payload is None and self._behaviour.no_payload == "object":
+            return {}
+        return _as_doubles(payload) if self._behaviour.payload_integers == "doubles" else payload
+
+    def _weights(self, weights: Mapping[str, float]) -> Mapping[str, float]:
+        return _percentages(weights) if self._behaviour.weights_shown == "percentages" else weights
+
+    def _segment(self, segment: SegmentRecord) -> dict[str, Json]:
+        conditions = segment["conditions"]
+        if self._behaviour.condition_values == "numbers":
+            conditions = [{**item, "values": [_as_number(value) for value in item["values"]]} for item in conditions]
+        return {**segment, "conditions": conditions, "rolloutWeights": self._weights(segment["rolloutWeights"])}
 
     def _dependencies(self, flag: FlagRecord) -> dict[str, Json]:
         parents = flag["parentDependencies"]
@@ -115,3 +149,27 @@ class Serializer:
         if cursor is not None:
             return b',"nextCursor":%s' % encode(cursor if self._behaviour.cursors == "number" else str(cursor))
         return {"null": b',"nextCursor":null', "empty": b',"nextCursor":""'}.get(self._behaviour.cursor_end, b"")
+
+
+def _percentages(weights: Mapping[str, float]) -> dict[str, float]:
+    """Shares of 100 with two decimals; what rounding leaves goes to those that it cut most of."""
+    total = sum(map(Fraction, weights.values()))
+    if not total:
+        return dict(weights)
+    exact = {key: Fraction(weight) * 10_000 / total for key, weight in weights.items()}
+    parts = {key: int(share) for key, share in exact.items()}
+    for key in sorted(exact, key=lambda key: parts[key] - exact[key])[: 10_000 - sum(parts.values())]:
+        parts[key] += 1
+    return {key: part // 100 if part % 100 == 0 else part / 100 for key, part in parts.items()}
+
+
+def _as_doubles(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {name: _as_doubles(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_as_doubles(item) for item in value]
+    return int(float(value)) if isinstance(value, int) and abs(value) > _EXACT else value
+
+
+def _as_number(value: Json) -> Json:
+    return json.loads(value) if isinstance(value, str) and _is_number(value) else value

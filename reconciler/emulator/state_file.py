@@ -6,7 +6,8 @@
      "flags": [{"id": "1001", "projectId": "7", "key": "new-checkout", "variants": [{"key": "on", "users": []}]}],
      "versions": [{"createdAt": "…", "createdBy": "…", "version": 1, "flag": {…}}]}
 
-Flags and versions stand in the order of their making, oldest first. On reading, a flag may lack any field but
+Flags and versions stand in the order of their making, oldest first. `experiments`, which the API only shows, look
+like flags with a `state`; it is there where there are any. On reading, a flag may lack any field but
 `projectId` and `key` (`records.flag_record` says what it then is), and without `versions` each flag has one.
 """
 
@@ -18,7 +19,7 @@ import os
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
-from reconciler.emulator.records import first_version, flag_record
+from reconciler.emulator.records import experiment_record, first_version, flag_record
 from reconciler.emulator.requests import encode
 from reconciler.emulator.store import FIRST_ID, SEED_USER
 
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from reconciler.emulator.records import DeploymentRecord, FlagRecord, Json, KeyRecord, VersionRecord
+    from reconciler.emulator.records import (
+        DeploymentRecord,
+        ExperimentRecord,
+        FlagRecord,
+        Json,
+        KeyRecord,
+        VersionRecord,
+    )
     from reconciler.emulator.store import Store
 
 FORMAT = 1
@@ -47,7 +55,9 @@ class StateWriter:
         head = encode({"format": FORMAT, "projects": _projects(store), "keys": store.keys})
         versions = b",\n".join(self._version(version) for version in store.versions)
         flags = b",\n".join(self._flag(flag) for flag in store.flags.values())
-        return b'%s,\n"flags": [\n%s],\n"versions": [\n%s]}\n' % (head[:-1], flags, versions)
+        experiments = list(store.experiments.values())
+        more = b',\n"experiments": %s' % encode(experiments) if experiments else b""
+        return b'%s,\n"flags": [\n%s],\n"versions": [\n%s]%s}\n' % (head[:-1], flags, versions, more)
 
     def _version(self, version: VersionRecord) -> bytes:
         stamp = encode({name: version[name] for name in ("createdAt", "createdBy", "version")})
@@ -92,6 +102,7 @@ def load(store: Store, document: bytes) -> None:
         flags = _flags(state.get("flags", ()), store.timestamp())
         versions = _versions(state.get("versions", ()), flags)
         projects = {name: _deployments(name, item) for name, item in state.get("projects", {}).items()}
+        experiments = [_experiment(item, store.timestamp()) for item in state.get("experiments", ())]
         keys: dict[str, KeyRecord] = {
             key: {"user": item["user"], "projects": list(item["projects"])}
             for key, item in state.get("keys", {}).items()
@@ -100,7 +111,7 @@ def load(store: Store, document: bytes) -> None:
         raise StateError(f"this is not a state of the emulator: {error} is missing") from error
     except (AttributeError, TypeError, ValueError) as error:
         raise StateError(f"this is not a state of the emulator: {error}") from error
-    store.replace(projects=projects, keys=keys, flags=flags, versions=versions)
+    store.replace(projects=projects, keys=keys, flags=flags, versions=versions, experiments=experiments)
 
 
 def _flags(given: Sequence[dict[str, Json]], at: str) -> list[FlagRecord]:
@@ -114,6 +125,10 @@ def _flags(given: Sequence[dict[str, Json]], at: str) -> list[FlagRecord]:
         _require(all(isinstance(value, str) for value in strings), f"the ids of flag {flag['key']} must be strings")
     _require(len({flag["id"] for flag in flags}) == len(flags), "two flags have the same id")
     return flags
+
+
+def _experiment(given: dict[str, Json], at: str) -> ExperimentRecord:
+    return experiment_record(given, experiment_id=given["id"], user=SEED_USER, at=at)
 
 
 def _require(condition: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as an assertion

@@ -11,12 +11,19 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING
 
-from reconciler.emulator.records import first_version, flag_record
+from reconciler.emulator.records import experiment_record, first_version, flag_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from reconciler.emulator.records import DeploymentRecord, FlagRecord, Json, KeyRecord, VersionRecord
+    from reconciler.emulator.records import (
+        DeploymentRecord,
+        ExperimentRecord,
+        FlagRecord,
+        Json,
+        KeyRecord,
+        VersionRecord,
+    )
 
 SEED_USER = "seed@example.com"
 """The author of seeded flags that name none."""
@@ -38,6 +45,7 @@ class Store:
         self.keys: dict[str, KeyRecord] = {}
         self._guests: dict[str, str] = {}
         self.flags: dict[str, FlagRecord] = {}
+        self.experiments: dict[str, ExperimentRecord] = {}
         self.versions: list[VersionRecord] = []
         self.watchers: list[Callable[[], None]] = []
         self._versions_of: dict[str, list[VersionRecord]] = {}
@@ -53,14 +61,16 @@ class Store:
         keys: Mapping[str, KeyRecord],
         flags: Iterable[FlagRecord],
         versions: Iterable[VersionRecord],
+        experiments: Iterable[ExperimentRecord] = (),
     ) -> None:
         """Another state in the place of this one. Reads see it at once; watchers stay."""
         self.projects = dict(projects)
         self.keys = dict(keys)
         self.flags = {flag["id"]: flag for flag in flags}
+        self.experiments = {item["id"]: item for item in experiments}
         self.versions, self._versions_of, self._stale = [], {}, {}
         self._ids = count(FIRST_ID)
-        for flag in self.flags.values():
+        for flag in (*self.flags.values(), *self.experiments.values()):
             self.projects.setdefault(flag["projectId"], {})
         for version in versions:
             self.append_version(version)
@@ -108,6 +118,17 @@ class Store:
         self._changed()
         return flags
 
+    def seed_experiment(self, given: Mapping[str, Json], user: str = SEED_USER) -> ExperimentRecord:
+        """An experiment, which the API only shows: from a record of any completeness, as `seed_flag`."""
+        experiment_id = given.get("id") or self.new_id()
+        if experiment_id in self.flags or experiment_id in self.experiments:
+            raise ValueError(f"the id {experiment_id} is taken")
+        made = experiment_record(deepcopy(given), experiment_id=experiment_id, user=user, at=self.timestamp())
+        self.projects.setdefault(made["projectId"], {})
+        self.experiments[experiment_id] = made
+        self._changed()
+        return made
+
     def commit(self, flag: FlagRecord, user: str, *, bumps: bool = True) -> FlagRecord:
         """The flag as it is from now on; with `bumps` it gets a version and says who changed it when."""
         at = self.timestamp()
@@ -154,13 +175,17 @@ class Store:
         """Whether the project has a flag of that key, archived or not."""
         return any(flag["key"] == key and flag["projectId"] == project_id for flag in self.flags.values())
 
+    def has_experiment(self, project_id: str, key: str) -> bool:
+        """Whether an experiment of the project has that key."""
+        return any(item["key"] == key and item["projectId"] == project_id for item in self.experiments.values())
+
     def versions_of(self, flag_id: str) -> list[VersionRecord]:
         """The versions of a flag, oldest first."""
         return list(self._versions_of.get(flag_id, ()))
 
     def new_id(self) -> str:
         """An id that no flag has."""
-        return next(flag_id for number in self._ids if (flag_id := str(number)) not in self.flags)
+        return next(flag_id for number in self._ids if (flag_id := str(number)) not in self.flags | self.experiments)
 
     def timestamp(self) -> str:
         """The time now as answers carry it: ISO 8601 in UTC, with milliseconds."""

@@ -64,8 +64,8 @@ class BodyChecks:
         result = _fields(body, required=("projectId", "key"), checks={
             "projectId": _text,
             "key": _pattern(_FLAG_KEY),
-            "name": _string,
-            "description": _string,
+            "name": self._string,
+            "description": self._string,
             "variants": _list(self._variant_of_create),
             "bucketingKey": _text,
             "rolloutWeights": self._weights,
@@ -85,8 +85,8 @@ class BodyChecks:
     def edit_flag(self, body: dict[str, Json], variant_keys: Collection[str]) -> dict[str, Json]:
         """PATCH /flags/{id}. Segments may name only `variant_keys`."""
         result = _fields(body, checks={
-            "name": _string,
-            "description": _string,
+            "name": self._string,
+            "description": self._string,
             "bucketingKey": _text,
             "bucketingSalt": _text,
             "bucketingUnit": _text,
@@ -95,7 +95,7 @@ class BodyChecks:
             "targetSegments": _list(self._segment),
             "enabled": _boolean,
             "archive": _boolean,
-            "tags": _list(_text),
+            "tags": _list(self._tag),
         })  # fmt: skip
         _segments_name_variants(result, variant_keys)
         return _not_empty(result)
@@ -131,18 +131,18 @@ class BodyChecks:
     def _variant_fields(self) -> dict[str, Check]:
         return {
             "key": _variant_key,
-            "description": _string,
-            "name": _string,
-            "payload": _anything,
+            "description": self._string,
+            "name": self._string,
+            "payload": self._payload,
             "rolloutWeight": self._weight,
         }
 
     def _variant_of_create(self, value: Json, path: str) -> Json:
         checks: dict[str, Check] = {
             "key": _variant_key,
-            "payload": _anything,
-            "name": _string,
-            "description": _string,
+            "payload": self._payload,
+            "name": self._string,
+            "description": self._string,
         }
         return _fields(_object(value, path), required=("key",), checks=checks, path=path)
 
@@ -151,7 +151,7 @@ class BodyChecks:
             _object(value, path),
             required=("name", "conditions", "percentage", "rolloutWeights"),
             checks={
-                "name": _string,
+                "name": self._string,
                 "conditions": self._conditions,
                 "percentage": self._percentage,
                 "bucketingKey": _text,
@@ -163,7 +163,21 @@ class BodyChecks:
     def _conditions(self, value: Json, path: str) -> Json:
         if value == [] and self._behaviour.empty_conditions == "refuse":
             raise bad_request(f"{path} must not be empty")
-        return _list(_condition)(value, path)
+        conditions: list[dict[str, Json]] = _list(_condition)(value, path)
+        if self._behaviour.empty_values == "refuse" and not all(item["values"] for item in conditions):
+            raise bad_request(f"{path}: conditions with no values are rejected")
+        return conditions
+
+    def _string(self, value: Json, path: str) -> Json:
+        text: str = _string(value, path)
+        return text.strip() if self._behaviour.text == "trimmed" else text
+
+    def _tag(self, value: Json, path: str) -> Json:
+        tag: str = _text(value, path)
+        return tag.lower() if self._behaviour.tag_case == "lower" else tag
+
+    def _payload(self, value: Json, _path: str) -> Json:
+        return _without_nulls(value) if self._behaviour.null_members == "dropped" else value
 
     def _weights(self, value: Json, path: str) -> Json:
         weights = {key: self._weight(item, f"{path}.{key}") for key, item in _object(value, path).items()}
@@ -176,12 +190,12 @@ class BodyChecks:
     def _percentage(self, value: Json, path: str) -> Json:
         return self._whole(value, path, "a whole number from 0 to 100", 100)
 
-    def _whole(self, value: Json, path: str, due: str, most: float) -> int:
+    def _whole(self, value: Json, path: str, due: str, most: float) -> int | float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             _refuse(value, path, due)
         if not 0 <= value <= most or (self._behaviour.fractions == "refuse" and value != math.floor(value)):
             _refuse(value, path, due)
-        return math.floor(value)
+        return value if self._behaviour.fractions == "accept" else math.floor(value)
 
 
 def _fields(
@@ -278,8 +292,10 @@ def _boolean(value: Json, path: str) -> Json:
     return value if isinstance(value, bool) else _refuse(value, path, "true or false")
 
 
-def _anything(value: Json, _path: str) -> Json:
-    return value
+def _without_nulls(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _refuse(value: Json, path: str, due: str) -> NoReturn:

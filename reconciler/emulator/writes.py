@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.emulator import edits
 from reconciler.emulator.errors import RefusedError, bad_request, not_found
+from reconciler.emulator.protection import Protection
 from reconciler.emulator.records import flag_record
 from reconciler.emulator.requests import json_response, text_response
 from reconciler.emulator.validation import BodyChecks, whole_number
@@ -29,6 +30,7 @@ class Writes:
         self._serializer = serializer
         self._behaviour = behaviour
         self._checks = BodyChecks(behaviour)
+        self._protection = Protection(store, behaviour)
 
     def create_variant(self, request: ApiRequest) -> ApiResponse:
         """POST /flags/{id}/variants."""
@@ -40,14 +42,16 @@ class Writes:
     def edit_variant(self, request: ApiRequest) -> ApiResponse:
         """PATCH (or, under another behaviour, POST) /flags/{id}/variants/{variantKey}."""
         flag, key = self._variant(request)
-        return self._store_with_weights(
-            request, edits.edit_variant(flag, key, self._checks.edit_variant(request.body()), self._behaviour)
-        )
+        changes = self._checks.edit_variant(request.body())
+        if changes.get("key", key) != key:
+            self._protection.variant_goes(flag, key)
+        return self._store_with_weights(request, edits.edit_variant(flag, key, changes, self._behaviour))
 
     def remove_variant(self, request: ApiRequest) -> ApiResponse:
         """DELETE /flags/{id}/variants/{variantKey}."""
         request.refuse_body()
         flag, key = self._variant(request)
+        self._protection.variant_goes(flag, key)
         return self._store_with_weights(request, edits.remove_variant(flag, key, self._behaviour))
 
     def add_users(self, request: ApiRequest) -> ApiResponse:
@@ -106,6 +110,9 @@ class Writes:
         changes = self._checks.edit_flag(request.body(), {variant["key"] for variant in flag["variants"]})
         if changes.get("archive") is not False:
             self._takes_edits(flag)
+        self._protection.edit(flag, changes)
+        if self._protection.is_pending(flag, changes):
+            return self._done()
         return self._store_flag(request, edits.edit_flag(flag, changes))
 
     def create_flag(self, request: ApiRequest) -> ApiResponse:
@@ -164,6 +171,8 @@ class Writes:
 
     def _store_with_weights(self, request: ApiRequest, flag: FlagRecord) -> ApiResponse:
         self._checks.weights_are_allowed(flag["rolloutWeights"], "rolloutWeights")
+        if self._protection.is_pending(flag):
+            return self._done()
         return self._store_flag(request, flag)
 
     def _store_with_inclusions(self, request: ApiRequest, flag: FlagRecord) -> ApiResponse:
@@ -183,5 +192,8 @@ class Writes:
                 raise bad_request(f"project {project!r} has no deployment {deployment!r}")
 
     def _key_is_free(self, project: str, key: str) -> None:
+        if self._store.has_experiment(project, key):
+            status = 409 if self._behaviour.taken_key == "409" else 400
+            raise RefusedError(status, f"an experiment with the key {key!r} already exists")
         if self._behaviour.taken_key != "second-flag" and self._store.has_key(project, key):
             raise RefusedError(int(self._behaviour.taken_key), f"a flag with the key {key!r} already exists")

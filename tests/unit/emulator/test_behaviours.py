@@ -255,8 +255,8 @@ def test_zero_weights_are_accepted_or_refused() -> None:
         assert "must be more than 0" in answer.body.decode()
 
 
-def test_fractions_are_refused_or_floored() -> None:
-    """A percentage or weight with a fraction is a 400, or loses it."""
+def test_fractions_are_refused_or_floored_or_accepted() -> None:
+    """A percentage or weight with a fraction is a 400, loses it, or is stored."""
     body = {"rolloutPercentage": 12.9, "targetSegments": [{**SEGMENT, "percentage": 99.5}]}
     assert ask(behaving(), "PATCH", FLAG, body).status == 400
     flooring = behaving(fractions="floor")
@@ -266,6 +266,11 @@ def test_fractions_are_refused_or_floored() -> None:
     flag = flag_of(flooring, "new-checkout")
     assert (flag["rolloutPercentage"], flag["targetSegments"][0]["percentage"]) == (12, 99)
     assert flag["rolloutWeights"]["control"] == 1
+    accepting = behaving(fractions="accept")
+    assert ask(accepting, "PATCH", FLAG, body).status == 200
+    assert ask(accepting, "PATCH", CONTROL, {"rolloutWeight": 33.34}).status == 200
+    flag = flag_of(accepting, "new-checkout")
+    assert (flag["rolloutPercentage"], flag["rolloutWeights"]["control"]) == (12.9, 33.34)
 
 
 def test_fractions_are_no_matter_where_there_is_none() -> None:
@@ -384,3 +389,139 @@ def test_feeds_are_present_forbidden_or_unknown() -> None:
         emulator = behaving(feeds=feeds)
         assert [ask(emulator, "GET", path).status for path in ("/versions", "/deployments")] == [status] * 2
         assert ask(emulator, "GET", f"{FLAG}/versions").status == 200
+
+
+def test_weights_shown_as_stored_or_as_percentages() -> None:
+    """Percentages have two decimals and make 100; of segments too, and in variants."""
+    weights = {"a": 1, "b": 1, "c": 1}
+    flag = {
+        "variants": [{"key": key} for key in weights],
+        "rolloutWeights": weights,
+        "targetSegments": [{**SEGMENT, "rolloutWeights": {"a": 3, "b": 1}}],
+    }
+    for option, expected, in_segment in (
+        ("stored", weights, {"a": 3, "b": 1}),
+        ("percentages", {"a": 33.34, "b": 33.33, "c": 33.33}, {"a": 75, "b": 25}),
+    ):
+        emulator = behaving(flag, weights_shown=option)
+        (shown,) = listed(emulator)["flags"]
+        assert shown["rolloutWeights"] == expected
+        assert shown["targetSegments"][0]["rolloutWeights"] == in_segment
+        assert ask(emulator, "GET", f"{FLAG}/variants/a").json()["rolloutWeight"] == expected["a"]
+
+
+def test_text_is_kept_or_trimmed() -> None:
+    """Names and descriptions of flags, variants and segments."""
+    for option, expected in (("kept", " N \n"), ("trimmed", "N")):
+        emulator = behaving(text=option)
+        segment = {**SEGMENT, "name": " N \n"}
+        assert ask(emulator, "PATCH", FLAG, {"name": " N \n", "targetSegments": [segment]}).status == 200
+        assert ask(emulator, "PATCH", CONTROL, {"description": " N \n"}).status == 200
+        flag = flag_of(emulator, "new-checkout")
+        assert flag["name"] == flag["targetSegments"][0]["name"] == expected
+        assert variant_of(emulator, "new-checkout", "control")["description"] == expected
+
+
+def test_tag_case_is_kept_or_lower() -> None:
+    """`Team` stays, or becomes `team`."""
+    for option, expected in (("kept", ["Team"]), ("lower", ["team"])):
+        emulator = behaving(tag_case=option)
+        ask(emulator, "PATCH", FLAG, {"tags": ["Team"]})
+        assert flag_of(emulator, "new-checkout")["tags"] == expected
+
+
+def test_no_payload_is_shown_as_stored_or_as_an_object() -> None:
+    """A null payload."""
+    for option, expected in (("stored", None), ("object", {})):
+        emulator = behaving(no_payload=option)
+        ask(emulator, "PATCH", CONTROL, {"payload": None})
+        assert ask(emulator, "GET", CONTROL).json()["payload"] == expected
+
+
+def test_null_members_are_kept_or_dropped() -> None:
+    """Of objects at any depth; items of lists stay."""
+    given = {"a": None, "b": [{"c": None}, None]}
+    for option, expected in (("kept", given), ("dropped", {"b": [{}, None]})):
+        emulator = behaving(null_members=option)
+        ask(emulator, "PATCH", CONTROL, {"payload": given})
+        assert variant_of(emulator, "new-checkout", "control")["payload"] == expected
+
+
+def test_payload_integers_are_exact_or_doubles() -> None:
+    """Beyond 2^53 only."""
+    for option, expected in (("exact", 2**53 + 1), ("doubles", 2**53)):
+        emulator = behaving(payload_integers=option)
+        ask(emulator, "PATCH", CONTROL, {"payload": {"x": [2**53 + 1, 7]}})
+        assert ask(emulator, "GET", CONTROL).json()["payload"] == {"x": [expected, 7]}
+
+
+def test_condition_values_are_text_or_numbers() -> None:
+    """What looks like a number is shown as one; requests hold text."""
+    condition = {"type": "property", "prop": "age", "op": "is", "values": ["5", "1.50", "007", "x"]}
+    for option, expected in (("text", condition["values"]), ("numbers", [5, 1.5, "007", "x"])):
+        emulator = behaving({"targetSegments": [{**SEGMENT, "conditions": [condition]}]}, condition_values=option)
+        (shown,) = listed(emulator)["flags"]
+        assert shown["targetSegments"][0]["conditions"][0]["values"] == expected
+
+
+def test_empty_values_are_accepted_or_refused() -> None:
+    """A condition without values."""
+    segment = {**SEGMENT, "conditions": [{**SEGMENT["conditions"][0], "values": []}]}
+    for option, status in (("accept", 200), ("refuse", 400)):
+        assert ask(behaving(empty_values=option), "PATCH", FLAG, {"targetSegments": [segment]}).status == status
+
+
+@pytest.mark.parametrize("kind", ["flag", "experiment"])
+def test_dependents_are_ignored_or_enforced(kind: str) -> None:
+    """What a flag or experiment depends on cannot be archived, renamed or removed; other variants can."""
+    for option, statuses in (("ignored", [200] * 4), ("enforced", [400, 400, 400, 200])):
+        seen = []
+        for method, path, body in (
+            ("PATCH", FLAG, {"archive": True}),
+            ("PATCH", CONTROL, {"key": "renamed"}),
+            ("DELETE", CONTROL, None),
+            ("DELETE", f"{FLAG}/variants/treatment", None),
+        ):
+            emulator = behaving(dependents=option)
+            child = {"projectId": "7", "key": "child", "parentDependencies": {"flags": {"1001": ["control"]}}}
+            add = emulator.store.seed_flag if kind == "flag" else emulator.store.seed_experiment
+            add(child)
+            seen.append(ask(emulator, method, path, body).status)
+        assert seen == statuses
+
+
+def test_dependents_go_on_after_their_parents_where_that_is_enforced() -> None:
+    """A flag is not active before its prerequisites are."""
+    for option, status in (("ignored", 200), ("enforced", 400)):
+        emulator = behaving({"enabled": False}, dependents=option)
+        child = emulator.store.seed_flag(
+            {"projectId": "7", "key": "c", "parentDependencies": {"flags": {"1001": []}}}
+        )
+        assert ask(emulator, "PATCH", f"/flags/{child['id']}", {"enabled": True}).status == status
+        ask(emulator, "PATCH", FLAG, {"enabled": True})
+        assert ask(emulator, "PATCH", f"/flags/{child['id']}", {"enabled": True}).status == 200
+
+
+def test_disable_without_deployment_is_accepted_or_refused() -> None:
+    """Of a flag that has none."""
+    for option, status in (("accept", 200), ("refuse", 400)):
+        emulator = behaving(disable_without_deployment=option)
+        assert ask(emulator, "PATCH", FLAG, {"enabled": False}).status == status
+        ask(emulator, "POST", f"{FLAG}/deployments", {"deployments": ["67"]})
+        assert ask(emulator, "PATCH", FLAG, {"enabled": False}).status == 200
+
+
+def test_approvals_are_not_needed_or_forbid_or_hold_back() -> None:
+    """Activation, and rollout, segments, variants and salt while a flag is on; names, and flags that are off, not."""
+    for option, status, percentage in (("none", 200, 5), ("403", 403, 100), ("pending", 200, 100)):
+        emulator = behaving(approvals=option)
+        assert ask(emulator, "PATCH", FLAG, {"rolloutPercentage": 5}).status == status
+        assert flag_of(emulator, "new-checkout")["rolloutPercentage"] == percentage
+        assert ask(emulator, "PATCH", CONTROL, {"rolloutWeight": 3}).status == status
+        assert ask(emulator, "PATCH", FLAG, {"name": "free"}).status == 200
+        assert flag_of(emulator, "new-checkout")["name"] == "free"
+        off = behaving({"enabled": False}, approvals=option)
+        assert ask(off, "PATCH", FLAG, {"rolloutPercentage": 5}).status == 200
+        assert flag_of(off, "new-checkout")["rolloutPercentage"] == 5
+        assert ask(off, "PATCH", FLAG, {"enabled": True}).status == status
+        assert flag_of(off, "new-checkout")["enabled"] is (option == "none")
