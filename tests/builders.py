@@ -202,10 +202,10 @@ def an_empty_plan(**fields: Any) -> Plan:
 
 
 def an_outcome(key: str, status: Status, *, error: str | None = None) -> FlagOutcome:
-    """A flag of two calls, the first of which was made and the second ended so; a skipped flag: neither was made."""
+    """A flag of two calls, the first of which was made and the second ended so; skipped or held: neither was made."""
     first, second = a_flag_plan(key).operations
-    done = Status.SKIPPED if status is Status.SKIPPED else Status.APPLIED
-    sent = status is not Status.SKIPPED
+    sent = status not in {Status.SKIPPED, Status.HELD}
+    done, ended = (Status.APPLIED, status) if sent else (Status.SKIPPED, Status.SKIPPED)
     return FlagOutcome(
         key=key,
         action=Action.UPDATE,
@@ -217,7 +217,7 @@ def an_outcome(key: str, status: Status, *, error: str | None = None) -> FlagOut
             OperationOutcome(
                 order=1, operation=first, status=done, attempts=int(sent), http_status=200 if sent else None
             ),
-            OperationOutcome(order=2, operation=second, status=status, attempts=2 * int(sent), error=error),
+            OperationOutcome(order=2, operation=second, status=ended, attempts=2 * int(sent), error=error),
         ),
     )
 

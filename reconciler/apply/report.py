@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.errors import PartlyAppliedError, ReconcilerError
+from reconciler.errors import GuardRefusedError, PartlyAppliedError, ReconcilerError
 
 if TYPE_CHECKING:
     from reconciler.planning.operations import Operation
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 class Status(StrEnum):
-    """How it ended. `unknown`: it may have taken effect; the next run reads what is true."""
+    """How it ended. `unknown`: it may have taken effect; the next run reads what is true. `held`: by a guard."""
 
     APPLIED = "applied"
     FAILED = "failed"
     UNKNOWN = "unknown"
     SKIPPED = "skipped"
+    HELD = "held"
 
 
 class OperationOutcome(Struct, frozen=True, kw_only=True):
@@ -72,9 +73,10 @@ class ApplyReport(Struct, frozen=True, kw_only=True):
 
     @property
     def summary(self) -> dict[str, int]:
-        """Flags by status, and those that needed nothing."""
+        """Flags by status, and those that needed nothing; `held` only where some are."""
         counts = Counter(outcome.status for outcome in self.outcomes)
-        return {status.value: counts[status] for status in Status} | {"unchanged": self.unchanged}
+        known = [status for status in Status if status is not Status.HELD or counts[status]]
+        return {status.value: counts[status] for status in known} | {"unchanged": self.unchanged}
 
     @property
     def ok(self) -> bool:
@@ -85,7 +87,7 @@ class ApplyReport(Struct, frozen=True, kw_only=True):
     def exit_code(self) -> int:
         """0 all applied · 130/143 a signal · 7 in part, or a conflict.
 
-        Where nothing was changed: 4 when the key was refused, 1 when calls failed.
+        Where nothing was changed: 4 when the key was refused, 1 when calls failed, 5 when every flag is held.
         """
         if self.signal_number is not None:
             return 128 + self.signal_number
@@ -95,5 +97,7 @@ class ApplyReport(Struct, frozen=True, kw_only=True):
             return PartlyAppliedError.exit_code
         if self.stopped_by is not None:
             return self.stopped_by.exit_code
+        if all(outcome.status is Status.HELD for outcome in self.outcomes):
+            return GuardRefusedError.exit_code
         failed = any(outcome.status is Status.FAILED for outcome in self.outcomes)
         return ReconcilerError.exit_code if failed else PartlyAppliedError.exit_code

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reconciler.api.client import Client
+    from reconciler.apply.report import FlagOutcome
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.plan import Plan
@@ -35,14 +36,14 @@ async def apply_plan(
     progress: Progress | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> ApplyReport:
-    """Make every call of the plan, flag by flag, and read back what was touched.
+    """Make every call of the plan, flag by flag, and read back what was touched. Of held flags nothing is sent.
 
     `desired` and `live` are those that the plan was made from. One flag's failure does not stop the others (unless
     `options` says so); a refused key, an exhausted budget and `cancellation` stop all. `sleep` waits between looks at
     what a server may show late. Raises nothing of the API's: every failure is in the report.
     """
     options = options or ApplyOptions(concurrency=config.requests.concurrency)
-    operations = {flag.key: len(flag.operations) for flag in plan.flags}
+    operations = {flag.key: len(flag.operations) for flag in plan.to_apply}
     context = ApplyContext(
         client=client,
         planner=Planner(config=config, options=plan.options, shows_tags=live.shows_tags),
@@ -53,21 +54,27 @@ async def apply_plan(
         progress=ApplyProgress(operations, verify=options.verify, progress=progress),
         sleep=sleep,
     )
-    runs = [FlagRun(context, flag) for flag in plan.flags]
+    runs = [FlagRun(context, flag) for flag in plan.to_apply]
     before = client.requests
     await _send_side_by_side(context, runs)
     verified = await Verifier(context, runs).run() if _may_read_back(context) else {}
-    outcomes = tuple(run.outcome(verified.get(run.plan.key)) for run in runs)
+    held = [_held(FlagRun(context, flag)) for flag in plan.held]
+    outcomes = sorted([*(run.outcome(verified.get(run.plan.key)) for run in runs), *held], key=lambda item: item.key)
     known = [outcome.verified for outcome in outcomes if outcome.verified is not None]
     reason = context.cancellation.reason
     return ApplyReport(
-        outcomes=outcomes,
+        outcomes=tuple(outcomes),
         unchanged=plan.unchanged,
         verified=all(known) if known else None,
         requests=client.requests - before,
         stopped_by=reason,
         signal_number=reason.exit_code - 128 if isinstance(reason, InterruptedRunError) else None,
     )
+
+
+def _held(run: FlagRun) -> FlagOutcome:
+    run.leave(" ".join(f"{refusal.guard}: {refusal.message}" for refusal in run.plan.held), Status.HELD)
+    return run.outcome()
 
 
 def _may_read_back(context: ApplyContext) -> bool:

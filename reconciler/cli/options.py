@@ -59,6 +59,7 @@ class ApplyArguments(Struct, frozen=True, kw_only=True):
     """How to apply, and what to write about it."""
 
     auto_approve: bool = False
+    on_refusal: str = "hold"
     on_error: str = "continue"
     report: Path | None = None
     no_verify: bool = False
@@ -79,16 +80,21 @@ class ShardType(click.ParamType[tuple[int, int]]):
 
 
 class GuardType(click.ParamType[str]):
-    """A guard that may be overridden."""
+    """A guard that may be overridden, for all flags or for one: `KIND` or `KIND:KEY`."""
 
-    name = "KIND"
+    name = "KIND[:KEY]"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The guard's name; fails with a usage error that lists them."""
-        from reconciler.planning.guards import ALLOWABLE  # noqa: PLC0415 - most commands plan nothing
+        """What was given; fails with a usage error that lists the guards."""
+        from reconciler.planning.guards import ALLOWABLE, ALLOWABLE_BY_FLAG  # noqa: PLC0415 - most commands plan nothing
 
-        if value not in ALLOWABLE:
-            self.fail(f"{value!r} is none of {', '.join(sorted(ALLOWABLE))}.", param, ctx)
+        guard, colon, key = str(value).partition(":")
+        if guard not in ALLOWABLE:
+            self.fail(f"{guard!r} is none of {', '.join(sorted(ALLOWABLE))}.", param, ctx)
+        if colon and guard not in ALLOWABLE_BY_FLAG:
+            self.fail(f"{guard!r} is about the whole plan: it takes no key of a flag.", param, ctx)
+        if colon and not key:
+            self.fail(f"{value!r} names no flag after the colon.", param, ctx)
         return str(value)
 
 
@@ -145,7 +151,12 @@ _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
         "--prune", is_flag=True, help="Archive live flags that carry `managedTag` and are declared no more."
     ),
     click.option("--unarchive", is_flag=True, help="Bring back flags that declare `archived: false`."),
-    click.option("--allow", multiple=True, type=GuardType(), help="Override a guard by its name; may be repeated."),
+    click.option(
+        "--allow",
+        multiple=True,
+        type=GuardType(),
+        help="Override a guard, for all flags or for that of KEY; may be repeated.",
+    ),
     click.option(
         "--shield", is_flag=True, help="Hide intermediate states behind a temporary segment (2 more calls)."
     ),
@@ -167,6 +178,13 @@ _SAVING: tuple[Callable[[Any], Any], ...] = (
 
 _APPLY: tuple[Callable[[Any], Any], ...] = (
     click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where there is no terminal."),
+    click.option(
+        "--on-refusal",
+        type=click.Choice(["hold", "abort"]),
+        default="hold",
+        show_default=True,
+        help="Where a safety check holds a flag, go on with the others, or send nothing.",
+    ),
     click.option(
         "--on-error",
         type=click.Choice(["continue", "abort"]),

@@ -224,14 +224,19 @@ def _inclusion_cache(
         output.warning(complaint)
 
 
-def refusal_of(plan: Plan) -> GuardRefusedError | None:
-    """The error of a plan that guards refuse; None where none does."""
-    if not plan.refusals:
+def refusal_of(plan: Plan, *, all_or_nothing: bool = False) -> GuardRefusedError | None:
+    """The error of a plan of which nothing may be sent: a guard of the run refuses it, or all that it does is held.
+
+    None where something may be sent, or there is nothing to do. With `all_or_nothing` one held flag is enough.
+    """
+    is_held = plan.held and (all_or_nothing or not plan.to_apply)
+    refused = plan.every_refusal if is_held else plan.refusals
+    if not refused:
         return None
-    guards = tuple(dict.fromkeys(refusal.guard for refusal in plan.refusals))
+    guards = tuple(dict.fromkeys(refusal.guard for refusal in refused))
     sentences = [
         f"{refusal.guard}: {refusal.message}" + (f" Override: {refusal.override}." if refusal.override else "")
-        for refusal in plan.refusals
+        for refusal in refused
     ]
     return GuardRefusedError("Refused as unsafe; nothing was sent. " + " ".join(sentences), guards)
 

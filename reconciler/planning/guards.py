@@ -1,6 +1,7 @@
-"""What refuses a plan: one function per guard, one table. A guard sees everything and changes nothing.
+"""What refuses a plan, or holds one flag of it. A guard sees everything and changes nothing.
 
-Each is named, and each name is what `--allow` takes, save those that nothing may override.
+Guards of the run judge the plan as a whole: nothing is sent. Guards of a flag judge that flag alone: it is held, and
+the others go on. Each is named, and each name is what `--allow` takes, save those that nothing may override.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from reconciler.model.flag import Unset
 from reconciler.model.reads import declared_lists
 from reconciler.model.wire import losses_of
 from reconciler.planning.dependents import children_of, lost_variants, switched_off
+from reconciler.planning.held import HELD_UNPLANNED, hold
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import Action, Refusal
-from reconciler.planning.planner import is_left_archived, scope_of
+from reconciler.planning.planner import scope_of
 from reconciler.planning.segments import rekeyed_segments, without_shield
 from reconciler.text import counted, percent
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reconciler.model.config import Config, Limit
-    from reconciler.model.flag import DesiredState, FlagSpec, LiveFlag, LiveState
+    from reconciler.model.flag import DesiredState, FlagSpec, LiveState
     from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import FlagPlan, Plan
 
@@ -48,18 +50,41 @@ class Facts(Struct, frozen=True, kw_only=True):
 def check_guards(
     plan: Plan, desired: DesiredState, live: LiveState, config: Config, kill_switches: tuple[KillSwitch, ...] = ()
 ) -> Plan:
-    """The plan with a Refusal for every guard that refuses it and is not overridden, in the table's order.
+    """The plan with every guard asked that is not overridden, in the order of the tables.
 
-    `plan` carries its exposure already; `kill_switches` are those that it would undo.
+    First each flag gets the refusals that hold it, beside those that it has already; then the run is judged by the
+    flags that are left. `plan` carries its exposure already; `kill_switches` are those that it would undo.
     """
     facts = Facts(plan=plan, desired=desired, live=live, config=config, kill_switches=kill_switches)
-    refusals = [
-        Refusal(guard=name, message=message, override=override)
-        for name, guard, override in GUARDS
-        if not (name in plan.options.allow and name in ALLOWABLE)
+    flags = tuple(_checked(flag, facts, FLAG_GUARDS) for flag in plan.flags)
+    facts = replace(facts, plan=_with_dependents(replace(facts, plan=replace(plan, flags=flags))))
+    refusals = (
+        Refusal(guard=name, message=message, override=f"--allow {name}")
+        for name, guard in RUN_GUARDS
+        if not plan.options.allows(name)
         for message in guard(facts)
+    )
+    return replace(facts.plan, refusals=tuple(refusals))
+
+
+def _checked(flag: FlagPlan, facts: Facts, guards: tuple[FlagGuard, ...]) -> FlagPlan:
+    held = [
+        hold(flag.key, guard.name, message, guard.alternatives, is_allowable=guard.is_allowable)
+        for guard in guards
+        if not (guard.is_allowable and facts.plan.options.allows(guard.name, flag.key))
+        for message in guard.check(flag, facts)
     ]
-    return replace(plan, refusals=tuple(refusals))
+    return replace(flag, held=(*flag.held, *held)) if held else flag
+
+
+def _with_dependents(facts: Facts) -> Plan:
+    """The plan with flags held that others depend on: a flag that is held itself gives nothing up, and needs all."""
+    while True:
+        plan = facts.plan
+        flags = tuple(flag if flag.held else _checked(flag, facts, (DEPENDENTS,)) for flag in plan.flags)
+        if flags == plan.flags:
+            return plan
+        facts = replace(facts, plan=replace(plan, flags=flags))
 
 
 def _empty(facts: Facts) -> Iterator[str]:
@@ -70,51 +95,14 @@ def _empty(facts: Facts) -> Iterator[str]:
         )
 
 
-def _duplicates(facts: Facts) -> Iterator[str]:
-    is_considered = _considered(facts)
-    for key, ids in sorted(facts.live.duplicates.items()):
-        if key in facts.desired.flags and is_considered(key):
-            yield f'Several live flags carry the key "{key}" (ids {", ".join(ids)}): archive all but one.'
-
-
-def _archived(facts: Facts) -> Iterator[str]:
-    for flag in _left_archived(facts):
-        declared = facts.desired.flags[flag.key]
-        if isinstance(declared.spec.archived, Unset) and not declared.ignored.covers("archived"):
-            yield (
-                f'"{flag.key}" is declared, but archived live. Remove its file, declare `archived: true`, or declare '
-                "`archived: false` and use --unarchive."
-            )
-
-
-def _unarchive(facts: Facts) -> Iterator[str]:
-    for flag in _left_archived(facts):
-        if facts.desired.flags[flag.key].spec.archived is False:
-            yield f'"{flag.key}" declares `archived: false`, but is archived live: bring it back with --unarchive.'
-
-
-def _left_archived(facts: Facts) -> Iterator[LiveFlag]:
-    is_considered, desired = _considered(facts), facts.desired.flags
-    for key, flag in facts.live.flags.items():
-        is_asked = flag.spec.archived and key in desired and is_considered(key)
-        if is_asked and is_left_archived(desired[key], flag, facts.plan.options):
-            yield flag
-
-
-def _considered(facts: Facts) -> Callable[[str], bool]:
-    """Tells whether the plan is about the flag of a key at all: in its scope, and not frozen."""
-    is_in_scope = scope_of(facts.plan.options)
-    return lambda key: key not in facts.plan.frozen and is_in_scope(key)
-
-
 def _updates(facts: Facts) -> Iterator[str]:
-    changed = [flag for flag in facts.plan.flags if flag.action in {Action.UPDATE, Action.UNARCHIVE}]
+    changed = [flag for flag in facts.plan.to_apply if flag.action in {Action.UPDATE, Action.UNARCHIVE}]
     yield from _over(facts, len(changed), facts.config.safety.max_updates, "maxUpdates", "updates")
 
 
 def _archives(facts: Facts) -> Iterator[str]:
     """Archives of all shards together: the list shows them, and none of them is for one shard alone to judge."""
-    own = sum(flag.action is Action.ARCHIVE for flag in facts.plan.flags)
+    own = sum(flag.action is Action.ARCHIVE for flag in facts.plan.to_apply)
     others = sum(1 for _ in _archived_by_other_shards(facts))
     whole = replace(facts, plan=replace(facts.plan, options=replace(facts.plan.options, shard=None)))
     what = f"archives in all shards, {own} of them in this one" if others else "archives"
@@ -171,103 +159,10 @@ def _live(facts: Facts) -> int:
     return sum(key in live.flags or not is_in_scope(key) for key in declared)
 
 
-def _rebucket(facts: Facts) -> Iterator[str]:
-    for flag in facts.plan.flags:
-        if flag.before is None or flag.before.enabled is not True or flag.before.archived:
-            continue
-        body = _patched(flag)
-        names = [field.edit for field in FIELDS if field.rebuckets and field.edit in body]
-        if "targetSegments" in body and "bucketingKey" not in body and flag.after is not None:
-            names += [f"bucketingKey of {new.name}" for _, new in rekeyed_segments(flag.before, flag.after)]
-        if names:
-            yield f'"{flag.key}" is enabled, and a change of {", ".join(names)} deals its users out anew.'
-
-
-def _cohort_conditions(facts: Facts) -> Iterator[str]:
-    for flag in facts.plan.flags:
-        if "targetSegments" not in _patched(flag) or flag.before is None:
-            continue
-        segments = without_shield(flag.before.target_segments or ())
-        lost = [f"{', '.join(losses)} (in {item.name})" for item in segments if (losses := losses_of(item))]
-        if lost:
-            yield (
-                f'Replacing the segments of "{flag.key}" would lose what the API cannot carry: {"; ".join(lost)}. '
-                "Leave `targetSegments` undeclared, or edit them in Amplitude."
-            )
-
-
-def _dependents(facts: Facts) -> Iterator[str]:
-    archived = {flag.key for flag in facts.plan.flags if flag.action is Action.ARCHIVE}
-    returning = {flag.key for flag in facts.plan.flags if flag.action is Action.UNARCHIVE}
-    for plan in facts.plan.flags:
-        off, variants = switched_off(plan), lost_variants(plan)
-        for child, allowed in children_of(plan.flag_id, facts.live) if plan.flag_id else ():
-            if (child.spec.archived and child.key not in returning) or child.key in archived:
-                continue
-            if off:
-                yield f'"{child.key}" depends on "{plan.key}", which would be {off}: its users would get nothing.'
-            elif named := sorted(variants & allowed):
-                yield f'"{child.key}" depends on variant {", ".join(named)} of "{plan.key}", which would go.'
-
-
-def _kill_switch(facts: Facts) -> Iterator[str]:
-    for switch in facts.kill_switches:
-        yield switch.message
-
-
-def _patched(flag: FlagPlan) -> dict[str, object]:
-    body: dict[str, object] = {}
-    for operation in flag.operations:
-        if isinstance(operation, EditFlag):
-            body |= operation.body
-    return body
-
-
-def _exposure(facts: Facts) -> Iterator[str]:
-    limit = facts.config.safety.max_exposure_change
-    for flag in facts.plan.flags:
-        if flag.exposure and flag.exposure.switched > limit:
-            share, allowed = percent(flag.exposure.switched), percent(limit)
-            yield f'"{flag.key}" moves {share} of users; safety.maxExposureChange is {allowed}.'
-
-
-def _zero_weights(facts: Facts) -> Iterator[str]:
-    for flag in facts.plan.flags:
-        if flag.before and flag.after and _weighs_nothing(flag.after) and not _weighs_nothing(flag.before):
-            yield (
-                f'"{flag.key}" would be left with weights that are all 0, which deals its users out evenly: declare '
-                "`rolloutWeights` with at least one above 0."
-            )
-
-
-def _weighs_nothing(spec: FlagSpec) -> bool:
-    if isinstance(spec.rollout_weights, Unset):
-        return False
-    weights = spec.rollout_weights
-    return not any(weights.get(variant.key) for variant in spec.variants or ())
-
-
-def _shield(facts: Facts) -> Iterator[str]:
-    for flag in facts.plan.flags:
-        if flag.shield_refusal:
-            yield f'"{flag.key}": {flag.shield_refusal}'
-
-
-def _transient(facts: Facts) -> Iterator[str]:
-    limit = facts.config.safety.max_transient
-    for flag in facts.plan.flags:
-        if flag.transient > limit:
-            yield (
-                f'"{flag.key}" shows {percent(flag.transient)} of users, between two calls, a variant that is '
-                f"neither the old nor the new one; safety.maxTransient is {percent(limit)}. --shield avoids it "
-                "for two calls more."
-            )
-
-
 def _quota(facts: Facts) -> Iterator[str]:
     budget, spent = facts.config.requests.daily_budget, facts.plan.requests
     needed = _requests_to_apply(facts.plan, facts.desired, facts.live)
-    if facts.plan.flags and spent + needed > budget:
+    if facts.plan.to_apply and spent + needed > budget:
         yield (
             f"Applying takes about {counted(needed, 'request')} after the {spent} of the refresh, more than"
             f" requests.dailyBudget leaves ({budget}): it would end half-way. Use --target for a part of it, or raise"
@@ -281,10 +176,11 @@ def _requests_to_apply(plan: Plan, desired: DesiredState, live: LiveState) -> in
     A look at a flag is one look-up, or its share of the list where reading that takes fewer requests, and one read of
     each declared list of users or cohorts.
     """
-    looked_up = sum(1 for flag in plan.flags if flag.flag_id is not None)
-    by_key = min(looked_up, max(live.pages, 1)) + (len(plan.flags) - looked_up)
-    hydration = sum(_reads_of(flag, desired) for flag in plan.flags)
-    return sum(len(flag.operations) for flag in plan.flags) + _LOOKS_PER_FLAG * (by_key + hydration)
+    flags = plan.to_apply
+    looked_up = sum(1 for flag in flags if flag.flag_id is not None)
+    by_key = min(looked_up, max(live.pages, 1)) + (len(flags) - looked_up)
+    hydration = sum(_reads_of(flag, desired) for flag in flags)
+    return sum(len(flag.operations) for flag in flags) + _LOOKS_PER_FLAG * (by_key + hydration)
 
 
 def _reads_of(flag: FlagPlan, desired: DesiredState) -> int:
@@ -292,24 +188,137 @@ def _reads_of(flag: FlagPlan, desired: DesiredState) -> int:
     return 0 if declared is None else sum(1 for _ in declared_lists(declared.spec))
 
 
-GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]], str], ...] = (
-    ("empty", _empty, "--allow empty"),
-    ("duplicates", _duplicates, ""),
-    ("archived", _archived, ""),
-    ("unarchive", _unarchive, "--unarchive"),
-    ("updates", _updates, "--allow updates"),
-    ("archives", _archives, "--allow archives"),
-    ("rebucket", _rebucket, "--allow rebucket"),
-    ("cohort-conditions", _cohort_conditions, "--allow cohort-conditions"),
-    ("dependents", _dependents, "--allow dependents"),
-    ("kill-switch", _kill_switch, "--allow kill-switch"),
-    ("exposure", _exposure, "--allow exposure"),
-    ("zero-weights", _zero_weights, ""),
-    ("shield", _shield, ""),
-    ("transient", _transient, "--allow transient"),
-    ("quota", _quota, "--allow quota"),
-)
-"""Name, guard, and what overrides it ("" where nothing does: the state itself has to be put right)."""
+def _rebucket(flag: FlagPlan, _: Facts) -> Iterator[str]:
+    if flag.before is None or flag.before.enabled is not True or flag.before.archived:
+        return
+    body = _patched(flag)
+    names = [field.edit for field in FIELDS if field.rebuckets and field.edit in body]
+    if "targetSegments" in body and "bucketingKey" not in body and flag.after is not None:
+        names += [f"bucketingKey of {new.name}" for _, new in rekeyed_segments(flag.before, flag.after)]
+    if names:
+        yield f'"{flag.key}" is enabled, and a change of {", ".join(names)} deals its users out anew.'
 
-ALLOWABLE = frozenset(name for name, _, override in GUARDS if override == f"--allow {name}")
+
+def _cohort_conditions(flag: FlagPlan, _: Facts) -> Iterator[str]:
+    if "targetSegments" not in _patched(flag) or flag.before is None:
+        return
+    segments = without_shield(flag.before.target_segments or ())
+    lost = [f"{', '.join(losses)} (in {item.name})" for item in segments if (losses := losses_of(item))]
+    if lost:
+        yield f'Replacing the segments of "{flag.key}" would lose what the API cannot carry: {"; ".join(lost)}.'
+
+
+def _dependents(flag: FlagPlan, facts: Facts) -> Iterator[str]:
+    off, variants = switched_off(flag), lost_variants(flag)
+    after = {item.key: item.after for item in facts.plan.to_apply if item.after is not None}
+    for child, allowed in children_of(flag.flag_id, facts.live) if flag.flag_id else ():
+        spec = after.get(child.key, child.spec)
+        if spec.archived or spec.enabled is False:
+            continue
+        if off:
+            yield f'"{child.key}" depends on "{flag.key}", which would be {off}: its users would get nothing.'
+        elif named := sorted(variants & allowed):
+            yield f'"{child.key}" depends on variant {", ".join(named)} of "{flag.key}", which would go.'
+
+
+def _kill_switch(flag: FlagPlan, facts: Facts) -> Iterator[str]:
+    return (switch.message for switch in facts.kill_switches if switch.key == flag.key)
+
+
+def _patched(flag: FlagPlan) -> dict[str, object]:
+    body: dict[str, object] = {}
+    for operation in flag.operations:
+        if isinstance(operation, EditFlag):
+            body |= operation.body
+    return body
+
+
+def _exposure(flag: FlagPlan, facts: Facts) -> Iterator[str]:
+    limit = facts.config.safety.max_exposure_change
+    if flag.exposure and flag.exposure.switched > limit:
+        share, allowed = percent(flag.exposure.switched), percent(limit)
+        yield f'"{flag.key}" moves {share} of users; safety.maxExposureChange is {allowed}.'
+
+
+def _zero_weights(flag: FlagPlan, _: Facts) -> Iterator[str]:
+    if flag.before and flag.after and _weighs_nothing(flag.after) and not _weighs_nothing(flag.before):
+        yield (
+            f'"{flag.key}" would be left with weights that are all 0, which deals its users out evenly: declare '
+            "`rolloutWeights` with at least one above 0."
+        )
+
+
+def _weighs_nothing(spec: FlagSpec) -> bool:
+    if isinstance(spec.rollout_weights, Unset):
+        return False
+    weights = spec.rollout_weights
+    return not any(weights.get(variant.key) for variant in spec.variants or ())
+
+
+def _shield(flag: FlagPlan, _: Facts) -> Iterator[str]:
+    if flag.shield_refusal:
+        yield f'"{flag.key}": {flag.shield_refusal}'
+
+
+def _transient(flag: FlagPlan, facts: Facts) -> Iterator[str]:
+    limit = facts.config.safety.max_transient
+    if flag.transient > limit:
+        yield (
+            f'"{flag.key}" shows {percent(flag.transient)} of users, between two calls, a variant that is '
+            f"neither the old nor the new one; safety.maxTransient is {percent(limit)}."
+        )
+
+
+class FlagGuard(Struct, frozen=True, kw_only=True):
+    """A guard of one flag: what it sees, and what is safer than to override it (`{key}` is the flag's)."""
+
+    name: str
+    check: Callable[[FlagPlan, Facts], Iterator[str]]
+    alternatives: tuple[str, ...] = ()
+    is_allowable: bool = True
+
+
+RUN_GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]]], ...] = (
+    ("empty", _empty),
+    ("updates", _updates),
+    ("archives", _archives),
+    ("quota", _quota),
+)
+"""Name and guard; `--allow` with the name overrides it."""
+
+FLAG_GUARDS: tuple[FlagGuard, ...] = (
+    FlagGuard(
+        name="rebucket",
+        check=_rebucket,
+        alternatives=("declare the live value", "create a flag of another key", "change it while the flag is off"),
+    ),
+    FlagGuard(
+        name="cohort-conditions",
+        check=_cohort_conditions,
+        alternatives=("leave `targetSegments` undeclared", "edit the segments in Amplitude"),
+    ),
+    FlagGuard(
+        name="kill-switch",
+        check=_kill_switch,
+        alternatives=("keep it off with `reconciler import --target {key} --force`", "pause it with `frozenUntil`"),
+    ),
+    FlagGuard(name="exposure", check=_exposure, alternatives=("go there in smaller steps",)),
+    FlagGuard(name="zero-weights", check=_zero_weights, is_allowable=False),
+    FlagGuard(name="shield", check=_shield, alternatives=("leave out --shield",), is_allowable=False),
+    FlagGuard(name="transient", check=_transient, alternatives=("use --shield, for two calls more",)),
+)
+"""Asked of each flag, in this order."""
+
+DEPENDENTS = FlagGuard(
+    name="dependents", check=_dependents, alternatives=("turn off, or change, the flags that depend on it first",)
+)
+"""Asked after the others: which flags are held decides what the rest may do."""
+
+ALLOWABLE_BY_FLAG = frozenset(guard.name for guard in (*FLAG_GUARDS, DEPENDENTS) if guard.is_allowable)
+"""What `--allow` takes with the key of a flag, too."""
+
+ALLOWABLE = ALLOWABLE_BY_FLAG | {name for name, _ in RUN_GUARDS}
 """What `--allow` takes."""
+
+GUARDS = (*(name for name, _ in RUN_GUARDS), *HELD_UNPLANNED, *(guard.name for guard in (*FLAG_GUARDS, DEPENDENTS)))
+"""The name of every guard."""

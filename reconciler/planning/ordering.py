@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.errors import GuardRefusedError
 from reconciler.evaluation.rules import flag_rules, is_on, variants_of
 from reconciler.model.flag import Unset
 from reconciler.planning.candidates import plain_candidates, shielded_candidate
-from reconciler.planning.operations import AddMembers, CreateVariant, DeleteVariant, Phase
+from reconciler.planning.operations import AddMembers, CreateVariant, DeleteVariant, ImpossibleCallError, Phase
 from reconciler.planning.order_search import FREE, OrderSearch, Route, Transients
 from reconciler.planning.schedule import SEES_RULES_EARLY, creating_operation, fit_operations
 from reconciler.planning.segments import can_shield
@@ -77,7 +76,7 @@ def order_operations(
 
     `before` is the live flag (None: a CreateFlag is among the calls), `after` the flag once all calls are made,
     `operations` the fewest calls that get there, at most one EditFlag among them; `may_switch`: whether `enabled` is
-    declared, so that it may be sent. The same input gives the same order. Raises GuardRefusedError when no order
+    declared, so that it may be sent. The same input gives the same order. Raises ImpossibleCallError when no order
     keeps the API's rules (two variants exchanging keys).
     """
     solution = _best_of(before, after, plain_candidates(before, after, operations, may_switch=may_switch))
@@ -101,7 +100,7 @@ def _best_of(before: FlagSpec | None, after: FlagSpec, candidates: Iterable[Cand
             break
     if best is None:
         message = f"No order of the calls for {after.key} keeps every variant in existence while it is named."
-        raise GuardRefusedError(message, ("order",))
+        raise ImpossibleCallError(message)
     return best
 
 

@@ -61,13 +61,23 @@ class MembersChange(Struct, frozen=True, kw_only=True):
 FieldChange = ValueChange | MembersChange
 
 
+class Refusal(Struct, frozen=True, kw_only=True):
+    """A guard that refuses: its name, what it saw, what overrides it ("": nothing), and what is safer than that."""
+
+    guard: str
+    message: str
+    override: str
+    alternatives: tuple[str, ...] = ()
+
+
 class FlagPlan(Struct, frozen=True, kw_only=True):
-    """What happens to one flag, in order.
+    """What happens to one flag, in order; nothing of it is sent while `held` says why not.
 
     `flag_id` is None until a create has answered. `before` and `after` are the whole flag, undeclared fields
     included, as planning saw them (`before` None: a new flag; both None on a plan read from a file).
     `transient` is the largest share of users who see, between two calls, neither their old nor their new
-    variant. `shield_refusal` says why a shield that was asked for, and needed, cannot be had.
+    variant. `shield_refusal` says why a shield that was asked for, and needed, cannot be had. A flag that is held
+    before calls could be planned has no changes and no operations.
     """
 
     key: str
@@ -83,10 +93,14 @@ class FlagPlan(Struct, frozen=True, kw_only=True):
     exposure: FlagExposure | None = None
     shield_refusal: str | None = None
     warnings: tuple[str, ...] = ()
+    held: tuple[Refusal, ...] = ()
 
 
 class PlanOptions(Struct, frozen=True, kw_only=True):
-    """The options that shape a plan: they are saved with it, and apply repeats them."""
+    """The options that shape a plan: they are saved with it, and apply repeats them.
+
+    `allow` names guards that are overridden, `KIND` for every flag and for the run, `KIND:KEY` for one flag.
+    """
 
     targets: tuple[str, ...] = ()
     prune: bool = False
@@ -95,13 +109,9 @@ class PlanOptions(Struct, frozen=True, kw_only=True):
     shield: bool = False
     shard: tuple[int, int] | None = None
 
-
-class Refusal(Struct, frozen=True, kw_only=True):
-    """A guard that refuses the plan: its name, what it saw, and what overrides it."""
-
-    guard: str
-    message: str
-    override: str
+    def allows(self, guard: str, key: str | None = None) -> bool:
+        """Whether a guard is overridden, for every flag or for the one of this key."""
+        return guard in self.allow or (key is not None and f"{guard}:{key}" in self.allow)
 
 
 class Released(Struct, frozen=True, kw_only=True):
@@ -117,7 +127,7 @@ class Released(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """The plan in numbers; shares are fractions of 1."""
+    """The plan in numbers; shares are fractions of 1. All but `held` count what would be done, without held flags."""
 
     create: int
     update: int
@@ -125,6 +135,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     unarchive: int
     unchanged: int
     unmanaged: int
+    held: int
     operations: int
     max_exposure_change: Fraction
     max_transient: Fraction
@@ -132,6 +143,8 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 class Plan(Struct, frozen=True, kw_only=True):
     """Flags with changes, sorted by key, and what was found beside them.
+
+    `refusals` are of guards that refuse the whole plan; those that hold one flag are in its `held`.
 
     `frozen` names the declared flags in scope that are left alone for now: `warnings` tell what of them differs.
     `released` is what a change since a commit lets go of, sorted.
@@ -159,18 +172,34 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether there is nothing to do and nothing is held."""
         return not self.flags
 
     @property
+    def to_apply(self) -> tuple[FlagPlan, ...]:
+        """The flags that no guard holds."""
+        return tuple(flag for flag in self.flags if not flag.held)
+
+    @property
+    def held(self) -> tuple[FlagPlan, ...]:
+        """The flags that guards hold."""
+        return tuple(flag for flag in self.flags if flag.held)
+
+    @property
+    def every_refusal(self) -> tuple[Refusal, ...]:
+        """What guards of the run refuse, then what those of flags hold, by key."""
+        return (*self.refusals, *(refusal for flag in self.flags for refusal in flag.held))
+
+    @property
     def operations(self) -> Iterator[Operation]:
-        """Every operation, flag after flag."""
-        return (operation for flag in self.flags for operation in flag.operations)
+        """Every operation of the flags that are not held, flag after flag."""
+        return (operation for flag in self.to_apply for operation in flag.operations)
 
     @property
     def summary(self) -> Summary:
         """The numbers, counted from what is there."""
-        actions = [flag.action for flag in self.flags]
+        flags = self.to_apply
+        actions = [flag.action for flag in flags]
         return Summary(
             create=actions.count(Action.CREATE),
             update=actions.count(Action.UPDATE),
@@ -178,9 +207,8 @@ class Plan(Struct, frozen=True, kw_only=True):
             unarchive=actions.count(Action.UNARCHIVE),
             unchanged=self.unchanged,
             unmanaged=len(self.unmanaged),
-            operations=sum(len(flag.operations) for flag in self.flags),
-            max_exposure_change=max(
-                (flag.exposure.switched for flag in self.flags if flag.exposure), default=Fraction(0)
-            ),
-            max_transient=max((flag.transient for flag in self.flags), default=Fraction(0)),
+            held=len(self.flags) - len(flags),
+            operations=sum(len(flag.operations) for flag in flags),
+            max_exposure_change=max((flag.exposure.switched for flag in flags if flag.exposure), default=Fraction(0)),
+            max_transient=max((flag.transient for flag in flags), default=Fraction(0)),
         )

@@ -61,9 +61,7 @@ def encode_plan(plan: Plan) -> dict[str, Json]:
         "summary": _encode_summary(plan),
         "flags": [_encode_flag(flag) for flag in plan.flags],
         "unmanaged": list(plan.unmanaged),
-        "refusals": [
-            {"guard": item.guard, "message": item.message, "override": item.override} for item in plan.refusals
-        ],
+        "refusals": [_encode_refusal(item) for item in plan.refusals],
         "warnings": list(plan.warnings),
         "requests": plan.requests,
     }
@@ -153,7 +151,7 @@ def _encode_options(options: PlanOptions) -> dict[str, Json]:
 
 def _encode_summary(plan: Plan) -> dict[str, Json]:
     summary = plan.summary
-    return {
+    document: dict[str, Json] = {
         "create": summary.create,
         "update": summary.update,
         "archive": summary.archive,
@@ -164,10 +162,24 @@ def _encode_summary(plan: Plan) -> dict[str, Json]:
         "maxExposureChange": percent(summary.max_exposure_change),
         "maxTransient": percent(summary.max_transient),
     }
+    return document | ({"held": summary.held} if summary.held else {})
+
+
+def _encode_refusal(refusal: Refusal) -> dict[str, Json]:
+    document: dict[str, Json] = {
+        "guard": refusal.guard,
+        "message": refusal.message,
+        "override": refusal.override,
+    }
+    return document | ({"alternatives": list(refusal.alternatives)} if refusal.alternatives else {})
+
+
+def _decode_refusal(body: dict[str, Json]) -> Refusal:
+    return Refusal(**body | {"alternatives": tuple(body.get("alternatives", ()))})
 
 
 def _encode_flag(flag: FlagPlan) -> dict[str, Json]:
-    return {
+    document: dict[str, Json] = {
         "key": flag.key,
         "id": flag.flag_id,
         "action": flag.action.value,
@@ -182,6 +194,7 @@ def _encode_flag(flag: FlagPlan) -> dict[str, Json]:
         "exposure": None if flag.exposure is None else encode_exposure(flag.exposure),
         "warnings": list(flag.warnings),
     }
+    return document | ({"held": [_encode_refusal(item) for item in flag.held]} if flag.held else {})
 
 
 def encode_change(change: FieldChange) -> dict[str, Json]:
@@ -235,7 +248,7 @@ def _decode(document: dict[str, Json]) -> Plan:
             shield=options["shield"],
             shard=None if options["shard"] is None else _decode_shard(*options["shard"]),
         ),
-        refusals=tuple(Refusal(**item) for item in document["refusals"]),
+        refusals=tuple(map(_decode_refusal, document["refusals"])),
         released=tuple(Released(**item) for item in document.get("released", ())),
         warnings=tuple(document["warnings"]),
         created_at=datetime.fromisoformat(created).astimezone(UTC) if created else None,
@@ -265,6 +278,7 @@ def _decode_flag(body: dict[str, Json]) -> FlagPlan:
         transient=Fraction(str(body["transient"])) / 100,
         exposure=None if body["exposure"] is None else decode_exposure(body["exposure"]),
         warnings=tuple(body["warnings"]),
+        held=tuple(map(_decode_refusal, body.get("held", ()))),
     )
 
 

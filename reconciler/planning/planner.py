@@ -9,24 +9,23 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.diagnostics import LEFT_OUT
-from reconciler.errors import GuardRefusedError, InvalidInputError, UsageError
+from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model.canonical import fingerprint
 from reconciler.model.config import has_wildcard, matcher
 from reconciler.model.flag import Unset
 from reconciler.planning.compare import Differences, compare_flags, compare_new, with_details
+from reconciler.planning.held import held_as_archived, held_as_duplicate, held_as_unmet
 from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live, desired_for_new, live_as_renamed
-from reconciler.planning.operations import EditFlag, apply_in_any_order, apply_operations
+from reconciler.planning.operations import EditFlag, ImpossibleCallError, apply_in_any_order, apply_operations
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
 from reconciler.planning.remarks import problem, problems_with, remarks_on
-from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from reconciler.diagnostics import Diagnostic
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec, LiveFlag, LiveState
 
@@ -47,7 +46,7 @@ class Planner(Struct, frozen=True, kw_only=True):
         Raises InvalidInputError when no calls can meet the declaration.
         """
         if live is None:
-            return self._plan_new(desired)
+            return None if desired.spec.archived is True else self._plan_new(desired)
         if is_left_archived(desired, live, self.options):
             return None
         kept = keep_ignored(desired.spec, live.spec, desired.ignored)
@@ -77,14 +76,17 @@ class Planner(Struct, frozen=True, kw_only=True):
         remarks: tuple[str, ...] = (),
     ) -> FlagPlan:
         before = live.spec if live else None
-        after = apply_in_any_order(before, found.operations)
-        ordered = order_operations(
-            before,
-            after,
-            found.operations,
-            shield=self.options.shield,
-            may_switch=not isinstance(desired.spec.enabled, Unset),
-        )
+        try:
+            after = apply_in_any_order(before, found.operations)
+            ordered = order_operations(
+                before,
+                after,
+                found.operations,
+                shield=self.options.shield,
+                may_switch=not isinstance(desired.spec.enabled, Unset),
+            )
+        except ImpossibleCallError as error:
+            raise InvalidInputError(str(error), [problem(desired, "no-order", str(error), "/variants")]) from error
         return FlagPlan(
             key=desired.key,
             flag_id=live.id if live else None,
@@ -128,10 +130,10 @@ def build_plan(
     """Everything that would make the live state equal to the declared one, flag by flag, sorted by key.
 
     Flags that are frozen at `now` (None: no flag is) are planned, but only for the warning that says so: they refuse
-    nothing, and count as unchanged.
+    nothing, and count as unchanged. Flags for which no calls can be planned are held.
 
-    Raises InvalidInputError with every declaration that no calls can meet, and UsageError for `--prune` without
-    a managed tag. Refusals and exposure are added by `guards` and `exposure`.
+    Raises UsageError for `--prune` without a managed tag. What else is refused and exposure are added by `guards`
+    and `exposure`.
     """
     if options.prune and config.managed_tag is None:
         raise UsageError("--prune archives only flags that carry `managedTag`: set it in reconciler.yaml first.")
@@ -140,10 +142,9 @@ def build_plan(
     in_scope = [desired.flags[key] for key in filter(is_in_scope, desired.flags)]
     frozen = {flag.key: flag for flag in in_scope if now is not None and flag.is_frozen(now)}
     considered = [flag for flag in in_scope if flag.key not in frozen]
-    planned = _plan_declared(planner, considered, live)
+    planned = [plan for flag in considered if (plan := _plan_declared(planner, flag, live))]
     unmanaged = _unmanaged(desired, live, is_in_scope)
-    left = [flag for flag in considered if _is_refused(flag, live, options)]
-    unchanged = len(in_scope) - len(planned) - len(left)
+    unchanged = len(in_scope) - len(planned)
     if options.prune:
         pruned = [planner.plan_prune(flag) for flag in unmanaged if config.managed_tag in (flag.spec.tags or ())]
         planned += pruned
@@ -176,12 +177,6 @@ def _left_out(desired: DesiredState, options: PlanOptions) -> Iterator[str]:
         yield f"--prune takes for gone what files that are not read declare: {places[0]}{more}."
 
 
-def _is_refused(flag: DesiredFlag, live: LiveState, options: PlanOptions) -> bool:
-    """Whether a flag is neither planned nor unchanged: a guard says why."""
-    found = live.flags.get(flag.key)
-    return flag.key in live.duplicates or (found is not None and is_left_archived(flag, found, options))
-
-
 def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) -> Iterator[str]:
     for pattern in options.targets:
         if has_wildcard(pattern):
@@ -192,23 +187,17 @@ def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) 
             yield f'The target "{pattern}" matches no flag, neither declared nor live.'
 
 
-def _plan_declared(planner: Planner, declared: Iterable[DesiredFlag], live: LiveState) -> list[FlagPlan]:
-    """The plans of the declared flags that need one."""
-    planned: list[FlagPlan] = []
-    problems: list[Diagnostic] = []
-    for flag in declared:
-        if flag.key in live.duplicates:
-            continue
-        try:
-            plan = planner.plan_flag(flag, live.flags.get(flag.key))
-        except InvalidInputError as error:
-            problems += error.diagnostics
-            continue
-        if plan:
-            planned.append(plan)
-    if problems:
-        raise InvalidInputError(f"{counted(len(problems), 'declaration')} cannot be met.", problems)
-    return planned
+def _plan_declared(planner: Planner, flag: DesiredFlag, live: LiveState) -> FlagPlan | None:
+    """The plan of a declared flag, where it needs one; of one that cannot be planned the plan that says why."""
+    if flag.key in live.duplicates:
+        return held_as_duplicate(flag, live.duplicates[flag.key])
+    found = live.flags.get(flag.key)
+    if found is not None and is_left_archived(flag, found, planner.options):
+        return held_as_archived(flag, found)
+    try:
+        return planner.plan_flag(flag, found)
+    except InvalidInputError as error:
+        return held_as_unmet(flag, found, error.diagnostics)
 
 
 def _told_of_frozen(planner: Planner, flag: DesiredFlag, live: LiveState) -> Iterator[str]:
@@ -223,7 +212,7 @@ def _told_of_frozen(planner: Planner, flag: DesiredFlag, live: LiveState) -> Ite
         return
     try:
         plan = planner.plan_flag(flag, found)
-    except (InvalidInputError, GuardRefusedError) as error:
+    except InvalidInputError as error:
         yield f"{until}, and as it is now it could not be applied: {error}"
         return
     if plan is not None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from reconciler.reports.registry import RenderOptions
     from reconciler.strict_json import Json
 
-SYMBOLS = {"applied": "✓", "failed": "✗", "unknown": "?", "skipped": "·"}
-_STYLES = {"applied": "green", "failed": "red", "unknown": "yellow", "skipped": "dim"}
+SYMBOLS = {"applied": "✓", "failed": "✗", "unknown": "?", "skipped": "·", "held": "!"}
+_STYLES = {"applied": "green", "failed": "red", "unknown": "yellow", "skipped": "dim", "held": "red"}
 
 
 class CallOutcomeLine(Struct, frozen=True, kw_only=True):
@@ -53,8 +53,7 @@ class ApplyView(Struct, frozen=True, kw_only=True):
 
 def apply_view(report: ApplyReport) -> ApplyView:
     """The view of a report. Holds no user ids: errors are shown as they were written."""
-    counts = [outcome.status.value for outcome in report.outcomes]
-    words = ", ".join(f"{counts.count(status)} {status}" for status in SYMBOLS)
+    words = ", ".join(f"{count} {status}" for status, count in report.summary.items() if status in SYMBOLS)
     verified = {True: "; verified", False: "; NOT verified", None: "; not verified by a read-back"}
     return ApplyView(
         sections=tuple(_section(outcome) for outcome in report.outcomes),
@@ -75,7 +74,7 @@ def _section(outcome: FlagOutcome) -> ApplySection:
         calls=tuple(
             _line(operation, outcome)
             for operation in outcome.operations
-            if operation.status != "applied" or operation.is_added
+            if (operation.status != "applied" or operation.is_added) and outcome.status != "held"
         ),
     )
 

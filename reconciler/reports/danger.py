@@ -78,9 +78,9 @@ class Effect(Struct, frozen=True, kw_only=True):
         return self.danger is Danger.HARMLESS
 
     @property
-    def rank(self) -> tuple[Fraction, Fraction, Danger]:
-        """Sorts the gravest first: by users who are moved, by those whom new flags reach, and by what changes."""
-        return -self.share, -self.reach, self.danger
+    def rank(self) -> tuple[bool, Fraction, Fraction, Danger]:
+        """Sorts what is held first, then the gravest: by users who are moved or reached, and by what changes."""
+        return self.danger is not Danger.HELD, -self.share, -self.reach, self.danger
 
 
 def effect_of(flag: FlagPlan) -> Effect:
@@ -92,6 +92,8 @@ def effect_of(flag: FlagPlan) -> Effect:
         words = ["created"]
     elif flag.warnings:
         words = [*words[: _MOST_WORDS - 1], counted(len(flag.warnings), "warning")]
+    if flag.held:
+        words = ["held by " + ", ".join(dict.fromkeys(item.guard for item in flag.held)), *words]
     more = len(words) - _MOST_WORDS
     words = [*words[:_MOST_WORDS], f"{more} more"] if more > 0 else words
     return Effect(
@@ -129,7 +131,7 @@ def danger_of(changes: Iterable[FieldChange]) -> Danger:
 
 def _danger(flag: FlagPlan, gravest: Danger) -> Danger:
     """The class of a flag. A change that moves no user and warns of nothing comes after one that moves users."""
-    if flag.shield_refusal is not None:
+    if flag.held:
         return Danger.HELD
     if flag.action is Action.CREATE:
         return Danger.CREATED

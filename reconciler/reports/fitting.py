@@ -80,6 +80,8 @@ def short_view(view: PlanView) -> PlanView:
         widest=tuple(cut_marked(sentence, _SENTENCE) for sentence in view.widest),
         refusals=(refusals := _refusals(view.refusals)),
         hidden_refusals=len(view.refusals) - len(refusals),
+        held=(held := _refusals(view.held)),
+        hidden_held=len(view.held) - len(held),
         warnings=_sentences(view.warnings, _MOST_WARNINGS, "more warning"),
         facts=tuple(cut_marked(fact, _SENTENCE) for fact in view.facts),
         notes=_sentences(view.notes, _MOST_LINES, "more note"),
@@ -142,9 +144,11 @@ def _refusals(refusals: tuple[RefusalLine, ...]) -> tuple[RefusalLine, ...]:
     leads = {*{item.guard: number for number, item in reversed([*enumerate(refusals)])}.values()}
     rest = (number for number in range(len(refusals)) if number not in leads)
     shown = sorted([*leads, *rest][:_MOST_WARNINGS])
-    return tuple(
-        replace(refusals[number], message=cut_marked(refusals[number].message, _SENTENCE)) for number in shown
-    )
+    return tuple(_short_refusal(refusals[number]) for number in shown)
+
+
+def _short_refusal(line: RefusalLine) -> RefusalLine:
+    return replace(line, message=cut_marked(line.message, _SENTENCE), key=cut(line.key, _NAME))
 
 
 def _side(text: str | None) -> str | None:

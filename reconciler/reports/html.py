@@ -57,7 +57,9 @@ def _plan_verdict(view: PlanView) -> tuple[str, str]:
         return "alarm", REFUSED
     if not view.flags:
         return "calm", "No changes: live matches git."
-    return "work", f"{counted(len(view.flags), 'flag')} would change."
+    held = len({line.key for line in view.held})
+    would = f"{counted(len(view.flags) - held, 'flag')} would change"
+    return ("alarm", f"{would}, {held} held by safety checks.") if held else ("work", f"{would}.")
 
 
 def _drift_verdict(view: DriftView) -> tuple[str, str]:

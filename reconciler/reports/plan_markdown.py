@@ -20,7 +20,7 @@ from reconciler.reports.fitting import (
     short_section,
     short_view,
 )
-from reconciler.reports.plan_view import REFUSED, plan_view
+from reconciler.reports.plan_view import HELD, REFUSED, plan_view
 from reconciler.reports.sanitize import code_block, code_span, defuse, markdown_text, marker
 from reconciler.text import counted, percent
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
     from reconciler.reports.exposure_view import ExposureBlock, ExposureRow
     from reconciler.reports.fields import FieldLine
-    from reconciler.reports.plan_view import CallLine, FlagSection, PlanView
+    from reconciler.reports.plan_view import CallLine, FlagSection, PlanView, RefusalLine
     from reconciler.reports.registry import RenderOptions
 
 LIMIT = 64_000
@@ -112,7 +112,7 @@ def _forms(section: FlagSection) -> list[str]:
     least = _flag(least_section(section))
     if section.effect.is_harmless:
         name = code_span(cut(f"{section.symbol} {section.key}", _CELL))
-        least = f"- {name} {section.action}: {section.size}"
+        least = f"- {name} {section.word}: {section.size}"
     return sorted({_flag(section), _flag(short_section(section)), least}, key=len, reverse=True)
 
 
@@ -131,16 +131,23 @@ def _head(view: PlanView) -> Iterator[str]:
     yield f"{marker(view.marker)}\n### Plan for {markdown_text(view.title)}"
     yield f"**{view.last_line}**"
     yield from map(markdown_text, view.widest)
-    if view.refusals:
-        yield f"**{REFUSED}**"
-        yield "\n".join(
-            f"- {code_span(item.guard)}: {markdown_text(item.message)} {markdown_text(item.advice)}"
-            for item in view.refusals
-        )
-    if view.hidden_refusals:
-        yield f"**{counted(view.hidden_refusals, 'more refusal')}.**"
+    yield from _refused(REFUSED, view.refusals, view.hidden_refusals, "more refusal")
+    yield from _refused(HELD, view.held, view.hidden_held, "more safety check")
     if view.released:
         yield "\n".join(f"- {markdown_text(sentence)}" for sentence in view.released)
+
+
+def _refused(title: str, refusals: Sequence[RefusalLine], hidden: int, noun: str) -> Iterator[str]:
+    if refusals:
+        yield f"**{title}**"
+        yield "\n".join(map(_refusal, refusals))
+    if hidden:
+        yield f"**{counted(hidden, noun)}.**"
+
+
+def _refusal(item: RefusalLine) -> str:
+    key = f"{code_span(item.key)} " if item.key else ""
+    return f"- {key}{code_span(item.guard)}: {markdown_text(item.message)} {markdown_text(item.advice)}"
 
 
 def _warnings(warnings: Sequence[str]) -> Iterator[str]:
@@ -168,10 +175,9 @@ def _flag_parts(section: FlagSection) -> Iterator[str]:
     place = f" {code_span(section.place)}" if section.place else ""
     yield "<details>"
     yield (
-        f"<summary><code>{escape(f'{section.symbol} {section.key}')}</code> "
-        f"{section.action}: {section.size}</summary>"
+        f"<summary><code>{escape(f'{section.symbol} {section.key}')}</code> {section.word}: {section.size}</summary>"
     )
-    yield f"{code_span(section.symbol)} **{section.action}**{place}"
+    yield f"{code_span(section.symbol)} **{section.word}**{place}"
     yield from _warnings(section.warnings)
     if section.fields:
         yield "\n".join(["| | field | live | git |", "|---|---|---|---|", *map(_fields_row, section.fields)])

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.reports.exposure_view import bar, legend
-from reconciler.reports.plan_view import REFUSED, plan_view
+from reconciler.reports.plan_view import HELD, REFUSED, plan_view
 from reconciler.reports.text_layout import TextLayout
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
     from reconciler.reports.exposure_view import ExposureBlock, ExposureRow, Share
     from reconciler.reports.fields import FieldLine
-    from reconciler.reports.plan_view import CallLine, FlagSection, PlanView
+    from reconciler.reports.plan_view import CallLine, FlagSection, RefusalLine
     from reconciler.reports.registry import RenderOptions
 
-STYLES = {"+": "green", "~": "yellow", "-": "red", "^": "cyan"}
+STYLES = {"+": "green", "~": "yellow", "-": "red", "^": "cyan", "!": "red"}
 _BAR_WIDTH = 24
 _LABEL_LIMIT = 36
 _INDENT = 4
@@ -43,7 +43,8 @@ def render_plan_text(plan: Plan, options: RenderOptions) -> str:
         layout.line(("Note: ", "dim"), (note, "dim"))
     if view.facts:
         layout.line((_sentence(view.facts), "dim"))
-    _refusals(layout, view)
+    _refusals(layout, HELD, view.held)
+    _refusals(layout, REFUSED, view.refusals)
     layout.blank()
     layout.verbatim(view.last_line)
     return layout.render()
@@ -75,7 +76,7 @@ def _flag(layout: TextLayout, section: FlagSection) -> None:
         (f"{section.symbol} ", f"bold {style}"),
         (section.key, "bold"),
         *([("  " + section.place, "dim")] if section.place else []),
-        (f"  {section.action}", style),
+        (f"  {section.word}", style),
     )
     draw_fields(layout, section.fields)
     for warning in section.warnings:
@@ -159,11 +160,12 @@ def _bar(layout: TextLayout, label: str, shares: tuple[Share, ...]) -> None:
         layout.line(words, indent=_INDENT + 9, hang=0)
 
 
-def _refusals(layout: TextLayout, view: PlanView) -> None:
-    if not view.refusals:
+def _refusals(layout: TextLayout, title: str, refusals: tuple[RefusalLine, ...]) -> None:
+    if not refusals:
         return
     layout.blank()
-    layout.line((REFUSED, "bold red"))
-    for refusal in view.refusals:
-        layout.line(("! ", "bold red"), (refusal.guard, "bold"), f": {refusal.message}", indent=2)
+    layout.line((title, "bold red"))
+    for refusal in refusals:
+        key = [(f"{refusal.key}  ", "bold")] if refusal.key else []
+        layout.line(("! ", "bold red"), *key, (refusal.guard, "bold"), f": {refusal.message}", indent=2)
         layout.line(refusal.advice, indent=4)

@@ -32,8 +32,12 @@ if TYPE_CHECKING:
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.UNARCHIVE: "^"}
 """What stands before a flag, so that nothing is said by colour alone."""
 
+HELD_SYMBOL = "!"
+"""What stands before a flag that a guard holds, whatever its plan is."""
+
 NO_CHANGES = "No changes."
 REFUSED = "Refused as unsafe."
+HELD = "Held by safety checks: nothing of these flags is sent."
 _COMMIT_SHOWN = 12
 
 
@@ -51,7 +55,8 @@ class CallLine(Struct, frozen=True, kw_only=True):
 class FlagSection(Struct, frozen=True, kw_only=True):
     """Everything about one flag. `place` is `file:line`, empty for a flag that no file declares.
 
-    `effect` says in short what the plan does to it, `size` how many fields and calls that are.
+    `effect` says in short what the plan does to it, `size` how many fields and calls that are. `word` is the action,
+    and whether the flag is held.
     """
 
     symbol: str
@@ -64,33 +69,38 @@ class FlagSection(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     effect: Effect
     size: str
+    word: str
 
 
 class RefusalLine(Struct, frozen=True, kw_only=True):
-    """A guard that refuses, what it saw, and what overrides it ("": nothing does)."""
+    """A guard that refuses, or holds the flag `key`; what it saw, what overrides it ("": nothing), what is safer."""
 
     guard: str
     message: str
     override: str
+    safer: str = ""
+    key: str = ""
 
     @property
     def advice(self) -> str:
-        """What overrides it. What else can be done about it, the message says."""
-        return f"To continue anyway: {self.override}" if self.override else "No --allow overrides this."
+        """What can be done about it: first what is safer, then what overrides it."""
+        override = f"To continue anyway: {self.override}" if self.override else "No --allow overrides this."
+        return f"Safer: {self.safer}. {override}" if self.safer else override
 
 
 class PlanView(Struct, frozen=True, kw_only=True):
     """A whole plan, the flag with the gravest effect first. `last_line` is the fixed line of the contract.
 
     `widest` names what moves most users. `facts` are short sentences about the rest, `notes` what holds for the
-    exposure of several flags, `released` what is no longer managed and stays live. `marker` tells the plans of
-    several environments apart. `made` says when and from which commit, as far as that is known. `hidden_refusals`
-    counts those that are left out.
+    exposure of several flags, `released` what is no longer managed and stays live. `held` has a line for each flag
+    and guard that holds it. `marker` tells the plans of several environments apart. `made` says when and from which
+    commit, as far as that is known. `hidden_refusals` and `hidden_held` count those that are left out.
     """
 
     title: str
     flags: tuple[FlagSection, ...]
     refusals: tuple[RefusalLine, ...]
+    held: tuple[RefusalLine, ...]
     warnings: tuple[str, ...]
     facts: tuple[str, ...]
     notes: tuple[str, ...]
@@ -100,6 +110,7 @@ class PlanView(Struct, frozen=True, kw_only=True):
     marker: str = "plan"
     made: str = ""
     hidden_refusals: int = 0
+    hidden_held: int = 0
 
 
 def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
@@ -112,12 +123,13 @@ def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
             for flag, effect in by_danger(plan.flags)
         ),
         refusals=tuple(_refusal_line(refusal) for refusal in plan.refusals),
+        held=tuple(_refusal_line(refusal, flag.key) for flag in plan.held for refusal in flag.held),
         warnings=tuple(visible(warning) for warning in plan.warnings),
         facts=tuple(_facts(plan)),
         notes=tuple(visible(note) for note in shared),
         released=tuple(_released(plan)),
         last_line=last_line(plan.summary) if plan.flags or plan.refusals else NO_CHANGES,
-        widest=tuple(widest_moves(plan.flags)),
+        widest=tuple(widest_moves(plan.to_apply)),
         marker=f"plan-{plan.environment}" if plan.environment else "plan",
         made=_made(plan),
     )
@@ -193,16 +205,20 @@ def _shared_notes(plan: Plan) -> tuple[str, ...]:
     return tuple(note for note, count in counts.items() if count > 1)
 
 
-def _refusal_line(refusal: Refusal) -> RefusalLine:
+def _refusal_line(refusal: Refusal, key: str = "") -> RefusalLine:
     return RefusalLine(
-        guard=visible(refusal.guard), message=visible(refusal.message), override=visible(refusal.override)
+        guard=visible(refusal.guard),
+        message=visible(refusal.message),
+        override=visible(refusal.override),
+        safer=visible("; or ".join(refusal.alternatives)),
+        key=visible(key),
     )
 
 
 def _flag_section(flag: FlagPlan, effect: Effect, shared: frozenset[str], *, show_users: bool) -> FlagSection:
     fields, calls = field_lines(flag.changes, show_users=show_users), _call_lines(flag, show_users=show_users)
     return FlagSection(
-        symbol=SYMBOLS[flag.action],
+        symbol=HELD_SYMBOL if flag.held else SYMBOLS[flag.action],
         action=flag.action.value,
         key=visible(flag.key),
         place=place_text(flag.source),
@@ -212,7 +228,14 @@ def _flag_section(flag: FlagPlan, effect: Effect, shared: frozenset[str], *, sho
         warnings=tuple(visible(warning) for warning in flag.warnings),
         effect=effect,
         size=f"{counted(len(fields), 'field')}, {counted(len(calls), 'call')}",
+        word=_word(flag),
     )
+
+
+def _word(flag: FlagPlan) -> str:
+    if not flag.held:
+        return flag.action.value
+    return f"{flag.action.value}, held" if flag.operations else "held"
 
 
 def _call_lines(flag: FlagPlan, *, show_users: bool) -> tuple[CallLine, ...]:

@@ -62,7 +62,7 @@ class Attempt:
     def exit_code(self) -> int:
         if self.error is not None:
             return self.error.exit_code
-        if self.plan is not None and self.plan.refusals:
+        if self.plan is not None and self.plan.every_refusal:
             return 5
         return self.report.exit_code if self.report else 0
 
@@ -88,7 +88,7 @@ async def attempt(world: WiredWorld, ward: Ward | None = None) -> Attempt:
         plan = run.plan
         if ward is not None:
             ward.follow(plan)
-        if not plan.refusals:
+        if not plan.every_refusal:
             assert not [passage for passage in world.wire.passages[first:] if passage.is_write]
             report = (await world.apply_planned(run)).report
     except ReconcilerError as failure:

@@ -102,7 +102,7 @@ def test_a_create_that_arrives_late_is_found_out() -> None:
     again = run_in_virtual_time(attempt(world))
     ids = sorted(flag["id"] for flag in world.emulator.store.flags.values() if flag["key"] == "new")
     assert again.plan is not None
-    (refusal,) = again.plan.refusals
+    (refusal,) = again.plan.every_refusal
     assert (refusal.guard, len(ids)) == ("duplicates", 2)
     assert all(flag_id in refusal.message for flag_id in ids)
     assert not [passage for passage in again.sent if passage.is_write]

@@ -42,7 +42,7 @@ def _one_pair(random: Random) -> bool:
     specs += [random_spec(random, PARENT, parent)] if random.random() < 0.5 else []
     world = a_world(emulator, *specs)
     planned = world.look()
-    if planned.plan.refusals:
+    if planned.plan.every_refusal:
         return False
     people = [_a_user(random, number) for number in range(USERS)]
     summary = counted(comparison_of(world, KEY), people)

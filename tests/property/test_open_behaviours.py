@@ -80,7 +80,7 @@ def _converges(behaviour: Behaviour, random: Random) -> None:
     emulator = an_emulator(*live, behaviour=behaviour)
     world = a_world(emulator, *specs)
     planned = world.look()
-    if planned.plan.refusals:  # weights that would all be 0
+    if planned.plan.every_refusal:  # weights that would all be 0
         return
     run = world.carry_out(planned)
     for _ in range(2):

@@ -46,8 +46,8 @@ def _one_pair(random: Random) -> None:
     before = stored(emulator)
 
     planned = world.look()
-    assert {refusal.guard for refusal in planned.plan.refusals} <= {"zero-weights"}
-    if planned.plan.refusals:
+    assert {refusal.guard for refusal in planned.plan.every_refusal} <= {"zero-weights"}
+    if planned.plan.every_refusal:
         return
     run = world.carry_out(planned)
 

@@ -32,6 +32,7 @@ from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import InterruptedRunError, PartlyAppliedError, ReconcilerError, UsageError
 from reconciler.planning.plan_file import check_saved
 from reconciler.reports.registry import APPLY, PLAN, render
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +69,7 @@ def apply(
     with _failures_written_to(choices.report) as fail:
         _require_approval(choices)
         planned = _plan(settings, plan_file, arguments, choices, output)
-        if refusal := refusal_of(planned.plan):
+        if refusal := refusal_of(planned.plan, all_or_nothing=choices.on_refusal == "abort"):
             fail(refusal)
             return _refuse(planned.plan, refusal, display, output)
         if display.out:
@@ -239,7 +240,11 @@ def _failure_of(report: ApplyReport) -> ReconcilerError | None:
     if report.stopped_by is not None and report.stopped_by.exit_code == code:
         return report.stopped_by
     if code == PartlyAppliedError.exit_code:
-        return PartlyAppliedError("The plan was applied in part; the report says which part. Plan again to go on.")
+        held = counted(report.summary.get("held", 0), "flag")
+        what = f" ({held} held by safety checks)" if "held" in report.summary else ""
+        return PartlyAppliedError(
+            f"The plan was applied in part{what}; the report says which part. Plan again to go on."
+        )
     return ReconcilerError("The plan was not applied; the report says why.")
 
 

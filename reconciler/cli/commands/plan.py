@@ -41,8 +41,8 @@ def plan(
 ) -> int:
     """Show what would change, in which calls, and which share of users would notice.
 
-    Nothing is sent but GET. A plan that a guard refuses is shown all the same, with the refusals, and ends with
-    exit code 5.
+    Nothing is sent but GET. Flags that a safety check holds are marked, and the others go on. A plan of which nothing
+    may be sent is shown all the same, with the refusals, and ends with exit code 5.
 
     \b
       reconciler plan --env production

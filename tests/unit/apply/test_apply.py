@@ -190,7 +190,7 @@ def test_a_rename_is_not_mended_by_losing_conditions(condition: dict[str, Any]) 
     assert (report.exit_code, report.verified) == (7, False)
     assert "cannot carry" in str(report.outcomes[0].error)
     assert flag_of(emulator, "a")["targetSegments"] == before
-    assert [refusal.guard for refusal in world.plan().refusals] == ["cohort-conditions"]
+    assert [refusal.guard for refusal in world.plan().every_refusal] == ["cohort-conditions"]
 
 
 def test_a_surplus_copy_that_moved_is_not_removed() -> None:

@@ -49,7 +49,7 @@ def a_project(*segments: dict[str, Any], spec: FlagSpec | None = None, **options
 
 
 def refused_by(world: World) -> list[str]:
-    return [refusal.guard for refusal in world.plan().refusals]
+    return [refusal.guard for refusal in world.plan().every_refusal]
 
 
 @pytest.mark.parametrize("segment", [GROUP, STICKY])
@@ -60,15 +60,15 @@ def test_nothing_is_sent_for_them_alone(segment: dict[str, Any]) -> None:
 
 def test_a_plan_that_would_lose_a_condition_s_field_is_refused() -> None:
     """Replacing the segments drops what cannot be sent: the guard of cohorts refuses, and names the field."""
-    (refusal,) = a_project(GROUP, spec=declared(percentage=50)).plan().refusals
-    assert (refusal.guard, refusal.override) == ("cohort-conditions", "--allow cohort-conditions")
+    (refusal,) = a_project(GROUP, spec=declared(percentage=50)).plan().every_refusal
+    assert (refusal.guard, refusal.override) == ("cohort-conditions", "--allow cohort-conditions:new-checkout")
     assert "groupType" in refusal.message
 
 
 def test_a_plan_that_would_lose_a_segment_s_field_says_so() -> None:
     """What a segment itself holds beside the reference does not decide who matches: the plan warns, and names it."""
     plan = a_project(STICKY, spec=declared(percentage=50)).plan()
-    assert plan.refusals == ()
+    assert plan.every_refusal == ()
     assert any("stickyBucketing" in warning for warning in plan.flags[0].warnings)
     untouched = a_project(STICKY, spec=FlagSpec(key=KEY, description="Later")).plan()
     assert not any("stickyBucketing" in warning for warning in untouched.flags[0].warnings)
@@ -101,7 +101,7 @@ def test_the_guard_can_be_overridden() -> None:
     """With the override the segments are replaced, and the field is gone."""
     world = a_project(GROUP, spec=declared(percentage=50), allow=frozenset({"cohort-conditions"}))
     run = world.apply()
-    assert not run.plan.refusals
+    assert not run.plan.every_refusal
     assert run.report is not None
     assert run.report.ok
     assert flag_of(world.emulator, KEY)["targetSegments"][0]["conditions"] == [CONDITION]
@@ -124,7 +124,7 @@ def test_what_decides_nothing_is_no_obstacle(segment: dict[str, Any]) -> None:
 def test_the_number_0_says_something(value: float) -> None:
     """An index of groups may be 0: of a condition it refuses, of a segment it is warned of."""
     group = {**SEGMENT, "conditions": [{**CONDITION, "groupIndex": value}]}
-    (refusal,) = a_project(group, spec=declared(percentage=50)).plan().refusals
+    (refusal,) = a_project(group, spec=declared(percentage=50)).plan().every_refusal
     assert "groupIndex" in refusal.message
     plan = a_project({**SEGMENT, "groupIndex": value}, spec=declared(percentage=50)).plan()
     assert any("groupIndex" in warning for warning in plan.flags[0].warnings)

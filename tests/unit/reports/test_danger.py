@@ -11,7 +11,7 @@ from builders import a_flag_plan, a_transition, an_exposure
 from msgspec.structs import replace
 
 from reconciler.evaluation.exposure import LISTED_USERS
-from reconciler.planning.plan import Action, FlagPlan, MembersChange, ValueChange
+from reconciler.planning.plan import Action, FlagPlan, MembersChange, Refusal, ValueChange
 from reconciler.reports.danger import by_danger, effect_of, widest_moves
 
 STILL = an_exposure(a_transition(matrix=(), switched=Fraction(0), unavoidable=Fraction(0)))
@@ -35,6 +35,7 @@ SALT = change("/bucketingSalt", "a", "b")
 ROLLOUT = change("/rolloutPercentage", 0, 100)
 REMOVED = change("/variants/b", {"key": "b"}, None)
 RANKED = (
+    a_change("z-held", ROLLOUT, share=1, held=(Refusal(guard="shield", message="No.", override=""),)),
     a_change("y-archived", change("/archived", False, True), share=100, action=Action.ARCHIVE),
     a_change("t-most", ROLLOUT, share=100),
     a_change("v-salt", SALT, share=50),
@@ -42,7 +43,6 @@ RANKED = (
     a_change("s-some", ROLLOUT, share=4),
     a_change("u-removed", REMOVED, share=3),
     a_change("x-off", OFF, share=2),
-    a_change("z-held", ROLLOUT, share=1, shield_refusal="it cannot be sent back"),
     a_change("w-on", ON, share=1),
     a_change("r-between", change("/rolloutWeights", {}, {}), transient=Fraction(1, 100)),
     a_change("b-new", ON, action=Action.CREATE, share=100),

@@ -206,12 +206,17 @@ def test_the_page_of_no_drift_is_calm() -> None:
 
 
 def test_the_page_of_a_report_puts_failures_first() -> None:
-    """Failed, unknown and skipped flags are linked above, in this order; what was applied needs no opening."""
+    """Failed, unknown, skipped and held flags are linked above, in this order; what was applied needs no opening."""
     text = " ".join(words(tree("apply")).split())
-    rows = ("failed-flagfailedLater calls", "unknown-flagunknownThe call may", "skipped-flagskippedNothing")
+    rows = (
+        "failed-flagfailedLater calls",
+        "unknown-flagunknownThe call may",
+        "skipped-flagskippedNothing",
+        "held-flagheldA safety check",
+    )
     places = [text.index(part) for part in ("Not applied", *rows, "Calls that were not applied")]
     assert places == sorted(places)
-    assert len(elements(tree("apply"), "details")) == 3
+    assert len(elements(tree("apply"), "details")) == 4
 
 
 @pytest.mark.parametrize(
