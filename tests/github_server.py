@@ -27,6 +27,7 @@ class GithubState(ForgeState):
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
     events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     permissions: dict[str, str] = field(default_factory=dict)
+    deployments: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -61,6 +62,11 @@ class GithubState(ForgeState):
         """A pull request with the commits by which it came in; merged, unless by None."""
         merged = {"merged_at": "2026-01-31T12:00:00Z", "merged_by": {"login": merged_by}} if merged_by else {}
         self.pulls[number] = {"number": number, "merged_at": None, "merged_by": None, **merged, "_commits": commits}
+
+    def deploy(self, environment: str, sha: str, *states: str) -> None:
+        """A deployment to an environment, with its states, the newest first."""
+        item = {"id": len(self.deployments) + 1, "sha": sha, "environment": environment, "states": states}
+        self.deployments.insert(0, item)
 
     def add_label(self, number: int, label: str, login: str) -> None:
         """Have somebody set a label on a pull request."""
@@ -106,6 +112,13 @@ class GithubState(ForgeState):
             case "GET", ["commits", sha, "pulls"]:
                 found = [pull for pull in self.pulls.values() if sha in pull["_commits"]]
                 return 200, page([{**pull, "merged_by": None} for pull in found], query)
+            case "GET", ["deployments"]:
+                return 200, page(
+                    [item for item in self.deployments if item["environment"] == query["environment"]], query
+                )
+            case "GET", ["deployments", number, "statuses"]:
+                (found,) = (item for item in self.deployments if item["id"] == int(number))
+                return 200, page([{"state": state} for state in found["states"]], query)
             case "GET", ["pulls", number] if int(number) in self.pulls:
                 return 200, self.pulls[int(number)]
             case "GET", ["issues", number, "labels"]:

@@ -26,6 +26,7 @@ class GitlabState(ForgeState):
     requests_of: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     permissions: dict[str, str] = field(default_factory=dict)
+    deployments: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -52,6 +53,11 @@ class GitlabState(ForgeState):
         note = {"id": sum(map(len, self.notes.values())) + 1, "body": body, "author": {"username": login}}
         self.notes.setdefault(number, []).append(note)
         return note
+
+    def deploy(self, environment: str, sha: str, *states: str) -> None:
+        """A deployment to an environment, with its state, which stays "success" when a later one succeeds."""
+        status = "success" if "success" in states else states[0]
+        self.deployments.insert(0, {"sha": sha, "environment": environment, "status": status})
 
     def add_label(self, number: int, label: str, login: str) -> None:
         """Have somebody set a label on a merge request."""
@@ -87,6 +93,10 @@ class GitlabState(ForgeState):
                 return 200, {"commits": [{"id": sha} for sha in self.pushes[query["from"], query["to"]]]}
             case ["repository", "commits", sha, "merge_requests"]:
                 return 200, page(self.requests_of.get(sha, []), query)
+            case ["deployments"]:
+                wanted = (query["environment"], query["status"])
+                found = [item for item in self.deployments if (item["environment"], item["status"]) == wanted]
+                return 200, page(found, query)
             case ["merge_requests", number]:
                 names = dict.fromkeys(event["label"]["name"] for event in self.events.get(int(number), []))
                 return 200, {"iid": int(number), "labels": [*names]}

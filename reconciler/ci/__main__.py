@@ -1,4 +1,4 @@
-"""`python -I -m reconciler.ci comment | reviewed | outcome | allowed | issue | tip`, for the steps of a workflow."""
+"""`python -I -m reconciler.ci`: comment, base, reviewed, outcome, allowed, issue, tip; for steps of workflows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.ci.posts import add_outcome, close_issue, put_comment, put_issue
 from reconciler.ci.review import overrides, record_line, reviewed_record
 from reconciler.ci.tip import check_tip, watched_paths
 from reconciler.cli.failures import report_failure
-from reconciler.errors import GuardRefusedError, UsageError
+from reconciler.errors import GuardRefusedError, ReconcilerError, UsageError
 from reconciler.planning.review import encode_record
 from reconciler.reports.json_report import render_json
 from reconciler.reports.sanitize import for_log, markdown_text
@@ -80,6 +80,24 @@ def comment(
     hidden = record_line(_body(record).encode()) if record and record.exists() else ""
     outcome = put_comment(forge, number, text, name=name, update_only=update_only, hidden=hidden)
     return f"Comment on pull request {number}: {outcome}."
+
+
+@ci.command
+@click.option("--environment", required=True, metavar="NAME", help="The environment of the job that applies.")
+@click.option("--default", metavar="SHA", help="The commit before the push, for the first run.")
+@click.pass_obj
+def base(environ: Mapping[str, str], *, environment: str, default: str | None) -> str:
+    """Print the commit that was applied last: what changed since then is to be applied.
+
+    Runs that wait may be dropped for newer ones, so the commit before the push is not enough.
+    """
+    commit = _forge(environ).last_applied(environment) or default or ""
+    if not commit.strip("0"):
+        raise ReconcilerError(
+            "No commit was applied before this one: nothing can be compared. Apply by hand once, with `reconciler "
+            "plan` and `reconciler apply`, and let the job of this environment succeed."
+        )
+    return commit
 
 
 def _push(function: Callable[..., str]) -> Callable[..., str]:

@@ -46,6 +46,9 @@ class Forge(Protocol):
     def merged(self, before: str, head: str) -> tuple[PullRequest, ...]:
         """The pull requests with which the commits after `before`, up to `head`, came in, the oldest first."""
 
+    def last_applied(self, environment: str) -> str | None:
+        """The commit of the newest deployment to an environment of the forge that succeeded; None where none did."""
+
     def label_setters(self, number: int) -> Mapping[str, str]:
         """The labels of a pull request, each with the login of who set it last."""
 

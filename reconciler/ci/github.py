@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -21,6 +22,9 @@ _PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
 _MAY_PUSH = frozenset({"admin", "write"})
 _MOST_COMMITS = 250
 """GitHub lists no more commits of a comparison than these."""
+
+_MOST_DEPLOYMENTS = 50
+"""Deployments that are looked at, the newest first; each takes a request."""
 
 
 class Github(RestClient):
@@ -85,6 +89,14 @@ class Github(RestClient):
         """With who merged it, which lists of pull requests do not show."""
         answer = self.request("GET", f"/pulls/{number}")
         return PullRequest(number=number, merged_by=(answer.get("merged_by") or {}).get("login"))
+
+    def last_applied(self, environment: str) -> str | None:
+        """The commit of the newest deployment to an environment that succeeded. Each job there makes one."""
+        for deployment in islice(self.items("/deployments", environment=environment), _MOST_DEPLOYMENTS):
+            states = [item["state"] for item in self.items(f"/deployments/{deployment['id']}/statuses")]
+            if "success" in states:  # which later ones make inactive
+                return str(deployment["sha"])
+        return None
 
     def label_setters(self, number: int) -> Mapping[str, str]:
         """The labels of a pull request, each with the login of who set it last."""

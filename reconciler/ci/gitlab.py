@@ -71,6 +71,11 @@ class Gitlab(RestClient):
                     found.setdefault(item["iid"], PullRequest(number=item["iid"], merged_by=user.get("username")))
         return tuple(found.values())
 
+    def last_applied(self, environment: str) -> str | None:
+        """The commit of the newest deployment to an environment that succeeded."""
+        wanted = {"environment": environment, "status": "success", "order_by": "id", "sort": "desc"}
+        return next((str(item["sha"]) for item in self.items("/deployments", **wanted)), None)
+
     def label_setters(self, number: int) -> Mapping[str, str]:
         """The labels of a merge request, each with the login of who set it last."""
         setters = {

@@ -193,3 +193,21 @@ def test_more_commits_than_are_listed_are_not_guessed(forge: ForgeState, tmp_pat
     """A record of which a part is missing would hold flags that were reviewed."""
     pushed(forge, *[f"{index:040x}" for index in range(250)])
     assert reviewed(forge, tmp_path)[0] == 1
+
+
+def test_the_base_is_what_was_applied_last(forge: ForgeState, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not the commit before the push: a run in between may have been dropped, or failed."""
+    since = ("base", "--environment", "flags-apply", "--default", BEFORE)
+    assert run(forge, *since) == 0
+    forge.deploy("flags-apply", "1" * 40, "inactive", "success")
+    forge.deploy("flags-apply", "2" * 40, "success")
+    forge.deploy("flags-apply", "3" * 40, "failure")
+    forge.deploy("other", "4" * 40, "success")
+    assert run(forge, *since) == 0
+    assert capsys.readouterr().out == f"{BEFORE}\n{'2' * 40}\n"
+
+
+@pytest.mark.parametrize("default", [(), ("--default", "0" * 40)])
+def test_without_a_base_nothing_is_applied(forge: ForgeState, default: tuple[str, ...]) -> None:
+    """The first push to a branch has no commit before it."""
+    assert run(forge, "base", "--environment", "flags-apply", *default) == 1
