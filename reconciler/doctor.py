@@ -146,17 +146,22 @@ async def _deployments(client: Client, config: Config) -> Check:
             status=Status.WARN,
             message=f"the server does not list them to this key, so those of reconciler.yaml are unchecked: {named}",
         )
-    usable = {item.id for item in known if not item.deleted}
-    lost = [f"{name} ({number})" for name, number in sorted(config.deployments.items()) if number not in usable]
+    usable = [item for item in known.deployments if not item.deleted]
+    ids = {item.id for item in usable}
+    lost = [f"{name} ({number})" for name, number in sorted(config.deployments.items()) if number not in ids]
+    aside = "".join(f" {item}" for item in known.unread)
     if not lost:
         return Check(
-            name="deployments", status=Status.OK, message=f"the project has {len(usable)}; configured here: {named}"
+            name="deployments",
+            status=Status.WARN if aside else Status.OK,
+            message=f"the project has {len(ids)}; configured here: {named}{aside and '.'}{aside}",
+            advice="Correct them in Amplitude." if aside else "",
         )
-    there = ", ".join(f"{item.label} ({item.id})" for item in known if not item.deleted) or "none"
+    there = ", ".join(f"{item.label} ({item.id})" for item in usable) or "none"
     return Check(
         name="deployments",
         status=Status.FAIL,
-        message=f"reconciler.yaml names some that the project does not have: {', '.join(lost)}",
+        message=f"reconciler.yaml names some that the project does not have: {', '.join(lost)}{aside and '.'}{aside}",
         advice=f"Correct `deployments`. The project has: {there}.",
     )
 

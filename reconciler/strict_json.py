@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
@@ -35,6 +36,16 @@ def split_pointer(pointer: str) -> tuple[str, ...]:
 
 MAX_DEPTH: Final = 100
 
+_DEEPEST: Final = MAX_DEPTH + 10
+"""What lies deeper is not parsed, however much is allowed to be flawed."""
+
+_RAW_CONTROL: Final = "\udc00\udc00"
+"""Stands for a control character that should have been escaped; no text of a well-formed answer holds it."""
+
+_STRING: Final = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_string = re.compile(_STRING, re.DOTALL)
+_token = re.compile(rf"{_STRING}|[\[\]{{}}]", re.DOTALL)
+_control = re.compile(r"[\x00-\x1f]")
 _has_surrogate_escape = re.compile(r"\\u[dD][89a-fA-F]").search
 
 
@@ -67,23 +78,50 @@ def parse_json(content: str | bytes) -> Json:
 
 
 class Flaw(Struct, frozen=True):
-    """Stands where a value would be that strict JSON refuses. `reason` says why, as a MalformedJsonError would."""
+    """Stands where a value would be that strict JSON refuses. `reason` says why, as a MalformedJsonError would.
+
+    `members` are those of an object that come once, where some come twice.
+    """
 
     reason: str
+    members: dict[str, Json] = {}
 
 
 def parse_with_flaws(content: bytes) -> Json:
     """The value of a JSON text, with a Flaw for each constant, number or object in it that strict JSON refuses.
 
-    Texts may hold halves of surrogate pairs, also for bytes that are not UTF-8: `flaw_in` finds what is wrong.
+    Texts may hold halves of surrogate pairs, also for bytes that are not UTF-8 and for control characters; and of
+    what is nested too deep, something that is too deep as well remains: `flaw_in` finds what is wrong.
     Raises MalformedJsonError where the text has no such value at all.
     """
+    text = _string.sub(_marked, content.decode(errors="surrogateescape"))
     try:
-        return _tolerant_decoder.decode(content.decode(errors="surrogateescape"))
+        try:
+            return _tolerant_decoder.decode(text)
+        except RecursionError:
+            return _tolerant_decoder.decode(_flattened(text))
     except json.JSONDecodeError as error:
         raise MalformedJsonError(f"Not JSON at line {error.lineno}, column {error.colno}.") from None
-    except RecursionError:
-        raise MalformedJsonError(_TOO_DEEP) from None
+
+
+def _marked(string: re.Match[str]) -> str:
+    return _control.sub(_RAW_CONTROL, string[0])
+
+
+def _flattened(text: str) -> str:
+    """The text with an empty list for each part that is nested deeper than a parser can go."""
+    kept, depth, start = [], 0, 0
+    for token in _token.finditer(text):
+        if token[0] in _OPENING:
+            depth += 1
+            if depth == _DEEPEST:
+                kept.append(text[start : token.start()])
+        elif token[0] in _CLOSING:
+            if depth == _DEEPEST:
+                kept.append("[]")
+                start = token.end()
+            depth -= 1
+    return "".join(kept if depth >= _DEEPEST else (*kept, text[start:]))
 
 
 def flaw_in(value: Json) -> str | None:
@@ -94,7 +132,7 @@ def flaw_in(value: Json) -> str | None:
             if isinstance(item, Flaw):
                 return item.reason
             if isinstance(item, str) and not _is_text(item):
-                return _HALF
+                return _CONTROL if _RAW_CONTROL in item else _HALF
             if depth == MAX_DEPTH and item.__class__ in _COLLECTIONS:
                 return _TOO_DEEP
         lists = (item for item in level if item.__class__ is list)
@@ -140,6 +178,12 @@ def _constant(_: str) -> NoReturn:
     raise MalformedJsonError(_NO_NUMBER)
 
 
+def _flawed_object(pairs: list[tuple[str, Json]]) -> Json:
+    times = Counter(name for name, _ in pairs)
+    once = {name: value for name, value in pairs if times[name] == 1}
+    return once if len(once) == len(pairs) else Flaw(_TWICE, once)
+
+
 def _flawed(parse: Callable[[Any], Json]) -> Callable[[Any], Json]:
     """The same, giving a Flaw for what it refuses."""
 
@@ -154,16 +198,19 @@ def _flawed(parse: Callable[[Any], Json]) -> Callable[[Any], Json]:
     return parsed
 
 
+_OPENING: Final = frozenset("[{")
+_CLOSING: Final = frozenset("]}")
 _COLLECTIONS: Final[frozenset[type]] = frozenset({dict, list})
 _TOO_DEEP: Final = f"The JSON is nested more than {MAX_DEPTH} levels deep."
 _TOO_LONG: Final = "The JSON holds a number that is too long."
+_CONTROL: Final = "The JSON holds a control character that is not escaped."
 _HALF: Final = "The JSON holds half of a surrogate pair, which is no character."
 _TWICE: Final = "The JSON holds an object with the same key twice."
 _INFINITE: Final = "The JSON holds a number beyond what a double can carry."
 _NO_NUMBER: Final = "NaN and infinities are not JSON."
 _decoder: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_constant)
 _tolerant_decoder: Final = json.JSONDecoder(
-    object_pairs_hook=_flawed(_object),
+    object_pairs_hook=_flawed_object,
     parse_float=_flawed(_finite),
     parse_int=_flawed(int),
     parse_constant=_flawed(_constant),

@@ -19,6 +19,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def cut(text: str, length: int) -> str:
+    """The text, or its beginning and a sign that there is more, together `length` characters."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def percent(share: Fraction) -> str:
     """A share as a percentage with at most two decimals: `12.5%`.
 

@@ -180,20 +180,33 @@ class Client:
             return None
         return decode_rows(reply, "versions", lambda body, flaws: decode_version_page(body, flaws, self.project_id))
 
-    async def list_all_deployments(self) -> tuple[DeploymentInfo, ...] | None:
-        """Every deployment of our project; None where the server or the key does not offer the list (403 or 404)."""
-        found: dict[str, DeploymentInfo] | None = None
+    async def list_all_deployments(self) -> DeploymentPage | None:
+        """Every deployment of our project, as one page.
+
+        None where the server or the key does not offer the list (403 or 404).
+        """
 
         async def read(limit: int, cursor: str | None) -> DeploymentPage | None:
             query = {"limit": str(limit)} | ({} if cursor is None else {"cursor": cursor})
             reply = await self._optional("deployments", query)
-            return (
-                None if reply is None else decode(reply, lambda body: decode_deployment_page(body, self.project_id))
+            if reply is None:
+                return None
+            return decode_rows(
+                reply, "deployments", lambda body, flaws: decode_deployment_page(body, flaws, self.project_id)
             )
 
-        async for page in read_pages("GET /api/1/deployments", read):
-            found = (found or {}) | {item.id: item for item in page.deployments}
-        return None if found is None else tuple(found.values())
+        pages = [page async for page in read_pages("GET /api/1/deployments", read)]
+        found = {item.id: item for page in pages for item in page.deployments}
+        return (
+            DeploymentPage(
+                deployments=tuple(found.values()),
+                next_cursor=None,
+                ids=tuple(found),
+                unread=tuple(item for page in pages for item in page.unread),
+            )
+            if pages
+            else None
+        )
 
     async def _optional(self, name: str, query: dict[str, str]) -> Response | None:
         try:

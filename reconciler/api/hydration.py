@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec.structs import replace
 
 from reconciler.api.pages import map_bounded
-from reconciler.errors import NOT_FOUND, RejectedError
+from reconciler.errors import NOT_FOUND, InvalidResponseError, RejectedError
 from reconciler.model.flag import UNSET, Unset
 from reconciler.model.reads import VARIANT_FIELDS
 from reconciler.progress import Progress
@@ -31,28 +31,31 @@ async def hydrate(
     *,
     progress: Progress | None = None,
     cache: MemberCache | None = None,
+    faulty: dict[str, InvalidResponseError] | None = None,
 ) -> list[LiveFlag]:
     """The flags, in their order, with what the reads show that `needs` gives for each.
 
     Those of variants are made first; then `needs` is asked again for the lists, since only now all variants are
     known. A variant field that endpoint 5 does not show either is empty; what the server hides of an archived flag
     (404) stays not shown. `progress` counts the reads.
-    Lists that `cache` knows are not read, and those that are read are kept there.
+    Lists that `cache` knows are not read, and those that are read are kept there. Raises ApiErrors; of an answer
+    that is malformed only where `faulty` is None, which else takes the error by the id of its flag, left out then.
     """
     incomplete = [flag for flag in flags if any(read.kind == VARIANT_FIELDS for read in needs(flag))]
     progress = progress or Progress()
     progress.expect(len(incomplete))
 
     async def read_variants(flag: LiveFlag) -> LiveFlag:
-        variants = await _unless_hidden(flag, client.list_variants(flag.id))
+        variants = await _unless_hidden(flag, client.list_variants(flag.id), faulty)
         progress.advance()
         return flag if isinstance(variants, Unset) else _with_variants(flag, _completed(variants, flag))
 
     read = await map_bounded(read_variants, incomplete, limit=client.concurrency)
     by_id = {flag.id: flag for flag in read}
-    flags = [by_id.get(flag.id, flag) for flag in flags]
+    flags = [by_id.get(flag.id, flag) for flag in flags if not faulty or flag.id not in faulty]
     lists = [(flag, read) for flag in flags for read in needs(flag) if read.kind != VARIANT_FIELDS]
-    return await _with_inclusions(client, flags, lists, progress=progress, cache=cache)
+    complete = await _with_inclusions(client, flags, lists, progress=progress, cache=cache, faulty=faulty)
+    return [flag for flag in complete if not faulty or flag.id not in faulty]
 
 
 async def _with_inclusions(
@@ -62,6 +65,7 @@ async def _with_inclusions(
     *,
     progress: Progress,
     cache: MemberCache | None,
+    faulty: dict[str, InvalidResponseError] | None,
 ) -> list[LiveFlag]:
     known = [cache.find(flag, read.variant, read.kind) if cache else None for flag, read in lists]
     unknown = [item for item, members in zip(lists, known, strict=True) if members is None]
@@ -70,7 +74,7 @@ async def _with_inclusions(
     async def read_members(item: tuple[LiveFlag, Read]) -> tuple[str, ...] | Unset:
         flag, read = item
         listing = client.list_users if read.kind == "users" else client.list_cohorts
-        members = await _unless_hidden(flag, listing(flag.id, read.variant))
+        members = await _unless_hidden(flag, listing(flag.id, read.variant), faulty)
         progress.advance()
         if cache is not None and not isinstance(members, Unset):
             cache.keep(flag, read.variant, read.kind, members)
@@ -83,9 +87,16 @@ async def _with_inclusions(
     return [_with_members(flag, found[flag.id]) if flag.id in found else flag for flag in flags]
 
 
-async def _unless_hidden(flag: LiveFlag, read: Awaitable[T]) -> T | Unset:
+async def _unless_hidden(
+    flag: LiveFlag, read: Awaitable[T], faulty: dict[str, InvalidResponseError] | None
+) -> T | Unset:
     try:
         return await read
+    except InvalidResponseError as error:
+        if faulty is None:
+            raise
+        faulty[flag.id] = error
+        return UNSET
     except RejectedError as error:
         if flag.spec.archived and error.status == NOT_FOUND:
             return UNSET

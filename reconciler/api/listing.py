@@ -34,19 +34,19 @@ NEEDED = "It is declared or asked for, so nothing is done without it: correct it
 class Listing(Struct):
     """What some reads of the list showed: flags by id, in the order of their first showing, and those unmarked.
 
-    `faulty` are flags that cannot be read, by the id and key that they show; `torn` are ids that several keys claim.
+    `faulty` are flags that cannot be read, by what names them; `torn` are ids that several keys claim.
     """
 
     flags: dict[str, LiveFlag] = {}
     unmarked: set[str] = set()
     pages: int = 0
-    faulty: dict[tuple[str | None, str | None], Unread] = {}
+    faulty: dict[tuple[str | None, ...], Unread] = {}
     torn: set[str] = set()
 
     def add(self, page: FlagPage) -> None:
         """Take a page in; the later showing of a flag counts."""
         self._take(page.flags)
-        self.faulty |= {(item.id, item.key): item for item in page.unread}
+        self.faulty |= {item.name: item for item in page.unread}
         self.unmarked |= page.unmarked
         self.pages += 1
 
@@ -66,7 +66,8 @@ class Listing(Struct):
                 self.flags[flag.id] = flag
                 continue
             for key in {flag.key, flag.key if earlier is None else earlier.key}:
-                self.faulty[flag.id, key] = Unread(id=flag.id, key=key, reason=SHARED_ID)
+                aside = Unread(id=flag.id, key=key, reason=SHARED_ID)
+                self.faulty[aside.name] = aside
             self.torn.add(flag.id)
             self.flags.pop(flag.id, None)
 

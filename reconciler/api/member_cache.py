@@ -29,7 +29,7 @@ class MemberCache:
     """What is known of one project on one server.
 
     `known` holds, by flag id, variant and kind, the flag's `lastModifiedAt` and the members; it is empty where a full
-    read is due, and `full_read_at` then is the time of this run.
+    read follows, and `full_read_at` then is the time of this run.
     """
 
     origin: str

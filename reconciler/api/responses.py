@@ -6,7 +6,7 @@ ever read out of an answer that says so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from reconciler.errors import AmbiguousError, InvalidResponseError
 from reconciler.model.fields import FLAG
 from reconciler.model.flag import UNSET, Version
-from reconciler.model.wire import decode_flag, identifier, shows_archived
-from reconciler.strict_json import MalformedJsonError, flaw_in, parse_json, parse_with_flaws
-from reconciler.text import json_kind
+from reconciler.model.wire import decode_flag, identifier, malformed, path_id, shows_archived
+from reconciler.strict_json import Flaw, MalformedJsonError, flaw_in, parse_json, parse_with_flaws
+from reconciler.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     Flaws = Mapping[int, str]
 
 T = TypeVar("T")
+
+_LONGEST_NAME = 80
+"""Characters of an id or key in a message; one that is refused may be of any length."""
 
 
 class WriteResult(Struct, frozen=True, kw_only=True):
@@ -46,15 +49,22 @@ class CreatedFlag(Struct, frozen=True, kw_only=True):
 
 
 class Unread(Struct, frozen=True, kw_only=True):
-    """A flag of a list that cannot be read: its id and key as far as it says them, and what is wrong with it."""
+    """A row of a list that cannot be read: its id and key as far as it says them, and what is wrong with it."""
 
     id: str | None
     key: str | None
     reason: str
+    what: str = "flag"
+
+    @property
+    def name(self) -> tuple[str | None, ...]:
+        """What tells it from others: its id and key, or else its place, which the reason says."""
+        return (self.reason,) if self.id is None and self.key is None else (self.id, self.key)
 
     def __str__(self) -> str:
-        name = "A flag" if self.key is None else f'The flag "{self.key}"'
-        return f"{name} ({'no id' if self.id is None else f'id {self.id}'}) cannot be read. {self.reason}"
+        name = f"A {self.what}" if self.key is None else f'The {self.what} "{cut(self.key, _LONGEST_NAME)}"'
+        row_id = "no id" if self.id is None else f"id {cut(self.id, _LONGEST_NAME)}"
+        return f"{name} ({row_id}) cannot be read. {self.reason}"
 
 
 class FlagPage(Struct, frozen=True, kw_only=True):
@@ -95,11 +105,15 @@ class DeploymentInfo(Struct, frozen=True, kw_only=True):
 
 
 class DeploymentPage(Struct, frozen=True, kw_only=True):
-    """One page of all deployments; those of other projects are dropped."""
+    """One page of all deployments; those of other projects are dropped.
+
+    `unread` are those that are ours, or may be, and cannot be read.
+    """
 
     deployments: tuple[DeploymentInfo, ...]
     next_cursor: str | None
     ids: tuple[str, ...]
+    unread: tuple[Unread, ...] = ()
 
 
 def decode(reply: Response, decoder: Callable[[Json], T]) -> T:
@@ -113,7 +127,7 @@ def decode(reply: Response, decoder: Callable[[Json], T]) -> T:
 def decode_created(reply: Response) -> CreatedFlag:
     """What "Create" answers. Without a readable id the flag exists and nobody knows where: AmbiguousError."""
     try:
-        flag_id = decode(reply, lambda body: identifier(_object(body, "answer").get("id"), "id"))
+        flag_id = decode(reply, lambda body: path_id(_object(body, "answer").get("id"), "id"))
     except InvalidResponseError as error:
         raise AmbiguousError(
             f"{error} The flag was created; look it up by its key.", status=reply.status, attempts=reply.attempts
@@ -131,14 +145,14 @@ def decode_rows(reply: Response, member: str, decoder: Callable[[Json, Flaws], T
 
 def decode_flag_page(body: Json, flaws: Flaws, project_id: str) -> FlagPage:
     """A page of "List". `flaws` says what of the JSON of rows is refused."""
-    rows = _objects(body, FLAG.path)
+    rows = _rows(body, FLAG.path)
     flags: list[tuple[dict[str, Json], LiveFlag]] = []
     unread: list[Unread] = []
     for index, row in enumerate(rows):
+        where = f"flags/{index}"
         try:
-            if _is_of(row, project_id, f"flags/{index}"):
-                _refuse_flawed(flaws, index, f"flags/{index}")
-                flags.append((row, decode_flag(row, f"flags/{index}")))
+            if _is_ours(row, project_id, where, flaws.get(index)):
+                flags.append((row, decode_flag(row, where)))
         except InvalidResponseError as error:
             unread.append(_unread(row, error))
     return FlagPage(
@@ -162,9 +176,9 @@ def decode_version(body: Json, where: str = "version") -> Version:
     if isinstance(number, str) and number.isascii() and number.isdigit():
         number = int(number)
     if not isinstance(number, int) or isinstance(number, bool):
-        _refuse(number, "a whole number", f"{where}/version")
+        raise malformed(number, "a whole number", f"{where}/version")
     if not isinstance(time, str):
-        _refuse(time, "a time", f"{where}/createdAt")
+        raise malformed(time, "a time", f"{where}/createdAt")
     flag = decode_flag(row.get("flagConfig"), f"{where}/flagConfig")
     if not shows_archived(row["flagConfig"]):
         flag = replace(flag, spec=replace(flag.spec, archived=UNSET))
@@ -178,18 +192,19 @@ def decode_version(body: Json, where: str = "version") -> Version:
 
 def decode_version_page(body: Json, flaws: Flaws, project_id: str) -> VersionPage:
     """A page of the feed of all versions. `flaws` says what of the JSON of rows is refused."""
-    rows = _objects(body, "versions")
+    rows = _rows(body, "versions")
     versions: list[Version] = []
     unread: list[Unread] = []
     for index, row in enumerate(rows):
-        where, flag = f"versions/{index}", row.get("flagConfig")
+        where, flag = f"versions/{index}", _shown(row).get("flagConfig")
         try:
-            if _is_of(_object(flag, f"{where}/flagConfig"), project_id, f"{where}/flagConfig"):
-                _refuse_flawed(flaws, index, where)
+            if flaws.get(index) is None:
+                _object(row, where)
+            if _is_ours(flag, project_id, f"{where}/flagConfig", flaws.get(index)):
                 versions.append(decode_version(row, where))
         except InvalidResponseError as error:
-            unread.append(_unread(flag if isinstance(flag, dict) else {}, error))
-    ids = tuple(f"{_name_of(row.get('flagConfig'))} {row.get('version')}" for row in rows)
+            unread.append(_unread(flag, error))
+    ids = tuple(f"{_name_of(_shown(row).get('flagConfig'))} {_shown(row).get('version')}" for row in rows)
     return VersionPage(versions=tuple(versions), next_cursor=_cursor(body), ids=ids, unread=tuple(unread))
 
 
@@ -198,13 +213,23 @@ def decode_deployments(body: Json, where: str = "answer") -> tuple[DeploymentInf
     return tuple(_deployment(row, f"{where}/{index}") for index, row in enumerate(_list(body, where)))
 
 
-def decode_deployment_page(body: Json, project_id: str) -> DeploymentPage:
-    """A page of all deployments."""
-    rows = decode_deployments(_object(body, "answer").get("deployments"), "deployments")
+def decode_deployment_page(body: Json, flaws: Flaws, project_id: str) -> DeploymentPage:
+    """A page of all deployments. `flaws` says what of the JSON of rows is refused."""
+    rows = _rows(body, "deployments")
+    found: list[DeploymentInfo] = []
+    unread: list[Unread] = []
+    for index, row in enumerate(rows):
+        where = f"deployments/{index}"
+        try:
+            if _is_ours(row, project_id, where, flaws.get(index)):
+                found.append(_deployment(row, where))
+        except InvalidResponseError as error:
+            unread.append(_unread(row, error, "deployment"))
     return DeploymentPage(
-        deployments=tuple(row for row in rows if row.project_id == project_id),
+        deployments=tuple(found),
         next_cursor=_cursor(body),
-        ids=tuple(row.id for row in rows),
+        ids=tuple(_name_of(row) for row in rows),
+        unread=tuple(unread),
     )
 
 
@@ -213,7 +238,7 @@ def decode_members(body: Json) -> tuple[str, ...]:
     found = []
     for index, item in enumerate(_list(body, "answer")):
         if isinstance(item, bool) or not isinstance(item, str | int):
-            _refuse(item, "an id", f"answer/{index}")
+            raise malformed(item, "an id", f"answer/{index}")
         found.append(str(item))
     return tuple(found)
 
@@ -242,25 +267,37 @@ def _parse_rows(body: bytes, member: str) -> tuple[Json, Flaws]:
     return value, {index: flaw for index, flaw in found if flaw is not None}
 
 
-def _refuse_flawed(flaws: Flaws, index: int, where: str) -> None:
-    if index in flaws:
-        raise InvalidResponseError(f"The server's answer cannot be believed at {where}. {flaws[index]}")
-
-
-def _unread(flag: dict[str, Json], error: InvalidResponseError) -> Unread:
-    key, flag_id = flag.get("key"), flag.get("id")
-    is_id = isinstance(flag_id, str | int) and not isinstance(flag_id, bool) and flaw_in(flag_id) is None
+def _unread(row: Json, error: InvalidResponseError, what: str = "flag") -> Unread:
+    shown = _shown(row)
+    key, row_id = shown.get("key"), shown.get("id")
+    is_id = isinstance(row_id, str | int) and not isinstance(row_id, bool) and flaw_in(row_id) is None
     return Unread(
-        id=str(flag_id) if is_id and flag_id != "" else None,
-        key=key if isinstance(key, str) and key and flaw_in(key) is None else None,
+        id=str(row_id) if is_id and row_id != "" else None,
+        key=key if isinstance(key, str) and flaw_in(key) is None else None,
         reason=str(error),
+        what=what,
     )
 
 
-def _objects(body: Json, member: str) -> list[dict[str, Json]]:
-    """The rows of a list, each of which must be an object at least."""
-    rows = _list(_object(body, "answer").get(member), member)
-    return [_object(row, f"{member}/{index}") for index, row in enumerate(rows)]
+def _rows(body: Json, member: str) -> list[Json]:
+    """The rows of a list, whatever they are."""
+    return _list(_object(body, "answer").get(member), member)
+
+
+def _shown(row: Json) -> dict[str, Json]:
+    """The members of a row that can be told; none of one that is no object."""
+    members = row.members if isinstance(row, Flaw) else row
+    return members if isinstance(members, dict) else {}
+
+
+def _is_ours(row: Json, project_id: str, where: str, flaw: str | None) -> bool:
+    """Whether a row belongs to our project. Raises InvalidResponseError of one that may, and cannot be read."""
+    if flaw is None:
+        return identifier(_object(row, where).get("projectId"), f"{where}/projectId") == project_id
+    owner = _shown(row).get("projectId", project_id)
+    if isinstance(owner, str | int) and str(owner) != project_id:
+        return False
+    raise InvalidResponseError(f"The server's answer cannot be believed at {where}. {flaw}")
 
 
 def _cursor(body: dict[str, Json]) -> str | None:
@@ -271,20 +308,16 @@ def _cursor(body: dict[str, Json]) -> str | None:
     return identifier(cursor, "nextCursor")
 
 
-def _is_of(flag: Json, project_id: str, where: str) -> bool:
-    return identifier(_object(flag, where).get("projectId"), f"{where}/projectId") == project_id
-
-
 def _name_of(row: Json) -> str:
     """What a row of any project calls itself, to tell rows apart and for nothing else."""
-    return str(row.get("id")) if isinstance(row, dict) else ""
+    return str(_shown(row).get("id", ""))
 
 
 def _deployment(body: Json, where: str) -> DeploymentInfo:
     row = _object(body, where)
     label, key, deleted = row.get("label"), row.get("key"), row.get("deleted")
     return DeploymentInfo(
-        id=identifier(row.get("id"), f"{where}/id"),
+        id=path_id(row.get("id"), f"{where}/id"),
         project_id=identifier(row.get("projectId"), f"{where}/projectId"),
         label=label if isinstance(label, str) else "",
         key=key if isinstance(key, str) else "",
@@ -293,12 +326,12 @@ def _deployment(body: Json, where: str) -> DeploymentInfo:
 
 
 def _object(value: Json, where: str) -> dict[str, Json]:
-    return value if isinstance(value, dict) else _refuse(value, "an object", where)
+    if isinstance(value, dict):
+        return value
+    raise malformed(value, "an object", where)
 
 
 def _list(value: Json, where: str) -> list[Json]:
-    return value if isinstance(value, list) else _refuse(value, "a list", where)
-
-
-def _refuse(value: Json, expected: str, where: str) -> NoReturn:
-    raise InvalidResponseError(f"The server's answer has {json_kind(value)} at {where} where {expected} is due.")
+    if isinstance(value, list):
+        return value
+    raise malformed(value, "a list", where)

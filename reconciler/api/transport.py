@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import ssl
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -25,6 +24,7 @@ from reconciler.api.limits import Clock, RateLimiter, RequestBudget, rate_limite
 from reconciler.api.retry import Failure, Repeat, RetryPolicy
 from reconciler.errors import AmbiguousError, BudgetError, NotSentError, ResponseTooLargeError
 from reconciler.model.config import Requests
+from reconciler.model.segments import is_path_segment
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -43,7 +43,6 @@ HEADERS = {
     "Accept-Encoding": ACCEPTED_ENCODING,
     "Cache-Control": "no-cache",
 }
-_SEGMENT = re.compile(r"[A-Za-z0-9_~-]|[A-Za-z0-9._~-]{2,512}", re.ASCII)
 _IDLE_SECONDS = 2.0
 """An idle connection is dropped sooner than servers drop theirs, so that a write after a pause meets a new one."""
 
@@ -205,7 +204,7 @@ class Transport:
 
     def _address(self, call: Call, segments: Sequence[str], query: Mapping[str, str] | None) -> httpx.URL:
         for segment in segments:
-            if segment in {".", ".."} or not _SEGMENT.fullmatch(segment):
+            if not is_path_segment(segment):
                 raise NotSentError(
                     f"{call.method} was not sent: {segment!r} cannot stand in the path of a request.", attempts=0
                 )

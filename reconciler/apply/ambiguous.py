@@ -73,7 +73,7 @@ async def resolve_ambiguous(run: FlagRun, step: Step, error: Exception) -> Write
 def _give_up(run: FlagRun, step: Step, error: Exception, failure: Exception | None) -> None:
     run.fail(step, failure or error, Status.UNKNOWN)
     if failure is None:
-        run.error = f"{error} Afterwards the flag was not as planned: somebody else may be editing it."
+        run.error = f"{error} Afterwards the flag was not as planned: another client may be editing it."
     else:
         run.error = f"{error} Reading the flag afterwards failed as well: {failure}"
 

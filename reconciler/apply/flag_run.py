@@ -295,6 +295,6 @@ class FlagRun:
             return [] if live.spec.archived else list(self.plan.operations)
         planner = self.context.planner
         if is_left_archived(declared, live, planner.options):
-            raise InvalidInputError(f'Somebody archived "{live.key}" meanwhile: nothing is known to be left to do.')
+            raise InvalidInputError(f'"{live.key}" was archived meanwhile: nothing is known to be left to do.')
         plan = planner.plan_flag(declared, live)
         return list(plan.operations) if plan else []

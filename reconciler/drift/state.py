@@ -55,7 +55,7 @@ def load_state(text: str, config: Config, name: str) -> DriftState:
         memory = _decode(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ReconcilerError(
-            f"The state file {name!r} cannot be read as one of this version. Delete it to begin anew."
+            f"The state file {name!r} cannot be read as one of this version. Delete it to start over."
         ) from None
     for what, theirs, ours in (
         ("project", memory.project_id, config.project_id),
@@ -166,5 +166,5 @@ def _decode(document: dict[str, Json]) -> DriftState:
 
 def _text(value: Json) -> str:
     if not isinstance(value, str):
-        raise TypeError("a text is due")
+        raise TypeError("expected a string")
     return value

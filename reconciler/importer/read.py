@@ -7,8 +7,11 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import fetch_live_state
+from reconciler.api.responses import Unread
 from reconciler.model.config import matcher
 from reconciler.model.flag import DesiredState
 from reconciler.model.reads import SHOWN_BY_READS, VARIANT_OWN, reads_of
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.api.client import Client
+    from reconciler.errors import InvalidResponseError
     from reconciler.model.flag import LiveFlag, LiveState
     from reconciler.model.reads import Read
     from reconciler.progress import Progress
@@ -36,7 +40,8 @@ async def read_importable(
     `targets` are globs of keys; none means all. Archived flags are left out unless a target is exactly their key.
     With `inclusions` False users and cohorts stay unread (UNSET). At most `client.concurrency` reads are under way
     at a time. Rests on "List", "List variants", "Get variant inclusions" and "Get variant cohort inclusions".
-    Raises ApiErrors.
+    A flag of which an answer is malformed is left out with a warning of the state. Raises ApiErrors, also for a flag
+    that a target names and that cannot be read.
     """
     live = await fetch_live_state(client, DesiredState(flags={}), targets=tuple(targets), progress=progress)
     is_target, spelled = matcher(targets), frozenset(targets)
@@ -44,7 +49,14 @@ async def read_importable(
         flag for flag in live.flags.values() if (flag.key in spelled if flag.spec.archived else is_target(flag.key))
     ]
     needs = partial(_needs, fields=SHOWN_BY_READS if inclusions else VARIANT_OWN)
-    complete = await hydrate(client, chosen, needs, progress=progress)
+    faulty: dict[str, InvalidResponseError] | None = None if targets else {}
+    complete = await hydrate(client, chosen, needs, progress=progress, faulty=faulty)
+    aside = (
+        str(Unread(id=flag.id, key=flag.key, reason=f"{faulty[flag.id]} It was not imported."))
+        for flag in chosen
+        if faulty and flag.id in faulty
+    )
+    live = replace(live, warnings=(*live.warnings, *aside))
     return live, tuple(sorted(complete, key=lambda flag: flag.key))
 
 

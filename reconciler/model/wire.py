@@ -26,6 +26,7 @@ from reconciler.model.flag import (
     Variant,
     Weights,
 )
+from reconciler.model.segments import is_path_segment, why_no_segment
 from reconciler.text import json_kind
 
 if TYPE_CHECKING:
@@ -138,9 +139,9 @@ def decode_flag(answer: Json, where: str = "flag", *, archived: bool = False) ->
     fields = {name: _optional(body, public, decode, where) for name, public, decode in _READERS}
     fields["archived"] = _archived(body, where, otherwise=archived)
     return LiveFlag(
-        id=_required(body, "id", identifier, where),
+        id=_required(body, "id", path_id, where),
         project_id=_required(body, "projectId", identifier, where),
-        spec=FlagSpec(key=_required(body, "key", _string, where), **fields),
+        spec=FlagSpec(key=_required(body, "key", _flag_key, where), **fields),
         created_by=_by(body, "createdBy", where),
         created_at=_by(body, "createdAt", where),
         last_modified_by=_by(body, "lastModifiedBy", where),
@@ -196,7 +197,24 @@ def identifier(value: Json, where: str) -> str:
         return str(value)
     if isinstance(value, str) and value:
         return value
-    raise _malformed(value, "an id", where)
+    raise malformed(value, "an id", where)
+
+
+def path_id(value: Json, where: str) -> str:
+    """An id that requests name in their path, as a string."""
+    return _path_text(value if value == "" else identifier(value, where), "id", where)
+
+
+def _flag_key(value: Json, where: str) -> str:
+    return _path_text(_string(value, where), "key", where)
+
+
+def _path_text(text: str, noun: str, where: str) -> str:
+    if is_path_segment(text):
+        return text
+    raise InvalidResponseError(
+        f"Invalid response from the API: the {noun} at {where} cannot be used: {why_no_segment(text)}."
+    )
 
 
 def _archived(body: dict[str, Json], where: str, *, otherwise: bool) -> bool:
@@ -255,7 +273,7 @@ def _scalar_text(value: Json, where: str) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    raise _malformed(value, "a string", where)
+    raise malformed(value, "a string", where)
 
 
 def _dependencies(value: Json, where: str) -> Dependencies | None:
@@ -266,10 +284,11 @@ def _dependencies(value: Json, where: str) -> Dependencies | None:
     operator = body.get("operator")
     if not flags:
         return None
+    found = (
+        (path_id(key, f"{where}/flags"), decode_strings(item, f"{where}/flags/{key}")) for key, item in flags.items()
+    )
     return Dependencies(
-        flags=tuple(
-            sorted((str(key), decode_strings(names, f"{where}/flags/{key}")) for key, names in flags.items())
-        ),
+        flags=tuple(sorted(found)),
         operator="all" if operator is None else _string(operator, f"{where}/operator"),
     )
 
@@ -292,7 +311,7 @@ def _is_number(value: Json) -> bool:
 
 def _number(value: Json, where: str) -> Number:
     if not _is_number(value) or value < 0:
-        raise _malformed(value, "a number of 0 or more", where)
+        raise malformed(value, "a number of 0 or more", where)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -345,11 +364,12 @@ def _or(value: Json, empty: Json) -> Json:
 def _typed(value: Json, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - the caller names the type
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         words = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
-        raise _malformed(value, words.get(kind, kind.__name__), where)
+        raise malformed(value, words.get(kind, kind.__name__), where)
     return value
 
 
-def _malformed(value: Json, expected: str, where: str) -> InvalidResponseError:
+def malformed(value: Json, expected: str, where: str) -> InvalidResponseError:
+    """The error of an answer that has another value at `where` than was `expected`."""
     return InvalidResponseError(
         f"Invalid response from the API: expected {expected} at {where}, got {json_kind(value)}."
     )

@@ -34,7 +34,7 @@ def alarms(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str, ...
 
 def _salt(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     if _was_on(before) and flag_bucketing(before).salt != flag_bucketing(after).salt:
-        yield "The bucketing salt changes: every user is dealt out anew."
+        yield "The bucketing salt changes: every user is distributed again."
 
 
 def _bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
@@ -42,9 +42,9 @@ def _bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
         return
     old, new = flag_bucketing(before), flag_bucketing(after)
     if old.key != new.key:
-        yield f"The bucketing key changes from {old.key} to {new.key}: every user is dealt out anew."
+        yield f"The bucketing key changes from {old.key} to {new.key}: every user is distributed again."
     if old.unit != new.unit:
-        yield f"The bucketing unit changes from {old.unit} to {new.unit}: everyone is dealt out anew."
+        yield f"The bucketing unit changes from {old.unit} to {new.unit}: every user is distributed again."
 
 
 def _segment_bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
@@ -52,7 +52,7 @@ def _segment_bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator
         return
     for old, new in rekeyed_segments(before, after):
         if _is_bucketed(old, before) and _is_bucketed(new, after):
-            yield f'The bucketing key of segment "{new.name}" changes: its users are dealt out anew.'
+            yield f'The bucketing key of segment "{new.name}" changes: its users are distributed again.'
 
 
 def _is_bucketed(segment: TargetSegment, spec: FlagSpec) -> bool:
@@ -84,7 +84,7 @@ def _captures_everyone(before: FlagSpec | None, after: FlagSpec) -> Iterator[str
 
 def _no_weights(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     if splits_evenly(after) and not splits_evenly(before):
-        yield "All weights are 0: that does not mean nobody, it splits users evenly over all variants."
+        yield "All weights are 0: that does not mean no user, it splits users evenly over all variants."
 
 
 def _lost_fields(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:

@@ -17,9 +17,8 @@ from reconciler.evaluation.exposure import LISTED_USERS
 from reconciler.evaluation.rules import OFF
 from reconciler.planning.plan import Action, MembersChange
 from reconciler.reports.fields import flow_text
-from reconciler.reports.fitting import cut
 from reconciler.reports.sanitize import visible
-from reconciler.text import counted, percent
+from reconciler.text import counted, cut, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

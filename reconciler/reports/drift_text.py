@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from reconciler.reports.drift_view import drift_view
 from reconciler.reports.fields import field_lines
-from reconciler.reports.fitting import cut, first_that_fit, short_fields
+from reconciler.reports.fitting import first_that_fit, short_fields
 from reconciler.reports.plan_text import draw_fields
 from reconciler.reports.sanitize import code_span, defuse, markdown_text
 from reconciler.reports.text_layout import TextLayout
-from reconciler.text import counted
+from reconciler.text import counted, cut
 
 if TYPE_CHECKING:
     from reconciler.drift import DriftReport, FlagHistory, HistoryEntry

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconciler.reports.sanitize import markdown_text, visible
-from reconciler.text import counted, percent
+from reconciler.text import counted, cut, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,16 +24,12 @@ BETWEEN = 2
 _TEXT = 160
 _SENTENCE = 320
 _NAME = 40
+_KEY = 60
 _MOST_LINES = 12
 _MOST_WARNINGS = 20
 _MOST_ROWS = 4
 _MOST_SHARES = 8
 _MOST_KEYS = 10
-
-
-def cut(text: str, length: int) -> str:
-    """The text, or its beginning and a sign that there is more, together `length` characters."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def first_that_fit(texts: Sequence[str], room: int) -> int:
@@ -66,8 +62,8 @@ def length_of(texts: Iterable[str | None]) -> int:
 
 
 def first_named(keys: Sequence[str]) -> str:
-    """The first ten keys, and how many more there are."""
-    shown = [visible(key) for key in keys[:_MOST_KEYS]]
+    """The first ten keys, the beginning of long ones, and how many more there are."""
+    shown = [cut(visible(key), _KEY) for key in keys[:_MOST_KEYS]]
     more = len(keys) - len(shown)
     return ", ".join([*shown, f"{more} more"] if more else shown)
 

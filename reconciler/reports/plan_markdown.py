@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from reconciler.reports.exposure_view import bar_text, legend
 from reconciler.reports.fitting import (
-    cut,
     cut_marked,
     first_that_fit,
     fit,
@@ -22,7 +21,7 @@ from reconciler.reports.fitting import (
 )
 from reconciler.reports.plan_view import HELD, REFUSED, plan_view
 from reconciler.reports.sanitize import code_block, code_span, defuse, markdown_text, marker
-from reconciler.text import counted, percent
+from reconciler.text import counted, cut, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

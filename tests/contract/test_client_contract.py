@@ -188,7 +188,7 @@ def test_understands_deployments() -> None:
     deployment = DeploymentInfo(
         id=DEPLOYMENT_ID, project_id=PROJECT_ID, label="rest-api", key="client-abc", deleted=False
     )
-    assert exchange(18)[0] == exchange(24)[0] == (deployment,)
+    assert exchange(18)[0] == exchange(24)[0].deployments == (deployment,)
 
 
 def test_understands_the_answer_to_a_create() -> None:

@@ -43,7 +43,9 @@ def numbers_in(name: str, found: Any) -> list[int]:
     """The numbers of the rows that were found."""
     if name == "flags":
         return [int(flag_id) for flag_id in found.flags]
-    return [int(item.flag.id) for item in found.versions] if name == "versions" else [int(item.id) for item in found]
+    if name == "versions":
+        return [int(item.flag.id) for item in found.versions]
+    return [int(item.id) for item in found.deployments]
 
 
 def server_of(name: str, pages: Iterable[tuple[Sequence[int], Any]]) -> tuple[Handler, list[str | None]]:

@@ -27,6 +27,10 @@ TEXTS = {
     "a number of 5,000 digits": b"1" * 5000,
     "a key twice": b'{"a": 1, "a": 2}',
     "too deep": b"[" * 150 + b"]" * 150,
+    "far too deep": b"[" * 200_000 + b"]" * 200_000,
+    "objects far too deep": b'{"a":' * 200_000 + b"1" + b"}" * 200_000,
+    "a raw control character": b'"a\x01b"',
+    "a raw line break": b'"a\nb"',
     "a number": b"7",
     "true": b"true",
     "an object": b"{}",
@@ -43,6 +47,35 @@ FIELDS: dict[str, Any] = {
     "tags": [None],
     "parentDependencies": [],
     "deleted": 0,
+}
+
+
+ROWS = {
+    "null": b"null",
+    "a number": b"7",
+    "NaN": b"NaN",
+    "a string": b'"other-flag"',
+    "a list": b"[]",
+    "deep lists": b"[" * 200_000 + b"]" * 200_000,
+    "a broken string": b'"\x00\xff"',
+    "an object with a member twice": b'{"id": "9", "key": "other-flag", "projectId": "7", "name": "", "name": ""}',
+    "an object with its key twice": b'{"id": "9", "key": "a", "projectId": "7", "key": "b"}',
+    "an object with its project twice": b'{"id": "9", "key": "a", "projectId": "7", "projectId": "7"}',
+}
+"""What stands where the flag should be."""
+
+IDS: dict[str, Any] = {
+    "empty": "",
+    "a way up": "../x",
+    "two dots": "..",
+    "a dot": ".",
+    "a slash": "1/users",
+    "a space": "1 2",
+    "a query": "1?x=1",
+    "an escape": "%2e%2e",
+    "a line break": "1\n",
+    "other digits": "\u0661",
+    "very long": "1" * 5000,
 }
 
 
@@ -73,28 +106,32 @@ class Spoiling:
     def _spoiled(self, body: bytes) -> bytes:
         document = json.loads(body)
         rows = document.get("flags", document.get("versions", [])) if isinstance(document, dict) else []
-        for row in rows:
+        for index, row in enumerate(rows):
             flag = row.get("flagConfig", row)
-            if flag["key"] == self._key:
+            if flag["key"] == self._key and self.is_whole:
+                rows[index] = MARK
+            elif flag["key"] == self._key:
                 self._change(flag)
         name = json.dumps(MARK).encode()
         return json.dumps(document).encode().replace(name, self.text) if rows else body
 
     text = b'""'
+    is_whole = False
 
 
 @pytest.fixture
 def spoilt(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Spoil a flag of the project: `spoilt(key, text=…)` or `spoilt(key, field=value, …)`."""
+    """Spoil a flag of the project: `spoilt(key, text=…)`, `spoilt(key, row=…)` or `spoilt(key, field=value, …)`."""
     servers = []
 
-    def spoil(key: str, *, text: bytes | None = None, drop: str = "", **fields: Any) -> None:
+    def spoil(key: str, /, *, text: bytes | None = None, row: bytes = b"", drop: str = "", **fields: Any) -> None:
         def change(flag: dict[str, Any]) -> None:
             flag.update({"description": MARK} if text is not None else fields)
             flag.pop(drop, None)
 
         app = Spoiling(repository.emulator.app, key, change)
-        app.text = text or b'""'
+        app.text = row or text or b'""'
+        app.is_whole = bool(row)
         server = serve(app)
         servers.append(server)
         monkeypatch.setenv("RECONCILER_API_URL", server.__enter__())
@@ -124,6 +161,84 @@ def test_a_wrong_field_spoils_one_flag(repository: Repository, spoilt: Any, fiel
     assert (ran.code, repository.live("new-checkout")["rolloutPercentage"]) == (0, 50)
     assert field in ran.out
     assert '"other-flag"' in ran.out
+
+
+@pytest.mark.parametrize("why", ROWS)
+@pytest.mark.parametrize("command", [["plan"], ["import", "--out", "out"], ["drift", "--since", "2h"], ["doctor"]])
+def test_a_row_that_is_no_flag_is_set_aside(
+    repository: Repository, spoilt: Any, why: str, command: list[str]
+) -> None:
+    """The warning names its place; every other flag is read."""
+    repository.emulator.edit_as(
+        "grace@example.com", "PATCH", f"/flags/{repository.live('other-flag')['id']}", {"enabled": True}
+    )
+    spoilt("other-flag", row=ROWS[why])
+    ran = repository.run(*command)
+    assert ran.code in {0, 2}, ran.err
+    assert "flags/0" in " ".join((ran.out + ran.err).split())
+
+
+@pytest.mark.parametrize("why", IDS)
+@pytest.mark.parametrize("field", ["id", "key"])
+def test_an_id_or_key_that_cannot_be_used_is_refused_when_it_is_read(
+    repository: Repository, spoilt: Any, field: str, why: str
+) -> None:
+    """Every other flag is imported, and no request names it."""
+    spoilt("other-flag", **{field: IDS[why]})
+    ran = repository.run("import", "--out", "out")
+    assert ran.code == 0, ran.err
+    assert f"the {field} at flags/0/{field} cannot be used" in " ".join(ran.err.split())
+    assert [path.name for path in (repository.root / "out").iterdir()] == ["new-checkout.yaml"]
+    assert len(ran.err) < 1000
+
+
+@pytest.mark.parametrize("body", [b"[null]", b'[{"key": "on", "payload": NaN}]', b'[{"key": ["on"]}]', b"{}", b"["])
+@pytest.mark.parametrize("path", ["variants", "users", "cohorts"])
+def test_a_flag_whose_variants_cannot_be_read_is_not_imported(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, path: str, body: bytes
+) -> None:
+    """The others are; a target that names it fails."""
+    flag_id = repository.live("new-checkout")["id"]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if f"/flags/{flag_id}/" not in scope.get("path", "") or not scope["path"].endswith(f"/{path}"):
+            await repository.emulator.app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    with serve(app) as url:
+        monkeypatch.setenv("RECONCILER_API_URL", url)
+        ran = repository.run("import", "--out", "out")
+        assert ran.code == 0, ran.err
+        assert f'The flag "new-checkout" (id {flag_id}) cannot be read' in ran.err
+        assert [path.name for path in (repository.root / "out").iterdir()] == ["other-flag.yaml"]
+        assert repository.run("import", "--out", "elsewhere", "--target", "new-*").code == 1
+        assert not (repository.root / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("row", [b"null", b'{"id": "9", "id": "9"}', b'{"id": "9", "projectId": "7", "label": NaN}'])
+def test_a_deployment_that_cannot_be_read_is_set_aside(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, row: bytes
+) -> None:
+    """The doctor warns; a deployment of the configuration that is there is found, and one that is not fails."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("path") != "/api/1/deployments":
+            await repository.emulator.app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        sound = b'{"id": "11", "projectId": "7", "label": "web"}'
+        await send({"type": "http.response.body", "body": b'{"deployments": [%s, %s]}' % (row, sound)})
+
+    with serve(app) as url:
+        monkeypatch.setenv("RECONCILER_API_URL", url)
+        for number, code in (("11", 0), ("12", 1)):
+            repository.write("reconciler.yaml", f'version: 1\nprojectId: "7"\ndeployments: {{web: "{number}"}}\n')
+            ran = repository.run("doctor")
+            assert ran.code == code, ran.out
+            assert "deployment" in ran.out
+            assert "deployments/0" in " ".join(ran.out.split())
 
 
 @pytest.mark.parametrize("missing", ["id", "key", "projectId"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from work import calls_of
 
-from reconciler.strict_json import MAX_DEPTH, MalformedJsonError, flaw_in, parse_json, parse_with_flaws
+from reconciler.strict_json import MAX_DEPTH, Flaw, MalformedJsonError, flaw_in, parse_json, parse_with_flaws
 
 VALUES = st.recursive(
     st.none()
@@ -30,7 +30,7 @@ def test_json_text_gives_its_value_back(value: object, ascii_only: bool) -> None
     assert parse_json(text.encode()) == value
 
 
-@given(st.binary(max_size=60) | st.text(max_size=60) | st.text('[]{}",:\\u1e0dD8 ', max_size=60))
+@given(st.binary(max_size=60) | st.text(max_size=60) | st.text('[]{}",:\\u1e0dD8 \t', max_size=60))
 def test_any_content_gives_a_value_or_the_one_error(content: str | bytes) -> None:
     """No other exception leaves the parser."""
     try:
@@ -116,11 +116,15 @@ FLAWED = [
     (b'["\\ud800"]', "surrogate"),
     (b'{"\\udc00": 1}', "surrogate"),
     (b'["\xff"]', "surrogate"),
+    (b'["a\tb"]', "control character"),
+    (b'{"a\x00": 1}', "control character"),
     (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "levels deep"),
+    (b"[" * 200_000 + b'"]"' + b"]" * 200_000, "levels deep"),
+    (b'{"]": ' * 200_000 + b"1" + b"}" * 200_000, "levels deep"),
 ]
 
 
-@pytest.mark.parametrize(("content", "words"), FLAWED, ids=[words for _, words in FLAWED])
+@pytest.mark.parametrize(("content", "words"), FLAWED, ids=lambda part: part if isinstance(part, str) else "")
 def test_flaws_are_found_where_they_are(content: bytes, words: str) -> None:
     """What strict JSON refuses is found in the part that holds it, and in no other."""
     with pytest.raises(MalformedJsonError):
@@ -138,7 +142,7 @@ def test_what_is_strict_json_has_no_flaws(value: object) -> None:
     assert flaw_in(parse_with_flaws(text)) is None
 
 
-@given(st.binary(max_size=60) | st.text('[]{}",:\\u1e0dD8 ', max_size=60).map(str.encode))
+@given(st.binary(max_size=60) | st.text('[]{}",:\\u1e0dD8 \t', max_size=60).map(str.encode))
 def test_any_bytes_give_a_value_with_flaws_or_the_one_error(content: bytes) -> None:
     """No other exception leaves the parser; and without a flaw it is what strict JSON reads."""
     try:
@@ -154,3 +158,17 @@ def test_as_many_levels_as_allowed_are_no_flaw() -> None:
     text = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
     assert flaw_in(parse_with_flaws(text)) is None
     assert parse_json(text) == parse_with_flaws(text)
+
+
+def test_of_an_object_with_a_member_twice_the_others_are_known() -> None:
+    """They may say whose it is."""
+    value = parse_with_flaws(b'{"id": 5, "key": "a", "key": "b"}')
+    assert isinstance(value, Flaw)
+    assert value.members == {"id": 5}
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b'{"a": [1\x01]}', b'{"a": "x', b"[" * 200_000 + b"]" * 199_999])
+def test_what_is_no_json_at_all_has_no_value(content: bytes) -> None:
+    """However deep it is, and wherever its control characters stand."""
+    with pytest.raises(MalformedJsonError, match="Not JSON"):
+        parse_with_flaws(content)

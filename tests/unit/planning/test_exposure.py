@@ -190,7 +190,7 @@ def test_the_alarm_of_a_segments_key() -> None:
     after = replace(FLAG, target_segments=(replace(US, bucketing_key="device_id"),))
 
     assert alarms(a_plan(before, after)) == (
-        'The bucketing key of segment "US" changes: its users are dealt out anew.',
+        'The bucketing key of segment "US" changes: its users are distributed again.',
     )
 
 
@@ -201,7 +201,7 @@ def test_the_alarm_of_a_renamed_segments_key() -> None:
     renamed = replace(us, name="USA", conditions=(city, *US.conditions), bucketing_key="device_id")
     plan = a_plan(replace(FLAG, target_segments=(us, other)), replace(FLAG, target_segments=(other, renamed)))
 
-    assert alarms(plan) == ('The bucketing key of segment "USA" changes: its users are dealt out anew.',)
+    assert alarms(plan) == ('The bucketing key of segment "USA" changes: its users are distributed again.',)
 
 
 def test_no_alarm_for_harmless_changes() -> None:

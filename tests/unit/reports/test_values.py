@@ -1,14 +1,17 @@
-"""One-line JSON, and which ids are personal."""
+"""One-line JSON, which ids are personal, and lists of keys."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from builders import a_plan
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.reports.fields import flow_text, redacted
+from reconciler.reports.fitting import first_named
+from reconciler.reports.registry import PLAN, render
 
 
 @given(
@@ -50,3 +53,20 @@ def test_show_users_shows_everything() -> None:
     """With --show-users nothing is replaced."""
     variant = {"inclusions": {"users": ["ada@example.com"]}}
     assert redacted(variant, show_users=True) is variant
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_long_keys_of_unmanaged_flags_are_cut(form: str) -> None:
+    """One key of another team cannot fill the report; every flag is counted."""
+    plan = a_plan(unmanaged=("a" * 300, "short", "b" * 60))
+    shown = "".join(render(PLAN, form, plan).split())
+    assert "a" * 40 in shown
+    assert "a" * 61 not in shown
+    assert "3flagsnotmanagedhere" in shown
+    assert "b" * 60 in shown
+
+
+def test_long_keys_of_drift_are_cut() -> None:
+    """The same where drift names them."""
+    shown = first_named(["a" * 300, "short"])
+    assert shown == f"{'a' * 59}…, short"
