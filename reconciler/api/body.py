@@ -1,6 +1,6 @@
 """Reading an answer's body without trusting its size: the cap holds for what is kept, compressed or not.
 
-httpx's own decoding inflates a whole chunk before anybody can count it, and takes a gzip stream that breaks off
+httpx's own decoding inflates a whole chunk before its size is known, and takes a gzip stream that breaks off
 for a complete one; so bodies are read raw and inflated here.
 """
 

@@ -1,7 +1,7 @@
 """The Management API: one method for each endpoint that reads, in the reference's order, and one that writes.
 
 Two lists that it documents on other pages stand at the end. Reads give values of the model; what belongs to another
-project than ours is dropped, whatever the server filters. Writes give their status: the reference promises no more
+project is dropped, even if the server did not filter it. Writes give their status: the reference promises no more
 than `OK` text, so only the answer to a create is read. Every method raises the ApiErrors of `Transport.send`, and
 reads InvalidResponseError besides.
 """

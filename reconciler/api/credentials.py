@@ -215,7 +215,7 @@ def pattern_of(secret: str) -> re.Pattern[str] | None:
 
 
 def quotation(text: str) -> str:
-    """What somebody else wrote, made safe to quote: one line, no control or format characters, clipped."""
+    """Text from a server or a file, made safe to quote: one line, no control or format characters, clipped."""
     visible = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)
     line = " ".join(visible.split())
     return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 1] + "…"

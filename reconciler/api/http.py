@@ -1,6 +1,6 @@
 """httpx without its command line: `from reconciler.api.http import httpx`.
 
-`import httpx` imports its command line too wherever click, rich and pygments are installed, as they are here: 50 ms
+`import httpx` imports its command line too where click, rich and pygments are installed, as they are here: 50 ms
 and 10 MiB for every command that asks a server. httpx does without it where the import fails, and so it does here.
 """
 

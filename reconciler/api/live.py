@@ -130,7 +130,7 @@ async def refetch(
 async def find_flag(client: Client, key: str) -> LiveFlag | None:
     """The flag of exactly this key, archived or not, without its inclusions; None when the key is free.
 
-    Raises ApiError with every id where several live flags carry the key: nobody can say which one is meant.
+    Raises ApiError with every id where several live flags carry the key: which one is meant is unknown.
     """
     found = await find_including_archived(client, [key], most=1)
     flags, duplicates = by_key(found)

@@ -1,7 +1,7 @@
 """Inclusions that an earlier run has read, for flags that the list shows unchanged: one read less for each list.
 
-Off unless it is asked for. A server may change inclusions without a new `lastModifiedAt`; so what is remembered is
-believed for a day at most, counted from the last run that believed nothing. Nothing is ever written on its word:
+Off unless it is asked for. A server may change inclusions without a new `lastModifiedAt`; so a cache is used
+for a day at most, counted from the last run that read every list. Nothing is written on the strength of the cache:
 apply reads a flag again before it sends anything.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.strict_json import Json
 
 FORMAT_VERSION = 1
-BELIEVED = timedelta(hours=24)
+CACHE_LIFETIME = timedelta(hours=24)
 """How long after a run that read everything lists are taken from the cache."""
 
 
@@ -68,7 +68,7 @@ def decode_cache(text: str, *, origin: str, project_id: str, now: datetime) -> M
     if (
         found is None
         or (found.origin, found.project_id) != (origin, project_id)
-        or not timedelta() <= now - found.full_read_at < BELIEVED
+        or not timedelta() <= now - found.full_read_at < CACHE_LIFETIME
     ):
         return MemberCache(origin=origin, project_id=project_id, full_read_at=now)
     return found

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from reconciler.errors import AmbiguousError, InvalidResponseError
 from reconciler.model.fields import FLAG
 from reconciler.model.flag import UNSET, Version
-from reconciler.model.wire import decode_flag, identifier, malformed, path_id, shows_archived
+from reconciler.model.wire import decode_flag, identifier, malformed, path_id, shows_archived, typed
 from reconciler.strict_json import Flaw, MalformedJsonError, flaw_in, parse_json, parse_with_flaws
 from reconciler.text import cut
 
@@ -125,9 +125,9 @@ def decode(reply: Response, decoder: Callable[[Json], T]) -> T:
 
 
 def decode_created(reply: Response) -> CreatedFlag:
-    """What "Create" answers. Without a readable id the flag exists and nobody knows where: AmbiguousError."""
+    """What "Create" answers. Without a readable id the flag may exist under an unknown one: AmbiguousError."""
     try:
-        flag_id = decode(reply, lambda body: path_id(_object(body, "answer").get("id"), "id"))
+        flag_id = decode(reply, lambda body: path_id(typed(body, dict, "answer").get("id"), "id"))
     except InvalidResponseError as error:
         raise AmbiguousError(
             f"{error} The flag was created; look it up by its key.", status=reply.status, attempts=reply.attempts
@@ -166,12 +166,12 @@ def decode_flag_page(body: Json, flaws: Flaws, project_id: str) -> FlagPage:
 
 def decode_versions(body: Json) -> tuple[Version, ...]:
     """The array of "List versions", in the server's order."""
-    return tuple(decode_version(row, f"versions/{index}") for index, row in enumerate(_list(body, "answer")))
+    return tuple(decode_version(row, f"versions/{index}") for index, row in enumerate(typed(body, list, "answer")))
 
 
 def decode_version(body: Json, where: str = "version") -> Version:
     """One version. `spec.archived` is UNSET where it does not say, as the reference's samples do not."""
-    row = _object(body, where)
+    row = typed(body, dict, where)
     number, author, time = row.get("version"), row.get("createdBy"), row.get("createdAt")
     if isinstance(number, str) and number.isascii() and number.isdigit():
         number = int(number)
@@ -199,7 +199,7 @@ def decode_version_page(body: Json, flaws: Flaws, project_id: str) -> VersionPag
         where, flag = f"versions/{index}", _shown(row).get("flagConfig")
         try:
             if flaws.get(index) is None:
-                _object(row, where)
+                typed(row, dict, where)
             if _is_ours(flag, project_id, f"{where}/flagConfig", flaws.get(index)):
                 versions.append(decode_version(row, where))
         except InvalidResponseError as error:
@@ -210,7 +210,7 @@ def decode_version_page(body: Json, flaws: Flaws, project_id: str) -> VersionPag
 
 def decode_deployments(body: Json, where: str = "answer") -> tuple[DeploymentInfo, ...]:
     """The array of "List deployments"."""
-    return tuple(_deployment(row, f"{where}/{index}") for index, row in enumerate(_list(body, where)))
+    return tuple(_deployment(row, f"{where}/{index}") for index, row in enumerate(typed(body, list, where)))
 
 
 def decode_deployment_page(body: Json, flaws: Flaws, project_id: str) -> DeploymentPage:
@@ -236,7 +236,7 @@ def decode_deployment_page(body: Json, flaws: Flaws, project_id: str) -> Deploym
 def decode_members(body: Json) -> tuple[str, ...]:
     """A list of users or cohorts in the server's order, copies kept; the reference shows bare and quoted ids."""
     found = []
-    for index, item in enumerate(_list(body, "answer")):
+    for index, item in enumerate(typed(body, list, "answer")):
         if isinstance(item, bool) or not isinstance(item, str | int):
             raise malformed(item, "an id", f"answer/{index}")
         found.append(str(item))
@@ -247,7 +247,7 @@ def _parse(body: bytes) -> Json:
     try:
         return parse_json(body)
     except MalformedJsonError as error:
-        raise InvalidResponseError(f"The server's answer cannot be believed. {error}") from None
+        raise InvalidResponseError(f"Invalid response from the API. {error}") from None
 
 
 def _parse_rows(body: bytes, member: str) -> tuple[Json, Flaws]:
@@ -255,7 +255,7 @@ def _parse_rows(body: bytes, member: str) -> tuple[Json, Flaws]:
     try:
         return parse_json(body), {}
     except MalformedJsonError as error:
-        refusal = InvalidResponseError(f"The server's answer cannot be believed. {error}")
+        refusal = InvalidResponseError(f"Invalid response from the API. {error}")
     try:
         value = parse_with_flaws(body)
     except MalformedJsonError:
@@ -281,7 +281,8 @@ def _unread(row: Json, error: InvalidResponseError, what: str = "flag") -> Unrea
 
 def _rows(body: Json, member: str) -> list[Json]:
     """The rows of a list, whatever they are."""
-    return _list(_object(body, "answer").get(member), member)
+    rows: list[Json] = typed(typed(body, dict, "answer").get(member), list, member)
+    return rows
 
 
 def _shown(row: Json) -> dict[str, Json]:
@@ -293,11 +294,11 @@ def _shown(row: Json) -> dict[str, Json]:
 def _is_ours(row: Json, project_id: str, where: str, flaw: str | None) -> bool:
     """Whether a row belongs to our project. Raises InvalidResponseError of one that may, and cannot be read."""
     if flaw is None:
-        return identifier(_object(row, where).get("projectId"), f"{where}/projectId") == project_id
+        return identifier(typed(row, dict, where).get("projectId"), f"{where}/projectId") == project_id
     owner = _shown(row).get("projectId", project_id)
     if isinstance(owner, str | int) and str(owner) != project_id:
         return False
-    raise InvalidResponseError(f"The server's answer cannot be believed at {where}. {flaw}")
+    raise InvalidResponseError(f"Invalid response from the API at {where}. {flaw}")
 
 
 def _cursor(body: dict[str, Json]) -> str | None:
@@ -314,7 +315,7 @@ def _name_of(row: Json) -> str:
 
 
 def _deployment(body: Json, where: str) -> DeploymentInfo:
-    row = _object(body, where)
+    row = typed(body, dict, where)
     label, key, deleted = row.get("label"), row.get("key"), row.get("deleted")
     return DeploymentInfo(
         id=path_id(row.get("id"), f"{where}/id"),
@@ -323,15 +324,3 @@ def _deployment(body: Json, where: str) -> DeploymentInfo:
         key=key if isinstance(key, str) else "",
         deleted=deleted is True,
     )
-
-
-def _object(value: Json, where: str) -> dict[str, Json]:
-    if isinstance(value, dict):
-        return value
-    raise malformed(value, "an object", where)
-
-
-def _list(value: Json, where: str) -> list[Json]:
-    if isinstance(value, list):
-        return value
-    raise malformed(value, "a list", where)

@@ -1,7 +1,7 @@
 """What is repeated, how often, and how long is waited. Decided from the outcome of one attempt; sends nothing.
 
 Every failure is one of three (reliability of the whole tool rests on the difference): *not sent*, the server never
-saw it; *ambiguous*, nobody knows whether it took effect; *rejected*, it did not.
+saw it; *ambiguous*, it may or may not have taken effect; *rejected*, it did not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The one way out: every request of the tool goes through `Transport.send`.
 
-It builds the address from path segments, so that nobody can hand it a URL; sends to one origin only, without
+It builds the address from path segments and takes no URL; sends to one origin only, without
 redirects, proxies or anything else that the environment says; keeps to deadlines, caps, the rate and the budgets;
 repeats what may be repeated; and, read-only, refuses everything but GET. The key is in one header, and in nothing
 that is raised.
@@ -57,7 +57,7 @@ class Response(Struct, frozen=True, kw_only=True):
 
 
 class Exchange(Struct, frozen=True, kw_only=True):
-    """One attempt as it is told to whoever watches. `status` is None where no answer came; `seconds` it took."""
+    """One attempt, as the `watch` callback gets it. `status` is None where no answer came; `seconds` it took."""
 
     method: str
     path: str
@@ -273,7 +273,7 @@ class Transport:
 
 
 def _is_at(origin: Origin, url: httpx.URL, path: str) -> bool:
-    """The last look before the key goes along: the origin and the path as they were meant, whatever was built."""
+    """The last check before the key is sent: the built URL has the intended origin and path."""
     port = url.port or {"https": 443, "http": 80}.get(url.scheme)
     return (
         (url.scheme, url.host, port) == (origin.scheme, origin.host.strip("[]"), origin.port)
@@ -304,10 +304,10 @@ def _pool(origin: Origin, connections: int) -> httpx.AsyncHTTPTransport:
 
 
 def _trust(origin: Origin) -> ssl.SSLContext:
-    """Whom to believe: the well-known authorities, whatever the environment says.
+    """The certificate authorities: certifi's; the environment has no influence.
 
     `ssl.create_default_context` would write the keys of every connection to the file that SSLKEYLOGFILE names.
-    Without TLS, on loopback, nobody: loading the authorities costs 20 ms of start-up.
+    Without TLS, on loopback, none: loading them costs 20 ms of start-up.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

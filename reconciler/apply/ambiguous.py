@@ -1,6 +1,6 @@
 """After an answer that says nothing certain: look at the flag until it is clear what became of the call.
 
-A server may show writes late. So that a call "is in place" is believed at the first look, that it "is not" only at
+A server may show writes late. So the first look that shows a call in place settles it; that it is not in place, only
 the last one.
 """
 
@@ -36,7 +36,7 @@ class WriteOutcome(Enum):
 
     APPLIED = "it took effect"
     NOT_APPLIED = "it did not"
-    UNKNOWN = "nobody can tell; the flag has failed"
+    UNKNOWN = "reads do not show it; the flag has failed"
 
 
 async def resolve_ambiguous(run: FlagRun, step: Step, error: Exception) -> WriteOutcome:

@@ -85,7 +85,7 @@ class ConflictChecker:
                 raise
 
     async def _holder(self, run: FlagRun) -> LiveFlag | None:
-        """Whoever carries the key by now."""
+        """The flag that has the key by now."""
         key = run.plan.key
         async with self._turn:
             if key in self._new and is_old(self._taken_at):

@@ -161,7 +161,7 @@ class FlagRun:
             self.fail(step, error, Status.SKIPPED)
 
     def _disown(self, whose: str) -> None:
-        """Nobody knows what became of the create: its answer names something else."""
+        """What became of the create is unknown: its answer names something else."""
         reason = OTHER_ID.format(self.flag_id, whose)
         for step in self.steps:
             if step.operation.CREATES_FLAG:
@@ -170,7 +170,7 @@ class FlagRun:
         self.leave(reason, Status.UNKNOWN)
 
     async def _make(self, step: Step) -> None:
-        """Send a step until it is in place, surely is not, or nobody can tell."""
+        """Send a step until it is in place, surely is not, or its outcome stays unknown."""
         in_doubt, error = False, None
         for _ in range(SENDS_OF_CREATE if step.operation.CREATES_FLAG else SENDS):
             error = await self._send(step)
@@ -266,7 +266,7 @@ class FlagRun:
         return again.get(self.plan.key)
 
     def conflict(self, live: LiveFlag | None, *, also: Sequence[Operation] = ()) -> str | None:
-        """Why nothing more must be sent, given the flag as it is now: somebody else had a hand in it. None otherwise.
+        """Why nothing more must be sent, given the flag as it is now: others edited it. None otherwise.
 
         `also` are calls that may have been made besides those that were.
         """

@@ -1,8 +1,8 @@
-"""What somebody else did to a flag while a run was at it: all that neither the plan nor the run's own calls explain.
+"""Edits of a flag by others during a run: all that neither the plan nor the run's own calls explain.
 
 A server may show writes late, so each part of a flag may be as it was before the run, or as any of the calls since
 left it. It may also do more or less than the model of it says, where the reference is silent: what a call touched
-and planning does not ask for again is as declared, whoever made it so.
+and planning does not ask for again is as declared, by whichever client.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _VARIANT_SETS = ("users", "cohorts")
 def moved_meanwhile(
     before: LiveFlag, made: Sequence[Operation], now: LiveFlag, left: Sequence[Operation]
 ) -> tuple[str, ...]:
-    """The fields, named as in FlagSpec, in which somebody else had a hand.
+    """The fields, named as in FlagSpec, that others edited.
 
     `before` is the flag that the plan was made from, or as its create left it; `made` are this run's calls since,
     in their order, `now` what is shown by now and `left` what planning asks for then. Empty where nothing moved that
@@ -84,7 +84,7 @@ def _variant_parts(variants: Sequence[Variant]) -> Iterator[tuple[Part, Content 
 
 
 def _explained(part: Part, content: Content, states: Iterable[dict[Part, Content | None]]) -> bool:
-    """Whether a part is as in one of the states, or, of a set, somewhere between them."""
+    """Whether a part is as in one of the states, or, of a set, between two of them."""
     known = [earlier for state in states if (earlier := state.get(part)) is not None]
     if not known or content in known:
         return True

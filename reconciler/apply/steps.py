@@ -63,8 +63,8 @@ def steps_of(operations: Sequence[Operation], *, first: int = 1, is_added: bool 
     ]
 
 
-SECONDS = 5.0
-"""What was seen longer ago is not believed any more, however long the server kept the run waiting."""
+MAX_AGE_SECONDS = 5.0
+"""A read older than this is repeated before a write, however long the server kept the run waiting."""
 
 NEVER = float("-inf")
 """When a flag was seen that was not looked at yet."""
@@ -80,8 +80,8 @@ def moment() -> float:
 
 
 def is_old(seen_at: float) -> bool:
-    """Whether what was seen then is too old to be believed."""
-    return moment() - seen_at > SECONDS
+    """Whether a read at that time is too old to write on."""
+    return moment() - seen_at > MAX_AGE_SECONDS
 
 
 class FreshLook:
@@ -99,7 +99,7 @@ class FreshLook:
     async def renew(self) -> None:
         """Look at the flag again.
 
-        Raises ChangedMeanwhileError where somebody else had a hand in it, and ApiErrors of the read, none of which
+        Raises ChangedMeanwhileError where others edited it, and ApiErrors of the read, none of which
         is an AmbiguousError: the write was not sent.
         """
         run = self._run

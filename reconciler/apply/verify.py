@@ -89,7 +89,7 @@ class Verifier:
         return {run.plan.key: _operations_left(run, live.get(run.plan.key)) for run in runs}
 
     async def _mend(self) -> None:
-        """Send what this run's calls left undone, once for each flag; what somebody else did is not ours to undo.
+        """Send what this run's calls left undone, once for each flag; what others did is left as it is.
 
         A look that does not show all that was made is an old one, and nothing follows from it.
         """

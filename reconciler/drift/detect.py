@@ -1,7 +1,7 @@
 """Looking for drift: list, choose the reads, compare, attribute. Only reads are sent.
 
 The reads are those that planning would make, plus one for each flag that differs: its versions. `since` leaves out
-the flags that nobody edited; a budget leaves out what it has no room for, and says so.
+the flags without edits; a budget leaves out what it has no room for, and says so.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def detect_drift(
 
     Requests are counted from the client's first; where there is a budget, the client's own `requests.dailyBudget`
     should be no more, because repetitions count. With `memory`, what differed last time is looked at first, a sweep
-    goes on where it ended, and `notice` says how the two looks compare. Raises ApiErrors: whatever cannot be read is
+    goes on where it ended, and `notice` says how the two looks compare. Raises ApiErrors: what cannot be read is
     neither drift nor its absence. BudgetError where the budget does not even show which flags there are.
     """
     look = DriftDetector(
@@ -172,7 +172,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             found = {}
         left = sum(not found.get(key) for key in ids)
         words = (
-            f"The versions of flags that differ were not to be had ({left} of {len(ids)}): their last edit is named."
+            f"Could not read the version history of {left} of {len(ids)} flags that differ; their last edit is shown."
         )
         return found, (words,) if left else ()
 

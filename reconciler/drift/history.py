@@ -39,7 +39,7 @@ class FlagHistory(Struct, frozen=True, kw_only=True):
 
 
 def history_entries(versions: Iterable[Version]) -> tuple[HistoryEntry, ...]:
-    """The versions of one flag, in whatever order, as a history: newest first."""
+    """The versions of one flag, in any order, as a history: newest first."""
     ordered = sorted(versions, key=lambda version: version.version, reverse=True)
     older: list[Version | None] = [*ordered[1:], None]
     return tuple(_entry(version, before) for version, before in zip(ordered, older, strict=False))

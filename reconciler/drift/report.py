@@ -25,7 +25,7 @@ class Basis(StrEnum):
     OLDEST_VERSION = "oldest-version"
     """The same, but older versions are not shown: it was that one or an earlier one."""
     LAST_EDIT = "last-edit"
-    """Versions do not show the field, or do not have its live value: whoever edited the flag last."""
+    """Versions do not show the field, or do not have its live value: the last editor of the flag is named."""
     UNKNOWN = "unknown"
     """Nothing was shown."""
 

@@ -108,7 +108,7 @@ def _notes(
     if len(exposure.transitions) > 1:
         yield "Figures are per segment: how many users each segment has, the API does not say."
     if not exposure.is_exact:
-        yield "Expected rather than exact: users are distributed again, independently of what they have now."
+        yield "Expected rather than exact: users are re-bucketed, independently of what they have now."
     if exposure.switched:
         yield "With sticky bucketing, an experiment's setting that the flags API does not show, fewer users switch."
     yield from _condition_notes(before, after)

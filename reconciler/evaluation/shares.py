@@ -104,7 +104,7 @@ def _place(variants: tuple[str, ...], positions: Iterable[int], chosen: tuple[st
 
 @lru_cache(maxsize=4096)
 def _count_cells(rules: tuple[SegmentRule, ...]) -> tuple[tuple[tuple[str, ...], int], ...]:
-    """The hashes of each tuple of variants, counted over a grid inside whose cells no rule changes its mind."""
+    """The hashes of each tuple of variants, counted over a grid; inside a cell each rule gives one variant."""
     residues = sorted({0, RESIDUES, *(rule.percentage for rule in rules)})
     ends = sorted({0, DISTRIBUTIONS, *(end for rule in rules for _, end in rule.cuts)})
     counts: dict[tuple[str, ...], int] = {}

@@ -38,7 +38,7 @@ class Declared(Struct, frozen=True, kw_only=True):
 def find_declared_flags(config: Config) -> Mapping[str, Declared]:
     """Every flag document of the configuration's directory by its key; none where the directory does not exist.
 
-    Raises InvalidInputError with every finding where a file is refused as YAML, since nobody can say what it
+    Raises InvalidInputError with every finding where a file is refused as YAML, since it is unknown what it
     declares, and where two documents claim one key. Schema and rules are not looked at.
     """
     found: dict[str, Declared] = {}

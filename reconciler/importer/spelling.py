@@ -1,4 +1,4 @@
-"""What a file says already, kept as it is written there wherever it means what is live."""
+"""What a file says already, kept as it is written there where it means what is live."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def decode_flag(answer: Json, where: str = "flag", *, archived: bool = False) ->
     `archived` is what to assume where the answer itself carries no marker (`archived` or `deleted`).
     Raises InvalidResponseError naming the path under `where`.
     """
-    body = _typed(answer, dict, where)
+    body = typed(answer, dict, where)
     fields = {name: _optional(body, public, decode, where) for name, public, decode in _READERS}
     fields["archived"] = _archived(body, where, otherwise=archived)
     return LiveFlag(
@@ -159,7 +159,7 @@ def check_field(public: str, value: Json) -> None:
 def decode_variants(answer: Json, where: str = "variants") -> tuple[Variant, ...]:
     """The variants of a flag, in the server's order; a field that is not shown is UNSET. No key comes twice."""
     variants = tuple(
-        decode_variant(item, f"{where}/{index}") for index, item in enumerate(_typed(answer, list, where))
+        decode_variant(item, f"{where}/{index}") for index, item in enumerate(typed(answer, list, where))
     )
     if len({variant.key for variant in variants}) < len(variants):
         raise InvalidResponseError(f"The server's answer names a variant twice at {where}.")
@@ -168,7 +168,7 @@ def decode_variants(answer: Json, where: str = "variants") -> tuple[Variant, ...
 
 def decode_variant(answer: Json, where: str = "variant") -> Variant:
     """One variant, without inclusions: they have reads of their own."""
-    body = _typed(answer, dict, where)
+    body = typed(answer, dict, where)
     return Variant(
         key=_required(body, "key", _string, where),
         name=_optional(body, "name", _text, where),
@@ -179,13 +179,13 @@ def decode_variant(answer: Json, where: str = "variant") -> Variant:
 
 def decode_strings(answer: Json, where: str = "list") -> tuple[str, ...]:
     """A list of strings; null is the empty list."""
-    return tuple(_string(item, f"{where}/{index}") for index, item in enumerate(_typed(_or(answer, []), list, where)))
+    return tuple(_string(item, f"{where}/{index}") for index, item in enumerate(typed(_or(answer, []), list, where)))
 
 
 def decode_ids(answer: Json, where: str = "list") -> tuple[str, ...]:
     """A list of ids, each a string or a whole number, or an object with an `id`, as strings."""
     found = []
-    for index, item in enumerate(_typed(_or(answer, []), list, where)):
+    for index, item in enumerate(typed(_or(answer, []), list, where)):
         path = f"{where}/{index}"
         found.append(_required(item, "id", identifier, path) if isinstance(item, dict) else identifier(item, path))
     return tuple(found)
@@ -230,12 +230,12 @@ def shows_archived(answer: Json) -> bool:
 
 
 def _segments(value: Json, where: str) -> tuple[TargetSegment, ...]:
-    return tuple(_segment(item, f"{where}/{index}") for index, item in enumerate(_typed(_or(value, []), list, where)))
+    return tuple(_segment(item, f"{where}/{index}") for index, item in enumerate(typed(_or(value, []), list, where)))
 
 
 def _segment(value: Json, where: str) -> TargetSegment:
-    body = _typed(value, dict, where)
-    conditions = _typed(_or(body.get("conditions"), []), list, f"{where}/conditions")
+    body = typed(value, dict, where)
+    conditions = typed(_or(body.get("conditions"), []), list, f"{where}/conditions")
     percentage = body.get("percentage")
     return TargetSegment(
         name=_text(body.get("name"), f"{where}/name"),
@@ -248,8 +248,8 @@ def _segment(value: Json, where: str) -> TargetSegment:
 
 
 def _condition(value: Json, where: str) -> Condition:
-    body = _typed(value, dict, where)
-    values = _typed(_or(body.get("values"), []), list, f"{where}/values")
+    body = typed(value, dict, where)
+    values = typed(_or(body.get("values"), []), list, f"{where}/values")
     kind = body.get("type")
     return Condition(
         prop=_required(body, "prop", _string, where),
@@ -279,8 +279,8 @@ def _scalar_text(value: Json, where: str) -> str:
 def _dependencies(value: Json, where: str) -> Dependencies | None:
     if value is None:
         return None
-    body = _typed(value, dict, where)
-    flags = _typed(_or(body.get("flags"), {}), dict, f"{where}/flags")
+    body = typed(value, dict, where)
+    flags = typed(_or(body.get("flags"), {}), dict, f"{where}/flags")
     operator = body.get("operator")
     if not flags:
         return None
@@ -294,7 +294,7 @@ def _dependencies(value: Json, where: str) -> Dependencies | None:
 
 
 def _weights(value: Json, where: str) -> Weights:
-    body = _typed(_or(value, {}), dict, where)
+    body = typed(_or(value, {}), dict, where)
     return Weights(
         tuple(
             [
@@ -316,7 +316,7 @@ def _number(value: Json, where: str) -> Number:
 
 
 def _string(value: Json, where: str) -> str:
-    result: str = _typed(value, str, where)
+    result: str = typed(value, str, where)
     return result
 
 
@@ -325,7 +325,7 @@ def _text(value: Json, where: str) -> str:
 
 
 def _boolean(value: Json, where: str) -> bool:
-    result: bool = _typed(value, bool, where)
+    result: bool = typed(value, bool, where)
     return result
 
 
@@ -361,7 +361,8 @@ def _or(value: Json, empty: Json) -> Json:
     return empty if value is None else value
 
 
-def _typed(value: Json, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - the caller names the type
+def typed(value: Json, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - the caller names the type
+    """The value, which must be of this type; `where` is its place, for messages. Raises InvalidResponseError."""
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         words = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
         raise malformed(value, words.get(kind, kind.__name__), where)

@@ -1,6 +1,6 @@
 """Flags that depend on another one, and what they lose when that one gives less.
 
-Rests on "parentDependencies": users whom the parent gives none of the variants named there get nothing of the child.
+Rests on "parentDependencies": users who get none of the variants named there get nothing of the child.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def lost_variants(flag: FlagPlan) -> frozenset[str]:
 
 
 def served_variants(spec: FlagSpec | None) -> frozenset[str]:
-    """The variants that some rule of the flag gives somebody. Listed users, whom no rule concerns, do not count."""
+    """The variants that the rules of the flag can give. Those that only listed users get do not count."""
     rules = flag_rules(spec)
     return frozenset(key for rule in rules for key in (rule.constant, *(key for key, _ in rule.cuts))) - {OFF}
 

@@ -1,7 +1,7 @@
-"""Kill switches: flags that somebody switched off by hand after they had been applied as declared.
+"""Kill switches: flags that were switched off by hand after they had been applied as declared.
 
 A plan that would switch such a flag on again undoes what may have been done in an emergency, so it is a guard's
-business. Nobody says which editor the reconciler's own key is; its identity is inferred from the versions.
+business. The API does not say which editor the reconciler's own key is; that is inferred from the versions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COMPARED = tuple(field for field in FIELDS if field.name != "variants")
 
 
 class KillSwitch(Struct, frozen=True, kw_only=True):
-    """A flag that the plan would switch on although somebody switched it off: who, when, in which version."""
+    """A flag that was switched off by hand and that the plan would switch on: by whom, when, in which version."""
 
     key: str
     disabled_by: str
@@ -54,7 +54,7 @@ def find_kill_switches(
     """The kill switches that the plan would undo, by key. `versions` holds those of `flags_switched_on`, by key.
 
     A flag counts when the version that switched it off is newer than the newest version that was as declared, and
-    somebody else made it. Where no version ever was as declared, because the declaration has changed since, the
+    another user made it. Where no version ever was as declared, because the declaration has changed since, the
     fields that the plan changes besides do not count. Without versions, or without their authors, there is nothing
     to infer from, and the flag does not count; nor does it when the key's own user switched it off.
     """

@@ -49,7 +49,7 @@ EXACT_LIMIT = 12
 
 _SWAP_ROUNDS = 3
 _SWAP_LIMIT = 18
-"""Beyond so many calls swaps would take longer than anybody waits for a plan."""
+"""With more calls, improving by swaps takes too long."""
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -216,7 +216,7 @@ class OrderSearch:
 def _keeps_the_rules(state: FlagSpec | None, operation: Operation, after: FlagSpec) -> bool:
     """Whether everything the call names exists, and nothing that is still named goes.
 
-    Names that even `after` leaves dangling bind nobody: no order could do better.
+    A name that is dangling in `after` too is no obstacle: no order could do better.
     """
     if state is None:
         return operation.CREATES_FLAG

@@ -1,6 +1,6 @@
 """A Plan as the JSON document of contract.md, and back; and what makes a saved one stale.
 
-The document is complete enough to be shown again offline. It is never executed: apply plans anew and compares.
+The document is complete enough to be shown again offline. It is never executed: apply plans again and compares.
 """
 
 from __future__ import annotations

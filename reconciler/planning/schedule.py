@@ -153,7 +153,7 @@ def _copies_first(operations: tuple[Operation, ...], removals: list[int]) -> Ite
 
 
 def _moves(before: FlagSpec | None, operations: tuple[Operation, ...], additions: list[int]) -> Iterator[Edge]:
-    """Whoever is added to one variant and leaves another is added first."""
+    """A member that moves from one variant to another is added before it is removed."""
     for then, leaving in enumerate(operations):
         gone = _members_leaving(before, operations, leaving)
         for first in additions if gone else ():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def alarms(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str, ...]:
     """What the plan of one flag moves that its changes do not show, in the table's order.
 
-    With `live`, flags that depend on this one are named when it goes off, or gives nobody what they need any more.
+    With `live`, flags that depend on this one are named when it goes off, or no longer gives the variants they need.
     """
     before, after = flag_plan.before, flag_plan.after
     if after is None:
@@ -34,7 +34,7 @@ def alarms(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str, ...
 
 def _salt(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     if _was_on(before) and flag_bucketing(before).salt != flag_bucketing(after).salt:
-        yield "The bucketing salt changes: every user is distributed again."
+        yield "The bucketing salt changes: every user is re-bucketed."
 
 
 def _bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
@@ -42,9 +42,9 @@ def _bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
         return
     old, new = flag_bucketing(before), flag_bucketing(after)
     if old.key != new.key:
-        yield f"The bucketing key changes from {old.key} to {new.key}: every user is distributed again."
+        yield f"The bucketing key changes from {old.key} to {new.key}: every user is re-bucketed."
     if old.unit != new.unit:
-        yield f"The bucketing unit changes from {old.unit} to {new.unit}: every user is distributed again."
+        yield f"The bucketing unit changes from {old.unit} to {new.unit}: every user is re-bucketed."
 
 
 def _segment_bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
@@ -52,7 +52,7 @@ def _segment_bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator
         return
     for old, new in rekeyed_segments(before, after):
         if _is_bucketed(old, before) and _is_bucketed(new, after):
-            yield f'The bucketing key of segment "{new.name}" changes: its users are distributed again.'
+            yield f'The bucketing key of segment "{new.name}" changes: its users are re-bucketed.'
 
 
 def _is_bucketed(segment: TargetSegment, spec: FlagSpec) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from reconciler.emulator.app import Emulator
 
-_OTHER_USER = "somebody.else@example.com"
+_OTHER_USER = "another.user@example.com"
 _EDITED = "new-checkout"
 
 

@@ -158,7 +158,7 @@ class RemoveMembers(_NamingMembers, frozen=True, kw_only=True):
 class RemoveUserAt(MembersOperation, frozen=True, kw_only=True):
     """DELETE …/users/{index}: one surplus copy of `user`. The list is read again right before it is sent.
 
-    Not repeated after any answer, 429 included: the place may be somebody else's by then.
+    Not repeated after any answer, 429 included: another user may have that index by then.
     """
 
     KINDS = ("remove-user-at",)

@@ -1,4 +1,4 @@
-"""Answers that cannot be believed are errors, never "nothing there"."""
+"""Invalid responses are errors, never "nothing there"."""
 
 from __future__ import annotations
 

@@ -334,4 +334,4 @@ def test_what_is_wrong_outside_of_flags_is_an_error(repository: Repository, spoi
     spoilt("other-flag", text=b'"" }')
     ran = repository.run("plan")
     assert ran.code == 1
-    assert "cannot be believed" in ran.err
+    assert "Invalid response from the API" in ran.err

@@ -124,7 +124,7 @@ def test_a_budget_that_does_not_cover_the_versions_names_the_last_editor() -> No
     report = look(a_world(emulator, FlagSpec(key=KEY, enabled=True)), budget=1)
     (drift,) = report.flags
     assert (drift.latest.by, drift.latest.version) == (BOB, None)
-    assert "(1 of 1)" in report.warnings[0]
+    assert "1 of 1 flags" in report.warnings[0]
 
 
 def test_inclusions_that_differ_are_found() -> None:

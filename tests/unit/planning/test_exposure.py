@@ -189,9 +189,7 @@ def test_the_alarm_of_a_segments_key() -> None:
     before = replace(FLAG, target_segments=(US,))
     after = replace(FLAG, target_segments=(replace(US, bucketing_key="device_id"),))
 
-    assert alarms(a_plan(before, after)) == (
-        'The bucketing key of segment "US" changes: its users are distributed again.',
-    )
+    assert alarms(a_plan(before, after)) == ('The bucketing key of segment "US" changes: its users are re-bucketed.',)
 
 
 def test_the_alarm_of_a_renamed_segments_key() -> None:
@@ -201,7 +199,7 @@ def test_the_alarm_of_a_renamed_segments_key() -> None:
     renamed = replace(us, name="USA", conditions=(city, *US.conditions), bucketing_key="device_id")
     plan = a_plan(replace(FLAG, target_segments=(us, other)), replace(FLAG, target_segments=(other, renamed)))
 
-    assert alarms(plan) == ('The bucketing key of segment "USA" changes: its users are distributed again.',)
+    assert alarms(plan) == ('The bucketing key of segment "USA" changes: its users are re-bucketed.',)
 
 
 def test_no_alarm_for_harmless_changes() -> None:

@@ -372,7 +372,7 @@ def test_thresholds_are_inclusive() -> None:
     ],
 )
 def test_rebucketing_fields(change: dict[str, Any]) -> None:
-    """Each field that deals users out anew is refused on a flag that is on, and not on one that is off."""
+    """Each field that re-buckets users is refused on a flag that is on, and not on one that is off."""
     desired = [FlagSpec(key="f", **change)]
     assert [item.guard for item in plan_of(desired, [a_live(**LIVE_TAGS)]).every_refusal] == ["rebucket"]
     assert not plan_of(desired, [a_live(enabled=False)]).every_refusal
