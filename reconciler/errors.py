@@ -4,6 +4,7 @@ ReconcilerError (1, "failed")
 ├── UsageError (64, "usage")              the command was called wrongly
 ├── InvalidInputError (3, "invalid")      flag files or configuration; carries all findings
 ├── GuardRefusedError (5, "guard")        unsafe; carries every guard that refuses
+│   └── UnreviewedError (6, "unreviewed")   all that would be done is not as it was reviewed
 ├── StalePlanError (6, "stale-plan")      a saved plan cannot be used any more
 ├── PartlyAppliedError (7, "partial")     some of the plan was made, some was not
 ├── InterruptedRunError (130 or 143, "interrupted")
@@ -72,6 +73,13 @@ class GuardRefusedError(ReconcilerError):
     def __init__(self, message: str, guards: Sequence[str]) -> None:
         super().__init__(message)
         self.guards = tuple(guards)
+
+
+class UnreviewedError(GuardRefusedError):
+    """All that would be done is held, some of it because it is not as it was reviewed."""
+
+    exit_code = 6
+    kind = "unreviewed"
 
 
 class StalePlanError(ReconcilerError):

@@ -16,6 +16,7 @@ from reconciler.planning.exposure import with_exposure
 from reconciler.planning.guards import check_guards
 from reconciler.planning.kill_switch import find_kill_switches, flags_switched_on
 from reconciler.planning.planner import build_plan, scope_of
+from reconciler.planning.review import hold_unreviewed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import Plan, PlanOptions
+    from reconciler.planning.review import ReviewRecord
     from reconciler.progress import Progress
 
 
@@ -38,12 +40,14 @@ async def read_and_plan(
     now: datetime,
     progress: Progress | None = None,
     cache: MemberCache | None = None,
+    review: ReviewRecord | None = None,
 ) -> tuple[Plan, LiveState]:
     """The plan of now, with exposure, alarms and refusals, and the live state that it was made from.
 
     Two things are read only where the plan makes them matter: the whole project, where targets alone were read and
     other flags may depend on what goes; and the versions of flags that are off and would be switched on. `requests`
-    of the plan counts all reads. Raises ApiErrors, InvalidInputError, UsageError, as the refresh and planning do.
+    of the plan counts all reads. With a `review`, flags that are not planned as they were reviewed are held. Raises
+    ApiErrors, InvalidInputError, UsageError, StalePlanError, as the refresh and planning do.
     """
     sent = client.requests
 
@@ -66,6 +70,8 @@ async def read_and_plan(
     if cache is not None:
         plan = replace(plan, hourly_drift_requests=None)  # drift has no cache: what was saved here tells nothing
     plan = replace(plan, requests=client.requests - sent)
+    if review is not None:
+        plan = hold_unreviewed(plan, review, live)
     return check_guards(plan, desired, live, config, switches), live
 
 

@@ -59,6 +59,7 @@ class ApplyArguments(Struct, frozen=True, kw_only=True):
     """How to apply, and what to write about it."""
 
     auto_approve: bool = False
+    reviewed: Path | None = None
     on_refusal: str = "hold"
     on_error: str = "continue"
     report: Path | None = None
@@ -178,6 +179,12 @@ _SAVING: tuple[Callable[[Any], Any], ...] = (
 
 _APPLY: tuple[Callable[[Any], Any], ...] = (
     click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where there is no terminal."),
+    click.option(
+        "--reviewed",
+        type=FILE,
+        metavar="FILE",
+        help="A review record of `plan --record`: hold each flag that is not planned as it was reviewed.",
+    ),
     click.option(
         "--on-refusal",
         type=click.Choice(["hold", "abort"]),

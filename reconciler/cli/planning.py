@@ -20,13 +20,14 @@ from reconciler.cli.commit_files import changes_since
 from reconciler.cli.failures import remember_key
 from reconciler.cli.output import reason_of, try_write_file
 from reconciler.cli.progress import ProgressDisplay
-from reconciler.errors import GuardRefusedError, ReconcilerError
+from reconciler.errors import GuardRefusedError, ReconcilerError, UnreviewedError
 from reconciler.files.config_file import find_config, load_config
 from reconciler.files.load import load_desired
 from reconciler.model.flag import LiveState
 from reconciler.planning.plan import Action, Plan, PlanOptions
 from reconciler.planning.planner import scope_of
 from reconciler.planning.releases import releases
+from reconciler.planning.review import REVIEW
 from reconciler.preview import read_and_plan
 from reconciler.reports.json_report import render_json
 from reconciler.text import counted
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredState, LiveFlag
+    from reconciler.planning.review import ReviewRecord
     from reconciler.progress import Progress
 
 T = TypeVar("T")
@@ -163,8 +165,12 @@ def make_plan(
     output: Output,
     *,
     cache: Path | None = None,
+    review: ReviewRecord | None = None,
 ) -> Planned:
-    """The plan of what is loaded; `cache` is the directory of `plan --cache`. Raises the errors of each step."""
+    """The plan of what is loaded; `cache` is the directory of `plan --cache`, `review` what `apply --reviewed` reads.
+
+    Raises the errors of each step.
+    """
     config, options = loaded.config, scope.options
     commit = current_commit(config.file.parent)  # before the long part: another may be checked out meanwhile
     if options.targets == (EMPTY_TARGET,):
@@ -174,7 +180,9 @@ def make_plan(
     credentials = resolve_credentials(config, key_file, output)
 
     async def work(client: Client, progress: Progress) -> tuple[Plan, LiveState]:
-        return await read_and_plan(client, loaded.desired, config, options, now=now(), progress=progress, cache=known)
+        return await read_and_plan(
+            client, loaded.desired, config, options, now=now(), progress=progress, cache=known, review=review
+        )
 
     with _inclusion_cache(cache, config.project_id, credentials.origin, output) as known:
         plan, live = run_with_client(config, credentials, output, work)
@@ -238,7 +246,8 @@ def refusal_of(plan: Plan, *, all_or_nothing: bool = False) -> GuardRefusedError
         f"{refusal.guard}: {refusal.message}" + (f" Override: {refusal.override}." if refusal.override else "")
         for refusal in refused
     ]
-    return GuardRefusedError("Refused as unsafe; nothing was sent. " + " ".join(sentences), guards)
+    kind = UnreviewedError if REVIEW in guards else GuardRefusedError
+    return kind("Refused as unsafe; nothing was sent. " + " ".join(sentences), guards)
 
 
 def now() -> datetime:

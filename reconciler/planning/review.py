@@ -5,7 +5,7 @@ The record holds no user ids, so it may stand in a comment of a pull request. Se
 
 from __future__ import annotations
 
-from enum import StrEnum
+import json
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,17 @@ from msgspec.structs import replace
 
 from reconciler.errors import StalePlanError
 from reconciler.model.canonical import canonical_text
+from reconciler.planning.held import hold
 from reconciler.planning.plan import ValueChange
 from reconciler.planning.plan_file import encode_change
 
 if TYPE_CHECKING:
+    from reconciler.model.flag import LiveFlag, LiveState
     from reconciler.planning.plan import FlagPlan, Plan
     from reconciler.strict_json import Json
+
+REVIEW = "review"
+"""The name of the guard that holds what was not reviewed."""
 
 RECORD_FORMAT_VERSION = 1
 
@@ -42,14 +47,6 @@ class ReviewRecord(Struct, frozen=True, kw_only=True):
     def then(self, later: ReviewRecord) -> ReviewRecord:
         """Both as one; the later one counts for what both name."""
         return replace(later, flags=self.flags | later.flags, changes=self.changes | later.changes)
-
-
-class Reviewed(StrEnum):
-    """How the plan of a flag compares with the record."""
-
-    SAME = "same"
-    DIFFERENT = "different"
-    NOT_REVIEWED = "not reviewed"
 
 
 def review_digest(flag: FlagPlan) -> str:
@@ -116,12 +113,44 @@ def check_record(record: ReviewRecord, plan: Plan) -> None:
             )
 
 
-def compare_with_record(record: ReviewRecord, flag: FlagPlan) -> Reviewed:
-    """Whether a flag's plan is what was reviewed."""
-    reviewed = record.flags.get(flag.key)
-    if reviewed is None:
-        return Reviewed.NOT_REVIEWED
-    return Reviewed.SAME if reviewed == review_digest(flag) else Reviewed.DIFFERENT
+def hold_unreviewed(plan: Plan, record: ReviewRecord, live: LiveState) -> Plan:
+    """The plan with each flag held that is not planned as it was reviewed. Raises as `check_record`."""
+    check_record(record, plan)
+    return replace(plan, flags=tuple(_reviewed(flag, record, live.flags.get(flag.key)) for flag in plan.flags))
+
+
+def _reviewed(flag: FlagPlan, record: ReviewRecord, live: LiveFlag | None) -> FlagPlan:
+    digest = record.flags.get(flag.key)
+    if digest == review_digest(flag):
+        return flag
+    why = "was not reviewed" if digest is None else "is not as it was reviewed"
+    details = "" if digest is None else _difference(flag, record.changes.get(flag.key, {}))
+    message = f'The change of "{flag.key}" {why}{details}{_last_edit(live)}.'
+    ways = ("review a new plan of it", "apply it by name with `reconciler apply --target {key}`")
+    return replace(flag, held=(*flag.held, hold(flag.key, REVIEW, message, ways)))
+
+
+def _difference(flag: FlagPlan, reviewed: dict[str, tuple[Json, Json]]) -> str:
+    """What differs, as far as it is short values: `: rolloutPercentage was reviewed as 10 → 50 and is 0 → 50 now`."""
+    now = _short_changes(flag)
+    differ = sorted(path for path in reviewed.keys() | now.keys() if reviewed.get(path) != now.get(path))
+    if not differ:
+        return ": a list, a payload or the calls differ"
+    return ": " + "; ".join(
+        f"{path[1:]} was reviewed as {_arrow(reviewed.get(path))} and is {_arrow(now.get(path))} now"
+        for path in differ
+    )
+
+
+def _arrow(change: tuple[Json, Json] | None) -> str:
+    return "unchanged" if change is None else " → ".join(json.dumps(side, ensure_ascii=False) for side in change)
+
+
+def _last_edit(live: LiveFlag | None) -> str:
+    if live is None or not live.last_modified_by:
+        return ""
+    when = f" at {live.last_modified_at}" if live.last_modified_at else ""
+    return f"; it was last changed live by {live.last_modified_by}{when}"
 
 
 def _short_changes(flag: FlagPlan) -> dict[str, tuple[Json, Json]]:

@@ -26,7 +26,7 @@ from reconciler.cli.options import (
     shared_options,
 )
 from reconciler.cli.output import Output, check_writable, render_options, write_file, write_report, write_result
-from reconciler.cli.plan_file import read_plan_file
+from reconciler.cli.plan_file import read_plan_file, read_record_file
 from reconciler.cli.planning import Scope, load, make_plan, now, open_client, refusal_of, resolve_scope
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import InterruptedRunError, PartlyAppliedError, ReconcilerError, UsageError
@@ -58,10 +58,12 @@ def apply(
     """Make the live state equal to the files: plan, show, ask, do, and read back what was done.
 
     With PLAN.json exactly that plan is applied, or nothing: one that is stale is refused with exit code 6. With a
-    form other than text the result is the report, and the plan is shown on stderr.
+    form other than text the result is the report, and the plan is shown on stderr. With --reviewed a flag that is not
+    planned as it was reviewed is held, and the others go on.
 
     \b
       reconciler apply --env staging
+      reconciler plan --record review.json, and after the review: reconciler apply --reviewed review.json
       reconciler apply plan.json --auto-approve --report report.json
     """  # noqa: D301 - the backspace tells click not to wrap
     check_writable(display.out, display.output_file, choices.report)
@@ -103,9 +105,11 @@ def _plan(
     settings: Settings, plan_file: Path | None, arguments: PlanArguments, choices: ApplyArguments, output: Output
 ) -> Planned:
     if plan_file is None:
+        review = read_record_file(choices.reviewed) if choices.reviewed else None
         loaded = _loaded(settings, choices, output)
-        return make_plan(loaded, resolve_scope(arguments, loaded, output), arguments.api_key_file, output)
-    _refuse_other_options(arguments)
+        scope = resolve_scope(arguments, loaded, output)
+        return make_plan(loaded, scope, arguments.api_key_file, output, review=review)
+    _refuse_other_options(arguments, choices)
     saved = read_plan_file(plan_file)
     if settings.environment not in {None, saved.plan.environment}:
         raise UsageError(
@@ -125,7 +129,7 @@ def _loaded(settings: Settings, choices: ApplyArguments, output: Output) -> Load
     return loaded
 
 
-def _refuse_other_options(arguments: PlanArguments) -> None:
+def _refuse_other_options(arguments: PlanArguments, choices: ApplyArguments) -> None:
     """A saved plan fixes everything. Raises UsageError before anything is sent."""
     given = {
         "--target": arguments.targets,
@@ -135,6 +139,7 @@ def _refuse_other_options(arguments: PlanArguments) -> None:
         "--allow": arguments.allow,
         "--shield": arguments.shield,
         "--shard": arguments.shard,
+        "--reviewed": choices.reviewed,
     }
     if names := [name for name, value in given.items() if value]:
         raise UsageError(

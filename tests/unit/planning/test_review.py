@@ -10,14 +10,16 @@ import pytest
 
 from reconciler.errors import StalePlanError
 from reconciler.files.schema import check
+from reconciler.model.flag import LiveState
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import Action, FlagPlan, MembersChange, Plan, ValueChange
 from reconciler.planning.review import (
-    Reviewed,
+    REVIEW,
+    ReviewRecord,
     check_record,
-    compare_with_record,
     decode_record,
     encode_record,
+    hold_unreviewed,
     record_of,
     review_digest,
 )
@@ -48,6 +50,14 @@ def flag(after: Json = 50, *, action: Action = Action.UPDATE, body: dict[str, Js
     )
 
 
+def held(record: ReviewRecord, planned: FlagPlan) -> list[str]:
+    """Why a flag is held."""
+    live = LiveState(project_id="7", flags={})
+    (seen,) = hold_unreviewed(plan_of(planned), record, live).flags
+    assert {refusal.guard for refusal in seen.held} <= {REVIEW}
+    return [refusal.message for refusal in seen.held]
+
+
 def test_the_record_holds_to_its_schema_and_no_user_ids() -> None:
     """It goes through JSON and back, and names short values only."""
     record = record_of(plan_of(flag(), environment="prod"))
@@ -70,14 +80,23 @@ def test_the_record_holds_to_its_schema_and_no_user_ids() -> None:
 def test_a_digest_is_over_action_changes_and_operations(other: FlagPlan) -> None:
     """Each of them makes another digest; what no reviewer decides on does not."""
     record = record_of(plan_of(flag()))
-    assert compare_with_record(record, other) is Reviewed.DIFFERENT
-    assert compare_with_record(record, flag()) is Reviewed.SAME
+    assert held(record, other)
+    assert not held(record, flag())
     assert review_digest(flag()) == record.flags["new-checkout"]
 
 
 def test_a_flag_that_the_record_does_not_name_was_not_reviewed() -> None:
     """Not even one without a danger."""
-    assert compare_with_record(record_of(plan_of()), flag()) is Reviewed.NOT_REVIEWED
+    (message,) = held(record_of(plan_of()), flag())
+    assert message == 'The change of "new-checkout" was not reviewed.'
+
+
+def test_what_differs_is_said_as_far_as_it_is_short() -> None:
+    """Values where they are short, that others differ where not."""
+    (message,) = held(record_of(plan_of(flag())), flag(0))
+    assert message.endswith("as it was reviewed: rolloutPercentage was reviewed as 10 → 50 and is 10 → 0 now.")
+    (message,) = held(record_of(plan_of(flag())), flag(body={"name": "n"}))
+    assert message.endswith("as it was reviewed: a list, a payload or the calls differ.")
 
 
 def test_a_record_is_of_one_project_and_environment() -> None:
