@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from reconciler.api.credentials import ApiKey
 
+STDOUT = "<stdout>"
+"""The file name of errors of stdout."""
+
 _keys: set[ApiKey] = set()
 """The keys that this command was given. A file of a key may be a pipe, which can be read once only."""
 
@@ -113,6 +116,10 @@ def as_reconciler_error(error: BaseException) -> ReconcilerError:
         return UsageError(f"{_sentence(error.format_message())}{where}")
     if isinstance(error, click.ClickException):
         return ReconcilerError(error.format_message())
+    if isinstance(error, OSError) and error.filename == STDOUT:
+        from reconciler.cli.output import StdoutError  # noqa: PLC0415 - `--help` needs none of it
+
+        return StdoutError.because(error)
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return ReconcilerError(f"{place}{error.strerror}.")

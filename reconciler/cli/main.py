@@ -7,17 +7,19 @@ import sys
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
-from io import TextIOWrapper
+from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
 
 import click
 
 from reconciler import __version__
 from reconciler.cli import signals
-from reconciler.cli.failures import forget_keys, report_failure
+from reconciler.cli.failures import STDOUT, forget_keys, report_failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from _typeshed import ReadableBuffer
 
 
 class CommandEntry(NamedTuple):
@@ -126,11 +128,12 @@ cli = LazyGroup(
 def main() -> NoReturn:
     """What the installed command runs: always exits with a code of the contract."""
     signals.install()
+    # A terminal that cannot show a character shows its escape; no report ends in an encoding error.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout = _named(sys.stdout)
+    if isinstance(sys.stderr, TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
     _open_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # A terminal that cannot show a character shows its escape; no report ends in an encoding error.
-            stream.reconfigure(errors="backslashreplace")
     sys.exit(_flush(run(sys.argv[1:])))
 
 
@@ -144,6 +147,26 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as error:  # noqa: BLE001 - the one handler: everything ends in an exit code
         return report_failure(error, arguments)
     return code if isinstance(code, int) else 0
+
+
+class _Stdout(FileIO):
+    """Stdout, of which an error names it: libraries write to it too, as click does for `--help`."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = STDOUT
+            raise
+
+
+def _named(stream: TextIOWrapper) -> TextIOWrapper:
+    return TextIOWrapper(
+        BufferedWriter(_Stdout(stream.fileno(), "wb", closefd=False)),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+    )
 
 
 def _open_closed_streams() -> None:

@@ -16,13 +16,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.cli.progress import paused
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.errors import ReconcilerError
 from reconciler.reports.registry import RenderOptions, render
 from reconciler.reports.sanitize import for_log
 from reconciler.reports.text_layout import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Self
 
     from reconciler.cli.options import OutputOptions, Settings
     from reconciler.reports.registry import Report
@@ -32,6 +33,15 @@ T = TypeVar("T")
 _OPEN_STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/([0-9]+)", re.ASCII)
 _PRIVATE = 0o600
 _PUBLIC = 0o666
+
+
+class StdoutError(ReconcilerError):
+    """The result cannot be written to stdout."""
+
+    @classmethod
+    def because(cls, error: Exception) -> Self:
+        """The error of a write that failed."""
+        return cls(f"The result cannot be written to stdout: {reason_of(error)}.")
 
 
 class Output(Struct, frozen=True, kw_only=True):
@@ -48,10 +58,22 @@ class Output(Struct, frozen=True, kw_only=True):
         return cls(verbose=settings.verbose, quiet=settings.quiet, color=color)
 
     def print(self, text: str) -> None:
-        """Write the command's result to stdout."""
-        with paused():
-            # click strips colours where there is no terminal; text laid out for such a stream has none to strip.
-            click.echo(text, nl=False, color=True)
+        """Write the command's result to stdout. Raises StdoutError."""
+        try:
+            with paused():
+                # click strips colours where there is no terminal; text laid out for such a stream has none to strip.
+                click.echo(text, nl=False, color=True)
+        except (OSError, ValueError) as error:
+            raise StdoutError.because(error) from error
+
+    def print_done(self, text: str) -> StdoutError | None:
+        """Write to stdout what was done; where that fails to stderr, and give the error, for `raise_complaints`."""
+        try:
+            self.print(text)
+        except StdoutError as error:
+            self.print_to_stderr(text.removesuffix("\n"))
+            return error
+        return None
 
     def info(self, text: str) -> None:
         """Write a message, unless --quiet."""
@@ -123,8 +145,12 @@ def write_result(
     ends with: `failure`, or what `fail` makes of what could not be written. `present` gives the result that ends in
     such an error. JSON holds user ids, so the file of it is private.
     """
+    written = []
     for path, text in files:
-        failure = _with_complaint(failure, try_write_file(path, text, private=True), fail)
+        if complaint := try_write_file(path, text, private=True):
+            failure = _with_complaint(failure, complaint, fail)
+        else:
+            written.append(str(path))
     if display.output_file is not None:
         private = display.form == "json" or display.show_users
         complaint = try_write_file(display.output_file, present(failure), private=private)
@@ -135,31 +161,26 @@ def write_result(
     text = present(failure)
     try:
         output.print(text)
-    except (OSError, ValueError) as error:
+    except StdoutError as error:
         if rescue is not None:
             output.print_to_stderr(rescue())
-        return _with_complaint(failure, f"The result cannot be written to stdout: {reason_of(error)}.", fail)
+        nevertheless = f" What was written: {', '.join(written)}." if written else ""
+        return _with_complaint(failure, f"{error}{nevertheless}", fail)
     return failure
 
 
 def _with_complaint(
-    failure: ReconcilerError | None, complaint: str | None, fail: Callable[[str], ReconcilerError]
-) -> ReconcilerError | None:
-    if complaint is None:
-        return failure
+    failure: ReconcilerError | None, complaint: str, fail: Callable[[str], ReconcilerError]
+) -> ReconcilerError:
     return fail(complaint) if failure is None else failure.also(complaint)
 
 
-def check_writable(*paths: Path | None) -> None:
-    """See that files can be written later, before anything is sent. Raises UsageError."""
-    for path in filter(None, paths):
-        try:
-            if not path.parent.is_dir():
-                raise UsageError(f"There is no directory {str(path.parent)!r} to write {path.name} to.")
-            if path.is_dir():
-                raise UsageError(f"{str(path)!r} is a directory, not a file to write to.")
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{path} cannot be written: {reason_of(error)}.") from error
+def raise_complaints(title: str, complaints: Sequence[str], unsaid: StdoutError | None) -> None:
+    """Raise for what could not be written: files, a sentence each below a title, and what was done."""
+    if complaints:
+        raise ReconcilerError("\n".join([title, *complaints, *([str(unsaid)] if unsaid else [])]))
+    if unsaid:
+        raise unsaid
 
 
 def try_write_file(path: Path, text: str, *, private: bool) -> str | None:

@@ -14,6 +14,7 @@ from reconciler.apply import ApplyOptions, ApplyReport, apply_plan
 from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
 from reconciler.cli.commit_files import check_commit
+from reconciler.cli.destinations import check_destinations
 from reconciler.cli.failures import write_failure
 from reconciler.cli.options import (
     FILE,
@@ -25,7 +26,7 @@ from reconciler.cli.options import (
     plan_options,
     shared_options,
 )
-from reconciler.cli.output import Output, check_writable, render_options, write_file, write_report, write_result
+from reconciler.cli.output import Output, StdoutError, render_options, try_write_file, write_report, write_result
 from reconciler.cli.plan_file import read_plan_file, read_record_file
 from reconciler.cli.planning import Scope, load, make_plan, now, open_client, refusal_of, resolve_scope
 from reconciler.cli.progress import ProgressDisplay
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
     from reconciler.cli.planning import Loaded, Planned
     from reconciler.planning.plan import Plan
+
+_NOTHING_SENT = "Nothing was sent that changes a flag."
 
 
 @click.command
@@ -66,7 +69,9 @@ def apply(
       reconciler plan --record review.json, and after the review: reconciler apply --reviewed review.json
       reconciler apply plan.json --auto-approve --report report.json
     """  # noqa: D301 - the backspace tells click not to wrap
-    check_writable(display.out, display.output_file, choices.report)
+    outputs = {"--out": display.out, "--output": display.output_file, "--report": choices.report}
+    inputs = {"PLAN.json": plan_file, "--reviewed": choices.reviewed, "--api-key-file": arguments.api_key_file}
+    check_destinations(settings, outputs, inputs)
     output = Output.of(settings)
     with _failures_written_to(choices.report) as fail:
         _require_approval(choices)
@@ -75,7 +80,7 @@ def apply(
             fail(refusal)
             return _refuse(planned.plan, refusal, display, output)
         if display.out:
-            write_file(display.out, render(PLAN, "json", planned.plan), private=True)
+            _save(planned.plan, display.out)
         shown = _show(planned.plan, display, output)
         report = _empty_report(planned.plan) if planned.plan.is_empty else _ask_and_do(planned, choices, output)
     return _report(report, shown, display, choices, output)
@@ -153,6 +158,11 @@ def _refuse(plan: Plan, refusal: ReconcilerError, display: OutputOptions, output
     return refusal.exit_code
 
 
+def _save(plan: Plan, path: Path) -> None:
+    if complaint := try_write_file(path, render(PLAN, "json", plan), private=True):
+        raise ReconcilerError(f"{complaint} {_NOTHING_SENT}")
+
+
 def _show(plan: Plan, display: OutputOptions, output: Output) -> str:
     """Show the plan before it is made; what is still to be delivered together with the report is given back."""
     text = render(PLAN, "text", plan, render_options(display, output))
@@ -160,7 +170,10 @@ def _show(plan: Plan, display: OutputOptions, output: Output) -> str:
         output.info(text.removesuffix("\n"))
         return ""
     if display.output_file is None:
-        output.print(text)
+        try:
+            output.print(text)
+        except StdoutError as error:
+            raise error.also(_NOTHING_SENT) from error
         return ""
     output.info(text.removesuffix("\n"))
     return text + "\n"

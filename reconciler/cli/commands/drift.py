@@ -8,6 +8,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.cli.destinations import check_destinations
 from reconciler.cli.options import (
     FILE,
     OutputOptions,
@@ -17,7 +18,7 @@ from reconciler.cli.options import (
     output_option,
     shared_options,
 )
-from reconciler.cli.output import Output, check_writable, write_report
+from reconciler.cli.output import Output, write_report
 from reconciler.cli.planning import load, now, resolve_credentials, run_with_client
 from reconciler.drift import (
     DriftOptions,
@@ -89,7 +90,8 @@ def drift(
       reconciler drift --since 15m --format json
       reconciler drift --since 15m --budget 50 --state drift.json --format markdown
     """  # noqa: D301 - the backspace tells click not to wrap
-    check_writable(output_file, state)
+    outputs = {"--output": output_file, "--state": state}
+    check_destinations(settings, outputs, {"--api-key-file": api_key_file})
     output, options = Output.of(settings), _options(targets, since, budget)
     loaded = load(settings, output)
     run = _Run(loaded=loaded, options=options, memory=_load_state(state, loaded.config))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.destinations import check_destinations
 from reconciler.cli.emulation import accept_environment_key, create_emulator
 from reconciler.cli.options import FILE, Settings, shared_options
 from reconciler.cli.output import Output
@@ -40,6 +41,7 @@ def emulator(settings: Settings, *, port: int, state: Path | None, latency: int,
     \b
       reconciler emulator --port 8765 --state emulator.json
     """  # noqa: D301 - the backspace tells click not to wrap
+    check_destinations(settings, {"--state": state})
     output = Output.of(settings)
     served = create_emulator(state=state, latency=latency / _MILLISECONDS, rate=rate, configs=_configs(settings))
     accept_environment_key(os.environ, served)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.options import Settings, shared_options
-from reconciler.cli.output import Output, try_write_file
-from reconciler.errors import InvalidInputError, ReconcilerError, UsageError
+from reconciler.cli.output import Output, raise_complaints, try_write_file
+from reconciler.errors import InvalidInputError, UsageError
 from reconciler.files.config_file import find_config, load_configs
 from reconciler.files.format import check_format, format_text
 from reconciler.files.listing import FlagFile, list_flag_files, read_flag_file, refuse_file
@@ -56,15 +56,17 @@ def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
     if problems:
         raise InvalidInputError("Fix these errors first; no file was written.", problems)
     complaints: list[str] = []
-    for file, text in changed.items():
-        complaint = None if check else try_write_file(file, text, private=False)
-        if complaint:
-            complaints.append(complaint)
-        else:
-            output.print(f"{file.as_posix()}\n")
+    done: list[str] = []
+    try:
+        for file, text in changed.items():
+            if complaint := None if check else try_write_file(file, text, private=False):
+                complaints.append(complaint)
+            else:
+                done.append(f"{file.as_posix()}\n")
+    finally:
+        unsaid = output.print_done("".join(done))
     output.info(_summary(len(changed) - len(complaints), len(files), check=check))
-    if complaints:
-        raise ReconcilerError("\n".join(["Some files were left as they were:", *complaints]))
+    raise_complaints("Some files were left as they were:", complaints, unsaid)
     return UNFORMATTED if changed and check else 0
 
 

@@ -11,7 +11,7 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from reconciler.cli.options import Settings, key_file_option, shared_options
-from reconciler.cli.output import Output, reason_of, try_write_file
+from reconciler.cli.output import Output, raise_complaints, reason_of, try_write_file
 from reconciler.cli.planning import resolve_credentials, run_with_client
 from reconciler.errors import ReconcilerError
 from reconciler.files.config_file import find_config, load_config
@@ -124,11 +124,9 @@ def _write(result: ImportResult, config: Config, output: Output) -> None:
                 written.append(file)
     finally:
         done = replace(result, files=tuple(written))
-        output.print("".join(f"{line}\n" for line in _lines(done, config, len(result.files))))
-    if complaints:
-        raise ReconcilerError(
-            "\n  ".join(["Not all files were written; those that exist stay as they were:", *complaints])
-        )
+        unsaid = output.print_done("".join(f"{line}\n" for line in _lines(done, config, len(result.files))))
+    title = "Not all files were written; those that exist stay as they were:"
+    raise_complaints(title, [f"  {complaint}" for complaint in complaints], unsaid)
 
 
 def _try_write(file: FileChange) -> str | None:

@@ -10,7 +10,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.options import Settings, shared_options
-from reconciler.cli.output import Output, write_file
+from reconciler.cli.output import Output, raise_complaints, write_file
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -63,10 +63,15 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
         names = "".join(f"\n  {path.as_posix()}" for path in taken)
         raise ReconcilerError(f"Nothing was written, because these files exist:{names}\n--force overwrites them.")
     output = Output.of(settings)
-    for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, text, private=False)
-        output.print(f"+ {path.as_posix()}\n")
+    written = []
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, text, private=False)
+            written.append(f"+ {path.as_posix()}\n")
+    finally:
+        unsaid = output.print_done("".join(written))
+    raise_complaints("", (), unsaid)
     output.print(_next_steps(config, ci))
     return 0
 

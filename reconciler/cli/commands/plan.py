@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.destinations import check_destinations
 from reconciler.cli.options import FILE, OutputOptions, PlanArguments, Settings, plan_options, shared_options
-from reconciler.cli.output import Output, check_writable, write_report
+from reconciler.cli.output import Output, write_report
 from reconciler.cli.planning import load, make_plan, refusal_of, resolve_scope
 from reconciler.planning.review import encode_record, record_of
 from reconciler.reports.json_report import render_json
@@ -49,7 +50,8 @@ def plan(
       reconciler plan --out plan.json && reconciler apply plan.json
       reconciler plan --changed-since origin/main --format markdown --output comment.md
     """  # noqa: D301 - the backspace tells click not to wrap
-    check_writable(display.out, display.output_file, record)
+    outputs = {"--out": display.out, "--output": display.output_file, "--record": record}
+    check_destinations(settings, outputs, {"--api-key-file": arguments.api_key_file})
     output = Output.of(settings)
     loaded = load(settings, output)
     scope = resolve_scope(arguments, loaded, output)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.destinations import check_destinations
 from reconciler.cli.options import FILE, Settings, key_file_option, shared_options
-from reconciler.cli.output import Output, check_writable, write_file
+from reconciler.cli.output import Output, raise_complaints, write_file
 from reconciler.cli.planning import require_flag, resolve_credentials, run_with_client
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.errors import InvalidInputError, ReconcilerError, RejectedError
@@ -44,15 +45,15 @@ def rollback(settings: Settings, *, key: str, number: int, out: Path | None, api
     \b
       reconciler rollback new-checkout --to 12
     """  # noqa: D301 - the backspace tells click not to wrap
-    check_writable(out)
     output = Output.of(settings)
     config = load_config(find_config(settings.config), settings.environment)
     declared = _declared(config, key)
+    check_destinations(settings, {"--out": out}, {"--api-key-file": api_key_file}, rewrites=declared.path)
     version = _read(config, key, number, api_key_file, output)
     rolled = roll_back(declared.document, version.flag.spec, config)
     _refuse_faulty(rolled, declared, number)
     _write(rolled, declared, config, out)
-    output.print("".join(f"{line}\n" for line in _lines(rolled, declared, version)))
+    raise_complaints("", (), output.print_done("".join(f"{line}\n" for line in _lines(rolled, declared, version))))
     return 0
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from emulators import OTHER_USER
 from jsonschema import Draft202012Validator
@@ -276,11 +277,14 @@ def test_the_key_is_in_no_failure_that_is_written(repository: Repository, monkey
 
 def test_a_report_of_what_was_done_stays(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was applied stays reported when the result cannot be shown any more."""
+    echo = click.echo
 
-    def breaks(*_: object) -> None:
-        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+    def breaks(text: str, *, err: bool = False, **options: Any) -> None:
+        if not err:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        echo(text, err=err, **options)
 
-    monkeypatch.setattr("reconciler.cli.output.Output.print", breaks)
+    monkeypatch.setattr("reconciler.cli.output.click.echo", breaks)
     arguments = ["--auto-approve", "--report", "report.json", "--format", "json"]
     assert repository.run("apply", *arguments).code == 7
     document = json.loads((repository.root / "report.json").read_text(encoding="utf-8"))

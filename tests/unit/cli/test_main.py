@@ -272,7 +272,10 @@ def test_a_closed_stream_is_as_good_as_dev_null(redirections: str, environment: 
 def test_a_full_disk_under_stdout_is_said_once(form: str, environment: dict[str, str]) -> None:
     """In one line, and not again as a document on the very stream that is full."""
     ran = in_shell(f"validate --config {EXAMPLES / 'reconciler.yaml'} --format {form}", "> /dev/full", environment)
-    assert (ran.returncode, ran.stderr) == (1, "Error: No space left on device.\n")
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "Error: The result cannot be written to stdout: No space left on device.\n",
+    )
 
 
 def test_the_exit_code_holds_where_nothing_can_be_said(environment: dict[str, str]) -> None:
@@ -317,7 +320,9 @@ def test_a_result_that_cannot_be_written_at_the_end_is_a_failure(code: int, expe
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         ran = leaving("stdout", code, stdout=full)
     assert ran.returncode == expected
-    assert ran.stderr == ("Error: No space left on device.\n" if code != expected else "")
+    assert ran.stderr == (
+        "Error: The result cannot be written to stdout: No space left on device.\n" if code != expected else ""
+    )
 
 
 def test_what_cannot_be_said_on_stderr_leaves_the_exit_code() -> None:

@@ -24,7 +24,7 @@ FULL = "/dev/full"
 NO_ROOM = "No space left on device"
 
 
-def installed(*arguments: str, stdout: str | None = None) -> subprocess.CompletedProcess[str]:
+def installed(*arguments: str, stdout: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     """The command as users run it: without the variables that keep Python from buffering."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     command = [
@@ -36,7 +36,7 @@ def installed(*arguments: str, stdout: str | None = None) -> subprocess.Complete
         "reconciler",
     ]
     return subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=60
+        [*command, *arguments], capture_output=True, text=True, check=False, env=environment | environ, timeout=60
     )
 
 
@@ -238,3 +238,47 @@ def test_the_name_of_stdout_is_stdout(repository: Repository, name: str) -> None
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "Plan: 0 create, 1 update" in (repository.root / "shown.txt").read_text(encoding="utf-8")
     assert installed("plan", "--output", name, "-q").stdout == repository.run("plan").out
+
+
+FREE_OF_THE_SERVER = (
+    ["--help"], ["plan", "--help"], ["--version"], ["schema"], ["schema", "config"], ["validate"],
+    ["validate", "--format", "json"], ["fmt"], ["init", "--ci", "none", "--config", "new/reconciler.yaml"],
+)  # fmt: skip
+ASKING = (
+    ["plan"], ["plan", "--format", "json"], ["drift"], ["import", "--target", "other-flag"], ["doctor"],
+    ["history", "new-checkout"], ["rollback", "new-checkout", "--to", "1"], ["apply", "--auto-approve"],
+    ["evaluate", "new-checkout", "--user-id", "a"], ["demo"], ["emulator"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", FREE_OF_THE_SERVER + ASKING, ids=" ".join)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_stdout_is_named(repository: Repository, arguments: list[str], unbuffered: str) -> None:
+    """By every command that writes to it: what could not be written and why, once, and exit code 1."""
+    repository.write("flags/a.yaml", "variants: [{key: a}]\nkey: a\n")
+    (repository.root / "new").mkdir()
+    ran = installed(*arguments, stdout=FULL, PYTHONUNBUFFERED=unbuffered)
+    assert ran.returncode == 1
+    assert ran.stderr.count(f"stdout: {NO_ROOM}.") == 1, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert repository.emulator.writes == []
+
+
+def test_what_was_written_is_told_where_stdout_is_full(repository: Repository) -> None:
+    """Files that commands write, although stdout does not tell."""
+    repository.write("flags/a.yaml", "variants: [{key: a}]\nkey: a\n")
+    (repository.root / "new").mkdir()
+    assert "+ flags/other-flag.yaml" in installed("import", "--target", "other-flag", stdout=FULL).stderr
+    assert "flags/a.yaml\n" in installed("fmt", stdout=FULL).stderr
+    init = ["init", "--ci", "none", "--config", "new/reconciler.yaml"]
+    assert "+ new/reconciler.yaml\n" in installed(*init, stdout=FULL).stderr
+    assert "version 1 of" in installed("rollback", "new-checkout", "--to", "1", stdout=FULL).stderr
+    assert "What was written: plan.json." in installed("plan", "--out", "plan.json", stdout=FULL).stderr
+    assert "Nothing was sent" in installed("apply", "--auto-approve", stdout=FULL).stderr
+
+
+def test_an_apply_that_cannot_save_its_plan_sends_nothing(repository: Repository) -> None:
+    """It says which file and why."""
+    ran = installed("apply", "--auto-approve", "--out", FULL)
+    assert (ran.returncode, repository.emulator.writes) == (1, [])
+    assert f"{FULL} cannot be written: {NO_ROOM}. Nothing was sent" in ran.stderr

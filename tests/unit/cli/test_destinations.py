@@ -1,0 +1,133 @@
+"""No file of a run is written over by another one of it, and none that it or the next run reads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Repository
+
+PAIRS = (
+    ("apply --auto-approve", "--report", "--output"),
+    ("apply --auto-approve", "--report", "--out"),
+    ("apply --auto-approve", "--out", "--output"),
+    ("plan", "--out", "--output"),
+    ("plan", "--out", "--record"),
+    ("plan", "--output", "--record"),
+    ("drift", "--output", "--state"),
+)
+
+
+def spelled(path: Path) -> Path:
+    """The same path with detours."""
+    return Path("flags") / ".." / path
+
+
+def linked(path: Path) -> Path:
+    """A symbolic link to it, whether it exists or not."""
+    Path("link").symlink_to(path)
+    return Path("link")
+
+
+def linked_hard(path: Path) -> Path:
+    """Another name of the same file, which exists."""
+    path.touch()
+    Path("hard").hardlink_to(path)
+    return Path("hard")
+
+
+WAYS: tuple[Callable[[Path], Path], ...] = (Path, Path.absolute, spelled, linked, linked_hard)
+
+
+def contents() -> dict[str, bytes]:
+    """Every file of the repository."""
+    return {str(path): path.read_bytes() for path in sorted(Path().rglob("*")) if path.is_file()}
+
+
+def check_refused(repository: Repository, *arguments: str) -> None:
+    """Wrong usage, before anything is sent or written."""
+    before = contents()
+    ran = repository.run(*arguments)
+    assert ran.code == 64, ran.err
+    assert (repository.emulator.log, contents()) == ([], before)
+    assert "same file" in ran.err or "overwrite" in ran.err or "read as a flag file" in ran.err
+
+
+@pytest.mark.parametrize(("command", "one", "other"), PAIRS)
+@pytest.mark.parametrize("way", WAYS)
+def test_two_outputs_are_two_files(
+    repository: Repository, command: str, one: str, other: str, way: Callable[[Path], Path]
+) -> None:
+    """By whatever name the second goes."""
+    again = str(way(Path("out.json")))
+    check_refused(repository, *command.split(), one, "out.json", other, again)
+
+
+@pytest.mark.parametrize("option", ["--output", "--out", "--report"])
+@pytest.mark.parametrize("name", ["reconciler.yaml", "flags/new-checkout.yaml", "plan.json", "key"])
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_read_is_not_written(
+    repository: Repository, option: str, name: str, way: Callable[[Path], Path]
+) -> None:
+    """The configuration, a flag file, the plan that is applied, the key."""
+    repository.run("plan", "--out", "plan.json")
+    repository.emulator.log.clear()
+    repository.write("key", "k" * 32)
+    plan = ["plan.json"] if name == "plan.json" else []
+    path = way(Path(name))
+    check_refused(repository, "apply", *plan, "--auto-approve", "--api-key-file", "key", option, str(path))
+
+
+@pytest.mark.parametrize("config", ["version: 1\n", "nonsense: [\n", "version: 1\nprojectId: '7'\nflags: nowhere\n"])
+def test_a_flag_file_is_kept_where_the_configuration_is_not_valid(repository: Repository, config: str) -> None:
+    """The failure that would be written in place of the report is not written over the configuration or a flag."""
+    repository.write("reconciler.yaml", config)
+    before = contents()
+    for name in ("reconciler.yaml", *(["flags/new-checkout.yaml"] if "nowhere" not in config else [])):
+        assert repository.run("apply", "--auto-approve", "--report", name).code == 64
+    assert contents() == before
+
+
+def test_a_new_file_among_flags_would_be_read(repository: Repository) -> None:
+    """The next run would take a report for a flag."""
+    for name in ("flags/report.yaml", "flags/deep/report.yml"):
+        (repository.root / name).parent.mkdir(exist_ok=True)
+        check_refused(repository, "plan", "--output", name)
+    assert repository.run("plan", "--output", "flags/report.txt").code == 0
+
+
+def test_show_drift_rollback_and_emulator_are_held_to_it(repository: Repository) -> None:
+    """Every command that writes a file it is given."""
+    repository.run("plan", "--out", "plan.json")
+    repository.write("flags/b.yaml", "key: other-flag\n")
+    repository.emulator.log.clear()
+    check_refused(repository, "show", "plan.json", "--output", "plan.json")
+    check_refused(repository, "drift", "--output", "flags/new-checkout.yaml")
+    check_refused(repository, "drift", "--state", "reconciler.yaml")
+    check_refused(repository, "apply", "--auto-approve", "--reviewed", "record.json", "--report", "record.json")
+    check_refused(repository, "emulator", "--state", "reconciler.yaml")
+    check_refused(repository, "rollback", "new-checkout", "--to", "1", "--out", "flags/b.yaml")
+    check_refused(repository, "rollback", "new-checkout", "--to", "1", "--out", "reconciler.yaml")
+    assert repository.run("rollback", "new-checkout", "--to", "1", "--out", "flags/new-checkout.yaml").code == 0
+
+
+def test_other_environments_flags_are_kept_too(repository: Repository) -> None:
+    """Also those that this run does not read."""
+    repository.write(
+        "reconciler.yaml",
+        "version: 1\nenvironments: {a: {projectId: '7'}, b: {projectId: '8', flags: others}}\n",
+    )
+    repository.write("others/x.yaml", "key: x\n")
+    check_refused(repository, "plan", "--env", "a", "--output", "others/x.yaml")
+
+
+def test_devices_may_be_named_often(repository: Repository) -> None:
+    """What goes there is not kept anyway."""
+    ran = repository.run("plan", "--out", os.devnull, "--output", os.devnull, "--record", os.devnull)
+    assert ran.code == 0, ran.err
