@@ -6,7 +6,9 @@ import ipaddress
 import json
 import os
 import re
+import select
 import stat
+import time
 import unicodedata
 from base64 import b64encode, urlsafe_b64encode
 from dataclasses import dataclass, field
@@ -28,6 +30,8 @@ ALLOW_VARIABLE = "RECONCILER_ALLOW_CUSTOM_HOST"
 
 _SHORTEST_KEY = 16
 _LONGEST_KEY = 4096
+_PIPE_SECONDS = 10
+"""How long a program that writes the key into a pipe may take: a password manager may ask its user first."""
 _ADDRESS = re.compile(
     r"(?P<scheme>https?)://"
     r"(?P<host>[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])"
@@ -131,10 +135,11 @@ def _ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ApiKey:
-    """The key. `reveal` is for the transport alone; `warnings` are about where it was found."""
+    """The key. `reveal` is for the transport alone; `place` is where it was found, `warnings` are about that."""
 
     _secret: str
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    place: str = field(default=KEY_VARIABLE, compare=False)
 
     def __repr__(self) -> str:
         return "ApiKey(***)"
@@ -154,12 +159,14 @@ class ApiKey:
 def read_key(environ: Mapping[str, str], key_file: Path | str | None, *, origin: Origin) -> ApiKey:
     """The key from `key_file`, or else from AMPLITUDE_MANAGEMENT_API_KEY; one newline at its end is dropped.
 
+    A pipe is read to its first newline and for ten seconds at most.
+
     Printable ASCII without spaces, at least 16 characters unless the origin is loopback. Raises AccessError (exit
     code 4) where there is none or it cannot be one, UsageError where the file cannot be read.
     """
     if key_file is not None:
         text, warnings = _key_in_file(Path(key_file))
-        place = f"The file {str(key_file)!r}"
+        place = f"the file {str(key_file)!r}"
     else:
         text, warnings, place = environ.get(KEY_VARIABLE, ""), (), KEY_VARIABLE
     secret = text.removesuffix("\n").removesuffix("\r")
@@ -167,35 +174,64 @@ def read_key(environ: Mapping[str, str], key_file: Path | str | None, *, origin:
         raise AccessError(
             f"There is no management key: set {KEY_VARIABLE}, or name a file that holds it with --api-key-file."
             if key_file is None
-            else f"{place} is empty; it should hold the management key.",
+            else f"{_capitalised(place)} is empty; it should hold the management key.",
             attempts=0,
         )
     shortest = 1 if origin.is_loopback else _SHORTEST_KEY
     if not re.fullmatch(r"[!-~]+", secret) or not shortest <= len(secret) <= _LONGEST_KEY:
         raise AccessError(
-            f"{place} does not hold a management key: one has at least {_SHORTEST_KEY} printable ASCII characters"
-            " and no space. Copy it again from Amplitude's settings.",
+            f"{_capitalised(place)} does not hold a management key: one has at least {_SHORTEST_KEY} printable ASCII"
+            " characters and no space. Copy it again from Amplitude's settings.",
             attempts=0,
         )
-    return ApiKey(secret, warnings)
+    return ApiKey(secret, warnings, place)
+
+
+def _capitalised(place: str) -> str:
+    return place[0].upper() + place[1:]
 
 
 def _key_in_file(path: Path) -> tuple[str, tuple[str, ...]]:
     try:
-        with path.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            content = stream.read(_LONGEST_KEY + 3)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            content = _read_line(descriptor, path)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise UsageError(
             f"The key file {str(path)!r} cannot be read: {error.strerror or 'no reason given'}."
         ) from None
+    if not stat.S_ISREG(status.st_mode):
+        return content.partition(b"\n")[0].decode("ascii", errors="replace"), ()
     mode = stat.S_IMODE(status.st_mode)
     warnings: tuple[str, ...] = ()
-    if stat.S_ISREG(status.st_mode) and mode & 0o077:
+    if mode & 0o077:
         warnings = (
             f"The key file {str(path)!r} is open to other users of this machine (mode {mode:04o}): `chmod 600` it.",
         )
     return content.decode("ascii", errors="replace"), warnings
+
+
+def _read_line(descriptor: int, path: Path) -> bytes:
+    """What can be read until there is a line break in it, more than a key takes, or the end.
+
+    Raises UsageError where a pipe or a device gives neither in time.
+    """
+    content, until = b"", time.monotonic() + _PIPE_SECONDS
+    while b"\n" not in content and (room := _LONGEST_KEY + 3 - len(content)) > 0:
+        ready, _, _ = select.select([descriptor], [], [], max(until - time.monotonic(), 0))
+        if not ready:
+            raise UsageError(
+                f"The key file {str(path)!r} gave no key within {_PIPE_SECONDS} seconds: it is a pipe or a device,"
+                " and no program writes a line to it."
+            )
+        chunk = os.read(descriptor, room)
+        if not chunk:
+            break
+        content += chunk
+    return content
 
 
 _SHORTEST_REPLACED = 6

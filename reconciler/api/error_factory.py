@@ -83,13 +83,13 @@ class ErrorFactory(Struct, frozen=True):
         if status == 401:  # noqa: PLR2004 - HTTP's own number
             return AccessError(
                 f"{call} was refused (401): the key is wrong, or belongs to another region than {self._region}."
-                f" Check AMPLITUDE_MANAGEMENT_API_KEY and `region`.{quoted}",
+                f" Check {self.key.place} and `region`.{quoted}",
                 status=status,
             )
         if status == 403:  # noqa: PLR2004 - HTTP's own number
             return AccessError(
-                f"{call} was refused (403): the key has no access to this project. Check `projectId`, and in"
-                f" Amplitude's settings what the key may do.{quoted}",
+                f"{call} was refused (403): the key of {self.key.place} has no access to this project. Check"
+                f" `projectId`, and in Amplitude's settings what the key may do.{quoted}",
                 status=status,
             )
         if status == TOO_MANY_REQUESTS:

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from emulators import KEY
 from faults.grounds import COMMAND, Ground, a_ground
 
 if TYPE_CHECKING:
@@ -62,6 +63,20 @@ def test_a_pipe_is_read_once(ground: Ground, command: tuple[str, ...]) -> None:
     ran = run(ground, *command, "--api-key-file", str(pipe))
     assert ran.returncode == 4, ran.stderr
     assert WRONG not in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("key", [KEY, WRONG])
+def test_a_pipe_whose_writer_stays_is_read_to_the_newline(ground: Ground, key: str) -> None:
+    """The command ends while the writer is still there; a refused key is said to be of that file."""
+    pipe = ground.outside / "pipe"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)
+    os.write(writer, f"{key}\n".encode())
+    ran = run(ground, "plan", "--api-key-file", str(pipe))
+    os.close(writer)
+    assert ran.returncode == (0 if key == KEY else 4), ran.stderr
+    assert (f"the file '{pipe}'" in " ".join(ran.stderr.split())) is (key == WRONG)
+    assert "AMPLITUDE_MANAGEMENT_API_KEY" not in ran.stderr
 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "/dev/urandom", "/dev/null", "/dev/stdin"])

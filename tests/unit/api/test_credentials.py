@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.api import credentials
 from reconciler.api.credentials import REGIONS, ApiKey, Origin, origin_for, read_key
 from reconciler.errors import AccessError, UsageError
 
@@ -253,6 +257,53 @@ def test_a_key_can_come_through_a_pipe(tmp_path: Path) -> None:
     key = read_key({}, f"/dev/fd/{reader}", origin=US)
     os.close(reader)
     assert (key.reveal(), key.warnings) == (SECRET, ())
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\nand more that is no part of it\n"])
+def test_a_pipe_is_read_to_its_first_newline(tmp_path: Path, end: str) -> None:
+    """Its writer may stay: nothing waits for it to close."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)
+    os.write(writer, f"{SECRET}{end}".encode())
+    assert read_key({}, pipe, origin=US).reveal() == SECRET
+    os.close(writer)
+
+
+@pytest.mark.parametrize("written", [None, b"", SECRET.encode()])
+def test_a_pipe_that_gives_no_line_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bytes | None
+) -> None:
+    """Without a writer, or with one that writes nothing, or no line break, and stays: the error names the file."""
+    monkeypatch.setattr(credentials, "_PIPE_SECONDS", 0)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = None if written is None else os.open(pipe, os.O_RDWR)
+    if writer is not None and written:
+        os.write(writer, written)
+    with pytest.raises(UsageError, match="gave no key within") as caught:
+        read_key({}, pipe, origin=US)
+    assert repr(str(pipe)) in str(caught.value)
+    assert "canary" not in str(caught.value)
+    if writer is not None:
+        os.close(writer)
+
+
+def test_a_key_that_comes_in_pieces_is_one(tmp_path: Path) -> None:
+    """What is there at first is not taken for all of it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)
+    os.write(writer, SECRET[:5].encode())
+    found: list[str] = []
+    reader = threading.Thread(target=lambda: found.append(read_key({}, pipe, origin=US).reveal()))
+    reader.start()
+    while select.select([writer], [], [], 0)[0]:
+        time.sleep(0.001)
+    os.write(writer, f"{SECRET[5:]}\n".encode())
+    reader.join()
+    os.close(writer)
+    assert found == [SECRET]
 
 
 @pytest.mark.parametrize("name", ["missing", "."])

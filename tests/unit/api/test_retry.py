@@ -9,6 +9,7 @@ import httpx
 import pytest
 from clients import StoppedClock, ask, send
 
+from reconciler.api.credentials import ApiKey
 from reconciler.api.retry import Repeat, RetryPolicy, http_date, retry_after
 from reconciler.errors import (
     AccessError,
@@ -273,6 +274,15 @@ def test_a_refused_key_says_what_to_check(status: int) -> None:
     words = {401: ("AMPLITUDE_MANAGEMENT_API_KEY", "region"), 403: ("projectId",)}[status]
     assert caught.value.exit_code == 4
     assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_of_a_file_is_said_to_be_of_it(status: int) -> None:
+    """The variable is not named then."""
+    key = ApiKey("k" * 16, place="the file 'key.txt'")
+    with pytest.raises(AccessError, match=r"the file 'key\.txt'") as caught:
+        send(Server(httpx.Response(status)), "GET", ["flags"], key=key)
+    assert "AMPLITUDE_MANAGEMENT_API_KEY" not in str(caught.value)
 
 
 def test_reads_are_the_default_to_repeat_always() -> None:
