@@ -280,7 +280,7 @@ def _unread(row: Json, error: InvalidResponseError, what: str = "flag") -> Unrea
 
 
 def _rows(body: Json, member: str) -> list[Json]:
-    """The rows of a list, whatever they are."""
+    """The rows of a list, not checked yet."""
     rows: list[Json] = typed(typed(body, dict, "answer").get(member), list, member)
     return rows
 

@@ -243,7 +243,7 @@ def _exposure(flag: FlagPlan, facts: Facts) -> Iterator[str]:
 def _zero_weights(flag: FlagPlan, _: Facts) -> Iterator[str]:
     if flag.before and flag.after and _weighs_nothing(flag.after) and not _weighs_nothing(flag.before):
         yield (
-            f'"{flag.key}" would be left with weights that are all 0, which deals its users out evenly: declare '
+            f'"{flag.key}" would be left with weights that are all 0, which splits its users evenly: declare '
             "`rolloutWeights` with at least one above 0."
         )
 

@@ -119,7 +119,7 @@ def _solve(before: FlagSpec | None, after: FlagSpec, candidate: Candidate) -> _S
 
 
 def _standing_precedence(before: FlagSpec | None, operations: tuple[Operation, ...]) -> Iterator[tuple[int, int]]:
-    """What holds in every plan, whatever exposure says.
+    """What holds in every plan, before exposure decides.
 
     New variants come in the order that decides bucketing, unarchiving first, archiving last, and a variant is
     made before the one goes whose users move there.

@@ -33,7 +33,7 @@ SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.U
 """What stands before a flag, so that nothing is said by colour alone."""
 
 HELD_SYMBOL = "!"
-"""What stands before a flag that a guard holds, whatever its plan is."""
+"""What stands before a flag that a guard holds, with any plan."""
 
 NO_CHANGES = "No changes."
 REFUSED = "Refused as unsafe."
