@@ -139,6 +139,9 @@ def _endpoints(reads: Reads, writes: Writes, edit_variant_verb: str) -> tuple[tu
         ("GET", "/experiments/{id}", reads.experiment),
         ("GET", "/versions", reads.all_versions),
         ("GET", "/deployments", reads.all_deployments),
+        ("GET", "/deployments/{id}", reads.deployment),
+        ("POST", "/deployments", writes.create_deployment),
+        ("PATCH", "/deployments/{id}", writes.edit_deployment),
     )
 
 

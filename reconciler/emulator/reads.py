@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.emulator.options import Behaviour, Limits
-    from reconciler.emulator.records import FlagRecord, VariantRecord
+    from reconciler.emulator.records import DeploymentRecord, FlagRecord, VariantRecord
     from reconciler.emulator.requests import ApiRequest, ApiResponse
     from reconciler.emulator.serializer import Serializer
     from reconciler.emulator.store import Store
@@ -133,6 +133,12 @@ class Reads:
         items = [encode(self._serializer.deployment(item)) for item in page]
         return self._serializer.page("deployments", items, cursor, end)
 
+    def deployment(self, request: ApiRequest) -> ApiResponse:
+        """GET /deployments/{id}: not in the reference; Amplitude's own command line asks it."""
+        self._feed()
+        found = find_deployment(self._store, request)
+        return json_response(self._serializer.deployment(found))
+
     def _flag(self, request: ApiRequest) -> FlagRecord:
         flag_id = request.parameters["id"]
         current = self._store.flags.get(flag_id)
@@ -171,6 +177,15 @@ class Reads:
     def _feed(self) -> None:
         if self._behaviour.feeds != "present":
             raise RefusedError(int(self._behaviour.feeds), "not available to this key")
+
+
+def find_deployment(store: Store, request: ApiRequest) -> DeploymentRecord:
+    """The deployment of the path, in a project that the key reaches, or the error."""
+    found = store.deployment(request.parameters["id"])
+    if found is None:
+        raise not_found(f"deployment {request.parameters['id']!r}")
+    request.reaches(found["projectId"])
+    return found
 
 
 def _boolean(text: str, what: str) -> bool:

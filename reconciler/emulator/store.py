@@ -89,6 +89,19 @@ class Store:
             }
         self._changed()
 
+    def deployment(self, deployment_id: str) -> DeploymentRecord | None:
+        """The deployment of an id, in whatever project."""
+        return next((known[deployment_id] for known in self.projects.values() if deployment_id in known), None)
+
+    def put_deployment(self, deployment: DeploymentRecord) -> None:
+        """A deployment that is new, or in the place of the one with its id."""
+        self.projects.setdefault(deployment["projectId"], {})[deployment["id"]] = deployment
+        self._changed()
+
+    def new_deployment_id(self) -> str:
+        """An id that no deployment has."""
+        return next(number for number in map(str, count(1)) if self.deployment(number) is None)
+
     def add_key(self, key: str, user: str, projects: Iterable[str]) -> None:
         """A management key: whom it belongs to, and which projects it reaches."""
         self.keys[key] = {"user": user, "projects": list(projects)}

@@ -123,6 +123,15 @@ class BodyChecks:
         """The deployment ids to attach: at least one."""
         return _some(body, "deployments")
 
+    def create_deployment(self, body: dict[str, Json]) -> dict[str, Json]:
+        """POST /deployments."""
+        checks: dict[str, Check] = {"projectId": _text, "label": _text, "type": _one_of("client", "server")}
+        return _fields(body, required=tuple(checks), checks=checks)
+
+    def edit_deployment(self, body: dict[str, Json]) -> dict[str, Json]:
+        """PATCH /deployments/{id}."""
+        return _not_empty(_fields(body, checks={"label": _text, "archive": _boolean}))
+
     def weights_are_allowed(self, weights: Mapping[str, int], path: str) -> None:
         """Refuses weights that are all 0, under a behaviour that does."""
         if self._behaviour.zero_weights == "refuse" and not any(weights.values()):

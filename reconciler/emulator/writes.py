@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.emulator import edits
 from reconciler.emulator.errors import RefusedError, bad_request, not_found
 from reconciler.emulator.protection import Protection
+from reconciler.emulator.reads import find_deployment
 from reconciler.emulator.records import flag_record
 from reconciler.emulator.requests import json_response, text_response
 from reconciler.emulator.validation import BodyChecks, whole_number
@@ -103,6 +104,30 @@ class Writes:
         """DELETE /flags/{id}/deployments/{deploymentId}."""
         request.refuse_body()
         return self._store_flag(request, edits.detach(self._flag(request), request.parameters["deploymentId"]))
+
+    def create_deployment(self, request: ApiRequest) -> ApiResponse:
+        """POST /deployments."""
+        body = self._checks.create_deployment(request.body())
+        request.reaches(body["projectId"])
+        deployment_id = self._store.new_deployment_id()
+        self._store.put_deployment(
+            {
+                "id": deployment_id,
+                "projectId": body["projectId"],
+                "label": body["label"],
+                "key": f"{body['type']}-{deployment_id}",
+                "deleted": False,
+            }
+        )
+        return json_response({"id": self._serializer.id(deployment_id)})
+
+    def edit_deployment(self, request: ApiRequest) -> ApiResponse:
+        """PATCH /deployments/{id}: another label, or archived and back."""
+        found = find_deployment(self._store, request)
+        changes = self._checks.edit_deployment(request.body())
+        label, deleted = changes.get("label", found["label"]), changes.get("archive", found["deleted"])
+        self._store.put_deployment({**found, "label": label, "deleted": deleted})
+        return self._done()
 
     def edit_flag(self, request: ApiRequest) -> ApiResponse:
         """PATCH /flags/{id}."""
