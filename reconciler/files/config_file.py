@@ -143,7 +143,7 @@ def _missing_projects(value: dict[str, Json]) -> Iterator[Finding]:
 
 
 def _unknown_ignored_fields(value: dict[str, Json]) -> Iterator[Finding]:
-    fields = [name for name in load_schema("flag")["properties"] if name not in {"key", "environments"}]
+    fields = [name for name in load_schema("flag")["properties"] if name not in {"key", "onlyIn", "environments"}]
     for tokens, pointer in _ignored_paths(value):
         name = split_pointer(pointer)[0] if pointer.startswith("/") else None
         if name is not None and name not in fields:

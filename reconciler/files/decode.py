@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.files.rules.fields import parse_moment
 from reconciler.model.fields import FIELDS, ValueKind
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from reconciler.strict_json import Json
 
 
+ENVIRONMENT_FIELDS: Final = ("onlyIn", "environments")
+"""The fields of a document that say what differs between environments."""
+
+
 def merge_patch(target: Json, patch: Json) -> Json:
     """The target with the patch merged in; neither is changed. null removes, objects merge, the rest replaces."""
     if not isinstance(patch, dict):
@@ -33,14 +37,25 @@ def merge_patch(target: Json, patch: Json) -> Json:
     return merged
 
 
+def is_declared_in(document: dict[str, Json], environment: str | None) -> bool:
+    """Whether a document declares its flag for an environment: `onlyIn` names it, and its overlay is not null."""
+    only, overlays = document.get("onlyIn"), document.get("environments")
+    if environment is None:
+        return True
+    if isinstance(only, list) and environment not in only:
+        return False
+    return not isinstance(overlays, dict) or overlays.get(environment, overlays) is not None
+
+
 def for_environment(document: dict[str, Json], environment: str | None) -> dict[str, Json]:
-    """The document as one environment sees it, without `environments`; the document itself if nothing differs."""
+    """The document as an environment sees it, without what is said of environments; itself if nothing differs."""
     overlays = document.get("environments")
-    if overlays is None:
+    if overlays is None and "onlyIn" not in document:
         return document
     patch = overlays.get(environment) if isinstance(overlays, dict) else None
     merged: dict[str, Json] = merge_patch(document, patch) if isinstance(patch, dict) else dict(document)
-    merged.pop("environments", None)
+    for name in ENVIRONMENT_FIELDS:
+        merged.pop(name, None)
     return merged
 
 

@@ -54,7 +54,7 @@ _FIELDS = dict.fromkeys(("key", *(field.public for field in FIELDS), *TEAM_FIELD
 }
 _OVERLAY = Layout(keys=_FIELDS)
 FLAG: Final = Layout(
-    keys=_FIELDS | {"environments": Layout(others=_OVERLAY, is_block=True)},
+    keys=_FIELDS | {"onlyIn": FREE, "environments": Layout(others=_OVERLAY, is_block=True)},
     is_block=True,
 )
 """The layout of a whole flag document."""

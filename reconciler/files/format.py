@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import ReconcilerError
-from reconciler.files.decode import for_environment
+from reconciler.files.decode import ENVIRONMENT_FIELDS, for_environment, is_declared_in
 from reconciler.files.schema import check
 from reconciler.files.yaml.edit import rewrite_document
 from reconciler.files.yaml.nodes import Document, comments_in, node_of
@@ -86,21 +86,61 @@ def rewrite_flag(
     """
     document = read_documents(text, "")[index].value
     root = dict(wanted) if environment is None else _with_overlay(document, wanted, environment)
-    if environment is None and "environments" in document:
-        root["environments"] = document["environments"]
+    if environment is None:
+        root |= {name: document[name] for name in ENVIRONMENT_FIELDS if name in document}
     changed = text if same_json(document, root) else rewrite_document(text, index, root)
     return changed if remarks is None else _with_remarks(changed, index, remarks)
 
 
+def add_environment(
+    text: str,
+    index: int,
+    wanted: Mapping[str, Json],
+    *,
+    environment: str,
+    environments: Sequence[str],
+    remarks: Sequence[str] = (),
+) -> str:
+    """The text of a file in which document `index`, which has no flag for an environment, declares `wanted` for it.
+
+    What all `environments` that have the flag say alike stands on top, the rest in their overlays. It means what it
+    did for the others. `remarks` are added to the read-only comments on top.
+    """
+    document = read_documents(text, "")[index].value
+    seen = {name: for_environment(document, name) for name in environments if is_declared_in(document, name)}
+    seen[environment] = dict(wanted)
+    first, *others = seen.values()
+    common = {
+        name: value
+        for name, value in first.items()
+        if all(name in other and same_json(other[name], value) for other in others)
+    }
+    former = document.get("environments") or {}
+    overlays = {name: value for name, value in former.items() if name not in seen}
+    for name, body in seen.items():
+        rest = {field: value for field, value in body.items() if field not in common}
+        overlays |= {name: rest} if rest else {}
+    root = common
+    if "onlyIn" in document and not set(environments) <= seen.keys():
+        root["onlyIn"] = [name for name in environments if name in seen]
+    root |= {"environments": overlays} if overlays else {}
+    changed = rewrite_document(text, index, root)
+    lines = changed.replace("\r\n", "\n").split("\n")
+    first_line, end = _span("\n".join(lines), index)
+    known = [line.removeprefix(REMARK) for line in lines[first_line:end] if line.startswith(REMARK)]
+    return _with_remarks(changed, index, [*known, *(line for line in remarks if line not in known)])
+
+
 def _with_overlay(document: Mapping[str, Json], wanted: Mapping[str, Json], environment: str) -> dict[str, Json]:
     """The document whose merge with its overlay for an environment is `wanted`."""
-    base = {key: value for key, value in document.items() if key != "environments"}
+    base = {key: value for key, value in document.items() if key not in ENVIRONMENT_FIELDS}
     overlays = dict(document.get("environments") or {})
     if not same_json(for_environment(dict(document), environment), dict(wanted)):
         overlays[environment] = _patch(base, wanted, overlays.get(environment) or {})
     if not overlays.get(environment, True) and environment not in (document.get("environments") or {}):
         del overlays[environment]
-    return base | ({"environments": overlays} if overlays else {})
+    only = {"onlyIn": document["onlyIn"]} if "onlyIn" in document else {}
+    return base | only | ({"environments": overlays} if overlays else {})
 
 
 def _patch(base: Mapping[str, Json], wanted: Mapping[str, Json], former: Mapping[str, Json]) -> dict[str, Json]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from reconciler.diagnostics import Finding, Severity, SourcePosition
 from reconciler.errors import InvalidInputError
-from reconciler.files.decode import decode_flag, for_environment, origin_of
+from reconciler.files.decode import ENVIRONMENT_FIELDS, decode_flag, for_environment, is_declared_in, origin_of
 from reconciler.files.listing import (
     MAX_TOTAL_BYTES,
     FlagFile,
@@ -69,7 +69,13 @@ def _desired(checking: Checking) -> DesiredState:
     if any(item.is_error for item in diagnostics):
         raise InvalidInputError(_summary(diagnostics), diagnostics)
     flags = dict(sorted(checking.flags.items(), key=itemgetter(0)))
-    return DesiredState(flags=flags, files=checking.files, texts=checking.texts, warnings=diagnostics)
+    return DesiredState(
+        flags=flags,
+        files=checking.files,
+        elsewhere=len(checking.places) - len(flags),
+        texts=checking.texts,
+        warnings=diagnostics,
+    )
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -203,16 +209,17 @@ class Checking(Struct, kw_only=True):
             return
         start = document.start
         self._register(document, start)
-        if "environments" in value:
+        if any(name in value for name in ENVIRONMENT_FIELDS):
             self._report(document, unknown_environment(value, self.configs[0].environments))
             for config in self.configs:
-                self._check_overlaid(document, config)
+                if is_declared_in(value, config.environment):
+                    self._check_overlaid(document, config)
         else:
             view = ParsedFlag.of(value)
             self._apply_document_rules(document, view, None)
             for config in self.configs:
                 self._apply_config_rules(document, view, config)
-        if self.decodes and not self.errors:
+        if self.decodes and not self.errors and is_declared_in(value, self.configs[0].environment):
             config = self.configs[0]
             body = for_environment(value, config.environment)
             self.flags[value["key"]] = decode_flag(body, start, config.deployments, ignored_of(value["key"], config))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.errors import InvalidInputError
-from reconciler.files.decode import for_environment
+from reconciler.files.decode import for_environment, is_declared_in
 from reconciler.files.listing import list_flag_files, read_flag_file
 from reconciler.files.yaml.reader import read_source
 
@@ -24,7 +24,7 @@ class Declared(Struct, frozen=True, kw_only=True):
     """A flag document in a file: `index` counts the documents from 0; `shown` is what users call the file.
 
     `document` is what the file says as the environment sees it, `text` the whole file. `is_overlaid`: the document
-    has an overlay for that environment.
+    has an overlay for that environment. `is_absent`: it declares the flag for other environments only.
     """
 
     path: Path
@@ -33,6 +33,7 @@ class Declared(Struct, frozen=True, kw_only=True):
     document: dict[str, Json]
     text: str
     is_overlaid: bool = False
+    is_absent: bool = False
 
 
 def find_declared_flags(config: Config) -> Mapping[str, Declared]:
@@ -61,6 +62,7 @@ def find_declared_flags(config: Config) -> Mapping[str, Declared]:
                     document=for_environment(value, config.environment),
                     text=content.decode(errors="replace"),
                     is_overlaid=config.environment in (value.get("environments") or {}),
+                    is_absent=not is_declared_in(value, config.environment),
                 )
     if problems:
         raise InvalidInputError("Flag files cannot be read: put them right first.", problems)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, field
 
 from reconciler.files.flag_layout import TEAM_FIELDS
-from reconciler.files.format import flag_to_yaml, rewrite_flag
+from reconciler.files.format import add_environment, flag_to_yaml, rewrite_flag
 from reconciler.importer.document import represent
+from reconciler.importer.spelling import preserve_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -80,21 +81,25 @@ def build_import(
 
     `taken` are the names in the directory of flags: a new file gets another one.
 
-    In a repository with several environments a flag that is declared already gets its differences as an overlay of
-    the configuration's environment, so that it stays what it was for the others. `keys` gives keys by flag id.
+    In a repository with several environments a new document is for the configuration's one alone (`onlyIn`); a flag
+    that is declared already gets its differences as an overlay of that environment; one that only others have is
+    declared for it too, what is common on top. It stays what it was for the others. `keys` gives keys by flag id.
     """
     draft = _Draft()
     names = {name.casefold() for name in taken}
     for flag in sorted(flags, key=lambda flag: flag.key):
         known = declared.get(flag.key)
-        shown = represent(flag, config, keep=known.document if known else None, keys=keys)
+        is_declared = known is not None and not known.is_absent
+        shown = represent(flag, config, keep=known.document if known and is_declared else None, keys=keys)
         if shown.document is None:
             draft.skipped.append(shown)
             continue
         if shown.left_out:
             draft.partial.append(shown)
         if known is None:
-            _add_file(draft, config.flags_dir / _free_name(flag.key, names), shown)
+            _add_file(draft, config.flags_dir / _free_name(flag.key, names), shown, config)
+        elif known.is_absent:
+            _join_file(draft, known, shown, config)
         else:
             draft.taken.append((flag.key, known.shown))
             _change_file(draft, known, shown, config)
@@ -119,17 +124,37 @@ def _free_name(key: str, taken: set[str]) -> str:
     return name
 
 
-def _add_file(draft: _Draft, path: Path, shown: Representation) -> None:
-    text = flag_to_yaml(shown.document or {}, shown.remarks)
+def _add_file(draft: _Draft, path: Path, shown: Representation, config: Config) -> None:
+    document = dict(shown.document or {})
+    if len(config.environments) > 1:
+        document["onlyIn"] = [config.environment]
+    text = flag_to_yaml(document, shown.remarks)
     draft.files[path] = FileChange(path=path, text=text, is_new=True, keys=(shown.key,))
+
+
+def _join_file(draft: _Draft, known: Declared, shown: Representation, config: Config) -> None:
+    before = draft.files.get(known.path)
+    document = preserve_spelling(dict(shown.document or {}), known.document, config)
+    changed = add_environment(
+        before.text if before else known.text,
+        known.index,
+        document | _of_team(known),
+        environment=config.environment or "",
+        environments=config.environments,
+        remarks=shown.remarks,
+    )
+    keys = (*(before.keys if before else ()), shown.key)
+    draft.files[known.path] = FileChange(path=known.path, text=changed, is_new=False, keys=keys)
+
+
+def _of_team(known: Declared) -> dict[str, Json]:
+    return {name: known.document[name] for name in TEAM_FIELDS if name in known.document}
 
 
 def _change_file(draft: _Draft, known: Declared, shown: Representation, config: Config) -> None:
     before = draft.files.get(known.path)
     text = before.text if before else known.text
-    document: dict[str, Json] = (shown.document or {}) | {
-        name: known.document[name] for name in TEAM_FIELDS if name in known.document
-    }
+    document: dict[str, Json] = (shown.document or {}) | _of_team(known)
     changed = rewrite_flag(text, known.index, document, environment=overlay_of(config, known), remarks=shown.remarks)
     if changed == text:
         draft.unchanged.append(shown.key)

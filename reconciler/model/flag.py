@@ -210,11 +210,13 @@ class DesiredFlag(Struct, frozen=True, kw_only=True):
 class DesiredState(Struct, frozen=True, kw_only=True):
     """Every declared flag of one environment, by key, sorted.
 
-    `files` counts the flag files that were read, and `texts` is what each of them held, by its shown name.
+    `files` counts the flag files that were read, `elsewhere` the flags that they declare for other
+    environments only, and `texts` is what each of them held, by its shown name.
     """
 
     flags: Mapping[str, DesiredFlag]
     files: int = 0
+    elsewhere: int = 0
     texts: Mapping[str, bytes] = {}
     warnings: tuple[Diagnostic, ...] = ()
 

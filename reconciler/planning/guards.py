@@ -88,7 +88,8 @@ def _with_dependents(facts: Facts) -> Plan:
 
 
 def _empty(facts: Facts) -> Iterator[str]:
-    if not facts.desired.flags and facts.live.flags:
+    is_meant = facts.desired.elsewhere and not facts.plan.options.prune
+    if not facts.desired.flags and facts.live.flags and not is_meant:
         yield (
             f"No flag is declared, but {len(facts.live.flags)} are live: a wrong directory, or an empty checkout? "
             "`reconciler import` writes live flags as files."

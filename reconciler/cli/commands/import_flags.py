@@ -14,7 +14,7 @@ from reconciler.cli.options import Settings, key_file_option, shared_options
 from reconciler.cli.output import Output, raise_complaints, reason_of, try_write_file
 from reconciler.cli.planning import resolve_credentials, run_with_client
 from reconciler.errors import ReconcilerError
-from reconciler.files.config_file import find_config, load_config
+from reconciler.files.config_file import find_config, load_config, load_configs
 from reconciler.files.load import load_desired
 from reconciler.importer import build_import, find_declared_flags, read_importable
 from reconciler.text import counted
@@ -70,12 +70,22 @@ def import_flags(
     declared = _declared(config)
     live, flags = _read(config, targets, api_key_file, output, inclusions=not no_inclusions)
     keys = {flag.id: flag.key for flag in live.flags.values()}
-    result = build_import(flags, declared, config, keys=keys, taken=_names(config.flags_dir))
+    result = build_import(flags, declared, _with_neighbours(config), keys=keys, taken=_names(config.flags_dir))
     if not force:
         _refuse_taken(result)
     _warn(result, live, config, output)
     _write(result, config, output)
     return 0
+
+
+def _with_neighbours(config: Config) -> Config:
+    """The configuration with the environments alone that share its directory of flags."""
+    if not config.environments:
+        return config
+    others = load_configs(config.file, needs_flags=False)
+    named = load_config(config.file, config.environment, needs_flags=False).flags_dir
+    shared = [item.environment or "" for item in others if item.flags_dir == named]
+    return structs.replace(config, environments=tuple(shared))
 
 
 def _declared(config: Config) -> Mapping[str, Declared]:

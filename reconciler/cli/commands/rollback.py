@@ -61,7 +61,7 @@ def _declared(config: Config, key: str) -> Declared:
     """The document of the flag. Raises InvalidInputError where files are not valid, ReconcilerError without it."""
     load_desired(config)
     declared = find_declared_flags(config).get(key)
-    if declared is None:
+    if declared is None or declared.is_absent:
         raise ReconcilerError(f'No file declares a flag "{key}": `reconciler import --target {key}` writes one.')
     return declared
 

@@ -84,17 +84,28 @@ def duplicate_deployment(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
 
 def unknown_environment(body: dict[str, Json], environments: tuple[str, ...]) -> Iterator[Finding]:
     """An overlay is for an environment of the configuration; where that has none at all, overlays wait for them."""
-    overlays = body.get("environments")
-    for name in overlays if isinstance(overlays, dict) else ():
-        if name not in environments:
+    found, only = body.get("environments"), body.get("onlyIn")
+    overlays = found if isinstance(found, dict) else {}
+    named = [(("environments", name), name) for name in overlays]
+    named += [(("onlyIn", str(index)), name) for index, name in strings(only)]
+    for place, name in named:
+        if name in environments and place[0] == "environments" and isinstance(only, list) and name not in only:
+            if overlays[name] is not None:
+                yield Finding(
+                    rule="unused-overlay",
+                    message=f"`onlyIn` does not name {quoted(name)}: this is unused.",
+                    path=join_pointer(place),
+                    of_key=True,
+                )
+        elif name not in environments:
             known = (
                 f"Environments are: {', '.join(environments)}." if environments else "It has none: this is unused."
             )
             yield Finding(
                 rule="unknown-environment",
                 message=f"The configuration has no environment {quoted(name)}.",
-                path=join_pointer(("environments", name)),
-                of_key=True,
+                path=join_pointer(place),
+                of_key=place[0] == "environments",
                 severity=Severity.ERROR if environments else Severity.WARNING,
                 hint=suggest(name, environments) or known,
             )

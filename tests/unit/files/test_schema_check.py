@@ -90,7 +90,7 @@ BROKEN: list[tuple[dict[str, Any], str, str]] = [
     (flag(environments={"a": {"key": "b"}}), "unknown-field", "/environments/a/key"),
     (flag(environments={"a": {"rolloutPercentage": 200}}), "whole-percentage", "/environments/a/rolloutPercentage"),
     (flag(environments={"a": {"rolloutWeights": {"a": "1"}}}), "whole-weight", "/environments/a/rolloutWeights/a"),
-    (flag(environments={"a": None}), "wrong-type", "/environments/a"),
+    (flag(environments={"a": 5}), "wrong-type", "/environments/a"),
 ]  # fmt: skip
 
 

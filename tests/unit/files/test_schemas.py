@@ -89,7 +89,7 @@ def test_no_reference_leaves_the_file(name: str) -> None:
 def test_overlays_offer_every_field_but_the_key() -> None:
     """An overlay changes anything of a flag except which flag it is."""
     schema = load_schema("flag")
-    fields = set(schema["properties"]) - {"key", "environments"}
+    fields = set(schema["properties"]) - {"key", "onlyIn", "environments"}
     assert set(schema["$defs"]["environment"]["properties"]) == fields
 
 
@@ -126,7 +126,7 @@ def test_an_overlay_holds_what_the_document_holds() -> None:
     """So what comes of a merge is as valid as its two parts, and need not be held against the schema again."""
     schema = load_schema("flag")
     own, overlay = schema["properties"], schema["$defs"]["environment"]["properties"]
-    assert own.keys() - overlay.keys() == {"key", "environments"}
+    assert own.keys() - overlay.keys() == {"key", "onlyIn", "environments"}
     assert schema["required"] == ["key"]
     for name, patch in overlay.items():
         fields = [patch["anyOf"][0]["$ref"], own[name]["$ref"]]
