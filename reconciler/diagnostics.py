@@ -9,7 +9,8 @@ from msgspec import Struct
 
 HIDDEN_FILE: Final = "hidden-file"
 JSON_FILE: Final = "json-file"
-LEFT_OUT: Final = frozenset({HIDDEN_FILE, JSON_FILE})
+BACKUP_FILE: Final = "backup-file"
+LEFT_OUT: Final = frozenset({HIDDEN_FILE, JSON_FILE, BACKUP_FILE})
 """The rules that name what looks like a flag file and is not read."""
 
 

@@ -7,6 +7,7 @@ reconciler read, and quote, what lies outside the repository.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import unicodedata
 from errno import EINVAL, ELOOP
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.diagnostics import HIDDEN_FILE, JSON_FILE, Diagnostic, Severity, SourcePosition
+from reconciler.diagnostics import BACKUP_FILE, HIDDEN_FILE, JSON_FILE, Diagnostic, Severity, SourcePosition
 from reconciler.errors import UsageError
 from reconciler.files.yaml.characters import MAX_BYTES
 from reconciler.text import counted
@@ -30,6 +31,12 @@ MAX_LEFT_OUT: Final = 100
 """Files that are named because they are not read; more are only counted."""
 
 MAX_TOTAL_BYTES: Final = 50 * 1024 * 1024
+
+_FILLERS: Final = frozenset("\u115f\u1160\u2800")
+"""Letters and symbols that show nothing."""
+
+_is_backup = re.compile(r".*\.ya?ml[^a-z0-9].*", re.DOTALL).fullmatch
+"""`a.yaml~`, `a.yaml.bak`, `#a.yaml#` and whatever else editors and people make of a name."""
 
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -51,9 +58,9 @@ class Listing(Struct, frozen=True, kw_only=True):
 def list_flag_files(root: Path, flags_dir: Path) -> Listing:
     """Every .yaml and .yml file below a directory, and what looks like a flag file and is left out.
 
-    A suffix in capitals is an error. JSON, and YAML of which the name, or a directory's on the way, begins with a
-    dot, is a warning; what is below `.git` is git's. `root` is the directory of reconciler.yaml. Never raises for
-    what is found there.
+    A name that only looks as if it ended in such a suffix, or has it in capitals, is an error. JSON, backups, and
+    YAML of which the name, or a directory's on the way, begins with a dot, are warnings; what is below `.git` is
+    git's. `root` is the directory of reconciler.yaml. Never raises for what is found there.
     """
     files: list[FlagFile] = []
     refused: list[Diagnostic] = []
@@ -82,23 +89,34 @@ def list_flag_files(root: Path, flags_dir: Path) -> Listing:
 
 def _left_out(entry: os.DirEntry[str], name: str, *, is_hidden: bool) -> Diagnostic | None:
     """What there is to say of an entry that is not read; None where it does not look like a flag file."""
-    folded = entry.name.strip().casefold()
-    is_yaml, is_json = folded.endswith(SUFFIXES), folded.endswith(".json")
+    plain = _plain(entry.name)
+    folded = plain.casefold()
+    right = next((suffix for suffix in SUFFIXES if folded.endswith(suffix)), None)
+    is_json, is_backup = folded.endswith(".json"), _is_backup(folded)
     if is_hidden:
         message = "This file is not read: names that begin with a dot are left out."
-        return _warn(name, HIDDEN_FILE, message) if is_yaml or is_json else None
+        return _warn(name, HIDDEN_FILE, message) if right or is_json or is_backup else None
     if not entry.is_file(follow_symlinks=False):
-        if is_yaml or entry.is_dir():
+        if right or entry.is_dir():
             return _refuse(name, "irregular-file", "This is a link, a pipe or a device: not followed.")
         return None
-    if is_yaml:
-        right = next(suffix for suffix in SUFFIXES if folded.endswith(suffix))
-        message = "This file would not be read: flag files end in .yaml or .yml, in small letters."
-        hint = f"Rename it to {entry.name.strip()[: -len(right)]}{right}."
+    if right:
+        message = f"{entry.name!a} would not be read: flag files end in exactly .yaml or .yml, in small letters."
+        hint = f"Rename it to {plain[: -len(right)]}{right}."
         return replace(_refuse(name, "file-suffix", message), hint=hint)
     if is_json:
         return _warn(name, JSON_FILE, "This file is not read: flag files are YAML and end in .yaml or .yml.")
-    return None
+    return _warn(name, BACKUP_FILE, "This file is not read: its name goes on after .yaml.") if is_backup else None
+
+
+def _plain(name: str) -> str:
+    """The name as it looks: in the usual form of its characters, without those that are not seen and dots at its end.
+
+    Blanks are among them, and signs on letters.
+    """
+    decomposed = unicodedata.normalize("NFKD", name)
+    seen = "".join(item for item in decomposed if unicodedata.category(item)[0] not in "CMZ" and item not in _FILLERS)
+    return seen.rstrip(".")
 
 
 def _named(left_out: list[Diagnostic], directory: str) -> Iterator[Diagnostic]:

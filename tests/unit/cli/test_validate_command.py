@@ -174,8 +174,39 @@ def test_a_suffix_in_capitals_is_an_error(repository: Repository, name: str) -> 
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "k.yaml\u200b", "k.yaml\ufeff", "k.ya\u00adml", "k.yaml\u2800", "k.yaml.", "k.yml..", "k.yaml .",
+        "k.\uff59\uff41\uff4d\uff4c", "k\uff0eyaml", "k\u2024yml", "k.y\u0301aml", "k.yaml\ufe0f", "k.YML.",
+        "sub/k.yaml\n", "k.yaml\u3164", "k.yaml\u00a0",
+    ],
+)  # fmt: skip
+def test_a_name_that_looks_like_a_flag_files_is_an_error(repository: Repository, name: str) -> None:
+    """Nobody sees that the file is left out; `--prune` would archive what it alone declares."""
+    seeded(repository.emulator, [{"key": "only-there", "tags": ["managed"]}])
+    repository.write(f"flags/{name}", "key: only-there\n")
+    ran = repository.run("validate", "--format", "json")
+    (finding,) = json.loads(ran.out)["findings"]
+    assert (ran.code, finding["rule"], finding["severity"]) == (3, "file-suffix", "error")
+    assert finding["hint"] in {"Rename it to k.yaml.", "Rename it to k.yml."}
+    assert finding["message"].startswith(ascii(name.removeprefix("sub/")))
+    assert repository.run("plan", "--prune").code == 3
+    assert repository.emulator.log == []
+
+
+@pytest.mark.parametrize(
     ("name", "rule"),
     [
+        ("a.yaml.bak", "backup-file"),
+        ("a.yaml~", "backup-file"),
+        ("a.yml.orig", "backup-file"),
+        ("sub/a.yaml.swp", "backup-file"),
+        ("a.YAML.BAK", "backup-file"),
+        ("#a.yaml#", "backup-file"),
+        ("a.yaml (copy)", "backup-file"),
+        (".a.yaml.swp", "hidden-file"),
+        ("a.yaml.json", "json-file"),
+        ("a.json.", "json-file"),
         (".hidden.yaml", "hidden-file"),
         (".team/a.yaml", "hidden-file"),
         ("sub/.team/deep/a.yml", "hidden-file"),
@@ -206,6 +237,9 @@ def test_what_is_no_flag_file_is_not_told(repository: Repository) -> None:
         "flags/sub/.git/b.json",
         "flags/.keep",
         "flags/README.md",
+        "flags/yaml",
+        "flags/notes.yaml2",
+        "flags/a.bak",
         "flags/.x/notes",
     ):
         repository.write(name, "{}\n")
@@ -253,9 +287,10 @@ def test_prune_says_what_it_does_not_know(repository: Repository) -> None:
     seeded(repository.emulator, [{"key": "declared-in-json", "tags": ["managed"]}])
     repository.write("flags/b.json", '{"key": "declared-in-json"}')
     repository.write("flags/.c.yaml", "key: c\n")
+    repository.write("flags/d.yaml.bak", "key: d\n")
     for form in ("text", "markdown", "json"):
         ran = repository.run("plan", "--prune", "--format", form)
-        assert "flags/.c.yaml and 1 more" in ran.out.replace("&#46;", ".")
+        assert "flags/.c.yaml and 2 more" in ran.out.replace("&#46;", ".")
         assert "declared-in-json" in ran.out
     assert "--prune takes" not in repository.run("plan").out
 
