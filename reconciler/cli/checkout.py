@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.cli.git import Question
 
-_REGULAR = "100"
+REGULAR = "100"
 """How the modes of regular files begin; links, submodules and directories have others."""
 _SHA256_DIGITS = 64
 _MOST_BYTES = 4096
@@ -40,7 +40,7 @@ class Checkout(Struct, frozen=True):
     def head(self) -> str:
         """The full id of the commit that is checked out. Raises ReconcilerError, as where there is none yet."""
         try:
-            return self._ask("rev-parse", "--verify", "--quiet", "HEAD^{commit}").strip()
+            return self.ask("rev-parse", "--verify", "--quiet", "HEAD^{commit}").strip()
         except GitFailedError as error:
             raise ReconcilerError("The repository has no commit yet.") from error
 
@@ -51,7 +51,7 @@ class Checkout(Struct, frozen=True):
             raise unknown
         try:
             named = ("--verify", "--quiet", "--end-of-options", reference + "^{commit}")
-            return self._ask("rev-parse", *named).strip()
+            return self.ask("rev-parse", *named).strip()
         except GitFailedError as error:
             raise unknown from error
 
@@ -62,12 +62,12 @@ class Checkout(Struct, frozen=True):
         """
         inner = [(self.prefix + path).removesuffix("/.") for path in paths]
         limits = () if "." in inner else inner
-        listed = self._ask("ls-tree", "-r", "-z", "--full-tree", commit, "--", *limits)
+        listed = self.ask("ls-tree", "-r", "-z", "--full-tree", commit, "--", *limits)
         entries = (entry.partition("\t") for entry in listed.split("\0") if entry)
         return {
             name.removeprefix(self.prefix): meta.split(" ")[2]
             for meta, _, name in entries
-            if meta.startswith(_REGULAR)
+            if meta.startswith(REGULAR)
         }
 
     def contents(self, ids: Sequence[str]) -> list[bytes]:
@@ -92,8 +92,9 @@ class Checkout(Struct, frozen=True):
             at += 1
         return found
 
-    def _ask(self, question: Question, *arguments: str) -> str:
-        return os.fsdecode(self._ask_bytes(question, *arguments))
+    def ask(self, question: Question, *arguments: str, given: bytes = b"") -> str:
+        """What git says of this repository, as text in which names of files are as Python has them."""
+        return os.fsdecode(self._ask_bytes(question, *arguments, given=given))
 
     def _ask_bytes(self, question: Question, *arguments: str, given: bytes = b"") -> bytes:
         return ask_git(question, *arguments, top=self.top, git_dir=self.git_dir, given=given)

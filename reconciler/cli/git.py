@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-Question = Literal["rev-parse", "ls-tree", "cat-file", "config"]
+Question = Literal["rev-parse", "rev-list", "ls-tree", "diff-tree", "cat-file", "config"]
 """The commands of git that are used: none of them looks at the working tree or writes."""
 
 _SECONDS = 30
@@ -41,11 +41,12 @@ GIT_TEST_ASSUME_DIFFERENT_OWNER can only make git trust less.
 _SET: Final[Mapping[str, str]] = {
     "LC_ALL": "C",
     "GIT_ALLOW_PROTOCOL": "",
+    "GIT_GRAFT_FILE": os.devnull,
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_TERMINAL_PROMPT": "0",
 }
-"""A partial clone fetches nothing, and an id stands for its own content, not for what replaces it."""
+"""A partial clone fetches nothing; an id stands for its own content, and a commit's parents for themselves."""
 
 _SETTINGS: Final[Mapping[str, str]] = {
     "safe.bareRepository": "explicit",

@@ -65,7 +65,9 @@ PROGRAMS = """
     program = {spy}
 [alias]
     rev-parse = !{spy}
+    rev-list = !{spy}
     ls-tree = !{spy}
+    diff-tree = !{spy}
     cat-file = !{spy}
 [include]
     path = {included}

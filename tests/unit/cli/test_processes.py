@@ -92,7 +92,7 @@ def test_one_module_starts_processes() -> None:
         "cli/git.py": {f"subprocess{name}" for name in names}
     }
     assert {name for name, count in asks.items() if count} == {"cli/checkout.py"}
-    assert set(get_args(Question)) == {"rev-parse", "ls-tree", "cat-file", "config"}
+    assert set(get_args(Question)) == {"rev-parse", "rev-list", "ls-tree", "diff-tree", "cat-file", "config"}
 
 
 WATCHED = """

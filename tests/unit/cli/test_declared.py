@@ -1,0 +1,222 @@
+"""Since when git declares a value: over random histories, and over each corner of them by itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from histories import ABSENT, ENVIRONMENT, FIRST_SECOND, POINTERS, a_history, git, timeline_of
+
+from reconciler.cli import checkout
+from reconciler.cli.declared import timelines
+from reconciler.files.config_file import load_config
+from reconciler.files.load import load_desired
+from reconciler.model.declared import Timeline
+from reconciler.model.flag import Unset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from reconciler.cli.git import Question
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def looked_at(
+    root: Path, places: Iterable[tuple[str, str]], until: datetime | None = None, environment: str | None = None
+) -> dict[tuple[str, str], Timeline]:
+    config = load_config(root / "reconciler.yaml", environment)
+    return timelines(config, load_desired(config), list(places), until)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_random_histories(seed: int, tmp_path: Path) -> None:
+    random = Random(f"histories {seed}")
+    history = a_history(random, tmp_path, random.choice((1, 5, 40, 70)))
+    root = tmp_path / history[0].state.root
+    config = load_config(root / "reconciler.yaml", ENVIRONMENT)
+    desired = load_desired(config)
+    places = [(key, pointer) for key in desired.flags for pointer in POINTERS]
+    whole = timelines(config, desired, places, LONG_AGO)
+    present = timelines(config, desired, places)
+    for key, pointer in places:
+        expected = timeline_of(history, key, pointer)
+        found = whole[key, pointer]
+        assert not found.gap
+        seen = [
+            (
+                ABSENT if isinstance(item.value, Unset) else sorted(item.value) if pointer == "/tags" else item.value,
+                item.commit,
+                item.at and int(item.at.timestamp()),
+            )
+            for item in found.values
+        ]
+        assert seen == expected, (key, pointer)
+        assert present[key, pointer].values == found.values[:1]
+
+
+SWITCH = ("checkout", "/enabled")
+
+
+def a_repository(top: Path, *texts: str, file: str = "flags/checkout.yaml") -> list[str]:
+    """A commit for each text of the flag's file, an hour apart; their ids, oldest first."""
+    git(top, "init", "--quiet", "--initial-branch=main")
+    (top / "flags").mkdir(exist_ok=True)
+    (top / "reconciler.yaml").write_text('version: 1\nprojectId: "7"\n')
+    return [commit(top, hour, {file: text}) for hour, text in enumerate(texts)]
+
+
+def commit(top: Path, hour: int, files: Mapping[str, str | None], *arguments: str) -> str:
+    for name, text in files.items():
+        place = top / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink() if text is None else place.write_text(text)
+    git(top, "add", "--all")
+    git(top, "commit", "--quiet", "--allow-empty", "--message=m", *arguments, at=FIRST_SECOND + 3600 * hour)
+    return git(top, "rev-parse", "HEAD").strip()
+
+
+def switch(on: bool, notes: str = "") -> str:
+    return f"key: checkout\nenabled: {str(on).lower()}\nnotes: '{notes}'\n"
+
+
+def hour_of(timeline: Timeline) -> tuple[str | None, float] | None:
+    since = timeline.since
+    return None if since is None or since.at is None else (since.commit, (since.at.timestamp() - FIRST_SECOND) / 3600)
+
+
+def test_the_last_commit_of_the_file_is_not_the_commit_of_the_value(tmp_path: Path) -> None:
+    ids = a_repository(tmp_path, switch(False), switch(True), switch(True, "later"))
+    assert hour_of(looked_at(tmp_path, [SWITCH])[SWITCH]) == (ids[1], 1)
+
+
+def test_what_came_with_a_merge_came_when_it_was_merged(tmp_path: Path) -> None:
+    a_repository(tmp_path, switch(False))
+    git(tmp_path, "checkout", "--quiet", "-b", "side")
+    commit(tmp_path, 1, {"flags/checkout.yaml": switch(True)})
+    git(tmp_path, "checkout", "--quiet", "main")
+    commit(tmp_path, 2, {"readme.txt": "x"})
+    git(tmp_path, "merge", "--quiet", "--no-ff", "side", at=FIRST_SECOND + 3 * 3600)
+    merge = git(tmp_path, "rev-parse", "HEAD").strip()
+    assert hour_of(looked_at(tmp_path, [SWITCH])[SWITCH]) == (merge, 3)
+
+
+def test_a_clock_that_was_ahead_does_not_make_a_declaration_later_than_what_followed(tmp_path: Path) -> None:
+    ids = a_repository(tmp_path, switch(False))
+    ids.append(commit(tmp_path, 9, {"flags/checkout.yaml": switch(True)}))
+    commit(tmp_path, 2, {"flags/checkout.yaml": switch(True, "later")})
+    assert hour_of(looked_at(tmp_path, [SWITCH])[SWITCH]) == (ids[1], 2)
+
+
+def test_a_shallow_clone_knows_what_it_saw_change(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    ids = a_repository(whole, switch(False), switch(True, "1"), switch(True, "2"), switch(True, "3"))
+    for depth, expected in ((1, None), (2, None), (3, None), (4, (ids[1], 1))):
+        clone = tmp_path / str(depth)
+        git(tmp_path, "clone", "--quiet", f"--depth={depth}", f"file://{whole}", str(clone))
+        found = looked_at(clone, [SWITCH])[SWITCH]
+        assert hour_of(found) == expected
+        assert ("shallow" in found.gap) is (expected is None)
+
+
+def test_a_flag_that_a_shallow_clone_saw_come_is_known(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    a_repository(whole, "key: other\n", file="flags/other.yaml")
+    commit(whole, 1, {"readme.txt": "x"})
+    added = commit(whole, 2, {"flags/checkout.yaml": switch(True)})
+    git(tmp_path, "clone", "--quiet", "--depth=2", f"file://{whole}", "clone")
+    assert hour_of(looked_at(tmp_path / "clone", [SWITCH])[SWITCH]) == (added, 2)
+
+
+def test_a_clone_without_contents_knows_nothing(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    a_repository(whole, switch(False), switch(True))
+    git(whole, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "--quiet", "--filter=blob:none", f"file://{whole}", "clone")
+    assert "missing" in looked_at(tmp_path / "clone", [SWITCH])[SWITCH].gap
+
+
+def test_what_is_not_committed_has_no_commit(tmp_path: Path) -> None:
+    a_repository(tmp_path, switch(False))
+    file = tmp_path / "flags/checkout.yaml"
+    file.write_text(switch(True))
+    assert looked_at(tmp_path, [SWITCH])[SWITCH].gap == "The value is not committed."
+    file.write_text(switch(False, "another text"))
+    assert hour_of(looked_at(tmp_path, [SWITCH])[SWITCH]) is not None
+    file.rename(tmp_path / "flags/moved.yaml")
+    assert hour_of(looked_at(tmp_path, [SWITCH])[SWITCH]) is not None
+    (tmp_path / "flags/new.yaml").write_text("key: new\nenabled: true\n")
+    assert looked_at(tmp_path, [("new", "/enabled")])["new", "/enabled"].since is None
+
+
+@pytest.mark.parametrize("what", ["no repository", "no commit", "no git", "a link"])
+def test_where_git_cannot_tell_there_is_a_gap(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if what == "no repository":
+        (tmp_path / "flags").mkdir()
+        (tmp_path / "reconciler.yaml").write_text('version: 1\nprojectId: "7"\n')
+        (tmp_path / "flags/checkout.yaml").write_text(switch(True))
+    else:
+        a_repository(tmp_path, *([] if what == "no commit" else [switch(False), switch(True)]))
+        (tmp_path / "flags/checkout.yaml").write_text(switch(True))
+    if what == "a link":
+        (tmp_path / "flags").rename(tmp_path / "elsewhere")
+        (tmp_path / "flags").symlink_to("elsewhere")
+    if what == "no git":
+        monkeypatch.setenv("PATH", "")
+    found = looked_at(tmp_path, [SWITCH])[SWITCH]
+    assert found.since is None
+    assert found.gap
+
+
+def test_an_environment_sees_its_own_past(tmp_path: Path) -> None:
+    ids = a_repository(
+        tmp_path,
+        switch(True) + "environments: {production: {enabled: false}}\n",
+        switch(True) + "environments: {production: {enabled: true}}\n",
+        switch(True),
+    )
+    (tmp_path / "reconciler.yaml").write_text(
+        'version: 1\nenvironments: {production: {projectId: "7"}, staging: {projectId: "8"}}\n'
+    )
+    assert hour_of(looked_at(tmp_path, [SWITCH], environment="production")[SWITCH]) == (ids[1], 1)
+    assert hour_of(looked_at(tmp_path, [SWITCH], environment="staging")[SWITCH]) == (ids[0], 0)
+
+
+@pytest.mark.parametrize("elsewhere", ["onlyIn: [staging]\n", "environments: {production: null}\n"])
+def test_what_an_environment_did_not_see_was_not_declared_for_it(elsewhere: str, tmp_path: Path) -> None:
+    ids = a_repository(tmp_path, switch(True) + elsewhere, switch(True))
+    (tmp_path / "reconciler.yaml").write_text('version: 1\nenvironments: {production: {projectId: "7"}}\n')
+    assert hour_of(looked_at(tmp_path, [SWITCH], environment="production")[SWITCH]) == (ids[1], 1)
+
+
+def test_a_flag_that_is_not_declared_has_no_past(tmp_path: Path) -> None:
+    a_repository(tmp_path, switch(True))
+    assert looked_at(tmp_path, [("other", "/enabled")])["other", "/enabled"] == Timeline(
+        gap="The flag is not declared."
+    )
+
+
+def test_git_is_asked_in_few_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    flags = {f"flags/f{number}.yaml": f"key: f{number}\nenabled: true\n" for number in range(100)}
+    commit(tmp_path, 0, flags | {"reconciler.yaml": 'version: 1\nprojectId: "7"\n'})
+    for hour in range(1, 60):
+        commit(tmp_path, hour, {f"flags/f{hour}.yaml": f"key: f{hour}\nenabled: false\n"})
+    asked: list[str] = []
+    real = checkout.ask_git
+
+    def ask_git(question: Question, *arguments: str, **options: Any) -> bytes:
+        asked.append(question)
+        return real(question, *arguments, **options)
+
+    monkeypatch.setattr(checkout, "ask_git", ask_git)
+    places = [(f"f{number}", "/enabled") for number in range(100)]
+    found = looked_at(tmp_path, places)
+    assert [hour_of(found[place])[1] for place in places] == [*range(60), *[0] * 40]  # type: ignore[index]
+    assert len(asked) < 20
