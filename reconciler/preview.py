@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from reconciler.api.hydration import hydrate
 from reconciler.api.live import fetch_live_state
 from reconciler.api.versions import read_versions
-from reconciler.planning.dependents import may_let_others_down
+from reconciler.model.reads import reads_of
+from reconciler.planning.dependents import hidden_lists_that_matter, may_let_others_down
 from reconciler.planning.exposure import with_exposure
 from reconciler.planning.guards import check_guards
 from reconciler.planning.kill_switch import find_kill_switches, flags_switched_on
@@ -19,12 +21,13 @@ from reconciler.planning.planner import build_plan, scope_of
 from reconciler.planning.review import hold_unreviewed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from reconciler.api.client import Client
     from reconciler.api.member_cache import MemberCache
     from reconciler.model.config import Config
-    from reconciler.model.flag import DesiredState, LiveState
+    from reconciler.model.flag import DesiredState, LiveState, MemberKind, Variant
     from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import Plan, PlanOptions
     from reconciler.planning.review import ReviewRecord
@@ -44,10 +47,11 @@ async def read_and_plan(
 ) -> tuple[Plan, LiveState]:
     """The plan of now, with exposure, alarms and refusals, and the live state that it was made from.
 
-    Two things are read only where the plan makes them matter: the whole project, where targets alone were read and
-    other flags may depend on what goes; and the versions of flags that are off and would be switched on. `requests`
-    of the plan counts all reads. With a `review`, flags that are not planned as they were reviewed are held. Raises
-    ApiErrors, InvalidInputError, UsageError, StalePlanError, as the refresh and planning do.
+    Three things are read only where the plan makes them matter: the whole project, where targets alone were read and
+    other flags may depend on what goes; lists of inclusions that nothing declares, of flags and variants that come or
+    go; and the versions of flags that are off and would be switched on. `requests` of the plan counts all reads.
+    With a `review`, flags that are not planned as they were reviewed are held. Raises ApiErrors, UsageError,
+    StalePlanError, as the refresh and planning do.
     """
     sent = client.requests
 
@@ -61,11 +65,15 @@ async def read_and_plan(
             progress=progress,
             cache=cache,
         )
-        return with_exposure(build_plan(desired, live, config, options, now=now), live), live
+        return build_plan(desired, live, config, options, now=now), live
 
     plan, live = await look()
     if not live.is_complete and may_let_others_down(plan):
         plan, live = await look(whole_project=True)
+    if lists := [*hidden_lists_that_matter(plan)]:
+        live = await _with_lists(client, live, lists, progress, cache)
+        plan = build_plan(desired, live, config, options, now=now)
+    plan = with_exposure(plan, live)
     switches = await _kill_switches(client, plan, desired, progress)
     if cache is not None:
         plan = replace(plan, hourly_drift_requests=None)  # drift has no cache: what was saved here tells nothing
@@ -73,6 +81,24 @@ async def read_and_plan(
     if review is not None:
         plan = hold_unreviewed(plan, review, live)
     return check_guards(plan, desired, live, config, switches), live
+
+
+async def _with_lists(
+    client: Client,
+    live: LiveState,
+    lists: Sequence[tuple[str, Variant, MemberKind]],
+    progress: Progress | None,
+    cache: MemberCache | None,
+) -> LiveState:
+    needed = {key: [(variant, kind) for owner, variant, kind in lists if owner == key] for key, _, _ in lists}
+    flags = await hydrate(
+        client,
+        [live.flags[key] for key in needed],
+        lambda flag: reads_of(flag.spec, needed[flag.key]),
+        progress=progress,
+        cache=cache,
+    )
+    return replace(live, flags={**live.flags, **{flag.key: flag for flag in flags}})
 
 
 async def _kill_switches(

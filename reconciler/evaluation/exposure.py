@@ -4,34 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
+from functools import partial
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.evaluation.combinations import segment_combinations
-from reconciler.evaluation.rules import OFF, flag_rules, is_on, segments_of, variants_of
+from reconciler.evaluation.rules import OFF, SegmentRule, flag_rules, is_on, segments_of, variants_of
 from reconciler.evaluation.shares import joint_shares, unavoidable_share, variant_shares
+from reconciler.model.canonical import payload_differs
 from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
-from reconciler.model.flag import Unset
+from reconciler.model.flag import UNSET, MemberKind, Unset
+from reconciler.model.reads import MEMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from reconciler.evaluation.rules import SegmentRule
 from reconciler.model.flag import FlagSpec
 
-_BY_RULES = "their segment's variant"
-
-LISTED_USERS = "Listed users, beside the shares: "
-"""How the note begins that counts the listed users who get another variant."""
+BY_RULES = "their segment"
+"""What a user who is not listed gets, in a ListedMove."""
 
 
 class SegmentTransition(Struct, frozen=True, kw_only=True):
     """What becomes of the users whose first matching segment is `before_segment` now and `after_segment` then.
 
     Segments by name; `ALL_OTHER_USERS` is the rest. Shares are exact fractions of those users; `off` is a variant.
-    `is_exact` is False where the figure is an expectation (new salt or bucketing key).
+    `is_exact` is False where the figure is an expectation (new salt or bucketing key). `deployments` is empty for all
+    clients; otherwise the transition is that of the clients of deployments which the flag leaves or gets.
     """
 
     before_segment: str
@@ -42,6 +44,7 @@ class SegmentTransition(Struct, frozen=True, kw_only=True):
     switched: Fraction
     unavoidable: Fraction
     is_exact: bool = True
+    deployments: tuple[str, ...] = ()
 
     @property
     def excess(self) -> Fraction:
@@ -49,13 +52,32 @@ class SegmentTransition(Struct, frozen=True, kw_only=True):
         return self.switched - self.unavoidable
 
 
+class ListedMove(Struct, frozen=True, kw_only=True):
+    """How many listed users, or cohorts, get another variant; BY_RULES on a side is the variant of their segment."""
+
+    kind: MemberKind
+    before: str
+    after: str
+    count: int
+
+
+class PayloadShare(Struct, frozen=True, kw_only=True):
+    """The largest share of users of any segment who keep a variant and get another payload with it."""
+
+    variant: str
+    share: Fraction
+
+
 class FlagExposure(Struct, frozen=True, kw_only=True):
     """Before and after of one flag. `switched` is the headline: the largest share over the transitions.
 
-    `notes` say what the figures cannot know (the mix over segments, dependencies, sticky bucketing).
+    `listed` counts those whom inclusions give another variant, `payloads` those whose payload alone changes. `notes`
+    say what the figures cannot know (the mix over segments, dependencies, sticky bucketing).
     """
 
     transitions: tuple[SegmentTransition, ...] = ()
+    listed: tuple[ListedMove, ...] = ()
+    payloads: tuple[PayloadShare, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -77,16 +99,44 @@ def exposure_of(before: FlagSpec | None, after: FlagSpec) -> FlagExposure:
     """
     old, new = flag_rules(before), flag_rules(after)
     pairs = [(old[i], new[k]) for i, k in segment_combinations(old, new)]
-    shares = {rule: variant_shares(rule) for rule in (*old, *new)}
-    exposure = FlagExposure(transitions=tuple(_transition(x, y, shares) for x, y in pairs))
+    exposure = FlagExposure(
+        transitions=(*(_transition(x, y) for x, y in pairs), *_of_deployments(before, after)),
+        listed=tuple(_listed_moves(before, after)),
+    )
+    exposure = replace(exposure, payloads=tuple(_payloads(before, after, exposure)))
     return replace(exposure, notes=tuple(_notes(before, after, exposure, pairs)))
 
 
-def _transition(
-    before: SegmentRule, after: SegmentRule, shares: dict[SegmentRule, dict[str, Fraction]]
-) -> SegmentTransition:
+def _of_deployments(before: FlagSpec | None, after: FlagSpec) -> Iterator[SegmentTransition]:
+    """What becomes of the clients of deployments that the flag leaves or gets: they are given nothing on one side."""
+    if before is None or isinstance(before.deployments, Unset) or isinstance(after.deployments, Unset):
+        return
+    gone, come = ({*one} - {*other} for one, other in permutations((before.deployments, after.deployments)))
+    if gone and is_on(before):
+        off = [SegmentRule(rule.segment) for rule in flag_rules(before)]
+        yield from map(partial(_transition, deployments=tuple(sorted(gone))), flag_rules(before), off)
+    if come and is_on(after):
+        off = [SegmentRule(rule.segment) for rule in flag_rules(after)]
+        yield from map(partial(_transition, deployments=tuple(sorted(come))), off, flag_rules(after))
+
+
+def _payloads(before: FlagSpec | None, after: FlagSpec, exposure: FlagExposure) -> Iterator[PayloadShare]:
+    known = {variant.key: variant.payload for variant in variants_of(before)}
+    for variant in variants_of(after):
+        old, new = known.get(variant.key, UNSET), variant.payload
+        if isinstance(old, Unset) or isinstance(new, Unset) or not payload_differs(new, old):
+            continue
+        kept = (
+            sum((share for x, y, share in item.matrix if x == y == variant.key), Fraction(0))
+            for item in exposure.transitions
+        )
+        if share := max(kept, default=Fraction(0)):
+            yield PayloadShare(variant=variant.key, share=share)
+
+
+def _transition(before: SegmentRule, after: SegmentRule, *, deployments: tuple[str, ...] = ()) -> SegmentTransition:
     joint = joint_shares(before, after)
-    old, new = shares[before], shares[after]
+    old, new = variant_shares(before), variant_shares(after)
     return SegmentTransition(
         before_segment=before.segment,
         after_segment=after.segment,
@@ -96,6 +146,7 @@ def _transition(
         switched=joint.switched,
         unavoidable=unavoidable_share(old, new),
         is_exact=joint.is_exact,
+        deployments=deployments,
     )
 
 
@@ -105,7 +156,7 @@ def _notes(
     exposure: FlagExposure,
     pairs: list[tuple[SegmentRule, SegmentRule]],
 ) -> Iterator[str]:
-    if len(exposure.transitions) > 1:
+    if len(pairs) > 1:
         yield "Figures are per segment: how many users each segment has, the API does not say."
     if not exposure.is_exact:
         yield "Expected rather than exact: users are re-bucketed, independently of what they have now."
@@ -113,7 +164,10 @@ def _notes(
         yield "With sticky bucketing, an experiment's setting that the flags API does not show, fewer users switch."
     yield from _condition_notes(before, after)
     yield from _bucketing_notes(after, pairs)
-    yield from _listed_notes(before, after)
+    for kind in MEMBERS:
+        if words := listed_in_words(exposure.listed, kind):
+            size = ", whose sizes are not known here" if kind == "cohorts" else ""
+            yield f"Listed {kind}, beside the shares{size}: {words}."
 
 
 def _condition_notes(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
@@ -137,23 +191,35 @@ def _bucketing_notes(after: FlagSpec, pairs: list[tuple[SegmentRule, SegmentRule
         yield f"Users without {key} get no variant while users are bucketed, and get it when one variant is at 100 %."
 
 
-def _listed_notes(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
-    old, new = _listed_variants(before), _listed_variants(after)
+def deployments_in_words(item: SegmentTransition) -> str:
+    """`deployment 67`, `deployments 67, 68`; "" where it is about all clients."""
+    noun = "deployments" if len(item.deployments) > 1 else "deployment"
+    return f"{noun} {', '.join(item.deployments)}" if item.deployments else ""
+
+
+def listed_in_words(listed: Iterable[ListedMove], kind: MemberKind) -> str:
+    """How many listed users, or cohorts, go where: `2 from control to off, 1 from off to treatment`; "" for none."""
+    return ", ".join(f"{item.count} from {item.before} to {item.after}" for item in listed if item.kind == kind)
+
+
+def _listed_moves(before: FlagSpec | None, after: FlagSpec) -> Iterator[ListedMove]:
     was_off = before is None or not is_on(before)
-    moves = Counter(
-        (OFF if was_off else old.get(user, _BY_RULES), new.get(user, _BY_RULES) if is_on(after) else OFF)
-        for user in old.keys() | new.keys()
-    )
-    changed = sorted((pair, count) for pair, count in moves.items() if pair[0] != pair[1])
-    if changed:
-        texts = ", ".join(f"{count} from {x} to {y}" for (x, y), count in changed)
-        yield f"{LISTED_USERS}{texts}."
+    for kind in MEMBERS:
+        old, new = _listed_variants(before, kind), _listed_variants(after, kind)
+        moves = Counter(
+            (OFF if was_off else old.get(member, BY_RULES), new.get(member, BY_RULES) if is_on(after) else OFF)
+            for member in old.keys() | new.keys()
+        )
+        for (x, y), count in sorted(moves.items()):
+            if x != y:
+                yield ListedMove(kind=kind, before=x, after=y, count=count)
 
 
-def _listed_variants(spec: FlagSpec | None) -> dict[str, str]:
-    """The variant of each listed user; a user in two lists gets the first."""
+def _listed_variants(spec: FlagSpec | None, kind: MemberKind) -> dict[str, str]:
+    """The variant of each listed user or cohort; one in two lists gets the first."""
     found: dict[str, str] = {}
     for variant in variants_of(spec):
-        for user in () if isinstance(variant.users, Unset) else variant.users:
-            found.setdefault(user, variant.key)
+        members = getattr(variant, kind)
+        for member in () if isinstance(members, Unset) else members:
+            found.setdefault(member, variant.key)
     return found

@@ -5,15 +5,18 @@ Rests on "parentDependencies": users who get none of the variants named there ge
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
-from reconciler.evaluation.rules import OFF, flag_rules
-from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
+from reconciler.evaluation.rules import OFF, flag_rules, is_on, variants_of
+from reconciler.model.flag import UNSET
+from reconciler.model.reads import MEMBERS
+from reconciler.planning.operations import AddMembers, DeleteVariant, EditFlag, EditVariant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model.flag import FlagSpec, LiveFlag, LiveState
+    from reconciler.model.flag import FlagSpec, LiveFlag, LiveState, MemberKind, Variant
     from reconciler.planning.plan import FlagPlan, Plan
 
 
@@ -56,6 +59,23 @@ def may_let_others_down(plan: Plan) -> bool:
     return any(
         flag.flag_id and (switched_off(flag) or lost_variants(flag) or _serves_less(flag)) for flag in plan.flags
     )
+
+
+def hidden_lists_that_matter(plan: Plan) -> Iterator[tuple[str, Variant, MemberKind]]:
+    """Lists of inclusions that were not read, as nothing declares them, and that decide whom the plan affects.
+
+    By the key of the flag, the live variant and the kind: those of a flag that goes on or off, of a variant that
+    goes, and those beside a list that is added to, where the first variant of two wins.
+    """
+    for flag in plan.flags:
+        before, after = flag.before, flag.after
+        if before is None or after is None or before.archived or not (is_on(before) or is_on(after)):
+            continue
+        is_switched, gone = is_on(before) != is_on(after), lost_variants(flag)
+        added = {operation.member_kind for operation in flag.operations if isinstance(operation, AddMembers)}
+        for variant, kind in product(variants_of(before), MEMBERS):
+            if getattr(variant, kind) is UNSET and (is_switched or kind in added or variant.key in gone):
+                yield flag.key, variant, kind
 
 
 def _serves_less(flag: FlagPlan) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler import __version__
 from reconciler.diagnostics import SourcePosition
 from reconciler.errors import InvalidResponseError, StalePlanError
-from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
+from reconciler.evaluation.exposure import FlagExposure, ListedMove, PayloadShare, SegmentTransition
 from reconciler.model.canonical import canonical_text
 from reconciler.model.wire import check_field, decode_variant
 from reconciler.planning.operations import decode_operation
@@ -289,23 +289,39 @@ def percent(share: Fraction) -> float:
 
 def encode_exposure(exposure: FlagExposure) -> dict[str, Json]:
     """`switched` is the headline, in percent; `exact` is false where a figure is an expectation."""
-    return {
+    document: dict[str, Json] = {
         "switched": percent(exposure.switched),
         "exact": exposure.is_exact,
         "transitions": [_encode_transition(item) for item in exposure.transitions],
         "notes": list(exposure.notes),
     }
+    if exposure.listed:
+        document["listed"] = [
+            {"kind": item.kind, "from": item.before, "to": item.after, "count": item.count}
+            for item in exposure.listed
+        ]
+    if exposure.payloads:
+        document["payloads"] = [{"variant": item.variant, "share": str(item.share)} for item in exposure.payloads]
+    return document
 
 
 def decode_exposure(body: dict[str, Json]) -> FlagExposure:
     """The reverse of `encode_exposure`."""
     return FlagExposure(
-        transitions=tuple(_decode_transition(item) for item in body["transitions"]), notes=tuple(body["notes"])
+        transitions=tuple(_decode_transition(item) for item in body["transitions"]),
+        listed=tuple(
+            ListedMove(kind=item["kind"], before=item["from"], after=item["to"], count=item["count"])
+            for item in body.get("listed", ())
+        ),
+        payloads=tuple(
+            PayloadShare(variant=item["variant"], share=Fraction(item["share"])) for item in body.get("payloads", ())
+        ),
+        notes=tuple(body["notes"]),
     )
 
 
 def _encode_transition(item: SegmentTransition) -> dict[str, Json]:
-    return {
+    document: dict[str, Json] = {
         "beforeSegment": item.before_segment,
         "afterSegment": item.after_segment,
         "switched": percent(item.switched),
@@ -318,6 +334,7 @@ def _encode_transition(item: SegmentTransition) -> dict[str, Json]:
         "switchedShare": str(item.switched),
         "unavoidableShare": str(item.unavoidable),
     }
+    return document | ({"deployments": list(item.deployments)} if item.deployments else {})
 
 
 def _decode_transition(body: dict[str, Json]) -> SegmentTransition:
@@ -330,4 +347,5 @@ def _decode_transition(body: dict[str, Json]) -> SegmentTransition:
         switched=Fraction(body["switchedShare"]),
         unavoidable=Fraction(body["unavoidableShare"]),
         is_exact=body["exact"],
+        deployments=tuple(body.get("deployments", ())),
     )

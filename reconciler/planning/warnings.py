@@ -6,12 +6,23 @@ guards, which refuse, are elsewhere.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, TypeGuard
 
-from reconciler.evaluation.rules import flag_bucketing, flag_rules, is_on, segment_rule, segments_of, variant_keys
+from reconciler.evaluation.rules import (
+    flag_bucketing,
+    flag_rules,
+    is_on,
+    segment_rule,
+    segments_of,
+    variant_keys,
+    variants_of,
+)
+from reconciler.model.flag import Unset
 from reconciler.planning.dependents import children_of, served_variants
 from reconciler.planning.order_search import splits_evenly
 from reconciler.planning.segments import SHIELD_NAME, pair_segments, rekeyed_segments
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,6 +131,24 @@ def _serves(spec: FlagSpec, allowed: frozenset[str]) -> bool:
     return bool(served & allowed if allowed else served)
 
 
+def _listed_twice(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
+    """Users who are put into two lists, one of which nothing declares: the first variant of the two wins."""
+    old = _in_two_lists(before) if before else {}
+    for (first, second), users in _in_two_lists(after).items():
+        if more := len(users - old.get((first, second), set())):
+            yield (
+                f'{counted(more, "user")} would be listed for "{first}" and for "{second}": "{first}" comes first '
+                "and wins. Take them out of one of the two lists."
+            )
+
+
+def _in_two_lists(spec: FlagSpec) -> dict[tuple[str, str], set[str]]:
+    """By each pair of variants, in their order, the users whom both list."""
+    lists = [(item.key, set(item.users)) for item in variants_of(spec) if not isinstance(item.users, Unset)]
+    pairs = (((first, second), one & other) for (first, one), (second, other) in combinations(lists, 2))
+    return {pair: users for pair, users in pairs if users}
+
+
 def _was_on(before: FlagSpec | None) -> TypeGuard[FlagSpec]:
     return before is not None and is_on(before)
 
@@ -129,6 +158,7 @@ ALARMS: tuple[Callable[[FlagSpec | None, FlagSpec], Iterator[str]], ...] = (
     _bucketing_key,
     _segment_bucketing_key,
     _variant_order,
+    _listed_twice,
     _evaluation_mode,
     _captures_everyone,
     _no_weights,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.evaluation.exposure import LISTED_USERS
-from reconciler.evaluation.rules import OFF
+from reconciler.evaluation.exposure import FlagExposure, deployments_in_words, listed_in_words
+from reconciler.model.reads import MEMBERS
 from reconciler.planning.plan import Action, MembersChange
 from reconciler.reports.fields import flow_text
 from reconciler.reports.sanitize import visible
@@ -23,7 +23,7 @@ from reconciler.text import counted, cut, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
+    from reconciler.evaluation.exposure import SegmentTransition
     from reconciler.planning.plan import FieldChange, FlagPlan, ValueChange
 
 _MOST_WORDS = 4
@@ -59,8 +59,8 @@ class Danger(IntEnum):
 class Effect(Struct, frozen=True, kw_only=True):
     """What a plan does to one flag, in two short texts: what changes, and who is affected ("": not known, or none).
 
-    `share` is the largest share of users of any segment who get another variant, in the end or between two calls, or
-    may get none because their deployment is taken away; 0 for a flag that does not exist yet. `reach` is the largest
+    `share` is the largest share of users of any segment who get another variant, in the end or between two calls,
+    those of deployments that come or go included; 0 for a flag that does not exist yet. `reach` is the largest
     share of users of any segment whom a new flag gives a variant. `key` is the flag's, cut where it is very long.
     """
 
@@ -140,27 +140,17 @@ def _danger(flag: FlagPlan, gravest: Danger) -> Danger:
         return min(gravest, Danger.MOVED)
     if flag.warnings:
         return min(gravest, Danger.TOUCHED)
-    if flag.exposure is None or _listed(flag.exposure) or _loses_deployments(flag):
+    if flag.exposure is None or flag.exposure.listed or flag.exposure.payloads or _loses_deployments(flag):
         return gravest
     return max(gravest, Danger.TOUCHED)
 
 
 def _share(flag: FlagPlan) -> Fraction:
-    return Fraction(0) if flag.action is Action.CREATE else max(flag.transient, _switched(flag), _stranded(flag))
+    return Fraction(0) if flag.action is Action.CREATE else max(flag.transient, _switched(flag))
 
 
 def _switched(flag: FlagPlan) -> Fraction:
     return flag.exposure.switched if flag.exposure else Fraction(0)
-
-
-def _stranded(flag: FlagPlan) -> Fraction:
-    """The largest share of users who have a variant now, where a deployment is taken away: its clients get none."""
-    if flag.exposure is None or not _loses_deployments(flag):
-        return Fraction(0)
-    served = (
-        sum((part for name, part in item.before if name != OFF), Fraction(0)) for item in flag.exposure.transitions
-    )
-    return max(served, default=Fraction(0))
 
 
 def _widest(flag: FlagPlan) -> SegmentTransition:
@@ -236,17 +226,20 @@ def _added_and_removed(added: int, removed: int, noun: str) -> str:
 
 
 def _affected(flag: FlagPlan) -> str:
-    parts = []
-    exposure = flag.exposure
-    if exposure and exposure.switched:
-        parts.append((_reached if flag.action is Action.CREATE else _moved)(_widest(flag)))
-    if stranded := _stranded(flag):
-        parts.append(f"up to {percent(stranded)} lose their variant in the deployments that go")
-    if exposure and (listed := _listed(exposure)):
-        parts.append(f"listed users: {listed}")
+    return "; ".join(_affected_parts(flag))
+
+
+def _affected_parts(flag: FlagPlan) -> Iterator[str]:
+    exposure, is_new = flag.exposure or FlagExposure(), flag.action is Action.CREATE
+    if exposure.switched:
+        yield (_reached if is_new else _moved)(_widest(flag))
+    for item in exposure.payloads:
+        yield f"{percent(item.share)} keep {_name(item.variant)} with another payload"
+    for kind in MEMBERS:
+        if listed := listed_in_words(exposure.listed, kind):
+            yield f"listed {kind}: {listed}"
     if flag.transient:
-        parts.append(f"temporarily wrong variant during apply: {percent(flag.transient)}")
-    return "; ".join(parts)
+        yield f"temporarily wrong variant during apply: {percent(flag.transient)}"
 
 
 def _moved(item: SegmentTransition) -> str:
@@ -261,12 +254,8 @@ def _reached(item: SegmentTransition) -> str:
 
 
 def _segment(item: SegmentTransition) -> str:
-    return " → ".join(dict.fromkeys(_name(name) for name in (item.before_segment, item.after_segment)))
-
-
-def _listed(exposure: FlagExposure) -> str:
-    found = (note.removeprefix(LISTED_USERS) for note in exposure.notes if note.startswith(LISTED_USERS))
-    return next(found, "").rstrip(".")
+    names = " → ".join(dict.fromkeys(_name(name) for name in (item.before_segment, item.after_segment)))
+    return f"{names} of {_name(deployments_in_words(item))}" if item.deployments else names
 
 
 def _name(text: str) -> str:

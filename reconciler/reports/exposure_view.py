@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from reconciler.evaluation.exposure import deployments_in_words
 from reconciler.reports.sanitize import visible
 from reconciler.text import percent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
 
 OFF = "off"
@@ -89,7 +92,7 @@ class ExposureBlock(Struct, frozen=True, kw_only=True):
 def exposure_block(
     exposure: FlagExposure, transient: Fraction, elsewhere: frozenset[str] = frozenset()
 ) -> ExposureBlock:
-    """The exposure of a flag; variants have the same index in every row. Where no user is moved there are no rows.
+    """The exposure of a flag; variants have the same index in every row. Rows are there where shares of users move.
 
     `elsewhere` are notes that are said once for the whole plan.
     """
@@ -97,13 +100,27 @@ def exposure_block(
     label = "" if exposure.is_exact else " (expected)"
     moves = bool(exposure.switched or transient)
     return ExposureBlock(
-        headline=f"At most {percent(exposure.switched)} of the users of any segment get another variant{label}."
-        if moves
-        else "No user gets another variant.",
+        headline=" ".join(_headline(exposure, label, moves=moves)),
         transient=f"Between two calls {percent(transient)} see neither their old nor their new variant.",
         rows=tuple(_row(item, indexes) for item in exposure.transitions) if moves else (),
-        notes=tuple(visible(note) for note in exposure.notes if note not in elsewhere) if moves else (),
+        notes=tuple(visible(note) for note in exposure.notes if note not in elsewhere)
+        if moves or exposure.listed
+        else (),
     )
+
+
+def _headline(exposure: FlagExposure, label: str, *, moves: bool) -> Iterator[str]:
+    if moves:
+        yield f"At most {percent(exposure.switched)} of the users of any segment get another variant{label}."
+    elif exposure.listed:
+        kinds = " and ".join(dict.fromkeys(item.kind for item in exposure.listed))
+        yield f"Only listed {kinds} get another variant."
+    elif exposure.payloads:
+        yield "No user gets another variant, but another payload:"
+    else:
+        yield "No user gets another variant."
+    for item in exposure.payloads:
+        yield f'{percent(item.share)} of the users of a segment keep "{visible(item.variant)}" with another payload.'
 
 
 def bar(shares: tuple[Share, ...], width: int) -> tuple[tuple[str, str], ...]:
@@ -134,9 +151,9 @@ def fill(index: int) -> str:
 
 
 def _row(item: SegmentTransition, indexes: dict[str, int]) -> ExposureRow:
-    names = [visible(item.before_segment), visible(item.after_segment)]
+    names = " → ".join(dict.fromkeys(visible(name) for name in (item.before_segment, item.after_segment)))
     return ExposureRow(
-        segment=names[0] if names[0] == names[1] else " → ".join(names),
+        segment=f"{names} of {visible(deployments_in_words(item))}" if item.deployments else names,
         before=_shares(item.before, indexes),
         after=_shares(item.after, indexes),
         matrix=tuple(

@@ -133,7 +133,7 @@ def test_listed_users() -> None:
 
     text = notes(after, before)
 
-    assert "1 from a to b, 1 from a to their segment's variant, 1 from their segment's variant to b" in text
+    assert "1 from a to b, 1 from a to their segment, 1 from their segment to b" in text
     assert "u1" not in text
     assert "Listed users" not in notes(before, before)
     assert "3 from off to a, 1 from off to b" in notes(before, replace(before, enabled=False))

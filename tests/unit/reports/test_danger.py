@@ -10,7 +10,7 @@ import pytest
 from builders import a_flag_plan, a_transition, an_exposure
 from msgspec.structs import replace
 
-from reconciler.evaluation.exposure import LISTED_USERS
+from reconciler.evaluation.exposure import ListedMove, PayloadShare
 from reconciler.planning.plan import Action, FlagPlan, MembersChange, Refusal, ValueChange
 from reconciler.reports.danger import by_danger, effect_of, widest_moves
 
@@ -29,6 +29,7 @@ def a_change(key: str, *changes: ValueChange | MembersChange, share: int = 0, **
     return a_flag_plan(key, **{"changes": changes, "exposure": moves if share else STILL} | fields)
 
 
+LISTED = ListedMove(kind="users", before="off", after="on", count=1)
 ON = change("/enabled", False, True)
 OFF = change("/enabled", True, False)
 SALT = change("/bucketingSalt", "a", "b")
@@ -39,7 +40,6 @@ RANKED = (
     a_change("y-archived", change("/archived", False, True), share=100, action=Action.ARCHIVE),
     a_change("t-most", ROLLOUT, share=100),
     a_change("v-salt", SALT, share=50),
-    a_change("u-web", change("/deployments", ["1", "2"], ["2"])),
     a_change("s-some", ROLLOUT, share=4),
     a_change("u-removed", REMOVED, share=3),
     a_change("x-off", OFF, share=2),
@@ -47,7 +47,8 @@ RANKED = (
     a_change("r-between", change("/rolloutWeights", {}, {}), transient=Fraction(1, 100)),
     a_change("b-new", ON, action=Action.CREATE, share=100),
     a_change("a-new", ON, action=Action.CREATE, share=1),
-    a_change("z-listed", ON, exposure=replace(STILL, notes=(f"{LISTED_USERS}1 from off to on.",))),
+    a_change("z-listed", ON, exposure=replace(STILL, listed=(LISTED,))),
+    a_change("u-web", change("/deployments", ["1", "2"], ["2"])),
     a_change("a-alarm", change("/description", "a", "b"), warnings=("The order of variants changes.",)),
     a_change("b-payload", change("/variants/a/payload", 1, 2)),
     a_change("c-listed", MembersChange(path="/variants/a/inclusions/users", added=("a",), removed=())),
@@ -101,7 +102,7 @@ def test_the_widest_moves_are_named_of_live_and_new_flags() -> None:
         (
             a_change("a", change("/deployments", ["1"], ["2", "3"])),
             "2 deployments added, 1 deployment removed",
-            "up to 10% lose their variant in the deployments that go",
+            "",
         ),
         (a_change("a", change("/evaluationMode", "remote", "local")), "evaluation mode", ""),
         (a_change("a", change("/somethingElse", 1, 2)), "somethingElse", ""),
@@ -131,8 +132,23 @@ def test_listed_members_are_counted_over_all_variants() -> None:
 
 def test_listed_users_who_move_are_told_beside_the_shares() -> None:
     """No share holds them."""
-    exposure = replace(STILL, notes=("Listed users, beside the shares: 3 from off to on.",))
-    assert effect_of(a_change("a", ON, exposure=exposure)).affected == "listed users: 3 from off to on"
+    listed = tuple(replace(LISTED, kind=kind, count=3) for kind in ("users", "cohorts"))
+    effect = effect_of(a_change("a", ON, exposure=replace(STILL, listed=listed)))
+    assert effect.affected == "listed users: 3 from off to on; listed cohorts: 3 from off to on"
+
+
+def test_who_keeps_a_variant_with_another_payload_is_told() -> None:
+    """Their variant stays, what they see does not."""
+    exposure = replace(STILL, payloads=(PayloadShare(variant="on", share=Fraction(1, 2)),))
+    effect = effect_of(a_change("a", change("/variants/on/payload", 1, 2), exposure=exposure))
+    assert (effect.change, effect.affected) == ("payload of on", "50% keep on with another payload")
+
+
+def test_moves_of_deployments_name_them() -> None:
+    """The share is of their clients."""
+    moved = a_transition(matrix=(("on", "off", Fraction(1)),), switched=Fraction(1), deployments=("1",))
+    effect = effect_of(a_change("a", change("/deployments", ["1"], []), exposure=an_exposure(moved)))
+    assert effect.affected == "100% of All Other Users of deployment 1: on → off"
 
 
 def test_a_row_is_short_whatever_a_flag_changes() -> None:

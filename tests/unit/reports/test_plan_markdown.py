@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from small_plans import HOSTILE, SMALL_PLANS
 
-from reconciler.evaluation.exposure import LISTED_USERS
+from reconciler.evaluation.exposure import ListedMove
 from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
 from reconciler.planning.plan import Refusal, ValueChange
 from reconciler.reports.fitting import fit, length_of
@@ -138,10 +138,10 @@ def test_many_small_moves_do_not_hide_a_large_one() -> None:
 
 def switched(number: int) -> FlagPlan:
     """A flag that is turned on for one listed user."""
-    note = f"{LISTED_USERS}1 from off to on."
+    listed = ListedMove(kind="users", before="off", after="on", count=1)
     still = a_transition(switched=Fraction(0), unavoidable=Fraction(0), matrix=())
     on = ValueChange(path="/enabled", before=False, after=True)
-    return a_flag_plan(f"flag-{number:04}", changes=(on,), exposure=an_exposure(still, notes=(note,)))
+    return a_flag_plan(f"flag-{number:04}", changes=(on,), exposure=replace(an_exposure(still), listed=(listed,)))
 
 
 @pytest.mark.parametrize("padding", [0, 60_000])

@@ -1,0 +1,130 @@
+"""Who is affected by a plan: listed users, clients of deployments and new payloads count, and are never "no user"."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from emulators import DEPLOYMENTS, seeded
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+NOBODY = "No user gets another variant."
+FORMS = ("text", "markdown", "html")
+LISTED = [
+    {"key": "control"},
+    {"key": "treatment", "users": ["ada@example.com", "bob@example.com"], "cohorts": ["c1"]},
+]
+LIVE: dict[str, Any] = {
+    "key": "f",
+    "enabled": True,
+    "rolloutPercentage": 0,
+    "rolloutWeights": {"control": 1, "treatment": 0},
+    "variants": LISTED,
+    "deployments": [],
+}
+ATTACHED, SERVED = [*DEPLOYMENTS][:1], {"rolloutPercentage": 100}
+
+
+@pytest.mark.parametrize(
+    ("live", "declared", "listed", "switched"),
+    [
+        (
+            {},
+            "variants: [{key: control}, {key: treatment, inclusions: {users: [ada@example.com]}}]",
+            [("users", "treatment", "their segment", 1)],
+            0,
+        ),
+        ({}, "enabled: false", [("users", "treatment", "off", 2), ("cohorts", "treatment", "off", 1)], 0),
+        ({}, "archived: true", [("users", "treatment", "off", 2), ("cohorts", "treatment", "off", 1)], 0),
+        (
+            {"enabled": False},
+            "enabled: true",
+            [("users", "off", "treatment", 2), ("cohorts", "off", "treatment", 1)],
+            0,
+        ),
+        (
+            {},
+            "variants: [{key: control}]",
+            [
+                ("users", "treatment", "their segment", 2),
+                ("cohorts", "treatment", "their segment", 1),
+            ],
+            0,
+        ),
+        (
+            {},
+            "variants: [{key: control, inclusions: {users: [ada@example.com]}}, {key: treatment}]",
+            [("users", "treatment", "control", 1)],
+            0,
+        ),
+        (
+            {"variants": [*LISTED[::-1]]},
+            "variants: [{key: control, inclusions: {users: [ada@example.com, eve@example.com]}}, {key: treatment}]",
+            [("users", "their segment", "control", 1)],
+            0,
+        ),
+        (SERVED | {"deployments": ATTACHED}, "deployments: []", [], 100),
+        (SERVED, f"deployments: ['{ATTACHED[0]}']", [], 100),
+        (SERVED | {"deployments": ATTACHED}, f"deployments: {[*DEPLOYMENTS][:2]}", [], 100),
+        (SERVED | {"deployments": ATTACHED, "enabled": False}, "deployments: []", [], 0),
+        ({"deployments": ATTACHED}, "deployments: []", [], 0),
+        ({}, "name: New", [], 0),
+    ],
+)
+def test_who_is_affected_is_counted(
+    repository: Repository,
+    live: dict[str, Any],
+    declared: str,
+    listed: list[tuple[str, str, str, int]],
+    switched: int,
+) -> None:
+    """Listed users and cohorts by where they go, whether their lists are declared or not; deployments as shares."""
+    seeded(repository.emulator, [LIVE | live])
+    repository.write("flags/f.yaml", f"key: f\n{declared}\n")
+    ran = repository.run("plan", "--target", "f", "--format", "json", "--allow", "transient")
+    document = json.loads(ran.out)
+    (flag,) = document["flags"]
+    found = [(item["kind"], item["from"], item["to"], item["count"]) for item in flag["exposure"].get("listed", [])]
+    assert found == listed
+    assert (flag["exposure"]["switched"], document["summary"]["maxExposureChange"]) == (switched, switched)
+    assert document["requests"] == len(repository.emulator.log)
+    for form in FORMS:
+        text = repository.run("plan", "--target", "f", "--format", form).out
+        assert (NOBODY in text) is (not listed and not switched)
+        assert "ada@example.com" not in text
+
+
+def test_a_new_payload_is_told_with_the_share_that_gets_it(repository: Repository) -> None:
+    """Half of the users keep their variant and get another payload with it."""
+    seeded(repository.emulator, [LIVE | SERVED | {"rolloutWeights": {"control": 1, "treatment": 1}}])
+    repository.write("flags/f.yaml", "key: f\nvariants: [{key: control}, {key: treatment, payload: {a: 1}}]\n")
+    (flag,) = json.loads(repository.run("plan", "--target", "f", "--format", "json").out)["flags"]
+    (payload,) = flag["exposure"]["payloads"]
+    assert (payload["variant"], flag["exposure"]["switched"]) == ("treatment", 0)
+    for form in FORMS:
+        text = repository.run("plan", "--target", "f", "--format", form).out
+        assert "50% keep treatment with another payload" in text
+        assert NOBODY not in text
+
+
+def test_a_user_in_a_list_that_is_not_managed_is_warned_of(repository: Repository) -> None:
+    """The first variant wins: the warning names both, another user is nothing to warn of."""
+    seeded(repository.emulator, [LIVE])
+    for user, is_told in (("ada@example.com", True), ("eve@example.com", False)):
+        variants = f"[{{key: control, inclusions: {{users: [{user}]}}}}, {{key: treatment}}]"
+        repository.write("flags/f.yaml", f"key: f\nvariants: {variants}\n")
+        (flag,) = json.loads(repository.run("plan", "--target", "f", "--format", "json").out)["flags"]
+        told = [text for text in flag["warnings"] if '"control"' in text and '"treatment"' in text]
+        assert bool(told) is is_told
+
+
+def test_lists_are_read_only_where_they_matter(repository: Repository) -> None:
+    """A change of the rollout asks for no list that nothing declares."""
+    seeded(repository.emulator, [LIVE])
+    repository.write("flags/f.yaml", "key: f\nrolloutPercentage: 50\n")
+    repository.emulator.log.clear()
+    repository.run("plan", "--target", "f")
+    assert not [entry for entry in repository.emulator.log if "users" in entry.path or "cohorts" in entry.path]
