@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.errors import GuardRefusedError, PartlyAppliedError, ReconcilerError
+from reconciler.errors import GuardRefusedError, InterruptedRunError, PartlyAppliedError, ReconcilerError
 
 if TYPE_CHECKING:
     from reconciler.planning.operations import Operation
@@ -57,6 +57,9 @@ class FlagOutcome(Struct, frozen=True, kw_only=True):
         return any(item.status in {Status.APPLIED, Status.UNKNOWN} for item in self.operations)
 
 
+_NOT_IN_PLACE = "Every call was made, but what is live differs from the plan; the report says where."
+
+
 class ApplyReport(Struct, frozen=True, kw_only=True):
     """Every flag of the plan, sorted by key.
 
@@ -85,9 +88,9 @@ class ApplyReport(Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """0 all applied · 130/143 a signal · 7 in part, or a conflict.
+        """0 all applied · 130/143 a signal · 7 where at least one call took effect, or may have.
 
-        Where nothing was changed: 4 when the key was refused, 1 when calls failed, 5 when every flag is held.
+        Where none did: 4 when the key was refused, 5 when every flag is held, else 1.
         """
         if self.signal_number is not None:
             return 128 + self.signal_number
@@ -99,5 +102,35 @@ class ApplyReport(Struct, frozen=True, kw_only=True):
             return self.stopped_by.exit_code
         if all(outcome.status is Status.HELD for outcome in self.outcomes):
             return GuardRefusedError.exit_code
-        failed = any(outcome.status is Status.FAILED for outcome in self.outcomes)
-        return ReconcilerError.exit_code if failed else PartlyAppliedError.exit_code
+        return ReconcilerError.exit_code
+
+    @property
+    def failure(self) -> ReconcilerError | None:
+        """The error that the run ends with, which has its exit code; None where that is 0."""
+        code = self.exit_code
+        if code == 0:
+            return None
+        if self.signal_number is not None:
+            return InterruptedRunError(f"Interrupted, and nothing more is sent. {self._said()}", self.signal_number)
+        if code == PartlyAppliedError.exit_code:
+            why = f" {self.stopped_by}" if self.stopped_by else ""
+            return PartlyAppliedError(f"{self._said()} Plan again to go on.{why}")
+        if self.stopped_by is not None:
+            return self.stopped_by
+        if code == GuardRefusedError.exit_code:
+            return GuardRefusedError(self._said(), ())
+        return ReconcilerError(self._said())
+
+    def _said(self) -> str:
+        """What became of the plan, in a sentence: all of it, some or none, as far as that is known."""
+        counts = Counter(outcome.status for outcome in self.outcomes)
+        calls = Counter(item.status for outcome in self.outcomes for item in outcome.operations)
+        words = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+        if counts[Status.APPLIED] == len(self.outcomes):
+            return "Everything was applied." if self.verified is not False else _NOT_IN_PLACE
+        if not calls[Status.APPLIED] + calls[Status.UNKNOWN]:
+            return f"Nothing was applied: {words}; the report says why."
+        if not calls[Status.APPLIED] or counts[Status.APPLIED] + counts[Status.UNKNOWN] == len(self.outcomes):
+            how_much = "all" if calls[Status.APPLIED] else "any"
+            return f"Whether {how_much} of the plan was applied is not known: {words}; the report says of what."
+        return f"The plan was applied in part: {words}; the report says which calls were made."

@@ -178,7 +178,9 @@ _SAVING: tuple[Callable[[Any], Any], ...] = (
 
 
 _APPLY: tuple[Callable[[Any], Any], ...] = (
-    click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where there is no terminal."),
+    click.option(
+        "--auto-approve", is_flag=True, help="Do not ask. Needed where there is no terminal, but for a saved plan."
+    ),
     click.option(
         "--reviewed",
         type=FILE,

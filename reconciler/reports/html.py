@@ -75,7 +75,10 @@ def _apply_verdict(view: ApplyView) -> tuple[str, str]:
     total = len(view.sections)
     done = sum(section.status == "applied" for section in view.sections)
     if done < total:
-        return "alarm", f"{done} of {counted(total, 'flag')} applied." if done else "No flag was applied completely."
+        unknown = sum(section.status == "unknown" for section in view.sections)
+        doubt = f" Of {counted(unknown, 'flag')} that is not known." if unknown else ""
+        known = f"{done} of {counted(total, 'flag')} applied." if done else "No flag was applied completely."
+        return "alarm", known + doubt
     if view.verified is False:
         return "alarm", "The live state does not match the plan, although every call succeeded."
     return "calm", "Everything was applied." if done else "There was nothing to do."

@@ -30,10 +30,9 @@ from reconciler.cli.output import Output, StdoutError, render_options, try_write
 from reconciler.cli.plan_file import read_plan_file, read_record_file
 from reconciler.cli.planning import Scope, load, make_plan, now, open_client, refusal_of, resolve_scope
 from reconciler.cli.progress import ProgressDisplay
-from reconciler.errors import InterruptedRunError, PartlyAppliedError, ReconcilerError, UsageError
+from reconciler.errors import PartlyAppliedError, ReconcilerError, UsageError
 from reconciler.planning.plan_file import check_saved
 from reconciler.reports.registry import APPLY, PLAN, render
-from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +73,8 @@ def apply(
     check_destinations(settings, outputs, inputs)
     output = Output.of(settings)
     with _failures_written_to(choices.report) as fail:
-        _require_approval(choices)
+        if plan_file is None:
+            _require_approval(choices)
         planned = _plan(settings, plan_file, arguments, choices, output)
         if refusal := refusal_of(planned.plan, all_or_nothing=choices.on_refusal == "abort"):
             fail(refusal)
@@ -183,7 +183,9 @@ def _ask_and_do(planned: Planned, choices: ApplyArguments, output: Output) -> Ap
     plan = planned.plan
     environment = f", environment {plan.environment}" if plan.environment else ""
     question = f"Apply this to project {plan.project_id} ({plan.region}{environment})?"
-    if not choices.auto_approve and not click.confirm(question, default=False, err=True):
+    # A saved plan was reviewed when it was made; any other got here without a terminal only by --auto-approve.
+    asks = not choices.auto_approve and sys.stdin.isatty()
+    if asks and not click.confirm(question, default=False, err=True):
         raise ReconcilerError("Not approved: nothing was sent.")
     signals.hold()
     return asyncio.run(_apply(planned, choices, output))
@@ -196,7 +198,7 @@ def _empty_report(plan: Plan) -> ApplyReport:
 
 def _report(report: ApplyReport, shown: str, display: OutputOptions, choices: ApplyArguments, output: Output) -> int:
     """Write the report of the apply, also where a file cannot be written, and give the exit code."""
-    failure, options = _failure_of(report), render_options(display, output)
+    failure, options = report.failure, render_options(display, output)
 
     def present(error: ReconcilerError | None) -> str:
         if display.form == "text" and not report.outcomes:
@@ -246,24 +248,6 @@ async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> A
                 cancellation=cancellation,
                 progress=display.progress,
             )
-
-
-def _failure_of(report: ApplyReport) -> ReconcilerError | None:
-    """The error of a report, with the report's exit code; None when all is applied."""
-    code = report.exit_code
-    if code == 0:
-        return None
-    if report.signal_number is not None:
-        return InterruptedRunError("Interrupted: what was in flight is unknown, nothing more was sent.", code - 128)
-    if report.stopped_by is not None and report.stopped_by.exit_code == code:
-        return report.stopped_by
-    if code == PartlyAppliedError.exit_code:
-        held = counted(report.summary.get("held", 0), "flag")
-        what = f" ({held} held by safety checks)" if "held" in report.summary else ""
-        return PartlyAppliedError(
-            f"The plan was applied in part{what}; the report says which part. Plan again to go on."
-        )
-    return ReconcilerError("The plan was not applied; the report says why.")
 
 
 def _unreported(report: ApplyReport, complaint: str) -> ReconcilerError:

@@ -65,7 +65,7 @@ def test_a_flag_that_changed_meanwhile_is_a_conflict(keys: tuple[str, ...]) -> N
     run = world.apply(lambda: world.emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{flag_id}", edit))
     assert statuses(run.report) == {"a": "skipped"} | dict.fromkeys(keys[1:], "applied")
     assert run.report is not None
-    assert run.report.exit_code == 7
+    assert run.report.exit_code == (7 if len(keys) > 1 else 1)
     assert "changed after the plan" in str(run.report.outcomes[0].error)
     assert flag_of(world.emulator, "a")["rolloutPercentage"] == 50
 

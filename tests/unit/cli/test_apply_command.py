@@ -68,6 +68,14 @@ def test_nothing_to_do_is_done(repository: Repository) -> None:
     assert repository.emulator.writes == []
 
 
+def test_a_saved_plan_is_applied_where_there_is_no_terminal(repository: Repository) -> None:
+    """It was reviewed when it was made, and no one is there to ask."""
+    repository.run("plan", "--out", "plan.json")
+    ran = repository.run("apply", "plan.json")
+    assert (ran.code, repository.live("new-checkout")["rolloutPercentage"]) == (0, 50), ran.err
+    assert "Apply this" not in ran.err
+
+
 def test_without_a_terminal_apply_refuses(repository: Repository) -> None:
     """No terminal and no --auto-approve: wrong usage, before any request."""
     ran = repository.run("apply")

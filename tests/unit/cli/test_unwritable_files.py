@@ -112,7 +112,7 @@ def test_the_failure_of_a_call_stays_what_it_was(repository: Repository) -> None
     document = json.loads(ran.stdout)
     assert (ran.returncode, document["error"]["exitCode"]) == (1, 1)
     assert document["summary"]["failed"] == 1
-    assert "not applied" in ran.stderr
+    assert "Nothing was applied: 1 failed" in ran.stderr
     assert NO_ROOM in ran.stderr
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from builders import a_report
+from builders import a_report, an_outcome
+from msgspec.structs import replace
 
-from reconciler.apply import Status
+from reconciler.apply import FlagOutcome, Status
+from reconciler.errors import BudgetError
 from reconciler.reports.registry import APPLY, render
 
 
@@ -34,3 +36,59 @@ def test_a_failure_names_the_call() -> None:
 def test_an_applied_flag_is_one_line() -> None:
     """What went well needs no detail."""
     assert render(APPLY, "text", a_report(Status.APPLIED)).splitlines()[0] == ("✓ applied-flag  applied, 2 calls")
+
+
+def a_flag_whose_calls(flag: Status, *calls: Status) -> FlagOutcome:
+    """A flag that ended so, and its calls."""
+    outcome = an_outcome("a", flag)
+    ended = zip(outcome.operations, calls, strict=True)
+    return replace(outcome, operations=tuple(replace(operation, status=status) for operation, status in ended))
+
+
+A, F, U, S, H = Status.APPLIED, Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.HELD
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        ([(A, A, A)], 0, ""),
+        ([(A, A, A), (U, A, U)], 7, "Whether all of the plan was applied is not known: 1 applied, 1 unknown;"),
+        ([(U, A, U)], 7, "Whether all of the plan was applied is not known: 1 unknown;"),
+        ([(U, U, S)], 7, "Whether any of the plan was applied is not known: 1 unknown;"),
+        ([(U, U, S), (F, F, S)], 7, "Whether any of the plan was applied is not known: 1 failed, 1 unknown;"),
+        ([(A, A, A), (F, F, S)], 7, "The plan was applied in part: 1 applied, 1 failed;"),
+        ([(F, A, F)], 7, "The plan was applied in part: 1 failed;"),
+        ([(A, A, A), (H, S, S)], 7, "The plan was applied in part: 1 applied, 1 held;"),
+        ([(A, A, A), (U, A, U), (F, F, S)], 7, "The plan was applied in part: 1 applied, 1 failed, 1 unknown;"),
+        ([(F, F, S)], 1, "Nothing was applied: 1 failed;"),
+        ([(S, S, S)], 1, "Nothing was applied: 1 skipped;"),
+        ([(S, S, S), (H, S, S)], 1, "Nothing was applied: 1 skipped, 1 held;"),
+        ([(H, S, S)], 5, "Nothing was applied: 1 held;"),
+    ],
+)
+def test_the_words_and_the_code_say_how_much_was_applied(
+    flags: list[tuple[Status, ...]], code: int, words: str
+) -> None:
+    """All but what is unknown, a part, or nothing: 7 only where a call took effect or may have."""
+    report = replace(a_report(), outcomes=tuple(a_flag_whose_calls(*flag) for flag in flags))
+    failure = report.failure
+    assert report.exit_code == code
+    assert (failure.exit_code if failure else 0) == code
+    assert str(failure or "").startswith(words)
+    interrupted = replace(report, signal_number=2)
+    assert (interrupted.exit_code, interrupted.failure and interrupted.failure.exit_code) == (130, 130)
+    assert words in str(interrupted.failure)
+
+
+def test_a_state_that_is_not_in_place_is_no_part() -> None:
+    """Every call was made, and the live state differs all the same."""
+    report = replace(a_report(Status.APPLIED), verified=False)
+    assert report.exit_code == 7
+    assert str(report.failure).startswith("Every call was made, but what is live differs")
+
+
+def test_what_stopped_a_run_is_said_beside_how_much_was_applied() -> None:
+    """Where nothing was, it alone."""
+    stop = BudgetError("The day's requests are spent.")
+    assert str(replace(a_report(A, S), stopped_by=stop).failure).endswith(f"Plan again to go on. {stop}")
+    assert replace(a_report(S), stopped_by=stop).failure is stop

@@ -241,7 +241,7 @@ def test_what_was_not_looked_at_is_not_called_clean(report: DriftReport, severit
         ((Status.APPLIED,), True, "calm", "Everything was applied."),
         ((Status.APPLIED,), False, "alarm", "The live state does not match the plan, although every call succeeded."),
         ((Status.APPLIED, Status.FAILED), True, "alarm", "1 of 2 flags applied."),
-        ((Status.UNKNOWN,), None, "alarm", "No flag was applied completely."),
+        ((Status.UNKNOWN,), None, "alarm", "No flag was applied completely. Of 1 flag that is not known."),
     ],
 )
 def test_a_report_is_calm_only_where_all_went_well(
