@@ -59,11 +59,11 @@ class Repository:
 
         return run_now(work())
 
-    def adopt(self, *targets: str, inclusions: bool = True) -> ImportResult:
+    def adopt(self, *targets: str, inclusions: bool = True, minimal: bool = False) -> ImportResult:
         """Import into the directory, over what is there."""
         live, flags = self.read(*targets, inclusions=inclusions)
         keys = {flag.id: key for key, flag in live.flags.items()}
-        result = build_import(flags, find_declared_flags(self.config), self.config, keys=keys)
+        result = build_import(flags, find_declared_flags(self.config), self.config, keys=keys, minimal=minimal)
         for file in result.files:
             file.path.write_text(file.text, encoding="utf-8", newline="")
         return result

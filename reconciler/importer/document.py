@@ -1,7 +1,7 @@
 """One live flag as a flag document that declares exactly what is live, and what of it no document can say.
 
-A field is left out when it is what a new flag has anyway, when a rule of the configuration ignores it, and when no
-flag file could hold it: then a remark says so. What stays passes every check of `desired`, and planning finds no
+A field is left out when a rule of the configuration ignores it, and when no flag file could hold it: then a remark
+says so. What stays passes every check of `desired`, and planning finds no
 difference between it and the flag.
 """
 
@@ -44,16 +44,23 @@ class Representation(Struct, frozen=True, kw_only=True):
 
 
 def represent(
-    flag: LiveFlag, config: Config, *, keep: Mapping[str, Json] | None = None, keys: Mapping[str, str] | None = None
+    flag: LiveFlag,
+    config: Config,
+    *,
+    keep: Mapping[str, Json] | None = None,
+    keys: Mapping[str, str] | None = None,
+    minimal: bool = False,
 ) -> Representation:
     """The document of a live flag, with the fields in the order of a flag file.
 
     `keep` is the document that declares the flag already, as its environment sees it: what it declares stays
     declared, as it is written where it means the live value. `keys` gives the keys of flags by id, for remarks
-    about dependencies.
+    about dependencies. `minimal`: what a new flag has anyway is left out.
     """
     spec, read_only = _without_read_only_segments(flag.spec)
-    document = without_ignored(document_of(spec, config, keep or {}), ignored_of(flag.key, config), config)
+    document = without_ignored(
+        document_of(spec, config, keep or {}, minimal=minimal), ignored_of(flag.key, config), config
+    )
     left_out: dict[str, str] = {}
     while obstacles := find_not_declarable(document, flag, config):
         # Each round takes something away, so that this ends; what takes nothing away hid behind what did.

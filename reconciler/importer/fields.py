@@ -1,4 +1,4 @@
-"""The fields of a live flag as JSON values of a flag document, in its order; what a new flag has anyway left out."""
+"""The fields of a live flag as JSON values of a flag document, in its order."""
 
 from __future__ import annotations
 
@@ -17,32 +17,42 @@ if TYPE_CHECKING:
     from reconciler.strict_json import Json
 
 _CERTAIN: Final = {field.public: encode_field(field, field.new) for field in FIELDS if field.is_certain}
-"""What a new flag has for certain, by the name of the field. The others are always written: what a create that is
-silent about them makes of them is not in the reference."""
+"""What a new flag has for certain, by the name of the field. A minimal document leaves it out; the others are always
+written: what a create that is silent about them makes of them is not in the reference."""
+
+_SAID_BY_ITSELF: Final = frozenset({"archived", "rollout_weights"})
+"""What says nothing where a new flag has it: a flag that is not archived, and weights that are all 0."""
 
 _NEW_VARIANT: Final[dict[str, Json]] = {"name": "", "description": "", "payload": None}
 _NO_PAYLOADS: Final[tuple[Json, ...]] = (None, {})
 
 
-def document_of(spec: FlagSpec, config: Config, keep: Mapping[str, Json]) -> dict[str, Json]:
-    """Everything that is set in a live spec, beside what a new flag has; of that only what `keep` declares."""
+def document_of(
+    spec: FlagSpec, config: Config, keep: Mapping[str, Json], *, minimal: bool = False
+) -> dict[str, Json]:
+    """Everything that is set in a live spec, so that a change of it elsewhere is seen.
+
+    `archived` is said of a flag that is, empty names of variants and empty lists of members where `keep` declares
+    them. `minimal`: without what a new flag has anyway, as far as `keep` does not declare it.
+    """
     document: dict[str, Json] = {"key": spec.key}
     for field in FIELDS:
         if isinstance(getattr(spec, field.name), Unset):
             continue
-        value, public = _value(spec, field, config, keep), field.public
-        if public in keep or public not in _CERTAIN or value != _CERTAIN[public]:
+        value, public = _value(spec, field, config, keep, minimal=minimal), field.public
+        is_said = public in keep or public not in _CERTAIN or value != _CERTAIN[public]
+        if is_said or not (minimal or field.name in _SAID_BY_ITSELF):
             document[public] = value
     return document
 
 
-def _value(spec: FlagSpec, field: Field, config: Config, keep: Mapping[str, Json]) -> Json:
+def _value(spec: FlagSpec, field: Field, config: Config, keep: Mapping[str, Json], *, minimal: bool) -> Json:
     value = getattr(spec, field.name)
     match field.kind:
         case ValueKind.WEIGHTS:
             return own_weights(spec)
         case ValueKind.VARIANTS:
-            return variants_of(value, keep.get(field.public) or ())
+            return variants_of(value, keep.get(field.public) or (), minimal=minimal)
         case ValueKind.SEGMENTS:
             return [segment_of(item, _keys(spec)) for item in value]
         case ValueKind.DEPLOYMENTS:
@@ -88,20 +98,22 @@ def _condition(condition: Condition) -> dict[str, Json]:
     return {"prop": condition.prop, "op": condition.op, "values": list(condition.values)}
 
 
-def variants_of(variants: Iterable[Variant], keep: Iterable[Mapping[str, Json]]) -> list[dict[str, Json]]:
+def variants_of(
+    variants: Iterable[Variant], keep: Iterable[Mapping[str, Json]], *, minimal: bool
+) -> list[dict[str, Json]]:
     """The variants in their order. What `keep` declares of a variant of the same key is written too."""
     declared = {item["key"]: item for item in keep}
-    return [variant_of(variant, declared.get(variant.key, {})) for variant in variants]
+    return [variant_of(variant, declared.get(variant.key, {}), minimal=minimal) for variant in variants]
 
 
-def variant_of(variant: Variant, keep: Mapping[str, Json]) -> dict[str, Json]:
+def variant_of(variant: Variant, keep: Mapping[str, Json], *, minimal: bool) -> dict[str, Json]:
     """One variant; inclusions that were not read are taken from `keep`."""
     body: dict[str, Json] = {"key": variant.key}
     for name, empty in _NEW_VARIANT.items():
         value = getattr(variant, name)
         if isinstance(value, Unset):
             continue
-        is_empty = value in _NO_PAYLOADS if name == "payload" else value == empty
+        is_empty = (minimal and value in _NO_PAYLOADS) if name == "payload" else value == empty
         if name in keep or not is_empty:
             body[name] = value
     inclusions = {

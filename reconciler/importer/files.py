@@ -76,10 +76,12 @@ def build_import(
     *,
     keys: Mapping[str, str],
     taken: Iterable[str] = (),
+    minimal: bool = False,
 ) -> ImportResult:
     """The files that declare the live flags: `<key>.yaml` for a new one, its own file for one that is declared.
 
-    `taken` are the names in the directory of flags: a new file gets another one.
+    `taken` are the names in the directory of flags: a new file gets another one. `minimal`: without what a new flag
+    has anyway.
 
     In a repository with several environments a new document is for the configuration's one alone (`onlyIn`); a flag
     that is declared already gets its differences as an overlay of that environment; one that only others have is
@@ -90,7 +92,8 @@ def build_import(
     for flag in sorted(flags, key=lambda flag: flag.key):
         known = declared.get(flag.key)
         is_declared = known is not None and not known.is_absent
-        shown = represent(flag, config, keep=known.document if known and is_declared else None, keys=keys)
+        keep = known.document if known and is_declared else None
+        shown = represent(flag, config, keep=keep, keys=keys, minimal=minimal)
         if shown.document is None:
             draft.skipped.append(shown)
             continue

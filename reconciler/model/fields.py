@@ -47,7 +47,7 @@ class Field(Struct, frozen=True):
     `name` is its name there, `public` its name in answers, in a create and in flag files, `edit` the one in the body
     of "Edit", "" where that cannot carry it. `new` is what a flag has of which only the key was said; UNSET where the
     server decides. `in_create`: "Create" carries it. `always_shown`: the reference shows it of every flag, so one
-    without it has what a new flag has. `is_certain`: a new flag has `new` for certain, so an imported file need not
+    without it has what a new flag has. `is_certain`: a new flag has `new` for certain, so a minimal file need not
     say it. `moves_users`: it decides who gets which variant. `rebuckets`: a change puts users into other buckets.
     `may_start_on`: a server may have set it in a flag that was just created.
     """

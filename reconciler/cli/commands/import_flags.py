@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
 )
 @click.option("--force", is_flag=True, help="Update flags that files declare already; their comments stay.")
+@click.option("--minimal", is_flag=True, help="Leave out what a new flag has anyway.")
 @click.option("--no-inclusions", is_flag=True, help="Do not read users and cohorts: two requests less per variant.")
 @key_file_option
 def import_flags(
@@ -49,10 +50,11 @@ def import_flags(
     out: Path | None,
     targets: tuple[str, ...],
     force: bool,
+    minimal: bool,
     no_inclusions: bool,
     api_key_file: Path | None,
 ) -> int:
-    """Write live flags as YAML, a file for each, with what differs from what a new flag is.
+    """Write live flags as YAML, a file for each, with everything that decides who gets what.
 
     Afterwards `reconciler plan` has nothing to do. Archived flags are left out, unless a target is exactly their key.
     What the API cannot take back, as conditions on cohorts, and what a file cannot hold stands in comments.
@@ -70,7 +72,8 @@ def import_flags(
     declared = _declared(config)
     live, flags = _read(config, targets, api_key_file, output, inclusions=not no_inclusions)
     keys = {flag.id: flag.key for flag in live.flags.values()}
-    result = build_import(flags, declared, _with_neighbours(config), keys=keys, taken=_names(config.flags_dir))
+    neighbours = _with_neighbours(config)
+    result = build_import(flags, declared, neighbours, keys=keys, taken=_names(config.flags_dir), minimal=minimal)
     if not force:
         _refuse_taken(result)
     _warn(result, live, config, output)

@@ -15,7 +15,7 @@ CONFIG = (
     f'version: 1\nenvironments:\n  staging: {{projectId: "{PROJECT}", deployments: {{web: "67"}}}}\n'
     f'  prod: {{projectId: "{OTHER_PROJECT}", deployments: {{web: "81"}}}}\n  test: {{projectId: "9"}}\n'
 )
-VARIANTS = [{"key": "control"}, {"key": "treatment", "name": "New"}]
+VARIANTS = [{"key": "control", "payload": 1}, {"key": "treatment", "name": "New", "payload": 2}]
 NO_CHANGES = "No changes."
 
 
@@ -74,7 +74,7 @@ def test_an_import_into_several_environments_writes_what_is_common_on_top(
     assert "enabled" not in found
     overlays = found["environments"]
     assert isinstance(overlays, dict)
-    assert {name: item.get("rolloutPercentage", 0) for name, item in overlays.items()} == {"staging": 100, "prod": 0}
+    assert {name: item["rolloutPercentage"] for name, item in overlays.items()} == {"staging": 100, "prod": 0}
     assert "# about a\n" in path.read_text()
     assert "name: A  # ours\n" in path.read_text()
     assert [last_line(repository, name) for name in ("staging", "prod", "test")] == [NO_CHANGES] * 3

@@ -46,8 +46,8 @@ def document(repository: Repository, name: str = "new-checkout.yaml") -> dict[st
     return value
 
 
-def test_a_file_says_what_differs_from_a_new_flag(tmp_path: Path) -> None:
-    """Defaults are left out; what create and edit can carry is there, in the order and style of a flag file."""
+def test_a_file_says_all_that_decides_who_gets_what(tmp_path: Path) -> None:
+    """What create and edit can carry is there, a new flag's values too, in the order and style of a flag file."""
     flag = a_live_flag(
         bucketingSalt="mHdQDzeE",
         rolloutPercentage=25,
@@ -67,13 +67,16 @@ enabled: true
 evaluationMode: remote
 bucketingKey: amplitude_id
 bucketingSalt: mHdQDzeE
+bucketingUnit: User
 rolloutPercentage: 25
 rolloutWeights: {control: 1, treatment: 1}
 variants:
   - key: control
     name: Control
+    payload: {}
   - key: treatment
     name: Treatment
+    payload: {}
 targetSegments:
   - name: Beta
     conditions:
@@ -85,9 +88,25 @@ deployments: ["68", web]
 tags: [a, b]
 """
     )
+    plain = document(repository, "plain.yaml")
+    assert {name: plain[name] for name in plain.keys() - {"bucketingSalt", "variants"}} == {
+        "key": "plain", "name": "New checkout", "description": "", "enabled": False, "evaluationMode": "remote",
+        "bucketingKey": "amplitude_id", "bucketingUnit": "User", "rolloutPercentage": 0,
+        "rolloutWeights": {"control": 1, "treatment": 1}, "targetSegments": [], "deployments": [], "tags": [],
+    }  # fmt: skip
+
+
+def test_a_minimal_file_says_what_differs_from_a_new_flag(tmp_path: Path) -> None:
+    """What a new flag has for certain is left out, in variants too; planning finds nothing either way."""
+    repository = a_repository(
+        tmp_path, an_emulator(a_live_flag("plain", enabled=False, rolloutPercentage=0, description=""))
+    )
+    repository.adopt(minimal=True)
     assert set(document(repository, "plain.yaml")) == {
         "key", "name", "evaluationMode", "bucketingKey", "bucketingSalt", "rolloutWeights", "variants",
     }  # fmt: skip
+    assert document(repository, "plain.yaml")["variants"][0] == {"key": "control", "name": "Control"}
+    assert repository.world.plan().is_empty
 
 
 def test_inclusions_are_read_and_sorted(tmp_path: Path) -> None:
@@ -97,7 +116,7 @@ def test_inclusions_are_read_and_sorted(tmp_path: Path) -> None:
     assert (
         '      users: ["00123", zoe@example.com]\n      cohorts: [abc]\n' in repository.texts()["new-checkout.yaml"]
     )
-    assert document(repository)["variants"][1] == {"key": "control"}
+    assert document(repository)["variants"][1] == {"key": "control", "payload": {}}
 
 
 def test_without_inclusions_none_are_read(tmp_path: Path) -> None:
@@ -105,7 +124,7 @@ def test_without_inclusions_none_are_read(tmp_path: Path) -> None:
     variants = [{"key": "treatment", "users": ["zoe@example.com"]}]
     repository = a_repository(tmp_path, an_emulator(a_live_flag(variants=variants)))
     repository.adopt(inclusions=False)
-    assert document(repository)["variants"] == [{"key": "treatment"}]
+    assert document(repository)["variants"] == [{"key": "treatment", "payload": {}}]
     assert not [entry for entry in repository.emulator.log if entry.path.endswith(("users", "cohorts"))]
 
 
@@ -139,7 +158,7 @@ def test_the_managed_tag_is_implied(tmp_path: Path) -> None:
     repository = imported(tmp_path, a_live_flag(tags=["managed", "x"]), a_live_flag("only", tags=["managed"]),
                           managed_tag="managed")  # fmt: skip
     assert document(repository)["tags"] == ["x"]
-    assert "tags" not in document(repository, "only.yaml")
+    assert document(repository, "only.yaml")["tags"] == []
     assert repository.world.plan().is_empty
 
 
@@ -320,7 +339,7 @@ def test_unread_inclusions_stay_as_the_file_has_them(tmp_path: Path) -> None:
     )
     repository.adopt(inclusions=False)
     assert document(repository)["variants"][0] == {
-        "key": "treatment", "name": "New", "inclusions": {"users": ["declared"]},
+        "key": "treatment", "name": "New", "payload": {}, "inclusions": {"users": ["declared"]},
     }  # fmt: skip
 
 
