@@ -9,7 +9,7 @@ from reconciler.files.decode import decode_flag
 from reconciler.model.canonical import field_differs, payload_differs
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
-from reconciler.planning.segments import bucketed_as_live
+from reconciler.planning.segments import with_bucketing_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def preserve_spelling(document: dict[str, Json], keep: Mapping[str, Json], confi
             continue
         new, old = getattr(wanted, name), getattr(kept, name)
         if name == "target_segments":
-            old = bucketed_as_live(old, new)
+            old = with_bucketing_keys(old, new, wanted.bucketing_key)
         is_same = _same_variants(new, old) if name == "variants" else not field_differs(field, new, old)
         if is_same and _names_only(name, old, wanted):
             chosen[public] = keep[public]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconciler.model.flag import UNSET, Unset, Weights
-from reconciler.planning.segments import bucketed_as_live, without_shield
+from reconciler.planning.segments import with_bucketing_keys, without_shield
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,9 +27,9 @@ def desired_for_live(desired: FlagSpec, live: FlagSpec, managed_tag: str | None,
     """The declaration as it applies to a live flag.
 
     With the managed tag beside the declared (or the live) tags; without tags where the server shows none; each
-    segment that is silent about its bucketing key with the one that it has live (`pair_segments`), since a PATCH
-    replaces all; a new one stays without. Two things that an earlier run may have left are put right even where they
-    are not declared: a shield, and the old key of a renamed variant in weights or segments.
+    segment that is silent about its bucketing key with that of the flag, if declared, or else with the one that it
+    has live (`pair_segments`), since a PATCH replaces all. Two things that an earlier run may have left are put right
+    even where they are not declared: a shield, and the old key of a renamed variant in weights or segments.
     """
     return replace(
         desired,
@@ -97,4 +97,4 @@ def _segments(desired: FlagSpec, live: FlagSpec) -> tuple[TargetSegment, ...] | 
     if isinstance(desired.target_segments, Unset):
         bare = _with_names(without_shield(live.target_segments), _left_behind(desired, live))
         return UNSET if bare == live.target_segments else bare
-    return bucketed_as_live(desired.target_segments, live.target_segments)
+    return with_bucketing_keys(desired.target_segments, live.target_segments, desired.bucketing_key)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from reconciler.evaluation.rules import ALWAYS_TRUE, conditions_to_fail, flag_bucketing, segments_of
-from reconciler.model.flag import TargetSegment, Unset, Weights
+from reconciler.model.flag import UNSET, TargetSegment, Unset, Weights
 from reconciler.model.wire import losses_of
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ Segments = tuple["TargetSegment", ...]
 def pair_segments(declared: Segments, live: Segments) -> Iterator[tuple[TargetSegment, TargetSegment | None]]:
     """Each declared segment, in order, with the live one that it is; None for a new one. The shield is none.
 
-    That is the one of its name; of those left on both sides, the one with the same conditions. Several of one name,
-    or of the same conditions, are paired in their order.
+    That is the one of its name and conditions; of those left on both sides the one of its name, and then the one with
+    its conditions. Several that are alike are paired in their order.
     """
     free = list(without_shield(live))
     found: dict[int, TargetSegment] = {}
-    for identity in (_name_of, _conditions_of):
+    for identity in (_name_and_conditions_of, _name_of, _conditions_of):
         if free and len(found) < len(declared):
             _pair(declared, free, found, identity)
     for index, segment in enumerate(declared):
@@ -81,14 +81,21 @@ def _pair(
         found[index] = free.pop(place)
 
 
-def bucketed_as_live(declared: Segments, live: Segments) -> Segments:
-    """The declared segments, each that is silent about its bucketing key with that of the live one that it is."""
-    return tuple(
-        replace(segment, bucketing_key=found.bucketing_key)
-        if found is not None and isinstance(segment.bucketing_key, Unset)
-        else segment
-        for segment, found in pair_segments(declared, live)
-    )
+def with_bucketing_keys(declared: Segments, live: Segments, flag_key: str | Unset) -> Segments:
+    """The declared segments, each that is silent about its bucketing key with that of the flag, where it is declared.
+
+    Where it is not, a segment keeps the key of the live one that it is; and where none is shown, none is said.
+    """
+
+    def bucketed(segment: TargetSegment, found: TargetSegment | None) -> TargetSegment:
+        if not isinstance(segment.bucketing_key, Unset):
+            return segment
+        shown = UNSET if found is None else found.bucketing_key
+        if found is None or not isinstance(shown, Unset):
+            shown = shown if isinstance(flag_key, Unset) else flag_key
+        return replace(segment, bucketing_key=shown)
+
+    return tuple(bucketed(segment, found) for segment, found in pair_segments(declared, live))
 
 
 def rekeyed_segments(before: FlagSpec, after: FlagSpec) -> Iterator[tuple[TargetSegment, TargetSegment]]:
@@ -96,6 +103,10 @@ def rekeyed_segments(before: FlagSpec, after: FlagSpec) -> Iterator[tuple[Target
     for new, old in pair_segments(segments_of(after), segments_of(before)):
         if old is not None and _key_of(old, before) != _key_of(new, after):
             yield old, new
+
+
+def _name_and_conditions_of(segment: TargetSegment) -> tuple[str, frozenset[Condition]]:
+    return segment.name, _conditions_of(segment)
 
 
 def _name_of(segment: TargetSegment) -> str:

@@ -439,6 +439,48 @@ def test_segments_of_the_same_conditions_are_paired_in_their_order() -> None:
     assert not plan.every_refusal
 
 
+def test_segments_of_one_name_are_told_apart_by_their_conditions() -> None:
+    """Two of one name change places: each takes its bucketing key along."""
+    france = Condition(prop="country", op="is", values=("FR",))
+    live = (a_keyed("A", "user_id"), a_keyed("A", "device_id", conditions=(france,)))
+    declared = tuple(replace(segment, bucketing_key=UNSET) for segment in reversed(live))
+    plan = plan_of([FlagSpec(key="f", target_segments=declared)], [a_live(target_segments=live)])
+    assert not plan.every_refusal
+    (flag,) = plan.flags
+    assert flag.after is not None
+    assert flag.after.target_segments == tuple(reversed(live))
+
+
+@pytest.mark.parametrize(
+    ("flag_key", "live_key", "reached", "is_held"),
+    [
+        ("device_id", "user_id", "device_id", True),  # the flag's own key changes, and the segment's with it
+        ("user_id", "device_id", "user_id", True),  # the segment alone has another key
+        ("user_id", "user_id", "user_id", False),
+        ("user_id", UNSET, UNSET, False),  # the server shows no keys of segments
+        (UNSET, "device_id", "device_id", False),
+    ],
+)
+def test_a_segment_without_a_key_follows_the_declared_one(
+    flag_key: Any, live_key: Any, reached: Any, *, is_held: bool
+) -> None:
+    """The key that the flag declares is that of its silent segments; the guard counts it, until it is in place."""
+    live = a_live(target_segments=(a_keyed(bucketing_key=live_key),))
+    declared = FlagSpec(
+        key="f",
+        name="n",
+        bucketing_key=flag_key,
+        target_segments=(a_keyed(bucketing_key=UNSET), a_keyed("New", UNSET)),
+    )
+    (flag,) = plan_of([declared], [live]).flags
+    assert ("rebucket" in {item.guard for item in flag.held}) is is_held, flag.held
+    assert flag.after is not None
+    first, second = flag.after.target_segments
+    assert (first.bucketing_key, second.bucketing_key) == (reached, flag_key)
+    again = plan_of([declared], [replace(live, spec=flag.after)], allow=frozenset({"rebucket"}))
+    assert again.is_empty
+
+
 def test_segments_that_change_places_keep_their_keys() -> None:
     """Segments are told apart by their names, those of one name by their order."""
     first, second = a_keyed("A", "user_id"), a_keyed("B", "device_id")
