@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from reconciler.api.pages import map_bounded
 from reconciler.errors import NOT_FOUND, InvalidResponseError, RejectedError
 from reconciler.model.flag import UNSET, Unset
-from reconciler.model.reads import VARIANT_FIELDS
+from reconciler.model.reads import VARIANTS
 from reconciler.progress import Progress
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def hydrate(
     Lists that `cache` knows are not read, and those that are read are kept there. Raises ApiErrors; of an answer
     that is malformed only where `faulty` is None, which else takes the error by the id of its flag, left out then.
     """
-    incomplete = [flag for flag in flags if any(read.kind == VARIANT_FIELDS for read in needs(flag))]
+    incomplete = [flag for flag in flags if any(read.kind == VARIANTS for read in needs(flag))]
     progress = progress or Progress()
     progress.expect(len(incomplete))
 
@@ -53,7 +53,7 @@ async def hydrate(
     read = await map_bounded(read_variants, incomplete, limit=client.concurrency)
     by_id = {flag.id: flag for flag in read}
     flags = [by_id.get(flag.id, flag) for flag in flags if not faulty or flag.id not in faulty]
-    lists = [(flag, read) for flag in flags for read in needs(flag) if read.kind != VARIANT_FIELDS]
+    lists = [(flag, read) for flag in flags for read in needs(flag) if read.kind != VARIANTS]
     complete = await _with_inclusions(client, flags, lists, progress=progress, cache=cache, faulty=faulty)
     return [flag for flag in complete if not faulty or flag.id not in faulty]
 

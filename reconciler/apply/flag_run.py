@@ -1,7 +1,7 @@
 """One flag of a plan, from its first call to its last.
 
 Calls of a flag go out in the plan's order, one at a time. After an answer that leaves open whether the call took
-effect, `doubt` looks at the flag: what is then left must lie within what the plan still had to do, or the flag is
+effect, `ambiguous` looks at the flag: what is then left must lie within what the plan still had to do, or the flag is
 left as it is and reported.
 """
 

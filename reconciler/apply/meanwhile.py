@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model.canonical import canonical_text, canonical_value
-from reconciler.model.fields import FIELDS, ValueKind
+from reconciler.model.fields import FIELDS, VARIANT_FIELDS, ValueKind
 from reconciler.model.flag import Unset
-from reconciler.planning.operations import VARIANT_ORDER, VARIANT_TEXTS, ImpossibleCallError, Part
+from reconciler.model.reads import MEMBERS
+from reconciler.planning.operations import VARIANT_ORDER, ImpossibleCallError, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from reconciler.planning.operations import Operation
 
     Content = str | frozenset[str]
-
-_VARIANT_SETS = ("users", "cohorts")
 
 
 def moved_meanwhile(
@@ -77,9 +76,9 @@ def _variant_parts(variants: Sequence[Variant]) -> Iterator[tuple[Part, Content 
     yield ("variants",), frozenset(keys)
     yield VARIANT_ORDER, canonical_text(keys)
     for variant in variants:
-        for name in VARIANT_TEXTS + _VARIANT_SETS:
+        for name in (*VARIANT_FIELDS, *MEMBERS):
             value = getattr(variant, name)
-            as_content = frozenset if name in _VARIANT_SETS else canonical_text
+            as_content = frozenset if name in MEMBERS else canonical_text
             yield ("variants", variant.key, name), None if isinstance(value, Unset) else as_content(value)
 
 

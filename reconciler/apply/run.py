@@ -88,22 +88,22 @@ async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun]) -> None
     # way than have their turn within a second or two: what was seen of them would grow old.
     at_once = min(context.options.concurrency, 2 * context.planner.config.requests.per_second)
     places = asyncio.Semaphore(1 if context.options.on_error_abort else at_once)
-    second_look = ConflictChecker(context, runs)
+    conflicts = ConflictChecker(context, runs)
 
     async def one(run: FlagRun) -> None:
         async with places:
-            await _send_one(context, run, second_look)
+            await _send_one(context, run, conflicts)
         context.progress.flag_ended(run.plan.key)
 
     await asyncio.gather(*(one(run) for run in runs))
 
 
-async def _send_one(context: ApplyContext, run: FlagRun, second_look: ConflictChecker) -> None:
+async def _send_one(context: ApplyContext, run: FlagRun, conflicts: ConflictChecker) -> None:
     if context.cancellation.is_set:
         run.leave(str(context.cancellation.reason))
         return
     try:
-        conflict = await context.cancellation.run_unless_cancelled(second_look.conflict(run))
+        conflict = await context.cancellation.run_unless_cancelled(conflicts.conflict(run))
     except InterruptedRunError as error:
         run.leave(str(error))
     except ApiError as error:

@@ -1,7 +1,7 @@
 """Live state, or a past one, to flag files: what `import` and `rollback` write. Sends nothing that changes anything.
 
 read       the live flags with all that a file can say of them
-represent  one flag as a document, and what of it no document can say
+document   one flag as a document, and what of it no document can say
 declared   where each flag stands in the files that there are
 files      which files are written, and their text
 rollback   the document that declares a version's values

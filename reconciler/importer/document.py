@@ -1,7 +1,7 @@
 """One live flag as a flag document that declares exactly what is live, and what of it no document can say.
 
 A field is left out when a rule of the configuration ignores it, and when no flag file could hold it: then a remark
-says so. What stays passes every check of `desired`, and planning finds no
+says so. What stays passes every check of `files`, and planning finds no
 difference between it and the flag.
 """
 

@@ -13,8 +13,9 @@ from reconciler.api.hydration import hydrate
 from reconciler.api.live import fetch_live_state
 from reconciler.api.responses import Unread
 from reconciler.model.config import matcher
+from reconciler.model.fields import VARIANT_FIELDS
 from reconciler.model.flag import DesiredState
-from reconciler.model.reads import SHOWN_BY_READS, VARIANT_OWN, reads_of
+from reconciler.model.reads import SHOWN_BY_READS, reads_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +49,7 @@ async def read_importable(
     chosen = [
         flag for flag in live.flags.values() if (flag.key in spelled if flag.spec.archived else is_target(flag.key))
     ]
-    needs = partial(_needs, fields=SHOWN_BY_READS if inclusions else VARIANT_OWN)
+    needs = partial(_needs, fields=SHOWN_BY_READS if inclusions else VARIANT_FIELDS)
     faulty: dict[str, InvalidResponseError] | None = None if targets else {}
     complete = await hydrate(client, chosen, needs, progress=progress, faulty=faulty)
     aside = (

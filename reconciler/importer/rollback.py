@@ -11,7 +11,7 @@ from reconciler.importer.fields import document_of
 from reconciler.importer.ignored import without_ignored
 from reconciler.importer.not_declarable import find_faults
 from reconciler.importer.spelling import preserve_spelling
-from reconciler.model.fields import FIELDS
+from reconciler.model.fields import FIELDS, VARIANT_FIELDS
 from reconciler.model.flag import UNSET, Unset
 from reconciler.model.ignored import ignored_of
 from reconciler.model.wire import losses_of
@@ -82,7 +82,7 @@ def _hidden_in_variants(document: Mapping[str, Json], version: FlagSpec) -> Iter
     shown = {variant.key: variant for variant in version.variants}
     for declared in document.get("variants", ()):
         variant = shown.get(declared["key"]) or shown.get(declared.get("renamedFrom", ""))
-        for name in ("name", "description", "payload"):
+        for name in VARIANT_FIELDS:
             if variant is not None and name in declared and isinstance(getattr(variant, name), Unset):
                 yield f"variants/{declared['key']}/{name}"
         for name in declared.get("inclusions", {}):

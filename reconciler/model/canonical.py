@@ -12,7 +12,7 @@ import json
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model.fields import FIELDS, ValueKind
+from reconciler.model.fields import FIELDS, VARIANT_FIELDS, ValueKind
 from reconciler.model.flag import UNSET, Unset, Weights
 
 if TYPE_CHECKING:
@@ -161,9 +161,7 @@ def _spec_content(spec: FlagSpec) -> dict[str, Json]:
 
 def _variant_content(variant: Variant) -> Json:
     shown = {
-        name: value
-        for name in ("key", "name", "description", "payload")
-        if not isinstance(value := getattr(variant, name), Unset)
+        name: value for name in ("key", *VARIANT_FIELDS) if not isinstance(value := getattr(variant, name), Unset)
     }
     if not isinstance(variant.users, Unset):
         shown["users"] = sorted(variant.users)

@@ -1,7 +1,7 @@
 """The fields of a flag: one table, in the order of a flag file. All that treats fields by their kind derives from it.
 
 A new field that "Edit" takes is a row here, an attribute of `model.FlagSpec` and a property of the flag schema; where
-its kind of value is new as well, `wire`, `desired.decode` and `canonical` each have a table by kind.
+its kind of value is new as well, `model.wire`, `files.decode` and `model.canonical` each have a table by kind.
 Rests on "List", "Create" and "Edit".
 """
 
@@ -16,6 +16,9 @@ from reconciler.model.flag import UNSET, FlagSpec, Weights
 
 if TYPE_CHECKING:
     from reconciler.strict_json import Json
+
+VARIANT_FIELDS: Final = ("name", "description", "payload")
+"""The fields of a variant that are declared and edited one by one, beside its key."""
 
 DEFAULT_BUCKETING_KEY: Final = "amplitude_id"
 DEFAULT_BUCKETING_UNIT: Final = "User"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from reconciler.model.canonical import paired_variants
+from reconciler.model.fields import VARIANT_FIELDS
 from reconciler.model.flag import UNSET, MemberKind, Unset
 
 if TYPE_CHECKING:
@@ -14,10 +15,9 @@ if TYPE_CHECKING:
 
     from reconciler.model.flag import FlagSpec, Variant
 
-VARIANT_FIELDS: Final = "variants"
+VARIANTS: Final = "variants"
 MEMBERS: Final[tuple[MemberKind, ...]] = ("users", "cohorts")
-VARIANT_OWN: Final = ("name", "description", "payload")
-SHOWN_BY_READS: Final = (*VARIANT_OWN, *MEMBERS)
+SHOWN_BY_READS: Final = (*VARIANT_FIELDS, *MEMBERS)
 """The fields of a variant that a list of flags may leave out."""
 
 
@@ -39,7 +39,7 @@ def reads_of(live: FlagSpec, wanted: Iterable[tuple[Variant, str]]) -> tuple[Rea
     Where the list does not show variants at all, that is the read of them: what else is needed is known afterwards.
     """
     if isinstance(live.variants, Unset):
-        return (Read(live.key, "", VARIANT_FIELDS),)
+        return (Read(live.key, "", VARIANTS),)
     hidden = (_showing(live, variant, name) for variant, name in wanted if getattr(variant, name) is UNSET)
     return tuple(dict.fromkeys(hidden))
 
@@ -83,4 +83,4 @@ def path_of(variant: Variant, name: str) -> str:
 
 
 def _showing(live: FlagSpec, variant: Variant, name: str) -> Read:
-    return Read(live.key, variant.key, name) if name in MEMBERS else Read(live.key, "", VARIANT_FIELDS)
+    return Read(live.key, variant.key, name) if name in MEMBERS else Read(live.key, "", VARIANTS)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from msgspec import Struct
 
 from reconciler.errors import InvalidResponseError
-from reconciler.model.fields import FIELDS, ValueKind
+from reconciler.model.fields import FIELDS, VARIANT_FIELDS, ValueKind
 from reconciler.model.flag import (
     UNSET,
     Condition,
@@ -104,7 +104,7 @@ def losses_of(segment: TargetSegment) -> tuple[str, ...]:
 def encode_variant(variant: Variant) -> dict[str, Json]:
     """What a create or POST carries of a variant: key, name, description and payload, where said."""
     body: dict[str, Json] = {"key": variant.key}
-    for name in ("name", "description", "payload"):
+    for name in VARIANT_FIELDS:
         value = getattr(variant, name)
         if not isinstance(value, Unset):
             body[name] = value

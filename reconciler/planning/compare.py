@@ -18,7 +18,7 @@ from reconciler.model.canonical import (
     same_weights,
     shown,
 )
-from reconciler.model.fields import FIELD, FIELDS
+from reconciler.model.fields import FIELD, FIELDS, VARIANT_FIELDS
 from reconciler.model.flag import UNSET, FlagSpec, Unset, Variant, Weights
 from reconciler.model.reads import MEMBERS, path_of
 from reconciler.model.wire import encode_field, encode_segments, encode_variant
@@ -146,7 +146,7 @@ def _variants(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Variant]) -
 def _edited_variant(flag_key: str, desired: Variant, live: Variant, share: dict[str, Json]) -> Differences:
     """The fields of a variant that differ, its key where it is renamed, and one PATCH for them and its weight."""
     fields: dict[str, Json] = {} if desired.key == live.key else {"key": desired.key}
-    for name in ("name", "description", "payload"):
+    for name in VARIANT_FIELDS:
         wanted, found = getattr(desired, name), getattr(live, name)
         if wanted is UNSET or found is UNSET:
             continue

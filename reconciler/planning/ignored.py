@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec.structs import replace
 
 from reconciler.model.canonical import pair_variants, shown
-from reconciler.model.fields import FIELD, FIELDS, ValueKind
+from reconciler.model.fields import FIELD, FIELDS, VARIANT_FIELDS, ValueKind
 from reconciler.model.flag import UNSET, Unset, Weights
+from reconciler.model.reads import MEMBERS
 from reconciler.planning.normalise import live_as_renamed
 from reconciler.planning.segments import pair_segments, without_shield
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_UNMANAGED: Final = dict.fromkeys(("name", "description", "payload", "users", "cohorts"), UNSET)
+_UNMANAGED: Final = dict.fromkeys((*VARIANT_FIELDS, *MEMBERS), UNSET)
 
 
 def keep_ignored(desired: FlagSpec, live: FlagSpec, ignored: Ignored) -> FlagSpec:
@@ -97,7 +98,7 @@ def _variants(desired: FlagSpec, live: FlagSpec, ignored: Ignored) -> tuple[Vari
 def _variant(wanted: Variant, live: Variant | None, ignored: Ignored) -> Variant:
     if live is None or not ignored:
         return wanted
-    kept: dict[str, Any] = {name: UNSET for name in ("name", "description", "payload") if ignored.covers(name)}
+    kept: dict[str, Any] = {name: UNSET for name in VARIANT_FIELDS if ignored.covers(name)}
     members = ignored.at("inclusions")
     for kind in ("users", "cohorts"):
         inner, declared, present = members.at(kind), getattr(wanted, kind), getattr(live, kind)

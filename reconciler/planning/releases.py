@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model.fields import FIELDS
+from reconciler.model.fields import FIELDS, VARIANT_FIELDS
 from reconciler.model.flag import Unset
 from reconciler.model.reads import MEMBERS, path_of
 from reconciler.model.wire import encode_field
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reconciler.model.flag import DesiredFlag, FlagSpec, LiveState, Variant
     from reconciler.strict_json import Json
 
-_OF_VARIANTS = ("name", "description", "payload", *MEMBERS)
+_OF_VARIANTS = (*VARIANT_FIELDS, *MEMBERS)
 
 
 def declaration_differs(before: DesiredFlag | None, after: DesiredFlag | None) -> bool:

@@ -1,7 +1,7 @@
 """One pass over the events of a YAML text: its collections, entries and comments with the offsets they stand at.
 
 Comments are no events of a YAML parser: they are found in the gaps between scalars, where a `#` can be nothing else.
-For text that `source.yaml_source` has accepted; nothing is refused here.
+For text that `reader` has accepted; nothing is refused here.
 """
 
 from __future__ import annotations

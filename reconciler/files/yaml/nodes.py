@@ -1,4 +1,4 @@
-"""YAML as a tree of values with the comments around them: what `yaml_tree` reads and `yaml_style` writes.
+"""YAML as a tree of values with the comments around them: what `tree` reads and `style` writes.
 
 A tree does not change once it is read: an edit is a new tree. Comments are whole lines from `#` on; "" among them is
 a blank line. Offsets, lines and columns count from 0, and mean nothing in a tree that was not read.

@@ -1,7 +1,7 @@
 """YAML text to trees that keep every comment.
 
 Each comment goes to the entry that it stands above or beside or, where it is indented deeper than what follows, to
-the end of the collection that it closes. For text that `source.yaml_source` has accepted; nothing is refused here.
+the end of the collection that it closes. For text that `reader` has accepted; nothing is refused here.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from reconciler.planning.operations.base import (
     UNKNOWN_ID,
     VARIANT_ORDER,
-    VARIANT_TEXTS,
     ImpossibleCallError,
     Operation,
     Part,
@@ -45,7 +44,6 @@ __all__ = [
     "KINDS",
     "UNKNOWN_ID",
     "VARIANT_ORDER",
-    "VARIANT_TEXTS",
     "AddDeployments",
     "AddMembers",
     "ClearUsers",

@@ -26,9 +26,6 @@ Part = tuple[str, ...]
 VARIANT_ORDER: Part = ("variants", "")
 """The order of the variants."""
 
-VARIANT_TEXTS = ("name", "description", "payload")
-"""The fields of a variant that are edited by themselves."""
-
 UNKNOWN_ID = "{id}"
 """Stands in paths for the id of a flag that is not yet created."""
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from reconciler.evaluation.rules import variants_of
-from reconciler.model.fields import FLAG
+from reconciler.model.fields import FLAG, VARIANT_FIELDS
 from reconciler.model.flag import Unset, Weights
 from reconciler.model.wire import Request, decode_variant
 from reconciler.planning.operations.base import (
     UNKNOWN_ID,
     VARIANT_ORDER,
-    VARIANT_TEXTS,
     ImpossibleCallError,
     Operation,
     Part,
@@ -129,7 +128,7 @@ class EditVariant(VariantOperation, frozen=True, kw_only=True):
         if new != old and new in keys_of(spec):
             raise ImpossibleCallError(f"Variant {old} cannot be renamed to {new}: that key is taken.")
         said = decode_variant(self.body | {"key": new})
-        names = ["key", *(name for name in VARIANT_TEXTS if name in self.body)]
+        names = ["key", *(name for name in VARIANT_FIELDS if name in self.body)]
         fields = {name: getattr(said, name) for name in names}
         variants = tuple(replace(item, **fields) if item.key == old else item for item in variants_of(spec))
         spec = replace(spec, variants=variants)
@@ -201,7 +200,7 @@ class DeleteVariant(VariantOperation, frozen=True, kw_only=True):
 
 
 def _sets(operation: CreateVariant | EditVariant) -> tuple[Part, ...]:
-    names = [name for name in VARIANT_TEXTS if name in operation.body]
+    names = [name for name in VARIANT_FIELDS if name in operation.body]
     weights: tuple[Part, ...] = (("rollout_weights",),) if "rolloutWeight" in operation.body else ()
     return (*(("variants", key, name) for key in operation.names for name in names), *weights)
 

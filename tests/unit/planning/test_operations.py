@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
+from reconciler.files.schema import load_schema
 from reconciler.planning.operations import (
+    KINDS,
     AddDeployments,
     AddMembers,
     ClearUsers,
@@ -227,3 +229,9 @@ def test_what_no_server_may_have_done_by_itself(made: Operation, other: Operatio
     """Whatever else is asked for afterwards, somebody else did it."""
     assert not made.may_leave(other)
     assert not made.may_entail(other)
+
+
+def test_the_schema_of_plans_names_every_kind() -> None:
+    """A saved plan with any operation can be read again."""
+    call = load_schema("plan")["$defs"]["operation"]["properties"]
+    assert set(call["kind"]["enum"]) == set(KINDS)
