@@ -35,7 +35,7 @@ _TRUE_IF_NONE_LISTED = frozenset(
 )
 _FALSE_IF_NONE_LISTED = frozenset({"is not", "does not contain", "set does not contain"})
 _BOOLEANS = frozenset({"true", "false"})
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "less": operator.lt,
     "less or equal": operator.le,
     "greater": operator.gt,
@@ -142,7 +142,7 @@ def _matches_text(condition: Condition, value: str) -> bool:
         case "glob does not match":
             return not _matches_glob(value, values)
         case _:
-            return condition.op in _COMPARISONS and _compares(condition, value)
+            return condition.op in COMPARISONS and _compares(condition, value)
 
 
 def _contains(value: str, parts: tuple[str, ...]) -> bool:
@@ -151,8 +151,13 @@ def _contains(value: str, parts: tuple[str, ...]) -> bool:
 
 
 def _compares(condition: Condition, value: str) -> bool:
-    parse = _parse_version if "version" in condition.prop.lower() else _parse_number
-    return _compares_as(parse, _COMPARISONS[condition.op], value, condition.values)
+    parse = parser_of(condition.prop)
+    return _compares_as(parse, COMPARISONS[condition.op], value, condition.values)
+
+
+def parser_of(prop: str) -> Callable[[str], Any]:
+    """What comparisons of a property read its texts as, None for a text that is none: versions or numbers."""
+    return parse_version if "version" in prop.lower() else _parse_number
 
 
 def _compares_as(
@@ -173,7 +178,7 @@ def _parse_number(text: str) -> float | None:
         return None
 
 
-def _parse_version(text: str) -> tuple[int, int, int, bool, str] | None:
+def parse_version(text: str) -> tuple[int, int, int, bool, str] | None:
     """A version that orders as itself; one with a pre-release comes before the one without."""
     found = _VERSION.match(text)
     if found is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.evaluation.combinations import segment_combinations
+from reconciler.evaluation.populations import segment_combinations
 from reconciler.evaluation.rules import OFF, SegmentRule, flag_rules, is_on, segments_of, variants_of
 from reconciler.evaluation.shares import joint_shares, unavoidable_share, variant_shares
 from reconciler.model.canonical import payload_differs

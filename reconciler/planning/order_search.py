@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
-from reconciler.evaluation.combinations import segment_combinations
+from reconciler.evaluation.populations import segment_combinations
 from reconciler.evaluation.rules import (
     ALL_OTHER_USERS,
     SegmentRule,

@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from official_engine import FastEngine, OfficialFlag, official_condition
 from random_flags import a_random_change, a_random_flag, a_random_user
 
-from reconciler.evaluation.combinations import segment_combinations
 from reconciler.evaluation.conditions import matches_condition
 from reconciler.evaluation.hashing import DISTRIBUTIONS, HASHES
+from reconciler.evaluation.populations import segment_combinations
 from reconciler.evaluation.result import Reason
 from reconciler.evaluation.rules import flag_rules
 from reconciler.evaluation.shares import joint_shares

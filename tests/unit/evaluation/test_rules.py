@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 from msgspec.structs import replace
 
-from reconciler.evaluation.combinations import segment_combinations
+from reconciler.evaluation.populations import segment_combinations
 from reconciler.evaluation.rules import ALL_OTHER_USERS, ALWAYS_TRUE, Bucketing, SegmentRule, cuts_of, flag_rules
 from reconciler.evaluation.shares import joint_shares, transient_share, unavoidable_share, variant_shares
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights

@@ -1,0 +1,330 @@
+"""Which conditions on one property can be true together, and a value that shows it.
+
+A property holds nothing, one text, or a list of texts where a condition about sets is asked of it. Values that answer
+every condition alike are one: the constants of the conditions, their neighbours, and a fresh value stand for all.
+
+- `is`, comparisons of numbers, versions and texts, `contains`, globs, and sets of few values: exact.
+- Comparisons mixed with `contains` or globs, or of numbers with texts that are none: what each kind allows by itself
+  counts as possible together, though no value may be known for it.
+- Too many values or patterns, and what this client does not know: everything counts as possible.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from functools import lru_cache
+from itertools import combinations, pairwise, product
+from math import ceil, floor, inf, isfinite, nextafter, prod
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from reconciler.evaluation.conditions import (
+    COHORT_TYPE,
+    COMPARISONS,
+    matches_condition,
+    parse_version,
+    parser_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from reconciler.model.flag import Condition
+
+MOST_ELEMENTS: Final = 7
+"""Different elements of a list, beyond which not every list is tried."""
+MOST_STEPS: Final = 20_000
+"""Steps of one search through the texts that patterns tell apart."""
+MOST_MIXED: Final = 4_096
+
+_EXACT = 2**53
+_ANY, _SEGMENT = "**", "[^/]*"
+"""Parts of patterns that match any text, and any without a slash; all other parts are single letters."""
+_LISTS = frozenset({"is", "is not"})
+_PATTERNS = frozenset({"contains", "does not contain", "glob match", "glob does not match"})
+_FRESH = ("other", "another", "x", "y", "z")
+
+
+class Answers(Struct, frozen=True):
+    """One way in which the conditions on a property can be answered: bit i of `mask` is condition i.
+
+    `values` are examples, of which None stands for a property that is missing. Without any, none is known, and the
+    answers may be impossible.
+    """
+
+    mask: int
+    values: tuple[Any, ...] = ()
+
+
+class PropertyAnswers(Struct, frozen=True):
+    """All answers that a property allows. `is_free`: besides those given, any others may be possible too."""
+
+    known: tuple[Answers, ...]
+    is_free: bool = False
+
+
+def property_of_condition(condition: Condition) -> Any:  # noqa: ANN401 - only ever compared
+    """What a condition asks about: equal for conditions whose answers depend on each other."""
+    if condition.unlisted or condition.type not in {"property", COHORT_TYPE}:
+        return condition
+    return COHORT_TYPE if condition.type == COHORT_TYPE else condition.prop
+
+
+def user_with(condition: Condition, value: Any) -> dict[str, Any]:  # noqa: ANN401 - a property is any JSON value
+    """The user of whom nothing is known but what this condition asks about; None: it is missing."""
+    if value is None:
+        return {}
+    if condition.type == COHORT_TYPE:
+        return {"cohort_ids": value}
+    if condition.prop.startswith("gp:"):
+        return {"user_properties": {condition.prop.removeprefix("gp:"): value}}
+    return {condition.prop: value}
+
+
+@lru_cache(maxsize=4096)
+def answers_of(conditions: tuple[Condition, ...]) -> PropertyAnswers:
+    """The answers that conditions on the same property allow; those of a missing property come first."""
+    first = conditions[0]
+    if property_of_condition(first) == first:
+        return PropertyAnswers((), is_free=True)
+    if first.type == COHORT_TYPE:
+        return _cohort_answers(conditions)
+    single = [condition for condition in conditions if not condition.op.startswith("set ")]
+    values, open_masks = _texts(conditions)
+    if len(single) < len(conditions):
+        return _list_answers(conditions, values, is_free=open_masks is None or bool(open_masks))
+    known = _grouped(conditions, (None, *values))
+    if open_masks is None:
+        return PropertyAnswers(known, is_free=True)
+    found = {answers.mask for answers in known}
+    return PropertyAnswers((*known, *(Answers(mask) for mask in dict.fromkeys(open_masks) if mask not in found)))
+
+
+def mask_of(conditions: Sequence[Condition], value: Any) -> int:  # noqa: ANN401 - a property is any JSON value
+    """How a value answers conditions on its property."""
+    user = user_with(conditions[0], value)
+    return sum(1 << bit for bit, condition in enumerate(conditions) if matches_condition(condition, user))
+
+
+def _grouped(conditions: Sequence[Condition], values: Iterable[Any]) -> tuple[Answers, ...]:
+    groups: dict[int, list[Any]] = {}
+    for value in values:
+        found = groups.setdefault(mask_of(conditions, value), [])
+        if not (found and isinstance(value, list)):
+            found.append(value)
+    return tuple(Answers(mask, tuple(found)) for mask, found in groups.items())
+
+
+def _cohort_answers(conditions: Sequence[Condition]) -> PropertyAnswers:
+    """Of cohorts that the same conditions name, one stands for all."""
+    named = _grouped(conditions, ([value] for condition in conditions for value in condition.values))
+    return _lists(conditions, [answers.values[0][0] for answers in named], (), is_free=False)
+
+
+def _list_answers(conditions: Sequence[Condition], texts: Sequence[str], *, is_free: bool) -> PropertyAnswers:
+    """Lists of what conditions about sets name, and of one text for each other answer of a single one."""
+    named = {value for condition in conditions if condition.op.startswith("set ") for value in condition.values}
+    alike: dict[tuple[int, str], str] = {}
+    for text in texts:
+        if text not in named:
+            boolean = text.lower() if text.lower() in {"true", "false"} else ""
+            alike.setdefault((mask_of(conditions, [text]), boolean), text)
+    return _lists(conditions, [*sorted(named), *alike.values()], (*texts, [None]), is_free=is_free)
+
+
+def _lists(
+    conditions: Sequence[Condition], elements: Sequence[str], others: Iterable[Any], *, is_free: bool
+) -> PropertyAnswers:
+    """The answers of lists of elements, and of other values. With too many elements not every list is tried."""
+    if len(elements) <= MOST_ELEMENTS:
+        lists = [list(chosen) for size in range(1, len(elements) + 1) for chosen in combinations(elements, size)]
+    else:
+        is_free = True
+        lists = [[element] for element in elements] + [list(condition.values) for condition in conditions]
+    return PropertyAnswers(_grouped(conditions, (None, *others, *lists)), is_free=is_free)
+
+
+def _texts(conditions: Sequence[Condition]) -> tuple[list[str], list[int] | None]:
+    """Texts for all answers that a single text can give, and further answers for which none is known.
+
+    None in place of the latter: any answers may be possible.
+    """
+    exact = [condition for condition in conditions if condition.op in _LISTS or condition.op.startswith("set ")]
+    named = {value for condition in exact for value in condition.values}
+    listed = named if all(condition.op in _LISTS for condition in conditions) else _in_any_case(named)
+    families = list(_families(conditions, listed))
+    texts = dict.fromkeys(value for condition in conditions for value in condition.values)
+    texts |= dict.fromkeys((*sorted(listed), *(text for family in families for text in family.texts)))
+    fresh = next((text for text in _FRESH if text not in texts), _FRESH[0] * (1 + max(map(len, texts))))
+    texts[fresh] = None
+    texts.pop("", None)
+    if not all(family.is_complete for family in families):
+        return list(texts), None
+    return list(texts), _mixed(conditions, families, listed) if len(families) > 1 else []
+
+
+class _Family(Struct, frozen=True):
+    """Conditions of one kind, and texts for all answers that unlisted texts give them, unless there are too many."""
+
+    conditions: list[Condition]
+    texts: list[str]
+    is_complete: bool = True
+
+
+def _families(conditions: Sequence[Condition], listed: set[str]) -> Iterator[_Family]:
+    parse = parser_of(conditions[0].prop)
+    compared = [condition for condition in conditions if condition.op in COMPARISONS]
+    parsed = [condition for condition in compared if any(parse(limit) is not None for limit in condition.values)]
+    unparsed = [condition for condition in compared if condition not in parsed]
+    if parsed:
+        points = _versions(parsed) if parse is parse_version else _numbers(parsed)
+        texts = [_other_spelling(point, listed) for point in points]
+        yield _Family(parsed, [*texts, *_between_texts(parsed, listed)])
+    if unparsed:
+        yield _Family(unparsed, list(_between_texts(unparsed, listed)))
+    if patterns := [condition for condition in conditions if condition.op in _PATTERNS]:
+        found = _matching_texts(patterns, listed)
+        yield _Family(patterns, found or [], is_complete=found is not None)
+
+
+def _mixed(conditions: Sequence[Condition], families: list[_Family], listed: set[str]) -> list[int] | None:
+    """What unlisted texts may answer to several kinds of conditions, each kind taken for itself."""
+    choices: list[set[int]] = []
+    for family in families:
+        bits = sum(1 << bit for bit, condition in enumerate(conditions) if condition in family.conditions)
+        choices.append({mask_of(conditions, text) & bits for text in family.texts if text not in listed})
+    if prod(map(len, choices)) > MOST_MIXED:
+        return None
+    unlisted = sum(1 << bit for bit, condition in enumerate(conditions) if condition.op == "is not")
+    return [unlisted | sum(chosen) for chosen in product(*choices)]
+
+
+def _in_any_case(texts: set[str]) -> set[str]:
+    """The texts; true and false, which `is` takes in any case, in all cases."""
+    booleans = {text.lower() for text in texts} & {"true", "false"}
+    return texts | {"".join(word) for item in booleans for word in product(*zip(item, item.upper(), strict=True))}
+
+
+def _numbers(conditions: Sequence[Condition]) -> Iterator[str]:
+    """A number below all limits, above all, at each and between any two; what is no number but reads as one."""
+    yield from ("nan", "inf", "-inf")
+    limits = sorted({number for number in _parsed(conditions) if isfinite(number)})
+    for number in limits:
+        yield _number(number)
+    for low, high in pairwise((-inf, *limits, inf)):
+        whole = floor(low) + 1 if isfinite(low) else ceil(high) - 1 if isfinite(high) else 0
+        tried = (whole, (low + high) / 2, nextafter(low, inf))
+        yield from (_number(number) for number in tried if low < number < high)
+
+
+def _number(number: float) -> str:
+    return str(int(number)) if number == int(number) and abs(number) < _EXACT else repr(number)
+
+
+def _versions(conditions: Sequence[Condition]) -> Iterator[str]:
+    """The lowest version, each limit, the very next one, and plainer ones around it."""
+    yield from ("0.0.0", "0.0.0-")
+    for major, minor, patch, is_release, release in _parsed(conditions):
+        yield f"{major}.{minor}.{patch}{release}"
+        yield from (f"{major}.{minor}.{patch + 1}", f"{major}.{minor + 1}.0", f"{major + 1}.0.0")
+        yield f"{major}.{minor}.{patch}-a"
+        yield f"{major}.{minor}.{patch + 1}-" if is_release else f"{major}.{minor}.{patch}{release}-"
+
+
+def _parsed(conditions: Sequence[Condition]) -> Iterator[Any]:
+    parse = parser_of(conditions[0].prop)
+    return (found for item in conditions for limit in item.values if (found := parse(limit)) is not None)
+
+
+def _other_spelling(text: str, listed: set[str]) -> str:
+    """The same number or version in a spelling that is not listed."""
+    if text.lstrip("-").isalpha():
+        return next((other for other in (text, text.upper(), text.title()) if other not in listed), text)
+    while text in listed:
+        sign = "-" * text.startswith("-")
+        text = f"{sign}0{text.removeprefix('-')}"
+    return text
+
+
+def _between_texts(conditions: Sequence[Condition], listed: set[str]) -> Iterator[str]:
+    """A text that is not parsed below all limits, at each, and right after each, as texts order."""
+    parse = parser_of(conditions[0].prop)
+    limits = sorted({limit for condition in conditions for limit in condition.values})
+    yield from limits
+    for low, high in zip(("", *limits), (*limits, None), strict=True):
+        for suffix in ("x", "A", "-", "!", " ", "\0", "\0\0"):
+            text = low + suffix
+            if text not in listed and parse(text) is None and (high is None or text < high):
+                yield text
+                break
+
+
+def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[str] | None:
+    """A text, not listed, for every way in which texts match the patterns of conditions; None: too many.
+
+    Searched breadth first through the places that a text can reach in all patterns at once.
+    """
+    patterns = sorted({_tokens(item.op, value) for item in conditions for value in item.values})
+    letters = {token for tokens, _ in patterns for token in tokens if len(token) == 1}
+    letters |= {letter for token in letters for letter in (token.lower(), token.upper()) if len(letter) == 1}
+    letters.discard("")
+    known = letters | set("".join(listed))
+    fresh = next(letter for letter in map(chr, (*range(97, 123), *range(0xE000, 0xF8FF))) if letter not in known)
+    alphabet = (fresh, *sorted(letters | {"/"}))
+    prefixes = {text[:end] for text in listed for end in range(1, len(text) + 1)}
+    start = tuple(_reached(tokens, {0}) for tokens, _ in patterns)
+    pending: deque[tuple[str, tuple[frozenset[int], ...]]] = deque([("", start)])
+    seen: set[tuple[str, tuple[frozenset[int], ...]]] = set()
+    found: dict[tuple[bool, ...], str] = {}
+    steps = 0
+    while pending:
+        text, places = pending.popleft()
+        for letter in alphabet:
+            steps += len(patterns)
+            if steps > MOST_STEPS:
+                return None
+            after = tuple(_step(*pattern, at, letter) for pattern, at in zip(patterns, places, strict=True))
+            longer = text + letter
+            key = (longer if longer in prefixes else "", after)
+            if key not in seen:
+                seen.add(key)
+                pending.append((longer, after))
+                if longer not in listed:
+                    matched = tuple(len(tokens) in at for (tokens, _), at in zip(patterns, after, strict=True))
+                    found.setdefault(matched, longer)
+    return list(found.values())
+
+
+def _tokens(op: str, value: str) -> tuple[tuple[str, ...], bool]:
+    """The parts of a pattern, and whether case does not count."""
+    if "contain" in op:
+        return (_ANY, *value.lower(), _ANY), True
+    stars = {"**": (_ANY,), "*": (_SEGMENT,)}
+    return tuple(part for text in re.split(r"(\*\*|\*)", value) for part in stars.get(text, text)), False
+
+
+def _reached(tokens: tuple[str, ...], places: Iterable[int]) -> frozenset[int]:
+    """The places, and those behind stars that match nothing."""
+    found = set(places)
+    for place in sorted(found):
+        at = place
+        while at < len(tokens) and len(tokens[at]) > 1:
+            at += 1
+            found.add(at)
+    return frozenset(found)
+
+
+def _step(tokens: tuple[str, ...], is_folded: bool, places: frozenset[int], letter: str) -> frozenset[int]:  # noqa: FBT001
+    after = set()
+    for place in places:
+        if place == len(tokens):
+            continue
+        item = tokens[place]
+        if len(item) > 1:
+            if item == _ANY or letter != "/":
+                after.add(place)
+        elif item == (letter.lower() if is_folded else letter):
+            after.add(place + 1)
+    return _reached(tokens, after)
