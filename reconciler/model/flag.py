@@ -64,7 +64,7 @@ class Weights(Struct, frozen=True):
         return (key for key, _ in self.pairs)
 
 
-class Condition(Struct, frozen=True, kw_only=True):
+class Condition(Struct, frozen=True, kw_only=True, cache_hash=True):
     """One condition of a segment. Live conditions of a type other than `property` cannot be sent back.
 
     `unlisted`: what a live one holds beside the fields of the API reference, name and JSON text, sorted by name. It

@@ -192,3 +192,15 @@ def test_equal_states_match_alike() -> None:
     rules = flag_rules(a_flag(a=1, segments=(a_segment(US), a_segment(PRO))))
 
     assert segment_combinations(rules, rules, rules) == ((0, 0, 0), (1, 1, 1), (2, 2, 2))
+
+
+def test_no_user_is_in_two_countries() -> None:
+    """Segments that exclude each other hide nothing of each other, in whatever order they stand."""
+    us, ca, both = (Condition(prop="country", op="is", values=values) for values in (("US",), ("CA",), ("CA", "US")))
+    first, second, wide = (a_segment(item) for item in (us, ca, both))
+    before, swapped = (flag_rules(a_flag(a=1, segments=order)) for order in ((first, second), (second, first)))
+    narrow, widened = (flag_rules(a_flag(a=1, segments=(segment,))) for segment in (first, wide))
+
+    assert segment_combinations(before, swapped) == ((0, 1), (1, 0), (2, 2))
+    assert segment_combinations(narrow, widened) == ((0, 0), (1, 0), (1, 1))
+    assert segment_combinations(widened, narrow) == ((0, 0), (0, 1), (1, 1))
