@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from reconciler.api.limits import Repeat
 from reconciler.api.pages import PAGE_SIZE, read_pages
 from reconciler.api.responses import (
     CreatedFlag,
@@ -30,7 +31,6 @@ from reconciler.api.responses import (
     decode_version_page,
     decode_versions,
 )
-from reconciler.api.retry import Repeat
 from reconciler.api.transport import Transport
 from reconciler.errors import InvalidResponseError, RejectedError
 from reconciler.model.fields import FLAG
@@ -43,8 +43,7 @@ if TYPE_CHECKING:
     import httpx
 
     from reconciler.api.credentials import ApiKey, Origin
-    from reconciler.api.limits import Clock
-    from reconciler.api.retry import RetryPolicy
+    from reconciler.api.limits import Clock, RetryPolicy
     from reconciler.api.transport import Exchange, Look, Response
     from reconciler.model.config import Config
     from reconciler.model.flag import LiveFlag, Variant, Version

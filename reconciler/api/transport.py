@@ -16,15 +16,25 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from msgspec import Struct
 
 from reconciler import __version__
-from reconciler.api import retry
 from reconciler.api.body import ACCEPTED_ENCODING, LARGEST_BODY, OversizedBodyError, read_body, read_excerpt
 from reconciler.api.error_factory import Call, ErrorFactory, is_success
 from reconciler.api.http import httpx
-from reconciler.api.limits import Clock, RateLimiter, RequestBudget, rate_limiter
-from reconciler.api.retry import Failure, Repeat, RetryPolicy
+from reconciler.api.limits import (
+    Clock,
+    Failure,
+    RateLimiter,
+    Repeat,
+    RequestBudget,
+    RetryPolicy,
+    http_date,
+    may_repeat,
+    rate_limiter,
+    retry_after,
+    seconds_to_wait,
+)
 from reconciler.errors import AmbiguousError, BudgetError, NotSentError, ResponseTooLargeError
 from reconciler.model.config import Requests
-from reconciler.model.segments import is_path_segment
+from reconciler.model.fields import is_path_segment
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -112,12 +122,12 @@ class Transport:
         self._policy = policy or RetryPolicy()
         self._clock = clock or Clock()
         self._watch = watch
-        self._diagnosis = ErrorFactory(origin, key)
+        self._errors = ErrorFactory(origin, key)
         self._extensions = {
             "timeout": httpx.Timeout(self._policy.attempt_seconds, connect=self._policy.connect_seconds).as_dict()
         }
-        self._pace = RateLimiter(rate_limiter(limits.per_second), self._clock)
-        self._spending = RequestBudget(self._policy, limits.daily_budget, self._clock, earlier=spent)
+        self._rate = RateLimiter(rate_limiter(limits.per_second), self._clock)
+        self._budget = RequestBudget(self._policy, limits.daily_budget, self._clock, earlier=spent)
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._http = http or _pool(origin, limits.concurrency)
         self.concurrency = limits.concurrency
@@ -126,7 +136,7 @@ class Transport:
     @property
     def requests(self) -> int:
         """How many requests were sent so far, every attempt counted."""
-        return self._spending.requests
+        return self._budget.requests
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -175,18 +185,18 @@ class Transport:
             if not isinstance(outcome, Failure):
                 status, body = outcome
                 return Response(call=call, status=status, body=body, attempts=attempts)
-            if not (retry.may_repeat(outcome, repeat) and self._may_repeat(attempts)):
+            if not (may_repeat(outcome, repeat) and self._may_repeat(attempts)):
                 raise self._final_error(call, outcome, attempts, repeat)
             await self._wait(outcome, attempts)
 
     def _may_repeat(self, attempts: int) -> bool:
-        return attempts < self._policy.attempts and self._spending.has_retries
+        return attempts < self._policy.attempts and self._budget.has_retries
 
     def _final_error(self, call: Call, failure: Failure, attempts: int, repeat: Repeat) -> ApiError:
         error = failure.error
         error.attempts = attempts
-        exhausted = not self._spending.has_retries and attempts < self._policy.attempts
-        if exhausted and retry.may_repeat(failure, repeat):
+        exhausted = not self._budget.has_retries and attempts < self._policy.attempts
+        if exhausted and may_repeat(failure, repeat):
             return BudgetError(
                 f"{call} was given up: the {self._policy.retries} repetitions that a run may make are used up. The"
                 f" last failure: {error}",
@@ -196,10 +206,10 @@ class Transport:
         return error
 
     async def _wait(self, failure: Failure, attempts: int) -> None:
-        seconds = retry.seconds_to_wait(failure, attempts, self._policy)
-        self._spending.retries += 1
+        seconds = seconds_to_wait(failure, attempts, self._policy)
+        self._budget.retries += 1
         if failure.is_throttled:
-            self._pace.hold(seconds)
+            self._rate.pause(seconds)
         await self._clock.sleep(seconds)
 
     def _address(self, call: Call, segments: Sequence[str], query: Mapping[str, str] | None) -> httpx.URL:
@@ -218,12 +228,12 @@ class Transport:
             if look is not None and look.is_old:
                 await look.renew()
             async with self._slots:
-                await self._pace.turn()
+                await self._rate.acquire()
                 if look is None or not look.is_old:
                     return await self._sent(call, url, content, look)
 
     async def _sent(self, call: Call, url: httpx.URL, content: bytes | None, look: Look | None) -> _Outcome:
-        seconds = self._spending.reserve(call)
+        seconds = self._budget.reserve(call)
         started = self._clock.now()
         status: int | None = None
         try:
@@ -242,7 +252,7 @@ class Transport:
             async with asyncio.timeout(seconds):
                 return await self._exchange(call, url, content)
         except (httpx.RequestError, OSError) as error:
-            return Failure(self._diagnosis.of_exception(call, error))
+            return Failure(self._errors.of_exception(call, error))
 
     async def _exchange(self, call: Call, url: httpx.URL, content: bytes | None) -> _Outcome:
         headers = HEADERS | {"Authorization": f"Bearer {self._key.reveal()}"}
@@ -251,7 +261,7 @@ class Transport:
         request = httpx.Request(call.method, url, headers=headers, content=content, extensions=self._extensions)
         response = await self._http.handle_async_request(request)
         try:
-            self.server_date = retry.http_date(response.headers.get("date", "")) or self.server_date
+            self.server_date = http_date(response.headers.get("date", "")) or self.server_date
             if is_success(response.status_code):
                 return response.status_code, await read_body(response)
             return await self._refusal(call, response)
@@ -262,10 +272,10 @@ class Transport:
 
     async def _refusal(self, call: Call, response: httpx.Response) -> Failure:
         excerpt = await read_excerpt(response)
-        error = self._diagnosis.of_status(
+        error = self._errors.of_status(
             call, response.status_code, body=excerpt, location=response.headers.get("location", "")
         )
-        return Failure(error, retry.retry_after(response.headers, now=self._clock.date()))
+        return Failure(error, retry_after(response.headers, now=self._clock.date()))
 
     def _tell(self, call: Call, status: int | None, seconds: float) -> None:
         if self._watch is not None:

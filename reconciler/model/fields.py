@@ -7,6 +7,7 @@ Rests on "List", "Create" and "Edit".
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ from reconciler.model.flag import UNSET, FlagSpec, Weights
 
 if TYPE_CHECKING:
     from reconciler.strict_json import Json
+
 
 VARIANT_FIELDS: Final = ("name", "description", "payload")
 """The fields of a variant that are declared and edited one by one, beside its key."""
@@ -144,3 +146,22 @@ KINDS: Final = {kind.name: kind for kind in (Kind(name="flag", path="flags", fie
 """Every kind by its name."""
 
 FLAG: Final = KINDS["flag"]
+
+
+_LONGEST_SEGMENT: Final = 512
+
+_is_segment = re.compile(rf"[A-Za-z0-9._~-]{{1,{_LONGEST_SEGMENT}}}").fullmatch
+
+
+def is_path_segment(text: str) -> bool:
+    """Whether a text is one segment of a path, without escapes and without a meaning of its own."""
+    return _is_segment(text) is not None and text not in {".", ".."}
+
+
+def why_no_segment(text: str) -> str:
+    """What keeps a text from being one, in words that quote nothing of it."""
+    if not text:
+        return "it is empty"
+    if len(text) > _LONGEST_SEGMENT:
+        return f"it has {len(text)} characters, more than {_LONGEST_SEGMENT}"
+    return 'it is no word of letters, digits, ".", "_", "~" and "-"'

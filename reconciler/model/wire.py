@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from msgspec import Struct
 
 from reconciler.errors import InvalidResponseError
-from reconciler.model.fields import FIELDS, VARIANT_FIELDS, ValueKind
+from reconciler.model.fields import FIELDS, VARIANT_FIELDS, ValueKind, is_path_segment, why_no_segment
 from reconciler.model.flag import (
     UNSET,
     Condition,
@@ -26,7 +26,6 @@ from reconciler.model.flag import (
     Variant,
     Weights,
 )
-from reconciler.model.segments import is_path_segment, why_no_segment
 from reconciler.text import json_kind
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from worlds import ENVIRON
 
 from reconciler.api.client import connect
 from reconciler.api.credentials import origin_for, read_key
-from reconciler.api.retry import RetryPolicy
+from reconciler.api.limits import RetryPolicy
 from reconciler.apply import Status
 from reconciler.emulator import serve
 from reconciler.errors import ApiError

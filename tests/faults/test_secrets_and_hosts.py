@@ -20,7 +20,7 @@ from faults.checkouts import Checkout, a_checkout
 from faults.scenarios import SCENARIOS, Scenario, live_variants
 from faults.tcp_proxy import a_proxy
 
-from reconciler.api.retry import RetryPolicy
+from reconciler.api.limits import RetryPolicy
 from reconciler.apply import ApplyOptions
 from reconciler.cli.main import run
 from reconciler.model.flag import FlagSpec, Variant

@@ -13,9 +13,8 @@ from clients import LOOPBACK, Handler, StoppedClock, a_key, send
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.api.limits import Clock, RateLimiter, RequestBudget, rate_limiter
+from reconciler.api.limits import Clock, RateLimiter, RequestBudget, RetryPolicy, rate_limiter
 from reconciler.api.pages import map_bounded
-from reconciler.api.retry import RetryPolicy
 from reconciler.api.transport import Transport
 from reconciler.errors import AmbiguousError, BudgetError, RejectedError
 from reconciler.model.config import Requests
@@ -113,12 +112,12 @@ def test_a_pause_holds_every_start_back() -> None:
         pace, loop, times = RateLimiter(rate_limiter(1000), loop_clock()), asyncio.get_running_loop(), []
 
         async def one(_: int) -> None:
-            await pace.turn()
+            await pace.acquire()
             times.append(loop.time())
 
         await one(0)
-        pace.hold(10)
-        loop.call_later(5, pace.hold, 20)
+        pace.pause(10)
+        loop.call_later(5, pace.pause, 20)
         await map_bounded(one, range(5), limit=5)
         return times
 
@@ -132,9 +131,9 @@ def test_a_shorter_hold_does_not_shorten_a_longer_one() -> None:
 
     async def session() -> float:
         pace = RateLimiter(rate_limiter(1000), loop_clock())
-        pace.hold(10)
-        pace.hold(1)
-        await pace.turn()
+        pace.pause(10)
+        pace.pause(1)
+        await pace.acquire()
         return asyncio.get_running_loop().time()
 
     assert in_virtual_time(session()) >= 10
@@ -145,8 +144,8 @@ def test_a_hold_counts_from_the_first_moment_of_a_clock() -> None:
 
     async def session() -> float:
         pace = RateLimiter(rate_limiter(1000), loop_clock())
-        pace.hold(0.5)
-        await pace.turn()
+        pace.pause(0.5)
+        await pace.acquire()
         return asyncio.get_running_loop().time()
 
     assert 0.5 <= in_virtual_time(session()) < 0.6

@@ -10,7 +10,7 @@ import pytest
 from clients import StoppedClock, ask, send
 
 from reconciler.api.credentials import ApiKey
-from reconciler.api.retry import Repeat, RetryPolicy, http_date, retry_after
+from reconciler.api.limits import Repeat, RetryPolicy, http_date, retry_after
 from reconciler.errors import (
     AccessError,
     AmbiguousError,

@@ -14,8 +14,7 @@ from msgspec.structs import replace
 
 from reconciler.api import transport as transport_module
 from reconciler.api.credentials import Origin
-from reconciler.api.limits import Clock
-from reconciler.api.retry import RetryPolicy
+from reconciler.api.limits import Clock, RetryPolicy
 from reconciler.api.transport import Transport
 from reconciler.errors import AmbiguousError, ApiError, NotSentError
 

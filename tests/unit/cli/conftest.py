@@ -87,4 +87,4 @@ def repository(
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repetitions of a request follow at once, as many as ever."""
-    monkeypatch.setattr("reconciler.api.retry.uniform", lambda low, high: 0.0)
+    monkeypatch.setattr("reconciler.api.limits.uniform", lambda low, high: 0.0)

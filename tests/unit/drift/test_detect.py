@@ -14,8 +14,7 @@ from worlds import ENVIRON, World, a_world, an_emulator
 
 from reconciler.api.client import connect
 from reconciler.api.credentials import origin_for, read_key
-from reconciler.api.limits import Clock
-from reconciler.api.retry import RetryPolicy
+from reconciler.api.limits import Clock, RetryPolicy
 from reconciler.drift.view import allocate_budget
 from reconciler.emulator import Behaviour, Limits
 from reconciler.errors import AccessError, BudgetError
