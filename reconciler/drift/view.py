@@ -15,7 +15,7 @@ from reconciler.api.live import fetch_live_state
 from reconciler.api.pages import PAGE_SIZE
 from reconciler.drift.report import moment
 from reconciler.errors import BudgetError, UsageError
-from reconciler.model.config import matcher
+from reconciler.model.config import idle_targets, matcher
 from reconciler.model.flag import DesiredState, LiveState
 
 if TYPE_CHECKING:
@@ -90,12 +90,13 @@ async def view_by_list(client: Client, desired: DesiredState, options: DriftOpti
         for key, flag in sorted(live.flags.items())
         if key not in desired.flags and not flag.spec.archived and is_target(key)
     )
+    idle = idle_targets(targets, desired.flags.keys() | live.flags.keys() | live.duplicates.keys())
     return View(
         live=live,
         keys=tuple(sorted(keys - unseen)),
         unmanaged=tuple(unmanaged),
         unseen=tuple(sorted(unseen)),
-        warnings=live.warnings,
+        warnings=(*live.warnings, *idle),
     )
 
 
@@ -103,6 +104,12 @@ async def view_of_edits(
     client: Client, desired: DesiredState, targets: tuple[str, ...], edited: Collection[str], known: Collection[str]
 ) -> View:
     """The declared flags that the feed of versions names, and those known to differ; none: no request."""
+    known_keys = desired.flags.keys() | set(edited)
+    idle = [
+        f'The target "{target}" matches no flag that is declared or was edited.'
+        for target in targets
+        if not any(map(matcher([target]), known_keys))
+    ]
     keys = tuple(sorted(keys_in_scope(desired, targets) & {*edited, *known}))
     unmanaged = tuple(sorted(key for key in filter(matcher(targets), edited) if key not in desired.flags))
     live = LiveState(project_id=client.project_id, flags={}, is_complete=False)
@@ -113,7 +120,7 @@ async def view_of_edits(
         live = await fetch_live_state(
             client, desired, targets=targets, is_wanted=frozenset(keys).__contains__, hydrates=False
         )
-    return View(live=live, keys=keys, unmanaged=unmanaged, warnings=live.warnings)
+    return View(live=live, keys=keys, unmanaged=unmanaged, warnings=(*live.warnings, *idle))
 
 
 async def _with_absent(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from reconciler.errors import UsageError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
 
@@ -89,3 +92,20 @@ def matcher(targets: Iterable[str]) -> Callable[[str], bool]:
     if not patterns:
         return keys.__contains__
     return lambda key: key in keys or any(fnmatchcase(key, pattern) for pattern in patterns)
+
+
+def idle_targets(targets: Iterable[str], keys: Collection[str]) -> tuple[str, ...]:
+    """A sentence for each pattern that matches none of the keys, which are those that are declared or live.
+
+    Raises UsageError for a target without a wildcard that is none of them: it can only be misspelt.
+    """
+    sentences = []
+    for target in targets:
+        if has_wildcard(target):
+            if not any(map(matcher([target]), keys)):
+                sentences.append(f'The target "{target}" matches no flag, neither declared nor live.')
+        elif target not in keys:
+            near = get_close_matches(target, keys, n=1)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            raise UsageError(f'There is no flag "{target}", neither declared nor live.{hint}')
+    return tuple(sentences)

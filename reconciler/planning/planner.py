@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.diagnostics import LEFT_OUT
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model.canonical import fingerprint
-from reconciler.model.config import has_wildcard, matcher
+from reconciler.model.config import has_wildcard, idle_targets, matcher
 from reconciler.model.flag import Unset
 from reconciler.planning.compare import Differences, compare_flags, compare_new, with_details
 from reconciler.planning.held import held_as_archived, held_as_duplicate, held_as_unmet
@@ -177,14 +177,11 @@ def _left_out(desired: DesiredState, options: PlanOptions) -> Iterator[str]:
         yield f"--prune takes for gone what files that are not read declare: {places[0]}{more}."
 
 
-def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) -> Iterator[str]:
-    for pattern in options.targets:
-        if has_wildcard(pattern):
-            is_idle = not any(map(matcher([pattern]), chain(desired.flags, live.flags)))
-        else:
-            is_idle = pattern not in desired.flags and pattern not in live.flags
-        if is_idle:
-            yield f'The target "{pattern}" matches no flag, neither declared nor live.'
+def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) -> tuple[str, ...]:
+    """What is said of targets that match nothing; of a key outside the shard another shard says it."""
+    is_in_shard = scope_of(replace(options, targets=()))
+    targets = [target for target in options.targets if has_wildcard(target) or is_in_shard(target)]
+    return idle_targets(targets, desired.flags.keys() | live.flags.keys() | live.duplicates.keys())
 
 
 def _plan_declared(planner: Planner, flag: DesiredFlag, live: LiveState) -> FlagPlan | None:

@@ -17,6 +17,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.files.config_file import find_config, load_config, load_configs
 from reconciler.files.load import load_desired
 from reconciler.importer import build_import, find_declared_flags, read_importable
+from reconciler.model.config import idle_targets
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -71,6 +72,11 @@ def import_flags(
     config = config if out is None else structs.replace(config, flags_dir=out)
     declared = _declared(config)
     live, flags = _read(config, targets, api_key_file, output, inclusions=not no_inclusions)
+    found = live.flags.keys() | live.duplicates.keys()
+    for warning in idle_targets(targets, found | declared.keys()):
+        output.warning(warning)
+    for key in (declared.keys() & set(targets)) - found:
+        output.warning(f'"{key}" is declared, but not live: there is nothing to import.')
     keys = {flag.id: flag.key for flag in live.flags.values()}
     neighbours = _with_neighbours(config)
     result = build_import(flags, declared, neighbours, keys=keys, taken=_names(config.flags_dir), minimal=minimal)

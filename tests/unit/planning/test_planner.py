@@ -179,19 +179,32 @@ def test_what_is_archived_is_not_unmanaged() -> None:
 
 
 def test_a_target_that_matches_nothing_is_told() -> None:
-    """A misspelt target plans nothing, which must not look like nothing to do."""
-    options = PlanOptions(targets=("new-*", "gone"))
+    """A misspelt target must not look like nothing to do; a key that is nowhere is wrong usage."""
+    options = PlanOptions(targets=("new-*", "gone-*"))
     plan = build_plan(a_desired_state(a_flag()), a_live_state(a_full_flag()), a_config(), options)
-    assert plan.warnings == ('The target "gone" matches no flag, neither declared nor live.',)
+    assert plan.warnings == ('The target "gone-*" matches no flag, neither declared nor live.',)
+    with pytest.raises(UsageError, match=r'no flag "gone", neither declared nor live\.$'):
+        build_plan(a_desired_state(a_flag()), a_live_state(), a_config(), PlanOptions(targets=("gone",)))
+
+
+def test_a_target_in_another_shard_is_not_missed() -> None:
+    """Only its own shard looks it up."""
+    for shard in ((1, 2), (2, 2)):
+        options = PlanOptions(targets=tuple(f"gone-{number}" for number in range(20)), shard=shard)
+        with pytest.raises(UsageError) as refused:
+            build_plan(a_desired_state(), a_live_state(), a_config(), options)
+        named = str(refused.value).split('"')[1]
+        live = a_live_state(a_full_flag(key=named))
+        build_plan(a_desired_state(), live, a_config(), PlanOptions(targets=(named,), shard=shard))
 
 
 def test_targets_that_spell_a_key_mean_that_key() -> None:
     """Many of them, of which one is not there: it is named."""
     flags = a_live_state(*(a_full_flag(key=f"flag-{number}") for number in range(40)))
-    options = PlanOptions(targets=tuple(f"flag-{number}" for number in range(1, 41)))
-    plan = build_plan(a_desired_state(), flags, a_config(), options)
-    assert len(plan.unmanaged) == 39
-    assert plan.warnings == ('The target "flag-40" matches no flag, neither declared nor live.',)
+    options = PlanOptions(targets=tuple(f"flag-{number}" for number in range(1, 40)))
+    assert len(build_plan(a_desired_state(), flags, a_config(), options).unmanaged) == 39
+    with pytest.raises(UsageError, match='no flag "flag-40"'):
+        build_plan(a_desired_state(), flags, a_config(), replace(options, targets=(*options.targets, "flag-40")))
 
 
 @pytest.mark.parametrize("enabled", [UNSET, True])

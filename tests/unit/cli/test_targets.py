@@ -1,0 +1,50 @@
+"""`--target`: what matches nothing is said, and a key that is nowhere is wrong usage."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+COMMANDS = (("plan",), ("apply", "--auto-approve"), ("drift",), ("import",), ("drift", "--budget", "50"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_key_that_is_nowhere_is_wrong_usage(repository: Repository, command: tuple[str, ...]) -> None:
+    """64, with the key that may have been meant; nothing is written, neither here nor there."""
+    ran = repository.run(*command, "--target", "new-chekout")
+    assert ran.code == 64
+    assert 'no flag "new-chekout", neither declared nor live. Did you mean "new-checkout"?' in ran.err
+    assert repository.emulator.writes == []
+    assert [path.name for path in (repository.root / "flags").iterdir()] == ["new-checkout.yaml"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_pattern_that_matches_nothing_is_a_warning(repository: Repository, command: tuple[str, ...]) -> None:
+    """It may be meant for flags to come; other targets are done."""
+    ran = repository.run(*command, "--target", "later-*", "--target", "other-flag")
+    assert ran.code == 0
+    assert 'The target "later-*" matches no flag, neither declared nor live.' in ran.out + ran.err
+
+
+def test_a_misspelt_target_is_said_in_json(repository: Repository) -> None:
+    """The document of a failure, with the code."""
+    ran = repository.run("drift", "--target", "typo", "--format", "json")
+    assert json.loads(ran.out)["error"]["exitCode"] == ran.code == 64
+
+
+def test_drift_since_says_what_it_knows_of_a_target(repository: Repository) -> None:
+    """Where only edits are read, a flag that is not declared may still be live: a warning."""
+    ran = repository.run("drift", "--since", "1m", "--target", "typo")
+    assert (ran.code, "matches no flag that is declared or was edited" in ran.out + ran.err) == (0, True)
+
+
+def test_a_flag_that_is_declared_and_not_live_cannot_be_imported(repository: Repository) -> None:
+    """It is somewhere: a warning, and nothing to write."""
+    repository.write("flags/to-come.yaml", "key: to-come\nvariants: [{key: 'on'}]\n")
+    ran = repository.run("import", "--target", "to-come")
+    assert (ran.code, '"to-come" is declared, but not live' in ran.err) == (0, True)
