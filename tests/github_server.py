@@ -28,6 +28,7 @@ class GithubState(ForgeState):
     events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     permissions: dict[str, str] = field(default_factory=dict)
     deployments: list[dict[str, Any]] = field(default_factory=list)
+    parents: dict[str, str] = field(default_factory=dict)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -112,6 +113,8 @@ class GithubState(ForgeState):
             case "GET", ["commits", sha, "pulls"]:
                 found = [pull for pull in self.pulls.values() if sha in pull["_commits"]]
                 return 200, page([{**pull, "merged_by": None} for pull in found], query)
+            case "GET", ["commits", sha]:
+                return 200, {"parents": [{"sha": self.parents[sha]}] if sha in self.parents else []}
             case "GET", ["deployments"]:
                 return 200, page(
                     [item for item in self.deployments if item["environment"] == query["environment"]], query

@@ -27,6 +27,7 @@ class GitlabState(ForgeState):
     events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     permissions: dict[str, str] = field(default_factory=dict)
     deployments: list[dict[str, Any]] = field(default_factory=list)
+    parents: dict[str, str] = field(default_factory=dict)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -94,9 +95,10 @@ class GitlabState(ForgeState):
             case ["repository", "commits", sha, "merge_requests"]:
                 return 200, page(self.requests_of.get(sha, []), query)
             case ["deployments"]:
-                wanted = (query["environment"], query["status"])
-                found = [item for item in self.deployments if (item["environment"], item["status"]) == wanted]
+                found = [item for item in self.deployments if item["environment"] == query["environment"]]
                 return 200, page(found, query)
+            case ["repository", "commits", sha]:
+                return 200, {"parent_ids": [self.parents[sha]] if sha in self.parents else []}
             case ["merge_requests", number]:
                 names = dict.fromkeys(event["label"]["name"] for event in self.events.get(int(number), []))
                 return 200, {"iid": int(number), "labels": [*names]}

@@ -38,6 +38,11 @@ class JobRun:
     log: str = ""
     summary: str = ""
 
+    @property
+    def result(self) -> str:
+        """As in the context `needs`."""
+        return "skipped" if self.is_skipped else "success" if self.succeeded else "failure"
+
 
 @dataclass(slots=True, kw_only=True)
 class Runner:
@@ -57,6 +62,7 @@ class Runner:
             contexts = {**self.contexts, **event}
             for need in needed:
                 contexts |= {f"needs.{need}.outputs.{key}": value for key, value in runs[need].outputs.items()}
+                contexts[f"needs.{need}.result"] = runs[need].result
             failed = any(not runs[need].succeeded or runs[need].is_skipped for need in needed)
             condition = str(job.get("if", ""))
             if (failed and "cancelled()" not in condition) or not is_true(condition, contexts):
@@ -82,16 +88,21 @@ class Runner:
                 break
         return run
 
-    def _use(self, step: dict[str, Any], contexts: Mapping[str, str]) -> None:
+    def _use(self, step: dict[str, Any], contexts: dict[str, str]) -> None:
         assert PINNED.match(step["uses"]), step["uses"]
         action, inputs = step["uses"].partition("@")[0], step.get("with", {})
         if action == "actions/checkout":
             assert inputs["persist-credentials"] is False
         elif action == "actions/upload-artifact":
             self.artifacts[inputs["name"]] = filled(inputs["path"], contexts)
+            if "id" in step:
+                url = f"https://github.example.com/artifacts/{inputs['name']}"
+                contexts[f"steps.{step['id']}.outputs.artifact-url"] = url
         elif action == "actions/download-artifact":
-            source = Path(self.artifacts[inputs["name"]])
-            (Path(filled(inputs["path"], contexts)) / source.name).write_bytes(source.read_bytes())
+            source, target = Path(self.artifacts[inputs["name"]]), Path(filled(inputs["path"], contexts))
+            target.mkdir(exist_ok=True)
+            for file in source.iterdir() if source.is_dir() else (source,):
+                (target / file.name).write_bytes(file.read_bytes())
         else:
             assert action == "actions/setup-python"
 
@@ -133,9 +144,10 @@ def filled(text: str, contexts: Mapping[str, str]) -> str:
 
 
 def is_true(condition: str, contexts: Mapping[str, str]) -> bool:
-    """Whether an `if:` holds: comparisons joined by `&&`. Nothing is cancelled here."""
+    """Whether an `if:` holds: comparisons joined by `&&`, and these by `||`. Nothing is cancelled here."""
     inner = _EXPRESSION.sub(r"\1", condition).strip()
-    return all(_holds(term.strip(), contexts) for term in inner.split("&&")) if inner else True
+    ways = inner.split("||") if inner else []
+    return not ways or any(all(_holds(term.strip(), contexts) for term in way.split("&&")) for way in ways)
 
 
 def _holds(term: str, contexts: Mapping[str, str]) -> bool:

@@ -12,13 +12,14 @@ import click
 from reconciler.ci.github import BOT, Github
 from reconciler.ci.gitlab import Gitlab
 from reconciler.ci.posts import add_outcome, close_issue, put_comment, put_issue
-from reconciler.ci.review import overrides, record_line, reviewed_record
+from reconciler.ci.review import last_applied, overrides, record_line, reviewed_record
 from reconciler.ci.tip import check_tip, watched_paths
 from reconciler.cli.failures import report_failure
-from reconciler.errors import GuardRefusedError, ReconcilerError, UsageError
+from reconciler.errors import GuardRefusedError, ReconcilerError, UnreviewedError, UsageError
 from reconciler.planning.review import encode_record
 from reconciler.reports.json_report import render_json
-from reconciler.reports.sanitize import for_log, markdown_text
+from reconciler.reports.sanitize import code_block, defuse, for_log, markdown_text
+from reconciler.strict_json import parse_json
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ def _identity(name: str) -> Callable[[Any], Any]:
 
 
 @ci.command
-@click.option("--body-file", type=_PATH, required=True, metavar="FILE", help="The text, as Markdown.")
+@click.option("--body-file", type=_PATH, required=True, metavar="FILE", help="The plan, as Markdown.")
+@click.option(
+    "--log", type=_PATH, metavar="FILE", help="What the plan wrote to stderr, shown where there is no plan."
+)
+@click.option("--page", metavar="URL", help="Where the whole plan can be seen.")
 @click.option("--number", type=int, metavar="N", help="The pull request [default: that of GITHUB_REF].")
 @click.option("--record", type=_PATH, metavar="FILE", help="The review record of the plan, kept in a hidden line.")
 @click.option("--update-only", is_flag=True, help="Create none where there is none.")
@@ -67,6 +72,8 @@ def comment(
     environ: Mapping[str, str],
     *,
     body_file: Path,
+    log: Path | None,
+    page: str | None,
     number: int | None,
     record: Path | None,
     update_only: bool,
@@ -76,7 +83,10 @@ def comment(
     """Create or update the one comment of a pull request."""
     forge = _forge(environ, author)
     number = number or forge.pull_request_of(environ)
-    text = _body(body_file) + forge.run_link(environ)
+    text = _text(body_file, log, "There is no plan.")
+    if page:
+        text += f"\n[The whole plan as a page]({page})\n"
+    text += forge.run_link(environ)
     hidden = record_line(_body(record).encode()) if record and record.exists() else ""
     outcome = put_comment(forge, number, text, name=name, update_only=update_only, hidden=hidden)
     return f"Comment on pull request {number}: {outcome}."
@@ -84,18 +94,19 @@ def comment(
 
 @ci.command
 @click.option("--environment", required=True, metavar="NAME", help="The environment of the job that applies.")
-@click.option("--default", metavar="SHA", help="The commit before the push, for the first run.")
+@click.option("--head", required=True, metavar="SHA", help="The commit that is applied.")
+@click.option("--before", metavar="SHA", help="The commit before the push, for the first run of all.")
 @click.pass_obj
-def base(environ: Mapping[str, str], *, environment: str, default: str | None) -> str:
+def base(environ: Mapping[str, str], *, environment: str, head: str, before: str | None) -> str:
     """Print the commit that was applied last: what changed since then is to be applied.
 
-    Runs that wait may be dropped for newer ones, so the commit before the push is not enough.
+    Runs that wait may be dropped for newer ones, and runs may fail: the commit before the push is not enough.
     """
-    commit = _forge(environ).last_applied(environment) or default or ""
-    if not commit.strip("0"):
+    commit = last_applied(_forge(environ), environment, head, before)
+    if commit is None:
         raise ReconcilerError(
-            "No commit was applied before this one: nothing can be compared. Apply by hand once, with `reconciler "
-            "plan` and `reconciler apply`, and let the job of this environment succeed."
+            f"No deployment to {environment} says which commit was applied last. Nothing is applied. "
+            "Apply by hand, with `reconciler plan` and `reconciler apply`."
         )
     return commit
 
@@ -132,19 +143,43 @@ def reviewed(
 
 @ci.command
 @click.option("--body-file", type=_PATH, required=True, metavar="FILE", help="The report of the apply, as Markdown.")
+@click.option(
+    "--log", type=_PATH, metavar="FILE", help="What the apply wrote to stderr, shown where there is no report."
+)
 @_push
 @_identity("plan")
 @click.pass_obj
 def outcome(
-    environ: Mapping[str, str], *, body_file: Path, before: str, head: str, name: str, author: str | None
+    environ: Mapping[str, str],
+    *,
+    body_file: Path,
+    log: Path | None,
+    before: str,
+    head: str,
+    name: str,
+    author: str | None,
 ) -> str:
     """Say in the comments of the pull requests of a push what was applied, what is held, and who merged."""
-    forge, text = _forge(environ, author), _body(body_file)
+    forge, text = _forge(environ, author), _text(body_file, log, "There is no report of the apply.")
     pulls = forge.merged(before, head)
     for pull in pulls:
         merged = f"\nMerged by {markdown_text(pull.merged_by)}.\n" if pull.merged_by else ""
         add_outcome(forge, pull.number, text + merged + forge.run_link(environ), name=name)
     return f"What was applied is said in: {_numbers(pulls)}."
+
+
+@ci.command
+@click.option("--report", type=_PATH, required=True, metavar="FILE", help="What `apply --report` wrote.")
+def settled(*, report: Path) -> str:
+    """Fail unless every flag was applied, was as declared, or is held because it is not as it was reviewed."""
+    document = parse_json(_body(report).encode())
+    error = document.get("error") or {}
+    statuses = [flag.get("status") for flag in document.get("flags") or ()]
+    if error.get("kind") == UnreviewedError.kind or ("flags" in document and set(statuses) <= {"applied", "held"}):
+        return f"Settled: {counted(statuses.count('applied'), 'flag')} applied, {statuses.count('held')} held."
+    raise ReconcilerError(
+        "Something is left to do: the log of the apply says what. Run this again when it can be done."
+    )
 
 
 @ci.command
@@ -220,6 +255,17 @@ def tip(
         watched |= {*watched_paths(config, env, environ)}
     check_tip(Github.of(environ), commit, branch, sorted(watched))
     return f"{commit[:12]} is what {branch} says of {', '.join(sorted(watched))}."
+
+
+def _text(file: Path, log: Path | None, otherwise: str) -> str:
+    """The text of a file; where there is none, that, and what was written to the log instead."""
+    if file.exists() or log is None:
+        return _body(file)
+    words = _body(log).strip() if log.exists() else "The flag files are invalid, or the job did not come to it."
+    return f"**{otherwise}** {_SEE_RUN}\n\n{defuse(code_block(words))}\n"
+
+
+_SEE_RUN = "The log of the run says more."
 
 
 def _body(file: Path) -> str:

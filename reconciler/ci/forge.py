@@ -25,6 +25,13 @@ class PullRequest(Struct, frozen=True, kw_only=True):
     merged_by: str | None
 
 
+class Deployment(Struct, frozen=True, kw_only=True):
+    """A job that ran for an environment: the commit it ran for, and whether it succeeded."""
+
+    commit: str
+    succeeded: bool
+
+
 class Forge(Protocol):
     """A repository on GitHub or GitLab. Every method raises ForgeError."""
 
@@ -46,8 +53,11 @@ class Forge(Protocol):
     def merged(self, before: str, head: str) -> tuple[PullRequest, ...]:
         """The pull requests with which the commits after `before`, up to `head`, came in, the oldest first."""
 
-    def last_applied(self, environment: str) -> str | None:
-        """The commit of the newest deployment to an environment of the forge that succeeded; None where none did."""
+    def deployed(self, environment: str) -> Iterator[Deployment]:
+        """What was deployed to an environment of the forge, the newest first."""
+
+    def first_parent(self, commit: str) -> str | None:
+        """The first parent of a commit; None for the first commit of all."""
 
     def label_setters(self, number: int) -> Mapping[str, str]:
         """The labels of a pull request, each with the login of who set it last."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from reconciler.ci.forge import Comment, PullRequest
+from reconciler.ci.forge import Comment, Deployment, PullRequest
 from reconciler.ci.http import ForgeError, RestClient, secure_address
 from reconciler.errors import UsageError
 
@@ -22,9 +21,6 @@ _PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
 _MAY_PUSH = frozenset({"admin", "write"})
 _MOST_COMMITS = 250
 """GitHub lists no more commits of a comparison than these."""
-
-_MOST_DEPLOYMENTS = 50
-"""Deployments that are looked at, the newest first; each takes a request."""
 
 
 class Github(RestClient):
@@ -90,13 +86,17 @@ class Github(RestClient):
         answer = self.request("GET", f"/pulls/{number}")
         return PullRequest(number=number, merged_by=(answer.get("merged_by") or {}).get("login"))
 
-    def last_applied(self, environment: str) -> str | None:
-        """The commit of the newest deployment to an environment that succeeded. Each job there makes one."""
-        for deployment in islice(self.items("/deployments", environment=environment), _MOST_DEPLOYMENTS):
-            states = [item["state"] for item in self.items(f"/deployments/{deployment['id']}/statuses")]
-            if "success" in states:  # which later ones make inactive
-                return str(deployment["sha"])
-        return None
+    def deployed(self, environment: str) -> Iterator[Deployment]:
+        """What was deployed to an environment, the newest first. Each job there makes a deployment."""
+        for item in self.items("/deployments", environment=environment):
+            states = [status["state"] for status in self.items(f"/deployments/{item['id']}/statuses")]
+            # A later deployment makes one that succeeded inactive.
+            yield Deployment(commit=item["sha"], succeeded="success" in states)
+
+    def first_parent(self, commit: str) -> str | None:
+        """The first parent of a commit; None for the first commit of all."""
+        parents = self.request("GET", f"/commits/{quote(commit, safe='')}")["parents"]
+        return str(parents[0]["sha"]) if parents else None
 
     def label_setters(self, number: int) -> Mapping[str, str]:
         """The labels of a pull request, each with the login of who set it last."""

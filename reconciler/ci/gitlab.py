@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from reconciler.ci.forge import Comment, PullRequest
+from reconciler.ci.forge import Comment, Deployment, PullRequest
 from reconciler.ci.http import RestClient, secure_address
 from reconciler.errors import UsageError
 
@@ -71,10 +71,15 @@ class Gitlab(RestClient):
                     found.setdefault(item["iid"], PullRequest(number=item["iid"], merged_by=user.get("username")))
         return tuple(found.values())
 
-    def last_applied(self, environment: str) -> str | None:
-        """The commit of the newest deployment to an environment that succeeded."""
-        wanted = {"environment": environment, "status": "success", "order_by": "id", "sort": "desc"}
-        return next((str(item["sha"]) for item in self.items("/deployments", **wanted)), None)
+    def deployed(self, environment: str) -> Iterator[Deployment]:
+        """What was deployed to an environment, the newest first."""
+        for item in self.items("/deployments", environment=environment, order_by="id", sort="desc"):
+            yield Deployment(commit=item["sha"], succeeded=item["status"] == "success")
+
+    def first_parent(self, commit: str) -> str | None:
+        """The first parent of a commit; None for the first commit of all."""
+        parents = self.request("GET", f"/repository/commits/{quote(commit, safe='')}")["parent_ids"]
+        return str(parents[0]) if parents else None
 
     def label_setters(self, number: int) -> Mapping[str, str]:
         """The labels of a merge request, each with the login of who set it last."""

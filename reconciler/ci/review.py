@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 import zlib
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from reconciler.ci.posts import find_comment
@@ -27,6 +28,9 @@ LABEL: Final = "flags-allow:"
 """How a label begins that overrides a guard, as in `flags-allow:rebucket` and `flags-allow:kill-switch:KEY`."""
 
 _is_override = re.compile(r"[a-z-]+(:[a-z0-9_-]+)?").fullmatch
+_MOST_DEPLOYMENTS: Final = 50
+"""Deployments that are looked at, the newest first; each takes a request."""
+
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _is_record_line = re.compile(r"<!-- review-record:([A-Za-z0-9+/=]+) -->").fullmatch
 
@@ -73,6 +77,24 @@ def reviewed_record(forge: Forge, pulls: Sequence[PullRequest], name: str) -> Re
         if record is not None:
             whole = record if whole is None else whole.then(record)
     return whole
+
+
+def last_applied(forge: Forge, environment: str, head: str, before: str | None) -> str | None:
+    """The commit that was applied last, by the deployments to an environment; None where that cannot be told.
+
+    Where no deployment succeeded it is the commit before the first one, and `before`, the commit before the push of
+    `head`, where there is none but of `head`. Raises ForgeError.
+    """
+    seen: list[str] = []
+    for deployment in islice(forge.deployed(environment), _MOST_DEPLOYMENTS):
+        if deployment.succeeded:
+            return deployment.commit
+        seen.append(deployment.commit)
+    if len(seen) == _MOST_DEPLOYMENTS:
+        return None
+    if set(seen) <= {head}:
+        return before if before and before.strip("0") else None
+    return forge.first_parent(seen[-1])
 
 
 def overrides(forge: Forge, number: int) -> tuple[str, ...]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from emulators import KEY
+from emulators import KEY, OTHER_USER, flag_of
 from github_server import TOKEN
-from workflow_runner import PINNED
+from workflow_runner import PINNED, filled
+
+from reconciler.ci.review import record_in
 
 if TYPE_CHECKING:
     from conftest import World
@@ -39,12 +41,26 @@ def on_pull_request(world: World, *, fork: bool = False) -> dict[str, JobRun]:
     return world.runner.run(PLAN, **{"github.event.pull_request.head.repo.full_name": repository})
 
 
-def on_merge(world: World, status: str = "identical", files: tuple[str, ...] = ()) -> JobRun:
-    """Run the workflow of the default branch for what is checked out; `files` changed on the branch since."""
-    commit = world.git("rev-parse", "HEAD")
+def on_merge(
+    world: World, status: str = "identical", files: tuple[str, ...] = (), *, number: int | None = 5
+) -> dict[str, JobRun]:
+    """Run the workflow of the default branch for what is checked out, which a pull request brought (None: no one).
+
+    `files` changed on the branch since. `main` is what is checked out afterwards.
+    """
+    before, commit = world.git("rev-parse", "main"), world.git("rev-parse", "HEAD")
     world.runner.environ |= {"GITHUB_SHA": commit, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}
     world.github.comparisons[f"{commit}...main"] = {"status": status, "files": [{"filename": name} for name in files]}
-    return world.runner.run(APPLY)["apply"]
+    for base in {before, *world.github.parents.values(), *(item["sha"] for item in world.github.deployments)}:
+        world.github.push(base, commit, *world.git("rev-list", "--reverse", f"{base}..{commit}").split())
+    world.github.parents[commit] = before
+    if number:
+        world.github.add_pull(number, commit)
+    runs = world.runner.run(APPLY, **{"github.event.before": before})
+    state = "success" if runs["apply"].succeeded and not runs["apply"].is_skipped else "failure"
+    world.github.deploy("flags-apply", commit, state)
+    world.git("branch", "--force", "main", commit)
+    return runs
 
 
 def comments(world: World) -> list[str]:
@@ -57,7 +73,10 @@ def test_a_pull_request_gets_one_comment_with_its_plan(world: World) -> None:
     a_pull_request(world, 50)
     runs = on_pull_request(world)
     assert all(run.succeeded for run in runs.values())
-    assert runs["plan"].outputs == {"code": "2"}
+    assert runs["plan"].outputs["code"] == "2"
+    page = Path(world.runner.artifacts["plan"]) / "plan.html"
+    assert "new-checkout" in page.read_text(encoding="utf-8")
+    assert "(https://github.example.com/artifacts/plan)" in comments(world)[0]
     assert len(comments(world)) == 1
     assert "**Plan: 0 create, 1 update, 0 archive; 1 API calls; max exposure change 40%**" in comments(world)[0]
     assert "max exposure change 40%" in runs["plan"].summary
@@ -104,41 +123,160 @@ def test_a_plan_that_fails_is_said_in_the_comment(world: World) -> None:
     runs = on_pull_request(world)
     assert not runs["plan"].succeeded
     assert runs["comment"].succeeded
-    assert "**There is no plan (exit code 4).**" in comments(world)[0]
+    assert "**There is no plan.**" in comments(world)[0]
+    assert "key is missing or unknown" in comments(world)[0]
     assert len(comments(world)) == 1
     assert "not-the-key" not in runs["plan"].log + comments(world)[0]
+
+
+def test_an_invalid_push_replaces_an_older_plan(world: World) -> None:
+    """The comment of the push before says that there is no plan now, and has no record any more."""
+    a_pull_request(world, 50)
+    on_pull_request(world)
+    a_pull_request(world, "much")
+    runs = on_pull_request(world)
+    assert runs["plan"].is_skipped
+    assert runs["comment"].succeeded, runs["comment"].log
+    (comment,) = comments(world)
+    assert "**There is no plan.**" in comment
+    assert record_in(comment) is None
 
 
 def test_a_merge_is_applied_once(world: World) -> None:
     """The merged state becomes live and its report the summary; running again finds nothing to do."""
     a_pull_request(world, 50)
-    run = on_merge(world)
-    assert run.succeeded
+    on_pull_request(world)
+    runs = on_merge(world)
+    assert [run.result for run in runs.values()] == ["success"] * 3, runs
     assert world.live_rollout() == 50
-    assert "1 applied, 0 failed" in run.summary
+    assert "1 applied, 0 failed" in runs["apply"].summary
+    (comment,) = comments(world)
+    assert "1 applied" in comment
+    assert "Merged by grace." in comment
     writes = len(world.emulator.writes)
-    assert on_merge(world, status="ahead", files=("README.md",)).succeeded
+    assert on_merge(world, status="ahead", files=("README.md",))["apply"].succeeded
     assert len(world.emulator.writes) == writes
+
+
+def test_a_merge_touches_only_what_it_changes(world: World) -> None:
+    """Somebody sets a flag to 0 % by hand; a merge that is about another flag leaves it there."""
+    world.edit_by_hand(rolloutPercentage=0)
+    world.write("flags/other.yaml", "key: other-flag\nvariants:\n  - key: treatment\n")
+    world.commit("an import")
+    world.git("checkout", "--quiet", "-B", "change", "main")
+    world.write("flags/other.yaml", "key: other-flag\nname: Other\nvariants:\n  - key: treatment\n")
+    world.commit()
+    world.git("checkout", "--quiet", "--detach", "main")
+    world.git("merge", "--quiet", "--no-ff", "--message", "merge", "change")
+    on_pull_request(world)
+    runs = on_merge(world)
+    assert runs["outcome"].succeeded, runs
+    assert world.live_rollout() == 0
+    assert flag_of(world.emulator, "other-flag")["name"] == "Other"
+
+
+def test_an_edit_between_review_and_merge_holds_the_flag(world: World) -> None:
+    """Nothing of it is sent; the comment says what differs and who did it, and the run fails."""
+    a_pull_request(world, 50)
+    on_pull_request(world)
+    world.edit_by_hand(rolloutPercentage=20)
+    runs = on_merge(world)
+    assert [run.result for run in runs.values()] == ["success", "success", "failure"], runs
+    assert world.live_rollout() == 20
+    (comment,) = comments(world)
+    assert "reviewed as 10 → 50 and is 20 → 50 now" in comment
+    assert OTHER_USER.partition("@")[0] in comment
+    a_pull_request(world, 60, "next")
+    world.github.comments.clear()
+    on_pull_request(world)
+    assert "`20` | `60`" in comments(world)[0]
+    assert on_merge(world)["outcome"].succeeded
+    assert world.live_rollout() == 60
+
+
+def test_a_push_without_a_pull_request_applies_what_it_changes(world: World) -> None:
+    """There is no record to go by."""
+    world.git("checkout", "--quiet", "--detach", "main")
+    text = (world.root / "flags/new-checkout.yaml").read_text(encoding="utf-8")
+    world.write("flags/new-checkout.yaml", text.replace("10", "30"))
+    world.commit()
+    runs = on_merge(world, number=None)
+    assert runs["outcome"].succeeded, runs
+    assert world.live_rollout() == 30
+
+
+def test_what_a_dropped_run_was_to_apply_is_applied_by_the_next(world: World) -> None:
+    """GitHub keeps one waiting run of a group: the commit that was applied last is the base, not the push's."""
+    a_pull_request(world, 50)
+    on_pull_request(world)
+    head = world.git("rev-parse", "HEAD")
+    world.github.deploy("flags-apply", world.git("rev-parse", "main"), "success")
+    world.github.add_pull(5, head)
+    world.git("branch", "--force", "main", head)
+    world.write("flags/other.yaml", "key: other-flag\nvariants:\n  - key: treatment\n")
+    world.git("checkout", "--quiet", "-B", "other")
+    world.commit()
+    world.git("checkout", "--quiet", "--detach", "main")
+    world.git("merge", "--quiet", "--no-ff", "--message", "merge", "other")
+    world.runner.environ["GITHUB_REF"] = "refs/pull/6/merge"
+    planned = world.runner.run(PLAN, **{"github.event.pull_request.head.repo.full_name": "example/flags"})
+    assert planned["comment"].succeeded, [run.log for run in planned.values()]
+    assert len(world.github.bodies(6)) == 1, planned
+    runs = on_merge(world, number=6)
+    assert runs["outcome"].succeeded, runs
+    assert world.live_rollout() == 50
+    assert flag_of(world.emulator, "other-flag")
+    assert "1 applied" in comments(world)[0]
+
+
+def test_a_label_allows_what_a_guard_holds(world: World) -> None:
+    """From review to apply, where the person who set it may push."""
+    config = 'version: 1\nprojectId: "7"\nsafety: {maxExposureChange: 1%}\n'
+    world.write("reconciler.yaml", config)
+    world.commit()
+    world.github.permissions["grace"] = "write"
+    world.github.add_label(5, "flags-allow:exposure:new-checkout", "mallory")
+    a_pull_request(world, 50)
+    assert not on_pull_request(world)["plan"].succeeded
+    world.github.add_label(5, "flags-allow:exposure:new-checkout", "grace")
+    assert on_pull_request(world)["plan"].succeeded
+    assert on_merge(world)["outcome"].succeeded
+    assert world.live_rollout() == 50
 
 
 def test_an_older_commit_does_not_win_over_a_newer_one(world: World) -> None:
     """A run that comes late, or is started again, applies nothing once the flags have moved on."""
     a_pull_request(world, 50)
-    run = on_merge(world, status="ahead", files=("flags/new-checkout.yaml",))
+    run = on_merge(world, status="ahead", files=("flags/new-checkout.yaml",))["apply"]
     assert not run.succeeded
     assert "main has moved on" in run.log
     assert world.emulator.log == []
 
 
 def test_a_failed_apply_fails_the_run_and_still_reports(world: World) -> None:
-    """A guard that refuses is the summary of the run."""
-    world.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nsafety: {maxExposureChange: 1%}\n')
-    world.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 90\n")
-    world.commit()
-    run = on_merge(world)
-    assert not run.succeeded
-    assert "Refused as unsafe" in run.summary
+    """A refused key: the job fails, so that the next run begins where this one did; the comment says it."""
+    a_pull_request(world, 50)
+    on_pull_request(world)
+    world.runner.contexts["secrets.AMPLITUDE_MANAGEMENT_API_KEY"] = "not-the-key-0123456789"
+    runs = on_merge(world)
+    assert [run.result for run in runs.values()] == ["success", "failure", "failure"]
+    assert "**There is no report of the apply.**" in comments(world)[0]
     assert world.emulator.writes == []
+    world.runner.contexts["secrets.AMPLITUDE_MANAGEMENT_API_KEY"] = KEY
+    world.write("README.md", "words\n")
+    world.commit()
+    assert on_merge(world, number=None)["outcome"].succeeded
+    assert world.live_rollout() == 50
+
+
+def test_drift_is_undone_on_purpose(world: World) -> None:
+    """A run by hand with the flag's key: its plan first, then exactly that."""
+    world.edit_by_hand(rolloutPercentage=20)
+    runs = world.runner.run(DRIFT, **{"inputs.undo": "new-checkout other-*"})
+    assert [name for name, run in runs.items() if not run.is_skipped] == ["undo-plan", "undo"]
+    assert all(run.succeeded for run in runs.values()), runs
+    assert "10%" in runs["undo-plan"].summary
+    assert world.live_rollout() == 10
 
 
 def test_drift_has_one_issue_from_first_to_last(world: World) -> None:
@@ -150,7 +288,7 @@ def test_drift_has_one_issue_from_first_to_last(world: World) -> None:
     assert an_hour_later().log == "Issue: none open.\n"
     world.edit_by_hand(rolloutPercentage=100)
     runs = world.runner.run(DRIFT)
-    assert [run.succeeded for run in runs.values()] == [True, True]
+    assert [run.result for run in runs.values()] == ["success", "success", "skipped", "skipped"]
     assert "grace@example.com" in runs["drift"].summary
     (issue,) = world.github.issues
     assert (issue["title"], issue["state"]) == ("Feature flags differ from git", "open")
@@ -176,7 +314,7 @@ def run_action(world: World, mode: str, *, event: str = "push", **inputs: str) -
         name.replace("_", "-"): value for name, value in inputs.items()
     }
     defaults = {name: fields.get("default", "") for name, fields in action["inputs"].items()}
-    contexts = {f"inputs.{name}": value for name, value in {**defaults, **given}.items()} | {
+    contexts = {f"inputs.{name}": filled(str(value), {}) for name, value in {**defaults, **given}.items()} | {
         "github.event_name": event
     }
     steps: list[dict[str, Any]] = action["runs"]["steps"]
@@ -293,7 +431,7 @@ def test_a_workflow_may_no_more_than_it_needs(file: Path) -> None:
         assert "uses:" not in line or re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
 
 
-COMMANDS = {"reconciler", "cat", "rm", "echo", "exit"}
+COMMANDS = {"reconciler", "cat", "rm", "echo", "exit", "read"}
 WORDS = {"if", "then", "fi", "else", "case", "esac", "while", "do", "done", "in", "[", "]"}
 
 

@@ -195,19 +195,37 @@ def test_more_commits_than_are_listed_are_not_guessed(forge: ForgeState, tmp_pat
     assert reviewed(forge, tmp_path)[0] == 1
 
 
+SINCE = ("base", "--environment", "flags-apply", "--head", HEAD, "--before", BEFORE)
+
+
 def test_the_base_is_what_was_applied_last(forge: ForgeState, capsys: pytest.CaptureFixture[str]) -> None:
     """Not the commit before the push: a run in between may have been dropped, or failed."""
-    since = ("base", "--environment", "flags-apply", "--default", BEFORE)
-    assert run(forge, *since) == 0
+    assert run(forge, *SINCE) == 0
+    forge.deploy("flags-apply", HEAD, "failure")
+    assert run(forge, *SINCE) == 0
     forge.deploy("flags-apply", "1" * 40, "inactive", "success")
     forge.deploy("flags-apply", "2" * 40, "success")
     forge.deploy("flags-apply", "3" * 40, "failure")
     forge.deploy("other", "4" * 40, "success")
-    assert run(forge, *since) == 0
-    assert capsys.readouterr().out == f"{BEFORE}\n{'2' * 40}\n"
+    assert run(forge, *SINCE) == 0
+    assert capsys.readouterr().out == f"{BEFORE}\n{BEFORE}\n{'2' * 40}\n"
 
 
-@pytest.mark.parametrize("default", [(), ("--default", "0" * 40)])
-def test_without_a_base_nothing_is_applied(forge: ForgeState, default: tuple[str, ...]) -> None:
-    """The first push to a branch has no commit before it."""
-    assert run(forge, "base", "--environment", "flags-apply", *default) == 1
+def test_before_the_first_success_the_base_is_before_the_first_run(
+    forge: ForgeState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the runs that failed were to apply is still to be applied."""
+    forge.parents["1" * 40] = "0a" * 20
+    forge.deploy("flags-apply", "1" * 40, "failure")
+    forge.deploy("flags-apply", "2" * 40, "failure")
+    assert run(forge, *SINCE) == 0
+    assert capsys.readouterr().out == f"{'0a' * 20}\n"
+
+
+def test_without_a_base_nothing_is_applied(forge: ForgeState) -> None:
+    """The first push to a branch has no commit before it; too many failures are not looked through."""
+    assert run(forge, *SINCE[:-2]) == 1
+    assert run(forge, *SINCE[:-1], "0" * 40) == 1
+    for _ in range(50):
+        forge.deploy("flags-apply", "1" * 40, "failure")
+    assert run(forge, *SINCE) == 1
