@@ -14,11 +14,11 @@ from reconciler.api.live import fetch_live_state
 from reconciler.api.versions import read_versions
 from reconciler.model.reads import reads_of
 from reconciler.planning.dependents import hidden_lists_that_matter, may_let_others_down
-from reconciler.planning.exposure import with_exposure
 from reconciler.planning.guards import check_guards
 from reconciler.planning.kill_switch import find_kill_switches, flags_switched_on
 from reconciler.planning.planner import build_plan, scope_of
 from reconciler.planning.review import hold_unreviewed
+from reconciler.planning.warnings import with_exposure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ async def read_and_plan(
     cache: MemberCache | None = None,
     review: ReviewRecord | None = None,
 ) -> tuple[Plan, LiveState]:
-    """The plan of now, with exposure, alarms and refusals, and the live state that it was made from.
+    """The plan of now, with exposure, warnings and refusals, and the live state that it was made from.
 
     Three things are read only where the plan makes them matter: the whole project, where targets alone were read and
     other flags may depend on what goes; lists of inclusions that nothing declares, of flags and variants that come or

@@ -1,14 +1,13 @@
-"""What moves everyone without looking like it: one function per alarm, one table.
-
-Alarms are sentences for the reader of a plan. Their first words are stable, so that they can be searched for;
-guards, which refuse, are elsewhere.
-"""
+"""The exposure of the flags of a plan, and warnings about what its changes do not show."""
 
 from __future__ import annotations
 
 from itertools import combinations
 from typing import TYPE_CHECKING, TypeGuard
 
+from msgspec.structs import replace
+
+from reconciler.evaluation.exposure import FlagExposure, exposure_of
 from reconciler.evaluation.rules import (
     flag_bucketing,
     flag_rules,
@@ -21,17 +20,51 @@ from reconciler.evaluation.rules import (
 from reconciler.model.flag import Unset
 from reconciler.planning.dependents import children_of, served_variants
 from reconciler.planning.order_search import splits_evenly
-from reconciler.planning.segments import SHIELD_NAME, pair_segments, rekeyed_segments
+from reconciler.planning.segments import SHIELD_NAME, is_shielded, pair_segments, rekeyed_segments
 from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.model.flag import FlagSpec, LiveState, TargetSegment
-    from reconciler.planning.plan import FlagPlan
+    from reconciler.model.flag import FlagSpec, LiveFlag, LiveState, TargetSegment
+    from reconciler.planning.plan import FlagPlan, Plan
 
 
-def alarms(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str, ...]:
+def with_exposure(plan: Plan, live: LiveState | None = None) -> Plan:
+    """The same plan with the exposure of every flag, and what `warnings_of` says among the flag's warnings.
+
+    `live` is the refresh that the plan was made from: with it, dependencies are noted too.
+    """
+    return replace(plan, flags=tuple(_exposed(flag, live) for flag in plan.flags))
+
+
+def exposure_of_flag(flag_plan: FlagPlan, live_flag: LiveFlag | None = None) -> FlagExposure:
+    """What the plan of one flag does to its users.
+
+    A plan read from a file has no flags to compare: it keeps the exposure it was saved with.
+    """
+    if flag_plan.after is None:
+        return flag_plan.exposure or FlagExposure()
+    exposure = exposure_of(flag_plan.before, flag_plan.after)
+    return replace(exposure, notes=(*exposure.notes, *_notes(flag_plan.before, live_flag)))
+
+
+def _exposed(flag: FlagPlan, live: LiveState | None) -> FlagPlan:
+    live_flag = live.flags.get(flag.key) if live else None
+    warnings = dict.fromkeys((*flag.warnings, *warnings_of(flag, live)))
+    return replace(flag, exposure=exposure_of_flag(flag, live_flag), warnings=tuple(warnings))
+
+
+def _notes(before: FlagSpec | None, live_flag: LiveFlag | None) -> Iterator[str]:
+    if before is not None and is_shielded(before):
+        yield "The shield of an earlier plan that did not come to its end is still up; this plan takes it down."
+    parents = live_flag.parent_dependencies if live_flag else None
+    if parents is not None and parents.flags:
+        ids = ", ".join(flag_id for flag_id, _ in parents.flags)
+        yield f"Shares are of users whom the flags this one depends on let through (ids {ids})."
+
+
+def warnings_of(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str, ...]:
     """What the plan of one flag moves that its changes do not show, in the table's order.
 
     With `live`, flags that depend on this one are named when it goes off, or no longer gives the variants they need.
@@ -39,7 +72,7 @@ def alarms(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str, ...
     before, after = flag_plan.before, flag_plan.after
     if after is None:
         return ()
-    found = [text for alarm in ALARMS for text in alarm(before, after)] if is_on(after) else []
+    found = [text for warning in WARNINGS for text in warning(before, after)] if is_on(after) else []
     return (*found, *_lost_fields(before, after), *_dependents(flag_plan, live))
 
 
@@ -153,7 +186,7 @@ def _was_on(before: FlagSpec | None) -> TypeGuard[FlagSpec]:
     return before is not None and is_on(before)
 
 
-ALARMS: tuple[Callable[[FlagSpec | None, FlagSpec], Iterator[str]], ...] = (
+WARNINGS: tuple[Callable[[FlagSpec | None, FlagSpec], Iterator[str]], ...] = (
     _salt,
     _bucketing_key,
     _segment_bucketing_key,
@@ -163,4 +196,4 @@ ALARMS: tuple[Callable[[FlagSpec | None, FlagSpec], Iterator[str]], ...] = (
     _captures_everyone,
     _no_weights,
 )
-"""Every alarm that two states of a flag can give, in the order in which they are told."""
+"""Every warning that two states of a flag can give, in the order of the report."""

@@ -1,4 +1,4 @@
-"""Who a plan moves: transitions, headline, notes; and what raises an alarm."""
+"""Who a plan moves: transitions, headline, notes; and what warns."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from reconciler.model.flag import (
     Variant,
     Weights,
 )
-from reconciler.planning.exposure import preview, with_exposure
 from reconciler.planning.plan import Action, FlagPlan, Plan
 from reconciler.planning.segments import shielded_segments
-from reconciler.planning.warnings import alarms
+from reconciler.planning.warnings import exposure_of_flag, warnings_of, with_exposure
 
 US = TargetSegment(
     name="US",
@@ -55,12 +54,12 @@ def a_plan(before: FlagSpec | None, after: FlagSpec | None, **fields: Any) -> Fl
 
 def notes(after: FlagSpec, before: FlagSpec | None = FLAG) -> str:
     """The notes of a change, as one text."""
-    return "\n".join(preview(a_plan(before, after)).notes)
+    return "\n".join(exposure_of_flag(a_plan(before, after)).notes)
 
 
 def test_a_wider_rollout() -> None:
     """10 % to 50 %: shares per side, who comes from where, all of it unavoidable."""
-    exposure = preview(a_plan(FLAG, replace(FLAG, rollout_percentage=50)))
+    exposure = exposure_of_flag(a_plan(FLAG, replace(FLAG, rollout_percentage=50)))
 
     (transition,) = exposure.transitions
     assert (
@@ -85,14 +84,14 @@ def test_a_shuffle_has_excess() -> None:
         rollout_weights=Weights.of({"a": 1, "b": 1, "c": 1}),
     )
 
-    (transition,) = preview(a_plan(replace(FLAG, rollout_percentage=100), after)).transitions
+    (transition,) = exposure_of_flag(a_plan(replace(FLAG, rollout_percentage=100), after)).transitions
 
     assert float(transition.excess) == pytest.approx(1 / 6, abs=1e-7)
 
 
 def test_the_headline_is_the_worst_segment() -> None:
     """Per pair of segments a transition, the rest last; the headline is the largest of their figures."""
-    exposure = preview(a_plan(FLAG, replace(FLAG, target_segments=(US,))))
+    exposure = exposure_of_flag(a_plan(FLAG, replace(FLAG, target_segments=(US,))))
 
     assert [(item.before_segment, item.after_segment) for item in exposure.transitions] == [
         ("All Other Users", "US"),
@@ -104,7 +103,7 @@ def test_the_headline_is_the_worst_segment() -> None:
 
 def test_a_new_flag() -> None:
     """Before a flag exists, nobody has a variant."""
-    (transition,) = preview(a_plan(None, FLAG)).transitions
+    (transition,) = exposure_of_flag(a_plan(None, FLAG)).transitions
 
     assert transition.before == (("off", Fraction(1)),)
     assert float(transition.switched) == pytest.approx(0.1, abs=1e-7)
@@ -112,7 +111,7 @@ def test_a_new_flag() -> None:
 
 def test_a_new_salt_is_expected() -> None:
     """A new salt gives expectations, and says so."""
-    exposure = preview(a_plan(FLAG, replace(FLAG, bucketing_salt="other")))
+    exposure = exposure_of_flag(a_plan(FLAG, replace(FLAG, bucketing_salt="other")))
 
     assert not exposure.is_exact
     assert "Expected rather than exact" in "\n".join(exposure.notes)
@@ -122,8 +121,8 @@ def test_a_saved_plan_keeps_its_exposure() -> None:
     """A plan read from a file has nothing to compare: its figures stay."""
     saved = FlagExposure(notes=("saved",))
 
-    assert preview(a_plan(None, None, exposure=saved)) is saved
-    assert preview(a_plan(None, None)) == FlagExposure()
+    assert exposure_of_flag(a_plan(None, None, exposure=saved)) is saved
+    assert exposure_of_flag(a_plan(None, None)) == FlagExposure()
 
 
 def test_listed_users() -> None:
@@ -157,7 +156,7 @@ def test_a_shield_moves_nobody() -> None:
     """Putting up a shield, or taking it down, switches nobody."""
     up = replace(FLAG, target_segments=shielded_segments(FLAG))
 
-    assert preview(a_plan(FLAG, up)).switched == preview(a_plan(up, FLAG)).switched == 0
+    assert exposure_of_flag(a_plan(FLAG, up)).switched == exposure_of_flag(a_plan(up, FLAG)).switched == 0
 
 
 @pytest.mark.parametrize(
@@ -174,14 +173,14 @@ def test_a_shield_moves_nobody() -> None:
     ],
 )
 def test_alarms(change: dict[str, Any], start: str) -> None:
-    """What silently moves everyone raises its alarm, once, while the flag is on; off, nobody is moved."""
+    """What silently moves everyone is warned of once, while the flag is on; off, nobody is moved."""
     after = replace(FLAG, **change)
 
-    (text,) = alarms(a_plan(FLAG, after))
+    (text,) = warnings_of(a_plan(FLAG, after))
 
     assert text.startswith(start)
-    assert alarms(a_plan(after, after)) == ()
-    assert alarms(a_plan(FLAG, replace(after, enabled=False))) == ()
+    assert warnings_of(a_plan(after, after)) == ()
+    assert warnings_of(a_plan(FLAG, replace(after, enabled=False))) == ()
 
 
 def test_the_alarm_of_a_segments_key() -> None:
@@ -189,7 +188,9 @@ def test_the_alarm_of_a_segments_key() -> None:
     before = replace(FLAG, target_segments=(US,))
     after = replace(FLAG, target_segments=(replace(US, bucketing_key="device_id"),))
 
-    assert alarms(a_plan(before, after)) == ('The bucketing key of segment "US" changes: its users are re-bucketed.',)
+    assert warnings_of(a_plan(before, after)) == (
+        'The bucketing key of segment "US" changes: its users are re-bucketed.',
+    )
 
 
 def test_the_alarm_of_a_renamed_segments_key() -> None:
@@ -199,7 +200,7 @@ def test_the_alarm_of_a_renamed_segments_key() -> None:
     renamed = replace(us, name="USA", conditions=(city, *US.conditions), bucketing_key="device_id")
     plan = a_plan(replace(FLAG, target_segments=(us, other)), replace(FLAG, target_segments=(other, renamed)))
 
-    assert alarms(plan) == ('The bucketing key of segment "USA" changes: its users are re-bucketed.',)
+    assert warnings_of(plan) == ('The bucketing key of segment "USA" changes: its users are re-bucketed.',)
 
 
 def test_no_alarm_for_harmless_changes() -> None:
@@ -211,7 +212,7 @@ def test_no_alarm_for_harmless_changes() -> None:
         (FLAG, replace(FLAG, target_segments=shielded_segments(FLAG))),
     ]
 
-    assert [alarms(a_plan(before, after)) for before, after in quiet] == [()] * 4
+    assert [warnings_of(a_plan(before, after)) for before, after in quiet] == [()] * 4
 
 
 def a_live_state(*flags: LiveFlag) -> LiveState:
@@ -260,10 +261,10 @@ def test_a_parent_that_gives_nobody_anything(
     child = LiveFlag(id="2", project_id="7", spec=replace(FLAG, key="child"), parent_dependencies=parents)
     live = a_live_state(LiveFlag(id="1", project_id="7", spec=FLAG), child)
     plan = a_plan(FLAG, replace(FLAG, **change))
-    found = [text for text in alarms(plan, live) if "child" in text]
+    found = [text for text in warnings_of(plan, live) if "child" in text]
     assert len(found) == (told is not None)
     assert all(told in text for text in found if told)
-    assert not alarms(plan, a_live_state(replace(child, spec=replace(FLAG, archived=True))))
+    assert not warnings_of(plan, a_live_state(replace(child, spec=replace(FLAG, archived=True))))
 
 
 def test_exposure_twice_is_exposure_once() -> None:

@@ -25,11 +25,11 @@ from reconciler.model.flag import (
     Variant,
     Weights,
 )
-from reconciler.planning.exposure import with_exposure
 from reconciler.planning.guards import ALLOWABLE, GUARDS, check_guards
 from reconciler.planning.kill_switch import KillSwitch
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.planning.planner import build_plan, scope_of
+from reconciler.planning.warnings import with_exposure
 
 COHORT = Condition(prop="userdata_cohort", op="is", values=("c1",), type="cohort")
 

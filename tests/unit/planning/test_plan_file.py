@@ -16,8 +16,8 @@ from worlds import UNGUARDED, a_world, an_emulator, random_live_flag, random_spe
 
 from reconciler.errors import StalePlanError
 from reconciler.files.schema import check
-from reconciler.planning.exposure import with_exposure
 from reconciler.planning.plan_file import check_saved, decode_plan, digest_of, encode_plan
+from reconciler.planning.warnings import with_exposure
 from reconciler.reports.registry import PLAN, RenderOptions, render
 
 if TYPE_CHECKING:

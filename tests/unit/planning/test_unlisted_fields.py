@@ -12,8 +12,8 @@ from worlds import World, a_world, an_emulator, run_now
 
 from reconciler.importer import represent, roll_back
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Weights
-from reconciler.planning.exposure import with_exposure
 from reconciler.planning.plan import PlanOptions
+from reconciler.planning.warnings import with_exposure
 
 if TYPE_CHECKING:
     from reconciler.importer.document import Representation
