@@ -58,9 +58,9 @@ def represent(
     about dependencies. `minimal`: what a new flag has anyway is left out.
     """
     spec, read_only = _without_read_only_segments(flag.spec)
-    document = without_ignored(
-        document_of(spec, config, keep or {}, minimal=minimal), ignored_of(flag.key, config), config
-    )
+    ignored = ignored_of(flag.key, config)
+    keep = without_ignored(dict(keep or {}), ignored, config)
+    document = without_ignored(document_of(spec, config, keep, minimal=minimal), ignored, config)
     left_out: dict[str, str] = {}
     while obstacles := find_not_declarable(document, flag, config):
         # Each round takes something away, so that this ends; what takes nothing away hid behind what did.
@@ -71,7 +71,7 @@ def represent(
         left_out |= removed
     return Representation(
         key=flag.key,
-        document=preserve_spelling(document, keep or {}, config),
+        document=preserve_spelling(document, keep, config),
         remarks=(
             *dependency_remark(flag, keys or {}),
             *(read_only or unlisted_remarks(spec)),

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from reconciler.cli.options import Settings, key_file_option, shared_options
 from reconciler.cli.output import Output, raise_complaints, reason_of, try_write_file
 from reconciler.cli.planning import resolve_credentials, run_with_client
-from reconciler.errors import ReconcilerError
+from reconciler.errors import InvalidInputError, ReconcilerError
 from reconciler.files.config_file import find_config, load_config, load_configs
 from reconciler.files.load import load_desired
 from reconciler.importer import build_import, find_declared_flags, read_importable
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from reconciler.model.config import Config
     from reconciler.model.flag import LiveFlag, LiveState
     from reconciler.progress import Progress
+
+
+MENDED = frozenset({"ignored-field", "unkept-member"})
+"""What `--force` puts right: what a file declares and `ignore` leaves to others."""
 
 
 @click.command("import")
@@ -70,7 +74,7 @@ def import_flags(
     output = Output.of(settings)
     config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
     config = config if out is None else structs.replace(config, flags_dir=out)
-    declared = _declared(config)
+    declared = _declared(config, is_mended=force)
     live, flags = _read(config, targets, api_key_file, output, inclusions=not no_inclusions)
     found = live.flags.keys() | live.duplicates.keys()
     for warning in idle_targets(targets, found | declared.keys()):
@@ -97,10 +101,17 @@ def _with_neighbours(config: Config) -> Config:
     return structs.replace(config, environments=tuple(shared))
 
 
-def _declared(config: Config) -> Mapping[str, Declared]:
-    """What the directory declares already. Raises InvalidInputError where that is not valid."""
+def _declared(config: Config, *, is_mended: bool) -> Mapping[str, Declared]:
+    """What the directory declares already. Raises InvalidInputError where that is not valid.
+
+    `is_mended`: files that `ignore` alone makes invalid are let through, since they are about to be written again.
+    """
     if config.flags_dir.is_dir():
-        load_desired(config)
+        try:
+            load_desired(config)
+        except InvalidInputError as error:
+            if not is_mended or any(item.is_error and item.rule not in MENDED for item in error.diagnostics):
+                raise
     return find_declared_flags(config)
 
 
@@ -161,6 +172,12 @@ def _warn(result: ImportResult, live: LiveState, config: Config, output: Output)
         output.warning(warning)
     for key, ids in live.duplicates.items():
         output.warning(f"{key}: several live flags carry this key (ids {', '.join(ids)}): none was imported.")
+    names = {name.casefold(): name for name in _names(config.flags_dir)}
+    for file in result.files:
+        own = f"{file.keys[0]}.yaml"
+        if file.is_new and own != file.path.name and own.casefold() in names:
+            place = names[own.casefold()]
+            output.warning(f"{place} exists and does not declare {file.keys[0]}, which goes into {file.path.name}.")
     for shown in result.skipped:
         output.warning(f"{shown.key}: no file can hold this flag: {' '.join(shown.remarks)}")
     for shown in result.partial:

@@ -48,7 +48,11 @@ def ignoring(repository: Repository, declared: str, *paths: str, live: dict[str,
     repository.write(
         "reconciler.yaml",
         'version: 1\nprojectId: "7"\nmanagedTag: managed\ndeployments: {web: "67", mobile: "68"}\n'
-        f'ignore: [{{flags: "*", paths: {json.dumps(paths)}}}]\n',
+        + (
+            f'ignore: [{{flags: "*", paths: {json.dumps(paths)}}}]\n'
+            if paths
+            else "ignore: [{flags: x, paths: [/name]}]\n"
+        ),
     )
     repository.write("flags/new-checkout.yaml", f"key: f\n{declared}")
     seeded(repository.emulator, [live or LIVE])
@@ -212,3 +216,27 @@ def test_rollback_leaves_ignored_places_alone(repository: Repository) -> None:
     text = (repository.root / "flags/new-checkout.yaml").read_text()
     assert "treatment" not in text
     assert repository.run("validate").out.startswith("No findings")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_import_mends_what_a_rule_makes_invalid(repository: Repository, case: str) -> None:
+    """Files that declare what is ignored since are refused; with --force they declare it no longer."""
+    _, paths = CASES[case]
+    ignoring(repository, "name: x\n")
+    (repository.root / "flags/new-checkout.yaml").unlink()
+    assert repository.run("import", "--target", "f").code == 0
+    path = repository.root / "flags/f.yaml"
+    path.write_text("# ours\n" + path.read_text())
+    config = (
+        (repository.root / "reconciler.yaml")
+        .read_text()
+        .replace("{flags: x, paths: [/name]}", f'{{flags: "*", paths: {json.dumps(paths)}}}')
+    )
+    repository.write("reconciler.yaml", config)
+    if not paths[0].endswith("*"):
+        assert repository.run("validate").code == 3
+        assert repository.run("import", "--target", "f").code == 3
+    assert repository.run("import", "--force", "--target", "f").code == 0
+    assert repository.run("validate").code == 0
+    assert path.read_text().startswith("# ours\n")
+    assert repository.run("plan").out.splitlines()[-1] == "No changes."

@@ -203,3 +203,19 @@ def test_out_below_a_file_is_said(repository: Repository) -> None:
     assert ran.code == 1
     assert "cannot be made: Not a directory." in ran.err
     assert ran.out.endswith("0 new, 0 updated, 0 unchanged, 1 file not written.\n")
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+@pytest.mark.parametrize("taken", ["other-flag.yaml", "Other-Flag.yaml"])
+def test_a_file_that_declares_another_flag_is_never_replaced(
+    repository: Repository, force: tuple[str, ...], taken: str
+) -> None:
+    """It keeps every byte; the flag gets another name, and that is said."""
+    text = "# about v2\nkey: other-flag-v2\nvariants: [{key: 'on'}]\n"
+    path = repository.write(f"flags/{taken}", text)
+    ran = repository.run("import", "--target", "other-flag", *force)
+    assert ran.code == 0
+    assert path.read_text() == text
+    assert "+ flags/other-flag.2.yaml\n" in ran.out
+    assert f"{taken} exists and does not declare other-flag, which goes into other-flag.2.yaml." in ran.err
+    assert repository.run("plan", "--target", "other-flag").code == 0
