@@ -172,11 +172,11 @@ def _warn(result: ImportResult, live: LiveState, config: Config, output: Output)
         output.warning(warning)
     for key, ids in live.duplicates.items():
         output.warning(f"{key}: several live flags carry this key (ids {', '.join(ids)}): none was imported.")
-    names = {name.casefold(): name for name in _names(config.flags_dir)}
+    existing = {name.casefold(): name for name in _names(config.flags_dir)}
     for file in result.files:
         own = f"{file.keys[0]}.yaml"
-        if file.is_new and own != file.path.name and own.casefold() in names:
-            place = names[own.casefold()]
+        if file.is_new and own != file.path.name and own.casefold() in existing:
+            place = existing[own.casefold()]
             output.warning(f"{place} exists and does not declare {file.keys[0]}, which goes into {file.path.name}.")
     for shown in result.skipped:
         output.warning(f"{shown.key}: no file can hold this flag: {' '.join(shown.remarks)}")
