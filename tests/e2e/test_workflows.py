@@ -226,7 +226,7 @@ def test_what_a_dropped_run_was_to_apply_is_applied_by_the_next(world: World) ->
     assert runs["outcome"].succeeded, runs
     assert world.live_rollout() == 50
     assert flag_of(world.emulator, "other-flag")
-    assert "1 applied" in comments(world)[0]
+    assert "2 applied" in comments(world)[0]
 
 
 def test_a_label_allows_what_a_guard_holds(world: World) -> None:
