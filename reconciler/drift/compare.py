@@ -14,6 +14,7 @@ from reconciler.planning.compare import compare_flags, with_details
 from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live, live_as_renamed
 from reconciler.planning.plan import ValueChange
+from reconciler.planning.planner import stays_archived
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,8 +36,11 @@ class Comparison(Struct, frozen=True, kw_only=True):
 def compare(desired: DesiredFlag, live: LiveFlag, *, managed_tag: str | None, shows_tags: bool) -> Comparison | None:
     """The declared fields that differ; None where none does.
 
-    Of a flag that is archived live and does not declare `archived`, just that: a declared flag is meant to live.
+    Of a flag that is archived live and does not declare `archived`, just that: a declared flag is meant to live. One
+    that is declared as archived is not compared further.
     """
+    if stays_archived(desired, live):
+        return None
     if live.spec.archived and isinstance(desired.spec.archived, Unset):
         if desired.ignored.covers("archived"):
             return None

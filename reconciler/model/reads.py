@@ -9,6 +9,7 @@ from msgspec import Struct
 from reconciler.model.canonical import paired_variants
 from reconciler.model.fields import VARIANT_FIELDS
 from reconciler.model.flag import UNSET, MemberKind, Unset
+from reconciler.model.segments import is_path_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,21 +38,26 @@ def reads_of(live: FlagSpec, wanted: Iterable[tuple[Variant, str]]) -> tuple[Rea
     """The reads that show these fields of live variants, as far as they are not shown yet; each once.
 
     Where the list does not show variants at all, that is the read of them: what else is needed is known afterwards.
+    The lists of a variant whose key cannot stand in a path are not to be had.
     """
     if isinstance(live.variants, Unset):
         return (Read(live.key, "", VARIANTS),)
-    hidden = (_showing(live, variant, name) for variant, name in wanted if getattr(variant, name) is UNSET)
+    hidden = (
+        _showing(live, variant, name)
+        for variant, name in wanted
+        if getattr(variant, name) is UNSET and (name not in MEMBERS or is_path_segment(variant.key))
+    )
     return tuple(dict.fromkeys(hidden))
 
 
 def reads_needed(declared: FlagSpec | None, live: FlagSpec) -> tuple[Read, ...]:
     """The reads that comparing a live flag with its declaration takes (None: it is not declared).
 
-    Of an archived flag none, unless the declaration speaks of that: its fields do not matter then.
+    Of an archived flag none, unless the declaration brings it back: its fields do not matter then.
     """
     if declared is None or isinstance(declared.variants, Unset):
         return ()
-    if live.archived and isinstance(declared.archived, Unset):
+    if live.archived and declared.archived is not False:
         return ()
     return reads_of(live, ((found, name) for _, found, name in hidden_fields(declared, live)))
 

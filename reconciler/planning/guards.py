@@ -6,6 +6,7 @@ the others go on. Each is named, and each name is what `--allow` takes, save tho
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.evaluation.rules import variants_of
+from reconciler.model.canonical import pair_variants
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
 from reconciler.model.reads import declared_lists
@@ -234,6 +237,32 @@ def _patched(flag: FlagPlan) -> dict[str, object]:
     return body
 
 
+def _renames(flag: FlagPlan, facts: Facts) -> Iterator[str]:
+    """New variants that the declaration, or their spelling, says are live ones of another key."""
+    declared = facts.desired.flags.get(flag.key)
+    if declared is None or flag.before is None or isinstance(declared.spec.variants, Unset):
+        return
+    live = [variant.key for variant in variants_of(flag.before)]
+    kept = {variant.key for variant in pair_variants(declared.spec, flag.before).values()}
+    gone = [key for key in live if key not in kept]
+    for variant in declared.spec.variants:
+        if variant.key in live or variant.renamed_from in kept:
+            continue
+        alike = [key for key in gone if key.casefold() == variant.key.casefold()]
+        if variant.renamed_from is not None:
+            near = get_close_matches(variant.renamed_from, gone, n=1, cutoff=0) or alike
+            hint = f' Is it "{near[0]}"?' if near else ""
+            yield (
+                f'Variant "{variant.key}" of "{flag.key}" is renamed from "{variant.renamed_from}", which the live '
+                f"flag does not have.{hint}"
+            )
+        elif alike:
+            yield (
+                f'Variant "{variant.key}" of "{flag.key}" would be created and "{alike[0]}" deleted, with its listed '
+                "users: the two keys differ by case alone."
+            )
+
+
 def _exposure(flag: FlagPlan, facts: Facts) -> Iterator[str]:
     limit = facts.config.safety.max_exposure_change
     if flag.exposure and flag.exposure.switched > limit:
@@ -292,6 +321,11 @@ FLAG_GUARDS: tuple[FlagGuard, ...] = (
         name="rebucket",
         check=_rebucket,
         alternatives=("declare the live value", "create a flag of another key", "change it while the flag is off"),
+    ),
+    FlagGuard(
+        name="renames",
+        check=_renames,
+        alternatives=("name the live variant in `renamedFrom`", "declare the live key"),
     ),
     FlagGuard(
         name="cohort-conditions",

@@ -20,10 +20,10 @@ from reconciler.planning.normalise import desired_for_live, desired_for_new, liv
 from reconciler.planning.operations import EditFlag, ImpossibleCallError, apply_in_any_order, apply_operations
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
-from reconciler.planning.remarks import problem, problems_with, remarks_on
+from reconciler.planning.remarks import problem, problems_with, remark_on_order, remarks_on, unaddressable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
     from datetime import datetime
 
     from reconciler.model.config import Config
@@ -47,18 +47,31 @@ class Planner(Struct, frozen=True, kw_only=True):
         """
         if live is None:
             return None if desired.spec.archived is True else self._plan_new(desired)
-        if is_left_archived(desired, live, self.options):
+        if is_left_archived(desired, live, self.options) or stays_archived(desired, live):
             return None
-        kept = keep_ignored(desired.spec, live.spec, desired.ignored)
-        spec = desired_for_live(kept, live.spec, self.config.managed_tag, shows_tags=self.shows_tags)
         if problems := tuple(problems_with(desired, live.spec)):
             raise InvalidInputError(problems[0].message, problems)
-        seen = live_as_renamed(spec, live.spec)
-        found = compare_flags(spec, seen)
+        kept = keep_ignored(desired.spec, live.spec, desired.ignored)
+        found = self._compared(kept, live)
         if not found.operations:
             return None
-        remarks = tuple(remarks_on(kept, live.spec))
-        return self._in_order(desired, live, _action(spec, live.spec), found, remarks)
+        if problems := tuple(unaddressable(desired, found.operations)):
+            raise InvalidInputError(problems[0].message, problems)
+        remarks = (*remarks_on(kept, live.spec), *remark_on_order(kept, live.spec))
+        return self._in_order(desired, live, _action(kept, live.spec), found, remarks)
+
+    def told_of(self, desired: DesiredFlag, live: LiveFlag) -> Iterator[str]:
+        """What should be known of a flag that exists and for which nothing is planned, in sentences."""
+        kept = keep_ignored(desired.spec, live.spec, desired.ignored)
+        if not live.spec.archived:
+            yield from (f'"{live.key}": {text}' for text in remark_on_order(kept, live.spec))
+        elif stays_archived(desired, live) and (changes := self._compared(kept, live).changes):
+            paths = ", ".join(change.path for change in changes)
+            yield f'"{live.key}" stays archived, and an archived flag is not edited: {paths} is left as it is live.'
+
+    def _compared(self, kept: FlagSpec, live: LiveFlag) -> Differences:
+        spec = desired_for_live(kept, live.spec, self.config.managed_tag, shows_tags=self.shows_tags)
+        return compare_flags(spec, live_as_renamed(spec, live.spec))
 
     def _plan_new(self, desired: DesiredFlag) -> FlagPlan:
         if isinstance(desired.spec.variants, Unset):
@@ -124,6 +137,11 @@ def is_left_archived(desired: DesiredFlag, live: LiveFlag, options: PlanOptions)
     return not (desired.spec.archived is False and options.unarchive)
 
 
+def stays_archived(desired: DesiredFlag, live: LiveFlag) -> bool:
+    """Whether the flag is archived live, and declared so: it is not edited, since a server may refuse that."""
+    return live.spec.archived is True and desired.spec.archived is True
+
+
 def build_plan(
     desired: DesiredState, live: LiveState, config: Config, options: PlanOptions, *, now: datetime | None = None
 ) -> Plan:
@@ -163,6 +181,7 @@ def build_plan(
             *_idle_targets(desired, live, options),
             *_left_out(desired, options),
             *(text for flag in frozen.values() for text in _told_of_frozen(planner, flag, live)),
+            *_told_of_unplanned(planner, considered, {plan.key for plan in planned}, live),
         ),
         requests=live.requests,
         hourly_drift_requests=None if options.targets or options.shard else HOURS_OF_A_DAY * live.requests,
@@ -195,6 +214,14 @@ def _plan_declared(planner: Planner, flag: DesiredFlag, live: LiveState) -> Flag
         return planner.plan_flag(flag, found)
     except InvalidInputError as error:
         return held_as_unmet(flag, found, error.diagnostics)
+
+
+def _told_of_unplanned(
+    planner: Planner, declared: Iterable[DesiredFlag], planned: Container[str], live: LiveState
+) -> Iterator[str]:
+    for flag in declared:
+        if flag.key not in planned and (found := live.flags.get(flag.key)) is not None:
+            yield from planner.told_of(flag, found)
 
 
 def _told_of_frozen(planner: Planner, flag: DesiredFlag, live: LiveState) -> Iterator[str]:

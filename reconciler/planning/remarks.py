@@ -9,12 +9,15 @@ from reconciler.model.canonical import pair_variants, shown
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
 from reconciler.model.reads import hidden_fields, path_of
+from reconciler.model.segments import is_path_segment
 from reconciler.planning.ignored import kept_segments
+from reconciler.planning.operations.base import VariantOperation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reconciler.model.flag import DesiredFlag, FlagSpec
+    from reconciler.planning.operations import Operation
 
 
 def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
@@ -35,6 +38,13 @@ def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
                 f'Renaming variant "{variant.key}" to "{key}": should the server not move its weight and its places '
                 "in segments along, apply reads that and puts them back with further calls."
             )
+
+
+def remark_on_order(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
+    """That live variants stand in another order than declared, which no call can change."""
+    if isinstance(desired.variants, Unset) or isinstance(live.variants, Unset):
+        return
+    pairs = pair_variants(desired, live)
     stay = [variant.key for variant in live.variants if variant.key in {item.key for item in pairs.values()}]
     names = {variant.key: key for key, variant in pairs.items()}
     reached = [names[key] for key in stay] + [item.key for item in desired.variants if item.key not in pairs]
@@ -63,6 +73,17 @@ def problems_with(desired: DesiredFlag, live: FlagSpec) -> Iterator[Diagnostic]:
                 yield problem(desired, "unknown-variant", f'The live flag "{spec.key}" has no variant "{key}".', path)
     if not isinstance(spec.variants, Unset):
         yield from _removed_but_named(desired, live)
+
+
+def unaddressable(desired: DesiredFlag, operations: Iterable[Operation]) -> Iterator[Diagnostic]:
+    """Calls to a live variant whose key cannot stand in the path of a request."""
+    keys = (item.variant_key for item in operations if isinstance(item, VariantOperation))
+    for key in dict.fromkeys(key for key in keys if not is_path_segment(key)):
+        message = (
+            f'No request can name the variant "{key}" of "{desired.key}": give it another key, or delete it, in '
+            "Amplitude."
+        )
+        yield problem(desired, "unaddressable-variant", message, "/variants")
 
 
 def _named_variants(spec: FlagSpec) -> Iterator[tuple[str, str]]:

@@ -40,6 +40,21 @@ HELD: dict[str, tuple[list[dict[str, Any]], str, str]] = {
         "unmet-declaration",
     ),
     "not live and without variants": ([], "enabled: true\n", "unmet-declaration"),
+    "a live variant that no path can name is to go": (
+        [LIVE | {"variants": [{"key": "control"}, {"key": ".."}], "rolloutWeights": {"control": 1}}],
+        "variants: [{key: control}]\n",
+        "unmet-declaration",
+    ),
+    "a rename that matches nothing": (
+        [LIVE],
+        "variants: [{key: control}, {key: new, renamedFrom: tretment}]\n",
+        "renames",
+    ),
+    "another case of a key": (
+        [LIVE],
+        "variants: [{key: control}, {key: Treatment}]\n",
+        "renames",
+    ),
     "archived live": ([LIVE | {"archived": True}], "rolloutPercentage: 20\n", "archived"),
     "two live flags of one key": ([LIVE, LIVE], "rolloutPercentage: 20\n", "duplicates"),
     "another salt": ([LIVE], "bucketingSalt: other\n", "rebucket"),

@@ -93,6 +93,7 @@ CASES: dict[str, tuple[list[FlagSpec], list[LiveFlag], dict[str, Any]]] = {
     "archived": ([FlagSpec(key="f", name="x")], [a_live(archived=True)], {}),
     "unmet-declaration": ([FlagSpec(key="f", rollout_weights=Weights.of({"gone": 1}))], [a_live()], {}),
     "unarchive": ([FlagSpec(key="f", archived=False)], [a_live(archived=True)], {}),
+    "renames": ([FlagSpec(key="f", variants=(Variant(key="a"), Variant(key="B")))], [a_live()], {}),
     "updates": (
         [off(f"f{index}") for index in range(4)] + [FlagSpec(key=f"f{i}") for i in range(4, 10)],
         many(10),
@@ -124,7 +125,7 @@ CASES: dict[str, tuple[list[FlagSpec], list[LiveFlag], dict[str, Any]]] = {
 
 
 MAY_BE_ALLOWED = {
-    "archives", "cohort-conditions", "dependents", "empty", "exposure", "kill-switch", "quota", "rebucket",
+    "archives", "cohort-conditions", "dependents", "empty", "exposure", "kill-switch", "quota", "rebucket", "renames",
     "transient", "updates",
 }  # fmt: skip
 HOLD_ALWAYS = {"archived", "duplicates", "shield", "unarchive", "unmet-declaration", "zero-weights"}
@@ -582,3 +583,22 @@ def test_a_frozen_flag_is_told_of_and_refuses_nothing(
 def test_a_frozen_flag_that_does_not_differ_is_not_told_of() -> None:
     """Nothing to say, nothing said."""
     assert plan_of_frozen(FlagSpec(key="f"), [a_live()], datetime(2030, 1, 1, tzinfo=UTC)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "renamed_from", "told"),
+    [
+        ("c", "bb", 'Is it "b"?'),
+        ("B", None, '"B" of "f" would be created and "b" deleted'),
+        ("B", "bb", 'Is it "b"?'),
+        ("B", "b", None),
+        ("c", "b", None),
+        ("c", None, None),
+        ("b", "bb", None),  # renamed long ago
+    ],
+)
+def test_a_rename_that_matches_nothing_is_held(key: str, renamed_from: str | None, told: str | None) -> None:
+    """What looks like a rename, and would be a removal and a new variant, is held with the key that may be meant."""
+    spec = FlagSpec(key="f", name="n", variants=(Variant(key="a"), Variant(key=key, renamed_from=renamed_from)))
+    (flag,) = plan_of([spec], [a_live()], allow=frozenset({"transient", "exposure"})).flags
+    assert [told in item.message for item in flag.held] == [True] * (told is not None) if told else not flag.held
