@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from reconciler.model.canonical import paired_variants
-from reconciler.model.fields import VARIANT_FIELDS
+from reconciler.model.fields import VARIANT_FIELDS, is_path_segment
 from reconciler.model.flag import UNSET, MemberKind, Unset
-from reconciler.model.segments import is_path_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

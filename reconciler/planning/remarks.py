@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.model.canonical import pair_variants, shown
-from reconciler.model.fields import FIELDS
+from reconciler.model.fields import FIELDS, is_path_segment
 from reconciler.model.flag import Unset
 from reconciler.model.reads import hidden_fields, path_of
-from reconciler.model.segments import is_path_segment
 from reconciler.planning.ignored import kept_segments
 from reconciler.planning.operations.base import VariantOperation
 
