@@ -24,7 +24,7 @@ _PART = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _EXPECTED = re.compile(r"\s+# exit code (?P<code>\d+)$")
-_INSTALL = re.compile(r"pip install '?amplitude-flag-reconciler(\[emulator\])?'?$")
+_INSTALL = re.compile(r"pip install '?amplitude-flag-reconciler(\[(emulator|serve)\])?'?$")
 _EXPORT = re.compile(r"export (?P<name>[A-Z_]+)=(?P<value>\S+)$")
 
 

@@ -9,7 +9,7 @@ from reconciler.api.hydration import hydrate
 from reconciler.api.live import find_flag
 from reconciler.api.pages import map_bounded
 from reconciler.errors import RejectedError
-from reconciler.evaluation.evaluate import FlagWithParents
+from reconciler.evaluation.evaluate import FlagWithParents, in_order, parent_ids
 from reconciler.evaluation.rules import variants_of
 from reconciler.model.reads import MEMBERS, hidden_fields, reads_of
 
@@ -37,7 +37,7 @@ async def read_with_parents(client: Client, key: str, declared: Mapping[str, Fla
     if flag is None:
         return FlagWithParents(flag=None)
     parents = await _read_parents(client, flag)
-    found = [await _completed(client, item, declared) for item in (*_in_order(flag, parents), flag)]
+    found = [await _completed(client, item, declared) for item in (*in_order(flag, parents), flag)]
     return FlagWithParents(flag=found[-1], parents=tuple(found[:-1]))
 
 
@@ -55,32 +55,12 @@ async def _read_parents(client: Client, flag: LiveFlag) -> dict[str, LiveFlag]:
     found: dict[str, LiveFlag] = {}
     asked, level = {flag.id}, [flag]
     while level:
-        wanted = [parent for item in level for parent in _parent_ids(item) if parent not in asked]
+        wanted = [parent for item in level for parent in parent_ids(item) if parent not in asked]
         wanted = list(dict.fromkeys(wanted))[: MOST_PARENTS + 1 - len(asked)]
         asked.update(wanted)
         level = [item for item in await map_bounded(read, wanted, limit=client.concurrency) if item]
         found |= {item.id: item for item in level}
     return found
-
-
-def _in_order(flag: LiveFlag, parents: dict[str, LiveFlag]) -> list[LiveFlag]:
-    """The parents, each after those it depends on; where they go in circles, somewhere."""
-    ordered: dict[str, LiveFlag] = {}
-    entered = {flag.id}
-
-    def enter(item: LiveFlag) -> None:
-        for flag_id in _parent_ids(item):
-            if flag_id in parents and flag_id not in entered:
-                entered.add(flag_id)
-                enter(parents[flag_id])
-                ordered[flag_id] = parents[flag_id]
-
-    enter(flag)
-    return list(ordered.values())
-
-
-def _parent_ids(flag: LiveFlag) -> list[str]:
-    return [flag_id for flag_id, _ in flag.parent_dependencies.flags] if flag.parent_dependencies else []
 
 
 async def _completed(client: Client, flag: LiveFlag, declared: Mapping[str, FlagSpec]) -> LiveFlag:

@@ -32,11 +32,11 @@ class _Server(uvicorn.Server):
     uvicorn's own looks for the end ten times a second, and always waits for a tenth of one.
     """
 
-    def __init__(self, app: ASGIApp, on_start: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, on_start: Callable[[], None], on_stop: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False)
         )
-        self._on_start = on_start
+        self._on_start, self._on_stop = on_start, on_stop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
 
@@ -68,6 +68,7 @@ class _Server(uvicorn.Server):
                     await self._ending.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
+        self._on_stop()
         state, deadline = self.server_state, time.monotonic() + _STOP_SECONDS
         for listener in self.servers:
             listener.close()
@@ -81,14 +82,22 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def serve(served: Emulator | ASGIApp, *, port: int = 0) -> Iterator[str]:
+def serve(
+    served: Emulator | ASGIApp,
+    *,
+    port: int = 0,
+    on_start: Callable[[], None] = lambda: None,
+    on_stop: Callable[[], None] = lambda: None,
+) -> Iterator[str]:
     """Serves in a thread while the block runs; gives the base URL, without /api/1. Port 0 is any free one.
 
-    An emulator's state of now becomes the one that its `reset` comes back to. OSError where the port is taken.
+    An emulator's state of now becomes the one that its `reset` comes back to. `on_start` and `on_stop` are called in
+    the event loop, before the first request and before open connections are waited for. OSError where the port is
+    taken.
     """
     app = _app_of(served)
     with _listen(port) as listener:
-        server = _Server(app, on_start=lambda: None)
+        server = _Server(app, on_start, on_stop)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="emulator", daemon=True)
         thread.start()
         try:
@@ -99,14 +108,21 @@ def serve(served: Emulator | ASGIApp, *, port: int = 0) -> Iterator[str]:
             thread.join()
 
 
-def serve_in_foreground(served: Emulator | ASGIApp, *, port: int = 0, on_start: Callable[[str], None]) -> None:
+def serve_in_foreground(
+    served: Emulator | ASGIApp,
+    *,
+    port: int = 0,
+    on_start: Callable[[str], None],
+    on_stop: Callable[[], None] = lambda: None,
+) -> None:
     """Serves until SIGINT or SIGTERM, which is raised again once everything is closed.
 
-    `on_start` is given the base URL when requests can come. OSError where the port is taken.
+    `on_start` is given the base URL when requests can come; both are called in the event loop, as by `serve`. OSError
+    where the port is taken.
     """
     app = _app_of(served)
     with _listen(port) as listener:
-        _Server(app, on_start=lambda: on_start(_url(listener))).run(sockets=[listener])
+        _Server(app, lambda: on_start(_url(listener)), on_stop).run(sockets=[listener])
 
 
 def _app_of(served: Emulator | ASGIApp) -> ASGIApp:

@@ -142,6 +142,13 @@ class Store:
         self._changed()
         return made
 
+    def put_flag(self, given: Mapping[str, Json], user: str) -> FlagRecord:
+        """A flag in the place of the one with its id, from a record of any completeness, as an edit by `user`."""
+        before = self.flags[given["id"]]
+        stamps = {"createdBy": before["createdBy"], "createdAt": before["createdAt"]}
+        flag = flag_record(deepcopy({**given, **stamps}), flag_id=before["id"], user=user, at=self.timestamp())
+        return self.commit(flag, user)
+
     def commit(self, flag: FlagRecord, user: str, *, bumps: bool = True) -> FlagRecord:
         """The flag as it is from now on; with `bumps` it gets a version and says who changed it when."""
         at = self.timestamp()
@@ -157,6 +164,12 @@ class Store:
             self.append_version({"createdAt": at, "createdBy": user, "version": number, "flag": flag})
         self._changed()
         return flag
+
+    def remove(self, flag_ids: Iterable[str]) -> None:
+        """Flags that are there no more, as if they had never been; no endpoint does that."""
+        for flag_id in flag_ids:
+            del self.flags[flag_id]
+        self._changed()
 
     def append_version(self, version: VersionRecord) -> None:
         """One version more, the newest."""

@@ -53,6 +53,27 @@ class FlagWithParents(Struct, frozen=True, kw_only=True):
     parents: tuple[LiveFlag, ...] = ()
 
 
+def in_order(flag: LiveFlag, flags: Mapping[str, LiveFlag]) -> list[LiveFlag]:
+    """Those of the flags, by id, that this one depends on, each after its own; in circles, somewhere."""
+    ordered: dict[str, LiveFlag] = {}
+    entered = {flag.id}
+
+    def enter(item: LiveFlag) -> None:
+        for flag_id in parent_ids(item):
+            if flag_id in flags and flag_id not in entered:
+                entered.add(flag_id)
+                enter(flags[flag_id])
+                ordered[flag_id] = flags[flag_id]
+
+    enter(flag)
+    return list(ordered.values())
+
+
+def parent_ids(flag: LiveFlag) -> list[str]:
+    """The ids of the flags that this one depends on directly."""
+    return [flag_id for flag_id, _ in flag.parent_dependencies.flags] if flag.parent_dependencies else []
+
+
 class Evaluator:
     """A flag with its parents, prepared once for any number of users. `spec` is the flag; None: there is none.
 

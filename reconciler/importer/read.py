@@ -33,18 +33,21 @@ async def read_importable(
     client: Client,
     *,
     targets: Sequence[str] = (),
+    desired: DesiredState | None = None,
     inclusions: bool = True,
     progress: Progress | None = None,
 ) -> tuple[LiveState, tuple[LiveFlag, ...]]:
     """The live state, and its flags that are to be imported, sorted by key, as complete as the API shows them.
 
     `targets` are globs of keys; none means all. Archived flags are left out unless a target is exactly their key.
+    Keys that `desired` declares are looked up too where the list does not show them, as archived flags are.
     With `inclusions` False users and cohorts stay unread (UNSET). At most `client.concurrency` reads are under way
     at a time. Rests on "List", "List variants", "Get variant inclusions" and "Get variant cohort inclusions".
     A flag of which an answer is malformed is left out with a warning of the state. Raises ApiErrors, also for a flag
     that a target names and that cannot be read.
     """
-    live = await fetch_live_state(client, DesiredState(flags={}), targets=tuple(targets), progress=progress)
+    declared = desired or DesiredState(flags={})
+    live = await fetch_live_state(client, declared, targets=tuple(targets), hydrates=False, progress=progress)
     is_target, spelled = matcher(targets), frozenset(targets)
     chosen = [
         flag for flag in live.flags.values() if (flag.key in spelled if flag.spec.archived else is_target(flag.key))

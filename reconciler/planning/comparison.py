@@ -35,12 +35,12 @@ def compare_with_plan(
     declared = desired.flags.get(key)
 
     def planned(flag: LiveFlag) -> LiveFlag:
-        return replace(flag, spec=_planned(desired.flags.get(flag.key), flag, config) or flag.spec)
+        return replace(flag, spec=planned_spec(desired.flags.get(flag.key), flag, config) or flag.spec)
 
     if live.flag is not None:
         flag: LiveFlag | None = planned(live.flag)
     else:
-        spec = _planned(declared, None, config)
+        spec = planned_spec(declared, None, config)
         flag = LiveFlag(id="", project_id=config.project_id, spec=spec) if spec else None
     return compare(
         key,
@@ -51,8 +51,8 @@ def compare_with_plan(
     )
 
 
-def _planned(declared: DesiredFlag | None, live: LiveFlag | None, config: Config) -> FlagSpec | None:
-    """The flag after its plan; None where there is nothing to plan."""
+def planned_spec(declared: DesiredFlag | None, live: LiveFlag | None, config: Config) -> FlagSpec | None:
+    """The flag after its plan; None where there is nothing to plan. Raises InvalidInputError where that cannot be."""
     if declared is None:
         return None
     shows_tags = live is None or not isinstance(live.spec.tags, Unset)

@@ -85,28 +85,29 @@ def _apply_verdict(view: ApplyView) -> tuple[str, str]:
 
 
 def _render(template: str, view: PlanView | DriftView | ApplyView, severity: str, verdict: str) -> str:
-    page = _environment().get_template(template).render(view=view, severity=severity, verdict=verdict)
+    page = environment().get_template(template).render(view=view, severity=severity, verdict=verdict)
     return defuse(page) + "\n"
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """What templates are rendered with."""
+    made = Environment(
         loader=PackageLoader("reconciler.reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "bar": lambda shares: bar_text(shares, _BAR_WIDTH),
         "breakable": breakable,
         "legend": legend,
     }
     style = _style()
-    environment.globals["style"] = Markup(style)  # noqa: S704 - a file of ours, not data
-    environment.globals["style_hash"] = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment
+    made.globals["style"] = Markup(style)  # noqa: S704 - a file of ours, not data
+    made.globals["style_hash"] = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return made
 
 
 def breakable(path: str) -> Markup:

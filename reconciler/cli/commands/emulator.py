@@ -32,7 +32,7 @@ _MILLISECONDS = 1000
 @click.option("--latency", type=click.IntRange(0, 60_000), default=0, metavar="MS", help="Wait before each answer.")
 @click.option("--rate", type=click.IntRange(1), metavar="N", help="Answer 429 beyond N requests a second.")
 def emulator(settings: Settings, *, port: int, state: Path | None, latency: int, rate: int | None) -> int:
-    """Serve the Management API on 127.0.0.1 until it is interrupted.
+    """Serve the Management API, and what SDKs ask, on 127.0.0.1 until it is interrupted.
 
     The projects and deployments are those of your configuration, if there is one. What it prints first can be
     pasted into a shell, so that other commands talk to it. The key of AMPLITUDE_MANAGEMENT_API_KEY is taken as well;
@@ -43,18 +43,22 @@ def emulator(settings: Settings, *, port: int, state: Path | None, latency: int,
     """  # noqa: D301 - the backspace tells click not to wrap
     check_destinations(settings, {"--state": state})
     output = Output.of(settings)
-    served = create_emulator(state=state, latency=latency / _MILLISECONDS, rate=rate, configs=_configs(settings))
+    configs = _configs(settings)
+    served = create_emulator(state=state, latency=latency / _MILLISECONDS, rate=rate, configs=configs)
     accept_environment_key(os.environ, served)
-    from reconciler.emulator.server import serve_in_foreground  # noqa: PLC0415 - an extra
+    from reconciler.cli.feeding import with_sdks  # noqa: PLC0415 - an extra
+    from reconciler.emulator.server import serve_in_foreground  # noqa: PLC0415
 
     key = next(iter(served.store.keys))
+    app, feed = with_sdks(served, {name: number for config in configs for name, number in config.deployments.items()})
+    served.remember()
 
     def greet(url: str) -> None:
         output.print(f"export RECONCILER_API_URL={url}\nexport AMPLITUDE_MANAGEMENT_API_KEY={shlex.quote(key)}\n")
         output.info(f"The emulator serves project {', '.join(served.store.projects)} at {url}. Ctrl-C ends it.")
 
     try:
-        serve_in_foreground(served, port=port, on_start=greet)
+        serve_in_foreground(app, port=port, on_start=greet, on_stop=feed.close)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except TerminatedError:

@@ -1,0 +1,226 @@
+"""A session of `serve`: what is served, its reloads, its overrides and its page, as one application."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from reconciler.cli.emulation import create_emulator
+from reconciler.cli.failures import as_reconciler_error, failure_text
+from reconciler.cli.feeding import StoreReader, StoreWriter
+from reconciler.errors import UsageError
+from reconciler.model.fields import DEFAULT_BUCKETING_KEY
+from reconciler.model.flag import Unset
+from reconciler.reports.serve_page import STATIC, PageState, render_page
+from reconciler.sdk.app import PREFIXES, SdkServer
+from reconciler.sdk.feed import Feed, UnknownFlagError
+from reconciler.sdk.front import by_prefix, marked
+from reconciler.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from reconciler.api.responses import DeploymentInfo
+    from reconciler.cli.output import Output
+    from reconciler.cli.sources import Content, Source
+    from reconciler.emulator.records import DeploymentRecord
+    from reconciler.sdk.cohorts import Cohorts
+
+User = dict[str, Any]
+
+_API = ("/api/", "/_emulator/")
+_DEBOUNCE_MILLISECONDS, _STEP_MILLISECONDS = 20, 10
+_RETRY_SECONDS = 0.5
+
+
+class Session:
+    """One server over one store: the Management API, what SDKs ask, overrides, and the page.
+
+    `problem` says why what the files now say is not served; None while it is.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        output: Output,
+        *,
+        cohorts: Cohorts,
+        record: Path | None = None,
+        makes_amplitude_ids: bool = False,
+    ) -> None:
+        self._source, self._output = source, output
+        self.content = source.read()
+        self.problem: str | None = None
+        self.emulator = emulator = create_emulator(configs=(self.content.config,))
+        for deployment in self.content.deployments:
+            self.emulator.store.put_deployment(_deployment_record(deployment))
+        self._writer = StoreWriter(emulator.store)
+        self._writer.write(self.content.flags)
+        emulator.remember()
+        self.feed = Feed(StoreReader(emulator.store, self.content.config.deployments))
+        emulator.store.watchers.append(self.feed.refresh)
+        self._recorder = Recorder(record) if record else None
+        self._makes_amplitude_ids = makes_amplitude_ids
+        self.sdk = SdkServer(self.feed, cohorts, self._seen)
+        apps: dict[tuple[str, ...], ASGIApp] = {PREFIXES: self.sdk.app, _API: emulator.app}
+        self.app = marked(by_prefix(apps, Starlette(routes=self._routes())))
+
+    def reload(self, content: Content) -> None:
+        """Serve what the files say now. Only for the thread that serves."""
+        self.content, self.problem = content, None
+        self._writer.write(content.flags)
+        self._output.info(f"Serving {counted(len(content.flags), 'flag')} as the files are now.")
+
+    async def watch(self) -> None:
+        """Reload at each change of the files, until cancelled. Invalid ones leave what is served as it is."""
+        from watchfiles import awatch  # noqa: PLC0415 - it takes a while, and --no-watch needs none of it
+
+        config = self.content.config
+        while True:
+            places = [place for place in (config.flags_dir, config.file) if place.exists()]
+            with suppress(OSError):  # what is watched may go at any moment
+                async for changes in awatch(*places, debounce=_DEBOUNCE_MILLISECONDS, step=_STEP_MILLISECONDS):
+                    await self._try_reload()
+                    if any(name in {str(config.file), str(config.flags_dir)} for _, name in changes):
+                        break  # another file may be there by its name
+            await asyncio.sleep(0 if len(places) > 1 else _RETRY_SECONDS)
+
+    async def _try_reload(self) -> None:
+        try:
+            content = await asyncio.to_thread(self._source.read)
+        except Exception as error:  # noqa: BLE001 - whatever it is, what was served goes on
+            self.problem = failure_text(as_reconciler_error(error)).rstrip()
+            self._output.print_to_stderr(f"{self.problem}\nStill serving the last valid state.")
+        else:
+            self.reload(content)
+
+    def warnings(self) -> Iterator[str]:
+        """What of the flags that are on differs from production, in sentences."""
+        on = [flag for flag in self.content.flags if flag.spec.enabled is True and flag.spec.archived is not True]
+        unsalted = [flag.key for flag in on if isinstance(flag.spec.bucketing_salt, Unset)]
+        if unsalted:
+            yield (
+                f"{_names(unsalted)}: no bucketingSalt is known, so shares are right and fall on other users than in "
+                "production. --from live,files is exact."
+            )
+        by_amplitude_id = [
+            flag.key
+            for flag in on
+            if isinstance(flag.spec.bucketing_key, Unset) or flag.spec.bucketing_key == DEFAULT_BUCKETING_KEY
+        ]
+        if by_amplitude_id and not self._makes_amplitude_ids:
+            yield (
+                f"{_names(by_amplitude_id)}: bucketed by amplitude_id, which SDKs do not send, so a share gives no "
+                "variant. --amplitude-ids makes one of the user's id: right shares, other users than in production."
+            )
+
+    def _seen(self, user: User) -> User:
+        """The user who is evaluated, noted, and with an id of Amplitude's where those are made."""
+        if self._recorder:
+            self._recorder.note(user)
+        name = user.get("user_id") or user.get("device_id")
+        if self._makes_amplitude_ids and name and "amplitude_id" not in user:
+            user = user | {"amplitude_id": int(hashlib.sha256(str(name).encode()).hexdigest()[:11], 16)}
+        return user
+
+    def _routes(self) -> list[Route]:
+        one, every = "/_serve/overrides/{key}", "/_serve/overrides"
+        return [
+            Route("/", self._page),
+            Route(every, self._list_overrides, methods=["GET"]),
+            Route(every, self._clear_overrides, methods=["DELETE"]),
+            Route(one, self._put_override, methods=["PUT"]),
+            Route(one, self._clear_overrides, methods=["DELETE"]),
+            Route("/_serve/{file}", _static),
+        ]
+
+    async def _page(self, request: Request) -> Response:
+        state = PageState(
+            config=self.content.config,
+            source=self._source.name,
+            flags=self.feed.served.flags,
+            live=self.content.live,
+            problem=self.problem,
+            warnings=tuple(self.warnings()),
+            complete=self.sdk.known_user,
+            override=self.feed.overrides.variant_of,
+        )
+        page = render_page(state, dict(request.query_params))
+        return Response(page, media_type="text/html", headers={"X-Frame-Options": "DENY"})
+
+    async def _list_overrides(self, _: Request) -> Response:
+        overrides = self.feed.overrides
+        return JSONResponse({"everyone": overrides.everyone, "users": overrides.users})
+
+    async def _put_override(self, request: Request) -> Response:
+        try:
+            body = json.loads(await request.body())
+            variant, user = body["variant"], body.get("user")
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return PlainTextResponse('The body is {"variant": "treatment"}, with "user" for one user only.', 400)
+        try:
+            self.feed.override(request.path_params["key"], str(variant), None if user is None else str(user))
+        except UnknownFlagError as error:
+            return PlainTextResponse(str(error), 404)
+        return Response(status_code=204)
+
+    async def _clear_overrides(self, request: Request) -> Response:
+        self.feed.overrides.clear(request.path_params.get("key"))
+        self.feed.refresh()
+        return Response(status_code=204)
+
+
+async def _static(request: Request) -> Response:
+    """The style and the script of the page."""
+    name = request.path_params["file"]
+    if name not in STATIC:
+        return PlainTextResponse("not found", 404)
+    return Response(STATIC[name](), media_type={"css": "text/css", "js": "text/javascript"}[name.rpartition(".")[2]])
+
+
+class Recorder:
+    """Appends each user who is evaluated to a file, once, as a line that `evaluate --users` reads."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror or 'no reason given'}.") from error
+        self._path = path
+        self._known: set[bytes] = set()
+
+    def note(self, user: User) -> None:
+        """One user, whom the file gets unless it was given the same before."""
+        line = json.dumps(user, sort_keys=True)
+        digest = hashlib.sha256(line.encode()).digest()
+        if digest not in self._known:
+            self._known.add(digest)
+            with self._path.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+
+
+def _deployment_record(deployment: DeploymentInfo) -> DeploymentRecord:
+    return {
+        "id": deployment.id,
+        "projectId": deployment.project_id,
+        "label": deployment.label,
+        "key": deployment.key,
+        "deleted": deployment.deleted,
+    }
+
+
+def _names(keys: list[str], most: int = 5) -> str:
+    more = f" and {len(keys) - most} more" if len(keys) > most else ""
+    return f"{', '.join(keys[:most])}{more}"

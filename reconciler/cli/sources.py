@@ -1,0 +1,156 @@
+"""Where the flags come from that `serve` serves: files, the live project, both, or a saved plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.api.responses import DeploymentInfo
+from reconciler.cli.plan_file import read_plan_file
+from reconciler.cli.planning import load, resolve_credentials, run_with_client
+from reconciler.errors import StalePlanError, UsageError
+from reconciler.files.config_file import find_config, load_config
+from reconciler.importer.read import read_importable
+from reconciler.model.flag import DesiredState, LiveFlag, Unset
+from reconciler.planning.comparison import planned_spec
+from reconciler.planning.operations import ImpossibleCallError, apply_operations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.api.client import Client
+    from reconciler.cli.options import Settings
+    from reconciler.cli.output import Output
+    from reconciler.model.config import Config
+    from reconciler.model.flag import FlagSpec
+    from reconciler.planning.plan import Plan
+    from reconciler.progress import Progress
+
+FILES, LIVE = "files", "live"
+
+DEFAULT_DEPLOYMENT = "default"
+"""The deployment where neither the configuration nor a flag file names one."""
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """What is to be served. `live` are the flags as they are live, by key; None where nothing was read."""
+
+    config: Config
+    flags: tuple[LiveFlag, ...]
+    deployments: tuple[DeploymentInfo, ...]
+    live: Mapping[str, LiveFlag] | None = None
+
+
+class Source:
+    """Reads what is to be served: what is live once, and the files each time."""
+
+    def __init__(self, given: str, settings: Settings, key_file: Path | None, output: Output) -> None:
+        self.name = given
+        parts = given.split(",")
+        self._plan: Plan | None = None
+        if not set(parts) <= {FILES, LIVE}:
+            self._plan, parts = read_plan_file(Path(given)).plan, [LIVE]
+        self.has_files, self.is_live = FILES in parts, LIVE in parts
+        self._settings, self._key_file, self._output = settings, key_file, output
+        self._live: dict[str, LiveFlag] | None = None
+        self._deployments: tuple[DeploymentInfo, ...] = ()
+
+    def read(self) -> Content:
+        """What is to be served now. Raises InvalidInputError, UsageError, ApiErrors, StalePlanError."""
+        if self.has_files:
+            loaded = load(self._settings, self._output)
+            config, desired = loaded.config, loaded.desired
+        else:
+            config, desired = self._config(), DesiredState(flags={})
+        if self._plan is not None:
+            _require_same_project(self._plan, config)
+        if self.is_live and self._live is None:
+            self._live = self._read_live(config, desired)
+        if self._plan is not None:
+            flags = self._after_plan(self._plan, config)
+        elif self._live is not None:
+            flags = _with_branch(self._live, desired, config)
+        else:
+            flags = {key: _with_spec(None, flag.spec, config) for key, flag in desired.flags.items()}
+        deployments = self._deployments or _declared_deployments(config, desired)
+        everywhere = tuple(item.id for item in deployments)
+        return Content(
+            config=config,
+            flags=tuple(_attached(flags[key], everywhere) for key in sorted(flags)),
+            deployments=deployments,
+            live=self._live,
+        )
+
+    def _config(self) -> Config:
+        return load_config(find_config(self._settings.config), self._settings.environment, needs_flags=False)
+
+    def _read_live(self, config: Config, desired: DesiredState) -> dict[str, LiveFlag]:
+        credentials = resolve_credentials(config, self._key_file, self._output)
+
+        async def read(client: Client, progress: Progress) -> dict[str, LiveFlag]:
+            state, complete = await read_importable(client, desired=desired, progress=progress)
+            page = await client.list_all_deployments()
+            self._deployments = page.deployments if page else ()
+            return {**state.flags, **{flag.key: flag for flag in complete}}
+
+        return run_with_client(config, credentials, self._output, read)
+
+    def _after_plan(self, plan: Plan, config: Config) -> dict[str, LiveFlag]:
+        """What the live flags are once the calls of a saved plan are made."""
+        flags = dict(self._live or {})
+        for planned in plan.flags:
+            flag = flags.get(planned.key)
+            try:
+                spec = apply_operations(flag.spec if flag else None, planned.operations)
+            except ImpossibleCallError as error:
+                raise StalePlanError(
+                    f'The plan cannot be made of what is live: flag "{planned.key}": {error} Make a new one.'
+                ) from error
+            flags[planned.key] = _with_spec(flag, spec, config)
+        return flags
+
+
+def _require_same_project(plan: Plan, config: Config) -> None:
+    if (plan.project_id, plan.environment) != (config.project_id, config.environment):
+        raise UsageError(
+            f"The plan is for project {plan.project_id}, environment {plan.environment or 'none'}: not for "
+            f"{config.project_id}, {config.environment or 'none'}. Choose it with --env."
+        )
+
+
+def _with_branch(live: Mapping[str, LiveFlag], desired: DesiredState, config: Config) -> dict[str, LiveFlag]:
+    """The live flags with what the files declare on top."""
+    flags = dict(live)
+    for key, declared in desired.flags.items():
+        known = flags.get(key)
+        if spec := planned_spec(declared, known, config):
+            flags[key] = _with_spec(known, spec, config)
+    return flags
+
+
+def _with_spec(flag: LiveFlag | None, spec: FlagSpec, config: Config) -> LiveFlag:
+    """The flag with another content; one that is not live has no id."""
+    return replace(flag, spec=spec) if flag else LiveFlag(id="", project_id=config.project_id, spec=spec)
+
+
+def _declared_deployments(config: Config, desired: DesiredState) -> tuple[DeploymentInfo, ...]:
+    """Those that the configuration or a flag names; one, if there is none. Their keys are not known offline."""
+    named = [item for flag in desired.flags.values() for item in flag.spec.deployments or ()]
+    ids = list(dict.fromkeys([*config.deployments.values(), *named])) or [DEFAULT_DEPLOYMENT]
+    labels = {number: name for name, number in config.deployments.items()}
+    return tuple(
+        DeploymentInfo(
+            id=item, project_id=config.project_id, label=labels.get(item, item), key=f"client-{item}", deleted=False
+        )
+        for item in ids
+    )
+
+
+def _attached(flag: LiveFlag, everywhere: tuple[str, ...]) -> LiveFlag:
+    """The flag; where nothing says what it is attached to, that is everything."""
+    if isinstance(flag.spec.deployments, Unset):
+        return replace(flag, spec=replace(flag.spec, deployments=everywhere))
+    return flag

@@ -1,0 +1,186 @@
+"""What is served now: each deployment's configurations, and whoever waits for the next ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from reconciler.delivery import OFF, deliver, variants_of
+from reconciler.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from reconciler.model.flag import LiveFlag
+    from reconciler.sdk.engine import RemoteEvaluation
+    from reconciler.strict_json import Json
+
+
+class Deployment(Struct, frozen=True, kw_only=True):
+    """A deployment, and every name by which an SDK may ask for it: its key, its id, its label."""
+
+    id: str
+    project_id: str
+    names: frozenset[str]
+
+
+class Served(Struct, frozen=True, kw_only=True):
+    """Flags by id, and deployments."""
+
+    flags: Mapping[str, LiveFlag]
+    deployments: tuple[Deployment, ...]
+
+
+class UnknownFlagError(LookupError):
+    """A flag, or a variant of it, that is not served. The message says which ones are."""
+
+
+class Overrides:
+    """Variants that are given for this session, whatever the flags say: to everyone, or to users by their id."""
+
+    def __init__(self) -> None:
+        self.everyone: dict[str, str] = {}
+        self.users: dict[str, dict[str, str]] = {}
+
+    def put(self, key: str, variant: str, user: str | None = None) -> None:
+        """Give a flag's variant to everyone, or to one user; that of the user counts more."""
+        if user is None:
+            self.everyone[key] = variant
+        else:
+            self.users.setdefault(key, {})[user] = variant
+
+    def clear(self, key: str | None = None) -> None:
+        """Forget those of a flag, or all."""
+        for overrides in (self.everyone, self.users):
+            if key is None:
+                overrides.clear()
+            else:
+                overrides.pop(key, None)
+
+    def variant_of(self, key: str, ids: tuple[str | None, ...]) -> str | None:
+        """The variant that is given to a user of these ids; None where none is."""
+        given = self.users.get(key, {})
+        return next((given[name] for name in ids if name in given), self.everyone.get(key))
+
+    def apply(self, config: dict[str, Json]) -> dict[str, Json]:
+        """The configuration with segments before all others that give the variants."""
+        key = config["key"]
+        by_variant: dict[str, list[str]] = {}
+        for user, variant in self.users.get(key, {}).items():
+            by_variant.setdefault(variant, []).append(user)
+        segments: list[Json] = [
+            {
+                "metadata": {"segmentName": "override"},
+                "conditions": [
+                    [{"selector": ["context", "user", name], "op": "is", "values": users}]
+                    for name in ("user_id", "device_id")
+                ],
+                "variant": variant,
+            }
+            for variant, users in by_variant.items()
+        ]
+        if key in self.everyone:
+            segments.append({"metadata": {"segmentName": "override"}, "variant": self.everyone[key]})
+        return {**config, "segments": segments + config["segments"]} if segments else config
+
+
+class Feed:
+    """The flags of a store as SDKs get them. `read` gives them; it is asked again after `refresh`."""
+
+    def __init__(self, read: Callable[[], Served]) -> None:
+        self.overrides = Overrides()
+        self._read = read
+        self._served: Served | None = None
+        self._local: dict[str, bytes] = {}
+        self._remote: dict[str, RemoteEvaluation] = {}
+        self._waiting: set[asyncio.Event] = set()
+        self._is_closed = False
+
+    @property
+    def served(self) -> Served:
+        """What is served now."""
+        if self._served is None:
+            self._served = self._read()
+        return self._served
+
+    def refresh(self) -> None:
+        """Something has changed: SDKs that stream are told. Only for the thread that serves."""
+        self._served = None
+        self._local.clear()
+        self._remote.clear()
+        for event in self._waiting:
+            event.set()
+
+    def close(self) -> None:
+        """End all streams."""
+        self._is_closed = True
+        for event in self._waiting:
+            event.set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether streams are to end."""
+        return self._is_closed
+
+    @contextmanager
+    def changes(self) -> Iterator[asyncio.Event]:
+        """An event that is set at each change; whoever waits for it clears it."""
+        event = asyncio.Event()
+        self._waiting.add(event)
+        try:
+            yield event
+        finally:
+            self._waiting.discard(event)
+
+    def deployment(self, name: str) -> Deployment | None:
+        """The deployment of a key, an id or a label. A key counts more than what others are called."""
+        return next((item for item in self.served.deployments if name in item.names), None)
+
+    def configs(self, deployment: Deployment, *, local: bool) -> list[dict[str, Json]]:
+        """The configurations of a deployment, overrides included; those are for flags that the SDK may evaluate."""
+        flags = (flag for flag in self.served.flags.values() if flag.project_id == deployment.project_id)
+        found = deliver(flags, deployment=deployment.id, local=local)
+        return [
+            config if local and config["metadata"]["evaluationMode"] != "local" else self.overrides.apply(config)
+            for config in found
+        ]
+
+    def local(self, deployment: Deployment) -> bytes:
+        """The array that SDKs get which evaluate themselves, as JSON."""
+        if deployment.id not in self._local:
+            configs = self.configs(deployment, local=True)
+            self._local[deployment.id] = json.dumps(configs, separators=(",", ":")).encode()
+        return self._local[deployment.id]
+
+    def remote(self, deployment: Deployment) -> RemoteEvaluation:
+        """The evaluation for SDKs that have it done here. Raises ReconcilerError where the extra is not installed."""
+        if deployment.id not in self._remote:
+            try:
+                from reconciler.sdk.engine import RemoteEvaluation  # noqa: PLC0415 - an extra
+            except ModuleNotFoundError as error:
+                raise ReconcilerError(
+                    "Users are evaluated by Amplitude's engine, which is an extra: install it with "
+                    "`pip install 'amplitude-flag-reconciler[serve]'`."
+                ) from error
+            self._remote[deployment.id] = RemoteEvaluation(self.configs(deployment, local=False))
+        return self._remote[deployment.id]
+
+    def flag(self, key: str, project_id: str | None = None) -> LiveFlag | None:
+        """The flag of a key."""
+        flags = self.served.flags.values()
+        return next((flag for flag in flags if flag.key == key and project_id in {None, flag.project_id}), None)
+
+    def override(self, key: str, variant: str, user: str | None = None) -> None:
+        """Give a variant from now on. Raises UnknownFlagError."""
+        flag = self.flag(key)
+        if flag is None:
+            raise UnknownFlagError(f'There is no flag "{key}".')
+        known = [item.key for item in variants_of(flag.spec)] + [OFF]
+        if variant not in known:
+            raise UnknownFlagError(f'Flag "{key}" has no variant "{variant}", only {", ".join(known)}.')
+        self.overrides.put(key, variant, user)
+        self.refresh()

@@ -1,0 +1,58 @@
+"""Several applications at one address, and the marks of a server that is no production."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from starlette.responses import PlainTextResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MARK: Final = (b"x-reconciler-serve", b"not production")
+"""The header of each answer."""
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def by_prefix(apps: Mapping[tuple[str, ...], ASGIApp], otherwise: ASGIApp) -> ASGIApp:
+    """One application that hands each request to the one whose prefixes begin its path."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        chosen = next((app for prefixes, app in apps.items() if path.startswith(prefixes)), otherwise)
+        await chosen(scope, receive, send)
+
+    return app
+
+
+def marked(inner: ASGIApp) -> ASGIApp:
+    """The same application, its answers marked, for this machine's names only.
+
+    A page of another site can point its own name at this machine; a request that carries such a name is refused.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), MARK]}
+            await send(message)
+
+        host = dict(scope.get("headers", ())).get(b"host", b"").decode("latin-1")
+        if _name_of(host) in _LOOPBACK:
+            await inner(scope, receive, send_marked)
+        else:
+            refusal = PlainTextResponse("This server answers for 127.0.0.1 and localhost only.", 421)
+            await refusal(scope, receive, send_marked)
+
+    return app
+
+
+def _name_of(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None

@@ -1,0 +1,478 @@
+"""`serve`: what SDKs ask is answered from the files, from what is live, or from a plan."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from emulators import a_live_flag
+from serving import CHECKOUT, DEPLOYMENT, a_repository, a_session, events, variants, write_flag
+
+from reconciler.cli.commands.serve import start_session
+from reconciler.cli.main import run
+from reconciler.cli.options import Settings
+from reconciler.cli.output import Output
+from reconciler.errors import StalePlanError, UsageError
+from reconciler.evaluation.users import read_users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import Repository
+
+ADA = {"user_id": "ada@example.com"}
+REMOTE = CHECKOUT | {"key": "search", "evaluationMode": "remote"}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository of a local and a remote flag."""
+    return a_repository(tmp_path, CHECKOUT, REMOTE)
+
+
+@pytest.fixture
+def client(root: Path) -> Iterator[httpx.Client]:
+    """A client of a session over the files."""
+    with a_session(root) as (_, client):
+        yield client
+
+
+def test_what_sdks_get_that_evaluate_themselves(client: httpx.Client) -> None:
+    """Both paths give the same array; flags of the remote mode are off in it; keys can be asked for."""
+    found = client.get("/sdk/v2/flags?v=0").json()
+    assert [flag["key"] for flag in found] == ["new-checkout", "search"]
+    assert found[1]["segments"] == [{"metadata": {"segmentName": "default"}, "variant": "off"}]
+    assert client.get("/v1/flags").json() == found
+    assert client.get("/v1/flags?flag_keys=search,other").json() == found[1:]
+
+
+@pytest.mark.parametrize("name", ["web", "67", "client-67"])
+def test_a_deployment_is_chosen_by_its_name_id_or_key(client: httpx.Client, name: str) -> None:
+    """What is configured is known offline; a deployment that no flag is attached to gets none."""
+    assert len(client.get("/sdk/v2/flags", headers={"Authorization": f"Api-Key {name}"}).json()) == 2
+    assert client.get("/sdk/v2/flags", headers={"Authorization": "Api-Key mobile"}).json() == []
+
+
+@pytest.mark.parametrize("path", ["/sdk/v2/flags", "/sdk/v2/vardata", "/v1/vardata", "/sdk/stream/v1/flags"])
+def test_an_unknown_deployment_key(client: httpx.Client, path: str) -> None:
+    """401, as the service answers; which ones there are is said, but not to a page of another site."""
+    for headers in ({"Authorization": "Api-Key other"}, {"Authorization": ""}):
+        answer = client.get(path, headers=headers)
+        assert (answer.status_code, "web" in answer.text) == (401, True)
+    answer = client.get(path, headers={"Authorization": "Api-Key other", "Origin": "https://shop.example.com"})
+    assert (answer.status_code, "web" in answer.text) == (401, False)
+
+
+def test_the_user_comes_in_every_form(client: httpx.Client) -> None:
+    """In the body, or in a header in either alphabet of base64; some flags alone where they are named."""
+    text = json.dumps(ADA | {"user_properties": {"name": "Ünal ??>>", "none": None}}).encode()
+    keys = base64.urlsafe_b64encode(b'["search"]').decode().rstrip("=")
+    for encoded in (base64.urlsafe_b64encode(text).rstrip(b"="), base64.b64encode(text)):
+        headers = {"X-Amp-Exp-User": encoded.decode()}
+        answer = client.get("/sdk/v2/vardata?v=0", headers=headers).json()
+        assert answer["search"]["key"] == answer["search"]["value"] == "treatment"
+        assert answer["search"]["payload"] == {"layout": "classic"}
+        assert list(client.get("/sdk/v2/vardata", headers=headers | {"X-Amp-Exp-Flag-Keys": keys}).json()) == [
+            "search"
+        ]
+    assert variants(client, ADA) == {"new-checkout": "treatment", "search": "treatment"}
+    assert variants(client, ADA | {"device_id": None}) == variants(client, ADA)
+    assert client.get("/v1/vardata", params=ADA | {"flag_keys": "search"}).json()["search"]["key"] == "treatment"
+    context = json.dumps({"user_properties": {"plan": "pro"}})
+    assert client.get("/v1/vardata", params=ADA | {"context": context}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "given"),
+    [
+        ("GET", "/sdk/v2/vardata", {"headers": {"X-Amp-Exp-User": "%%%"}}),
+        ("GET", "/sdk/v2/vardata", {"headers": {"X-Amp-Exp-User": base64.b64encode(b"[1]").decode()}}),
+        ("GET", "/sdk/v2/vardata", {"headers": {"X-Amp-Exp-Flag-Keys": base64.b64encode(b"{}").decode()}}),
+        ("POST", "/sdk/v2/vardata", {"content": b"not json"}),
+        ("POST", "/sdk/v2/vardata", {"content": b'"ada"'}),
+        ("GET", "/v1/vardata", {"params": {"context": "{"}}),
+    ],
+)
+def test_what_cannot_be_read(client: httpx.Client, method: str, path: str, given: dict[str, Any]) -> None:
+    """400, with a reason that repeats nothing of the user."""
+    answer = client.request(method, path, **given)
+    assert answer.status_code == 400
+    assert "ada" not in answer.text
+
+
+def test_a_user_who_gets_no_variant(tmp_path: Path) -> None:
+    """Has `off`, marked as the default one; the older path leaves the flag out."""
+    with a_session(a_repository(tmp_path, CHECKOUT | {"enabled": False})) as (_, client):
+        found = client.post("/sdk/v2/vardata", json=ADA).json()["new-checkout"]
+        assert (found["key"], found["metadata"]["default"]) == ("off", True)
+        assert client.post("/v1/vardata", json=ADA).json() == {}
+
+
+def test_browsers_may_ask(client: httpx.Client) -> None:
+    """A page of any origin may ask with the headers of the SDK; the rest of the server is for its own page."""
+    asks = {
+        "Origin": "http://localhost:3000",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization,x-amp-exp-user,x-amp-exp-flag-keys",
+    }
+    answer = client.options("/sdk/v2/vardata", headers=asks)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "x-amp-exp-user" in answer.headers["access-control-allow-headers"]
+    assert client.get("/sdk/v2/flags", headers={"Origin": "null"}).headers["access-control-allow-origin"] == "*"
+    for path in ("/", "/_serve/overrides", "/api/1/flags"):
+        assert (
+            "access-control-allow-origin" not in client.get(path, headers={"Origin": "http://localhost:3000"}).headers
+        )
+
+
+def test_it_cannot_be_mistaken_for_production(client: httpx.Client) -> None:
+    """Each answer is marked, and a name of another machine is refused."""
+    for path in ("/", "/sdk/v2/flags", "/api/1/flags", "/nothing", "/_serve/serve.js"):
+        assert client.get(path).headers["x-reconciler-serve"] == "not production"
+    for host in ("evil.example.com", "evil.example.com:80", "127.0.0.1.example.com", ""):
+        answer = client.get("/sdk/v2/flags", headers={"Host": host})
+        assert (answer.status_code, answer.headers["x-reconciler-serve"]) == (421, "not production")
+    for host in ("localhost", "localhost:8000", "127.0.0.1", "[::1]:8000"):
+        assert client.get("/sdk/v2/flags", headers={"Host": host}).status_code == 200
+
+
+def test_flags_that_do_not_say_where_they_belong(tmp_path: Path) -> None:
+    """Are served to every deployment; without any, there is one called default."""
+    flag = {name: value for name, value in CHECKOUT.items() if name != "deployments"}
+    with a_session(a_repository(tmp_path, flag, config='version: 1\nprojectId: "7"\n')) as (_, client):
+        client.headers["Authorization"] = "Api-Key default"
+        assert len(client.get("/sdk/v2/flags").json()) == 1
+
+
+def test_an_edit_is_streamed(root: Path) -> None:
+    """The stream begins with all flags, and has them again when a file has changed."""
+    with a_session(root, watches=True) as (_, client), client.stream("GET", "/sdk/stream/v1/flags") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        seen = events(stream.iter_lines())
+        assert next(seen) == client.get("/sdk/v2/flags").json()
+        write_until(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
+        assert next(seen)[0]["segments"] == [{"metadata": {"segmentName": "default"}, "variant": "off"}]
+        (root / "flags" / "new-checkout.yaml").unlink()
+        assert [flag["key"] for flag in next(seen)] == ["search"]
+
+
+def test_an_invalid_edit(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last valid state is served on; stderr and the page say why; the next valid edit is served."""
+    with a_session(root, watches=True) as (session, client):
+        write_until(root, CHECKOUT | {"rolloutPercentage": 500}, lambda: session.problem)
+        assert not is_off(client)
+        page = client.get("/").text
+        assert "the last valid state is served" in page
+        assert "flags/new-checkout.yaml:" in page
+        assert "flags/new-checkout.yaml:" in capsys.readouterr().err
+        write_until(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
+        assert "the last valid state is served" not in client.get("/").text
+
+
+def test_another_configuration_is_served(root: Path) -> None:
+    """Deployments of the configuration are read at the start, and its other changes as those of flag files."""
+    with a_session(root, watches=True) as (session, _):
+        content = (root / "reconciler.yaml").read_text()
+        for _ in range(2):  # by rename, as editors do
+            (root / "new").write_text(content + "deployment: 1\n")
+            (root / "new").rename(root / "reconciler.yaml")
+            wait_for(lambda: session.problem)
+            (root / "new").write_text(content)
+            (root / "new").rename(root / "reconciler.yaml")
+            wait_for(lambda: not session.problem)
+
+
+def write_until(root: Path, flag: dict[str, Any], happens: Any) -> None:
+    """Write a flag again until something happens: watching may have begun after the first time."""
+    for _ in range(50):
+        write_flag(root, flag)
+        with suppress(AssertionError):
+            wait_for(happens, seconds=0.5)
+            return
+    raise AssertionError("nothing happened")
+
+
+def wait_for(happens: Any, seconds: float = 20.0) -> None:
+    """Until something is so."""
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def is_off(client: httpx.Client) -> bool:
+    """Whether the flag of the files is off."""
+    return variants(client, ADA)["new-checkout"] == "off"
+
+
+def test_overrides_by_one_call(client: httpx.Client) -> None:
+    """For everyone or one user, for SDKs that evaluate themselves too; the user's counts more; all can be cleared."""
+    grace = {"user_id": "grace"}
+    before = variants(client, grace)["new-checkout"]
+    assert client.put("/_serve/overrides/new-checkout", json={"variant": "off"}).status_code == 204
+    assert client.put("/_serve/overrides/new-checkout", json={"variant": "control", "user": "lin"}).status_code == 204
+    assert variants(client, ADA)["new-checkout"] == "off"
+    assert variants(client, {"user_id": "lin"})["new-checkout"] == "control"
+    assert variants(client, {"device_id": "lin"})["new-checkout"] == "control"
+    assert client.get("/_serve/overrides").json() == {
+        "everyone": {"new-checkout": "off"},
+        "users": {"new-checkout": {"lin": "control"}},
+    }
+    first, second = client.get("/sdk/v2/flags").json()[0]["segments"][:2]
+    assert (first["variant"], second["variant"], "conditions" in second) == ("control", "off", False)
+    assert client.delete("/_serve/overrides/new-checkout").status_code == 204
+    assert variants(client, grace)["new-checkout"] == before
+    client.put("/_serve/overrides/search", json={"variant": "off"})
+    client.delete("/_serve/overrides")
+    assert variants(client, ADA)["search"] == "treatment"
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "status"),
+    [
+        ("new-checkout", b'{"variant": "blue"}', 404),
+        ("other", b'{"variant": "control"}', 404),
+        ("new-checkout", b"{}", 400),
+        ("new-checkout", b"[]", 400),
+        ("new-checkout", b"variant=control", 400),
+    ],
+)
+def test_overrides_of_what_there_is_not(client: httpx.Client, key: str, body: bytes, status: int) -> None:
+    """Are refused, with the variants that there are."""
+    assert client.put(f"/_serve/overrides/{key}", content=body).status_code == status
+
+
+def test_a_form_of_another_site_sets_nothing(client: httpx.Client) -> None:
+    """What a form can send, a POST, is not taken."""
+    assert client.post("/_serve/overrides/new-checkout", json={"variant": "off"}).status_code == 405
+
+
+def test_the_page(client: httpx.Client) -> None:
+    """Flags with the variant of the user who is typed in and the reason; no markup of theirs; overrides are shown."""
+    page = client.get("/", params={"user_id": "ada@example.com", "properties": "country=US\nplan=<b>"}).text
+    assert "listed in the variant" in page
+    assert "<b>" not in page
+    assert "treatment" in page
+    assert "name=value" in page
+    client.put("/_serve/overrides/new-checkout", json={"variant": "off"})
+    assert "overridden for this session" in client.get("/").text
+    assert (
+        "A user is" in client.get("/", params={"properties": "{"}).text
+        or "JSON" in client.get("/", params={"properties": "{"}).text
+    )
+    assert client.get("/_serve/serve.css").headers["content-type"].startswith("text/css")
+    assert client.get("/_serve/page.html").status_code == 404
+
+
+def test_the_management_api_stands_beside(root: Path) -> None:
+    """One store: what is edited there is served, until the file says something else."""
+    with a_session(root, watches=True) as (session, client):
+        bearer = {"Authorization": f"Bearer {next(iter(session.emulator.store.keys))}"}
+        (flag,) = client.get("/api/1/flags?key=new-checkout", headers=bearer).json()["flags"]
+        assert client.get("/api/1/deployments", headers=bearer).json()["deployments"][0]["label"] == "web"
+        client.patch(f"/api/1/flags/{flag['id']}", json={"enabled": False}, headers=bearer)
+        assert is_off(client)
+        write_until(root, REMOTE | {"enabled": False}, lambda: variants(client, ADA)["search"] == "off")
+        assert is_off(client)
+        write_until(root, CHECKOUT | {"name": "Checkout"}, lambda: not is_off(client))
+        (again,) = client.get("/api/1/flags?key=new-checkout", headers=bearer).json()["flags"]
+        assert (again["id"], again["name"]) == (flag["id"], "Checkout")
+
+
+def test_cohorts_of_a_file(root: Path, tmp_path: Path) -> None:
+    """Members are in their cohorts, here and for SDKs that ask who is; without the file no user is."""
+    file = tmp_path / "cohorts.json"
+    file.write_text('{"beta": ["lin"], "empty": []}')
+    with a_session(root, cohorts=file) as (_, client):
+        assert variants(client, {"user_id": "lin"})["new-checkout"] == "treatment"
+        found = client.get("/sdk/v1/cohort/beta?maxCohortSize=2147483647").json()
+        assert found | {"lastModified": 0} == {
+            "cohortId": "beta", "lastModified": 0, "size": 1, "memberIds": ["lin"], "groupType": "User",
+        }  # fmt: skip
+        assert client.get(f"/sdk/v1/cohort/beta?lastModified={found['lastModified']}").status_code == 204
+        assert client.get("/sdk/v1/cohort/beta?maxCohortSize=0").status_code == 413
+        assert client.get("/sdk/v1/cohort/none").json()["memberIds"] == []
+
+
+@pytest.mark.parametrize("text", ["[", "[]", '{"beta": "lin"}', '{"beta": [1]}'])
+def test_cohorts_that_are_none(root: Path, tmp_path: Path, text: str) -> None:
+    """Are a wrong usage."""
+    (tmp_path / "cohorts.json").write_text(text)
+    with pytest.raises(UsageError):
+        start_session(
+            Settings(config=root / "reconciler.yaml"), Output(quiet=True), cohorts=tmp_path / "cohorts.json"
+        )
+
+
+def test_users_are_kept(root: Path, tmp_path: Path) -> None:
+    """Each user who is evaluated once, as a line that `evaluate --users` reads, in a private file."""
+    file = tmp_path / "users.jsonl"
+    with a_session(root, record=file) as (_, client):
+        for user in (ADA, ADA, {"user_id": "lin", "user_properties": {"plan": "pro"}}):
+            variants(client, user)
+    with file.open("rb") as stream:
+        assert list(read_users(stream, "users.jsonl")) == [
+            ADA, {"user_id": "lin", "user_properties": {"plan": "pro"}},
+        ]  # fmt: skip
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_ids_of_amplitude(tmp_path: Path) -> None:
+    """A share by amplitude_id gives nothing to users without one, unless ids are made for them; both are said."""
+    flag = {name: value for name, value in CHECKOUT.items() if name not in {"bucketingKey", "bucketingSalt"}}
+    root = a_repository(tmp_path, flag)
+    people = [{"user_id": f"user-{number}"} for number in range(40)]
+    with a_session(root) as (session, client):
+        assert {variants(client, user)["new-checkout"] for user in people} == {"off"}
+        assert {variants(client, user | {"amplitude_id": 7})["new-checkout"] for user in people} != {"off"}
+        salt, ids = session.warnings()
+        assert "new-checkout: no bucketingSalt is known" in salt
+        assert "--amplitude-ids" in ids
+    with a_session(root, amplitude_ids=True) as (session, client):
+        assert {variants(client, user)["new-checkout"] for user in people} == {"control", "treatment"}
+        assert len(list(session.warnings())) == 1
+
+
+def test_what_is_live(repository: Repository) -> None:
+    """Read with GET only, inclusions and keys of deployments included; files are not needed."""
+    repository.emulator.store.seed_flag(
+        a_live_flag("search", deployments=["67"], projectId="7", evaluationMode="local") | {"bucketingKey": "user_id"}
+    )
+    repository.emulator.log.clear()
+    with a_session(repository.root, source="live") as (_, client):
+        client.headers["Authorization"] = "Api-Key client-67"
+        assert set(variants(client, ADA)) == {"search"}
+        assert "Live" in client.get("/").text
+    assert {entry.method for entry in repository.emulator.log} == {"GET"}
+
+
+def test_a_branch_on_top_of_what_is_live(repository: Repository) -> None:
+    """Undeclared fields and flags are as they are live, the salt among them; declared ones as the branch says."""
+    flag_id = next(iter(repository.emulator.store.flags))
+    repository.emulator.edit_as("x@example.com", "POST", f"/flags/{flag_id}/deployments", {"deployments": ["67"]})
+    repository.emulator.edit_as("x@example.com", "PATCH", f"/flags/{flag_id}", {"bucketingKey": "user_id"})
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 100\n")
+    people = [{"user_id": f"user-{number}"} for number in range(200)]
+
+    def shown(source: str) -> list[str]:
+        with a_session(repository.root, source=source) as (session, client):
+            assert list(session.warnings()) == []
+            client.headers["Authorization"] = "Api-Key 67"
+            return [variants(client, user)["new-checkout"] for user in people]
+
+    live, planned = shown("live"), shown("live,files")
+    assert live.count("off") > 150
+    assert planned.count("off") == 0
+    assert all(before in {"off", after} for before, after in zip(live, planned, strict=True))
+    assert run(["plan", "--out", "plan.json", "--quiet"]) == 0
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 1\n")
+    assert shown("plan.json") == planned
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 100\n")
+    assert run(["apply", "--auto-approve", "--quiet"]) == 0
+    assert shown("live") == planned
+
+
+def test_a_plan_that_no_longer_fits(repository: Repository) -> None:
+    """One of another project, and one whose flag is gone, are refused; so is what is no plan."""
+    repository.write("flags/other.yaml", "key: other\nvariants: [{key: 'on'}]\n")
+    assert run(["plan", "--out", "plan.json", "--quiet", "--target", "new-checkout"]) == 0
+    repository.emulator.store.remove(list(repository.emulator.store.flags))
+    settings, output = Settings(config=repository.root / "reconciler.yaml"), Output(quiet=True)
+    with pytest.raises(StalePlanError, match="new-checkout"):
+        start_session(settings, output, source="plan.json")
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "8"\n')
+    with pytest.raises(UsageError, match="for project 7"):
+        start_session(settings, output, source="plan.json")
+    for name in ("other.json", "life", "files,life"):
+        assert run(["serve", "--from", name]) == 64
+
+
+def test_ofrep(client: httpx.Client) -> None:
+    """One flag and all, with the value by the type of the payloads; unknown flags, contexts and keys are refused."""
+    ada = {"context": {"targetingKey": "ada@example.com", "plan": "pro", "country": "US"}}
+    for headers in (DEPLOYMENT, {"Authorization": "Bearer web"}, {"Authorization": "", "X-API-Key": "web"}):
+        one = client.post("/ofrep/v1/evaluate/flags/new-checkout", json=ada, headers=headers)
+        assert one.json() == {
+            "key": "new-checkout",
+            "reason": "TARGETING_MATCH",
+            "variant": "treatment",
+            "value": {"layout": "classic"},
+            "metadata": one.json()["metadata"],
+        }
+    everything = client.post("/ofrep/v1/evaluate/flags", json=ada)
+    assert [flag["key"] for flag in everything.json()["flags"]] == ["new-checkout", "search"]
+    tag = everything.headers["etag"]
+    same = client.post("/ofrep/v1/evaluate/flags", json=ada, headers={"If-None-Match": tag})
+    assert (same.status_code, same.content) == (304, b"")
+    client.put("/_serve/overrides/search", json={"variant": "off"})
+    other = client.post("/ofrep/v1/evaluate/flags", json=ada, headers={"If-None-Match": tag})
+    assert other.status_code == 200
+    assert "value" not in other.json()["flags"][1]
+    gone = client.post("/ofrep/v1/evaluate/flags/other", json=ada)
+    assert (gone.status_code, gone.json()["errorCode"]) == (404, "FLAG_NOT_FOUND")
+    for context in ([], {"targetingKey": {}}):
+        for path in ("/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/search"):
+            bad = client.post(path, json={"context": context})
+            assert (bad.status_code, bad.json()["errorCode"]) == (400, "INVALID_CONTEXT")
+    assert client.post("/ofrep/v1/evaluate/flags", content=b"{").status_code == 400
+    assert client.post("/ofrep/v1/evaluate/flags", json=ada, headers={"Authorization": ""}).status_code == 401
+
+
+def test_the_command(root: Path) -> None:
+    """It prints where it serves, and ends at once when it is interrupted, open streams or not."""
+    command = [sys.executable, "-m", "reconciler", "serve", "--set", "search=control", "--user", "lin:search=off"]
+    with subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PATH": os.environ["PATH"]}
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with httpx.Client(base_url=url, headers=DEPLOYMENT) as client:
+            assert variants(client, ADA)["search"] == "control"
+            assert variants(client, {"user_id": "lin"})["search"] == "off"
+            with client.stream("GET", "/sdk/stream/v1/flags") as stream:
+                next(events(stream.iter_lines()))
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+    assert out == ""
+    assert "Deployment keys: mobile, web" in err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--set", "new-checkout"], ["--set", "other=control"], ["--set", "new-checkout=blue"],
+        ["--user", "new-checkout=off"], ["--set", "lin:new-checkout=off"], ["--host", "0.0.0.0"],
+        ["--record", "no/x"],
+    ],
+)  # fmt: skip
+def test_wrong_options(root: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Are refused before anything is served; there is no other address to serve at."""
+    assert run(["serve", "--config", str(root / "reconciler.yaml"), *options]) == 64
+    assert capsys.readouterr().out == ""
+
+
+def test_invalid_files_at_the_start(root: Path) -> None:
+    """Nothing is served: exit code 3."""
+    write_flag(root, CHECKOUT | {"rolloutPercentage": 500})
+    assert run(["serve", "--config", str(root / "reconciler.yaml")]) == 3
+
+
+def test_without_the_extra(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what to install."""
+    monkeypatch.setitem(sys.modules, "starlette.applications", None)
+    monkeypatch.delitem(sys.modules, "reconciler.cli.serving", raising=False)
+    monkeypatch.delitem(sys.modules, "reconciler.sdk.app", raising=False)
+    assert run(["serve", "--config", str(root / "reconciler.yaml")]) == 1
+    assert "amplitude-flag-reconciler[serve]" in capsys.readouterr().err
