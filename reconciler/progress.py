@@ -1,4 +1,4 @@
-"""How far some work is: work counts its steps here, and a display of the command line reads them."""
+"""Progress of work: the work counts its steps, and the command line displays them."""
 
 from __future__ import annotations
 

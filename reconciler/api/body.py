@@ -18,7 +18,7 @@ ACCEPTED_ENCODING = "gzip"
 LARGEST_BODY = 10 * 1024 * 1024
 _EXCERPT = 16 * 1024
 _MOST_RAW = 2
-"""How many times its cap a body may be long before it is inflated: members that hold nothing could go on for ever."""
+"""The most bytes of a compressed body, in caps: empty gzip members could follow one another without end."""
 
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
@@ -42,7 +42,7 @@ async def read_body(response: httpx.Response, limit: int = LARGEST_BODY) -> byte
 
 
 async def read_excerpt(response: httpx.Response) -> str:
-    """What can be had of an error's body, for a person to read: never raises, never much."""
+    """The beginning of an error's body, for a person to read. Never raises."""
     kept = bytearray()
     try:
         async for chunk in _inflated(response, _EXCERPT):
@@ -77,7 +77,7 @@ async def _inflated(response: httpx.Response, limit: int) -> AsyncIterator[bytes
 
 
 class _Inflater:
-    """A gzip stream of one member or several (RFC 1952, 2.2), piece by piece, none larger than `limit` and a byte."""
+    """Inflates a gzip stream of one or several members (RFC 1952, 2.2), in pieces of at most `limit` + 1 bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

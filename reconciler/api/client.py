@@ -54,7 +54,7 @@ _NOT_OFFERED = frozenset({403, 404})
 
 
 class Client:
-    """The API as one project of it. It does what it is told and decides nothing."""
+    """The API for one project. It decides nothing."""
 
     def __init__(self, transport: Transport, project_id: str) -> None:
         self._transport = transport
@@ -67,7 +67,7 @@ class Client:
 
     @property
     def concurrency(self) -> int:
-        """How many calls are worth having under way at once."""
+        """How many calls may be in flight at once."""
         return self._transport.concurrency
 
     @property
@@ -244,7 +244,7 @@ async def connect(
     """A client for the configuration's project, with its `requests` limits, until the block ends.
 
     `read_only` refuses everything but GET, inside the transport. `http` stands in for the network (the emulator in
-    process); `watch` is told of every attempt. `spent` requests of `dailyBudget` are gone already.
+    process); `watch` is told of every attempt. `spent` requests of `dailyBudget` are used already.
     """
     transport = Transport(
         origin=origin,

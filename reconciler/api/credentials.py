@@ -113,7 +113,7 @@ def _check_allowed(scheme: str, *, allowed: bool) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a host is this machine; refuses every spelling that a resolver may read in its own way."""
+    """Whether a host is this machine; refuses spellings that resolvers read differently."""
     if host == "localhost":
         return True
     if host.startswith("["):
@@ -135,7 +135,7 @@ def _ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ApiKey:
-    """The key. `reveal` is for the transport alone; `place` is where it was found, `warnings` are about that."""
+    """The key. Only the transport calls `reveal`. `place` is where the key was found, `warnings` are about that."""
 
     _secret: str
     warnings: tuple[str, ...] = field(default=(), compare=False)
@@ -235,7 +235,7 @@ def _read_line(descriptor: int, path: Path) -> bytes:
 
 
 _SHORTEST_REPLACED = 6
-"""Shorter keys exist on loopback only; replacing them would eat ordinary words."""
+"""Shorter keys exist on loopback only; replacing them would replace ordinary words too."""
 
 _LONGEST_QUOTE = 300
 

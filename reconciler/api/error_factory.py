@@ -48,12 +48,12 @@ class Call(Struct, frozen=True):
 
     @property
     def doubt(self) -> str:
-        """What an ambiguous end of it leaves open."""
+        """What is unknown after an ambiguous failure."""
         return "Run it again later." if self.is_read else "It may or may not have taken effect."
 
 
 class ErrorFactory(Struct, frozen=True):
-    """Words for failures at one origin, with its key kept out of them."""
+    """Makes the errors of one origin; their messages do not contain its key."""
 
     origin: Origin
     key: ApiKey

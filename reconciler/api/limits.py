@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Repeat(Enum):
     """Which failures of a call may be answered by sending it again."""
 
-    ALWAYS = "reads: nothing they do can be done twice"
-    IF_WITHOUT_EFFECT = "writes: only what was not sent or was turned away with 429"
-    IF_NOT_SENT = "calls that name a place in a list, which may be another one by now"
+    ALWAYS = "reads: they change nothing"
+    IF_WITHOUT_EFFECT = "writes: only what was not sent or was refused with 429"
+    IF_NOT_SENT = "calls with an index into a list, which may have changed meanwhile"
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
@@ -120,8 +120,8 @@ class Clock(Struct, frozen=True, kw_only=True):
 def rate_limiter(per_second: int) -> AsyncLimiter:
     """A leaky bucket that lets at most `per_second` requests start in any second, bursts included.
 
-    What a bucket passes in a second is its size and what leaks meanwhile, so the two share `per_second`. A burst
-    of a few is worth having: it makes up for a timer that fires late.
+    What a bucket passes in a second is its size and what leaks meanwhile, so the two share `per_second`. A small
+    burst makes up for timers that fire late.
     """
     burst = _BURST if per_second >= _SMALLEST_WITH_BURST else 1
     leak = per_second - burst if burst > 1 else per_second * 0.95
@@ -129,7 +129,7 @@ def rate_limiter(per_second: int) -> AsyncLimiter:
 
 
 class RateLimiter(Struct):
-    """When the next request may start. A 429 holds back every call, not just the one that met it."""
+    """When the next request may start. A 429 pauses every call, not only the one that got it."""
 
     limiter: AsyncLimiter
     clock: Clock

@@ -1,6 +1,6 @@
 """Which flags there are: the list page by page, and look-ups of single keys.
 
-Pages move while they are read: a create shifts flags onto the next page, an archive lets some slip through. So
+Pages change while they are read: a create moves flags to the next page, and an archive lets some be missed. So
 flags are told apart by id, and a key that the list does not show is looked up before it is called absent.
 """
 
@@ -34,7 +34,7 @@ NEEDED = "It is declared or asked for, so nothing is done without it: correct it
 class Listing(Struct):
     """What some reads of the list showed: flags by id, in the order of their first showing, and those unmarked.
 
-    `faulty` are flags that cannot be read, by what names them; `torn` are ids that several keys claim.
+    `faulty` are flags that cannot be read, by what names them; `torn` are ids that are shown with several keys.
     """
 
     flags: dict[str, LiveFlag] = {}
@@ -44,14 +44,14 @@ class Listing(Struct):
     torn: set[str] = set()
 
     def add(self, page: FlagPage) -> None:
-        """Take a page in; the later showing of a flag counts."""
+        """Add a page; of a flag that is shown twice the later one counts."""
         self._take(page.flags)
         self.faulty |= {item.name: item for item in page.unread}
         self.unmarked |= page.unmarked
         self.pages += 1
 
     def join(self, other: Listing) -> None:
-        """Take in what other reads showed."""
+        """Add what other reads showed."""
         self._take(other.flags.values())
         self.faulty |= other.faulty
         self.unmarked |= other.unmarked
@@ -73,7 +73,7 @@ class Listing(Struct):
 
     @property
     def unread(self) -> tuple[Unread, ...]:
-        """The flags that cannot be read, but for those that another page showed well."""
+        """The flags that cannot be read, except those that another page shows without a fault."""
         return tuple(item for item in self.faulty.values() if item.id not in self.flags)
 
     def only(self, keys: Iterable[str]) -> Listing:
@@ -90,7 +90,7 @@ class Listing(Struct):
 def refuse_unread(listing: Listing, wanted: Container[str], *, missing: Collection[str] = ()) -> None:
     """Refuse to go on without a flag that is needed and cannot be read. Raises InvalidResponseError.
 
-    `missing` are keys that no flag was found of: one that does not say its key may be it.
+    `missing` are keys without a flag: a flag that does not say its key may be one of them.
     """
     for item in listing.unread:
         if missing if item.key is None else item.key in wanted:
@@ -144,8 +144,8 @@ async def find_including_archived(
 ) -> list[LiveFlag]:
     """The flags of keys that the plain list did not show, archived ones included and marked so.
 
-    A server that marks none leaves one way to tell an archived flag from one that slipped through the pages: ask
-    once more without archived ones.
+    Where the server marks none, an archived flag is told from one that the pages missed by asking once more without
+    archived ones.
     """
     shown = await look_up(client, keys, include_archived=True, most=most, progress=progress)
     unmarked = {shown.flags[flag_id].key for flag_id in shown.unmarked}
@@ -164,7 +164,7 @@ def with_archived(flag: LiveFlag, *, is_archived: bool) -> LiveFlag:
 
 
 def by_key(flags: Iterable[LiveFlag]) -> tuple[dict[str, LiveFlag], dict[str, tuple[str, ...]]]:
-    """Flags by key, sorted; and the ids where several claim one key. A live flag outdoes archived ones."""
+    """Flags by key, sorted; and the ids where several claim one key. A live flag counts before archived ones."""
     claims: dict[str, list[LiveFlag]] = {}
     for flag in flags:
         claims.setdefault(flag.key, []).append(flag)

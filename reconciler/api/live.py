@@ -147,7 +147,7 @@ def _needs_of(declared: Mapping[str, FlagSpec]) -> Callable[[LiveFlag], Iterable
 
 
 def _shows_tags(flags: Iterable[LiveFlag]) -> bool:
-    """Whether the server shows tags at all; without a flag nothing speaks against it."""
+    """Whether the server shows tags at all; true where there is no flag."""
     shown = [not isinstance(flag.spec.tags, Unset) for flag in flags]
     return any(shown) or not shown
 

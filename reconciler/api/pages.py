@@ -1,4 +1,4 @@
-"""Reads of several requests: a list page by page, until it ends or is seen not to; and many calls side by side."""
+"""Reads of several requests: a list page by page, with its end or endlessness detected; many calls in parallel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE_SIZE = 1000
 """The most rows that a page holds ("List": limit, capped at 1000)."""
 
 MOST_PAGES = 1000
-"""So many pages show a million rows; a list that goes on then is no list."""
+"""Enough pages for a million rows; a longer list is taken as endless."""
 
 MOST_WITHOUT_NEWS = 3
 """So many pages in a row may show nothing new before a list is given up.
@@ -84,7 +84,7 @@ class _Seen:
         self._without_news = 0
 
     def add(self, ids: tuple[str, ...], cursor: str) -> None:
-        """Take in a page that is not the last. Raises InvalidResponseError where the list goes in circles."""
+        """Take in a page that is not the last. Raises InvalidResponseError where pages repeat."""
         page = frozenset(ids)
         is_news = not self._ids.issuperset(page)
         self._without_news = 0 if is_news else self._without_news + 1
@@ -103,7 +103,7 @@ Result = TypeVar("Result")
 async def map_bounded(
     call: Callable[[Item], Awaitable[Result]], items: Sequence[Item], *, limit: int
 ) -> list[Result]:
-    """The result for each item, in the items' order, with at most `limit` calls under way.
+    """The result for each item, in the items' order, with at most `limit` calls in flight.
 
     The first call that raises cancels the others, and its exception is raised as it is.
     """

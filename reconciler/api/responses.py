@@ -1,7 +1,7 @@
 """The answers that are more than a flag, as frozen values: pages, versions, deployments, what a create says.
 
 As strict as `wire`: a wrong type where something is used is a InvalidResponseError, and "nothing there" is only
-ever read out of an answer that says so.
+concluded from an answer that says so.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def decode_created(reply: Response) -> CreatedFlag:
 
 
 def decode_rows(reply: Response, member: str, decoder: Callable[[Json, Flaws], T]) -> T:
-    """The same for a list in which one row may be flawed without spoiling the others."""
+    """The same for a list in which rows with flaws are set aside."""
     try:
         return decoder(*_parse_rows(reply.body, member))
     except InvalidResponseError as error:
@@ -251,7 +251,7 @@ def _parse(body: bytes) -> Json:
 
 
 def _parse_rows(body: bytes, member: str) -> tuple[Json, Flaws]:
-    """The body's JSON, and what is refused of rows of `member`, by their place; flaws elsewhere spoil it all."""
+    """The body's JSON, and what is refused of rows of `member`, by their place; flaws elsewhere refuse all of it."""
     try:
         return parse_json(body), {}
     except MalformedJsonError as error:
@@ -310,7 +310,7 @@ def _cursor(body: dict[str, Json]) -> str | None:
 
 
 def _name_of(row: Json) -> str:
-    """What a row of any project calls itself, to tell rows apart and for nothing else."""
+    """The id that a row shows, to tell rows of any project apart."""
     return str(_shown(row).get("id", ""))
 
 

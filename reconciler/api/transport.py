@@ -1,8 +1,8 @@
-"""The one way out: every request of the tool goes through `Transport.send`.
+"""Sending requests: all of them go through `Transport.send`.
 
 It builds the address from path segments and takes no URL; sends to one origin only, without
-redirects, proxies or anything else that the environment says; keeps to deadlines, caps, the rate and the budgets;
-repeats what may be repeated; and, read-only, refuses everything but GET. The key is in one header, and in nothing
+redirects, proxies or other settings of the environment; keeps deadlines, caps, the rate and the budgets; repeats what
+may be repeated; and, if read-only, refuses everything but GET. The key is in one header, and in nothing
 that is raised.
 """
 

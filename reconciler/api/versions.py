@@ -26,7 +26,7 @@ async def read_versions(
     """The versions, newest first, of flags whose ids are given by key: one read each ("List versions").
 
     A flag whose versions the server does not show (403 or 404, as of an archived one), or shows in a form that cannot
-    be read, has none: versions say who did something, never what is. Every other failure is raised.
+    be read, has none: versions say who made a change, not what is live. Every other failure is raised.
     """
     progress = progress or Progress()
     progress.start("Reading versions", len(ids))

@@ -1,4 +1,4 @@
-"""Making a Plan true: walks it, reads back what it touched, and reports. It decides nothing that the plan did not."""
+"""Applying a Plan: sends its calls, reads back what they changed, and reports. It follows the plan's decisions."""
 
 from reconciler.apply.context import ApplyOptions, Cancellation
 from reconciler.apply.report import ApplyReport, FlagOutcome, OperationOutcome, Status

@@ -1,4 +1,4 @@
-"""After an answer that says nothing certain: look at the flag until it is clear what became of the call.
+"""After an ambiguous answer: read the flag until it is clear whether the call took effect.
 
 A server may show writes late. So the first look that shows a call in place settles it; that it is not in place, only
 the last one.
@@ -28,7 +28,7 @@ LOOKS = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each look."""
 
 LOOKS_FOR_CREATE = (*LOOKS, 3.0, 3.0)
-"""A flag that is made twice cannot be unmade: one that was lost is looked for longer."""
+"""A flag that is created twice cannot be deleted: after a lost create it is looked for longer."""
 
 
 class WriteOutcome(Enum):
@@ -79,7 +79,7 @@ def _give_up(run: FlagRun, step: Step, error: Exception, failure: Exception | No
 
 
 def _compare(run: FlagRun, step: Step, live: LiveFlag) -> WriteOutcome:
-    """Where one look at the flag puts the step; a flag that was found gives the run its id."""
+    """What one read of the flag says of the step; a flag that was found gives the run its id."""
     left = _operations_left(run, live)
     pending = [item for item in run.steps if item.is_open]
     planned = [item.operation for item in pending]

@@ -1,4 +1,4 @@
-"""What every flag is right before its first write: whether it is still what the plan was made from."""
+"""Reading each flag right before its first write, to see that it is still what the plan was made from."""
 
 from __future__ import annotations
 

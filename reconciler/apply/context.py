@@ -76,7 +76,7 @@ class Cancellation:
 
 
 def ends_the_run(error: Exception) -> bool:
-    """Whether a failure will meet every other call too: the key, a signal, the limits of the server or our own."""
+    """Whether every other call would fail too: because of the key, a signal, or limits of the server or our own."""
     if isinstance(error, AccessError | BudgetError | InterruptedRunError):
         return True
     return isinstance(error, RejectedError) and error.status == TOO_MANY_REQUESTS

@@ -63,7 +63,7 @@ LAG = (0.25, 0.5, 1.0, 2.0)
 
 
 class FlagRun:
-    """The steps of one flag and what becomes of them.
+    """The steps of one flag and their outcomes.
 
     `before` is the flag as it was before this run's calls, `seen_at` when it was last seen to be what they explain.
     """
@@ -111,7 +111,7 @@ class FlagRun:
         return LiveFlag(id=self.flag_id or UNKNOWN_ID, project_id=self.context.client.project_id, spec=spec)
 
     def leave(self, reason: str, status: Status = Status.SKIPPED) -> None:
-        """Send nothing of it, for a reason."""
+        """Send nothing more of it, for a reason."""
         self.status, self.error = status, reason
 
     def extend(self, operations: Sequence[Operation], *, after: Step | None = None) -> None:

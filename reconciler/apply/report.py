@@ -1,4 +1,4 @@
-"""What became of a plan: one outcome per operation and per flag, in the past tense."""
+"""The outcome of an apply: one for each operation and each flag."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class ApplyReport(Struct, frozen=True, kw_only=True):
         return ReconcilerError(self._said())
 
     def _said(self) -> str:
-        """What became of the plan, in a sentence: all of it, some or none, as far as that is known."""
+        """The outcome in a sentence: all, some or none of the plan, as far as that is known."""
         counts = Counter(outcome.status for outcome in self.outcomes)
         calls = Counter(item.status for outcome in self.outcomes for item in outcome.operations)
         words = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])

@@ -1,4 +1,4 @@
-"""The whole plan: flags side by side, each flag's calls in order; then everything touched is read back."""
+"""Applying a plan: flags in parallel, the calls of each flag in order; then all changed flags are read back."""
 
 from __future__ import annotations
 

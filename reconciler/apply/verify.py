@@ -1,4 +1,4 @@
-"""Reading back what was touched, until it is there, or is seen not to come.
+"""Reading back what was changed, until it is shown, or until the looks are used up.
 
 A server may show writes late, so a difference is looked at again before it counts. A server may also do less than
 was asked (a rename that leaves weights behind, a new flag that is on): what planning then asks for is sent once.
@@ -150,7 +150,7 @@ def _missing(run: FlagRun, left: list[Operation]) -> list[Step]:
 
 
 def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
-    """What the flag still lacks; of one that failed half-way, what it lacks of that which was made."""
+    """What the flag still lacks; of a flag that failed half-way, only what was sent counts."""
     if live is None:
         return list(run.plan.operations)
     try:

@@ -1,8 +1,8 @@
 """Flag files compared with a commit: `--changed-since` and `apply --expect-commit`.
 
 What was read is compared with the commit itself. The index is not asked: it knows nothing of ignored files and of
-nested repositories, and can be told to overlook a change. Such files are read like any other, and no commit vouches
-for them.
+nested repositories, and can be told to overlook a change. Such files are read like any other, and belong to no
+commit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every exception to one of ours, to words on stderr, to a document on stdout where JSON was asked for, to a code.
+"""Exceptions as errors of ours: a message on stderr, a document on stdout where JSON was asked for, an exit code.
 
 Nothing that a server or a file said reaches the terminal unescaped, and a traceback is shown to those who ask.
 """
@@ -39,7 +39,7 @@ _keys: set[ApiKey] = set()
 _SIGNALLED = (KeyboardInterrupt, TerminatedError, InterruptedRunError)
 
 _EXPECTED = (ReconcilerError, click.ClickException, click.Abort, KeyboardInterrupt, TerminatedError)
-"""What is no defect: the message says it all, and a traceback nothing."""
+"""Errors that are no defects: they are shown without a traceback."""
 
 
 def report_failure(error: BaseException, arguments: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The one place of the product that starts a process: git, to read what a repository holds and nothing more.
+"""Running git, to read what a repository holds. No other module starts a process.
 
 A checkout may have been made by a stranger, and its configuration, attributes and hooks name programs. So git is
 asked for objects only, never for the working tree, where filters and monitors run; it knows of no remote, and its

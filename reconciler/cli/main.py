@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
         self.entries = entries
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The names, in the order in which they are met in a project's life."""
+        """The names, in the order in which a project needs them."""
         return list(self.entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
@@ -82,7 +82,7 @@ def _suggestion(name: str, names: Mapping[str, CommandEntry]) -> str:
 
 
 _SUCCESSES = frozenset({0, 2})
-"""The exit codes that speak of no error: done, and changes, drift or unformatted files."""
+"""The exit codes without an error: done, and changes, drift or unformatted files."""
 
 _COMMANDS = "reconciler.cli.commands"
 

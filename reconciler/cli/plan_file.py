@@ -1,4 +1,4 @@
-"""Reading saved plans and review records from files. What makes them stale is the business of `planning`."""
+"""Reading saved plans and review records from files. `planning` decides whether they are stale."""
 
 from __future__ import annotations
 

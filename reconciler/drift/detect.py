@@ -193,7 +193,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
 
     @property
     def _sweeps(self) -> bool:
-        """Whether requests that `since` saves go into reads that it cannot see the need of."""
+        """Whether the requests that `since` saves are used for the sweep."""
         budget = self.options.budget
         return self.memory is not None and budget is not None and budget > self.client.requests
 

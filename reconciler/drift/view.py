@@ -179,7 +179,7 @@ def allocate_budget(
 
 
 def _from(after: Read | None, ordered: list[Read]) -> list[Read]:
-    """The reads beginning with the first behind `after`, round to it."""
+    """The reads in turn: from the first behind `after` to the end, then from the start."""
     start = 0 if after is None else bisect_right(ordered, after)
     return ordered[start:] + ordered[:start]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def canonical_json(value: Json) -> Json:
-    """The value with every number in its one form: a float that is a whole number becomes that int."""
+    """The value with each number in one form: a float that is a whole number becomes an int."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
@@ -108,8 +108,8 @@ def field_differs(field: Field, desired: Json, live: Json) -> bool:
 def payload_differs(desired: Json, live: Json) -> bool:
     """Whether a declared payload differs from the live one, where None is a variant that has none.
 
-    None meets null and `{}` alike, because a server may keep neither. A live `{}` is a payload: only `{}` meets it,
-    and a declared null takes it away.
+    None equals null and `{}`, because a server may keep neither. A live `{}` is a payload: only `{}` equals it,
+    and a declared null removes it.
     """
     if live is None and (desired is None or desired == {}):
         return False

@@ -37,7 +37,7 @@ class Safety(Struct, frozen=True, kw_only=True):
 
 
 class Requests(Struct, frozen=True, kw_only=True):
-    """How hard the API may be asked: requests a second, open connections, requests a day."""
+    """Limits of requests: a second, open connections, a day."""
 
     per_second: int = 50
     concurrency: int = 16

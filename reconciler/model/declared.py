@@ -1,4 +1,4 @@
-"""Since when git declares what it declares, as values. Who finds them out is not their business."""
+"""Since when git declares what it declares, as frozen values."""
 
 from __future__ import annotations
 

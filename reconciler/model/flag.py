@@ -1,4 +1,4 @@
-"""The words of the domain as frozen values: what a flag is, declared or live.
+"""Flags, declared or live, as frozen values.
 
 A field that is `UNSET` is not managed (declared side) or was not shown (live side): it is never compared and
 never sent. Field names are the API's own in snake case. Nothing here reads, writes or decides.
@@ -99,7 +99,7 @@ class TargetSegment(Struct, frozen=True, kw_only=True):
 
 
 class Variant(Struct, frozen=True, kw_only=True):
-    """A variant. Its weight is the flag's business (`FlagSpec.rollout_weights`).
+    """A variant. Its weight is in `FlagSpec.rollout_weights`.
 
     `users` and `cohorts` are the inclusions; live users keep the server's order and copies, because removal by
     index needs them. `renamed_from` is only ever declared.

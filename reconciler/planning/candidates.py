@@ -69,9 +69,9 @@ def plain_candidates(
 
 
 def shielded_candidate(before: FlagSpec, after: FlagSpec, operations: tuple[Operation, ...]) -> Candidate:
-    """The shield goes up, weights change behind it, and one PATCH takes it away with all else that it carries.
+    """A shield is added, weights change behind it, and one PATCH removes it with all else that it carries.
 
-    A variant that goes is named by the shield, so it can go only after that PATCH, and by then must weigh nothing.
+    A variant that is removed is named by the shield, so it goes after that PATCH, and must weigh 0 by then.
     """
     edit = _edit_among(operations)
     others = tuple(item for item in operations if item is not edit)

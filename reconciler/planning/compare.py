@@ -1,6 +1,6 @@
 """What differs between a declared and a live flag, and the fewest calls that turn one into the other: one walk.
 
-Everything here is exact about what is sent and silent about when: `ordering` decides that. Equality is `canonical`'s.
+This module decides what is sent; `ordering` decides when. Equality is `canonical`'s.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def _checked(flag: FlagPlan, facts: Facts, guards: tuple[FlagGuard, ...]) -> Fla
 
 
 def _with_dependents(facts: Facts) -> Plan:
-    """The plan with flags held that others depend on: a flag that is held itself gives nothing up, and needs all."""
+    """The plan with flags held that others depend on: a flag that is held keeps what it has, and needs all."""
     while True:
         plan = facts.plan
         flags = tuple(flag if flag.held else _checked(flag, facts, (DEPENDENTS,)) for flag in plan.flags)
@@ -105,7 +105,7 @@ def _updates(facts: Facts) -> Iterator[str]:
 
 
 def _archives(facts: Facts) -> Iterator[str]:
-    """Archives of all shards together: the list shows them, and none of them is for one shard alone to judge."""
+    """Archives of all shards together, as the list shows them: the limit holds for the whole project."""
     own = sum(flag.action is Action.ARCHIVE for flag in facts.plan.to_apply)
     others = sum(1 for _ in _archived_by_other_shards(facts))
     whole = replace(facts, plan=replace(facts.plan, options=replace(facts.plan.options, shard=None)))

@@ -1,7 +1,7 @@
 """Kill switches: flags that were switched off by hand after they had been applied as declared.
 
-A plan that would switch such a flag on again undoes what may have been done in an emergency, so it is a guard's
-business. The API does not say which editor the reconciler's own key is; that is inferred from the versions.
+A plan that would switch such a flag on again undoes what may have been done in an emergency, so a guard
+refuses it. The API does not say which editor the reconciler's own key is; that is inferred from the versions.
 """
 
 from __future__ import annotations

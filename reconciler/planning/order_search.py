@@ -267,7 +267,7 @@ class Cost(NamedTuple):
     """What is wrong with a state between two calls; less is better, the first difference decides."""
 
     splits_evenly: bool
-    """The rest has no weight at all, which the engine reads as an even split: never wanted, never passed through."""
+    """The rest has no weight at all, which the engine reads as an even split: avoided in every order."""
     transient: Fraction
     """The largest share of users of any segment whose variant is neither the old nor the new one."""
 
@@ -291,7 +291,7 @@ class Transients:
         )
 
     def share_in(self, between: tuple[SegmentRule, ...]) -> Fraction:
-        """The largest share, over all segments a user can match before, between and after, of those who stray."""
+        """The largest share, over all segments a user can match before, between and after, with a third variant."""
         matches = segment_combinations(self._before, between, self._after)
         return max(transient_share(self._before[i], between[j], self._after[k]) for i, j, k in matches)
 

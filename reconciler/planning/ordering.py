@@ -40,7 +40,7 @@ class Ordered(Struct, frozen=True, kw_only=True):
 
     `transient` is the largest share of users, over all states between two calls and over every segment and the
     rest, whose variant then is neither the one before nor the one after. `notes` says what a reader of the plan
-    should know of the order. `refusal` says why a shield that was asked for and needed cannot be had.
+    should know of the order. `refusal` says why a shield that was asked for and needed is not possible.
     """
 
     operations: tuple[Operation, ...]

@@ -76,7 +76,7 @@ class FlagPlan(Struct, frozen=True, kw_only=True):
     `flag_id` is None until a create has answered. `before` and `after` are the whole flag, undeclared fields
     included, as planning saw them (`before` None: a new flag; both None on a plan read from a file).
     `transient` is the largest share of users who see, between two calls, neither their old nor their new
-    variant. `shield_refusal` says why a shield that was asked for, and needed, cannot be had. A flag that is held
+    variant. `shield_refusal` says why a shield that was asked for, and needed, is not possible. A flag that is held
     before calls could be planned has no changes and no operations.
     """
 

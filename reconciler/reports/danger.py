@@ -1,7 +1,7 @@
 """How much a plan does to each flag: the order in which every format shows flags, and one short row for each.
 
 The order is by how many users are affected and then by what changes, never by the size of a flag, of its changes or
-of a list: what others add cannot push an effect out of sight. A row has a bounded length for the same reason.
+of a list: what others add cannot hide an effect. A row has a bounded length for the same reason.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exposure in words and in stacked bars: who gets what now and then, per segment. Decides nothing, rounds once."""
+"""Exposure in words and in stacked bars: who gets what before and after, per segment. Rounds shares once."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Move(Struct, frozen=True, kw_only=True):
 
 
 class ExposureRow(Struct, frozen=True, kw_only=True):
-    """One transition: whose it is, both bars, the matrix, and the three figures in words."""
+    """One transition: its segment, both bars, the matrix, and the three figures as text."""
 
     segment: str
     before: tuple[Share, ...]

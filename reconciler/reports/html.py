@@ -1,7 +1,7 @@
 """A plan or a report as one self-contained page: no network, no script, everything escaped by jinja2.
 
 The style is a file of its own that holds no data. The page's policy names its hash and forbids everything else, so a
-string that slipped through would still do nothing.
+string that was not escaped would still do nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """JSON documents as text, plain ASCII and safe in a log; findings and failures as documents.
 
-Field names and shapes are the outside's (schemas/), never those of the values they are made from.
+Field names and shapes are those of the schemas, not of the values they are made from.
 """
 
 from __future__ import annotations

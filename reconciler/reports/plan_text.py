@@ -1,4 +1,4 @@
-"""A plan as text: Terraform's way of showing what would happen, with exposure as bars. Reads well at 80 columns."""
+"""A plan as text: a diff as Terraform shows it, with exposure as bars, laid out for 80 columns and more."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def demo(settings: Settings) -> int:
 
 
 class _Story:
-    """The steps of the demo, each told in a line before its command runs."""
+    """The steps of the demo, each announced in a line before its command runs."""
 
     def __init__(self, output: Output, settings: Settings, emulator: Emulator) -> None:
         self._output = output

@@ -97,7 +97,7 @@ def remaining(
 
     `hidden` are fields of "Edit" that the server does not show: nothing says that they are in place. Of several
     removals of one user's copies those that come last are left: the others are in place. The order stays that of the
-    plan, whose states in between were weighed.
+    plan, whose intermediate states were compared.
     """
     edits = (item for item in planned if isinstance(item, EditFlag))
     unseen = (replace(item, body={name: item.body[name] for name in item.body.keys() & hidden}) for item in edits)
