@@ -89,7 +89,7 @@ _COMMANDS = "reconciler.cli.commands"
 COMMANDS = {
     "validate": CommandEntry(f"{_COMMANDS}.validate:validate", "Check flag files and configuration, offline."),
     "plan": CommandEntry(f"{_COMMANDS}.plan:plan", "Show what would change, and who would notice. Only reads."),
-    "apply": CommandEntry(f"{_COMMANDS}.apply:apply", "Plan, show, ask, make it so, and read it back."),
+    "apply": CommandEntry(f"{_COMMANDS}.apply:apply", "Plan, show, ask, apply, and read back."),
     "show": CommandEntry(f"{_COMMANDS}.show:show", "Show a saved plan again, offline."),
     "drift": CommandEntry(f"{_COMMANDS}.drift:drift", "Show what differs live, and who changed it when."),
     "history": CommandEntry(f"{_COMMANDS}.history:history", "Show a flag's versions, with what changed in each."),

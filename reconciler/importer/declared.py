@@ -65,5 +65,5 @@ def find_declared_flags(config: Config) -> Mapping[str, Declared]:
                     is_absent=not is_declared_in(value, config.environment),
                 )
     if problems:
-        raise InvalidInputError("Flag files cannot be read: put them right first.", problems)
+        raise InvalidInputError("Flag files cannot be read: correct them first.", problems)
     return found

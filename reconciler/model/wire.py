@@ -161,7 +161,7 @@ def decode_variants(answer: Json, where: str = "variants") -> tuple[Variant, ...
         decode_variant(item, f"{where}/{index}") for index, item in enumerate(typed(answer, list, where))
     )
     if len({variant.key for variant in variants}) < len(variants):
-        raise InvalidResponseError(f"The server's answer names a variant twice at {where}.")
+        raise InvalidResponseError(f"Invalid response from the API: a variant is named twice at {where}.")
     return variants
 
 
@@ -347,7 +347,7 @@ def _required(body: dict[str, Json], name: str, decode: Callable[[Json, str], T]
     if value and value.__class__ is _AS_IT_IS.get(decode):
         return cast("T", value)
     if value is None:
-        raise InvalidResponseError(f"The server's answer has no {where}/{name}.")
+        raise InvalidResponseError(f"Invalid response from the API: {where}/{name} is missing.")
     return decode(value, f"{where}/{name}")
 
 

@@ -57,7 +57,7 @@ def _exposed(flag: FlagPlan, live: LiveState | None) -> FlagPlan:
 
 def _notes(before: FlagSpec | None, live_flag: LiveFlag | None) -> Iterator[str]:
     if before is not None and is_shielded(before):
-        yield "The shield of an earlier plan that did not come to its end is still up; this plan takes it down."
+        yield "The shield of an earlier plan, which did not finish, is still there; this plan removes it."
     parents = live_flag.parent_dependencies if live_flag else None
     if parents is not None and parents.flags:
         ids = ", ".join(flag_id for flag_id, _ in parents.flags)
@@ -128,7 +128,7 @@ def _captures_everyone(before: FlagSpec | None, after: FlagSpec) -> Iterator[str
 
 def _no_weights(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     if splits_evenly(after) and not splits_evenly(before):
-        yield "All weights are 0: that does not mean no user, it splits users evenly over all variants."
+        yield "All weights are 0, so users are split evenly over all variants."
 
 
 def _lost_fields(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:

@@ -64,7 +64,7 @@ class _Story:
         self._run("validate")
         self._say("What differs between git and the live project, which calls would change it, and who would notice?")
         self._run("plan", "--out", "plan.json", "--quiet")
-        self._say("Make it so: exactly the plan that was reviewed and saved, or nothing. Then read it back.")
+        self._say("Apply exactly the plan that was reviewed and saved, or nothing. Then read it back.")
         self._run("apply", "plan.json", "--auto-approve", "--format", "markdown", "--quiet")
         self._say("Is anything left to do?")
         self._run("plan")
