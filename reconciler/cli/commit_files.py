@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from reconciler.planning.releases import declaration_differs, released_paths
 from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from reconciler.cli.checkout import Checkout
     from reconciler.model.config import Config
@@ -131,26 +132,32 @@ def check_commit(config: Config, texts: Mapping[str, bytes], expected: str) -> N
     """
     if not _COMMIT.fullmatch(expected):
         raise UsageError(f"--expect-commit takes a commit's id, of 7 to 64 hexadecimal digits, not {expected!r}.")
-    try:
+    with _stale_where_git_cannot_tell():
         checkout = checkout_of(config.file.parent)
         found = checkout.head()
-        is_expected = found.startswith(expected.lower())
-        names = _files_not_as_in(checkout, found, config, texts) if is_expected else []
-    except ReconcilerError as error:
-        raise StalePlanError(
-            f"--expect-commit: git cannot tell what is checked out. {error} Nothing was sent."
-        ) from error
-    if not is_expected:
+    if not found.startswith(expected.lower()):
         raise StalePlanError(
             f"The commit that is checked out is {found}, not {expected}: a later one may have been"
             " applied already. Nothing was sent. Check out the branch's tip and run again."
         )
+    with _stale_where_git_cannot_tell():
+        names = _files_not_as_in(checkout, found, config, texts)
     if names:
         shown = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
         raise StalePlanError(
             f"{counted(len(names), 'file')} not as in commit {expected}: {shown}. --expect-commit applies what that"
             " commit holds and nothing else. Nothing was sent. Commit or restore first, or leave the option out."
         )
+
+
+@contextmanager
+def _stale_where_git_cannot_tell() -> Iterator[None]:
+    try:
+        yield
+    except ReconcilerError as error:
+        raise StalePlanError(
+            f"--expect-commit: git cannot tell what is checked out. {error} Nothing was sent."
+        ) from error
 
 
 def _files_not_as_in(checkout: Checkout, commit: str, config: Config, texts: Mapping[str, bytes]) -> list[str]:

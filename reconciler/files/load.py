@@ -178,8 +178,7 @@ class Checking(Struct, kw_only=True):
                 self._add((refuse_total(file),))
                 return
             self.files += 1
-            if self.decodes:
-                self.texts[file.shown] = content
+            self.texts[file.shown] = content
             self.check_file(file, content)
 
     def check_file(self, file: FlagFile, content: bytes) -> None:

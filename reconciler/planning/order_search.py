@@ -116,10 +116,9 @@ class OrderSearch:
             cost, made = heappop(queue)
             if made == self._all:
                 return cost
-            if made in reached:
-                continue
+            steps = () if made in reached else self._steps_from(made)
             reached.add(made)
-            for step in self._steps_from(made):
+            for step in steps:
                 after = made | 1 << step
                 if after not in reached:
                     heappush(queue, (max(cost, self._cost(after)), after))

@@ -195,6 +195,25 @@ def test_an_added_call_goes_out_where_it_is_needed() -> None:
     assert added["order"] == 4
 
 
+def test_what_a_lost_call_left_undone_is_not_put_right_where_that_loses_conditions() -> None:
+    """A lost rename whose server left segments behind: they are not replaced, since no guard has seen the loss."""
+    condition = {"type": "cohort", "prop": "userdata_cohort", "op": "is", "values": ["c1"]}
+    segment = {"name": "S", "conditions": [condition], "percentage": 100, "rolloutWeights": {"treatment": 1}}
+    emulator = an_emulator(a_live_flag("a", targetSegments=[segment]), behaviour=Behaviour(rename_rewrites=False))
+    variants = (Variant(key="control"), Variant(key="new", renamed_from="treatment"))
+    world = a_wired_world(emulator, FlagSpec(key="a", variants=variants))
+
+    async def lost(passage: Passage) -> httpx.Response:
+        passage.deliver()
+        return arriving(500, b"oops")
+
+    world.wire.plan = lambda passage: lost if passage.is_write else None
+    done = run_in_virtual_time(attempt(world))
+    assert report_of(done).outcomes[0].status is Status.UNKNOWN
+    assert len([passage for passage in done.sent if passage.is_write]) == 1
+    assert flag_of(emulator, "a")["targetSegments"][0]["conditions"] == [condition]
+
+
 def test_a_lost_create_that_left_another_flag_is_unclear() -> None:
     """Only what a server may switch on by itself is put right: a flag of that key with another name is not ours."""
     emulator = an_emulator()

@@ -105,6 +105,19 @@ def test_an_edit_that_arrives_late_is_not_sent_again(seconds: float) -> None:
     assert (outcome.status, len(world.wire.writes)) == ("applied", 1)
 
 
+@pytest.mark.parametrize("status", [400, 404, 409])
+def test_a_call_that_was_rejected_leaves_nothing_to_look_at(status: int) -> None:
+    """It surely has no effect: it is sent once, and nothing is read after it."""
+    world = a_world(GROWN)
+
+    async def rejected(_: Passage) -> httpx.Response:
+        return arriving(status, b"no")
+
+    (outcome,) = applied(world, 1, rejected).outcomes
+    assert (outcome.status, outcome.operations[0].attempts) == ("failed", 1)
+    assert world.wire.passages[-1].is_write
+
+
 @pytest.mark.parametrize("hidden", ["", "variants", "tags", "description"])
 @pytest.mark.parametrize("lost", [1, 2])
 @pytest.mark.parametrize("place", [2, 3, 4])

@@ -7,16 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from reconciler.cli.output import write_file
 from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Repository
 
@@ -238,6 +239,25 @@ def test_the_name_of_stdout_is_stdout(repository: Repository, name: str) -> None
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "Plan: 0 create, 1 update" in (repository.root / "shown.txt").read_text(encoding="utf-8")
     assert installed("plan", "--output", name, "-q").stdout == repository.run("plan").out
+
+
+def test_a_name_that_only_holds_that_of_a_stream_is_a_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The whole name counts: nothing goes to a stream by mistake."""
+    for name in ("dev/stdout", "dev/fd/1", "proc/self/fd/2", "dev/stdout.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, "text", private=False)
+        assert path.read_text(encoding="utf-8") == "text"
+    with pytest.raises(OSError, match="proc"):
+        write_file(Path("/proc/self/fd/1x"), "text", private=False)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("name", "number"), [("/dev/stdout", 1), ("/dev/stderr", 2), ("/dev/fd/2", 2)])
+def test_each_name_is_its_stream(capfd: pytest.CaptureFixture[str], name: str, number: int) -> None:
+    """Out to one, and nothing to the other."""
+    write_file(Path(name), "text", private=False)
+    assert capfd.readouterr() == (("text", "") if number == 1 else ("", "text"))
 
 
 FREE_OF_THE_SERVER = (

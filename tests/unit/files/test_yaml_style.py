@@ -121,6 +121,16 @@ def test_blank_lines_group_and_never_pile_up() -> None:
     assert format_text(text, "flag.yaml") == "key: a\n\nenabled: true\nvariants:\n  - key: x\n\n  - key: z\n"
 
 
+@pytest.mark.parametrize("rest", ["name: N\n", "", "enabled: true\n"])
+@pytest.mark.parametrize("blanks", ["\n", "\n\n\n"])
+def test_blank_lines_before_a_closing_bracket_go(blanks: str, rest: str) -> None:
+    """They mean nothing there; a comment there stays, with one blank line before it at most."""
+    assert format_text(f"key: a\ntags: [x,\n{blanks}]\n", "flag.yaml") == "key: a\ntags: [x]\n"
+    formatted = format_text(f"key: a\ntags: [x,\n{blanks}  # more\n{blanks}  ]\n{rest}", "flag.yaml")
+    assert "tags:\n  - x\n\n  # more\n" in formatted
+    assert "# more\n\n" not in formatted
+
+
 def test_block_scalars_stay_as_they_were_written() -> None:
     """Folded and literal text keeps its header and its lines, at the style's indentation."""
     text = "key: a\nnotes: >-  # why\n      Some words\n      go on\n\n      here\nname: Name\n"

@@ -135,6 +135,7 @@ def test_a_shield_hides_weight_changes() -> None:
         "edit-flag rolloutPercentage,targetSegments",
     ]
     assert found.transient == 0
+    assert len(found.notes) == 1
     shield = found.operations[0]
     assert isinstance(shield, EditFlag)
     assert shield.body["targetSegments"] == [
@@ -181,6 +182,7 @@ def test_a_shield_and_a_removed_variant() -> None:
     assert words(found)[-2:] == ["edit-flag targetSegments", "delete-variant c"]
     assert EditVariant(flag_key="f", variant_key="c", body={"rolloutWeight": 0}) in found.operations
     assert found.transient == 0
+    assert "one call more for each" in found.notes[1]
 
 
 def test_a_shield_is_refused_beside_cohorts() -> None:
@@ -252,6 +254,18 @@ def test_disabling_comes_first() -> None:
 
     assert words(found)[0] == "edit-flag enabled,rolloutPercentage"
     assert found.transient == 0
+
+
+def test_archiving_comes_last_whatever_it_would_hide() -> None:
+    """An archived flag may refuse edits: the rule holds also where users see less the other way round."""
+    live = replace(a_flag(a=1, b=1), archived=False)
+    archiving = EditFlag(flag_key="f", body={"archive": True})
+    calls = (archiving, *weight_calls({"a": 90, "b": 10}, {"a": 1, "b": 1}))
+
+    found = order_operations(live, apply_in_any_order(live, calls), calls)
+
+    assert found.operations[-1] == archiving
+    assert found.transient > 0
 
 
 def test_disabling_with_a_new_variant_in_the_segments() -> None:
