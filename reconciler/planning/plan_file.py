@@ -95,9 +95,17 @@ def decode_plan(document: dict[str, Json]) -> Plan:
     """
     check_digest(document)
     try:
-        return _decode(document)
+        plan = _decode(document)
+        again = encode_plan(plan)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, InvalidResponseError) as error:
         raise StalePlanError(f"The saved plan cannot be read ({type(error).__name__}). Make a new one.") from error
+    names = document.keys() | again.keys()
+    for name in sorted(names - {"tool", "createdAt", "digest"}):
+        if name not in document or name not in again or document[name] != again[name]:
+            raise StalePlanError(
+                f"The saved plan is not as `plan --out` writes one: see {name!r:.40}. Make a new one."
+            )
+    return plan
 
 
 def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:
@@ -105,7 +113,7 @@ def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:
 
     Raises StalePlanError that says what is different: its age, the version, server, project or commit, or a flag.
     """
-    _check_age(decode_plan(document).created_at, now)
+    _check_age(_made(document["createdAt"]), now)
     fresh = encode_plan(again)
     for name in ("tool", "origin", "region", "projectId", "environment", "commit"):
         if document.get(name) != fresh[name]:
@@ -232,12 +240,15 @@ def _check_value(path: str, value: Json) -> None:
 
 
 def _decode(document: dict[str, Json]) -> Plan:
-    created, options = document["createdAt"], document["options"]
+    options, flags = document["options"], tuple(_decode_flag(flag) for flag in document["flags"])
+    keys = [flag.key for flag in flags]
+    if keys != sorted(set(keys)):
+        raise ValueError("flags stand in the order of their keys, each once")
     return Plan(
         project_id=document["projectId"],
         region=document["region"],
         environment=document["environment"],
-        flags=tuple(_decode_flag(flag) for flag in document["flags"]),
+        flags=flags,
         unmanaged=tuple(document["unmanaged"]),
         unchanged=document["summary"]["unchanged"],
         options=PlanOptions(
@@ -251,12 +262,19 @@ def _decode(document: dict[str, Json]) -> Plan:
         refusals=tuple(map(_decode_refusal, document["refusals"])),
         released=tuple(Released(**item) for item in document.get("released", ())),
         warnings=tuple(document["warnings"]),
-        created_at=datetime.fromisoformat(created).astimezone(UTC) if created else None,
+        created_at=_made(document["createdAt"]),
         commit=document["commit"],
         origin=document["origin"],
         requests=document["requests"],
         hourly_drift_requests=document.get("hourlyDriftRequests"),
     )
+
+
+def _made(created: str | None) -> datetime | None:
+    made = None if created is None else datetime.fromisoformat(created)
+    if made is not None and made.tzinfo is None:
+        raise ValueError("a time says its zone")
+    return made and made.astimezone(UTC)
 
 
 def _decode_shard(index: int, count: int) -> tuple[int, int]:

@@ -16,7 +16,9 @@ from faults.checkouts import Checkout, a_checkout, write_flag
 from faults.scenarios import SCENARIOS, Scenario
 
 from reconciler.cli.main import run
+from reconciler.files.schema import load_schema
 from reconciler.model.flag import FlagSpec, Variant
+from reconciler.planning.guards import ALLOWABLE, ALLOWABLE_BY_FLAG
 from reconciler.planning.plan_file import digest_of
 
 if TYPE_CHECKING:
@@ -144,7 +146,7 @@ def test_another_plan_is_refused_even_with_a_digest_that_fits(
     change(document)
     _put(checkout, document)
     checkout.world.emulator.log.clear()
-    assert _apply("plan.json") in {STALE, 64}
+    assert _apply("plan.json") == STALE
     assert not checkout.world.emulator.writes
     count("plans changed with a digest that fits", 1)
 
@@ -163,6 +165,21 @@ NO_PLANS: list[tuple[str, Any]] = [
     ("options/targets", [1]),
     ("options/targets", "a"),
     ("options/allow", [None]),
+    ("options/allow", ["no-such-guard"]),
+    ("options/allow", ["rebucket:"]),
+    ("options/allow", ["updates:a"]),
+    ("options/allow", ["rebucket", "rebucket"]),
+    ("options/targets", [""]),
+    ("options/targets", ["no such flag"]),
+    ("options/targets", ["(none)"]),
+    ("options/targets", ["["]),
+    ("options/shard", [1, 10**40]),
+    ("options/shard", [2, 3]),
+    ("options/surprise", 1),
+    ("surprise", None),
+    ("createdAt", ""),
+    ("createdAt", "2030-01-01T00:00:00"),
+    ("createdAt", "9999-12-31T23:59:59-12:00"),
     ("options/prune", "yes"),
     ("options/shield", 1),
     ("options", []),
@@ -204,12 +221,29 @@ def test_what_is_no_plan_is_named_so_even_with_a_digest_that_fits(
     _set(document, path, value)
     _put(checkout, document)
     checkout.world.emulator.log.clear()
-    assert _apply("plan.json") in {STALE, 64}
+    assert _apply("plan.json") == STALE
     for form in ("text", "json", "markdown", "html"):
         assert run(["show", "plan.json", "--format", form]) in {0, STALE}
     out, err = capsys.readouterr()
     assert "defect" not in out + err
     assert not checkout.world.emulator.writes
+
+
+def test_a_flag_that_stands_twice_is_refused(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    """And so are flags in another order: `show` would count them as no plan does."""
+    document = _document(checkout)
+    for flags in (document["flags"] * 2, [*document["flags"], {**document["flags"][0], "key": "0"}]):
+        _put(checkout, document | {"flags": flags})
+        assert run(["show", "plan.json"]) == STALE
+        _refused(checkout)
+    assert "defect" not in capsys.readouterr().err
+
+
+def test_what_a_plan_may_allow_is_what_can_be_allowed() -> None:
+    """The schema names the guards, of the run and of flags."""
+    of_plan, of_flag = load_schema("plan")["properties"]["options"]["properties"]["allow"]["items"]["anyOf"]
+    assert of_plan["enum"] == sorted(ALLOWABLE)
+    assert of_flag["pattern"].startswith(f"^({'|'.join(sorted(ALLOWABLE_BY_FLAG))}):")
 
 
 def test_a_plan_of_the_future_is_called_so(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
@@ -311,3 +345,84 @@ def test_variants_are_not_hidden_from_the_digest(checkout: Checkout) -> None:
     variants = (Variant(key="control", payload={"__x": 1}), Variant(key="treatment"))
     write_flag(checkout.root, FlagSpec(key="b", variants=variants))
     _refused(checkout)
+
+
+WEIRD: tuple[Any, ...] = (
+    None, True, False, 0, -1, 1, 101, 10**30, -(10**400), 0.5, 1e308, "", "a", "1/0", "-1/2", "3/2", "1e999999999",
+    "\u0000", "\ud83d\ude00", "x" * 5_000, [], {}, [[]], [None], {"": None}, "9999-12-31T23:59:59-12:00",
+    "0001-01-01T00:00:00+14:00", "2030-02-30T00:00:00Z", "2030-01-01", "2030-01-01T00:00:00", "{id}", "(none)", "*",
+    "/", "/variants", "/variants/a/users", "rebucket", "rebucket:", "no-such-guard", "production",
+)  # fmt: skip
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container of a document, with each name or number in it."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        yield value, name
+        yield from _places(item)
+
+
+def _mutated(document: dict[str, Any], random: Random) -> dict[str, Any]:
+    """The document with one to three things in it changed, in any of several ways."""
+    mutated = copy.deepcopy(document)
+    for _ in range(random.choice([1, 1, 1, 2, 3])):
+        places = [*_places(mutated)]
+        container, name = random.choice(places)
+        other, there = random.choice(places)
+        way = random.randrange(6)
+        if way == 0:
+            del container[name]
+        elif way == 1:
+            container[name] = copy.deepcopy(other[there])
+        elif way == 2 and isinstance(container, list):
+            container.insert(random.randrange(len(container) + 1), copy.deepcopy(container[name]))
+        elif way == 3 and isinstance(container, dict):
+            container[random.choice(["surprise", "held", "added", "details", "user", ""])] = random.choice(WEIRD)
+        elif way == 4 and isinstance(container, list):
+            random.shuffle(container)
+        else:
+            container[name] = random.choice(WEIRD)
+    return mutated
+
+
+def _check_mutations(checkout: Checkout, seeds: range, capsys: pytest.CaptureFixture[str], count: Any) -> None:
+    """Whatever a saved plan is turned into is refused with 6, shown or refused by `show`, and no defect of ours."""
+    document = _document(checkout)
+    ignored = dict.fromkeys(("createdAt", "digest", "requests", "hourlyDriftRequests", "warnings", "options"))
+    for seed in seeds:
+        mutated = _mutated(document, Random(seed))
+        _put(checkout, mutated)
+        for form in ("text", "json", "markdown", "html"):
+            shown = run(["show", "plan.json", "--format", form])
+            _, err = capsys.readouterr()
+            assert shown in {0, STALE}, (seed, err)
+            assert "defect" not in err, (seed, err)
+        if mutated | ignored != document | ignored:
+            code = _apply("plan.json")
+            _, err = capsys.readouterr()
+            assert code == STALE, (seed, code, err)
+            assert "defect" not in err, (seed, err)
+            assert err.count("\n") <= 2, (seed, err)
+        count("mutated plans with a digest that fits", 1)
+    assert not checkout.world.emulator.writes
+
+
+@pytest.mark.parametrize("name", ["grown", "create-everything", "several", "weights-behind-a-shield"])
+def test_no_mutated_plan_is_a_defect(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], count: Any
+) -> None:
+    """Types, numbers, dates, names, order, duplicates, unknown members: each is refused in plain words."""
+    with _saved(tmp_path, GROWN if name == "grown" else SCENARIOS[name], monkeypatch) as checkout:
+        _check_mutations(checkout, range(40), capsys, count)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", ["several", "everything-at-once", "weights-behind-a-shield", "create-everything"])
+def test_no_plan_of_thousands_is_a_defect(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], count: Any
+) -> None:
+    """The same many times over."""
+    with _saved(tmp_path, SCENARIOS[name], monkeypatch) as checkout:
+        _check_mutations(checkout, range(1_000, 3_000), capsys, count)

@@ -30,7 +30,8 @@ from reconciler.cli.output import Output, StdoutError, render_options, try_write
 from reconciler.cli.plan_file import read_plan_file, read_record_file
 from reconciler.cli.planning import Scope, load, make_plan, now, open_client, refusal_of, resolve_scope
 from reconciler.cli.progress import ProgressDisplay
-from reconciler.errors import PartlyAppliedError, ReconcilerError, UsageError
+from reconciler.errors import PartlyAppliedError, ReconcilerError, StalePlanError, UsageError
+from reconciler.files.config_file import find_config, load_config
 from reconciler.planning.plan_file import check_saved
 from reconciler.reports.registry import APPLY, PLAN, render
 
@@ -121,10 +122,22 @@ def _plan(
             f"--env (or RECONCILER_ENV) says {settings.environment!r}, but the plan is for"
             f" {saved.plan.environment or 'none'!r}: a saved plan fixes everything."
         )
-    loaded = _loaded(replace(settings, environment=saved.plan.environment), choices, output)
+    settings = replace(settings, environment=saved.plan.environment)
+    _check_environment(settings)
+    loaded = _loaded(settings, choices, output)
     planned = make_plan(loaded, Scope(options=saved.plan.options), arguments.api_key_file, output)
     check_saved(saved.document, planned.plan, now())
     return planned
+
+
+def _check_environment(settings: Settings) -> None:
+    """See that the configuration has the environment of a saved plan. Raises StalePlanError where it does not."""
+    file = find_config(settings.config)
+    try:
+        load_config(file, settings.environment, needs_flags=False)
+    except UsageError as error:
+        what = f"environment {settings.environment!r}" if settings.environment else "no environment"
+        raise StalePlanError(f"The saved plan is for {what}: {error} Make a new one.") from error
 
 
 def _loaded(settings: Settings, choices: ApplyArguments, output: Output) -> Loaded:
