@@ -15,7 +15,7 @@ from reconciler.api.versions import read_versions
 from reconciler.model.reads import reads_of
 from reconciler.planning.dependents import hidden_lists_that_matter, may_let_others_down
 from reconciler.planning.guards import check_guards
-from reconciler.planning.kill_switch import find_kill_switches, flags_switched_on
+from reconciler.planning.kill_switch import find_kill_switches, turned_on
 from reconciler.planning.planner import build_plan, scope_of
 from reconciler.planning.review import hold_unreviewed
 from reconciler.planning.warnings import with_exposure
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from reconciler.api.client import Client
     from reconciler.api.member_cache import MemberCache
     from reconciler.model.config import Config
+    from reconciler.model.declared import History
     from reconciler.model.flag import DesiredState, LiveState, MemberKind, Variant
     from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import Plan, PlanOptions
@@ -44,13 +45,15 @@ async def read_and_plan(
     progress: Progress | None = None,
     cache: MemberCache | None = None,
     review: ReviewRecord | None = None,
+    history: History | None = None,
 ) -> tuple[Plan, LiveState]:
     """The plan of now, with exposure, warnings and refusals, and the live state that it was made from.
 
     Three things are read only where the plan makes them matter: the whole project, where targets alone were read and
     other flags may depend on what goes; lists of inclusions that nothing declares, of flags and variants that come or
-    go; and the versions of flags that are off and would be switched on. `requests` of the plan counts all reads.
-    With a `review`, flags that are not planned as they were reviewed are held. Raises ApiErrors, UsageError,
+    go; and the versions of flags that are off, or at 0, and would be turned on. `history` tells since when git says
+    so; without it each of these that was turned off live is held. `requests` of the plan counts all reads. With a
+    `review`, flags that are not planned as they were reviewed are held. Raises ApiErrors, UsageError,
     StalePlanError, as the refresh and planning do.
     """
     sent = client.requests
@@ -74,7 +77,7 @@ async def read_and_plan(
         live = await _with_lists(client, live, lists, progress, cache)
         plan = build_plan(desired, live, config, options, now=now)
     plan = with_exposure(plan, live)
-    switches = await _kill_switches(client, plan, desired, progress)
+    switches = await _kill_switches(client, plan, history, progress)
     if cache is not None:
         plan = replace(plan, hourly_drift_requests=None)  # drift has no cache: what was saved here tells nothing
     plan = replace(plan, requests=client.requests - sent)
@@ -102,9 +105,9 @@ async def _with_lists(
 
 
 async def _kill_switches(
-    client: Client, plan: Plan, desired: DesiredState, progress: Progress | None
+    client: Client, plan: Plan, history: History | None, progress: Progress | None
 ) -> tuple[KillSwitch, ...]:
-    """Flags that were switched off by hand and that the plan would switch on again: one read for each candidate."""
-    ids = {flag.key: flag.flag_id for flag in flags_switched_on(plan) if flag.flag_id is not None}
-    versions = await read_versions(client, ids, progress=progress)
-    return find_kill_switches(plan, desired, versions)
+    """What was turned off live and the plan would turn on again: one read for each flag that it may be true of."""
+    turned = turned_on(plan)
+    versions = await read_versions(client, {item.key: item.flag_id for item in turned}, progress=progress)
+    return find_kill_switches(turned, versions, history)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator import Behaviour, Emulator, Limits, RawRequest
 from reconciler.emulator.requests import encode
+from reconciler.emulator.store import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from reconciler.emulator import ApiResponse
@@ -29,12 +31,14 @@ def an_emulator(
     limits: Limits | None = None,
     projects: Mapping[str, Mapping[str, str]] | None = None,
     state_file: Path | None = None,
+    now: Callable[[], datetime] = utc_now,
 ) -> Emulator:
     """An emulator with project 7, its deployments, and KEY, which belongs to USER and reaches every project.
 
     `flags` are records or flag documents of any completeness; without `projectId` they belong to project 7.
+    `now` gives the times of edits.
     """
-    emulator = Emulator(behaviour=behaviour, limits=limits, state_file=state_file)
+    emulator = Emulator(behaviour=behaviour, limits=limits, state_file=state_file, now=now)
     known = projects or {PROJECT: DEPLOYMENTS}
     for project, deployments in known.items():
         emulator.store.add_project(project, deployments)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from reconciler.api.client import Client
     from reconciler.emulator import Emulator
     from reconciler.model.config import Config
+    from reconciler.model.declared import History
 
 __all__ = ["AUTHORIZATION", "DEPLOYMENTS", "OTHER_USER", "PROJECT", "an_emulator"]
 
@@ -79,6 +80,7 @@ class World:
     options: PlanOptions = UNGUARDED
     apply_options: ApplyOptions = NO_WAIT
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    history: History | None = None
 
     @asynccontextmanager
     async def client(self, *, read_only: bool) -> AsyncIterator[Client]:
@@ -92,7 +94,9 @@ class World:
     async def plan_async(self) -> Run:
         """A plan of now."""
         async with self.client(read_only=True) as client:
-            plan, live = await read_and_plan(client, self.desired, self.config, self.options, now=datetime.now(UTC))
+            plan, live = await read_and_plan(
+                client, self.desired, self.config, self.options, now=datetime.now(UTC), history=self.history
+            )
         return Run(plan=plan, live=live)
 
     async def apply_async(self, meanwhile: Callable[[], None] | None = None) -> Run:
@@ -140,7 +144,7 @@ def run_now(work: Coroutine[Any, Any, Any]) -> Any:
 
 def a_world(emulator: Emulator, *specs: FlagSpec, **settings: Any) -> World:
     """A world of this emulator and declaration; `settings` are those of World and of Config."""
-    own = {name: settings.pop(name) for name in ("options", "apply_options") if name in settings}
+    own = {name: settings.pop(name) for name in ("options", "apply_options", "history") if name in settings}
     config = a_config(**{"requests": FAST} | settings)
     return World(emulator=emulator, desired=desired_of(*specs), config=config, **own)
 

@@ -17,6 +17,7 @@ from reconciler.api.live import find_flag
 from reconciler.api.member_cache import decode_cache, encode_cache
 from reconciler.cli.checkout import current_commit
 from reconciler.cli.commit_files import changes_since
+from reconciler.cli.declared import history_of
 from reconciler.cli.failures import remember_key
 from reconciler.cli.output import reason_of, try_write_file
 from reconciler.cli.progress import ProgressDisplay
@@ -181,7 +182,15 @@ def make_plan(
 
     async def work(client: Client, progress: Progress) -> tuple[Plan, LiveState]:
         return await read_and_plan(
-            client, loaded.desired, config, options, now=now(), progress=progress, cache=known, review=review
+            client,
+            loaded.desired,
+            config,
+            options,
+            now=now(),
+            progress=progress,
+            cache=known,
+            review=review,
+            history=history_of(config, loaded.desired),
         )
 
     with _inclusion_cache(cache, config.project_id, credentials.origin, output) as known:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from reconciler.model.versions import moment
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
@@ -127,12 +129,3 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     def is_drifted(self) -> bool:
         """Whether a declared flag differs, is missing, or is there twice."""
         return bool(self.flags or self.missing or self.duplicates or self.remembered)
-
-
-def moment(text: str | None) -> datetime | None:
-    """A time as the server writes it, in UTC where it names no zone; None where it cannot be read."""
-    try:
-        found = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

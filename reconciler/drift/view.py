@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from reconciler.api.listing import FEW_KEYS, by_key, find_including_archived
 from reconciler.api.live import fetch_live_state
 from reconciler.api.pages import PAGE_SIZE
-from reconciler.drift.report import moment
 from reconciler.errors import BudgetError, UsageError
 from reconciler.model.config import idle_targets, matcher
 from reconciler.model.flag import DesiredState, LiveState
+from reconciler.model.versions import moment
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -1,127 +1,139 @@
-"""Kill switches: flags that were switched off by hand after they had been applied as declared.
+"""Emergency switches: what was turned off live since git has said that it is on.
 
-A plan that would switch such a flag on again undoes what may have been done in an emergency, so a guard
-refuses it. The API does not say which editor the reconciler's own key is; that is inferred from the versions.
+A plan that would turn it on again undoes what may have been done in an emergency, so it is a guard's business. Only
+times decide: since when git declares what it declares, and which version of the flag turned it off. Who did it does
+not matter, because the API does not say whose the reconciler's own key is.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from reconciler.model.canonical import field_differs, shown
-from reconciler.model.fields import FIELDS
-from reconciler.model.flag import UNSET, Unset
-from reconciler.planning.ignored import keep_ignored
-from reconciler.planning.normalise import desired_for_live
-from reconciler.planning.operations import EditFlag
+from reconciler.model.flag import Unset
+from reconciler.model.versions import since_when
+from reconciler.planning.segments import pair_segments
+from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec, Version
+    from reconciler.model.declared import History, Place, Timeline
+    from reconciler.model.flag import FlagSpec, TargetSegment, Version
+    from reconciler.model.versions import Since
     from reconciler.planning.plan import FlagPlan, Plan
+    from reconciler.strict_json import Json
 
-_COMPARED = tuple(field for field in FIELDS if field.name != "variants")
+UNASKED = "git was not asked."
 
 
 class KillSwitch(Struct, frozen=True, kw_only=True):
-    """A flag that was switched off by hand and that the plan would switch on: by whom, when, in which version."""
+    """A flag, or a share of its users, that is off live and that the plan would turn on; `message` says why not."""
 
     key: str
-    disabled_by: str
-    disabled_at: str
-    version: int
+    message: str
+
+
+class TurnedOn(Struct, frozen=True, kw_only=True):
+    """A place of a flag that is off live and on in the plan: a switch, or a percentage.
+
+    `path` is the declared one, `name` what people call it, `wanted` the declared value. `is_off` tells whether it is
+    off in a flag or version; None where that does not show it.
+    """
+
+    key: str
+    flag_id: str
+    path: str
+    name: str
+    wanted: Json
+    is_off: Callable[[FlagSpec], bool | None]
 
     @property
-    def message(self) -> str:
-        """What a plan says about it, in a sentence."""
-        return (
-            f'"{self.key}" was switched off by {self.disabled_by} at {self.disabled_at} (version {self.version}), '
-            "after it had been applied as declared: a kill switch. The plan would switch it on again."
-        )
+    def place(self) -> Place:
+        """The place in the declaration."""
+        return self.key, self.path
 
 
-def flags_switched_on(plan: Plan) -> tuple[FlagPlan, ...]:
-    """The flags that exist, are off live, and that the plan switches on: those whose versions are worth a read."""
-    return tuple(flag for flag in plan.flags if flag.flag_id is not None and _is_switched_on(flag))
+def turned_on(plan: Plan) -> tuple[TurnedOn, ...]:
+    """What the plan turns on in flags that exist: the versions of these flags are worth a read."""
+    return tuple(item for flag in plan.flags for item in _turned_on(flag))
 
 
 def find_kill_switches(
-    plan: Plan, desired: DesiredState, versions: Mapping[str, Sequence[Version]]
+    turned: Sequence[TurnedOn], versions: Mapping[str, Sequence[Version]], history: History | None
 ) -> tuple[KillSwitch, ...]:
-    """The kill switches that the plan would undo, by key. `versions` holds those of `flags_switched_on`, by key.
+    """The emergency switches among what a plan turns on. `versions` holds those of each flag, newest first, by key.
 
-    A flag counts when the version that switched it off is newer than the newest version that was as declared, and
-    another user made it. Where no version ever was as declared, because the declaration has changed since, the
-    fields that the plan changes besides do not count. Without versions, or without their authors, there is nothing
-    to infer from, and the flag does not count; nor does it when the key's own user switched it off.
+    What has been off since the flag was made was never turned off, and is none. Of the rest each counts, unless git
+    has declared the present value since after it was turned off. Where one of the two times is not known it counts.
     """
-    found = (
-        _kill_switch(flag, desired.flags[flag.key], versions.get(flag.key, ()))
-        for flag in flags_switched_on(plan)
-        if flag.key in desired.flags
-    )
-    return tuple(item for item in found if item is not None)
+    off = {item: since_when(versions.get(item.key, ()), item.is_off) for item in turned}
+    asked = [item for item in turned if not off[item].is_from_the_start]
+    timelines = history([item.place for item in asked], None) if history and asked else {}
+    found = ((item, _why(item, off[item], timelines.get(item.place))) for item in asked)
+    return tuple(KillSwitch(key=item.key, message=message) for item, message in found if message)
 
 
-def _is_switched_on(flag: FlagPlan) -> bool:
-    if flag.before is None or flag.before.enabled is not False:
-        return False
-    return any(isinstance(item, EditFlag) and item.body.get("enabled") is True for item in flag.operations)
+def _turned_on(flag: FlagPlan) -> Iterator[TurnedOn]:
+    before, after, flag_id = flag.before, flag.after, flag.flag_id
+    if before is None or after is None or flag_id is None:
+        return
+
+    def one(path: str, name: str, wanted: Json, is_off: Callable[[FlagSpec], bool | None]) -> TurnedOn:
+        return TurnedOn(key=flag.key, flag_id=flag_id, path=path, name=name, wanted=wanted, is_off=is_off)
+
+    if before.enabled is False and after.enabled is True:
+        yield one("/enabled", "enabled", True, _is_disabled)
+    if before.rollout_percentage == 0 and after.rollout_percentage:
+        yield one("/rolloutPercentage", "rolloutPercentage", after.rollout_percentage, _is_at_zero)
+    for new, old in pair_segments(after.target_segments or (), before.target_segments or ()):
+        if old is not None and old.percentage == 0 and new.percentage:
+            path = join_pointer(("targetSegments", new.name, "percentage"))
+            yield one(path, f"percentage of segment {new.name}", new.percentage, _SegmentAtZero(old.name))
 
 
-def _kill_switch(flag: FlagPlan, declared: DesiredFlag, versions: Sequence[Version]) -> KillSwitch | None:
-    newest_first = sorted(versions, key=lambda version: version.version, reverse=True)
-    off = _switched_off(newest_first)
-    if off is None or off.created_by is None:
-        return None
-    older = [version for version in newest_first if version.version < off.version]
-    applied = next(_as_declared(declared, older), None) or next(_as_declared(_lasting(flag, declared), older), None)
-    if applied is None or applied.created_by in {None, off.created_by}:
-        return None
-    return KillSwitch(key=flag.key, disabled_by=off.created_by, disabled_at=off.created_at, version=off.version)
+def _is_disabled(spec: FlagSpec) -> bool | None:
+    return None if isinstance(spec.enabled, Unset) else not spec.enabled
 
 
-def _switched_off(newest_first: Sequence[Version]) -> Version | None:
-    """The oldest version since which the flag has been off."""
-    off = None
-    for version in newest_first:
-        if version.flag.spec.enabled is not False:
-            break
-        off = version
-    return off
+def _is_at_zero(spec: FlagSpec) -> bool | None:
+    return None if isinstance(spec.rollout_percentage, Unset) else spec.rollout_percentage == 0
 
 
-def _as_declared(declared: DesiredFlag, versions: Sequence[Version]) -> Iterator[Version]:
-    """The versions, in their order, that show nothing else than what is declared."""
-    return (version for version in versions if not any(_differing(declared, version.flag.spec)))
+class _SegmentAtZero(Struct, frozen=True):
+    """Whether the segment of a name is at 0; one that is not there was not: somebody added it so."""
+
+    name: str
+
+    def __call__(self, spec: FlagSpec) -> bool | None:
+        if isinstance(spec.target_segments, Unset):
+            return None
+        found: TargetSegment | None = next((item for item in spec.target_segments if item.name == self.name), None)
+        return found is not None and found.percentage == 0
 
 
-def _differing(desired: DesiredFlag, found: FlagSpec) -> Iterator[str]:
-    kept = keep_ignored(desired.spec, found, desired.ignored)
-    declared = desired_for_live(kept, found, None, shows_tags=True)
-    for field in _COMPARED:
-        wanted = getattr(declared, field.name)
-        if field.name == "tags" and not isinstance(wanted, Unset) and not isinstance(found.tags, Unset):
-            if not set(wanted) <= set(found.tags):  # an apply adds the managed tag
-                yield field.name
-        elif field_differs(field, wanted, shown(found, field)):
-            yield field.name
-    if _variant_keys(declared) != _variant_keys(found) and _variant_keys(declared) and _variant_keys(found):
-        yield "variants"
+def _why(item: TurnedOn, off: Since, timeline: Timeline | None) -> str:
+    """Why this counts as an emergency switch; empty where it does not."""
+    declared = timeline.since if timeline else None
+    if off.at is not None and declared is not None and declared.at is not None and declared.at > off.at:
+        return ""
+    is_switch = item.path == "/enabled"
+    what = f'"{item.key}"' + ("" if is_switch else f": {item.name}")
+    done = "turned off" if is_switch else "set to 0"
+    if off.version is None:
+        return f"{what} is {'off' if is_switch else '0'} live, and versions do not show since when: it stays so."
+    by = f" by {off.version.created_by}" if off.version.created_by else ""
+    earlier = " or an earlier one" if off.is_at_most else ""
+    told = f"{what} was {done} live{by} at {off.version.created_at} (version {off.version.version}{earlier})"
+    if declared is None or declared.at is None:
+        gap = (timeline.gap if timeline else "") or UNASKED
+        return f"{told}, and it is not known since when git says {_words(item)}. {gap}"
+    since = declared.at.isoformat().replace("+00:00", "Z")
+    commit = f"commit {(declared.commit or '')[:7]}"
+    return f"{told}, and git has not said {_words(item)} since: it has said so from {since} on ({commit})."
 
 
-def _variant_keys(spec: FlagSpec) -> set[str]:
-    return set() if isinstance(spec.variants, Unset) else {variant.key for variant in spec.variants}
-
-
-def _lasting(flag: FlagPlan, declared: DesiredFlag) -> DesiredFlag:
-    """The declaration without the fields, `enabled` excepted, in which the live flag differs now."""
-    live = flag.before
-    assert live is not None, "only flags that exist are switched on"
-    changed = set(_differing(declared, live)) - {"enabled"}
-    return structs.replace(
-        declared, spec=structs.replace(declared.spec, **{item.name: UNSET for item in FIELDS if item.name in changed})
-    )
+def _words(item: TurnedOn) -> str:
+    value = str(item.wanted).lower() if isinstance(item.wanted, bool) else str(item.wanted)
+    return f"`{item.path.rpartition('/')[2]}: {value}`"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from emulators import KEY, PROJECT, an_emulator
+from looks import edit
 
 from reconciler.cli.main import run
 from reconciler.emulator.server import serve
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 COMMAND = str(Path(sys.executable).parent / "reconciler")
 CONFIG = f'version: 1\nprojectId: "{PROJECT}"\n'
 FLAG = "key: new-checkout\nrolloutPercentage: 50\n"
+SWITCH = "key: night-switch\nenabled: true\n"
+"""Of a flag that was turned off live: where it is declared, git is asked since when."""
+
 LIVE = {"key": "new-checkout", "rolloutPercentage": 10, "variants": [{"key": "a"}], "enabled": True}
 
 PROGRAMS = """
@@ -160,14 +164,15 @@ class Ground:
 
 
 @contextmanager
-def a_ground(directory: Path) -> Iterator[Ground]:
-    """A checkout in a directory, with everything committed, beside an emulator."""
+def a_ground(directory: Path, **files: str) -> Iterator[Ground]:
+    """A checkout in a directory, with everything committed, beside an emulator; `files` are further flag files."""
     outside = directory / "outside"
     (outside / "home").mkdir(parents=True)
     spy = outside / "spy"
     spy.write_text(f"#!/bin/sh\nenv >> {outside / 'trace'}\n")
     spy.chmod(0o755)
-    emulator = an_emulator(LIVE)
+    emulator = an_emulator(LIVE, {"key": "night-switch", "enabled": True, "variants": [{"key": "a"}]})
+    edit(emulator, "bob@example.com", "night-switch", enabled=False)
     with serve(emulator.app) as url:
         environ = {
             "PATH": os.environ["PATH"],
@@ -176,11 +181,14 @@ def a_ground(directory: Path) -> Iterator[Ground]:
             "RECONCILER_API_URL": url,
             "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com",
             "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.com",
+            "GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z",
         }  # fmt: skip
         ground = Ground(top=directory / "top", outside=outside, spy=spy, environ=environ)
         (ground.sub / "flags").mkdir(parents=True)
         (ground.sub / "reconciler.yaml").write_text(CONFIG)
         (ground.sub / "flags/new-checkout.yaml").write_text(FLAG)
+        for name, text in files.items():
+            (ground.sub / f"flags/{name}.yaml").write_text(text)
         ground.commit(ground.top)
         yield ground
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from faults.grounds import ATTRIBUTES, FLAG, Ground, a_ground, settings
+from faults.grounds import ATTRIBUTES, FLAG, SWITCH, Ground, a_ground, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def ground(tmp_path: Path) -> Iterator[Ground]:
     """A checkout with everything committed."""
-    with a_ground(tmp_path) as ground:
+    with a_ground(tmp_path, switch=SWITCH) as ground:
         yield ground
 
 
@@ -120,6 +120,7 @@ def test_no_layout_runs_a_program_or_speaks_for_the_checkout(ground: Ground, lay
     if known:
         planned, claimed = json.loads(since.stdout), commit
         assert planned["options"]["targets"] == ["new-checkout"]
+        assert "has said so from" in ground.call("plan", *options).stdout
     else:
         planned = json.loads(ground.call("plan", *options, "--format", "json").stdout)
         hostile = ground.outside / "files"
@@ -158,6 +159,7 @@ def test_the_environment_leads_to_no_other_repository(ground: Ground) -> None:
     }
     planned = ground.run("plan", "--config", "sub/reconciler.yaml", "--format", "json", **environ)
     assert json.loads(planned.stdout)["commit"] == commit
+    assert "has said so from" in planned.stdout
     since = ground.run("plan", "--config", "sub/reconciler.yaml", "--changed-since", "HEAD", **environ)
     assert since.returncode == 0, since.stderr
     assert ground.traces() == ""

@@ -81,7 +81,7 @@ def many(count: int) -> list[LiveFlag]:
     return [a_live(f"f{index}", str(index), tags=("managed",)) for index in range(count)]
 
 
-SWITCH = KillSwitch(key="f", disabled_by="grace@example.com", disabled_at="2030-01-01T00:00:00.000Z", version=4)
+SWITCH = KillSwitch(key="f", message='"f" was turned off live.')
 PARENT = Dependencies(flags=(("9", ("b",)),), operator="all")
 SEGMENT = TargetSegment(name="Cohort", conditions=(COHORT,), percentage=100, rollout_weights=Weights.of({"a": 1}))
 TAGS: dict[str, Any] = {"tags": ("managed",)}

@@ -1,149 +1,256 @@
-"""Which disables count as kill switches, over the versions that real edits leave."""
+"""What counts as an emergency switch, over the versions that real edits leave and the times of declarations."""
 
 from __future__ import annotations
 
-import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import USER, a_live_flag
-from looks import ADA, BOB, a_declaration, edit, flag_id_of
+from looks import ADA, BOB, a_declaration, edit
+from msgspec import Struct, structs
 from worlds import World, a_world, an_emulator
 
-from reconciler.api.versions import read_versions
+from reconciler.model.declared import DeclaredValue, Timeline
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Weights
-from reconciler.planning.kill_switch import KillSwitch, find_kill_switches, flags_switched_on
+from reconciler.planning.kill_switch import find_kill_switches, turned_on
+from reconciler.planning.plan import PlanOptions
 
 if TYPE_CHECKING:
-    from reconciler.model.flag import Version
+    from collections.abc import Collection, Mapping
+
+    from reconciler.model.declared import Place
 
 KEY = "new-checkout"
+START = datetime(2030, 1, 1, tzinfo=UTC)
+GAP = "This clone is shallow."
 
 
-def applied(**fields: Any) -> World:
-    """A flag that was off, and was then applied as declared by our key's user."""
-    emulator = an_emulator(a_live_flag(enabled=False))
-    world = a_world(emulator, a_declaration(**fields))
-    assert world.apply().report is not None
-    return world
+class Clock:
+    """The emulator's time: a minute passes with each look at it."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(minutes=1)
+        return self.now
 
 
-def kill_switches(world: World) -> tuple[KillSwitch, ...]:
-    """Those that a plan of now would undo."""
-    plan = world.plan()
-    ids = {flag.key: flag.flag_id or "" for flag in flags_switched_on(plan)}
+class Git:
+    """Since when git says what it says: one time for every place, or none."""
 
-    async def read() -> dict[str, tuple[Version, ...]]:
-        async with world.client(read_only=True) as client:
-            return await read_versions(client, ids)
+    def __init__(self) -> None:
+        self.at: datetime | None = None
+        self.asked: list[Place] = []
 
-    return find_kill_switches(plan, world.desired, asyncio.run(read()))
-
-
-def redeclared(world: World, **fields: Any) -> World:
-    """The same project under another declaration."""
-    return a_world(world.emulator, a_declaration(**fields))
-
-
-def test_a_disable_by_hand_after_an_apply_counts() -> None:
-    """Who, when and in which version it was switched off is said."""
-    world = applied()
-    version = edit(world.emulator, BOB, KEY, enabled=False)
-    (found,) = kill_switches(world)
-    assert (found.key, found.disabled_by, found.version) == (KEY, BOB, version)
-    assert BOB in found.message
+    def __call__(self, places: Collection[Place], until: datetime | None = None) -> Mapping[Place, Timeline]:
+        assert until is None
+        self.asked += places
+        found = Timeline(gap=GAP)
+        if self.at is not None:
+            found = Timeline(values=(DeclaredValue(value=True, commit="abcdef0123456789", at=self.at),))
+        return dict.fromkeys(places, found)
 
 
-def test_it_counts_whatever_was_edited_since() -> None:
-    """Later edits of other fields, by whomever, do not hide who switched it off."""
-    world = applied()
-    edit(world.emulator, BOB, KEY, enabled=False)
-    edit(world.emulator, ADA, KEY, description="later", rolloutPercentage=7)
-    (found,) = kill_switches(world)
-    assert found.disabled_by == BOB
+class Project(Struct, frozen=True, kw_only=True):
+    """A flag that is on at 100 %, a declaration of it, and a clock that both share."""
+
+    world: World
+    clock: Clock
+    git: Git
+
+    def edit(self, editor: str = BOB, **fields: Any) -> int:
+        """Somebody's edit in the web app."""
+        return edit(self.world.emulator, editor, KEY, **fields)
+
+    def declare_now(self) -> None:
+        """The declaration reaches the branch now."""
+        self.git.at = self.clock()
+
+    def held(self) -> list[str]:
+        """What a plan of now says of flags that it holds as emergency switches."""
+        flags = self.world.plan().flags
+        return [item.message for flag in flags for item in flag.held if item.guard == "kill-switch"]
 
 
-def test_it_counts_when_the_declaration_has_changed_since() -> None:
-    """A new rollout in git is no reason to switch a killed flag on again unseen."""
-    world = applied()
-    edit(world.emulator, BOB, KEY, enabled=False)
-    (found,) = kill_switches(redeclared(world, rollout_percentage=50))
-    assert found.disabled_by == BOB
+def a_project(declaration: FlagSpec | None = None, **live: Any) -> Project:
+    """A flag that is live as declared, but for `live`; git got the declaration before any edit."""
+    clock, git = Clock(), Git()
+    git.at = START - timedelta(days=1)
+    emulator = an_emulator(a_live_flag(KEY, **live), now=clock)
+    options = PlanOptions(allow=frozenset({"rebucket", "exposure", "transient"}))
+    world = a_world(emulator, declaration or a_declaration(), options=options, history=git)
+    return Project(world=world, clock=clock, git=git)
 
 
-def test_it_counts_with_segments_that_are_silent_about_bucketing() -> None:
-    """What the server fills in beside the declaration does not make the applied version another one."""
-    condition = Condition(prop="country", op="is", values=("US",))
-    segment = TargetSegment(
-        name="Beta", conditions=(condition,), percentage=5, rollout_weights=Weights.of({"treatment": 1})
-    )
-    world = applied(target_segments=(segment,))
-    edit(world.emulator, BOB, KEY, enabled=False)
-    assert len(kill_switches(world)) == 1
+COUNTRY = Condition(prop="country", op="is", values=("US",))
 
 
-def test_a_disable_that_we_applied_does_not_count() -> None:
-    """Off by git, then on by git: the same user made both versions."""
-    world = applied()
-    off = redeclared(world, enabled=False)
-    assert off.apply().report is not None
-    assert kill_switches(redeclared(world, enabled=True)) == ()
+def a_segment(percentage: int, name: str = "Beta/US") -> TargetSegment:
+    weights = Weights.of({"treatment": 1})
+    return TargetSegment(name=name, conditions=(COUNTRY,), percentage=percentage, rollout_weights=weights)
 
 
-def test_a_disable_by_the_keys_own_user_does_not_count() -> None:
-    """Who owns the key cannot be told from the key."""
-    world = applied()
-    edit(world.emulator, USER, KEY, enabled=False)
-    assert kill_switches(world) == ()
+def a_live_segment(percentage: int, name: str = "Beta/US") -> dict[str, Any]:
+    return {
+        "name": name,
+        "conditions": [{"prop": "country", "op": "is", "values": ["US"], "type": "property"}],
+        "percentage": percentage,
+        "rolloutWeights": {"treatment": 1},
+    }
 
 
-def test_a_flag_that_was_never_applied_does_not_count() -> None:
-    """A flag that was off from the start is simply to be switched on."""
-    world = a_world(an_emulator(a_live_flag(enabled=False)), a_declaration())
-    assert flags_switched_on(world.plan())
-    assert kill_switches(world) == ()
+SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
+    "enabled": ({}, {"enabled": False}, {"enabled": True}, "/enabled"),
+    "rollout": ({}, {"rolloutPercentage": 0}, {"rolloutPercentage": 100}, "/rolloutPercentage"),
+    "segment": (
+        {"target_segments": (a_segment(40),)},
+        {"targetSegments": [a_live_segment(0)]},
+        {"targetSegments": [a_live_segment(40)]},
+        "/targetSegments/Beta~1US/percentage",
+    ),
+}
+"""What is declared beside the rest, the edit that turns it off, the edit that turns it on, and its place."""
+
+each_switch = pytest.mark.parametrize("kind", SWITCHES)
 
 
-def test_a_disable_before_the_apply_does_not_count() -> None:
-    """What was switched off and on again by an apply is as declared; a later disable by us is ours."""
-    emulator = an_emulator(a_live_flag())
-    edit(emulator, BOB, KEY, enabled=False)
-    world = a_world(emulator, a_declaration())
-    assert world.apply().report is not None
-    assert flags_switched_on(world.plan()) == ()
+def a_switch(kind: str) -> tuple[Project, dict[str, Any], dict[str, Any]]:
+    declared, off, on, _ = SWITCHES[kind]
+    return a_project(a_declaration(**declared), **on), off, on
 
 
-@pytest.mark.parametrize(
-    "declared", [a_declaration(enabled=False), FlagSpec(key=KEY, rollout_percentage=1), a_declaration("other")]
-)
-def test_only_plans_that_switch_on_are_asked(declared: FlagSpec) -> None:
-    """Nothing is read for flags that stay off, do not declare `enabled`, or are new."""
-    emulator = an_emulator(a_live_flag(enabled=False))
-    assert flags_switched_on(a_world(emulator, declared).plan()) == ()
+@each_switch
+@pytest.mark.parametrize("editor", [BOB, USER])
+def test_what_was_turned_off_after_it_was_declared_stays_off(kind: str, editor: str) -> None:
+    """Whoever did it, the key's own user among them; who, when and in which version is said."""
+    project, off, _ = a_switch(kind)
+    version = project.edit(editor, **off)
+    (message,) = project.held()
+    assert f"by {editor} at 2030-01-01T00:0" in message
+    assert f"(version {version})" in message
+    assert "commit abcdef0" in message
+    assert project.git.asked == [(KEY, SWITCHES[kind][3])]
 
 
-def test_without_versions_nothing_is_inferred() -> None:
-    """A server that shows no versions refuses no plan."""
-    world = applied()
-    edit(world.emulator, BOB, KEY, enabled=False)
-    assert find_kill_switches(world.plan(), world.desired, {}) == ()
-    assert find_kill_switches(world.plan(), world.desired, {KEY: ()}) == ()
+@each_switch
+def test_a_later_declaration_turns_it_on(kind: str) -> None:
+    project, off, _ = a_switch(kind)
+    project.edit(**off)
+    project.declare_now()
+    assert project.held() == []
+    assert project.world.apply().report is not None
 
 
-def test_a_rename_of_the_key_owner_is_no_issue() -> None:
-    """A flag whose id is known by another key is not mistaken for this one."""
-    world = applied()
-    edit(world.emulator, BOB, KEY, enabled=False)
-    assert flag_id_of(world.emulator, KEY) == flags_switched_on(world.plan())[0].flag_id
+@each_switch
+def test_the_same_second_is_not_later(kind: str) -> None:
+    """Git's times are whole seconds; in doubt it stays off."""
+    project, off, _ = a_switch(kind)
+    project.edit(**off)
+    project.git.at = project.clock.now
+    assert len(project.held()) == 1
 
 
-def test_it_counts_beside_the_managed_tag() -> None:
-    """An apply adds that tag to the declared ones; a version without a declared tag is not as declared."""
-    emulator = an_emulator(a_live_flag(enabled=False))
-    world = a_world(emulator, a_declaration(tags=("checkout",)), managed_tag="managed")
-    assert world.apply().report is not None
-    assert set(emulator.store.flags[flag_id_of(emulator, KEY)]["tags"]) == {"checkout", "managed"}
-    edit(emulator, BOB, KEY, tags=["managed"])
-    version = edit(emulator, BOB, KEY, enabled=False)
-    (found,) = kill_switches(world)
-    assert (found.disabled_by, found.version) == (BOB, version)
+@each_switch
+def test_edits_that_follow_change_nothing(kind: str) -> None:
+    """The time that counts is that of the version that turned it off, not of the last one."""
+    project, off, _ = a_switch(kind)
+    version = project.edit(**off)
+    project.declare_now()
+    project.edit(ADA, description="later")
+    assert project.held() == []
+    project.git.at = START
+    (message,) = project.held()
+    assert f"(version {version})" in message
+
+
+@each_switch
+def test_turned_off_again_counts_from_the_last_time(kind: str) -> None:
+    project, off, on = a_switch(kind)
+    project.edit(**off)
+    project.declare_now()
+    project.edit(**on)
+    project.edit(**off)
+    assert len(project.held()) == 1
+
+
+@each_switch
+def test_without_history_of_git_it_stays_off_and_says_why(kind: str) -> None:
+    project, off, _ = a_switch(kind)
+    project.edit(**off)
+    project.git.at = None
+    (message,) = project.held()
+    assert message.endswith(GAP)
+    project.world.history = None
+    assert len(project.held()) == 1
+
+
+@each_switch
+def test_without_versions_it_stays_off(kind: str) -> None:
+    """A server that does not show versions does not show that a flag is no emergency switch."""
+    project, off, _ = a_switch(kind)
+    project.edit(**off)
+    project.declare_now()
+    turned = turned_on(project.world.plan())
+    for versions in ({}, {KEY: ()}):
+        (found,) = find_kill_switches(turned, versions, project.git)
+        assert "versions do not show since when" in found.message
+
+
+@each_switch
+def test_what_was_off_from_the_start_is_no_emergency_switch(kind: str) -> None:
+    """A flag that was made off is simply to be turned on, whenever that was declared; git is not asked."""
+    declared, off, _, _ = SWITCHES[kind]
+    project = a_project(a_declaration(**declared), **off)
+    project.edit(description="another")
+    project.git.at = None
+    assert project.held() == []
+    assert project.git.asked == []
+
+
+def test_a_segment_that_was_added_at_zero_counts_from_then() -> None:
+    project = a_project(a_declaration(target_segments=(a_segment(40),)))
+    project.edit(targetSegments=[a_live_segment(0)])
+    assert len(project.held()) == 1
+    project.declare_now()
+    assert project.held() == []
+
+
+def test_a_segment_is_found_under_the_name_that_it_has_live() -> None:
+    """Where only its name was changed in git, it is still the one that was set to 0."""
+    project = a_project(a_declaration(target_segments=(a_segment(40, "New"),)), targetSegments=[a_live_segment(40)])
+    version = project.edit(targetSegments=[a_live_segment(0)])
+    (message,) = project.held()
+    assert "percentage of segment New" in message
+    assert f"(version {version})" in message
+    assert project.git.asked == [(KEY, "/targetSegments/New/percentage")]
+
+
+def test_only_the_flags_concerned_are_read() -> None:
+    """No versions of a flag that stays off, or on, or is new."""
+    for declaration in (a_declaration(enabled=False), FlagSpec(key=KEY, description="x"), a_declaration("other")):
+        project = a_project(declaration, enabled=False, rolloutPercentage=100)
+        project.edit(description="x")
+        project.world.emulator.log.clear()
+        assert project.held() == []
+        assert not [entry for entry in project.world.emulator.log if entry.path.endswith("/versions")]
+
+
+def test_the_refusal_names_what_can_be_done() -> None:
+    project = a_project()
+    project.edit(enabled=False)
+    (flag,) = project.world.plan().flags
+    (refusal,) = flag.held
+    assert refusal.override == f"--allow kill-switch:{KEY}"
+    assert any(f"import --target {KEY} --force" in text for text in refusal.alternatives)
+    assert any("frozenUntil" in text for text in refusal.alternatives)
+    allow = project.world.options.allow | {f"kill-switch:{KEY}"}
+    project.world.options = structs.replace(project.world.options, allow=allow)
+    assert project.held() == []
+
+
+def test_two_switches_of_one_flag_are_both_said() -> None:
+    project = a_project(a_declaration(rollout_percentage=100))
+    project.edit(enabled=False, rolloutPercentage=0)
+    assert len(project.held()) == 2
