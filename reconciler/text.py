@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from fractions import Fraction
 
 _GRID = 2_000_000
@@ -38,6 +39,12 @@ def percent(share: Fraction) -> str:
     if rest * _SMALLEST < 1 < rest * _GRID:
         return ">99.99%"
     return f"{round(float(share * 100), 2):g}%"
+
+
+def first_of(texts: Sequence[str], most: int) -> str:
+    """The first texts, separated by commas, and how many more there are: `a, b, 3 more`."""
+    more = len(texts) - most
+    return ", ".join([*texts[:most], f"{more} more"] if more > 0 else texts)
 
 
 def json_kind(value: object) -> str:

@@ -140,7 +140,7 @@ def decode_flag(answer: Json, where: str = "flag", *, archived: bool = False) ->
     return LiveFlag(
         id=_required(body, "id", path_id, where),
         project_id=_required(body, "projectId", identifier, where),
-        spec=FlagSpec(key=_required(body, "key", _flag_key, where), **fields),
+        spec=FlagSpec(key=_path_text(_required(body, "key", _string, where), "key", f"{where}/key"), **fields),
         created_by=_by(body, "createdBy", where),
         created_at=_by(body, "createdAt", where),
         last_modified_by=_by(body, "lastModifiedBy", where),
@@ -202,10 +202,6 @@ def identifier(value: Json, where: str) -> str:
 def path_id(value: Json, where: str) -> str:
     """An id that requests name in their path, as a string."""
     return _path_text(value if value == "" else identifier(value, where), "id", where)
-
-
-def _flag_key(value: Json, where: str) -> str:
-    return _path_text(_string(value, where), "key", where)
 
 
 def _path_text(text: str, noun: str, where: str) -> str:

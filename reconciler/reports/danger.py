@@ -16,9 +16,10 @@ from msgspec import Struct
 from reconciler.evaluation.exposure import FlagExposure, deployments_in_words, listed_in_words
 from reconciler.model.reads import MEMBERS
 from reconciler.planning.plan import Action, MembersChange
+from reconciler.reports.exposure_view import matrix_of, moves_in
 from reconciler.reports.fields import flow_text
 from reconciler.reports.sanitize import visible
-from reconciler.text import counted, cut, percent
+from reconciler.text import counted, cut, first_of, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -243,10 +244,8 @@ def _affected_parts(flag: FlagPlan) -> Iterator[str]:
 
 
 def _moved(item: SegmentTransition) -> str:
-    moves = sorted(((part, old, new) for old, new, part in item.matrix if old != new and part), key=lambda m: -m[0])
-    shown = [f"{_name(old)} → {_name(new)}" for _, old, new in moves[:_MOST_MOVES]]
-    shown += [f"{len(moves) - _MOST_MOVES} more"] if len(moves) > _MOST_MOVES else []
-    return f"{percent(item.switched)} of {_segment(item)}: {', '.join(shown)}"
+    moves = [f"{_name(move.before)} → {_name(move.after)}" for move in moves_in(matrix_of(item))]
+    return f"{percent(item.switched)} of {_segment(item)}: {first_of(moves, _MOST_MOVES)}"
 
 
 def _reached(item: SegmentTransition) -> str:

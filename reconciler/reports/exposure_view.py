@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from reconciler.evaluation.exposure import deployments_in_words
 from reconciler.reports.sanitize import visible
-from reconciler.text import percent
+from reconciler.text import first_of, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
 
@@ -64,14 +64,12 @@ class ExposureRow(Struct, frozen=True, kw_only=True):
     @property
     def moves(self) -> tuple[Move, ...]:
         """Who changes variant, largest share first."""
-        return tuple(sorted((move for move in self.matrix if not move.stays), key=lambda move: -move.part))
+        return moves_in(self.matrix)
 
     @property
     def moves_in_words(self) -> str:
         """The largest moves, in one line: `20% off → control, 20% off → treatment`."""
-        moves = self.moves
-        words = [f"{move.text} {move.before} → {move.after}" for move in moves[:_MOST_MOVES]]
-        return ", ".join([*words, f"{len(moves) - _MOST_MOVES} more"] if len(moves) > _MOST_MOVES else words)
+        return first_of([f"{move.text} {move.before} → {move.after}" for move in self.moves], _MOST_MOVES)
 
     @property
     def figures(self) -> str:
@@ -150,17 +148,27 @@ def fill(index: int) -> str:
     return _FILLS[(index - 1) % len(_FILLS)] if index else _OFF_FILL
 
 
+def matrix_of(item: SegmentTransition) -> tuple[Move, ...]:
+    """Which users have which variant before and after, without pairs that no user has."""
+    return tuple(
+        Move(before=visible(old), after=visible(new), text=percent(part), part=part)
+        for old, new, part in item.matrix
+        if part
+    )
+
+
+def moves_in(matrix: Iterable[Move]) -> tuple[Move, ...]:
+    """Who changes variant, largest share first."""
+    return tuple(sorted((move for move in matrix if not move.stays), key=lambda move: -move.part))
+
+
 def _row(item: SegmentTransition, indexes: dict[str, int]) -> ExposureRow:
     names = " → ".join(dict.fromkeys(visible(name) for name in (item.before_segment, item.after_segment)))
     return ExposureRow(
         segment=f"{names} of {visible(deployments_in_words(item))}" if item.deployments else names,
         before=_shares(item.before, indexes),
         after=_shares(item.after, indexes),
-        matrix=tuple(
-            Move(before=visible(old), after=visible(new), text=percent(part), part=part)
-            for old, new, part in item.matrix
-            if part
-        ),
+        matrix=matrix_of(item),
         switched=percent(item.switched),
         unavoidable=percent(item.unavoidable),
         excess=percent(item.excess),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconciler.reports.sanitize import markdown_text, visible
-from reconciler.text import counted, cut, percent
+from reconciler.text import counted, cut, first_of, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,9 +63,7 @@ def length_of(texts: Iterable[str | None]) -> int:
 
 def first_named(keys: Sequence[str]) -> str:
     """The first ten keys, the beginning of long ones, and how many more there are."""
-    shown = [cut(visible(key), _KEY) for key in keys[:_MOST_KEYS]]
-    more = len(keys) - len(shown)
-    return ", ".join([*shown, f"{more} more"] if more else shown)
+    return first_of([cut(visible(key), _KEY) for key in keys], _MOST_KEYS)
 
 
 def short_view(view: PlanView) -> PlanView:
