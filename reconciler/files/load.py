@@ -191,6 +191,13 @@ class Checking(Struct, kw_only=True):
                 self._add((document.diagnose(_TOO_MANY),))
                 return
             self._check_document(document)
+            self._add_ambiguous(document)
+
+    def _add_ambiguous(self, document: Document) -> None:
+        """Warn of plain words; where one of them is an error already, that says it."""
+        if document.ambiguous:
+            refused = {item.position for item in self.findings if item.is_error}
+            self._add(item for item in document.ambiguous if item.position not in refused)
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All findings in the order of files and lines; each says in which environments it holds unless in all."""

@@ -7,6 +7,7 @@ difference between it and the flag.
 
 from __future__ import annotations
 
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -34,13 +35,15 @@ class Representation(Struct, frozen=True, kw_only=True):
     """A flag as a document; None where not even its key can stand in a file.
 
     `remarks` are lines for comments: what is read-only, what was left out and why. `left_out` are the pointers of
-    live values that the document does not hold although they are worth declaring.
+    live values that the document does not hold although they are worth declaring; `named` the names that segments
+    got which have none live.
     """
 
     key: str
     document: dict[str, Json] | None
     remarks: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
 
 def represent(
@@ -58,6 +61,7 @@ def represent(
     about dependencies. `minimal`: what a new flag has anyway is left out.
     """
     spec, read_only = _without_read_only_segments(flag.spec)
+    spec, named = _with_segment_names(spec)
     ignored = ignored_of(flag.key, config)
     keep = without_ignored(dict(keep or {}), ignored, config)
     document = without_ignored(document_of(spec, config, keep, minimal=minimal), ignored, config)
@@ -75,9 +79,11 @@ def represent(
         remarks=(
             *dependency_remark(flag, keys or {}),
             *(read_only or unlisted_remarks(spec)),
+            *(f"targetSegments/{name} has no name live: it got this one here" for name in named),
             *map(left_out_remark, left_out.items()),
         ),
         left_out=(*(["/targetSegments"] if read_only else []), *left_out),
+        named=named,
     )
 
 
@@ -96,6 +102,23 @@ def _without_read_only_segments(spec: FlagSpec) -> tuple[FlagSpec, tuple[str, ..
     if isinstance(segments, Unset) or not any(map(losses_of, segments)):
         return spec, ()
     return replace(spec, target_segments=UNSET), tuple(segment_remarks(segments))
+
+
+def _with_segment_names(spec: FlagSpec) -> tuple[FlagSpec, tuple[str, ...]]:
+    """The flag with a name for each segment, since plans tell them apart by it, and the names that were made."""
+    if isinstance(spec.target_segments, Unset):
+        return spec, ()
+    taken = {segment.name for segment in spec.target_segments}
+    named, made = [], []
+    for number, segment in enumerate(spec.target_segments, start=1):
+        name = segment.name
+        if not name.strip():
+            free = (f"Segment {number}{suffix}" for suffix in chain([""], (f" ({again})" for again in count(2))))
+            name = next(candidate for candidate in free if candidate not in taken)
+            taken.add(name)
+            made.append(name)
+        named.append(replace(segment, name=name))
+    return (replace(spec, target_segments=tuple(named)), tuple(made)) if made else (spec, ())
 
 
 def remove_at(document: dict[str, Json], pointer: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from reconciler.model.canonical import whole_weights
 from reconciler.model.fields import FIELDS, ValueKind
 from reconciler.model.flag import Unset
 from reconciler.model.wire import encode_field
@@ -69,9 +70,9 @@ def _keys(spec: FlagSpec) -> tuple[str, ...]:
 
 def own_weights(spec: FlagSpec) -> dict[str, Json]:
     """The flag's weights with every variant in its order; weights of what is no variant mean nothing."""
-    weights = spec.rollout_weights
-    if isinstance(weights, Unset) or not any(weights.as_dict().values()):
+    if isinstance(spec.rollout_weights, Unset) or not any(spec.rollout_weights.as_dict().values()):
         return {}
+    weights = whole_weights(spec.rollout_weights)
     keys = _keys(spec)
     return {key: weights.get(key) for key in keys} if keys else weights.as_dict()
 
@@ -84,7 +85,7 @@ def segment_of(segment: TargetSegment, keys: tuple[str, ...]) -> dict[str, Json]
     body["percentage"] = segment.percentage
     if not isinstance(segment.bucketing_key, Unset):
         body["bucketingKey"] = segment.bucketing_key
-    body["rolloutWeights"] = _segment_weights(segment.rollout_weights, keys)
+    body["rolloutWeights"] = _segment_weights(whole_weights(segment.rollout_weights), keys)
     return body
 
 

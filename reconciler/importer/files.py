@@ -42,14 +42,15 @@ class ImportResult(Struct, frozen=True, kw_only=True):
     """What an import comes to, flags sorted by key.
 
     `files` are those to write, `unchanged` the flags whose file says it all already, `skipped` those that no file
-    can hold, `partial` those of which something is left out; `taken` the flags that are declared already, with
-    the file that declares them.
+    can hold, `partial` those of which something is left out, `named` those with segments that got a name; `taken` the
+    flags that are declared already, with the file that declares them.
     """
 
     files: tuple[FileChange, ...] = ()
     unchanged: tuple[str, ...] = ()
     skipped: tuple[Representation, ...] = ()
     partial: tuple[Representation, ...] = ()
+    named: tuple[Representation, ...] = ()
     taken: tuple[tuple[str, str], ...] = ()
 
 
@@ -58,6 +59,7 @@ class _Draft(Struct):
     unchanged: list[str] = field(default_factory=list)
     skipped: list[Representation] = field(default_factory=list)
     partial: list[Representation] = field(default_factory=list)
+    named: list[Representation] = field(default_factory=list)
     taken: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -99,6 +101,8 @@ def build_import(
             continue
         if shown.left_out:
             draft.partial.append(shown)
+        if shown.named:
+            draft.named.append(shown)
         if known is None:
             _add_file(draft, config.flags_dir / _free_name(flag.key, names), shown, config)
         elif known.is_absent:
@@ -111,6 +115,7 @@ def build_import(
         unchanged=tuple(draft.unchanged),
         skipped=tuple(draft.skipped),
         partial=tuple(draft.partial),
+        named=tuple(draft.named),
         taken=tuple(draft.taken),
     )
 

@@ -17,7 +17,7 @@ from reconciler.model.canonical import same_json
 from reconciler.model.ignored import ignored_of
 from reconciler.planning.compare import compare_flags
 from reconciler.planning.ignored import keep_ignored
-from reconciler.planning.normalise import desired_for_live
+from reconciler.planning.normalise import desired_for_live, live_as_renamed
 from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _differences(document: dict[str, Json], flag: LiveFlag, config: Config) -> I
     declared = decode_flag(document, _NOWHERE, config.deployments).spec
     kept = keep_ignored(declared, flag.spec, ignored_of(flag.key, config))
     spec = desired_for_live(kept, flag.spec, None, shows_tags=True)
-    for change in compare_flags(spec, flag.spec).changes:
+    for change in compare_flags(spec, live_as_renamed(spec, flag.spec)).changes:
         if change.path != "/tags" or config.managed_tag is None:
             yield NotDeclarable(
                 change.path, "The live value is one that would not compare equal to any declared one."

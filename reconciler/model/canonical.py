@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from fractions import Fraction
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +46,26 @@ def same_json(left: Json, right: Json) -> bool:
 
 
 def weight_ratio(weights: Weights) -> tuple[tuple[str, Number], ...]:
-    """The smallest whole numbers with the same ratios, sorted by key, zeros left out."""
-    parts = [(key, *weight.as_integer_ratio()) for key, weight in weights.pairs if weight]
+    """The smallest whole numbers with the same ratios, sorted by key, zeros left out; decimals exactly."""
+    parts = [(key, *exact(weight).as_integer_ratio()) for key, weight in weights.pairs if weight]
     common = lcm(*(below for _, _, below in parts))
     whole = {key: above * (common // below) for key, above, below in parts}
     divisor = gcd(*whole.values())
     return tuple(sorted((key, weight // divisor) for key, weight in whole.items()))
+
+
+def exact(number: Number) -> Fraction | int:
+    """A number as it is written: a fraction of JSON is a decimal, not the double next to it."""
+    return number if isinstance(number, int) else Fraction(str(number))
+
+
+def whole_weights(weights: Weights) -> Weights:
+    """The same ratios in whole numbers: the weights where they are whole, else their smallest such multiple."""
+    if all(isinstance(weight, int) for _, weight in weights.pairs):
+        return weights
+    found = {key: Fraction(exact(weight)) for key, weight in weights.pairs}
+    common = lcm(*(weight.denominator for weight in found.values()))
+    return Weights.of({key: int(weight * common) for key, weight in found.items()})
 
 
 def same_weights(left: Weights, right: Weights) -> bool:
@@ -73,6 +88,11 @@ def canonical_segment(segment: TargetSegment) -> Json:
         "bucketingKey": None if segment.bucketing_key is UNSET else segment.bucketing_key,
         "rolloutWeights": dict(weight_ratio(segment.rollout_weights)),
     }
+
+
+def same_conditions(left: TargetSegment, right: TargetSegment) -> bool:
+    """Whether two segments match the same users, as far as a declaration can say it."""
+    return bool(canonical_segment(left)["conditions"] == canonical_segment(right)["conditions"])
 
 
 def _segment_content(segment: TargetSegment) -> Json:

@@ -6,15 +6,17 @@ This module decides what is sent; `ordering` decides when. Equality is `canonica
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.model.canonical import (
     canonical_json,
     field_differs,
     pair_variants,
     payload_differs,
+    same_conditions,
     same_weights,
     shown,
 )
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from reconciler.model.flag import MemberKind, Number
     from reconciler.planning.operations import Operation
     from reconciler.planning.plan import FieldChange
+    from reconciler.planning.segments import Segments
     from reconciler.strict_json import Json
 
 
@@ -96,11 +99,12 @@ def compare_flags(desired: FlagSpec, live: FlagSpec) -> Differences:
                 operations += found.operations
             continue
         wanted = getattr(desired, field.name)
-        present = _weights_by_new_key(live, pairs) if field.name == "rollout_weights" else shown(live, field)
+        present: Any = _weights_by_new_key(live, pairs) if field.name == "rollout_weights" else shown(live, field)
         if not field_differs(field, wanted, present):
             continue
         after = encode_field(field, wanted)
-        changes.append(ValueChange(path=f"/{field.public}", before=encode_field(field, present), after=after))
+        before = _spelled_alike(present, wanted) if field.name == "target_segments" else present
+        changes.append(ValueChange(path=f"/{field.public}", before=encode_field(field, before), after=after))
         if field.edit:
             body[field.edit] = after
     if "targetSegments" not in body and _names_what_goes(desired, live, pairs):
@@ -109,6 +113,21 @@ def compare_flags(desired: FlagSpec, live: FlagSpec) -> Differences:
         operations.insert(0, EditFlag(flag_key=desired.key, body=body))
     operations += _deployment_calls(desired, live)
     return Differences(tuple(changes), tuple(operations))
+
+
+def _spelled_alike(live: Segments, wanted: Segments) -> Segments:
+    """The live segments, conditions and weights as they are declared where they mean the same: no change to show."""
+    declared = {segment.name: segment for segment in wanted}
+    alike = []
+    for segment in live:
+        other = declared.get(segment.name)
+        same: dict[str, Any] = {}
+        if other is not None and same_weights(segment.rollout_weights, other.rollout_weights):
+            same["rollout_weights"] = other.rollout_weights
+        if other is not None and same_conditions(segment, other):
+            same["conditions"] = other.conditions
+        alike.append(replace(segment, **same))
+    return tuple(alike)
 
 
 def _names_what_goes(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Variant]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconciler.model.flag import UNSET, Unset, Weights
-from reconciler.planning.segments import with_bucketing_keys, without_shield
+from reconciler.planning.segments import pair_segments, with_bucketing_keys, without_shield
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +40,27 @@ def desired_for_live(desired: FlagSpec, live: FlagSpec, managed_tag: str | None,
 
 
 def live_as_renamed(desired: FlagSpec, live: FlagSpec) -> FlagSpec:
-    """The live flag with the segments it has once pending renames are made: the server moves them along."""
-    names = {old: new for old, new, is_pending in _renames(desired, live) if is_pending}
-    if not names or isinstance(live.target_segments, Unset):
+    """The live flag with the segments it has once pending renames are made: the server moves them along.
+
+    A live segment without a name takes the name of the declared one that it is: no file can say that it has none.
+    """
+    if isinstance(live.target_segments, Unset):
         return live
-    return replace(live, target_segments=_with_names(live.target_segments, names))
+    names = {old: new for old, new, is_pending in _renames(desired, live) if is_pending}
+    segments = _with_names(live.target_segments, names) if names else live.target_segments
+    if not isinstance(desired.target_segments, Unset) and not all(segment.name.strip() for segment in segments):
+        segments = _named_as_declared(desired.target_segments, segments)
+    return live if segments is live.target_segments else replace(live, target_segments=segments)
+
+
+def _named_as_declared(
+    declared: tuple[TargetSegment, ...], live: tuple[TargetSegment, ...]
+) -> tuple[TargetSegment, ...]:
+    names = {id(found): segment.name for segment, found in pair_segments(declared, live) if found is not None}
+    return tuple(
+        segment if segment.name.strip() else replace(segment, name=names.get(id(segment), segment.name))
+        for segment in live
+    )
 
 
 def _renames(desired: FlagSpec, live: FlagSpec) -> Iterator[tuple[str, str, bool]]:

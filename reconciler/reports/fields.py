@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from msgspec import Struct
 
@@ -81,10 +82,17 @@ def _value_line(label: str, before: Json, after: Json, *, show_users: bool) -> F
 
 def _line(label: str, old: str | None, new: str | None) -> FieldLine:
     """A difference as a line; two sides that differ only in ids that are counted say so."""
+    if old is not None and new is not None and old != new and normalize("NFKC", old) == normalize("NFKC", new):
+        old, new = _with_code_points(old), _with_code_points(new)
     if old is not None and old == new:
         new = f"{new} (other ids)"
     symbol = "+" if old is None else "-" if new is None else "~"
     return FieldLine(symbol=symbol, label=label, before=old, after=new)
+
+
+def _with_code_points(text: str) -> str:
+    """The text with what is not ASCII as code points: two spellings of one character look the same."""
+    return "".join(sign if sign.isascii() else f"\\u{ord(sign):04x}" for sign in text)
 
 
 def _payload_lines(label: str, change: ValueChange) -> Iterator[FieldLine]:

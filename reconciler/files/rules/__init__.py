@@ -31,6 +31,8 @@ DOCUMENT_RULES: Final[Mapping[str, Callable[[ParsedFlag], Iterator[Finding]]]] =
     "reserved-segment-name": segments.reserved_segment_name,
     "duplicate-segment": segments.duplicate_segment,
     "empty-values": segments.empty_values,
+    "outer-space": fields.outer_space,
+    "not-nfc": fields.not_normalized,
     "duplicate-tag": fields.duplicate_tag,
     "invalid-date": fields.invalid_date,
 }

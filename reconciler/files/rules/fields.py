@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import TYPE_CHECKING
+from unicodedata import is_normalized
 
 from reconciler.diagnostics import Finding, Severity
 from reconciler.files.rules.parsed_flag import strings
@@ -17,6 +18,48 @@ if TYPE_CHECKING:
     from reconciler.files.rules.parsed_flag import ParsedFlag
     from reconciler.model.config import Config
     from reconciler.strict_json import Json
+
+
+def outer_space(flag: ParsedFlag) -> Iterator[Finding]:
+    """Space around a name or description cannot be seen, and a server may trim it: then it differs for ever."""
+    places = [("", flag.body), *((f"/variants/{index}", item) for index, item in flag.variants)]
+    places += [(f"/targetSegments/{index}", item) for index, item in flag.segments]
+    for path, part in places:
+        for name in ("name", "description"):
+            text = part.get(name)
+            if isinstance(text, str) and text != text.strip():
+                is_line = text.strip() == text.rstrip("\n")
+                what = "ends with a line break" if is_line else "begins or ends with space"
+                yield Finding(
+                    rule="outer-space",
+                    message=f"The {name} {what}, which a server may take away.",
+                    path=f"{path}/{name}",
+                    severity=Severity.WARNING,
+                    hint="Write `|-` instead of `|`." if is_line else None,
+                )
+
+
+def not_normalized(flag: ParsedFlag) -> Iterator[Finding]:
+    """Two spellings of one character look the same and are different text, for targeting and in every comparison."""
+    for path, text in _texts(flag.body, ()):
+        if not text.isascii() and not is_normalized("NFC", text):
+            yield Finding(
+                rule="not-nfc",
+                message="The text is not in Unicode form NFC: it can look like another text and differ from it.",
+                path=join_pointer(path),
+                severity=Severity.WARNING,
+            )
+
+
+def _texts(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _texts(item, (*path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, (*path, index))
 
 
 def duplicate_tag(flag: ParsedFlag) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from reconciler.diagnostics import Diagnostic, Finding, SourcePosition
+from reconciler.diagnostics import Diagnostic, Finding, Severity, SourcePosition
 from reconciler.errors import InvalidInputError
 from reconciler.files.yaml.characters import (
     MAX_BYTES,
@@ -44,7 +44,7 @@ from reconciler.files.yaml.events import (
     explain_error,
     open_events,
 )
-from reconciler.files.yaml.scalars import resolve_plain
+from reconciler.files.yaml.scalars import AMBIGUOUS, resolve_plain
 from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:
@@ -61,13 +61,15 @@ class Document(Struct, frozen=True, kw_only=True, eq=False):
     """One YAML document: its value, where it begins (at its first key, for a mapping).
 
     `marks` gives for each collection, by its id, the marks of its items, or of its keys and values in turn. `broken`
-    holds the pointers about whose values a finding has been made already.
+    holds the pointers about whose values a finding has been made already. `ambiguous` are warnings about plain words
+    that are text here and something else for other readers.
     """
 
     value: Json
     start: SourcePosition
     marks: dict[int, list[Mark]]
     broken: frozenset[str] = frozenset()
+    ambiguous: tuple[Diagnostic, ...] = ()
 
     def position_of(self, pointer: str, *, of_key: bool = False) -> SourcePosition:
         """Where the value at a JSON Pointer stands, or the key in front of it.
@@ -167,6 +169,7 @@ class _Reader:
         self._marks: dict[int, list[Mark]] = {}
         self._open: list[tuple[Json, Json, list[Mark], Mark]] = []
         self._broken: set[str] = set()
+        self._ambiguous: list[Diagnostic] = []
         self._nodes = 0
 
     def read(self, content: bytes) -> None:
@@ -199,6 +202,8 @@ class _Reader:
             if kind is ScalarEvent:
                 mark = event.start_mark
                 value = _quoted(event) if event.style else resolve_plain(event.value)
+                if not event.style and event.value in AMBIGUOUS:
+                    self._note(event.value, mark, container, key)
                 self._nodes += 1
                 if value.__class__ is Finding or event.anchor or event.tag or self._nodes > MAX_NODES:
                     value = self._refuse(event, value, container, key)
@@ -236,10 +241,14 @@ class _Reader:
         """A document is read, or is none: nothing, or a value that was refused."""
         if value is not None:
             start, broken = _position(self._file, mark), frozenset(self._broken)
-            self.documents.append(Document(value=value, start=start, marks=self._marks, broken=broken))
+            noted = tuple(self._ambiguous)
+            self.documents.append(
+                Document(value=value, start=start, marks=self._marks, broken=broken, ambiguous=noted)
+            )
         elif not self._broken:
             self._report(_EMPTY_DOCUMENT, mark, "")
         self._broken.clear()
+        self._ambiguous.clear()
 
     def _enter(self, event: Event, container: Json, key: Json) -> None:
         """A collection begins."""
@@ -263,6 +272,19 @@ class _Reader:
         if not is_refused:
             return value
         return _NO_KEY if is_key else None
+
+    def _note(self, word: str, mark: Mark, container: Json, key: Json) -> None:
+        """Make the warning about a plain word; a file of nothing else does not fill the memory."""
+        if len(self._ambiguous) < MAX_FINDINGS:
+            pointer = self._pointer(container, word if key is None and isinstance(container, dict) else key)
+            finding = Finding(
+                rule="ambiguous-word",
+                message=f"`{word}` is text here; other readers of YAML take it for {AMBIGUOUS[word]}.",
+                hint="Put quotes around it if text is meant; write true, false or null if that is meant.",
+                path=pointer,
+                severity=Severity.WARNING,
+            )
+            self._ambiguous.append(finding.placed(_position(self._file, mark)))
 
     def _check_key(self, key: Json, event: Event, mark: Mark, container: dict[str, Json], marks: list[Mark]) -> Json:
         """A key that may stand where it does; _NO_KEY for one that may not, whose value is read and not kept."""

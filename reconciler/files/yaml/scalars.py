@@ -41,6 +41,15 @@ _WORDS: Final[Mapping[str, bool | Finding | None]] = {
 }
 _NUMBER_STARTS: Final = frozenset("0123456789+-.")
 
+AMBIGUOUS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(["True", "TRUE", "False", "FALSE"], "a boolean"),
+    **dict.fromkeys([form for word in ("yes", "no", "on", "off") for form in (word, word.title(), word.upper())],
+                    "a boolean"),
+    "Null": "null",
+    "NULL": "null",
+}  # fmt: skip
+"""Plain words that are text here, and what readers of YAML 1.1, or of the whole of 1.2 core, take them for."""
+
 _is_integer = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z").match
 _is_float = re.compile(
     r"[-+]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+|(?:0|[1-9][0-9]*)(?=[eE]))(?:[eE][-+]?[0-9]+)?\Z"

@@ -324,7 +324,7 @@ def test_an_ignored_path_below_a_value_without_parts_is_not_there(repository: Re
     config = f'version: 1\nprojectId: "7"\nignore: [{{flags: "*", paths: [{pointer}, /description]}}]\n'
     repository.write("reconciler.yaml", config)
     flag = "key: new-checkout\nname: New 0\nenabled: true\nrolloutPercentage: 5\ntags: [team]\n"
-    repository.write("flags/new-checkout.yaml", f"{flag}variants: [{{key: 'on', name: On}}]\n")
+    repository.write("flags/new-checkout.yaml", f"{flag}variants: [{{key: 'on', name: Onn}}]\n")
     assert repository.run("validate").out == "No findings; read 1 flag in 1 file.\n"
     repository.write("flags/new-checkout.yaml", f"{flag}description: x\n")
     assert repository.run("validate").out.count("[ignored-field]") == 1

@@ -170,6 +170,15 @@ SAMPLES: dict[str, tuple[list[Body], list[Body]]] = {
             {"key": 5, "enabled": True},
         ],
     ),
+    "outer-space": (
+        [{"name": "x "}, {"description": "x\n"}, {"variants": [{"key": "a", "description": " x"}]},
+         with_segments(a_segment(" s"))],
+        [{"name": "x y", "description": "a\nb"}, {"name": ""}, {"name": 5}, {"tags": [" x"]}],
+    ),
+    "not-nfc": (
+        [{"name": "Cafe\u0301"}, {"variants": [{"key": "a", "payload": {"x": ["e\u0301"]}}]}],
+        [{"name": "Caf\u00e9"}, {"variants": [{"key": "a", "payload": {"e\u0301": 1}}]}],
+    ),
     "unkept-member": (
         [
             {"key": "web-x", "variants": [{"key": "on", "payload": "text"}]},
@@ -183,7 +192,7 @@ SAMPLES: dict[str, tuple[list[Body], list[Body]]] = {
     ),
 }  # fmt: skip
 
-WARNINGS = {"large-integer", "duplicate-segment", "empty-values"}
+WARNINGS = {"large-integer", "duplicate-segment", "empty-values", "outer-space", "not-nfc"}
 
 
 def exists(body: Body, pointer: str) -> bool:

@@ -216,7 +216,7 @@ def test_dependencies_are_shown_by_key(tmp_path: Path) -> None:
     ("fields", "missing"),
     [
         ({"rolloutPercentage": 12.5}, "rolloutPercentage"),
-        ({"rolloutWeights": {"control": 33.3, "treatment": 66.7}}, "rolloutWeights"),
+        ({"rolloutWeights": {"control": 0.1234567890123, "treatment": 66.7}}, "rolloutWeights"),
         ({"evaluationMode": "hybrid"}, "evaluationMode"),
         ({"description": "bell \a inside"}, "description"),
         ({"description": "right to left \u202e"}, "description"),

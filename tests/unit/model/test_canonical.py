@@ -62,11 +62,12 @@ def test_weights_by_ratio(left: dict[str, float], right: dict[str, float], is_sa
 
 @given(WEIGHTS)
 def test_a_ratio_is_in_smallest_whole_numbers(weights: dict[str, float]) -> None:
-    """The ratios are the shares exactly, by key, in whole numbers without a common divisor."""
+    """The ratios are the shares of the decimals exactly, by key, in whole numbers without a common divisor."""
     ratio = weight_ratio(Weights.of(weights))
-    total, whole = sum(map(Fraction, weights.values())), sum(part for _, part in ratio)
+    exact = {key: Fraction(str(weight)) for key, weight in weights.items()}
+    total, whole = sum(exact.values()), sum(part for _, part in ratio)
     assert [key for key, _ in ratio] == sorted(key for key, weight in weights.items() if weight)
-    assert all(Fraction(part, whole) == Fraction(weights[key]) / total for key, part in ratio)
+    assert all(Fraction(part, whole) == exact[key] / total for key, part in ratio)
     assert ratio == weight_ratio(Weights(ratio))
     assert not any(all(part % prime == 0 for _, part in ratio) for prime in (2, 3, 5, 7) if ratio)
 
