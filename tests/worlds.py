@@ -149,6 +149,20 @@ def a_world(emulator: Emulator, *specs: FlagSpec, **settings: Any) -> World:
     return World(emulator=emulator, desired=desired_of(*specs), config=config, **own)
 
 
+def after_writes(world: World, number: int, act: Callable[[], None]) -> None:
+    """Let `act` happen once, right after so many writes were done."""
+    commit, left = world.emulator.store.commit, [number]
+
+    def counted(*args: Any, **settings: Any) -> Any:
+        result = commit(*args, **settings)
+        left[0] -= 1
+        if left[0] == 0:
+            act()
+        return result
+
+    world.emulator.store.commit = counted  # type: ignore[method-assign]
+
+
 # Random pairs
 
 

@@ -102,8 +102,11 @@ async def refetch(
     *,
     pages: int,
     progress: Progress | None = None,
+    duplicates: dict[str, tuple[str, ...]] | None = None,
 ) -> Mapping[str, LiveFlag | None]:
     """The same view again of just these flags, by key; None for one that is there no more under its id.
+
+    `duplicates` gets the ids of each key that several live flags carry.
 
     `pages` is LiveState.pages: so many list requests show the project, and that is done where it is fewer than one
     look-up for each flag. The list is asked, by key, rather than "Get details", because details show other fields:
@@ -117,6 +120,8 @@ async def refetch(
     absent = {key for key, flag_id in ids.items() if flag_id not in found}
     found |= {flag.id: flag for flag in await find_including_archived(client, absent, most=max(pages, FEW_KEYS))}
     declared = {key: desired.flags[key].spec for key in ids if key in desired.flags}
+    if duplicates is not None:
+        duplicates |= by_key(found.values())[1]
     again = [found[flag_id] for flag_id in ids.values() if flag_id in found]
     shows_tags = _shows_tags([*flags, *again])
     complete = await hydrate(client, again, _needs_of(declared), progress=progress)

@@ -39,10 +39,22 @@ class Cancellation:
         self._interrupted = asyncio.Event()
         self.reason: ReconcilerError | None = None
         self.interruption: InterruptedRunError | None = None
+        self._failed: str | None = None
 
-    def stop(self, reason: ReconcilerError) -> None:
-        """End the run: nothing more is sent, what is in flight may finish. The first reason is kept."""
-        self.reason = self.reason or reason
+    def stop(self, reason: ReconcilerError, failed: str | None = None) -> None:
+        """End the run: nothing more is sent, what is in flight may finish. The first reason is kept.
+
+        `failed` is the key of the flag whose failure it is.
+        """
+        if self.reason is None:
+            self.reason, self._failed = reason, failed
+
+    @property
+    def why(self) -> str:
+        """Why nothing of the other flags is sent."""
+        if self._failed is None or isinstance(self.reason, InterruptedRunError) or ends_the_run(self.reason):
+            return str(self.reason)
+        return f"Skipped after {self._failed} failed."
 
     def interrupt(self, signal_number: int) -> None:
         """End the run because of a signal, which outranks any other reason: what is in flight is abandoned."""
@@ -75,7 +87,7 @@ class Cancellation:
             await asyncio.gather(working, stopping, return_exceptions=True)
 
 
-def ends_the_run(error: Exception) -> bool:
+def ends_the_run(error: Exception | None) -> bool:
     """Whether every other call would fail too: because of the key, a signal, or limits of the server or our own."""
     if isinstance(error, AccessError | BudgetError | InterruptedRunError):
         return True

@@ -29,6 +29,7 @@ from reconciler.errors import (
 from reconciler.model.canonical import fields_that_moved
 from reconciler.model.fields import FIELD
 from reconciler.model.flag import FlagSpec, LiveFlag
+from reconciler.planning.normalise import declared_whole
 from reconciler.planning.operations import UNKNOWN_ID, RemoveUserAt, without_inclusions
 from reconciler.planning.planner import is_left_archived
 
@@ -66,6 +67,7 @@ class FlagRun:
     """The steps of one flag and their outcomes.
 
     `before` is the flag as it was before this run's calls, `seen_at` when it was last seen to be what they explain.
+    `duplicates` are the ids of all flags of the key where the read-back shows several.
     """
 
     def __init__(self, context: ApplyContext, plan: FlagPlan) -> None:
@@ -77,16 +79,12 @@ class FlagRun:
         self.error: str | None = None
         self.before = context.live.flags.get(plan.key)
         self.seen_at = NEVER
+        self.duplicates: tuple[str, ...] = ()
 
     @property
     def is_new(self) -> bool:
         """Whether this run made the flag, or tries to."""
         return self.plan.flag_id is None
-
-    @property
-    def may_be_twice(self) -> bool:
-        """Whether more than one create was sent: another one may arrive late."""
-        return any(step.operation.CREATES_FLAG and step.attempts > 1 for step in self.steps)
 
     @property
     def made(self) -> list[Operation]:
@@ -103,6 +101,7 @@ class FlagRun:
             flag_id=self.flag_id,
             error=self.error,
             verified=verified,
+            duplicates=self.duplicates,
         )
 
     def stub(self) -> LiveFlag:
@@ -126,7 +125,7 @@ class FlagRun:
                 continue
             if self.context.cancellation.is_set:
                 sent = any(step.attempts for step in self.steps)
-                self.leave(str(self.context.cancellation.reason), Status.FAILED if sent else Status.SKIPPED)
+                self.leave(self.context.cancellation.why, Status.FAILED if sent else Status.SKIPPED)
                 return
             if self.is_new and self.before is None and not step.operation.CREATES_FLAG:
                 await self._see_what_was_made(step)
@@ -251,7 +250,7 @@ class FlagRun:
         self.leave(str(error), Status.FAILED if sent and status is Status.SKIPPED else status)
         is_failure = isinstance(error, ApiError) and self.status is not Status.SKIPPED
         if ends_the_run(error) or (self.context.options.on_error_abort and is_failure):
-            self.context.cancellation.stop(error)  # type: ignore[arg-type] # both are ReconcilerErrors
+            self.context.cancellation.stop(error, self.plan.key)  # type: ignore[arg-type] # both are ReconcilerErrors
 
     async def look(self) -> LiveFlag | None:
         """The flag as it is now, found by its key while its id is not known. Raises ApiError."""
@@ -289,8 +288,10 @@ class FlagRun:
             return []
 
     def operations_left(self, live: LiveFlag) -> list[Operation]:
-        """What planning asks for, given the flag as it is now. Raises InvalidInputError."""
+        """What planning asks for, given the flag as it is now, of a new one as a whole. Raises InvalidInputError."""
         declared = self.context.desired.flags.get(self.plan.key)
+        if declared is not None and self.is_new:
+            declared = declared_whole(declared)
         if declared is None:
             return [] if live.spec.archived else list(self.plan.operations)
         planner = self.context.planner

@@ -41,7 +41,10 @@ class OperationOutcome(Struct, frozen=True, kw_only=True):
 
 
 class FlagOutcome(Struct, frozen=True, kw_only=True):
-    """One flag of the plan. `verified` is None where it was not read back."""
+    """One flag of the plan. `verified` is None where it was not read back.
+
+    `duplicates` are the ids of all live flags that carry the key of a new one, where there are several.
+    """
 
     key: str
     action: Action
@@ -50,6 +53,7 @@ class FlagOutcome(Struct, frozen=True, kw_only=True):
     flag_id: str | None = None
     error: str | None = None
     verified: bool | None = None
+    duplicates: tuple[str, ...] = ()
 
     @property
     def changed_something(self) -> bool:
@@ -90,12 +94,15 @@ class ApplyReport(Struct, frozen=True, kw_only=True):
     def exit_code(self) -> int:
         """0 all applied · 130/143 a signal · 7 where at least one call took effect, or may have.
 
-        Where none did: 4 when the key was refused, 5 when every flag is held, else 1.
+        Where none did: 4 when the key was refused, 5 when every flag is held, else 1. A key that several flags carry
+        by now is 1 as well: each of them was made as it should be, and their sum is wrong.
         """
         if self.signal_number is not None:
             return 128 + self.signal_number
         if self.ok and self.stopped_by is None:
             return 0
+        if any(outcome.duplicates for outcome in self.outcomes):
+            return ReconcilerError.exit_code
         if any(outcome.changed_something for outcome in self.outcomes):
             return PartlyAppliedError.exit_code
         if self.stopped_by is not None:

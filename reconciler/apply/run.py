@@ -100,7 +100,7 @@ async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun]) -> None
 
 async def _send_one(context: ApplyContext, run: FlagRun, conflicts: ConflictChecker) -> None:
     if context.cancellation.is_set:
-        run.leave(str(context.cancellation.reason))
+        run.leave(context.cancellation.why)
         return
     try:
         conflict = await context.cancellation.run_unless_cancelled(conflicts.conflict(run))
@@ -109,7 +109,7 @@ async def _send_one(context: ApplyContext, run: FlagRun, conflicts: ConflictChec
     except ApiError as error:
         run.leave(str(error), Status.FAILED)
         if ends_the_run(error) or context.options.on_error_abort:
-            context.cancellation.stop(error)
+            context.cancellation.stop(error, run.plan.key)
     else:
         if conflict:
             run.leave(conflict)

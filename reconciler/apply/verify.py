@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.api.live import find_flag, refetch
+from reconciler.api.live import refetch
 from reconciler.apply.ambiguous import segments_lost
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.report import Status
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from reconciler.model.flag import LiveFlag
     from reconciler.planning.operations import Operation
 
+TWICE = "Several live flags carry this key now (ids {}): another client made one as well. Archive all but one."
+ARCHIVED_MEANWHILE = "The flag was archived by hand meanwhile; all calls were made. Plan again."
 NOT_SHOWN = "The server said that it was done, but reading the flag back does not show it."
 
 
@@ -37,6 +39,7 @@ class Verifier:
             context.progress.read_back(run.plan.key)
         self._left: dict[str, list[Operation]] = {}
         self._live: Mapping[str, LiveFlag | None] = {}
+        self._duplicates: dict[str, tuple[str, ...]] = {}
         self._mended: set[str] = set()
         self._failure: ApiError | None = None
         self.verified: dict[str, bool] = {}
@@ -44,12 +47,12 @@ class Verifier:
     async def run(self) -> dict[str, bool]:
         """By flag key, whether what was applied is in place. Flags that are not get a status and an error."""
         try:
-            for delay in (0.0, *self._context.options.read_back_delays):
-                if not self._waiting:
-                    break
+            looks = list(self._delays)
+            while looks and self._waiting:
+                delay = looks.pop(0)
                 await self._context.pause(delay)
-                if await self._look() and delay:
-                    await self._mend()
+                if await self._look() and delay and await self._mend():
+                    looks = list(self._delays)
         except InterruptedRunError:
             return self.verified
         for run in self._waiting:
@@ -66,8 +69,14 @@ class Verifier:
                 self._context.cancellation.stop(error)
             return False
         self._failure = None
-        done = [run for run in self._waiting if not self._left[run.plan.key]]
-        self.verified |= {run.plan.key: True for run in done if run.status is Status.APPLIED}
+        done = [run for run in self._waiting if not self._left[run.plan.key] or run.plan.key in self._duplicates]
+        for run in done:
+            if ids := self._duplicates.get(run.plan.key):
+                run.duplicates = ids
+                run.leave(f"{TWICE.format(', '.join(ids))}", Status.FAILED)
+                self.verified[run.plan.key] = False
+            elif run.status is Status.APPLIED:
+                self.verified[run.plan.key] = True
         self._waiting = [run for run in self._waiting if run not in done]
         for run in done:
             self._context.progress.read_back(run.plan.key)
@@ -75,24 +84,29 @@ class Verifier:
 
     async def _read(self) -> dict[str, list[Operation]]:
         context, runs = self._context, self._waiting
-        for run in runs:
-            if run.may_be_twice:
-                await find_flag(context.client, run.plan.key)
         live = await refetch(
             context.client,
             [run.stub() for run in runs],
             context.desired,
             pages=context.live.pages,
             progress=context.progress.reads(),
+            duplicates=self._duplicates,
         )
         self._live = live
         return {run.plan.key: _operations_left(run, live.get(run.plan.key)) for run in runs}
 
-    async def _mend(self) -> None:
+    @property
+    def _delays(self) -> tuple[float, ...]:
+        """Seconds before each look, after the last call."""
+        return (0.0, *self._context.options.read_back_delays)
+
+    async def _mend(self) -> bool:
         """Send what this run's calls left undone, once for each flag; what others did is left as it is.
 
-        A look that does not show all that was made is an old one, and nothing follows from it.
+        True where something was sent. A look that does not show all that was made is an old one, and nothing follows
+        from it.
         """
+        mended = len(self._mended)
         for run in [run for run in self._waiting if run.status is Status.APPLIED]:
             left = self._left[run.plan.key]
             extra = [item for item in left if not item.is_covered_by(run.made)]
@@ -104,6 +118,7 @@ class Verifier:
                 self._mended.add(run.plan.key)
                 run.extend(extra)
                 await run.make_all()
+        return len(self._mended) > mended
 
     def _give_up(self, run: FlagRun) -> None:
         if run.status is not Status.APPLIED:
@@ -112,6 +127,9 @@ class Verifier:
         self.verified[run.plan.key] = False
         if self._failure is not None:
             run.leave(f"What was applied could not be read back: {self._failure}", Status.UNKNOWN)
+            return
+        if self._was_archived(run):
+            run.leave(ARCHIVED_MEANWHILE, Status.UNKNOWN)
             return
         self._note_what_is_not_shown(run)
         reason = f"Read back, the flag is not as declared: {_named(self._left[run.plan.key])}."
@@ -123,6 +141,11 @@ class Verifier:
                 " more was sent. Edit them in Amplitude."
             )
         run.leave(reason, Status.UNKNOWN)
+
+    def _was_archived(self, run: FlagRun) -> bool:
+        """Whether the flag is archived although neither the plan nor the declaration says so."""
+        live, after = self._live.get(run.plan.key), run.plan.after
+        return live is not None and live.spec.archived is True and not (after is not None and after.archived)
 
     def _conflict(self, run: FlagRun) -> str | None:
         return run.conflict(self._live.get(run.plan.key))

@@ -6,13 +6,29 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from reconciler.model.fields import FIELDS
 from reconciler.model.flag import UNSET, Unset, Weights
 from reconciler.planning.segments import pair_segments, with_bucketing_keys, without_shield
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model.flag import FlagSpec, TargetSegment
+    from reconciler.model.flag import DesiredFlag, FlagSpec, TargetSegment
+
+
+_OF_A_NEW_FLAG = tuple(field for field in FIELDS if field.new in (False, 0, ()) and field.name != "variants")
+"""The fields that a new flag has off, at 0 % or empty, whatever a server makes of a create."""
+
+
+def declared_whole(desired: DesiredFlag) -> DesiredFlag:
+    """The declaration of a flag that this run made, with what it leaves out as a new flag has it: off, 0 %, none."""
+    spec = desired.spec
+    left_out = {
+        field.name: field.new
+        for field in _OF_A_NEW_FLAG
+        if isinstance(getattr(spec, field.name), Unset) and not desired.ignored.covers(field.public)
+    }
+    return replace(desired, spec=replace(spec, **left_out))
 
 
 def desired_for_new(desired: FlagSpec, managed_tag: str | None) -> FlagSpec:

@@ -147,7 +147,7 @@ def render_apply_json(report: ApplyReport, options: RenderOptions) -> str:
 
 
 def _flag_outcome(outcome: FlagOutcome) -> dict[str, Json]:
-    return {
+    document: dict[str, Json] = {
         "key": outcome.key,
         "id": outcome.flag_id,
         "action": outcome.action.value,
@@ -156,6 +156,7 @@ def _flag_outcome(outcome: FlagOutcome) -> dict[str, Json]:
         "error": outcome.error,
         "operations": [_operation_outcome(item, outcome.flag_id) for item in outcome.operations],
     }
+    return document | ({"duplicates": list(outcome.duplicates)} if outcome.duplicates else {})
 
 
 def _operation_outcome(outcome: OperationOutcome, flag_id: str | None) -> dict[str, Json]:

@@ -110,7 +110,8 @@ def test_an_edit_by_hand_after_the_last_call_stays(why: str, is_new: bool) -> No
     assert not any(item.is_added for item in report.outcomes[0].operations)
     assert len([passage for passage in done.sent if passage.is_write]) == calls
     if why not in AS_BEFORE and not (is_new and why in AS_BEFORE_OF_A_NEW_FLAG):
-        assert "edited meanwhile" in str(report.outcomes[0].error)
+        what = "archived by hand" if why == "it is archived" else "edited"
+        assert f"{what} meanwhile" in str(report.outcomes[0].error)
 
 
 def added_calls(done: Attempt) -> list[dict[str, Any]]:

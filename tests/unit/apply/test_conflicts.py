@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from emulators import a_live_flag, flag_of
 from virtual_time import VirtualTimeLoop
-from worlds import FAST, OTHER_USER, World, a_world, an_emulator
+from worlds import FAST, OTHER_USER, World, a_world, after_writes, an_emulator
 
 from reconciler.apply import ApplyOptions
 from reconciler.model.config import Requests
 from reconciler.model.flag import FlagSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SLOW = Requests(per_second=10, concurrency=16, daily_budget=100_000)
 
@@ -26,20 +23,6 @@ def a_project(count: int, **settings: Any) -> World:
     emulator = an_emulator(*(a_live_flag(key, rolloutPercentage=50) for key in keys))
     specs = (FlagSpec(key=key, rollout_percentage=60) for key in keys)
     return a_world(emulator, *specs, **{"apply_options": ApplyOptions(verify=False)} | settings)
-
-
-def after_writes(world: World, number: int, act: Callable[[], None]) -> None:
-    """Let `act` happen once, right after so many writes were done."""
-    commit, left = world.emulator.store.commit, [number]
-
-    def counted(*args: Any, **settings: Any) -> Any:
-        result = commit(*args, **settings)
-        left[0] -= 1
-        if left[0] == 0:
-            act()
-        return result
-
-    world.emulator.store.commit = counted  # type: ignore[method-assign]
 
 
 def apply_with_an_edit_of_the_last(world: World, number: int, *, pause: float = 0) -> dict[str, str]:

@@ -1,0 +1,146 @@
+"""What the read-back finds beside the calls: whole new flags, keys that were taken twice, archives by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from emulators import a_live_flag, flag_of, variant_of
+from jsonschema import Draft202012Validator
+from worlds import OTHER_USER, PROJECT, World, a_world, after_writes, an_emulator
+
+from reconciler.apply import ApplyOptions
+from reconciler.emulator import Behaviour
+from reconciler.files.schema import load_schema
+from reconciler.model.flag import UNSET, FlagSpec, Variant, Weights
+from reconciler.reports.registry import APPLY, render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.apply import ApplyReport
+
+NEW = FlagSpec(key="new", variants=(Variant(key="a"), Variant(key="b")))
+
+
+def applied(world: World, meanwhile: Callable[[], None] | None = None) -> ApplyReport:
+    """The report of an apply."""
+    report = world.apply(meanwhile).report
+    assert report is not None
+    return report
+
+
+@pytest.mark.parametrize("new_flag", ["off", "on"])
+@pytest.mark.parametrize(
+    ("fields", "enabled", "percentage"),
+    [
+        ({}, False, 0),
+        ({"enabled": True}, True, 0),
+        ({"rollout_percentage": 50}, False, 50),
+        ({"enabled": True, "rollout_percentage": 50}, True, 50),
+        ({"enabled": False, "rollout_percentage": 0, "tags": ("x",)}, False, 0),
+    ],
+)
+def test_a_new_flag_is_declared_whole(new_flag: Any, fields: dict[str, Any], enabled: bool, percentage: int) -> None:
+    """What its file leaves out is off, 0 % and none, on a server that makes new flags so and on one that does not."""
+    world = a_world(an_emulator(behaviour=Behaviour(new_flag=new_flag)), NEW.__class__(**{**as_dict(NEW), **fields}))
+    report = applied(world)
+    flag = flag_of(world.emulator, "new")
+    assert (flag["enabled"], flag["rolloutPercentage"]) == (enabled, percentage)
+    assert (report.verified, report.exit_code) == (True, 0)
+
+
+def as_dict(spec: FlagSpec) -> dict[str, Any]:
+    """The fields that a spec declares."""
+    return {name: value for name in spec.__struct_fields__ if (value := getattr(spec, name)) is not UNSET}
+
+
+def test_a_key_that_is_taken_twice_is_reported() -> None:
+    """A colleague makes a flag of the same key at once, on a server that lets both: exit code 1, both ids said."""
+    emulator = an_emulator(a_live_flag("other"), behaviour=Behaviour(taken_key="second-flag"))
+    world = a_world(emulator, NEW, FlagSpec(key="other", name="changed"))
+    body = {"projectId": PROJECT, "key": "new", "variants": [{"key": "a"}, {"key": "b"}]}
+
+    def create() -> None:
+        emulator.edit_as(OTHER_USER, "POST", "/flags", body)
+
+    report = applied(world, lambda: after_writes(world, 1, create))
+    ids = sorted(flag["id"] for flag in emulator.store.flags.values() if flag["key"] == "new")
+    (new, other) = report.outcomes
+    assert (new.status.value, new.verified, new.duplicates) == ("failed", False, tuple(ids))
+    assert all(flag_id in (new.error or "") for flag_id in ids)
+    assert (other.status.value, other.verified, report.exit_code) == ("applied", True, 1)
+    document = json.loads(render(APPLY, "json", report))
+    Draft202012Validator(load_schema("report")).validate(document)
+    assert [flag.get("duplicates") for flag in document["flags"]] == [ids, None]
+
+
+def test_two_applies_of_one_new_flag_do_not_both_succeed() -> None:
+    """On a server that lets both make it, at least one of them sees two flags."""
+    emulator = an_emulator(behaviour=Behaviour(taken_key="second-flag"))
+    worlds = [a_world(emulator, NEW) for _ in range(2)]
+
+    async def both() -> list[ApplyReport]:
+        planned = [await world.plan_async() for world in worlds]
+        runs = await asyncio.gather(*(world.apply_planned(run) for world, run in zip(worlds, planned, strict=True)))
+        return [run.report for run in runs if run.report]
+
+    reports = asyncio.run(both())
+    made = [flag for flag in emulator.store.flags.values() if flag["key"] == "new"]
+    if len(made) > 1:
+        assert max(report.exit_code for report in reports) == 1
+
+
+def test_an_archive_by_hand_in_the_middle_is_said_so() -> None:
+    """No call is called missing: all were made, and then somebody archived the flag."""
+    emulator = an_emulator(a_live_flag("f"))
+    variants = (Variant(key="control", name="C"), Variant(key="treatment", name="T"))
+    world = a_world(emulator, FlagSpec(key="f", name="n", variants=variants))
+    flag_id = flag_of(emulator, "f")["id"]
+
+    def archive() -> None:
+        emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{flag_id}", {"archive": True})
+
+    report = applied(world, lambda: after_writes(world, 3, archive))
+    (outcome,) = report.outcomes
+    assert "archived by hand meanwhile; all calls were made" in (outcome.error or "")
+    assert {item.status.value for item in outcome.operations} == {"applied"}
+    assert (outcome.status.value, outcome.verified, report.exit_code) == ("unknown", False, 7)
+
+
+@pytest.mark.parametrize("lag", [0, 1, 3])
+def test_a_rename_is_right_in_the_end_wherever_writes_show_late(lag: int) -> None:
+    """A server that leaves weights and segments alone: mended, and read back as patiently as before."""
+    segment = {
+        "name": "S",
+        "conditions": [{"type": "property", "prop": "country", "op": "is", "values": ["US"]}],
+        "percentage": 100,
+        "rolloutWeights": {"treatment": 1},
+    }
+    emulator = an_emulator(
+        a_live_flag("f", targetSegments=[segment]), behaviour=Behaviour(rename_rewrites=False, read_lag=lag)
+    )
+    variants = (Variant(key="control"), Variant(key="new", renamed_from="treatment"))
+    world = a_world(
+        emulator,
+        FlagSpec(key="f", variants=variants, rollout_weights=Weights.of({"control": 1, "new": 1})),
+        apply_options=ApplyOptions(),
+    )
+    report = applied(world)
+    assert (report.exit_code, report.verified) == (0, True), render(APPLY, "text", report)
+    assert variant_of(emulator, "f", "new")
+    (found,) = flag_of(emulator, "f")["targetSegments"]
+    assert found["rolloutWeights"] == {"new": 1}
+
+
+def test_what_is_skipped_after_a_failure_names_the_flag_that_failed() -> None:
+    """`--on-error abort`: the others do not carry its error."""
+    emulator = an_emulator(*(a_live_flag(key) for key in ("a", "b", "c")))
+    specs = (FlagSpec(key=key, deployments=("nowhere",) if key == "a" else ("67",)) for key in ("a", "b", "c"))
+    world = a_world(emulator, *specs, apply_options=ApplyOptions(on_error_abort=True, read_back_delays=(0.001,)))
+    first, *others = applied(world).outcomes
+    assert first.status.value == "failed"
+    assert {outcome.error for outcome in others} == {"Skipped after a failed."}
+    assert {outcome.status.value for outcome in others} == {"skipped"}
