@@ -20,7 +20,7 @@ MOST_IMPORTED = 1000
 
 
 def main() -> int:
-    """Measure; 0 whatever the figures say, 1 where a contender did not do its work."""
+    """Measure; 0 with any figures, 1 where a contender did not do its work."""
     options = _options()
     sizes: tuple[int, ...] = (options.size,) if options.size else (100,) if options.quick else SIZES
     with tempfile.TemporaryDirectory(prefix="reconciler-bench-") as scratch:

@@ -1,6 +1,6 @@
 """Runs one command and writes what it cost: `python -I -S launcher.py REPORT COMMAND...`.
 
-A process of its own and small on purpose: the kernel counts the memory of whoever starts a program as the program's.
+A process of its own and small on purpose: the kernel counts the memory of its starter as the program's.
 """
 
 import json

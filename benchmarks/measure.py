@@ -46,7 +46,7 @@ class FailedRunError(Exception):
 
 
 def run_once(command: Command) -> Cost:
-    """The cost of one run. Raises FailedRunError where it ends with another code than is due."""
+    """The cost of one run. Raises FailedRunError where it ends with an unexpected code."""
     command.prepare()
     with tempfile.TemporaryDirectory() as scratch:
         report, said = Path(scratch, "cost.json"), Path(scratch, "output")

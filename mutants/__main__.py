@@ -57,7 +57,7 @@ class Verdict:
 
 
 def main() -> int:
-    """List what survived; 0 whatever it was."""
+    """List what survived; 0 with any result."""
     options = _options()
     root: Path = options.root.resolve()
     began = time.monotonic()

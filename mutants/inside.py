@@ -55,7 +55,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_runtest_logfinish(nodeid: str) -> None:
-    """The time that the test took, whatever it was for."""
+    """The time that the test took, for any purpose."""
     test = _test_of(nodeid)
     seconds, has_passed = _results.get(test, (0.0, True))
     _results[test] = seconds + time.monotonic() - _started, has_passed

@@ -140,7 +140,7 @@ def _parent_ids(flag: LiveFlag) -> tuple[str, ...]:
 
 
 def _dependency_segments(flag: LiveFlag, parents: Mapping[str, str]) -> Iterator[dict[str, Json]]:
-    """The segment that turns users off whom the parents do not let through: none where nobody is stopped."""
+    """The segment for users whom the parents do not let through; none where they let everyone through."""
     if flag.parent_dependencies is None:
         return
     operator = flag.parent_dependencies.operator.lower()
@@ -153,7 +153,7 @@ def _dependency_segments(flag: LiveFlag, parents: Mapping[str, str]) -> Iterator
         conditions = [[stop] for stop in stops]
     elif operator == "any":
         conditions = [stops] if len(stops) == len(flag.parent_dependencies.flags) else []
-    else:  # an operator that is not known lets nobody through
+    else:  # an operator that is not known lets no user through
         yield {"metadata": {"segmentName": "flag-dependencies"}, "variant": OFF}
         return
     if conditions:

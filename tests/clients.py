@@ -31,7 +31,7 @@ UNHURRIED = Requests(per_second=100_000)
 
 @dataclass
 class StoppedClock:
-    """Time that passes only while somebody sleeps; `slept` remembers how long each time."""
+    """Time that passes only while a task sleeps; `slept` remembers how long each time."""
 
     seconds: float = 1000.0
     slept: list[float] = field(default_factory=list)

@@ -1,8 +1,8 @@
 """Runs what documentation says: its `sh` blocks line by line, and its files where it says what is in them.
 
 A fenced block `sh` holds commands; one that ends in `# exit code N` has to end with N, every other with 0. A block
-with a file's name behind its language (`yaml reconciler.yaml`) is that file. `<!-- live: KEY {...} -->` is somebody
-who edits a live flag by hand at that point. Everything else is words.
+with a file's name behind its language (`yaml reconciler.yaml`) is that file. `<!-- live: KEY {...} -->` is an
+edit of a live flag by hand at that point. Everything else is words.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _EXPORT = re.compile(r"export (?P<name>[A-Z_]+)=(?P<value>\S+)$")
 
 @dataclass(slots=True, kw_only=True)
 class Reader:
-    """Somebody who follows a document, in a directory, with a key for whoever asks for one."""
+    """A reader who follows a document, in a directory, with a key."""
 
     directory: Path
     environ: dict[str, str]

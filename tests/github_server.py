@@ -70,7 +70,7 @@ class GithubState(ForgeState):
         self.deployments.insert(0, item)
 
     def add_label(self, number: int, label: str, login: str) -> None:
-        """Have somebody set a label on a pull request."""
+        """Let a user set a label on a pull request."""
         event = {"event": "labeled", "label": {"name": label}, "actor": {"login": login}}
         self.events.setdefault(number, []).append(event)
 

@@ -61,7 +61,7 @@ class GitlabState(ForgeState):
         self.deployments.insert(0, {"sha": sha, "environment": environment, "status": status})
 
     def add_label(self, number: int, label: str, login: str) -> None:
-        """Have somebody set a label on a merge request."""
+        """Let a user set a label on a merge request."""
         event = {"action": "add", "label": {"name": label}, "user": {"username": login}}
         self.events.setdefault(number, []).append(event)
 

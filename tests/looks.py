@@ -82,14 +82,14 @@ def flag_id_of(emulator: Emulator, key: str) -> str:
 
 
 def edit(emulator: Emulator, editor: str, key: str, **fields: Any) -> int:
-    """Somebody's PATCH of a flag; the number of the version that it made."""
+    """Another client's PATCH of a flag; the number of the version that it made."""
     flag_id = flag_id_of(emulator, key)
     emulator.edit_as(editor, "PATCH", f"/flags/{flag_id}", fields)
     return len(emulator.store.versions_of(flag_id))
 
 
 def include(emulator: Emulator, editor: str, key: str, variant: str, *users: str) -> None:
-    """Somebody's addition of users to a variant."""
+    """Another client's addition of users to a variant."""
     path = f"/flags/{flag_id_of(emulator, key)}/variants/{variant}/users"
     emulator.edit_as(editor, "POST", path, {"inclusions": list(users)})
 

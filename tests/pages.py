@@ -99,7 +99,7 @@ def a_drift() -> DriftReport:
 
 
 def a_hostile_drift() -> DriftReport:
-    """Every hostile string at every place of a drift report that somebody else can write to."""
+    """Every hostile string at every place of a drift report that others can write to."""
     text = " ".join(HOSTILE)
     flags = tuple(
         FlagDrift(

@@ -57,7 +57,7 @@ def a_random_flag(random: Random, *, variants: int | None = None, users: int = 4
 
 
 def a_random_change(random: Random, flag: FlagSpec) -> FlagSpec:
-    """The flag with one to three of its fields drawn anew."""
+    """The flag with one to three of its fields drawn again."""
     keys = [variant.key for variant in flag.variants or ()]
     drawn: dict[str, Any] = {
         "rollout_percentage": a_percentage(random),

@@ -60,7 +60,7 @@ def a_refused_plan() -> Plan:
 
 
 def a_hostile_plan() -> Plan:
-    """Every hostile string at every place that somebody else can write to."""
+    """Every hostile string at every place that others can write to."""
     text = " ".join(HOSTILE)
     flags = [
         a_flag_plan(

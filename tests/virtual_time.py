@@ -1,4 +1,4 @@
-"""An event loop whose time passes only while nobody has anything to do: a wait of an hour takes no time at all.
+"""An event loop whose time passes only while no task has anything to do: a wait of an hour takes no time at all.
 
 For coroutines that stay within the process. Deadlines, rate limits, back-off and pauses behave as they do in real
 time, because everything that waits asks the loop what time it is.

@@ -173,7 +173,7 @@ def tool_directory(directory: Path) -> Path:
 
 
 def bare_environ(directory: Path) -> dict[str, str]:
-    """The environment of a machine where nobody has been: a PATH, a HOME, and git's author."""
+    """The environment of a machine that is new: a PATH, a HOME, and git's author."""
     home = directory / "home"
     home.mkdir()
     return {

@@ -100,7 +100,7 @@ class Session:
     async def _try_reload(self) -> None:
         try:
             content = await asyncio.to_thread(self._source.read)
-        except Exception as error:  # noqa: BLE001 - whatever it is, what was served goes on
+        except Exception as error:  # noqa: BLE001 - what was served goes on after any error
             self.problem = failure_text(as_reconciler_error(error)).rstrip()
             self._output.print_to_stderr(f"{self.problem}\nStill serving the last valid state.")
         else:

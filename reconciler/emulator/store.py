@@ -90,7 +90,7 @@ class Store:
         self._changed()
 
     def deployment(self, deployment_id: str) -> DeploymentRecord | None:
-        """The deployment of an id, in whatever project."""
+        """The deployment of an id, in any project."""
         return next((known[deployment_id] for known in self.projects.values() if deployment_id in known), None)
 
     def put_deployment(self, deployment: DeploymentRecord) -> None:

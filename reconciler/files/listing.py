@@ -36,7 +36,7 @@ _FILLERS: Final = frozenset("\u115f\u1160\u2800")
 """Letters and symbols that show nothing."""
 
 _is_backup = re.compile(r".*\.ya?ml[^a-z0-9].*", re.DOTALL).fullmatch
-"""`a.yaml~`, `a.yaml.bak`, `#a.yaml#` and whatever else editors and people make of a name."""
+"""`a.yaml~`, `a.yaml.bak`, `#a.yaml#` and other backup names of editors."""
 
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

@@ -37,7 +37,7 @@ def reads_of(live: FlagSpec, wanted: Iterable[tuple[Variant, str]]) -> tuple[Rea
     """The reads that show these fields of live variants, as far as they are not shown yet; each once.
 
     Where the list does not show variants at all, that is the read of them: what else is needed is known afterwards.
-    The lists of a variant whose key cannot stand in a path are not to be had.
+    The lists of a variant whose key cannot stand in a path cannot be read.
     """
     if isinstance(live.variants, Unset):
         return (Read(live.key, "", VARIANTS),)

@@ -102,7 +102,7 @@ def _is_at_zero(spec: FlagSpec) -> bool | None:
 
 
 class _SegmentAtZero(Struct, frozen=True):
-    """Whether the segment of a name is at 0; one that is not there was not: somebody added it so."""
+    """Whether the segment of a name is at 0; one that is not there was not: it was added so."""
 
     name: str
 

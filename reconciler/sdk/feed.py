@@ -1,4 +1,4 @@
-"""What is served now: each deployment's configurations, and whoever waits for the next ones."""
+"""What is served now: each deployment's configurations, and those who wait for the next ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class UnknownFlagError(LookupError):
 
 
 class Overrides:
-    """Variants that are given for this session, whatever the flags say: to everyone, or to users by their id."""
+    """Variants that are given for this session, before what the flags say: to everyone, or to users by their id."""
 
     def __init__(self) -> None:
         self.everyone: dict[str, str] = {}
@@ -128,7 +128,7 @@ class Feed:
 
     @contextmanager
     def changes(self) -> Iterator[asyncio.Event]:
-        """An event that is set at each change; whoever waits for it clears it."""
+        """An event that is set at each change; the waiter clears it."""
         event = asyncio.Event()
         self._waiting.add(event)
         try:

@@ -139,7 +139,7 @@ def test_sends_the_documented_headers(number: int) -> None:
 
 @pytest.mark.parametrize("number", sorted(WRITES.keys() - {22}))
 def test_writes_are_done_when_the_status_says_so(number: int) -> None:
-    """A write that answers `OK` text is done, whatever the text."""
+    """A write that answers `OK` text is done, with any text."""
     assert exchange(number)[0] == WriteResult(status=200, attempts=1)
 
 

@@ -35,9 +35,9 @@ def test_a_day_of_a_cron(tmp_path: Path) -> None:
     for number in range(20):
         text = f"key: flag-{number}\nenabled: true\nrolloutPercentage: 100\n"
         (tmp_path / f"flags/flag-{number}.yaml").write_text(text)
-    with serve(emulator) as url, socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # and does not listen
-        gone = start(tmp_path, f"http://127.0.0.1:{nobody.getsockname()[1]}", "--format", "json")
+    with serve(emulator) as url, socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and does not listen
+        gone = start(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}", "--format", "json")
 
         def run() -> tuple[int, str, int]:
             process = start(tmp_path, url, "--state", "drift.json", "--format", "json")

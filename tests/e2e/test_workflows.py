@@ -102,7 +102,7 @@ def test_a_pull_request_without_changes_gets_no_comment(world: World) -> None:
 
 
 def test_a_pull_request_of_a_fork_is_validated_without_a_key(world: World) -> None:
-    """It is checked and annotated; no job that knows a secret runs, and nobody is asked anything."""
+    """It is checked and annotated; no job that knows a secret runs, and no user is asked anything."""
     a_pull_request(world, "much")
     runs = on_pull_request(world, fork=True)
     assert not runs["validate"].succeeded
@@ -159,7 +159,7 @@ def test_a_merge_is_applied_once(world: World) -> None:
 
 
 def test_a_merge_touches_only_what_it_changes(world: World) -> None:
-    """Somebody sets a flag to 0 % by hand; a merge that is about another flag leaves it there."""
+    """A flag is set to 0 % by hand; a merge that is about another flag leaves it there."""
     world.edit_by_hand(rolloutPercentage=0)
     world.write("flags/other.yaml", "key: other-flag\nvariants:\n  - key: treatment\n")
     world.commit("an import")

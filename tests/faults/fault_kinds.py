@@ -62,7 +62,7 @@ async def _answers_in_html(passage: Passage) -> httpx.Response:
 
 async def _hangs(_: Passage) -> httpx.Response:
     await asyncio.sleep(3600)
-    raise AssertionError("nobody waits an hour")
+    raise AssertionError("no test waits an hour")
 
 
 async def _hangs_after_commit(passage: Passage) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""Checkouts on which somebody else had a hand, and a program that tells whether it was run."""
+"""Checkouts that others changed, and a program that tells whether it was run."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Ground:
         return self.top / "sub"
 
     def git(self, directory: Path, *arguments: str) -> str:
-        """Run git as whoever makes the checkout does, before it names programs."""
+        """Run git as the maker of the checkout does, before it names programs."""
         done = subprocess.run(
             ["git", *arguments], cwd=directory, env=self.environ, capture_output=True, text=True, check=True
         )

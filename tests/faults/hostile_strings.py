@@ -1,4 +1,4 @@
-"""Strings that somebody may put into a flag so that a report does something: 250 of them, always the same."""
+"""Strings that a user may put into a flag so that a report does something: 250 of them, always the same."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What must hold after every call, and what must hold in the end; each check says which promise it is.
 
-They look at the emulator's records and at what the wire carried, never at what the client believes.
+They look at the emulator's records and at what the wire carried, never at what the client concludes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Ward:
     """Watches over one project while runs go on. `expected` is how an undisturbed run ends it, by id.
 
     `own` are the keys that may be touched. `repeats`: the network itself does things twice, late, or says that it
-    did them; then promises about the states in between cannot be kept by anybody, those about what is foreign are.
+    did them; then promises about the states in between cannot be kept, those about what is foreign are.
     """
 
     emulator: Emulator
@@ -198,7 +198,7 @@ def check_report(
 
 
 def _leaves_no_trace(operation: Operation, flag: FlagOutcome, behaviour: Behaviour, *, lies: bool) -> bool:
-    """Whether nobody can see if an edit was made: it was so already, is not shown, or is undone by a later one."""
+    """Whether it cannot be seen if an edit was made: it was so already, is not shown, or is undone by a later one."""
     if not isinstance(operation, EditFlag):
         return False
     if behaviour.new_flag == "on" and flag.action is Action.CREATE:

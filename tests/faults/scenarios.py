@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What is live, what is declared, and how the plan is made. A flag that nobody declares is always beside it."""
+    """What is live, what is declared, and how the plan is made. A flag that is not declared is always beside it."""
 
     name: str
     live: tuple[dict[str, Any], ...] = ()
@@ -29,7 +29,7 @@ class Scenario:
     config: dict[str, Any] = field(default_factory=dict)
 
 
-FOREIGN = {**a_live_flag("foreign"), "description": "somebody else's", "tags": ["theirs"]}
+FOREIGN = {**a_live_flag("foreign"), "description": "another's", "tags": ["theirs"]}
 MANAGED = "managed-by:reconciler"
 
 

@@ -24,7 +24,7 @@ READS = 5
 
 
 def refused(_: httpx.Request) -> httpx.Response:
-    """Nobody listens."""
+    """No server listens."""
     raise httpx.ConnectError("refused")
 
 

@@ -1,4 +1,4 @@
-"""What somebody does to a flag between a run's calls and its read-back: it stays, and it is reported.
+"""An edit of a flag by hand between a run's calls and its read-back: it stays, and it is reported.
 
 Only what the run's own calls left undone is put right, and each call for that stands in the report.
 """
@@ -74,7 +74,7 @@ AS_BEFORE_OF_A_NEW_FLAG = {"the rollout is changed", "a user is removed", "a lis
 
 
 def edit_before_reading_back(world: WiredWorld, calls: int, edit: tuple[str, str, Any]) -> list[Any]:
-    """Let somebody edit the flag before the first read after so many calls; and how the flag is then."""
+    """Edit the flag by hand before the first read after so many calls; and how the flag is then."""
     after: list[Any] = []
     method, path, body = edit
 
@@ -254,16 +254,16 @@ def answering_creates(world: WiredWorld, body: Any, *, is_made: bool = True) -> 
 
 
 @pytest.mark.parametrize("is_made", [True, False], ids=["and made it", "and made nothing"])
-@pytest.mark.parametrize("whose", ["another flag", "a flag of the plan", "another project's", "nobody's", "a word"])
+@pytest.mark.parametrize("whose", ["another flag", "a flag of the plan", "another project's", "no flag's", "a word"])
 def test_the_id_that_a_create_is_answered_with_is_read_before_it_is_used(whose: str, is_made: bool) -> None:
-    """Nothing goes to a flag that has another key or project, whatever the answer says."""
+    """Nothing goes to a flag that has another key or project, with any answer."""
     emulator = an_emulator(a_live_flag("foreign"), LIVE, projects={PROJECT: {"67": "web"}, OTHER_PROJECT: {}})
     emulator.store.seed_flag({"projectId": OTHER_PROJECT, "key": "new"})
     ids = {
         "another flag": flag_of(emulator, "foreign")["id"],
         "a flag of the plan": flag_of(emulator, "a")["id"],
         "another project's": flag_of(emulator, "new")["id"],
-        "nobody's": "424242",
+        "no flag's": "424242",
         "a word": "flags",
     }
     before = {flag_id: dict(record) for flag_id, record in emulator.store.flags.items()}

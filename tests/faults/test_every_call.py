@@ -67,7 +67,7 @@ def disturbances(drill: Drill) -> Iterator[Disturbance]:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("scenario", "behaviour"), CASES)
 def test_every_fault_at_every_call(scenario: str, behaviour: str, count: Any) -> None:
-    """Whatever happens to whichever request, at most two more runs put it right, and no promise is broken."""
+    """With any fault at any request, at most two more runs put it right, and no promise is broken."""
     _meet(drill_of(scenario, behaviour), list(disturbances(drill_of(scenario, behaviour))), count)
 
 

@@ -1,6 +1,6 @@
 """Checkouts that a stranger made: files that look like a repository, and repositories that name programs.
 
-Whatever they are, no program of theirs runs, and their commits are not taken for the checkout's. With a key in the
+Of any kind: no program of theirs runs, and their commits are not taken for the checkout's. With a key in the
 environment; of the environment itself through the installed command.
 """
 

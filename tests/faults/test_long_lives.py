@@ -1,6 +1,6 @@
 """Long lives of one project: files change, a colleague edits by hand, runs fail and die; then all is put right.
 
-The rules are what can happen, the invariants what must hold after each step, whatever the order.
+The rules are what can happen, the invariants what must hold after each step, in any order.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ class Life(RuleBasedStateMachine):
 
     @rule(seed=SEEDS, key=st.sampled_from(DECLARABLE))
     def declare(self, seed: int, key: str) -> None:
-        """Somebody edits a flag file."""
+        """A flag file is edited."""
         live = next((dict(flag) for flag in self.emulator.store.flags.values() if flag["key"] == key), None)
         self.specs[key] = random_spec(Random(seed), key, live)
 
     @rule(key=st.sampled_from(DECLARABLE))
     def forget(self, key: str) -> None:
-        """Somebody deletes a flag file."""
+        """A flag file is deleted."""
         self.specs.pop(key, None)
 
     @rule(seed=SEEDS)
@@ -99,7 +99,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def plan(self) -> None:
-        """Somebody looks at a plan: GET only."""
+        """A plan is looked at: GET only."""
         world = self._world()
         with suppress(InvalidInputError):
             run_in_virtual_time(world.plan_async())
@@ -151,7 +151,7 @@ class Life(RuleBasedStateMachine):
         assert self._foreign() == self.foreign
 
     def teardown(self) -> None:
-        """In the end, nobody interferes: a few runs, and the declared state holds."""
+        """In the end, without edits by others: a few runs, and the declared state holds."""
         if not hasattr(self, "emulator"):
             return
         world = self._world()
@@ -204,7 +204,7 @@ class Life(RuleBasedStateMachine):
 
 
 def test_long_lives(count: Any) -> None:
-    """Whatever happens in whichever order, the promises hold and the declared state is reached in the end."""
+    """In any order of events, the promises hold and the declared state is reached in the end."""
     _live(SHORT, count)
 
 

@@ -122,7 +122,7 @@ def test_a_call_that_was_rejected_leaves_nothing_to_look_at(status: int) -> None
 @pytest.mark.parametrize("lost", [1, 2])
 @pytest.mark.parametrize("place", [2, 3, 4])
 def test_a_call_to_a_new_flag_that_is_lost_is_sent_again(place: int, lost: int, hidden: str) -> None:
-    """What "Get details" hides of a flag that was just made is no edit of anybody else's."""
+    """What "Get details" hides of a flag that was just made is no edit by another client."""
     variants = (Variant(key="on", users=("ada",), cohorts=("c1",)), Variant(key="control"))
     world = a_world(FlagSpec(key="new", enabled=True, variants=variants, tags=("t",)))
 

@@ -128,7 +128,7 @@ def _run_with_damage(name: str, amount: int, seed: int, count: Any) -> None:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_runs_with_a_damaged_read(name: str, count: Any) -> None:
-    """Whatever one read of a run says instead of the truth, no promise is broken and the next runs converge."""
+    """With any wrong answer to one read of a run, no promise is broken and the next runs converge."""
     _run_with_damage(name, 20, 0, count)
 
 

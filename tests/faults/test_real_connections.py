@@ -144,7 +144,7 @@ def _check_report(report: ApplyReport, proxy: Proxy, name: str, number: int, cut
     operations = [item for outcome in report.outcomes for item in outcome.operations]
     sent = [line for line in proxy.arrivals if not line.startswith("GET")]
     done = [line for line in proxy.delivered if not line.startswith("GET")]
-    # On a connection that is closed this very moment a request may go out that nobody receives.
+    # On a connection that is closed this very moment a request may go out that no server receives.
     unseen = sum(item.attempts for item in operations) - len(sent)
     assert 0 <= unseen <= (cut is Cut.IDLE), where
     assert Status.UNKNOWN not in {item.status for item in operations}, where

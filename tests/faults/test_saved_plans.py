@@ -1,4 +1,4 @@
-"""Saved plans in the hands of the command: whatever is not exactly what was saved is refused, with code 6."""
+"""Saved plans in the hands of the command: what is not exactly what was saved is refused, with code 6."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
 def test_another_plan_is_refused_even_with_a_digest_that_fits(
     change: Callable[[dict[str, Any]], Any], checkout: Checkout, count: Any
 ) -> None:
-    """Whoever can write the file can write its digest: the plan is made again and compared, not believed."""
+    """A person who can write the file can write its digest: the plan is made again and compared, not trusted."""
     document = _document(checkout)
     change(document)
     _put(checkout, document)
@@ -324,7 +324,7 @@ def test_expect_commit_takes_an_id(wrong: str, checkout: Checkout) -> None:
 
 
 def test_expect_commit_outside_of_git(tmp_path: Path) -> None:
-    """Where nobody knows the commit, it is not the expected one."""
+    """Where the commit is unknown, it is not the expected one."""
     with a_checkout(tmp_path, GROWN) as checkout:
         done = checkout.apply("--expect-commit", "f" * 40)
         assert (done.code, checkout.world.emulator.writes) == (STALE, [])
@@ -387,7 +387,7 @@ def _mutated(document: dict[str, Any], random: Random) -> dict[str, Any]:
 
 
 def _check_mutations(checkout: Checkout, seeds: range, capsys: pytest.CaptureFixture[str], count: Any) -> None:
-    """Whatever a saved plan is turned into is refused with 6, shown or refused by `show`, and no defect of ours."""
+    """With any change of a saved plan it is refused with 6, shown or refused by `show`, and no defect of ours."""
     document = _document(checkout)
     ignored = dict.fromkeys(("createdAt", "digest", "requests", "hourlyDriftRequests", "warnings", "options"))
     for seed in seeds:

@@ -149,7 +149,7 @@ def search(
 
 @pytest.mark.parametrize(("shape", "fault"), CASES[::3])
 def test_the_key_is_said_nowhere(shape: str, fault: str, search: Callable[..., None]) -> None:
-    """Not on stdout or stderr, not in a traceback, not in any file, whatever the server says back."""
+    """Not on stdout or stderr, not in a traceback, not in any file, with any answer of the server."""
     search(shape, fault, *READING[::2], *WRITING[:1])
 
 
@@ -194,7 +194,7 @@ def test_the_key_in_a_file_is_said_nowhere(
 
 
 def test_the_key_is_in_no_argument_of_a_process(tmp_path: Path) -> None:
-    """The command's own process shows it to nobody who lists processes."""
+    """The command's own process shows it to no other user who lists processes."""
     with a_checkout(tmp_path, SCENARIO, key=SHAPES["plain"]) as checkout:
         process = checkout.start("plan")
         assert SHAPES["plain"] not in Path(f"/proc/{process.pid}/cmdline").read_text("utf-8")
@@ -202,7 +202,7 @@ def test_the_key_is_in_no_argument_of_a_process(tmp_path: Path) -> None:
 
 
 class Sentinel:
-    """A server where nobody should ever call; it counts those who do."""
+    """A server that must never be called; it counts those who do."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -232,10 +232,10 @@ def sentinel() -> Iterator[Sentinel]:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects_reach_nobody(
+def test_redirects_reach_no_host(
     status: int, sentinel: Sentinel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: Any
 ) -> None:
-    """Whatever is redirected, by whichever status, no other host hears of it."""
+    """With any redirect of any status, no other host hears of it."""
     with a_checkout(tmp_path, SCENARIO) as checkout, _entered(checkout, monkeypatch):
         location = (("Location", f"{sentinel.url}/api/1/flags"),)
         for last in (None, 4):
@@ -257,7 +257,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_addresses_in_answers_reach_nobody(
+def test_addresses_in_answers_reach_no_host(
     answer: Callable[[str], Any], sentinel: Sentinel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What an answer names is data: it is not called, and does not become a path."""

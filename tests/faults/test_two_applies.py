@@ -1,4 +1,4 @@
-"""Two runs at once on one project: whatever the interleaving, a lost update that could be seen is seen."""
+"""Two runs at once on one project: in any interleaving, a lost update that could be seen is seen."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def _check_block(block: int, size: int, count: Any) -> None:
 
 @pytest.mark.parametrize("number", range(1, 12))
 def test_a_colleague_before_any_request(number: int, count: Any) -> None:
-    """Who edits the flag by hand right before the n-th request is overwritten only where nobody could see it."""
+    """Who edits the flag by hand right before the n-th request is overwritten only where that cannot be seen."""
     emulator = an_emulator(a_live_flag("a", rolloutPercentage=50))
     history, flag_id = History(emulator), next(iter(emulator.store.flags))
     spec = FlagSpec(key="a", rollout_percentage=60, variants=variants("x"))

@@ -1,4 +1,4 @@
-"""Checkouts as people and CI have them: their commit is known, whatever is refused of others."""
+"""Checkouts as people and CI have them: their commit is known, also where others are refused."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_names_of_files_are_names(ground: Ground, name: str) -> None:
     "name", ["refs/heads/--output=x", "refs/heads/-c", "refs/heads/HEAD", "refs/tags/main", "refs/heads/$(spy)"]
 )
 def test_names_of_branches_are_names(ground: Ground, name: str) -> None:
-    """Of whatever is named like an option, a program or another branch, HEAD stays what is checked out."""
+    """Where something is named like an option, a program or another branch, HEAD stays what is checked out."""
     commit = ground.git(ground.top, "rev-parse", "HEAD")
     (ground.sub / "flags/new-checkout.yaml").write_text(FLAG.replace("50", "60"))
     other = ground.commit(ground.top)

@@ -89,7 +89,7 @@ def at_write(world: WiredWorld, number: int, fault: Fault) -> None:
 
 
 def editing(emulator: Emulator, key: str = "a", **fields: Any) -> Callable[[], None]:
-    """Somebody edits a flag by hand."""
+    """A flag is edited by hand."""
     return lambda: emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{flag_of(emulator, key)['id']}", fields)
 
 
@@ -266,7 +266,7 @@ def test_a_lost_call_is_not_repeated_over_an_edit() -> None:
 
 @pytest.mark.parametrize("taken", ["400", "second-flag"])
 def test_a_key_that_is_taken_during_a_wait_is_a_conflict(taken: Any) -> None:
-    """No second flag is made of a key that somebody took meanwhile."""
+    """No second flag is made of a key that was taken meanwhile."""
     emulator = an_emulator(behaviour=Behaviour(taken_key=taken))
     world = a_wired_world(emulator, FlagSpec(key="new", variants=(Variant(key="on"),)))
     body = {"projectId": PROJECT, "key": "new", "variants": [{"key": "theirs"}]}

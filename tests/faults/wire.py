@@ -1,7 +1,7 @@
 """The network between a client and an emulator in process: it counts what passes, and does one thing to some of it.
 
 A fault is a coroutine function of a passage: it delivers the request or not, and answers or raises what httpx would
-raise. What was truly done stands in `Passage.commits`, whatever the client is told.
+raise. What was truly done stands in `Passage.commits`, independent of what the client is told.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Passage:
         return json.loads(self.raw.body) if self.raw.body else None
 
     def deliver(self) -> ApiResponse:
-        """The emulator's answer; whoever watches is told once it has been given."""
+        """The emulator's answer; the watcher is told once it has been given."""
         answer = self.wire.emulator.api.answer(self.raw)
         if self.is_write and answer.status < 400:
             self.commits += 1

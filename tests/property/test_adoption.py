@@ -1,4 +1,4 @@
-"""Importing any project: nothing is left to plan, and applying what was written makes the project anew."""
+"""Importing any project: nothing is left to plan, and applying what was written makes the project again."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def check_projects(directory: Path, seeds: range) -> None:
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_import_plans_nothing_and_makes_the_project_anew(tmp_path: Path, batch: int) -> None:
+def test_import_plans_nothing_and_makes_the_project_again(tmp_path: Path, batch: int) -> None:
     """After an import the plan is empty; applied to an empty project, it gives a project that imports the same."""
     check_projects(tmp_path, range(batch * SHORT // BATCHES, (batch + 1) * SHORT // BATCHES))
 
 
 @pytest.mark.parametrize("behaviour", [*each_behaviour(), *pairwise_behaviours()])
 def test_any_server_can_be_imported(tmp_path: Path, behaviour: Behaviour) -> None:
-    """Whatever the reference leaves open, an import ends, and nothing is left to plan."""
+    """Under every behaviour that the reference leaves open, an import ends, and nothing is left to plan."""
     for seed in range(2):
         random = Random(seed)
         flags = [a_random_live_flag(random, f"flag-{number}") for number in range(2)]

@@ -23,7 +23,7 @@ def found(report: DriftReport) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_every_difference_is_found_or_said_to_be_unchecked(block: int) -> None:
-    """Whatever the budget: no more requests, and each difference is either found or among what was not checked."""
+    """With any budget: no more requests, and each difference is either found or among what was not checked."""
     for seed in range(block * WORLDS // BLOCKS, (block + 1) * WORLDS // BLOCKS):
         random = Random(seed)
         live = [random_live_flag(random, f"flag-{index}") for index in range(3)]

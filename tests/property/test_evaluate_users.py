@@ -60,7 +60,7 @@ def _one_pair(random: Random) -> bool:
 
 
 def _salted(spec: FlagSpec) -> FlagSpec:
-    """The declaration of a new flag with a salt: only then can anybody say who gets what."""
+    """The declaration of a new flag with a salt: only then is it known who gets what."""
     return replace(spec, bucketing_salt="salt")
 
 

@@ -79,7 +79,7 @@ class ForcedEngine(FastEngine):
     forced = 0
 
     def get_hash(self, key: str) -> int:
-        """The forced hash, whatever the key."""
+        """The forced hash, with any key."""
         return self.forced
 
 

@@ -1,4 +1,4 @@
-"""What the reference leaves open: whatever the server does, the declared state is reached and stays reached."""
+"""What the reference leaves open: under each behaviour, the declared state is reached and stays reached."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_behaviours_in_pairs(number: int) -> None:
 
 @pytest.mark.parametrize("number", range(len(ANY)))
 def test_no_server_makes_an_apply_say_what_is_not_so(number: int) -> None:
-    """Whatever a server does with what it is sent: where all is said to be done and verified, nothing is left."""
+    """Under each behaviour of a server: where all is said to be done and verified, nothing is left."""
     for seed in range(200, 204):
         random = Random(seed)
         live = [random_live_flag(random, "flag")]

@@ -49,7 +49,7 @@ def _user(prop: str, value: Any) -> dict[str, Any]:
 @settings(max_examples=300, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_no_answer_is_missed(random: Random) -> None:
-    """Whatever a value answers to conditions on its property is among the answers that are called possible."""
+    """All answers of a value to conditions on its property are among those that are called possible."""
     prop = random.choice(("gp:x", "gp:version"))
     kind, constants = random.choice(KINDS), random.choice(CONSTANTS)
     conditions = tuple(

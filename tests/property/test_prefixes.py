@@ -103,7 +103,7 @@ def check_weight_change(seed: int, users: Sequence[User]) -> int:
 
 
 def check_anything(seed: int, users: int) -> None:
-    """A change of everything at once, some of them shielded. Nobody may pass some random conditions: one way only."""
+    """A change of everything at once, some of them shielded. Some random conditions match no user: one way only."""
     random = Random(seed)
     live, after, calls = a_random_pair(random)
     found = order_operations(live, after, calls, shield=random.random() < 0.3)

@@ -37,7 +37,7 @@ EDITED = (
 
 
 def edit(repository: Repository, random: Random) -> None:
-    """Somebody else changes one to four fields: a version more."""
+    """Another client changes one to four fields: a version more."""
     store = repository.emulator.store
     flag = copy.deepcopy(next(iter(store.flags.values())))
     other = a_random_live_flag(random, KEY)

@@ -36,7 +36,7 @@ REPORTS = {
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("name", SMALL_PLANS)
 def test_a_plan_looks_as_it_did(name: str, form: str) -> None:
-    """What people read changes only where somebody looked at the change."""
+    """What people read changes only after a review of the change."""
     compare(f"plan-{name}.{form}", FORMATS[form](SMALL_PLANS[name]()))
 
 

@@ -111,7 +111,7 @@ def test_limits_beyond_the_apis_are_a_warning(requests: Requests, status: Status
 
 
 def test_the_key_outranks_other_failures() -> None:
-    """A refused key decides the exit code, whatever else fails."""
+    """A refused key decides the exit code, with any other failure."""
     network, key = failed("a", NotSentError("no network")), failed("b", AccessError("no key"))
     assert exit_code([network]) == 1
     assert exit_code([network, key]) == 4

@@ -70,7 +70,7 @@ def test_the_whole_project_is_read_where_others_may_be_let_down(change: dict[str
 
 @pytest.mark.parametrize("change", [{"rollout_percentage": 50}, {"name": "Other"}])
 def test_targets_alone_are_read_otherwise(change: dict[str, Any]) -> None:
-    """Where nobody can be let down, nothing but the target is read."""
+    """Where no dependent flag can be affected, nothing but the target is read."""
     world = a_family(FlagSpec(key=KEY, **change))
     assert world.plan().every_refusal == ()
     assert log(world.emulator) == [f"key={KEY}"]

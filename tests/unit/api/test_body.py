@@ -127,7 +127,7 @@ def _bomb() -> bytes:
 
 
 def test_a_body_of_the_largest_size_is_taken_and_no_larger() -> None:
-    """10 MiB are read, one byte more is not; of a write nobody knows then what it did."""
+    """10 MiB are read, one byte more is not; of a write it is unknown then what it did."""
     for content in (b" " * LARGEST_BODY, gzip.compress(b" " * LARGEST_BODY, 1)):
         encoding = "identity" if content[:1] == b" " else "gzip"
         assert len(send(encoded(content, encoding), "GET", ["flags"]).body) == LARGEST_BODY
@@ -139,7 +139,7 @@ def test_a_body_of_the_largest_size_is_taken_and_no_larger() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "br"])
-def test_a_refusal_is_one_whatever_its_body(encoding: str) -> None:
+def test_a_refusal_is_one_with_any_body(encoding: str) -> None:
     """An error status counts even when its body is endless, broken or unknown."""
     for content in (b"x" * 20 * MIB, _bomb(), b"\xff\x00"):
         stream = httpx.ByteStream(content)

@@ -37,7 +37,7 @@ LOOPBACKS = {
 }
 
 TRICKS = [
-    # somebody else's host behind a user name
+    # another's host behind a user name
     "https://experiment.amplitude.com@evil.example.com",
     "https://experiment.amplitude.com:443@evil.example.com",
     "https://user@127.0.0.1",
@@ -216,7 +216,7 @@ def test_there_are_enough_tricks() -> None:
 
 @pytest.mark.parametrize("address", TRICKS)
 def test_every_trick_is_refused(address: str) -> None:
-    """An address that two parsers could read in two ways is refused, whatever the switch says, and not repeated."""
+    """An address that two parsers could read in two ways is refused, with or without the switch, and not repeated."""
     with pytest.raises(UsageError) as caught:
         origin_for("us", {"RECONCILER_API_URL": address, **ALLOWED})
     assert "evil" not in str(caught.value)

@@ -21,7 +21,7 @@ def test_leaves_the_command_line_of_httpx_out() -> None:
 
 
 def test_is_the_httpx_that_others_import() -> None:
-    """Whoever imports httpx first, there is one of it, and its command line can be imported by those who want it."""
+    """There is one httpx, with either import first, and its command line can be imported by those who want it."""
     for order in ("import httpx as first", "from reconciler.api.http import httpx as first"):
         again = "import httpx; from reconciler.api.http import httpx as own"
         loaded_by(f"{order}; {again}; assert own is httpx is first")

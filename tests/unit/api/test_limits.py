@@ -37,7 +37,7 @@ class _Skipping(selectors.DefaultSelector):
 
 
 class _VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes only while nobody has anything to do."""
+    """An event loop whose time passes only while no task has anything to do."""
 
     def __init__(self) -> None:
         self._skipping = _Skipping()

@@ -25,7 +25,7 @@ def keys(listing: Listing) -> list[str]:
 
 
 class Moving(httpx.AsyncBaseTransport):
-    """An emulator in which somebody edits between every two requests."""
+    """An emulator in which flags are edited between every two requests."""
 
     def __init__(self, emulator: Emulator, *edits: tuple[str, str, Any]) -> None:
         self._app = httpx.ASGITransport(app=emulator.app)
@@ -42,12 +42,12 @@ class Moving(httpx.AsyncBaseTransport):
 
 
 def create(key: str) -> tuple[str, str, Any]:
-    """Somebody creates a flag."""
+    """A flag is created."""
     return ("POST", "/flags", {"projectId": PROJECT, "key": key})
 
 
 def archive(emulator: Emulator, key: str) -> tuple[str, str, Any]:
-    """Somebody archives a flag."""
+    """A flag is archived."""
     (flag_id,) = [flag["id"] for flag in emulator.store.flags.values() if flag["key"] == key]
     return ("PATCH", f"/flags/{flag_id}", {"archive": True})
 
@@ -56,7 +56,7 @@ def archive(emulator: Emulator, key: str) -> tuple[str, str, Any]:
 @pytest.mark.parametrize("cursors", ["string", "number"])
 @pytest.mark.parametrize("end", ["null", "empty", "absent", "always"])
 def test_every_flag_is_found_once_in_the_fewest_requests(end: Any, cursors: Any, page: int) -> None:
-    """Whatever the page size and the cursors look like, each flag is there once, newest first."""
+    """With any page size and any form of cursors, each flag is there once, newest first."""
     emulator = an_emulator(*flags(7), behaviour=Behaviour(cursors=cursors, cursor_end=end), limits=Limits(page=page))
     listing = ask(emulator, read_list)
     assert keys(listing) == [f"flag-{number}" for number in reversed(range(7))]
@@ -121,7 +121,7 @@ def test_a_failing_page_fails_the_list() -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         return next(answers)
 
-    assert keys(ask(answer, read_list)) == []  # an empty page is the end, whatever its cursor says
+    assert keys(ask(answer, read_list)) == []  # an empty page is the end, with any cursor
     rows = [{"id": 1, "projectId": 7, "key": "a"}]
     answers = iter([httpx.Response(200, json={"flags": rows, "nextCursor": 5}), httpx.Response(400)])
     with pytest.raises(RejectedError):
@@ -147,7 +147,7 @@ def test_a_flag_that_another_page_shows_well_is_read() -> None:
         assert (sorted(keys(listing)), listing.unread) == (["a", "b"], ())
 
 
-def test_an_id_of_several_flags_is_nobodys() -> None:
+def test_an_id_of_several_flags_is_no_flags() -> None:
     """However often and on however many pages it is shown; each of the keys is set aside."""
     for pages in ([row("1", "a"), row("1", "b"), row("1", "a")],), ([row("1", "a"), row("2", "c")], [row("1", "b")]):
         listing = listing_of(*pages)

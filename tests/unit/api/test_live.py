@@ -106,7 +106,7 @@ def test_many_archived_flags_are_told_apart_by_lists(marker: Any) -> None:
     assert sum(flag.spec.archived is True for flag in live.flags.values()) == 9
 
 
-def test_archived_flags_that_nobody_declares_are_not_seen() -> None:
+def test_archived_flags_that_are_not_declared_are_not_seen() -> None:
     """What is archived and not declared is no business of ours."""
     emulator = an_emulator(archived("old"), a_live_flag("one"))
     assert set(refresh(emulator).flags) == {"one"}

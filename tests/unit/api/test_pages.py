@@ -68,7 +68,7 @@ def test_every_page_is_read(name: str) -> None:
     assert asked == [None, "a", "b"]
 
 
-def test_an_empty_page_ends_the_list_whatever_its_cursor(name: str) -> None:
+def test_an_empty_page_ends_the_list_with_any_cursor(name: str) -> None:
     """Nothing lies behind the end."""
     server, asked = server_of(name, [([1], "a"), ([], "b"), ([2], None)])
     assert numbers_in(name, ask(server, READS[name])) == [1]

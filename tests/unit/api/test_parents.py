@@ -40,7 +40,7 @@ def keys(family: FlagWithParents) -> list[str]:
 
 @pytest.mark.parametrize("behaviour", list(each_behaviour()))
 def test_inclusions_of_every_variant_are_read(behaviour: Behaviour) -> None:
-    """Whatever the server shows, users and cohorts of all variants are there, declared or not, in their order."""
+    """With any list of the server, users and cohorts of all variants are there, declared or not, in their order."""
     emulator = an_emulator(
         a_live_flag(variants=LISTED), a_live_flag("new-checkout-2"), a_live_flag("other"), behaviour=behaviour
     )

@@ -44,7 +44,7 @@ def test_every_form_is_replaced(form: str) -> None:
 
 @given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=64), st.text())
 def test_no_text_keeps_the_key(secret: str, text: str) -> None:
-    """Whatever the key and the text around it, the key is gone."""
+    """With any key and any text around it, the key is gone."""
     assert secret not in ApiKey(secret).redact(f"{text}{secret}{text}").replace("***", "\0")
 
 

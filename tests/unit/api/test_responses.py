@@ -119,7 +119,7 @@ def test_a_cursor_of_another_type_is_an_error(cursor: Any) -> None:
 
 @pytest.mark.parametrize("project", ["8", 8, "07", "7 "])
 def test_other_projects_are_dropped(project: Any) -> None:
-    """What belongs to another project is not seen, even when it is malformed, whatever the server filters."""
+    """What belongs to another project is not seen, even when it is malformed, with any filter of the server."""
     foreign = {"id": 5, "projectId": project, "key": None}
     page = ask(answering({"flags": [foreign, LISTED_FLAG]}), lambda client: client.list_flags())
     assert ([flag.key for flag in page.flags], len(page.ids)) == (["flag-key"], 2)
@@ -141,7 +141,7 @@ def test_ids_come_as_text_or_as_numbers() -> None:
 
 @pytest.mark.parametrize("value", [3, "3"])
 def test_a_versions_number_comes_in_both_forms(value: Any) -> None:
-    """A version's number is a number, however it is written; its author may be nobody or a number."""
+    """A version's number is a number, however it is written; its author may be null or a number."""
     version = ask(
         answering(VERSIONS[0] | {"version": value, "createdBy": 17}), lambda client: client.get_version("1", 3)
     )
@@ -152,7 +152,7 @@ def test_a_versions_number_comes_in_both_forms(value: Any) -> None:
     ("field", "value"), [("version", None), ("version", "three"), ("version", True), ("createdAt", 5)]
 )
 def test_a_version_without_number_or_time_is_an_error(field: str, value: Any) -> None:
-    """History without its order is not believed."""
+    """History without its order is refused."""
     with pytest.raises(InvalidResponseError, match=field):
         ask(answering(VERSIONS[0] | {field: value}), lambda client: client.get_version("1", 3))
 
@@ -162,7 +162,7 @@ CREATE = Request(method="POST", segments=("flags",), body={"projectId": "7", "ke
 
 @pytest.mark.parametrize("body", [b"", b"OK", b"{}", b'{"id": null}', b'{"id": true}', b"[]", b'{"url": "http://x"}'])
 def test_a_create_without_an_id_is_ambiguous(body: bytes) -> None:
-    """The flag exists and nobody knows where: it has to be looked up, not created again."""
+    """The flag exists at an unknown id: it has to be looked up, not created again."""
     with pytest.raises(AmbiguousError, match="look it up") as caught:
         ask(answering(body), lambda client: client.write(CREATE))
     assert (caught.value.status, caught.value.attempts) == (200, 1)
@@ -232,7 +232,7 @@ ABOUT_OTHERS: dict[str, tuple[Callable[[Client], Awaitable[Any]], Any]] = {
 
 
 @pytest.mark.parametrize("name", ABOUT_OTHERS)
-def test_an_answer_about_something_else_is_not_believed(name: str) -> None:
+def test_an_answer_about_something_else_is_refused(name: str) -> None:
     """What was asked for by its name is checked by its name: a cache or a proxy may mix answers up."""
     read, body = ABOUT_OTHERS[name]
     with pytest.raises(InvalidResponseError, match="is about another"):

@@ -104,7 +104,7 @@ EDIT = EditFlag(flag_key="f", body={}).request("1")
 
 @pytest.mark.parametrize("outcome", [*AMBIGUOUS, *REJECTED, *TOO_MANY_REQUESTS], ids=name)
 def test_a_call_that_names_a_place_is_never_repeated_after_an_answer(outcome: Any) -> None:
-    """Removal by index is not sent again unless it was never sent: the place may be somebody else's."""
+    """Removal by index is not sent again unless it was never sent: the place may be another's."""
     server = Server(outcome)
     with pytest.raises(ApiError):
         ask(server, lambda client: client.write(PLACE))
@@ -182,7 +182,7 @@ def test_waits_grow_and_are_jittered() -> None:
 
 
 def test_throttling_holds_back_every_call() -> None:
-    """One 429 pauses the whole run: another call that is due waits it out as well."""
+    """One 429 pauses the whole run: another call that follows waits it out as well."""
     time = StoppedClock()
     server = Server(httpx.Response(429, headers={"Retry-After": "60"}), OK)
     starts: list[float] = []

@@ -153,7 +153,7 @@ def test_a_deadline_holds_over_the_whole_call(method: str, talk: Callable[..., A
 @pytest.mark.parametrize("talk", [reset, hang_up, truncate, truncate_chunks, babble])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_connection_that_breaks_leaves_a_write_ambiguous(method: str, talk: Callable[..., Awaitable[None]]) -> None:
-    """Whatever breaks after the request was taken: a write is not sent twice, a read is."""
+    """With any failure after the request was taken: a write is not sent twice, a read is."""
 
     async def session() -> tuple[int, int]:
         policy = RetryPolicy(attempts=3, attempt_seconds=5)

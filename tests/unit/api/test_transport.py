@@ -208,7 +208,7 @@ def test_an_empty_body_is_a_body() -> None:
     assert [request.content for request in server.requests] == [b"{}", '{"users":["ä"]}'.encode(), b""]
 
 
-def test_whoever_watches_is_told_of_every_attempt() -> None:
+def test_the_watcher_is_told_of_every_attempt() -> None:
     """The watcher hears method, path and status, and of broken attempts that they had none."""
     outcomes = iter([httpx.ReadError("x"), httpx.Response(503), httpx.Response(200, json=[])])
 

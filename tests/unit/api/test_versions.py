@@ -59,7 +59,7 @@ def test_a_flag_without_versions_to_show_has_none() -> None:
 @pytest.mark.parametrize("page", [1, 2, 3, 1000])
 @pytest.mark.parametrize("end", ["null", "empty", "absent", "always"])
 def test_the_feed_is_read_to_its_end(page: int, end: str) -> None:
-    """Every version of our project, newest first, whatever the pages and however they end."""
+    """Every version of our project, newest first, with any pages and any end."""
     behaviour = Behaviour(cursor_end=end)  # type: ignore[arg-type]
     projects: dict[str, dict[str, str]] = {"7": {}, OTHER_PROJECT: {}}
     emulator = an_emulator(

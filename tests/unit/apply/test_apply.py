@@ -58,7 +58,7 @@ def test_without_verifying() -> None:
 
 @pytest.mark.parametrize("keys", [("a",), ("a", "b")], ids=["one look-up a flag", "the list for several"])
 def test_a_flag_that_changed_meanwhile_is_a_conflict(keys: tuple[str, ...]) -> None:
-    """A flag that somebody edits between plan and first write is skipped and reported; the others go on."""
+    """A flag that is edited between plan and first write is skipped and reported; the others go on."""
     world = a_project(*keys)
     flag_id = ids_of(world)["a"]
     edit = {"description": "edited by hand"}
@@ -157,7 +157,7 @@ def test_a_rename_that_leaves_weights_behind_is_mended() -> None:
 
 
 def test_a_rename_keeps_undeclared_weights_and_segments() -> None:
-    """What is not declared keeps its meaning under the new key, whatever the server does with it."""
+    """What is not declared keeps its meaning under the new key, with any behaviour of the server."""
     segment = {"name": "S", "conditions": [], "percentage": 100, "rolloutWeights": {"treatment": 1}}
     flag = a_live_flag("a", targetSegments=[segment])
     emulator = an_emulator(flag, behaviour=Behaviour(rename_rewrites=False))

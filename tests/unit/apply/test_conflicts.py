@@ -26,7 +26,7 @@ def a_project(count: int, **settings: Any) -> World:
 
 
 def apply_with_an_edit_of_the_last(world: World, number: int, *, pause: float = 0) -> dict[str, str]:
-    """What becomes of the flags when somebody edits the last one after so many writes; and then time passes."""
+    """What becomes of the flags when the last one is edited after so many writes; and then time passes."""
     key = max(world.desired.flags)
     flag_id = flag_of(world.emulator, key)["id"]
 
@@ -43,7 +43,7 @@ def apply_with_an_edit_of_the_last(world: World, number: int, *, pause: float = 
 
 @pytest.mark.parametrize(("count", "requests"), [(250, FAST), (40, SLOW)], ids=["many flags", "a slow rate"])
 def test_a_flag_that_changes_while_others_are_written_is_a_conflict(count: int, requests: Requests) -> None:
-    """In a long apply a flag's turn comes late: what somebody did to it since the first write is seen."""
+    """In a long apply a flag's turn comes late: what was done to it since the first write is seen."""
     world = a_project(count, requests=requests)
     *others, last = sorted(world.desired.flags)
     statuses = apply_with_an_edit_of_the_last(world, 10)
@@ -51,7 +51,7 @@ def test_a_flag_that_changes_while_others_are_written_is_a_conflict(count: int, 
     assert flag_of(world.emulator, last)["rolloutPercentage"] == 50
 
 
-def test_a_look_that_has_grown_old_is_not_believed() -> None:
+def test_a_look_that_has_grown_old_is_repeated() -> None:
     """Where the server keeps the run waiting, flags that were seen before are looked at again."""
     world = a_project(3, apply_options=ApplyOptions(verify=False, concurrency=1))
     assert apply_with_an_edit_of_the_last(world, 1, pause=6) == {

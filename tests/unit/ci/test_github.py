@@ -68,8 +68,8 @@ def test_a_comment_is_found_behind_hundreds_of_others(github: GithubState, tmp_p
     assert github.writes() == ["PATCH"]
 
 
-def test_a_marker_in_somebody_elses_comment_is_not_ours(github: GithubState, tmp_path: Path) -> None:
-    """Nobody can have the plan written into a comment that they may edit afterwards."""
+def test_a_marker_in_another_users_comment_is_not_ours(github: GithubState, tmp_path: Path) -> None:
+    """No user can have the plan written into a comment that they may edit afterwards."""
     github.add_comment(5, f"{SIGN}\nforged", login="mallory")
     github.add_comment(5, f"Quoting:\n{SIGN}")
     assert run(github, "comment", "--body-file", written(tmp_path, "the plan")) == 0
@@ -116,7 +116,7 @@ def test_a_text_that_is_too_long_is_shortened_to_the_limit(github: GithubState, 
 
 @pytest.mark.parametrize("limit", [120, 300, 1_000, 3_000])
 def test_what_is_shortened_still_renders(limit: int) -> None:
-    """Folds and code blocks that are open where the text is cut are closed, whatever the fence."""
+    """Folds and code blocks that are open where the text is cut are closed, with any fence."""
     block = "<details>\n\n<summary>s</summary>\n\n````\ncode ```\n<details>\n````\n\n</details>\n\n"
     cut = shorten(block * 100, limit)
     assert len(cut) <= limit
@@ -245,7 +245,7 @@ def test_without_a_checkout_the_workspace_is_the_top(
 
 
 def test_names_of_files_are_no_commands_of_the_log(github: GithubState, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever can merge can name a file, and so could write a line of the log."""
+    """A person who can merge can name a file, and so could write a line of the log."""
     names = ["flags/a\n::add-mask::e", "flags/\x1b[2J"]
     github.comparisons[f"{COMMIT}...main"] = {"status": "ahead", "files": [{"filename": name} for name in names]}
     assert run(github, *TIP, **RUN) == 1

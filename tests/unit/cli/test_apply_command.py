@@ -40,7 +40,7 @@ def test_apply_makes_it_so(repository: Repository) -> None:
 
 
 def test_json_is_the_report_and_the_plan_goes_to_stderr(repository: Repository) -> None:
-    """Stdout carries the report alone; --report writes the same, for nobody else to read."""
+    """Stdout carries the report alone; --report writes the same, readable for its owner only."""
     ran = repository.run("apply", "--auto-approve", "--format", "json", "--report", "report.json")
     document = json.loads(ran.out)
     Draft202012Validator(load_schema("report")).validate(document)
@@ -105,7 +105,7 @@ def test_a_refusal_at_the_question_is_json_too(repository: Repository, monkeypat
 
 
 def terminal_says(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
-    """Stand in for a terminal on stdin, at which somebody types."""
+    """Stand in for a terminal on stdin, at which a user types."""
     import io
     import sys
 
@@ -162,7 +162,7 @@ def test_a_plan_is_stale_when_the_live_flag_changed(repository: Repository) -> N
 
 
 def test_a_plan_is_stale_when_an_edit_was_taken_back(repository: Repository) -> None:
-    """Somebody is at work on the flag, though it shows what it showed."""
+    """The flag is being edited, though it shows what it showed."""
     assert repository.run("plan", "--out", "plan.json").code == 0
     flag = repository.live("new-checkout")
     for text in ("edited", flag["description"]):

@@ -91,7 +91,7 @@ def test_files_that_git_does_not_look_at_count(committed: Repository, option: st
 def test_a_repository_of_another_user_is_named_as_the_cause(
     committed: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a container git refuses a checkout of somebody else's, which no deeper history mends."""
+    """In a container git refuses a checkout of another's, which no deeper history mends."""
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     ran = committed.run("plan", "--changed-since", "HEAD")
     assert ran.code == 1
@@ -295,7 +295,7 @@ def test_names_are_relative_to_the_configuration(committed: Repository) -> None:
 
 
 def test_contents_come_in_the_order_of_their_ids(committed: Repository) -> None:
-    """Whatever they hold; and one that the checkout lacks is said to be lacking."""
+    """With any content; and one that the checkout lacks is said to be lacking."""
     texts = {"a": b"", "b": b"\n\n", "c": b"key: a\nblob 12\n", "d": b"\0\xff"}
     for name, text in texts.items():
         (committed.root / name).write_bytes(text)
@@ -324,7 +324,7 @@ def test_a_history_without_contents_is_said_to_be_that(
 
 
 def test_an_edit_while_files_are_read_is_seen(committed: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Git is asked afterwards: whatever was loaded and differs from the commit is planned."""
+    """Git is asked afterwards: what was loaded and differs from the commit is planned."""
 
     def edited(config: Config, **options: Any) -> DesiredState:
         committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")

@@ -64,7 +64,7 @@ def check_refused(repository: Repository, *arguments: str) -> None:
 def test_two_outputs_are_two_files(
     repository: Repository, command: str, one: str, other: str, way: Callable[[Path], Path]
 ) -> None:
-    """By whatever name the second goes."""
+    """By any name of the second."""
     again = str(way(Path("out.json")))
     check_refused(repository, *command.split(), one, "out.json", other, again)
 

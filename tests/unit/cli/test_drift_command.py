@@ -262,7 +262,7 @@ def test_the_doctor_finds_a_wrong_deployment(repository: Repository) -> None:
 
 @pytest.fixture
 def closed_port() -> int:
-    """A port of this machine on which nobody listens."""
+    """A port of this machine without a server."""
     import socket
 
     with socket.socket() as listener:

@@ -119,7 +119,7 @@ def test_parents_are_evaluated(repository: Repository) -> None:
     assert 'Depends on flag "parent": other lets users through, and this user gets on.' in ran.out
 
 
-def test_a_file_is_counted_and_nobody_shown(repository: Repository) -> None:
+def test_a_file_is_counted_and_no_user_shown(repository: Repository) -> None:
     """Counts, shares and moves in text; the last line says how many the plan moves; no id is anywhere."""
     users_file(repository)
     ran = repository.run("evaluate", "new-checkout", "--users", "users.jsonl", "--verbose")

@@ -1,4 +1,4 @@
-"""The example files as somebody who copies them finds them: in form, and fit for an empty project."""
+"""The example files as a user who copies them finds them: in form, and fit for an empty project."""
 
 from __future__ import annotations
 

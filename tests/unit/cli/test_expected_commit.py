@@ -119,7 +119,7 @@ def test_a_linked_directory_is_not_in_the_commit(repository: Repository, head: s
 
 
 def test_line_ends_that_git_converts_are_as_in_the_commit(repository: Repository) -> None:
-    """A checkout with other line ends holds what the commit holds, from a subdirectory too, whatever the names."""
+    """A checkout with other line ends holds what the commit holds, from a subdirectory too, with any names."""
     inner = repository.root / "inner"
     for name in ("flags", "reconciler.yaml"):
         repository.write("inner/.keep", "")
@@ -165,7 +165,7 @@ def test_what_was_read_is_compared(repository: Repository, head: str, monkeypatc
 
 
 def test_a_replaced_commit_is_not_the_commit(repository: Repository, head: str) -> None:
-    """An id stands for what it was made of, whatever a repository says is to be seen in its place."""
+    """An id stands for what it was made of, also where a repository replaces it."""
     repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
     git(repository, "add", ".")
     git(repository, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "next")
@@ -205,7 +205,7 @@ def test_flags_beside_the_configuration(repository: Repository, head: str) -> No
 def test_a_repository_of_another_user_is_named_as_the_cause(
     repository: Repository, head: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a container git refuses a checkout of somebody else's: that is no later commit."""
+    """In a container git refuses a checkout of another's: that is no later commit."""
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     ran = repository.run("apply", "--auto-approve", "--expect-commit", head)
     assert (ran.code, repository.emulator.log) == (6, [])
@@ -243,7 +243,7 @@ def refused(repository: Repository, head: str, name: str) -> None:
 
 
 def test_other_files_do_not_matter(repository: Repository, head: str) -> None:
-    """Plans, reports and whatever else lies about are no part of what is applied."""
+    """Plans, reports and other files there are no part of what is applied."""
     repository.write("plan.json", "{}")
     repository.write("flags/notes.md", "not a flag")
     assert repository.run("apply", "--auto-approve", "--expect-commit", head[:12]).code == 0

@@ -128,7 +128,7 @@ def test_all_or_nothing_can_be_asked_for(repository: Repository, guard: str) -> 
 
 
 def test_a_plan_of_held_flags_alone_is_refused(repository: Repository, guard: str) -> None:
-    """Exit code 5 and no saved plan, whatever else is unchanged."""
+    """Exit code 5 and no saved plan, with any other flags unchanged."""
     repository.write("flags/new-checkout.yaml", "key: new-checkout\n")
     ran = repository.run("plan", "--format", "json", "--out", "plan.json")
     assert ran.code == 5

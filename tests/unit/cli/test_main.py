@@ -168,7 +168,7 @@ def test_a_traceback_is_for_those_who_ask(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_failure_that_is_no_defect_has_no_traceback(repository: Repository) -> None:
-    """--verbose says more of what was done; where our code stood when a key was refused helps nobody."""
+    """--verbose says more of what was done; where our code stood when a key was refused helps no user."""
     repository.write("flags/broken.yaml", "key: A\n")
     for arguments in (["plan", "--verbose"], ["plan", "--verbose", "--config", "nowhere.yaml"]):
         ran = repository.run(*arguments)
@@ -307,7 +307,7 @@ def leaving(stream: str, code: int, **streams: object) -> subprocess.CompletedPr
 
 
 def test_words_that_are_left_are_written_before_the_end() -> None:
-    """Whatever a library left in a buffer."""
+    """What a library left in a buffer."""
     ran = leaving("stdout", 3)
     assert (ran.returncode, ran.stdout) == (3, "left")
     ran = leaving("stderr", 3)

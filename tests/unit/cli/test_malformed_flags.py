@@ -319,7 +319,7 @@ def test_a_flag_that_may_be_the_one_is_needed(repository: Repository, spoilt: An
     assert repository.emulator.writes == []
 
 
-def test_an_id_that_two_flags_share_is_nobodys(repository: Repository, spoilt: Any) -> None:
+def test_an_id_that_two_flags_share_is_no_flags(repository: Repository, spoilt: Any) -> None:
     """No call goes to an id under which the server shows several keys."""
     spoilt("other-flag", id=repository.live("new-checkout")["id"])
     ran = repository.run("apply", "--auto-approve")

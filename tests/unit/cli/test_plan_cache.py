@@ -1,4 +1,4 @@
-"""`plan --cache DIR`: inclusions are read once while nothing changes, and never believed for long."""
+"""`plan --cache DIR`: inclusions are read once while nothing changes, and never used for long."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_reads_inclusions_once(declared: Repository) -> None:
 
 
 def test_reads_again_what_changed(declared: Repository) -> None:
-    """A flag with a new `lastModifiedAt` is read anew, so that an edit by hand shows."""
+    """A flag with a new `lastModifiedAt` is read again, so that an edit by hand shows."""
     plan(declared)
     edit(declared, "POST", "/variants/control/users", {"inclusions": ["grace@example.com"]})
     ran, reads = plan(declared, "--show-users")
@@ -83,7 +83,7 @@ def test_reads_again_what_changed(declared: Repository) -> None:
     ids=str,
 )
 def test_believes_nothing_that_is_old_or_of_elsewhere(declared: Repository, damage: dict[str, object]) -> None:
-    """A day after the last full read, for another project, or damaged: everything is read, and kept anew."""
+    """A day after the last full read, for another project, or damaged: everything is read, and kept again."""
     plan(declared)
     path = cache_file(declared)
     path.write_text(json.dumps(json.loads(path.read_text()) | damage))
@@ -91,7 +91,7 @@ def test_believes_nothing_that_is_old_or_of_elsewhere(declared: Repository, dama
     assert plan(declared)[1] == 0
 
 
-def test_is_for_nobody_elses_eyes(declared: Repository) -> None:
+def test_only_its_owner_may_read_it(declared: Repository) -> None:
     """The file holds user ids: mode 0600."""
     plan(declared)
     assert stat.S_IMODE(cache_file(declared).stat().st_mode) == 0o600

@@ -94,7 +94,7 @@ def test_json_is_the_plan_document(repository: Repository) -> None:
 
 @pytest.mark.parametrize(("form", "private"), [("json", True), ("text", False), ("markdown", False), ("html", False)])
 def test_output_goes_to_a_file(repository: Repository, form: str, private: bool) -> None:
-    """The file holds what stdout would; JSON holds user ids, so nobody else may read it."""
+    """The file holds what stdout would; JSON holds user ids, so only its owner may read it."""
     expected = repository.run("plan", "--format", form).out
     ran = repository.run("plan", "--format", form, "--output", "result", "--quiet")
     assert (ran.code, ran.out, ran.err) == (0, "", "")

@@ -40,11 +40,11 @@ STARTERS = {
 """Modules that start processes, and what of them does; None is all of it."""
 
 METHODS = {"subprocess_exec", "subprocess_shell", "open_process", "run_process", "pager", "__import__"}
-"""What starts processes whatever it is called on, and what hides an import from this test."""
+"""What starts processes on any object, and what hides an import from this test."""
 
 
 def starts_of(tree: ast.AST) -> Iterator[str]:
-    """Whatever of a module starts a process, as it is written there."""
+    """What of a module starts a process, as it is written there."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (item.name for item in node.names if is_starter(*item.name.split(".")))
@@ -129,7 +129,7 @@ COMMANDS = (
 def test_commands_start_git_only_and_without_the_key(
     repository: Repository, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Whatever starts a process in them, a library's code too: git as PATH has it, with an environment of its own."""
+    """What starts a process in them, a library's code too: git as PATH has it, with an environment of its own."""
     trace = tmp_path_factory.mktemp("trace") / "trace"
     identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
     for arguments in (("init", "-q"), ("add", "."), (*identity, "commit", "-q", "-m", "all")):

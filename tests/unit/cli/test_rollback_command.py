@@ -117,7 +117,7 @@ def test_what_the_file_is_silent_about_stays_unsaid(repository: Repository) -> N
 
 
 def test_a_version_of_another_flag_is_not_written(edited: Repository) -> None:
-    """Whatever the server answers, the file gets its own flag's version or nothing."""
+    """With any answer of the server, the file gets its own flag's version or nothing."""
     store = edited.emulator.store
     ours, theirs = (edited.live(key)["id"] for key in ("new-checkout", "other-flag"))
     versions_of = store.versions_of

@@ -59,7 +59,7 @@ def declare_nothing_new(repository: Repository) -> None:
 
 @pytest.mark.parametrize("option", ["--report", "--output"])
 @pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
-def test_what_was_applied_is_shown_whatever_file_fails(repository: Repository, option: str, form: str) -> None:
+def test_what_was_applied_is_shown_with_any_file_failing(repository: Repository, option: str, form: str) -> None:
     """The report is on stdout in the form that was asked for; the file is named; the exit code is 7."""
     ran = repository.run("apply", "--auto-approve", "--format", form, option, FULL)
     assert repository.live("new-checkout")["rolloutPercentage"] == 50
@@ -170,7 +170,7 @@ def test_a_directory_is_no_file_to_write_to(repository: Repository) -> None:
 
 @pytest.mark.parametrize("option", ["--out", "--output"])
 @pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
-def test_a_plan_is_shown_whatever_file_fails(repository: Repository, option: str, form: str) -> None:
+def test_a_plan_is_shown_with_any_file_failing(repository: Repository, option: str, form: str) -> None:
     """On stdout, in the form that was asked for and once; exit code 1 outranks the 2 of changes."""
     ran = repository.run("plan", "--detailed-exitcode", "--format", form, option, FULL)
     assert (ran.code, repository.emulator.writes) == (1, [])
@@ -203,7 +203,7 @@ def test_a_refused_plan_keeps_its_exit_code(repository: Repository) -> None:
 
 
 @pytest.mark.parametrize("option", ["--output", "--state"])
-def test_a_drift_is_shown_whatever_file_fails(repository: Repository, option: str, tmp_path: Path) -> None:
+def test_a_drift_is_shown_with_any_file_failing(repository: Repository, option: str, tmp_path: Path) -> None:
     """One document on stdout, and the failure of the file in it."""
     place = FULL
     if option == "--state":
@@ -223,7 +223,7 @@ def test_a_drift_is_shown_whatever_file_fails(repository: Repository, option: st
     assert f"{place} cannot be written" in ran.stderr
 
 
-def test_a_saved_plan_is_shown_whatever_file_fails(repository: Repository) -> None:
+def test_a_saved_plan_is_shown_with_any_file_failing(repository: Repository) -> None:
     """`show` as `plan`."""
     repository.run("plan", "--out", "plan.json")
     ran = installed("show", "plan.json", "--output", FULL)

@@ -100,7 +100,7 @@ def test_sarif_is_a_log(repository: Repository) -> None:
     [b"", b"\xff\xfe", b"key: a\nkey: b\n", b"- 1\n- {2: 3\n", b"\xef\xbb\xbfkey: a\n", b"\x1b", b"key: ok\n"],
     ids=["empty", "no UTF-8", "twice", "no YAML", "BOM", "a control", "valid"],
 )  # fmt: skip
-def test_sarif_is_valid_whatever_is_wrong(repository: Repository, content: bytes) -> None:
+def test_sarif_is_valid_with_any_findings(repository: Repository, content: bytes) -> None:
     """The log keeps to the published schema, in files and directories of any name."""
     (repository.root / "flags" / "ein Häuflein #1 {x}.yaml").write_bytes(content)
     log = json.loads(repository.run("validate", "--format", "sarif").out)
@@ -182,7 +182,7 @@ def test_a_suffix_in_capitals_is_an_error(repository: Repository, name: str) -> 
     ],
 )  # fmt: skip
 def test_a_name_that_looks_like_a_flag_files_is_an_error(repository: Repository, name: str) -> None:
-    """Nobody sees that the file is left out; `--prune` would archive what it alone declares."""
+    """It is not noticed that the file is left out; `--prune` would archive what it alone declares."""
     seeded(repository.emulator, [{"key": "only-there", "tags": ["managed"]}])
     repository.write(f"flags/{name}", "key: only-there\n")
     ran = repository.run("validate", "--format", "json")
@@ -231,7 +231,7 @@ def test_what_is_not_read_is_told(repository: Repository, name: str, rule: str) 
 
 
 def test_what_is_no_flag_file_is_not_told(repository: Repository) -> None:
-    """Git's own files, and whatever is not YAML or JSON; beside reconciler.yaml, what other tools keep there."""
+    """Git's own files, and what is not YAML or JSON; beside reconciler.yaml, what other tools keep there."""
     for name in (
         "flags/.git/config.yaml",
         "flags/sub/.git/b.json",
@@ -283,7 +283,7 @@ def test_names_that_some_file_systems_take_for_one_are_reported(
 
 
 def test_prune_says_what_it_does_not_know(repository: Repository) -> None:
-    """In the plan itself, where whoever reviews it looks."""
+    """In the plan itself, where a reviewer looks."""
     seeded(repository.emulator, [{"key": "declared-in-json", "tags": ["managed"]}])
     repository.write("flags/b.json", '{"key": "declared-in-json"}')
     repository.write("flags/.c.yaml", "key: c\n")

@@ -57,7 +57,7 @@ def test_inclusions_fall_back_on_the_last_edit() -> None:
 
 
 def test_an_edit_without_a_version_has_none() -> None:
-    """Where edits of inclusions leave no trace, whoever edited the flag last is named with that version at most."""
+    """Where edits of inclusions leave no trace, the last editor of the flag is named with that version at most."""
     emulator = an_emulator(a_live_flag(), behaviour=Behaviour(inclusion_edits_bump=False))
     edit(emulator, ADA, KEY, description="seen")
     include(emulator, BOB, KEY, "treatment", "eve@example.com")
@@ -79,7 +79,7 @@ def test_variant_fields_are_attributed_where_versions_show_them(shows: str, basi
 
 
 def test_a_removed_variant_names_who_removed_it() -> None:
-    """A declared variant that is gone was removed by somebody, and so was its weight."""
+    """A declared variant that is gone was removed by hand, and so was its weight."""
     emulator = an_emulator(a_live_flag())
     emulator.edit_as(BOB, "DELETE", f"/flags/{flag_id_of(emulator, KEY)}/variants/treatment")
     edit(emulator, ADA, KEY, description="later")
@@ -89,7 +89,7 @@ def test_a_removed_variant_names_who_removed_it() -> None:
 
 
 def test_an_added_variant_names_who_added_it() -> None:
-    """An undeclared variant was added by somebody, whoever edited it since."""
+    """An undeclared variant was added by hand, with any later edits."""
     emulator = an_emulator(a_live_flag())
     path = f"/flags/{flag_id_of(emulator, KEY)}/variants"
     emulator.edit_as(BOB, "POST", path, {"key": "surprise"})
@@ -116,7 +116,7 @@ def test_a_flag_whose_versions_are_hidden_is_attributed_all_the_same() -> None:
 
 
 def test_tags_that_versions_do_not_show_fall_back() -> None:
-    """A managed tag that somebody took away is drift, whoever edited the flag last."""
+    """A managed tag that was taken away is drift with any last editor."""
     emulator = an_emulator(a_live_flag(tags=["managed-by:reconciler"]))
     edit(emulator, BOB, KEY, tags=[])
     world = a_world(emulator, a_declaration(), managed_tag="managed-by:reconciler")
@@ -148,7 +148,7 @@ def test_an_edit_that_is_not_the_newest_version_has_none() -> None:
 
 
 def test_versions_without_the_variant_say_that_it_was_not_there() -> None:
-    """A payload stands since its variant was added, whatever was edited since."""
+    """A payload stands since its variant was added, with any later edits."""
     emulator = an_emulator(a_live_flag(), behaviour=Behaviour(list_shows="all"))
     path = f"/flags/{flag_id_of(emulator, KEY)}/variants"
     emulator.edit_as(BOB, "POST", path, {"key": "late", "payload": {"a": 1}})

@@ -57,14 +57,14 @@ def test_targets_alone_are_looked_at() -> None:
 
 
 def test_two_live_flags_of_one_key_are_drift() -> None:
-    """Nobody can say which one is meant; neither is compared."""
+    """It is unknown which one is meant; neither is compared."""
     emulator = an_emulator(a_live_flag(), a_live_flag(), behaviour=Behaviour(taken_key="second-flag"))
     report = look(a_world(emulator, a_declaration()))
     assert list(report.duplicates) == [KEY]
     assert (report.flags, report.missing, report.is_drifted) == ((), (), True)
 
 
-def test_flags_of_other_projects_are_nobodys_drift() -> None:
+def test_flags_of_other_projects_are_no_drift() -> None:
     """A key that reaches several projects sees ours alone."""
     emulator = an_emulator(a_live_flag(), projects={"7": {}, OTHER_PROJECT: {}})
     emulator.store.seed_flag({"key": "foreign", "projectId": OTHER_PROJECT})
@@ -73,7 +73,7 @@ def test_flags_of_other_projects_are_nobodys_drift() -> None:
 
 
 def test_fields_that_are_not_declared_are_no_drift() -> None:
-    """Whatever is done to them."""
+    """With any edits."""
     emulator = an_emulator(a_live_flag())
     edit(emulator, BOB, KEY, description="other", tags=["x"])
     assert not look(a_world(emulator, a_declaration())).is_drifted
@@ -179,7 +179,7 @@ class SlowWorld(World):
 
 
 def test_a_run_out_of_time_is_no_answer() -> None:
-    """Unlike a budget of requests: nobody asked for half a look, so the run fails rather than leave flags out."""
+    """Unlike a budget of requests: half a look was not asked for, so the run fails rather than leave flags out."""
     world = a_world(an_emulator(a_live_flag("a")), FlagSpec(key="a", enabled=True), a_declaration("gone"))
     slow = SlowWorld(emulator=world.emulator, desired=world.desired, config=world.config)
     with pytest.raises(BudgetError, match="has taken longer than 3000 seconds"):

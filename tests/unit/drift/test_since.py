@@ -155,7 +155,7 @@ def test_many_edited_flags_are_read_from_the_list() -> None:
 
 
 def test_what_differed_last_time_is_looked_at_again() -> None:
-    """With a memory, --since does not take drift for recovered because nobody edited the flag meanwhile."""
+    """With a memory, --since does not take drift for recovered because the flag was not edited meanwhile."""
     project = Clocked()
     cron = Cron(project.world)
     edit(project.emulator, BOB, "b", rolloutPercentage=5)

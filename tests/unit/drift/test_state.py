@@ -69,7 +69,7 @@ def test_flags_out_of_scope_stay_as_they_were() -> None:
 
 
 def test_a_released_flag_is_forgotten() -> None:
-    """A flag that is declared no more is nobody's drift."""
+    """A flag that is declared no more is no drift."""
     cron = a_cron()
     edit(cron.world.emulator, BOB, KEY, enabled=False)
     cron.run()

@@ -26,7 +26,7 @@ def keys_of(emulator: Emulator, path: str, key: str) -> list[str]:
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer wrong", KEY, f"Basic {KEY}", f"bearer {KEY}"])
 def test_a_missing_or_unknown_key_is_a_401(authorization: str) -> None:
-    """Nothing but `Bearer` and a known key opens the door, whatever the path."""
+    """Nothing but `Bearer` and a known key opens the door, on every path."""
     emulator = two_projects()
     for path in ("/api/1/flags", "/api/1/nowhere"):
         assert emulator.api.answer(RawRequest(method="GET", path=path, authorization=authorization)).status == 401
@@ -105,6 +105,6 @@ def test_somebody_else_can_edit_behind_our_back() -> None:
 
 
 def test_an_edit_behind_our_back_is_checked_like_any_other() -> None:
-    """What the API would refuse raises, so that no test believes in an edit that was none."""
+    """What the API would refuse raises, so that no test takes a refused edit for one."""
     with pytest.raises(RefusedError, match="rolloutPercentage must be"):
         two_projects().edit_as(OTHER_USER, "PATCH", "/flags/1001", {"rolloutPercentage": 500})

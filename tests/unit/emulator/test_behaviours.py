@@ -296,7 +296,7 @@ def test_duplicate_user_is_ignored_or_stored_twice() -> None:
 
 
 def test_absent_user_removal_is_ignored_or_refused() -> None:
-    """A bulk removal that names somebody absent takes the others out, or nobody; the same for cohorts."""
+    """A bulk removal that names an absent user takes the others out, or none; the same for cohorts."""
     ignoring = behaving(with_users("ada", "bob"))
     assert ask(ignoring, "DELETE", f"{CONTROL}/bulk-delete-users", {"users": ["ada", "eve"]}).status == 200
     assert users(ignoring) == ["bob"]
@@ -315,7 +315,7 @@ def test_bulk_delete_copies_takes_all_or_the_first() -> None:
 
 
 def test_delete_body_is_honoured_ignored_or_lost() -> None:
-    """A bulk removal removes those it names, nobody with an OK, or nobody with a 400."""
+    """A bulk removal removes those it names, none with an OK, or none with a 400."""
     for option, status, left in (
         ("honoured", 200, ["bob"]),
         ("ignored", 200, ["ada", "bob"]),

@@ -59,7 +59,7 @@ def test_it_listens_on_this_machine_only(client: httpx.Client) -> None:
 
 
 def test_it_stops_with_its_block(emulator: Emulator) -> None:
-    """After the block nobody listens any more, and no thread is left."""
+    """After the block no server listens any more, and no thread is left."""
     with serve(emulator) as url:
         port = httpx.URL(url).port
         assert port is not None
@@ -85,7 +85,7 @@ def test_an_answer_under_way_is_still_given_when_it_stops(emulator: Emulator) ->
 
 
 def test_a_taken_port_is_an_error(emulator: Emulator) -> None:
-    """Asking for a port that somebody listens on raises OSError."""
+    """Asking for a port that is in use raises OSError."""
     with serve(emulator) as url:
         port = httpx.URL(url).port
         assert port is not None

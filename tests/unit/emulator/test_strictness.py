@@ -151,7 +151,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("POST", FLAG + "/deployments", {"deployments": ["67", "99"]}, "has no deployment '99'"),
     ("POST", FLAG + "/deployments", {"deployments": ["80"]}, "has no deployment '80'"),
     ("DELETE", FLAG + "/deployments/67", {"deployments": []}, "takes no body"),
-    # A body where one is due
+    # A body where one is needed
     ("PATCH", FLAG, [], "the body must be an object"),
     ("POST", "/flags", None, "Content-Type"),
     ("DELETE", VARIANT + "/bulk-delete-users", None, "Content-Type"),

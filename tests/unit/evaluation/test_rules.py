@@ -105,7 +105,7 @@ def test_defaults() -> None:
 
 
 def test_always_true_condition_is_no_condition() -> None:
-    """The reserved condition filters nobody, so that its segment is known to match everyone."""
+    """The reserved condition filters no user, so that its segment is known to match everyone."""
     rules = flag_rules(a_flag(a=1, segments=(a_segment(ALWAYS_TRUE, US),)))
 
     assert rules[0].conditions == {US}
@@ -181,7 +181,7 @@ def test_feasible_first_matches() -> None:
 
 
 def test_a_segment_for_everyone_hides_what_follows() -> None:
-    """Behind a segment without conditions nobody is matched."""
+    """Behind a segment without conditions no user is matched."""
     rules = flag_rules(a_flag(a=1, segments=(a_segment(US), a_segment(ALWAYS_TRUE), a_segment(PRO))))
 
     assert segment_combinations(rules) == ((0,), (1,))
@@ -195,7 +195,7 @@ def test_equal_states_match_alike() -> None:
 
 
 def test_no_user_is_in_two_countries() -> None:
-    """Segments that exclude each other hide nothing of each other, in whatever order they stand."""
+    """Segments that exclude each other hide nothing of each other, in any order."""
     us, ca, both = (Condition(prop="country", op="is", values=values) for values in (("US",), ("CA",), ("CA", "US")))
     first, second, wide = (a_segment(item) for item in (us, ca, both))
     before, swapped = (flag_rules(a_flag(a=1, segments=order)) for order in ((first, second), (second, first)))

@@ -73,7 +73,7 @@ def test_reasons_come_in_the_order_they_are_asked() -> None:
 
 
 def test_what_is_not_known_is_not_counted_as_moved() -> None:
-    """Without a salt nobody can say who gets what: those users are undecided."""
+    """Without a salt it is unknown who gets what: those users are undecided."""
     before = a_spec(rollout_percentage=0)
     summary = counted(sides(before, a_spec(bucketing_salt=UNSET)), PEOPLE)
     assert (summary.moved.count, summary.undecided.count) == (0, 400)
@@ -90,7 +90,7 @@ def test_notes_count_users() -> None:
 
 
 def test_no_users_are_no_shares() -> None:
-    """An empty file is counted: nobody, 0 %."""
+    """An empty file is counted: no user, 0 %."""
     summary = counted(sides(a_spec(), a_spec()), [])
     assert (summary.total, summary.matrix, summary.reasons) == (0, (), ())
     assert summary.moved == UserCount(count=0, share=Fraction(0))

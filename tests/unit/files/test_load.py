@@ -84,7 +84,7 @@ def test_whole_numbers_are_integers_however_they_are_written(tmp_path: Path) -> 
     assert repr((spec.rollout_percentage, spec.rollout_weights)) == "(25, Weights(pairs=(('x', 1),)))"
 
 
-def test_flags_are_sorted_by_key_whatever_their_files_are_called(tmp_path: Path) -> None:
+def test_flags_are_sorted_by_key_with_any_file_names(tmp_path: Path) -> None:
     """Output does not depend on the file system."""
     state = load_desired(
         a_loaded_config(tmp_path, {"1.yaml": "key: z\n---\nkey: m\n", "b/2.yml": "key: a\n", "a/3.yaml": "key: b\n"})
@@ -94,7 +94,7 @@ def test_flags_are_sorted_by_key_whatever_their_files_are_called(tmp_path: Path)
 
 
 def test_only_yaml_files_outside_of_hidden_directories_are_read(tmp_path: Path) -> None:
-    """Notes, templates and what editors leave behind are nobody's flags."""
+    """Notes, templates and what editors leave behind are no flags."""
     names = {"a.yaml": "key: a\n", "README.md": "key: [", ".hidden.yaml": "key: [", ".git/x.yaml": "key: [",
              "a.yaml.bak": "key: [", "b.json": "{", "x/y/z.yml": "key: z\n"}  # fmt: skip
     assert list(load_desired(a_loaded_config(tmp_path, names)).flags) == ["a", "z"]

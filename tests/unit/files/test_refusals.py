@@ -168,7 +168,7 @@ def test_the_same_flag_in_two_files_names_both(tmp_path: Path) -> None:
 
 
 def test_an_overlay_of_an_environment_that_is_not_configured_is_refused(tmp_path: Path) -> None:
-    """Its values would never be used, and nobody would notice."""
+    """Its values would never be used, and that would not be noticed."""
     config = "version: 1\nenvironments: {staging: {projectId: '1'}, production: {projectId: '2'}}\n"
     content = HEAD + "environments:\n  stagign: {enabled: true}\n"
     (finding,) = findings_of(tmp_path, {"a.yaml": content}, config)

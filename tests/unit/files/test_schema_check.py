@@ -116,7 +116,7 @@ def test_each_breach_is_one_finding(value: dict[str, Any], rule: str, path: str)
     ],
 )
 def test_good_documents_have_no_findings(value: dict[str, Any]) -> None:
-    """Whatever the contract allows passes."""
+    """Everything that the contract allows passes."""
     assert check(value, "flag") == ()
 
 

@@ -44,7 +44,7 @@ def changed(text: str = TEXT, index: int = 0, environment: str | None = None, **
 
 
 def test_nothing_changes_where_nothing_differs() -> None:
-    """The same values give the same bytes, in whatever style they stand."""
+    """The same values give the same bytes, in any style."""
     assert changed() == TEXT
     assert changed(TEXT.replace("\n", "\r\n")) == TEXT.replace("\n", "\r\n")
 
@@ -112,7 +112,7 @@ def test_other_documents_are_not_touched() -> None:
     assert changed(text, 1, enabled=True) == text.replace("key: b # b\n", "key: b # b\nenabled: true\n")
 
 
-def test_a_document_in_brackets_is_written_anew() -> None:
+def test_a_document_in_brackets_is_rewritten() -> None:
     """A document that is not laid out field by line is brought into the style first."""
     text = "# c\n{key: a, tags: [x], # t\n name: it}\n"
     assert changed(text, enabled=True) == "# c\nkey: a\nname: it\nenabled: true\ntags: [x]  # t\n"

@@ -139,7 +139,7 @@ def test_a_duplicate_key_names_both_lines() -> None:
     ],
 )
 def test_no_message_quotes_the_file(content: str | bytes) -> None:
-    """A link to somebody's credentials must not print them in a CI log."""
+    """A link to another user's credentials must not print them in a CI log."""
     found = read_source(content, "f.yaml").diagnostics
     assert found
     for item in found:

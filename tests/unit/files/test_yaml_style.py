@@ -158,7 +158,7 @@ def test_what_is_no_flag_file_is_not_formatted(text: str, rule: str) -> None:
 
 
 def test_formatting_refused_yaml_raises_its_findings() -> None:
-    """Whoever formats without checking first gets the findings as an error."""
+    """Formatting without checking first gives the findings as an error."""
     with pytest.raises(InvalidInputError) as caught:
         format_text("key: a\nkey: b\n", "a.yaml")
     assert [item.rule for item in caught.value.diagnostics] == ["duplicate-key"]

@@ -130,7 +130,7 @@ def test_without_inclusions_none_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shows", ["key", "key-name", "all"])
 def test_what_the_list_hides_of_variants_is_read(tmp_path: Path, shows: Any) -> None:
-    """Name, description and payload are complete, whatever the list shows; one read a flag where it hides some."""
+    """Name, description and payload are complete, with any list; one read a flag where it hides some."""
     variants = [{"key": "treatment", "name": "T", "description": "D", "payload": {"x": 1}}]
     emulator = an_emulator(a_live_flag(variants=variants), behaviour=Behaviour(list_shows=shows))
     repository = a_repository(tmp_path, emulator)
@@ -364,7 +364,7 @@ def test_several_environments_get_overlays(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read_stop_the_import(tmp_path: Path) -> None:
-    """Nobody can say what a broken file declares, so that nothing is written beside it."""
+    """It is unknown what a broken file declares, so that nothing is written beside it."""
     repository = a_repository(tmp_path, an_emulator(a_live_flag()))
     repository.write("broken.yaml", "key: [\n")
     with pytest.raises(InvalidInputError):

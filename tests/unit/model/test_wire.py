@@ -1,4 +1,4 @@
-"""What is believed of an answer's JSON."""
+"""What is accepted of an answer's JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.model.flag import Dependencies
 from reconciler.model.wire import decode_flag, decode_variants
 
 
-def test_a_variant_that_comes_twice_is_not_believed() -> None:
+def test_a_variant_that_comes_twice_is_refused() -> None:
     """Two variants of one key are no flag that anything could be planned for."""
     assert [variant.key for variant in decode_variants([{"key": "a"}, {"key": "b"}])] == ["a", "b"]
     with pytest.raises(InvalidResponseError, match="twice at variants"):
@@ -27,7 +27,7 @@ def test_whether_all_parents_are_needed_is_as_the_server_says(shown: dict[str, s
 
 
 @pytest.mark.parametrize("operator", [1, ["any"], {}])
-def test_an_operator_of_another_type_is_not_believed(operator: object) -> None:
+def test_an_operator_of_another_type_is_refused(operator: object) -> None:
     """The error names the place."""
     parents = {"flags": {"7": ["on"]}, "operator": operator}
     with pytest.raises(InvalidResponseError, match="flag/parentDependencies/operator"):
@@ -35,7 +35,7 @@ def test_an_operator_of_another_type_is_not_believed(operator: object) -> None:
 
 
 @pytest.mark.parametrize("parent", ["", "..", "../x", "a b", "7" * 600])
-def test_a_parent_that_no_path_can_name_is_not_believed(parent: str) -> None:
+def test_a_parent_that_no_path_can_name_is_refused(parent: str) -> None:
     """It would be asked for by its id."""
     parents = {"flags": {parent: ["on"]}}
     with pytest.raises(InvalidResponseError, match="the id at flag/parentDependencies/flags cannot be used"):

@@ -121,7 +121,7 @@ def test_frozen_flags_are_said_to_be() -> None:
     ],
 )
 def test_flags_without_a_deployment(live: list[str], wanted: Any, note: str) -> None:
-    """No SDK is given a flag that no deployment has, whatever it would evaluate to."""
+    """No SDK is given a flag that no deployment has, with any result."""
     notes = sides(declared(deployments=wanted), deployments=live).notes
     found = [text for text in notes if "deployment" in text]
     assert [text.startswith(note) for text in found] == ([True] if note else [])

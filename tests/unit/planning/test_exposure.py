@@ -102,7 +102,7 @@ def test_the_headline_is_the_worst_segment() -> None:
 
 
 def test_a_new_flag() -> None:
-    """Before a flag exists, nobody has a variant."""
+    """Before a flag exists, no user has a variant."""
     (transition,) = exposure_of_flag(a_plan(None, FLAG)).transitions
 
     assert transition.before == (("off", Fraction(1)),)
@@ -152,8 +152,8 @@ def test_what_cannot_be_known() -> None:
     assert "shield of an earlier plan" in notes(FLAG, replace(FLAG, target_segments=shielded_segments(FLAG)))
 
 
-def test_a_shield_moves_nobody() -> None:
-    """Putting up a shield, or taking it down, switches nobody."""
+def test_a_shield_moves_no_user() -> None:
+    """Putting up a shield, or taking it down, switches no user."""
     up = replace(FLAG, target_segments=shielded_segments(FLAG))
 
     assert exposure_of_flag(a_plan(FLAG, up)).switched == exposure_of_flag(a_plan(up, FLAG)).switched == 0
@@ -173,7 +173,7 @@ def test_a_shield_moves_nobody() -> None:
     ],
 )
 def test_alarms(change: dict[str, Any], start: str) -> None:
-    """What silently moves everyone is warned of once, while the flag is on; off, nobody is moved."""
+    """What silently moves everyone is warned of once, while the flag is on; off, no user is moved."""
     after = replace(FLAG, **change)
 
     (text,) = warnings_of(a_plan(FLAG, after))
@@ -184,7 +184,7 @@ def test_alarms(change: dict[str, Any], start: str) -> None:
 
 
 def test_the_alarm_of_a_segments_key() -> None:
-    """A segment that is bucketed by something else deals out its users anew."""
+    """A segment that is bucketed by something else re-buckets its users."""
     before = replace(FLAG, target_segments=(US,))
     after = replace(FLAG, target_segments=(replace(US, bucketing_key="device_id"),))
 
@@ -253,10 +253,10 @@ def test_dependencies() -> None:
         ({"rollout_percentage": 0, "target_segments": (US,)}, ("a",), None),
     ],
 )
-def test_a_parent_that_gives_nobody_anything(
+def test_a_parent_that_gives_no_user_anything(
     change: dict[str, Any], allowed: tuple[str, ...], told: str | None
 ) -> None:
-    """A flag at 0 % is on, yet nobody gets through it: who depends on it is told of, though it is not refused."""
+    """A flag at 0 % is on, yet no user gets through it: who depends on it is told of, though it is not refused."""
     parents = Dependencies(flags=(("1", allowed),), operator="all")
     child = LiveFlag(id="2", project_id="7", spec=replace(FLAG, key="child"), parent_dependencies=parents)
     live = a_live_state(LiveFlag(id="1", project_id="7", spec=FLAG), child)

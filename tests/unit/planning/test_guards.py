@@ -167,7 +167,7 @@ def test_some_guards_nothing_allows(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["duplicates", "archived", "unarchive", "unmet-declaration"])
 def test_a_flag_that_is_left_is_neither_planned_nor_unchanged(name: str) -> None:
-    """What a guard holds is no change and no flag that needs none; out of scope, it is nobody's business."""
+    """What a guard holds is no change and no flag that needs none; out of scope, it is not its concern."""
     desired, live, settings = CASES[name]
     plan = plan_of(desired, live, **settings)
     assert plan.to_apply == ()
@@ -253,7 +253,7 @@ def test_a_held_parent_holds_its_own_parents() -> None:
 
 
 def test_a_tombstone_of_what_is_not_there_is_done() -> None:
-    """`archived: true` for a flag that is not in the project asks for nothing, whatever else it declares."""
+    """`archived: true` for a flag that is not in the project asks for nothing, with any other declaration."""
     for fields in ({}, {"variants": (Variant(key="a"),)}):
         plan = plan_of([FlagSpec(key="f", archived=True, **fields)], [a_live("z")])
         assert (plan.is_empty, plan.unchanged) == (True, 1)
@@ -402,8 +402,8 @@ def a_keyed(name: str = "US", bucketing_key: Any = "user_id", **fields: Any) -> 
         ),
     ],
 )
-def test_a_segment_dealt_out_anew(live: TargetSegment, declared: TargetSegment, *, is_refused: bool) -> None:
-    """Another bucketing key of a segment is refused like the flag's own, under whatever name the segment goes."""
+def test_a_segment_that_is_re_bucketed(live: TargetSegment, declared: TargetSegment, *, is_refused: bool) -> None:
+    """Another bucketing key of a segment is refused like the flag's own, under any name of the segment."""
     spec = FlagSpec(key="f", target_segments=(declared,))
     guards = ["rebucket"] if is_refused else []
     assert [item.guard for item in plan_of([spec], [a_live(target_segments=(live,))]).every_refusal] == guards
@@ -569,7 +569,7 @@ def plan_of_frozen(spec: FlagSpec, live: list[LiveFlag], now: datetime, **fields
 def test_a_frozen_flag_is_told_of_and_refuses_nothing(
     spec: FlagSpec, live: list[LiveFlag], fields: dict[str, Any], told: str
 ) -> None:
-    """Whatever is the matter with a frozen flag is a warning that names it; from its time on it counts."""
+    """What is wrong with a frozen flag is a warning that names it; from its time on it counts."""
     plan = plan_of_frozen(spec, live, datetime(2030, 1, 1, tzinfo=UTC), **fields)
     assert plan.is_empty
     assert plan.every_refusal == ()

@@ -61,7 +61,7 @@ class Project(Struct, frozen=True, kw_only=True):
     git: Git
 
     def edit(self, editor: str = BOB, **fields: Any) -> int:
-        """Somebody's edit in the web app."""
+        """An edit in the web app."""
         return edit(self.world.emulator, editor, KEY, **fields)
 
     def declare_now(self) -> None:
@@ -124,7 +124,7 @@ def a_switch(kind: str) -> tuple[Project, dict[str, Any], dict[str, Any]]:
 @each_switch
 @pytest.mark.parametrize("editor", [BOB, USER])
 def test_what_was_turned_off_after_it_was_declared_stays_off(kind: str, editor: str) -> None:
-    """Whoever did it, the key's own user among them; who, when and in which version is said."""
+    """By any user, the key's own among them; who, when and in which version is said."""
     project, off, _ = a_switch(kind)
     version = project.edit(editor, **off)
     (message,) = project.held()

@@ -122,7 +122,7 @@ def test_copies_that_are_left_come_last() -> None:
 
 
 def test_what_is_hidden_is_never_in_place() -> None:
-    """A field that the server does not show is sent again, because nobody can say that it is there."""
+    """A field that the server does not show is sent again, because it is unknown whether it is there."""
     planned = EditFlag(**F, body={"tags": ["t"], "name": "n"})
     assert remaining([planned], [], hidden={"tags"}) == [EditFlag(**F, body={"tags": ["t"]})]
 
@@ -134,7 +134,7 @@ def test_a_list_that_may_not_be_cleared_any_more() -> None:
 
 
 def test_members_of_others_are_not_within() -> None:
-    """Users that were not planned, or of another variant, are somebody else's."""
+    """Users that were not planned, or of another variant, are another client's."""
     planned = AddMembers(**V, members=("x",))
     assert not AddMembers(**V, members=("x", "z")).is_covered_by([planned])
     assert not AddMembers(flag_key="f", variant_key="b", members=("x",)).is_covered_by([planned])
@@ -160,7 +160,7 @@ def test_a_request_holds_what_a_server_takes(kind: MemberKind) -> None:
 
 
 def test_only_copies_of_its_own_users_are_what_a_call_left() -> None:
-    """Users that it did not name, and other lists, are somebody else's doing."""
+    """Users that it did not name, and other lists, are another client's doing."""
     added, removed = AddMembers(**V, members=("x",)), RemoveMembers(**V, members=("x",))
     for made in (added, removed):
         assert made.may_leave(RemoveUserAt(**V, user="x", index=1))
@@ -226,7 +226,7 @@ def test_what_a_server_may_have_done_besides(made: Operation, other: Operation) 
     ],
 )
 def test_what_no_server_may_have_done_by_itself(made: Operation, other: Operation) -> None:
-    """Whatever else is asked for afterwards, somebody else did it."""
+    """Of anything else that is asked for afterwards, another client did it."""
     assert not made.may_leave(other)
     assert not made.may_entail(other)
 

@@ -81,7 +81,7 @@ def test_edit_flag_replaces_segments() -> None:
 
 
 def test_create_variant() -> None:
-    """A new variant goes last, with its weight, and is listed for nobody."""
+    """A new variant goes last, with its weight, and is listed for no user."""
     made = after(CreateVariant(flag_key="f", variant_key="c", body={"key": "c", "name": "C", "rolloutWeight": 2}))
 
     assert [item.key for item in made.variants or ()] == ["a", "b", "c"]

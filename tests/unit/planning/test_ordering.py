@@ -64,7 +64,7 @@ def a_segment(name: str = "US", percentage: int = 100, **weights: int) -> Target
 
 
 def plan(live: FlagSpec, desired: FlagSpec, *, shield: bool = False) -> Ordered:
-    """The ordered calls from one flag to the other; whatever the order, they end in the same flag."""
+    """The ordered calls from one flag to the other; in any order they end in the same flag."""
     calls = compare_flags(desired, live).operations
     after = apply_in_any_order(live, calls)
     ordered = order_operations(live, after, calls, shield=shield)
@@ -123,7 +123,7 @@ def test_equal_ratios_plan_nothing() -> None:
 
 
 def test_a_shield_hides_weight_changes() -> None:
-    """1:1 to 90:10 with a shield: up, both weights, down; nobody sees a third variant."""
+    """1:1 to 90:10 with a shield: up, both weights, down; no user sees a third variant."""
     live = a_flag(30, a=1, b=1)
 
     found = plan(live, a_flag(60, a=90, b=10), shield=True)
@@ -200,7 +200,7 @@ def test_a_shield_is_refused_beside_cohorts() -> None:
 @pytest.mark.parametrize("made", range(1, 4))
 @pytest.mark.parametrize("shield", [True, False])
 def test_recovery_behind_a_shield(made: int, *, shield: bool) -> None:
-    """Wherever a shielded plan stopped, the next one ends declared and without shield, and shows nobody a third."""
+    """Wherever a shielded plan stopped, the next one ends declared and without shield, and shows no user a third."""
     live, desired = a_flag(a=1, b=1), a_flag(a=90, b=10)
     stopped = apply_operations(live, plan(live, desired, shield=True).operations[:made])
     assert is_shielded(stopped)
@@ -238,7 +238,7 @@ def test_rollout_shrinks_before_the_weights() -> None:
 
 
 def test_enabling_comes_last() -> None:
-    """Whatever else changes, nobody sees it before the flag is switched on."""
+    """With any other change, no user sees it before the flag is switched on."""
     live = a_flag(enabled=False, a=1, b=1)
     desired = replace(a_flag(50, a=90, b=10, c=1, users={"c": ["u"]}), deployments=("9",), name="New")
 
@@ -249,14 +249,14 @@ def test_enabling_comes_last() -> None:
 
 
 def test_disabling_comes_first() -> None:
-    """Whatever else changes, nobody sees it once the flag is switched off."""
+    """With any other change, no user sees it once the flag is switched off."""
     found = plan(a_flag(a=1, b=1), a_flag(50, enabled=False, a=90, b=10, c=5))
 
     assert words(found)[0] == "edit-flag enabled,rolloutPercentage"
     assert found.transient == 0
 
 
-def test_archiving_comes_last_whatever_it_would_hide() -> None:
+def test_archiving_comes_last_with_anything_to_hide() -> None:
     """An archived flag may refuse edits: the rule holds also where users see less the other way round."""
     live = replace(a_flag(a=1, b=1), archived=False)
     archiving = EditFlag(flag_key="f", body={"archive": True})
@@ -269,7 +269,7 @@ def test_archiving_comes_last_whatever_it_would_hide() -> None:
 
 
 def test_disabling_with_a_new_variant_in_the_segments() -> None:
-    """One call more: off first, so that the new variant's weight moves nobody; then its segments."""
+    """One call more: off first, so that the new variant's weight moves no user; then its segments."""
     desired = replace(a_flag(enabled=False, a=1, b=1, c=2), target_segments=(a_segment(c=1),))
 
     found = plan(a_flag(a=1, b=1), desired)
@@ -280,7 +280,7 @@ def test_disabling_with_a_new_variant_in_the_segments() -> None:
 
 
 def test_disabling_with_a_weightless_variant_in_the_segments() -> None:
-    """No call more where the new variant moves nobody by being made."""
+    """No call more where the new variant moves no user by being made."""
     desired = replace(a_flag(enabled=False, a=1, b=1, c=0), target_segments=(a_segment(c=1),))
 
     found = plan(a_flag(a=1, b=1), desired)
@@ -555,7 +555,7 @@ def test_archiving_comes_last() -> None:
 
 
 def test_the_given_order_decides_nothing_but_ties() -> None:
-    """Whatever order calls that differ in phase or effect are given in, they come out the same."""
+    """In any order of calls that differ in phase or effect, they come out the same."""
     live = replace(a_flag(30, a=1, b=1, c=1), target_segments=(a_segment(c=1),))
     desired = replace(a_flag(60, a=50, b=49, d=1, users={"d": ["u"]}), target_segments=(a_segment(d=1),))
     calls = compare_flags(desired, live).operations
@@ -598,7 +598,7 @@ def test_a_shield_of_many_calls() -> None:
     assert (found.transient, len(found.operations)) == (0, 16)
 
 
-def test_calls_that_move_nobody_keep_their_place() -> None:
+def test_calls_that_move_no_user_keep_their_place() -> None:
     """A single call is a plan."""
     live = a_flag(a=1)
     call = AddDeployments(flag_key="f", deployments=("1",))

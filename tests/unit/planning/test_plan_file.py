@@ -105,7 +105,7 @@ ODD = [
 
 @pytest.mark.parametrize("seed", range(8))
 def test_odd_values_are_no_plan_or_are_shown(seed: int) -> None:
-    """Whatever stands in a field, with a digest that fits: it is refused as no plan, or every form shows it."""
+    """With any value in a field, with a digest that fits: it is refused as no plan, or every form shows it."""
     random, original = Random(seed), json.loads(json.dumps(encode_plan(a_random_plan(seed))))
     places = [path for path in _places(original) if path and path != ("digest",)]
     for path in random.sample(places, 60):

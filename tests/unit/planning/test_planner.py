@@ -83,12 +83,12 @@ def test_a_shield_that_was_left_is_taken_away() -> None:
 
 
 def test_pruning_needs_a_tag_to_go_by() -> None:
-    """Without `managedTag` nobody can say which flags are ours: that is wrong usage, not an empty prune."""
+    """Without `managedTag` it is unknown which flags are ours: that is wrong usage, not an empty prune."""
     with pytest.raises(UsageError, match="managedTag"):
         build_plan(a_desired_state(), a_live_state(a_full_flag()), a_config(), PlanOptions(prune=True))
 
 
-def test_a_payload_is_described_whatever_its_keys_are() -> None:
+def test_a_payload_is_described_with_any_keys() -> None:
     """Keys that look private in Python are keys like any other."""
     live = a_live_flag(a_full_flag(variants=(a_full_variant("a", payload={"__x": {"y": 1}}),)))
     declared = a_flag(variants=(Variant(key="a", payload={"__x": {"y": 2}}),))
@@ -120,7 +120,7 @@ def test_a_segment_lets_go_of_a_variant_before_it_goes() -> None:
 
 
 def test_a_variant_that_undeclared_segments_name_cannot_go() -> None:
-    """Nobody said what those segments are to be instead."""
+    """It is not declared what those segments are to be instead."""
     with pytest.raises(InvalidInputError) as caught:
         a_plan_of(a_flag(variants=(Variant(key="control"),)), a_full_flag(target_segments=(a_segment(),)))
     assert [(item.rule, item.path) for item in caught.value.diagnostics] == [("variant-in-use", "/variants")]

@@ -175,7 +175,7 @@ def test_import_shows_a_condition_s_in_comments() -> None:
 
 
 def test_import_declares_a_segment_and_shows_what_else_it_holds() -> None:
-    """A field of the segment itself keeps nobody from declaring the rest; it stands in a comment."""
+    """A field of the segment itself does not keep a file from declaring the rest; it stands in a comment."""
     found = imported(STICKY)
     assert found.document is not None
     assert [item["name"] for item in found.document["targetSegments"]] == ["Beta"]

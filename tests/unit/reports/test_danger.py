@@ -68,7 +68,7 @@ def test_flags_come_in_the_order_of_how_many_users_they_affect() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_with_fewer_users_stands_before_what_moves_more(seed: int) -> None:
-    """Whatever kinds of changes a flag has beside: only the share counts."""
+    """With any other kinds of changes: only the share counts."""
     random = Random(seed)
     kinds = (ON, OFF, SALT, REMOVED, ROLLOUT, change("/archived", False, True), change("/deployments", ["1"], []))
     flags = [
@@ -151,7 +151,7 @@ def test_moves_of_deployments_name_them() -> None:
     assert effect.affected == "100% of All Other Users of deployment 1: on → off"
 
 
-def test_a_row_is_short_whatever_a_flag_changes() -> None:
+def test_a_row_is_short_with_any_changes() -> None:
     """Hundreds of variants with long keys make no longer row, and the gravest change still leads it."""
     many = [change(f"/variants/{n}{'k' * 90}", None, {"key": f"{n}{'k' * 90}"}) for n in range(300)]
     effect = effect_of(a_change("z" * 5_000, *many, OFF, share=100))

@@ -42,7 +42,7 @@ def test_lines_fit_the_terminal(width: int) -> None:
 
 
 def test_numbers_stand_in_columns() -> None:
-    """Whatever the width of a key, East Asian ones included, live and desired are columns."""
+    """With any width of a key, East Asian ones included, live and desired are columns."""
     wide = ("日本", "a-very-long-variant-key")
     both = sides(
         variants=tuple(map(a_full_variant, wide)), rollout_weights=Weights.of({wide[0]: 1}), rollout_percentage=100
@@ -56,7 +56,7 @@ def test_numbers_stand_in_columns() -> None:
 
 
 def test_bars_show_both_sides() -> None:
-    """One is as long as the other, in the fills of the table; nobody has no bar."""
+    """One is as long as the other, in the fills of the table; no users, no bar."""
     text = render(EVALUATION_SUMMARY, "text", users_report(both := sides(rollout_percentage=100), PEOPLE))
     live, desired = (line.split()[1] for line in text.splitlines() if line.startswith(("live ", "desired ")))
     assert len(live) == len(desired) == 48
@@ -68,7 +68,7 @@ def test_bars_show_both_sides() -> None:
 
 
 def test_what_is_not_known_has_a_row() -> None:
-    """Users of whom nobody can say what they get are `unknown`, in the table and in the last lines."""
+    """Users for whom it is unknown what they get are `unknown`, in the table and in the last lines."""
     both = sides(bucketing_salt=UNSET)
     lines = render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE)).splitlines()
     assert any("unknown" in line and "300    100%" in line for line in lines)

@@ -69,7 +69,7 @@ def test_what_is_expected_is_labelled(is_exact: bool, label: bool) -> None:
 
 
 def test_nobody_moved_needs_no_bars() -> None:
-    """Where nobody gets another variant, then or on the way, one sentence says so."""
+    """Where no user gets another variant, then or on the way, one sentence says so."""
     still = a_transition(switched=Fraction(0), unavoidable=Fraction(0))
     assert exposure_block(an_exposure(still, notes=("a note",)), Fraction(0)).rows == ()
     assert exposure_block(an_exposure(still), Fraction(1, 100)).rows != ()

@@ -85,7 +85,7 @@ def test_annotations_name_the_line() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_an_annotation_is_one_command(text: str) -> None:
-    """Whatever a message or a file name holds, there is one command with one message, and no other."""
+    """With any message or file name, there is one command with one message, and no other."""
     hostile = Diagnostic(
         severity=Severity.ERROR, rule="r", message=text, position=a_position(file=f"flags/{text},line=9::x.yaml")
     )
@@ -117,7 +117,7 @@ def test_sarif_points_at_rules_and_places() -> None:
     "findings", [[], [WARNING], [ERROR, WARNING, ERROR]], ids=["none", "without a place", "some"]
 )
 def test_sarif_is_valid(findings: list[Diagnostic]) -> None:
-    """The log is what the schema of SARIF 2.1.0 asks for, whatever was found."""
+    """The log is what the schema of SARIF 2.1.0 asks for, with any findings."""
     assert list(SARIF.iter_errors(sarif_log(findings, "config/"))) == []
 
 
@@ -131,7 +131,7 @@ def test_the_schema_of_sarif_refuses_what_is_none() -> None:
 
 @pytest.mark.parametrize("text", [*HOSTILE, *MORE_HOSTILE])
 def test_hostile_findings_are_valid_sarif(text: str) -> None:
-    """A log stays valid, can be written as UTF-8, and has plain references, whatever files are called."""
+    """A log stays valid, can be written as UTF-8, and has plain references, with any file names."""
     finding = Diagnostic(
         severity=Severity.WARNING, rule="r", message=text, hint=text, position=a_position(file=f"flags/{text}.yaml")
     )

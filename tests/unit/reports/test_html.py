@@ -82,7 +82,7 @@ def verdict_of(source: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_has_no_element_or_attribute_from_data(name: str) -> None:
-    """Whatever the strings, elements and attribute names are those of the templates, and all is well-formed."""
+    """With any strings, elements and attribute names are those of the templates, and all is well-formed."""
     page = tree(name)
     assert {local(element) for element in page.iter()} <= OUR_ELEMENTS
     assert {attribute for _, attribute, _ in attributes(page)} <= OUR_ATTRIBUTES

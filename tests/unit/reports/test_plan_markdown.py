@@ -77,7 +77,7 @@ def test_a_plan_that_fits_is_shown_whole() -> None:
 @pytest.mark.parametrize("name", SMALL_PLANS)
 @pytest.mark.parametrize("limit", [1_500, 3_000, 6_000, 20_000])
 def test_no_plan_is_longer_than_the_limit(name: str, limit: int) -> None:
-    """Whatever the names and values in it, as long as what is said of the whole plan fits."""
+    """With any names and values in it, as long as what is said of the whole plan fits."""
     document = plan_view(SMALL_PLANS[name]())
     if name == "hostile":
         document = replace(document, refusals=(), warnings=(), title="hostile", facts=(), notes=())
@@ -209,7 +209,7 @@ def test_blocks_fill_the_room_and_never_more(sizes: list[list[int]], room: int) 
 
 
 @pytest.mark.parametrize("name", ["plan", *HOSTILE, "a--><b", "--"])
-def test_a_marker_is_one_comment_whatever_the_name(name: str) -> None:
+def test_a_marker_is_one_comment_with_any_name(name: str) -> None:
     """No name of an environment can end the hidden comment or begin another one."""
     sign = marker(name)
     assert sign.startswith("<!-- reconciler:")

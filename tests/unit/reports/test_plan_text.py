@@ -31,7 +31,7 @@ def at_width(plan: Plan, width: int, *, color: bool = False) -> str:
 )
 @pytest.mark.parametrize("name", SMALL_PLANS)
 def test_the_last_line_is_fixed(name: str, terminal: Terminal) -> None:
-    """Whatever the width and the colours, the last line is the contract's, whole and plain."""
+    """With any width and colours, the last line is the contract's, whole and plain."""
     text = render(PLAN, "text", SMALL_PLANS[name](), RenderOptions(terminal=terminal))
     assert text.endswith("\n")
     assert LAST_LINE.fullmatch(text.splitlines()[-1])
@@ -59,7 +59,7 @@ def test_a_refused_plan_without_calls_is_not_called_no_changes() -> None:
 
 
 def test_a_plan_knows_whether_it_names_users() -> None:
-    """Ids in inclusions, in calls and in conditions count; a plan of other fields names nobody."""
+    """Ids in inclusions, in calls and in conditions count; a plan of other fields names no user."""
     change = MembersChange(path="/variants/a/inclusions/users", added=("ada@example.com",), removed=())
     rollout = ValueChange(path="/rolloutPercentage", before=1, after=2)
     add = AddMembers(flag_key="a", variant_key="a", members=("ada@example.com",))

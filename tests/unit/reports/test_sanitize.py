@@ -46,7 +46,7 @@ def test_what_has_no_shape_becomes_an_escape(text: str, shown: str) -> None:
 
 @given(ANYTHING)
 def test_visible_text_holds_no_control_or_format_character(text: str) -> None:
-    """Whatever the text, what is left is one line without controls, format characters or surrogates."""
+    """With any text, what is left is one line without controls, format characters or surrogates."""
     assert not {unicodedata.category(char) for char in visible(text)} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 

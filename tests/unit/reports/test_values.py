@@ -44,7 +44,7 @@ def test_ids_in_conditions_are_counted(prop: str) -> None:
 
 
 def test_payloads_stay_whole() -> None:
-    """A payload is the team's own content, whatever its members are called."""
+    """A payload is the team's own content, with any names of its members."""
     variant = {"payload": {"inclusions": {"users": ["a"]}, "prop": "user_id", "values": ["a"]}}
     assert redacted(variant, show_users=False) == variant
 
