@@ -14,10 +14,11 @@ from msgspec import Struct
 from reconciler.api.listing import read_list
 from reconciler.errors import AccessError, ApiError
 from reconciler.model.flag import Unset
+from reconciler.planning.foreign import foreign_flags, told_of_foreign
 from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
     from datetime import datetime
 
     from reconciler.api.client import Client
@@ -52,8 +53,13 @@ class Check(Struct, frozen=True, kw_only=True):
     error: ApiError | None = None
 
 
-async def examine(client: Client, config: Config, now: Callable[[], datetime]) -> tuple[Check, ...]:
-    """Every check that needs the server, in order. Raises nothing that the server or the network does wrong."""
+async def examine(
+    client: Client, config: Config, now: Callable[[], datetime], *, declared: Collection[str] | None = None
+) -> tuple[Check, ...]:
+    """Every check that needs the server, in order. Raises nothing that the server or the network does wrong.
+
+    `declared` are the keys of the flags that files declare; None where that is not known.
+    """
     try:
         listing = await read_list(client)
     except ApiError as error:
@@ -63,6 +69,7 @@ async def examine(client: Client, config: Config, now: Callable[[], datetime]) -
         _clock(client.server_date, now()),
         *await _optional_reads(client, config),
         _tags(listing),
+        *_managed_tag(listing, config, declared),
     )
 
 
@@ -180,6 +187,21 @@ async def _feed(client: Client) -> Check:
     if page.versions and author is None:
         form = "; it does not name editors"
     return Check(name="versions feed", status=Status.OK, message=f"offered: `drift --since` takes one request{form}")
+
+
+def _managed_tag(listing: Listing, config: Config, declared: Collection[str] | None) -> Iterator[Check]:
+    """Whether flags that carry the managed tag may be another repository's, which `--prune` would archive."""
+    tag = config.managed_tag
+    if tag is None or declared is None:
+        return
+    foreign = foreign_flags(declared, listing.flags.values(), tag)
+    if foreign:
+        said, _, advice = told_of_foreign(foreign, tag).partition(". ")
+        yield Check(name="managed tag", status=Status.WARN, message=said, advice=advice)
+    else:
+        yield Check(
+            name="managed tag", status=Status.OK, message=f"{tag} is on no flag that may be another repository's"
+        )
 
 
 def _tags(listing: Listing) -> Check:

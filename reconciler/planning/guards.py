@@ -100,8 +100,20 @@ def _empty(facts: Facts) -> Iterator[str]:
 
 
 def _updates(facts: Facts) -> Iterator[str]:
-    changed = [flag for flag in facts.plan.to_apply if flag.action in {Action.UPDATE, Action.UNARCHIVE}]
+    tag = facts.config.managed_tag
+    changed = [
+        flag
+        for flag in facts.plan.to_apply
+        if flag.action in {Action.UPDATE, Action.UNARCHIVE} and not _is_taken_in(flag, tag)
+    ]
     yield from _over(facts, len(changed), facts.config.safety.max_updates, "maxUpdates", "updates")
+
+
+def _is_taken_in(flag: FlagPlan, tag: str | None) -> bool:
+    """Whether all that happens to a flag is that it gets the managed tag: no update that limits are about."""
+    if tag is None or len(flag.changes) != 1 or flag.before is None or flag.after is None:
+        return False
+    return flag.changes[0].path == "/tags" and {tag, *(flag.before.tags or ())} == set(flag.after.tags or ())
 
 
 def _archives(facts: Facts) -> Iterator[str]:

@@ -14,6 +14,7 @@ from reconciler.model.canonical import fingerprint
 from reconciler.model.config import has_wildcard, idle_targets, matcher
 from reconciler.model.flag import Unset
 from reconciler.planning.compare import Differences, compare_flags, compare_new, with_details
+from reconciler.planning.foreign import foreign_flags, told_of_foreign
 from reconciler.planning.held import held_as_archived, held_as_duplicate, held_as_unmet
 from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live, desired_for_new, live_as_renamed
@@ -180,12 +181,28 @@ def build_plan(
             *_warnings(desired, live),
             *_idle_targets(desired, live, options),
             *_left_out(desired, options),
+            *_foreign(desired, live, config, options, is_in_scope),
             *(text for flag in frozen.values() for text in _told_of_frozen(planner, flag, live)),
             *_told_of_unplanned(planner, considered, {plan.key for plan in planned}, live),
         ),
         requests=live.requests,
         hourly_drift_requests=None if options.targets or options.shard else HOURS_OF_A_DAY * live.requests,
     )
+
+
+def _foreign(
+    desired: DesiredState,
+    live: LiveState,
+    config: Config,
+    options: PlanOptions,
+    is_in_scope: Callable[[str], bool],
+) -> Iterator[str]:
+    """What a deletion may take although another repository declares it."""
+    if not options.prune or config.managed_tag is None:
+        return
+    found = foreign_flags(desired.flags.keys(), live.flags.values(), config.managed_tag)
+    if keys := tuple(filter(is_in_scope, found)):
+        yield told_of_foreign(keys, config.managed_tag)
 
 
 def _left_out(desired: DesiredState, options: PlanOptions) -> Iterator[str]:

@@ -12,8 +12,9 @@ from reconciler.cli.options import Settings, format_option, key_file_option, sha
 from reconciler.cli.output import Output
 from reconciler.cli.planning import now, resolve_credentials, run_with_client
 from reconciler.doctor import Check, Status, examine, exit_code, failed, limits
-from reconciler.errors import AccessError
+from reconciler.errors import AccessError, InvalidInputError
 from reconciler.files.config_file import find_config, load_config
+from reconciler.files.load import load_desired
 from reconciler.reports.registry import DOCTOR, RenderOptions, render
 
 if TYPE_CHECKING:
@@ -55,5 +56,16 @@ def _checks(config: Config, key_file: Path | None, output: Output) -> tuple[Chec
         return (*offline, failed("key", error))
     place = f"in {key_file}" if key_file else "in the environment"
     key = Check(name="key", status=Status.OK, message=f"found {place}; it is never shown")
-    checks = run_with_client(config, credentials, output, lambda client, _: examine(client, config, now))
+    declared = _declared(config)
+    checks = run_with_client(
+        config, credentials, output, lambda client, _: examine(client, config, now, declared=declared)
+    )
     return (*offline, key, *checks)
+
+
+def _declared(config: Config) -> frozenset[str] | None:
+    """The keys of the declared flags; None where the files cannot tell."""
+    try:
+        return frozenset(load_desired(config).flags) if config.flags_dir.is_dir() else None
+    except InvalidInputError:
+        return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from reconciler import __version__
+from reconciler.cli.git import ask_git
 from reconciler.cli.options import Settings, shared_options
 from reconciler.cli.output import Output, raise_complaints, write_file
 from reconciler.errors import ReconcilerError
@@ -56,7 +59,7 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
       reconciler init --ci gitlab
     """  # noqa: D301 - the backspace tells click not to wrap
     config = settings.config or Path("reconciler.yaml")
-    files = {config: _template("reconciler.yaml")}
+    files = {config: _template("reconciler.yaml").replace("@TAG@", _managed_tag(config.absolute().parent))}
     files |= {config.parent / name: _template(source) for name, source in {**_BASE, **_CI[ci]}.items()}
     taken = [path for path in files if path.exists() or path.is_symlink()]
     if taken and not force:
@@ -79,6 +82,16 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
 def _template(name: str) -> str:
     text = resources.files("reconciler.cli").joinpath("templates", name).read_text(encoding="utf-8")
     return text.replace("@VERSION@", __version__)
+
+
+def _managed_tag(directory: Path) -> str:
+    """A tag of the repository's own: by the name of its remote, else of its directory; lower-case, as tags may be."""
+    remote = ""
+    with suppress(ReconcilerError):
+        remote = ask_git("config", "--get", "remote.origin.url", top=directory, git_dir=None).decode(errors="replace")
+    name = re.split(r"[/:\\]", remote.strip().rstrip("/").removesuffix(".git"))[-1] or directory.name
+    plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.")
+    return f"managed-by:reconciler/{plain or 'flags'}"
 
 
 def _next_steps(config: Path, ci: str) -> str:
