@@ -11,7 +11,7 @@ ITSELF := -m pip install --quiet --disable-pip-version-check --no-deps --no-buil
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: demo test test-newest test-oldest faults mutants lint format docs lock bench bench-peers clean
+.PHONY: sdks demo test test-newest test-oldest faults mutants lint format docs lock bench bench-peers clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -40,6 +40,10 @@ test-newest test-oldest: .venv/.dev
 	$(BIN)/uv pip install --quiet --python .venvs/$@/bin/python --resolution $(RESOLUTION) --editable '.[dev]'
 	$(BIN)/uv pip list --python .venvs/$@/bin/python
 	.venvs/$@/bin/python -m pytest -n $(JOBS) -m 'not long' -q
+
+# The SDKs for Node and browsers: tests/sdks runs them in `make test` where they are, and skips where they are not.
+sdks:
+	npm ci --silent --no-fund --no-audit --ignore-scripts --prefix tests/sdks/node
 
 # The long form of the fault programme, whose short form runs in `make test`; prints what was counted.
 faults: .venv/.dev

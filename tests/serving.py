@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,14 @@ def variants(client: httpx.Client, user: dict[str, Any], **headers: str) -> dict
     answer = client.post("/sdk/v2/vardata", json=user, headers=headers)
     assert answer.status_code == 200, answer.text
     return {key: variant["key"] for key, variant in answer.json().items()}
+
+
+def wait_for(happens: Any, seconds: float = 20.0) -> None:
+    """Until something is so."""
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def events(lines: Iterable[str]) -> Iterator[Any]:

@@ -71,11 +71,11 @@ class StoreReader:
         return known[1]
 
 
-def with_sdks(emulator: Emulator, names: Mapping[str, str]) -> tuple[ASGIApp, Feed]:
+def with_sdks(emulator: Emulator, names: Mapping[str, str], cohorts: Cohorts | None = None) -> tuple[ASGIApp, Feed]:
     """The emulator with the endpoints that SDKs ask, and what feeds them. `names` as of StoreReader."""
     feed = Feed(StoreReader(emulator.store, names))
     emulator.store.watchers.append(feed.refresh)
-    sdk = SdkServer(feed, Cohorts(), lambda user: user)
+    sdk = SdkServer(feed, cohorts or Cohorts(), lambda user: user)
     return by_prefix({PREFIXES: sdk.app}, emulator.app), feed
 
 

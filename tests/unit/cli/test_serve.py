@@ -8,14 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from emulators import a_live_flag
-from serving import CHECKOUT, DEPLOYMENT, a_repository, a_session, events, variants, write_flag
+from serving import CHECKOUT, DEPLOYMENT, a_repository, a_session, events, variants, wait_for, write_flag
 
 from reconciler.cli.commands.serve import start_session
 from reconciler.cli.main import run
@@ -201,14 +200,6 @@ def write_until(root: Path, flag: dict[str, Any], happens: Any) -> None:
             wait_for(happens, seconds=0.5)
             return
     raise AssertionError("nothing happened")
-
-
-def wait_for(happens: Any, seconds: float = 20.0) -> None:
-    """Until something is so."""
-    end = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def is_off(client: httpx.Client) -> bool:
