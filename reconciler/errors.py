@@ -2,6 +2,7 @@
 
 ReconcilerError (1, "failed")
 ├── UsageError (64, "usage")              the command was called wrongly
+│   └── UnknownTargetError                a target names a flag that is nowhere
 ├── InvalidInputError (3, "invalid")      flag files or configuration; carries all findings
 ├── GuardRefusedError (5, "guard")        unsafe; carries every guard that refuses
 │   └── UnreviewedError (6, "unreviewed")   all that would be done is not as it was reviewed
@@ -51,6 +52,10 @@ class UsageError(ReconcilerError):
 
     exit_code = 64
     kind = "usage"
+
+
+class UnknownTargetError(UsageError):
+    """A target names a flag that is neither declared nor live."""
 
 
 class InvalidInputError(ReconcilerError):

@@ -45,6 +45,7 @@ async def read_and_plan(
     progress: Progress | None = None,
     cache: MemberCache | None = None,
     review: ReviewRecord | None = None,
+    only: frozenset[str] | None = None,
     history: History | None = None,
 ) -> tuple[Plan, LiveState]:
     """The plan of now, with exposure, warnings and refusals, and the live state that it was made from.
@@ -53,10 +54,14 @@ async def read_and_plan(
     other flags may depend on what goes; lists of inclusions that nothing declares, of flags and variants that come or
     go; and the versions of flags that are off, or at 0, and would be turned on. `history` tells since when git says
     so; without it each of these that was turned off live is held. `requests` of the plan counts all reads. With a
-    `review`, flags that are not planned as they were reviewed are held. Raises ApiErrors, UsageError,
-    StalePlanError, as the refresh and planning do.
+    `review`, flags that are not planned as they were reviewed are held; with `only`, the plan is of the flags of
+    these keys. Raises ApiErrors, UsageError, StalePlanError, as the refresh and planning do.
     """
     sent = client.requests
+
+    def planned(live: LiveState) -> Plan:
+        plan = build_plan(desired, live, config, options, now=now)
+        return plan if only is None else replace(plan, flags=tuple(flag for flag in plan.flags if flag.key in only))
 
     async def look(*, whole_project: bool = False) -> tuple[Plan, LiveState]:
         live = await fetch_live_state(
@@ -68,14 +73,14 @@ async def read_and_plan(
             progress=progress,
             cache=cache,
         )
-        return build_plan(desired, live, config, options, now=now), live
+        return planned(live), live
 
     plan, live = await look()
     if not live.is_complete and may_let_others_down(plan):
         plan, live = await look(whole_project=True)
     if lists := [*hidden_lists_that_matter(plan)]:
         live = await _with_lists(client, live, lists, progress, cache)
-        plan = build_plan(desired, live, config, options, now=now)
+        plan = planned(live)
     plan = with_exposure(plan, live)
     switches = await _kill_switches(client, plan, history, progress)
     if cache is not None:

@@ -167,10 +167,11 @@ def make_plan(
     *,
     cache: Path | None = None,
     review: ReviewRecord | None = None,
+    only: frozenset[str] | None = None,
 ) -> Planned:
     """The plan of what is loaded; `cache` is the directory of `plan --cache`, `review` what `apply --reviewed` reads.
 
-    Raises the errors of each step.
+    With `only` it is of the flags of these keys. Raises the errors of each step.
     """
     config, options = loaded.config, scope.options
     commit = current_commit(config.file.parent)  # before the long part: another may be checked out meanwhile
@@ -190,6 +191,7 @@ def make_plan(
             progress=progress,
             cache=known,
             review=review,
+            only=only,
             history=history_of(config, loaded.desired),
         )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from reconciler.errors import UsageError
+from reconciler.errors import UnknownTargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -97,7 +97,7 @@ def matcher(targets: Iterable[str]) -> Callable[[str], bool]:
 def idle_targets(targets: Iterable[str], keys: Collection[str]) -> tuple[str, ...]:
     """A sentence for each pattern that matches none of the keys, which are those that are declared or live.
 
-    Raises UsageError for a target without a wildcard that is none of them: it can only be misspelt.
+    Raises UnknownTargetError for a target without a wildcard that is none of them: it can only be misspelt.
     """
     sentences = []
     for target in targets:
@@ -107,5 +107,5 @@ def idle_targets(targets: Iterable[str], keys: Collection[str]) -> tuple[str, ..
         elif target not in keys:
             near = get_close_matches(target, keys, n=1)
             hint = f' Did you mean "{near[0]}"?' if near else ""
-            raise UsageError(f'There is no flag "{target}", neither declared nor live.{hint}')
+            raise UnknownTargetError(f'There is no flag "{target}", neither declared nor live.{hint}')
     return tuple(sentences)

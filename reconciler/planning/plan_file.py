@@ -29,6 +29,7 @@ from reconciler.planning.plan import (
     Released,
     ValueChange,
 )
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import FieldChange
@@ -42,8 +43,7 @@ LIFETIME = timedelta(hours=24)
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clock of the machine that made a plan may be ahead."""
 
-_NOT_CONTENT = frozenset({"createdAt", "digest", "requests", "hourlyDriftRequests", "warnings", "released"})
-"""What may differ between a saved plan and the same plan made again."""
+_MOST_NAMED = 5
 
 
 def encode_plan(plan: Plan) -> dict[str, Json]:
@@ -111,23 +111,35 @@ def decode_plan(document: dict[str, Json]) -> Plan:
 def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:
     """Compare a saved plan with the same plan made again now, from the files and the live state of today.
 
-    Raises StalePlanError that says what is different: its age, the version, server, project or commit, or a flag.
+    Flags count that the saved plan touches or holds, no others: `again` is about these alone. Raises StalePlanError
+    that says what is different: its age, the version, server, project or commit, or flags, by key.
     """
     _check_age(_made(document["createdAt"]), now)
     fresh = encode_plan(again)
     for name in ("tool", "origin", "region", "projectId", "environment", "commit"):
         if document.get(name) != fresh[name]:
             raise StalePlanError(f"The saved plan is for another {name}: {document.get(name)}, not {fresh[name]}.")
-    if _content(document) == _content(fresh):
-        return
     before = {flag["key"]: flag for flag in document["flags"]}
     after = {flag["key"]: flag for flag in fresh["flags"]}
-    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    what = f"({', '.join(changed[:5])}{', …' if len(changed) > 5 else ''}) " if changed else ""  # noqa: PLR2004
-    raise StalePlanError(
-        f"The saved plan is stale: flag files or live flags {what}have changed since it was made, or it was applied "
-        "already. Make a new one."
-    )
+    stale = [
+        f"{key} ({_what_changed(flag, after.get(key))})"
+        for key, flag in before.items()
+        if canonical_text(flag) != canonical_text(after.get(key))
+    ]
+    if stale:
+        more = f" and {counted(len(stale) - _MOST_NAMED, 'more flag')}" if len(stale) > _MOST_NAMED else ""
+        raise StalePlanError(f"The saved plan is stale: {', '.join(stale[:_MOST_NAMED])}{more}. Make a new one.")
+
+
+def _what_changed(saved: dict[str, Json], now: dict[str, Json] | None) -> str:
+    """What became of a flag of a saved plan, in a few words."""
+    if now is None:
+        return "nothing is to be done any more: it was applied already, or its declaration has changed"
+    if (saved["id"], saved["fingerprint"]) != (now["id"], now["fingerprint"]):
+        return "the live flag has changed since"
+    if saved["changes"] != now["changes"]:
+        return "its declaration has changed since"
+    return "other flags that it rests on, or safety checks, have changed since"
 
 
 def _check_age(made: datetime | None, now: datetime) -> None:
@@ -140,10 +152,6 @@ def _check_age(made: datetime | None, now: datetime) -> None:
             f"The saved plan is from the future: it was made at {made:%Y-%m-%d %H:%M} UTC, and it is"
             f" {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC here. Check the clocks of both machines, or make a new one."
         )
-
-
-def _content(document: dict[str, Json]) -> str:
-    return canonical_text({name: value for name, value in document.items() if name not in _NOT_CONTENT})
 
 
 def _encode_options(options: PlanOptions) -> dict[str, Json]:

@@ -30,7 +30,7 @@ from reconciler.cli.output import Output, StdoutError, render_options, try_write
 from reconciler.cli.plan_file import read_plan_file, read_record_file
 from reconciler.cli.planning import Scope, load, make_plan, now, open_client, refusal_of, resolve_scope
 from reconciler.cli.progress import ProgressDisplay
-from reconciler.errors import PartlyAppliedError, ReconcilerError, StalePlanError, UsageError
+from reconciler.errors import PartlyAppliedError, ReconcilerError, StalePlanError, UnknownTargetError, UsageError
 from reconciler.files.config_file import find_config, load_config
 from reconciler.planning.plan_file import check_saved
 from reconciler.reports.registry import APPLY, PLAN, render
@@ -125,7 +125,11 @@ def _plan(
     settings = replace(settings, environment=saved.plan.environment)
     _check_environment(settings)
     loaded = _loaded(settings, choices, output)
-    planned = make_plan(loaded, Scope(options=saved.plan.options), arguments.api_key_file, output)
+    only = frozenset(flag.key for flag in saved.plan.flags)
+    try:
+        planned = make_plan(loaded, Scope(options=saved.plan.options), arguments.api_key_file, output, only=only)
+    except UnknownTargetError as error:
+        raise StalePlanError(f"The saved plan cannot be made again: {error} Make a new one.") from error
     check_saved(saved.document, planned.plan, now())
     return planned
 

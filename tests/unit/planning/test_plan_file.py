@@ -56,7 +56,6 @@ def test_an_untouched_plan_is_accepted() -> None:
         ({"environment": "production"}, "environment"),
         ({"region": "eu"}, "region"),
         ({"flags": ()}, "stale"),
-        ({"unmanaged": ("other",)}, "stale"),
     ],
 )
 def test_another_plan_is_refused(change: dict[str, Any], word: str) -> None:
