@@ -35,7 +35,7 @@ LARGEST_SKEW = timedelta(minutes=5)
 """A saved plan is refused when it seems to come from so far in the future."""
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     """How a check ended. A warning is something that works less well, or cannot be told."""
 
     OK = "ok"
@@ -47,7 +47,7 @@ class Check(Struct, frozen=True, kw_only=True):
     """One line: what was looked at, how it is, and what to do (empty: nothing). `error` is what made it fail."""
 
     name: str
-    status: Status
+    status: CheckStatus
     message: str
     advice: str = ""
     error: ApiError | None = None
@@ -83,21 +83,21 @@ def limits(config: Config) -> Check:
     )
     if requests.per_second > API_PER_SECOND or requests.daily_budget > API_PER_DAY:
         advice = "Lower `requests` in reconciler.yaml: beyond its limits the API refuses every client of the project."
-        return Check(name="limits", status=Status.WARN, message=message, advice=advice)
+        return Check(name="limits", status=CheckStatus.WARN, message=message, advice=advice)
     if requests.concurrency > USEFUL_CONNECTIONS:
         advice = f"More than {USEFUL_CONNECTIONS} connections are slower, not faster: lower `requests.concurrency`."
-        return Check(name="limits", status=Status.WARN, message=message, advice=advice)
-    return Check(name="limits", status=Status.OK, message=message)
+        return Check(name="limits", status=CheckStatus.WARN, message=message, advice=advice)
+    return Check(name="limits", status=CheckStatus.OK, message=message)
 
 
 def failed(name: str, error: ApiError) -> Check:
     """A check that an error ended. Messages of errors say what to do."""
-    return Check(name=name, status=Status.FAIL, message=str(error), error=error)
+    return Check(name=name, status=CheckStatus.FAIL, message=str(error), error=error)
 
 
 def exit_code(checks: Iterable[Check]) -> int:
     """0 where nothing failed, 4 where the key was refused, 1 otherwise."""
-    bad = [check for check in checks if check.status is Status.FAIL]
+    bad = [check for check in checks if check.status is CheckStatus.FAIL]
     if any(isinstance(check.error, AccessError) for check in bad):
         return AccessError.exit_code
     return 1 if bad else 0
@@ -109,23 +109,23 @@ def _project(listing: Listing, config: Config) -> Check:
     if listing.unread:
         aside = " ".join(map(str, listing.unread))
         advice = "Correct them in Amplitude: commands that need one of them fail."
-        return Check(name="project", status=Status.WARN, message=f"{message}. {aside}", advice=advice)
+        return Check(name="project", status=CheckStatus.WARN, message=f"{message}. {aside}", advice=advice)
     if count:
-        return Check(name="project", status=Status.OK, message=message)
+        return Check(name="project", status=CheckStatus.OK, message=message)
     advice = "If it should have flags, check `projectId` and `region`."
-    return Check(name="project", status=Status.WARN, message=message, advice=advice)
+    return Check(name="project", status=CheckStatus.WARN, message=message, advice=advice)
 
 
 def _clock(server: datetime | None, now: datetime) -> Check:
     if server is None:
-        return Check(name="clock", status=Status.WARN, message="the server does not say what time it is")
+        return Check(name="clock", status=CheckStatus.WARN, message="the server does not say what time it is")
     skew = abs(now - server)
     seconds = round(skew.total_seconds())
     if skew <= TOLERATED_SKEW:
-        return Check(name="clock", status=Status.OK, message=f"{seconds} s from the server's")
+        return Check(name="clock", status=CheckStatus.OK, message=f"{seconds} s from the server's")
     direction = "ahead of" if now > server else "behind"
     message = f"{seconds} s {direction} the server's"
-    status = Status.FAIL if skew > LARGEST_SKEW else Status.WARN
+    status = CheckStatus.FAIL if skew > LARGEST_SKEW else CheckStatus.WARN
     advice = "Set this machine's clock: `--since`, `frozenUntil` and the age of saved plans go by it."
     return Check(name="clock", status=status, message=message, advice=advice)
 
@@ -150,7 +150,7 @@ async def _deployments(client: Client, config: Config) -> Check:
     if known is None:
         return Check(
             name="deployments",
-            status=Status.WARN,
+            status=CheckStatus.WARN,
             message=f"the server does not list them to this key, so those of reconciler.yaml are unchecked: {named}",
         )
     usable = [item for item in known.deployments if not item.deleted]
@@ -160,14 +160,14 @@ async def _deployments(client: Client, config: Config) -> Check:
     if not lost:
         return Check(
             name="deployments",
-            status=Status.WARN if aside else Status.OK,
+            status=CheckStatus.WARN if aside else CheckStatus.OK,
             message=f"the project has {len(ids)}; configured here: {named}{aside and '.'}{aside}",
             advice="Correct them in Amplitude." if aside else "",
         )
     there = ", ".join(f"{item.label} ({item.id})" for item in usable) or "none"
     return Check(
         name="deployments",
-        status=Status.FAIL,
+        status=CheckStatus.FAIL,
         message=f"reconciler.yaml names some that the project does not have: {', '.join(lost)}{aside and '.'}{aside}",
         advice=f"Correct `deployments`. The project has: {there}.",
     )
@@ -178,7 +178,7 @@ async def _feed(client: Client) -> Check:
     if page is None:
         return Check(
             name="versions feed",
-            status=Status.WARN,
+            status=CheckStatus.WARN,
             message="not offered to this key",
             advice="`drift --since` reads the list of flags instead: a request for each 1,000 of them.",
         )
@@ -186,7 +186,9 @@ async def _feed(client: Client) -> Check:
     form = "" if not page.versions else "; it names editors " + ("by e-mail" if "@" in (author or "") else "by id")
     if page.versions and author is None:
         form = "; it does not name editors"
-    return Check(name="versions feed", status=Status.OK, message=f"offered: `drift --since` takes one request{form}")
+    return Check(
+        name="versions feed", status=CheckStatus.OK, message=f"offered: `drift --since` takes one request{form}"
+    )
 
 
 def _managed_tag(listing: Listing, config: Config, declared: Collection[str] | None) -> Iterator[Check]:
@@ -197,21 +199,21 @@ def _managed_tag(listing: Listing, config: Config, declared: Collection[str] | N
     foreign = foreign_flags(declared, listing.flags.values(), tag)
     if foreign:
         said, _, advice = told_of_foreign(foreign, tag).partition(". ")
-        yield Check(name="managed tag", status=Status.WARN, message=said, advice=advice)
+        yield Check(name="managed tag", status=CheckStatus.WARN, message=said, advice=advice)
     else:
         yield Check(
-            name="managed tag", status=Status.OK, message=f"{tag} is on no flag that may be another repository's"
+            name="managed tag", status=CheckStatus.OK, message=f"{tag} is on no flag that may be another repository's"
         )
 
 
 def _tags(listing: Listing) -> Check:
     if not listing.flags:
-        return Check(name="tags", status=Status.WARN, message="there is no flag that could show them")
+        return Check(name="tags", status=CheckStatus.WARN, message="there is no flag that could show them")
     if any(not isinstance(flag.spec.tags, Unset) for flag in listing.flags.values()):
-        return Check(name="tags", status=Status.OK, message="shown, so they are compared")
+        return Check(name="tags", status=CheckStatus.OK, message="shown, so they are compared")
     return Check(
         name="tags",
-        status=Status.WARN,
+        status=CheckStatus.WARN,
         message="not shown by this server",
         advice="Tags of flags that exist are not compared, and --prune, which goes by `managedTag`, finds nothing.",
     )

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 
 NOT_FOUND = 404
+NOT_OFFERED = frozenset({403, NOT_FOUND})
+"""What servers answer for an endpoint or a flag that they do not offer to this key."""
 TOO_MANY_REQUESTS = 429
 """The statuses of a RejectedError that mean more than no."""
 

@@ -32,7 +32,7 @@ from reconciler.api.responses import (
     decode_versions,
 )
 from reconciler.api.transport import Transport
-from reconciler.errors import InvalidResponseError, RejectedError
+from reconciler.errors import NOT_OFFERED, InvalidResponseError, RejectedError
 from reconciler.model.fields import FLAG
 from reconciler.model.wire import decode_flag, decode_variant, decode_variants
 
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
     from reconciler.model.config import Config
     from reconciler.model.flag import LiveFlag, Variant, Version
     from reconciler.model.wire import Request
-
-
-_NOT_OFFERED = frozenset({403, 404})
 
 
 class Client:
@@ -211,7 +208,7 @@ class Client:
         try:
             return await self._transport.send("GET", (name,), query=query)
         except RejectedError as error:
-            if error.status in _NOT_OFFERED:
+            if error.status in NOT_OFFERED:
                 return None
             raise
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import find_flag
 from reconciler.api.pages import map_bounded
-from reconciler.errors import RejectedError
+from reconciler.errors import NOT_OFFERED, RejectedError
 from reconciler.evaluation.evaluate import FlagWithParents, in_order, parent_ids
 from reconciler.evaluation.rules import variants_of
 from reconciler.model.reads import MEMBERS, hidden_fields, reads_of
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 MOST_PARENTS = 50
 """So many flags that a flag depends on, in turn or at once, are read; what lies beyond counts as not readable."""
-
-_NOT_SHOWN = frozenset({403, 404})
 
 
 async def read_with_parents(client: Client, key: str, declared: Mapping[str, FlagSpec]) -> FlagWithParents:
@@ -48,7 +46,7 @@ async def _read_parents(client: Client, flag: LiveFlag) -> dict[str, LiveFlag]:
         try:
             return await client.get_flag(flag_id)
         except RejectedError as error:
-            if error.status in _NOT_SHOWN:
+            if error.status in NOT_OFFERED:
                 return None
             raise
 

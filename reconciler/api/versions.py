@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.api.pages import map_bounded, read_pages
-from reconciler.errors import InvalidResponseError, RejectedError
+from reconciler.errors import NOT_OFFERED, InvalidResponseError, RejectedError
 from reconciler.progress import Progress
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from reconciler.api.client import Client
     from reconciler.api.responses import Unread, VersionPage
     from reconciler.model.flag import Version
-
-_NOT_SHOWN = frozenset({403, 404})
 
 
 async def read_versions(
@@ -42,7 +40,7 @@ async def read_versions(
         except InvalidResponseError:
             return ()
         except RejectedError as error:
-            if error.status in _NOT_SHOWN:
+            if error.status in NOT_OFFERED:
                 return ()
             raise
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.api.listing import FEW_KEYS, find_including_archived
 from reconciler.api.live import find_flag, refetch
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.steps import NEVER, is_old, moment
+from reconciler.apply.steps import NEVER, is_old, loop_time
 from reconciler.errors import ApiError
 from reconciler.model.canonical import fields_that_moved
 
@@ -69,7 +69,7 @@ class ConflictChecker:
                 run.seen_at = self._seen_at
                 return self._seen.pop(key)
         found = (await self._reread([planned]))[key]
-        run.seen_at = moment()
+        run.seen_at = loop_time()
         return found
 
     async def _look_at_next(self, key: str) -> None:
@@ -77,7 +77,7 @@ class ConflictChecker:
         later = (other for other in self._waiting if other != key)
         batch = [key, *(other for other, _ in zip(later, range(self._at_once - 1), strict=False))]
         stubs = [self._waiting.pop(other) for other in batch]
-        self._seen_at = moment()
+        self._seen_at = loop_time()
         try:
             self._seen |= await self._reread(stubs)
         except ApiError as error:
@@ -95,13 +95,13 @@ class ConflictChecker:
                 run.seen_at = self._taken_at
                 return self._taken.get(key)
         found = await find_flag(self._context.client, key)
-        run.seen_at = moment()
+        run.seen_at = loop_time()
         return found
 
     async def _look_at_new(self) -> None:
         """See which keys are taken; where they are few, or this fails, each is looked up when its turn comes."""
         most = max(self._context.live.pages, FEW_KEYS)
-        keys, self._taken_at = sorted(self._new), moment()
+        keys, self._taken_at = sorted(self._new), loop_time()
         try:
             found = await find_including_archived(self._context.client, keys, most=most) if len(keys) > most else None
         except ApiError as error:

@@ -17,7 +17,7 @@ from reconciler.apply.ambiguous import LOOKS_FOR_CREATE, WriteOutcome, resolve_a
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.meanwhile import moved_meanwhile
 from reconciler.apply.report import FlagOutcome, Status
-from reconciler.apply.steps import NEVER, ChangedMeanwhileError, FreshLook, moment, steps_of
+from reconciler.apply.steps import NEVER, ChangedMeanwhileError, FreshLook, loop_time, steps_of
 from reconciler.errors import (
     NOT_FOUND,
     AmbiguousError,
@@ -150,7 +150,7 @@ class FlagRun:
                     continue
                 break
             if flag.key == self.plan.key:
-                self.before, self.seen_at = replace(flag, spec=without_inclusions(flag.spec)), moment()
+                self.before, self.seen_at = replace(flag, spec=without_inclusions(flag.spec)), loop_time()
                 return
             self._disown(f'that of "{flag.key}"')
             return

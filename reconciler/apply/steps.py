@@ -74,14 +74,14 @@ class ChangedMeanwhileError(ApiError):
     """The flag is not what the plan was made from and this run made of it: nothing more of it is sent."""
 
 
-def moment() -> float:
+def loop_time() -> float:
     """Now, in seconds of the event loop's clock."""
     return asyncio.get_running_loop().time()
 
 
 def is_old(seen_at: float) -> bool:
     """Whether a read at that time is too old to write on."""
-    return moment() - seen_at > MAX_AGE_SECONDS
+    return loop_time() - seen_at > MAX_AGE_SECONDS
 
 
 class FreshLook:
@@ -110,7 +110,7 @@ class FreshLook:
         if why := run.conflict(live):
             raise ChangedMeanwhileError(why)
         await run.check_copy(self._step.to_send)
-        run.seen_at = moment()
+        run.seen_at = loop_time()
 
     def attempt_started(self) -> None:
         """Count an attempt of the step."""

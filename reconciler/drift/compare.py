@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import FieldChange
 
 
-class Comparison(Struct, frozen=True, kw_only=True):
+class DifferingFlag(Struct, frozen=True, kw_only=True):
     """A declared flag that differs. `pairs` maps declared variant keys to the live variants they are."""
 
     desired: DesiredFlag
@@ -33,7 +33,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     pairs: Mapping[str, Variant]
 
 
-def compare(desired: DesiredFlag, live: LiveFlag, *, managed_tag: str | None, shows_tags: bool) -> Comparison | None:
+def compare_with_live(
+    desired: DesiredFlag, live: LiveFlag, *, managed_tag: str | None, shows_tags: bool
+) -> DifferingFlag | None:
     """The declared fields that differ; None where none does.
 
     Of a flag that is archived live and does not declare `archived`, just that: a declared flag is meant to live. One
@@ -45,17 +47,17 @@ def compare(desired: DesiredFlag, live: LiveFlag, *, managed_tag: str | None, sh
         if desired.ignored.covers("archived"):
             return None
         archived = ValueChange(path="/archived", before=True, after=False)
-        return Comparison(desired=desired, live=live, changes=(archived,), pairs={})
+        return DifferingFlag(desired=desired, live=live, changes=(archived,), pairs={})
     kept = keep_ignored(desired.spec, live.spec, desired.ignored)
     spec = desired_for_live(kept, live.spec, managed_tag, shows_tags=shows_tags)
     seen = live_as_renamed(spec, live.spec)
     changes = with_details(compare_flags(spec, seen).changes)
     if not changes:
         return None
-    return Comparison(desired=desired, live=live, changes=changes, pairs=pair_variants(spec, seen))
+    return DifferingFlag(desired=desired, live=live, changes=changes, pairs=pair_variants(spec, seen))
 
 
-def attributed(comparison: Comparison, versions: Sequence[Version], now: datetime) -> FlagDrift:
+def attributed(comparison: DifferingFlag, versions: Sequence[Version], now: datetime) -> FlagDrift:
     """The flag's drift, each change with who made it. `versions` are the flag's, newest first; none will do."""
     desired, live = comparison.desired, comparison.live
     return FlagDrift(

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from reconciler.api.hydration import hydrate
 from reconciler.api.versions import read_feed, read_versions
-from reconciler.drift.compare import Comparison, attributed, compare
+from reconciler.drift.compare import DifferingFlag, attributed, compare_with_live
 from reconciler.drift.report import DriftReport, FieldOfFlag, Sweep
 from reconciler.drift.state import compare_with, not_looked_at
 from reconciler.drift.view import Choice, View, allocate_budget, keys_in_scope, view_by_list, view_of_edits
@@ -123,7 +123,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
                 attempts=error.attempts,
             ) from error
 
-    async def _compare(self, view: View) -> tuple[Choice, tuple[Comparison, ...]]:
+    async def _compare(self, view: View) -> tuple[Choice, tuple[DifferingFlag, ...]]:
         """Read what the list hides, as far as there is room, and compare."""
         needed = [read for key, live in view.existing for read in reads_needed(self._spec(key), live.spec)]
         listed, none = [live for _, live in view.existing], allocate_budget(needed, 0, first=(), after=None)
@@ -149,16 +149,17 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         self.progress.start("Reading variants and inclusions")
         return await hydrate(self.client, [live for _, live in view.existing], needs, progress=self.progress)
 
-    def _compared(self, view: View, flags: Iterable[LiveFlag]) -> tuple[Comparison, ...]:
+    def _compared(self, view: View, flags: Iterable[LiveFlag]) -> tuple[DifferingFlag, ...]:
         """The flags that differ in what is shown of them: what was not read is not compared."""
         tag, shows_tags = self.config.managed_tag, view.live.shows_tags
         found = (
-            compare(self.desired.flags[live.key], live, managed_tag=tag, shows_tags=shows_tags) for live in flags
+            compare_with_live(self.desired.flags[live.key], live, managed_tag=tag, shows_tags=shows_tags)
+            for live in flags
         )
         return tuple(comparison for comparison in found if comparison)
 
     async def _versions(
-        self, compared: tuple[Comparison, ...]
+        self, compared: tuple[DifferingFlag, ...]
     ) -> tuple[dict[str, tuple[Version, ...]], tuple[str, ...]]:
         """The versions of the flags that differ, as far as there is room."""
         ids = {item.desired.key: item.live.id for item in compared}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from reconciler.model.versions import moment
+from reconciler.model.versions import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ class Attribution(Struct, frozen=True, kw_only=True):
     @property
     def order(self) -> tuple[datetime, int]:
         """A key by which the later attribution is the greater one."""
-        return moment(self.at) or datetime.min.replace(tzinfo=UTC), self.version or 0
+        return parse_time(self.at) or datetime.min.replace(tzinfo=UTC), self.version or 0
 
 
 class AttributedChange(Struct, frozen=True, kw_only=True):

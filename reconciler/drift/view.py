@@ -16,7 +16,7 @@ from reconciler.api.pages import PAGE_SIZE
 from reconciler.errors import BudgetError, UsageError
 from reconciler.model.config import idle_targets, matcher
 from reconciler.model.flag import DesiredState, LiveState
-from reconciler.model.versions import moment
+from reconciler.model.versions import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -144,7 +144,7 @@ async def _with_absent(
 def _may_be_edited(flag: LiveFlag | None, since: datetime) -> bool:
     if flag is None or flag.spec.archived:
         return True
-    edited = moment(flag.last_modified_at)
+    edited = parse_time(flag.last_modified_at)
     return edited is None or edited >= since
 
 

@@ -22,9 +22,9 @@ from reconciler.evaluation.conditions import (
 )
 from reconciler.evaluation.hashing import hash_of
 from reconciler.evaluation.result import Allocation, Bucket, Dependency, Reason, Result
-from reconciler.evaluation.rules import OFF, flag_rules, is_on, segments_of, variants_of
+from reconciler.evaluation.rules import flag_rules, is_on, segments_of, variants_of
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
-from reconciler.model.flag import LiveFlag, Unset
+from reconciler.model.flag import OFF, LiveFlag, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

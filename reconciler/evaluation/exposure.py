@@ -12,11 +12,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.evaluation.populations import segment_combinations
-from reconciler.evaluation.rules import OFF, SegmentRule, flag_rules, is_on, segments_of, variants_of
+from reconciler.evaluation.rules import SegmentRule, flag_rules, is_on, segments_of, variants_of
 from reconciler.evaluation.shares import joint_shares, unavoidable_share, variant_shares
 from reconciler.model.canonical import payload_differs
 from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
-from reconciler.model.flag import UNSET, MemberKind, Unset
+from reconciler.model.flag import OFF, UNSET, MemberKind, Unset
 from reconciler.model.reads import MEMBERS
 
 if TYPE_CHECKING:

@@ -15,15 +15,13 @@ from msgspec import Struct
 
 from reconciler.evaluation.hashing import DISTRIBUTIONS, RESIDUES
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
-from reconciler.model.flag import Condition, Unset, Weights
+from reconciler.model.flag import OFF, Condition, Unset, Weights
 
 if TYPE_CHECKING:
     from reconciler.model.flag import FlagSpec, Number, TargetSegment, Variant
 
 T = TypeVar("T")
 
-OFF: Final = "off"
-"""The variant of users who get none."""
 
 ALL_OTHER_USERS: Final = "All Other Users"
 """The name of the rule for users whom no segment matches."""

@@ -11,7 +11,8 @@ from msgspec import Struct
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import InvalidInputError
 from reconciler.evaluation.result import Allocation, Reason
-from reconciler.evaluation.rules import OFF, segments_of, variant_keys
+from reconciler.evaluation.rules import segments_of, variant_keys
+from reconciler.model.flag import OFF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from reconciler.diagnostics import Finding
 from reconciler.errors import InvalidInputError, UsageError
-from reconciler.files.listing import explain, read_flag_file
+from reconciler.files.listing import read_flag_file, why_unreadable
 from reconciler.files.schema import check, load_schema, suggest
 from reconciler.files.yaml.reader import read_source
 from reconciler.model.config import Config, IgnoreRule, Limit, Requests, Safety
@@ -102,7 +102,7 @@ def _read_config(file: Path) -> tuple[Document, bytes]:
     try:
         content = read_flag_file(file)
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {explain(error)}.") from None
+        raise UsageError(f"{file} cannot be read: {why_unreadable(error)}.") from None
     return _parse(file, content), content
 
 

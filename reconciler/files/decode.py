@@ -81,7 +81,7 @@ def origin_of(document: dict[str, Json], environment: str | None, pointer: str) 
     return join_pointer(("environments", str(environment), *tokens))
 
 
-def decode_flag(
+def decode_document(
     body: dict[str, Json], source: SourcePosition, deployments: Mapping[str, str], ignored: Ignored = NOTHING
 ) -> DesiredFlag:
     """The flag of a merged document. `deployments` are the configured names with their ids."""

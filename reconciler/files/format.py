@@ -9,7 +9,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.files.decode import ENVIRONMENT_FIELDS, for_environment, is_declared_in
 from reconciler.files.schema import check
 from reconciler.files.yaml.edit import rewrite_document
-from reconciler.files.yaml.nodes import Document, comments_in, node_of
+from reconciler.files.yaml.nodes import DocumentTree, comments_in, node_of
 from reconciler.files.yaml.reader import read_documents, read_source
 from reconciler.files.yaml.style import write_document, write_documents
 from reconciler.files.yaml.tree import MODELINE, read_tree
@@ -32,7 +32,7 @@ def flag_to_yaml(document: Mapping[str, Json], remarks: Sequence[str] = ()) -> s
     reads the same value back, as far as `source.yaml_source` accepts it at all.
     """
     head = [f"{REMARK}{line}".rstrip() for line in remarks]
-    return write_document(Document(root=node_of(dict(document)), head=head))
+    return write_document(DocumentTree(root=node_of(dict(document)), head=head))
 
 
 def check_format(content: bytes, file: str) -> tuple[Diagnostic, ...]:
@@ -179,7 +179,7 @@ def _span(text: str, index: int) -> tuple[int, int]:
     return starts[index], starts[index + 1] if index + 1 < len(starts) else len(text.split("\n"))
 
 
-def _comments_of(documents: Iterable[Document]) -> Counter[str]:
+def _comments_of(documents: Iterable[DocumentTree]) -> Counter[str]:
     return Counter(
         comment
         for document in documents

@@ -48,14 +48,14 @@ class FlagFile(Struct, frozen=True):
     shown: str
 
 
-class Listing(Struct, frozen=True, kw_only=True):
+class FileListing(Struct, frozen=True, kw_only=True):
     """The flag files in order of their shown names, and what was refused on the way."""
 
     files: tuple[FlagFile, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def list_flag_files(root: Path, flags_dir: Path) -> Listing:
+def list_flag_files(root: Path, flags_dir: Path) -> FileListing:
     """Every .yaml and .yml file below a directory, and what looks like a flag file and is left out.
 
     A name that only looks as if it ended in such a suffix, or has it in capitals, is an error. JSON, backups, and
@@ -84,7 +84,7 @@ def list_flag_files(root: Path, flags_dir: Path) -> Listing:
     if len(files) > MAX_FILES:
         refused.append(_refuse(shown, "too-many-files", f"There are more than {MAX_FILES:,} flag files."))
     refused.extend(_ambiguous_names(files))
-    return Listing(files=tuple(files[:MAX_FILES]), diagnostics=(*refused, *_named(left_out, shown)))
+    return FileListing(files=tuple(files[:MAX_FILES]), diagnostics=(*refused, *_named(left_out, shown)))
 
 
 def _left_out(entry: os.DirEntry[str], name: str, *, is_hidden: bool) -> Diagnostic | None:
@@ -158,7 +158,7 @@ def _entries(directory: str, prefix: str, refused: list[Diagnostic]) -> Iterator
         refused.append(_refuse(prefix.rstrip("/") or ".", "unreadable-file", f"{error.strerror}."))
 
 
-def choose_files(listings: Sequence[Listing], paths: Sequence[Path], config_file: Path) -> list[Listing]:
+def choose_files(listings: Sequence[FileListing], paths: Sequence[Path], config_file: Path) -> list[FileListing]:
     """The parts of listings that paths name: files, or directories with all that is below them.
 
     The configuration file may be among them, as pre-commit names every file that changed. Raises UsageError for a
@@ -176,7 +176,7 @@ def choose_files(listings: Sequence[Listing], paths: Sequence[Path], config_file
             raise UsageError(f"{path} is not a flag file of this configuration, nor a directory with one.")
         chosen |= names
     return [
-        Listing(
+        FileListing(
             files=tuple(file for file in listing.files if file.shown in chosen),
             diagnostics=tuple(item for item in listing.diagnostics if _file_of(item) in chosen),
         )
@@ -189,7 +189,7 @@ def _place_of(path: Path) -> Path:
     return path.parent.resolve() / path.name if path.name not in {"", ".."} else path.resolve()
 
 
-def _names(listing: Listing) -> Iterator[str]:
+def _names(listing: FileListing) -> Iterator[str]:
     yield from (file.shown for file in listing.files)
     yield from map(_file_of, listing.diagnostics)
 
@@ -216,10 +216,10 @@ def read_flag_file(path: Path | str) -> bytes:
 
 def refuse_file(file: FlagFile, error: OSError) -> Diagnostic:
     """The finding for a file that could not be read."""
-    return _refuse(file.shown, "unreadable-file", f"The file cannot be read: {explain(error)}.")
+    return _refuse(file.shown, "unreadable-file", f"The file cannot be read: {why_unreadable(error)}.")
 
 
-def explain(error: OSError) -> str:
+def why_unreadable(error: OSError) -> str:
     """Why a file could not be read, in a few words."""
     return "it is a symbolic link" if error.errno == ELOOP else str(error.strerror)
 

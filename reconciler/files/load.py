@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from reconciler.diagnostics import Finding, Severity, SourcePosition
 from reconciler.errors import InvalidInputError
-from reconciler.files.decode import ENVIRONMENT_FIELDS, decode_flag, for_environment, is_declared_in, origin_of
+from reconciler.files.decode import ENVIRONMENT_FIELDS, decode_document, for_environment, is_declared_in, origin_of
 from reconciler.files.listing import (
     MAX_TOTAL_BYTES,
     FlagFile,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.diagnostics import Diagnostic
-    from reconciler.files.listing import Listing
+    from reconciler.files.listing import FileListing
     from reconciler.files.yaml.reader import Document
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredFlag
@@ -161,7 +161,7 @@ class Checking(Struct, kw_only=True):
     findings: dict[Diagnostic, set[str | None]] = field(default_factory=dict)
     places: dict[str, SourcePosition] = field(default_factory=dict)
 
-    def check(self, listing: Listing) -> None:
+    def check(self, listing: FileListing) -> None:
         """Read and check every file of the listing."""
         self._add(listing.diagnostics)
         total = 0
@@ -228,7 +228,9 @@ class Checking(Struct, kw_only=True):
         if self.decodes and not self.errors and is_declared_in(value, self.configs[0].environment):
             config = self.configs[0]
             body = for_environment(value, config.environment)
-            self.flags[value["key"]] = decode_flag(body, start, config.deployments, ignored_of(value["key"], config))
+            self.flags[value["key"]] = decode_document(
+                body, start, config.deployments, ignored_of(value["key"], config)
+            )
 
     def _check_overlaid(self, document: Document, config: Config) -> None:
         """Rules look at a document with overlays once for each environment, as that environment sees it.

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.diagnostics import Severity, SourcePosition
-from reconciler.files.decode import decode_flag
+from reconciler.diagnostics import Severity
+from reconciler.files.decode import decode_document
 from reconciler.files.format import flag_to_yaml
 from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
 from reconciler.files.rules.parsed_flag import ParsedFlag
 from reconciler.files.schema import check
 from reconciler.files.yaml.reader import read_source
+from reconciler.importer.spelling import NOWHERE
 from reconciler.model.canonical import same_json
 from reconciler.model.ignored import ignored_of
 from reconciler.planning.compare import compare_flags
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from reconciler.model.config import Config
     from reconciler.model.flag import LiveFlag
     from reconciler.strict_json import Json
-
-_NOWHERE = SourcePosition(file="", line=1, column=1)
 
 
 class NotDeclarable(Struct, frozen=True):
@@ -90,7 +89,7 @@ def _findings(document: dict[str, Json], config: Config) -> Iterator[Finding]:
 
 
 def _differences(document: dict[str, Json], flag: LiveFlag, config: Config) -> Iterable[NotDeclarable]:
-    declared = decode_flag(document, _NOWHERE, config.deployments).spec
+    declared = decode_document(document, NOWHERE, config.deployments).spec
     kept = keep_ignored(declared, flag.spec, ignored_of(flag.key, config))
     spec = desired_for_live(kept, flag.spec, None, shows_tags=True)
     for change in compare_flags(spec, live_as_renamed(spec, flag.spec)).changes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import SourcePosition
-from reconciler.files.decode import decode_flag
+from reconciler.files.decode import decode_document
 from reconciler.model.canonical import field_differs, payload_differs
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reconciler.model.flag import FlagSpec, Variant
     from reconciler.strict_json import Json
 
-_NOWHERE = SourcePosition(file="", line=1, column=1)
+NOWHERE = SourcePosition(file="", line=1, column=1)
 
 
 def preserve_spelling(document: dict[str, Json], keep: Mapping[str, Json], config: Config) -> dict[str, Json]:
@@ -29,8 +29,8 @@ def preserve_spelling(document: dict[str, Json], keep: Mapping[str, Json], confi
     """
     if not keep:
         return document
-    wanted = decode_flag(document, _NOWHERE, config.deployments).spec
-    kept = decode_flag(dict(keep), _NOWHERE, config.deployments).spec
+    wanted = decode_document(document, NOWHERE, config.deployments).spec
+    kept = decode_document(dict(keep), NOWHERE, config.deployments).spec
     chosen = dict(document)
     for field in FIELDS:
         name, public = field.name, field.public

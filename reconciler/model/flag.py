@@ -36,6 +36,9 @@ class Unset(Enum):
 
 UNSET: Final = Unset.UNSET
 
+OFF: Final = "off"
+"""The variant of users who get none; no variant may have this key."""
+
 Number: TypeAlias = int | float
 
 MemberKind: TypeAlias = Literal["users", "cohorts"]

@@ -27,7 +27,7 @@ class Since(Struct, frozen=True, kw_only=True):
     @property
     def at(self) -> datetime | None:
         """The time of that version."""
-        return None if self.version is None else moment(self.version.created_at)
+        return None if self.version is None else parse_time(self.version.created_at)
 
 
 def since_when(versions: Sequence[Version], holds: Callable[[FlagSpec], bool | None]) -> Since:
@@ -43,7 +43,7 @@ def since_when(versions: Sequence[Version], holds: Callable[[FlagSpec], bool | N
     return Since(version=since, is_from_the_start=since.version <= 1, is_at_most=since.version > 1)
 
 
-def moment(text: str | None) -> datetime | None:
+def parse_time(text: str | None) -> datetime | None:
     """A time as the server writes it, in UTC where it names no zone; None where it cannot be read."""
     try:
         found = datetime.fromisoformat(text or "")

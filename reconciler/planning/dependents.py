@@ -8,8 +8,8 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
-from reconciler.evaluation.rules import OFF, flag_rules, is_on, variants_of
-from reconciler.model.flag import UNSET
+from reconciler.evaluation.rules import flag_rules, is_on, variants_of
+from reconciler.model.flag import OFF, UNSET
 from reconciler.model.reads import MEMBERS
 from reconciler.planning.operations import AddMembers, DeleteVariant, EditFlag, EditVariant
 

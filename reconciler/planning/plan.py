@@ -126,7 +126,7 @@ class Released(Struct, frozen=True, kw_only=True):
     live: Json
 
 
-class Summary(Struct, frozen=True, kw_only=True):
+class PlanSummary(Struct, frozen=True, kw_only=True):
     """The plan in numbers; shares are fractions of 1. All but `held` count what would be done, without held flags."""
 
     create: int
@@ -196,11 +196,11 @@ class Plan(Struct, frozen=True, kw_only=True):
         return (operation for flag in self.to_apply for operation in flag.operations)
 
     @property
-    def summary(self) -> Summary:
+    def summary(self) -> PlanSummary:
         """The numbers, counted from what is there."""
         flags = self.to_apply
         actions = [flag.action for flag in flags]
-        return Summary(
+        return PlanSummary(
             create=actions.count(Action.CREATE),
             update=actions.count(Action.UPDATE),
             archive=actions.count(Action.ARCHIVE),

@@ -175,8 +175,8 @@ def _encode_summary(plan: Plan) -> dict[str, Json]:
         "unchanged": summary.unchanged,
         "unmanaged": summary.unmanaged,
         "operations": summary.operations,
-        "maxExposureChange": percent(summary.max_exposure_change),
-        "maxTransient": percent(summary.max_transient),
+        "maxExposureChange": percentage(summary.max_exposure_change),
+        "maxTransient": percentage(summary.max_transient),
     }
     return document | ({"held": summary.held} if summary.held else {})
 
@@ -206,7 +206,7 @@ def _encode_flag(flag: FlagPlan) -> dict[str, Json]:
             {"order": order} | operation.to_json(flag.flag_id)
             for order, operation in enumerate(flag.operations, start=1)
         ],
-        "transient": percent(flag.transient),
+        "transient": percentage(flag.transient),
         "exposure": None if flag.exposure is None else encode_exposure(flag.exposure),
         "warnings": list(flag.warnings),
     }
@@ -308,7 +308,7 @@ def _decode_flag(body: dict[str, Json]) -> FlagPlan:
     )
 
 
-def percent(share: Fraction) -> float:
+def percentage(share: Fraction) -> float:
     """A share of 1 as percent, rounded to 4 places."""
     return round(float(share * 100), 4)
 
@@ -316,7 +316,7 @@ def percent(share: Fraction) -> float:
 def encode_exposure(exposure: FlagExposure) -> dict[str, Json]:
     """`switched` is the headline, in percent; `exact` is false where a figure is an expectation."""
     document: dict[str, Json] = {
-        "switched": percent(exposure.switched),
+        "switched": percentage(exposure.switched),
         "exact": exposure.is_exact,
         "transitions": [_encode_transition(item) for item in exposure.transitions],
         "notes": list(exposure.notes),
@@ -350,9 +350,9 @@ def _encode_transition(item: SegmentTransition) -> dict[str, Json]:
     document: dict[str, Json] = {
         "beforeSegment": item.before_segment,
         "afterSegment": item.after_segment,
-        "switched": percent(item.switched),
-        "unavoidable": percent(item.unavoidable),
-        "excess": percent(item.excess),
+        "switched": percentage(item.switched),
+        "unavoidable": percentage(item.unavoidable),
+        "excess": percentage(item.excess),
         "exact": item.is_exact,
         "before": {variant: str(share) for variant, share in item.before},
         "after": {variant: str(share) for variant, share in item.after},

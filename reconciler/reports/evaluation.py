@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from reconciler.evaluation.result import Allocation, Reason, intervals_of
 from reconciler.evaluation.shares import variant_shares
 from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
-from reconciler.planning.plan_file import percent as percent_number
-from reconciler.reports.exposure_view import OFF, Share, bar, fill
+from reconciler.model.flag import OFF
+from reconciler.planning.plan_file import percentage
+from reconciler.reports.exposure_view import Share, bar, fill
 from reconciler.reports.fields import flow_text
 from reconciler.reports.json_report import FORMAT_VERSION, render_json
 from reconciler.reports.sanitize import visible
@@ -361,4 +362,4 @@ def _reason(row: ReasonRow) -> dict[str, Json]:
 
 
 def _count(users: UserCount) -> dict[str, Json]:
-    return {"count": users.count, "percent": percent_number(users.share)}
+    return {"count": users.count, "percent": percentage(users.share)}

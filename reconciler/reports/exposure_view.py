@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.evaluation.exposure import deployments_in_words
+from reconciler.model.flag import OFF
 from reconciler.reports.sanitize import visible
 from reconciler.text import first_of, percent
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
 
-OFF = "off"
 _FILLS = "█▒▓░▚▞▤▥▦▧"
 _OFF_FILL = "·"
 _COLORS = ("dim", "cyan", "magenta", "blue", "yellow", "green", "red")

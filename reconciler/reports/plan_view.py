@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from reconciler.diagnostics import SourcePosition
     from reconciler.planning.operations import Operation
-    from reconciler.planning.plan import FlagPlan, Plan, Refusal, Released, Summary
+    from reconciler.planning.plan import FlagPlan, Plan, PlanSummary, Refusal, Released
     from reconciler.strict_json import Json
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.UNARCHIVE: "^"}
@@ -135,7 +135,7 @@ def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
     )
 
 
-def last_line(summary: Summary) -> str:
+def last_line(summary: PlanSummary) -> str:
     """`Plan: 1 create, 2 update, 0 archive; 7 API calls; max exposure change 12.5%`.
 
     Its shape never changes, so that it can be searched for: no singular, no `<`; flags that come back from the

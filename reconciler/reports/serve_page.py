@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from reconciler.errors import ReconcilerError
 from reconciler.evaluation.evaluate import Evaluator, FlagWithParents, in_order
-from reconciler.evaluation.rules import OFF, is_on, variant_keys
+from reconciler.evaluation.rules import is_on, variant_keys
 from reconciler.evaluation.users import InvalidUserError, fields_of_options, user_of_json
+from reconciler.model.flag import OFF
 from reconciler.reports.evaluation import reason_in_words
 from reconciler.reports.html import environment
 from reconciler.strict_json import MalformedJsonError, parse_json

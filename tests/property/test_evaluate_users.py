@@ -13,8 +13,7 @@ from official_engine import FastEngine, OfficialFlag
 from random_flags import a_random_user
 from worlds import a_world, an_emulator, random_live_flag, random_spec
 
-from reconciler.evaluation.rules import OFF
-from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.flag import OFF, Condition, FlagSpec, TargetSegment, Variant, Weights
 
 PAIRS, BLOCKS, USERS = 180, 6, 150
 KEY, PARENT = "flag-0", "parent"

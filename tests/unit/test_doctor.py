@@ -13,7 +13,7 @@ from faults.wire import Wire
 from msgspec.structs import replace
 from worlds import FAST, World, a_world, an_emulator
 
-from reconciler.doctor import Check, Status, examine, exit_code, failed, limits
+from reconciler.doctor import Check, CheckStatus, examine, exit_code, failed, limits
 from reconciler.emulator import Behaviour
 from reconciler.errors import AccessError, NotSentError
 from reconciler.model.config import Requests
@@ -36,7 +36,7 @@ def test_all_is_well() -> None:
     """A project that answers, known deployments, a feed and tags: nothing to do, exit code 0."""
     found = checks(a_world(an_emulator(a_live_flag()), deployments={"web": "67"}))
     assert list(found) == ["project", "clock", "deployments", "versions feed", "tags"]
-    assert {check.status for name, check in found.items() if name != "clock"} == {Status.OK}
+    assert {check.status for name, check in found.items() if name != "clock"} == {CheckStatus.OK}
     assert exit_code(found.values()) == 0
 
 
@@ -45,7 +45,7 @@ def test_what_the_server_does_not_offer_is_a_warning(refusal: str) -> None:
     """No feed, no list of deployments, no tags: said, with what follows, and no failure."""
     behaviour = Behaviour(feeds=refusal, tags="absent")  # type: ignore[arg-type]
     found = checks(a_world(an_emulator(a_live_flag(), behaviour=behaviour), deployments={"web": "67"}))
-    assert {found[name].status for name in ("deployments", "versions feed", "tags")} == {Status.WARN}
+    assert {found[name].status for name in ("deployments", "versions feed", "tags")} == {CheckStatus.WARN}
     assert "web (67)" in found["deployments"].message
     assert exit_code(found.values()) == 0
 
@@ -53,7 +53,7 @@ def test_what_the_server_does_not_offer_is_a_warning(refusal: str) -> None:
 def test_a_deployment_that_does_not_exist_fails() -> None:
     """It is named with its id, beside those that the project has; exit code 1."""
     found = checks(a_world(an_emulator(a_live_flag()), deployments={"web": "67", "tv": "99"}))
-    assert found["deployments"].status is Status.FAIL
+    assert found["deployments"].status is CheckStatus.FAIL
     assert "tv (99)" in found["deployments"].message
     assert "web (67)" in found["deployments"].advice
     assert exit_code(found.values()) == 1
@@ -61,7 +61,7 @@ def test_a_deployment_that_does_not_exist_fails() -> None:
 
 def test_an_empty_project_is_a_warning() -> None:
     """It may be the wrong one."""
-    assert checks(a_world(an_emulator()))["project"].status is Status.WARN
+    assert checks(a_world(an_emulator()))["project"].status is CheckStatus.WARN
 
 
 def test_a_refused_key_ends_the_checks_with_its_own_code() -> None:
@@ -80,9 +80,15 @@ def test_a_key_without_access_to_the_project_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("skew", "status"),
-    [(0, Status.OK), (-20, Status.OK), (120, Status.WARN), (-120, Status.WARN), (3600, Status.FAIL)],
+    [
+        (0, CheckStatus.OK),
+        (-20, CheckStatus.OK),
+        (120, CheckStatus.WARN),
+        (-120, CheckStatus.WARN),
+        (3600, CheckStatus.FAIL),
+    ],
 )
-def test_the_clock_is_held_against_the_servers(skew: int, status: Status) -> None:
+def test_the_clock_is_held_against_the_servers(skew: int, status: CheckStatus) -> None:
     """Half a minute is nothing, minutes are a warning, more than a saved plan tolerates fails."""
     emulator = an_emulator(a_live_flag())
     world = WiredWorld(
@@ -93,19 +99,19 @@ def test_the_clock_is_held_against_the_servers(skew: int, status: Status) -> Non
 
 def test_an_unknown_server_time_is_said() -> None:
     """A server without a Date header leaves the clock unchecked."""
-    assert checks(a_world(an_emulator(a_live_flag())))["clock"].status is Status.WARN
+    assert checks(a_world(an_emulator(a_live_flag())))["clock"].status is CheckStatus.WARN
 
 
 @pytest.mark.parametrize(
     ("requests", "status"),
     [
-        (Requests(), Status.OK),
-        (Requests(per_second=200), Status.WARN),
-        (Requests(daily_budget=200_000), Status.WARN),
-        (Requests(concurrency=64), Status.WARN),
+        (Requests(), CheckStatus.OK),
+        (Requests(per_second=200), CheckStatus.WARN),
+        (Requests(daily_budget=200_000), CheckStatus.WARN),
+        (Requests(concurrency=64), CheckStatus.WARN),
     ],
 )
-def test_limits_beyond_the_apis_are_a_warning(requests: Requests, status: Status) -> None:
+def test_limits_beyond_the_apis_are_a_warning(requests: Requests, status: CheckStatus) -> None:
     """The API's limits hold for all clients of a project together."""
     assert limits(a_config(requests=requests)).status is status
 
@@ -115,4 +121,4 @@ def test_the_key_outranks_other_failures() -> None:
     network, key = failed("a", NotSentError("no network")), failed("b", AccessError("no key"))
     assert exit_code([network]) == 1
     assert exit_code([network, key]) == 4
-    assert exit_code([replace(network, status=Status.WARN)]) == 0
+    assert exit_code([replace(network, status=CheckStatus.WARN)]) == 0

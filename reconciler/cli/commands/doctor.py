@@ -11,7 +11,7 @@ from reconciler.api.credentials import origin_for
 from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
 from reconciler.cli.output import Output
 from reconciler.cli.planning import now, resolve_credentials, run_with_client
-from reconciler.doctor import Check, Status, examine, exit_code, failed, limits
+from reconciler.doctor import Check, CheckStatus, examine, exit_code, failed, limits
 from reconciler.errors import AccessError, InvalidInputError
 from reconciler.files.config_file import find_config, load_config
 from reconciler.files.load import load_desired
@@ -46,16 +46,16 @@ def _checks(config: Config, key_file: Path | None, output: Output) -> tuple[Chec
     environment = f", environment {config.environment}" if config.environment else ""
     origin = origin_for(config.region, os.environ)
     offline = (
-        Check(name="configuration", status=Status.OK, message=f"{config.file}{environment}"),
+        Check(name="configuration", status=CheckStatus.OK, message=f"{config.file}{environment}"),
         limits(config),
-        Check(name="host", status=Status.OK, message=f"{origin} (region {config.region})"),
+        Check(name="host", status=CheckStatus.OK, message=f"{origin} (region {config.region})"),
     )
     try:
         credentials = resolve_credentials(config, key_file, output)
     except AccessError as error:
         return (*offline, failed("key", error))
     place = f"in {key_file}" if key_file else "in the environment"
-    key = Check(name="key", status=Status.OK, message=f"found {place}; it is never shown")
+    key = Check(name="key", status=CheckStatus.OK, message=f"found {place}; it is never shown")
     declared = _declared(config)
     checks = run_with_client(
         config, credentials, output, lambda client, _: examine(client, config, now, declared=declared)

@@ -13,15 +13,15 @@ from reconciler.cli.output import Output, raise_complaints, try_write_file
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.files.config_file import find_config, load_configs
 from reconciler.files.format import check_format, format_text
+from reconciler.files.listing import FileListing as Files
 from reconciler.files.listing import FlagFile, list_flag_files, read_flag_file, refuse_file
-from reconciler.files.listing import Listing as Files
 from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.diagnostics import Diagnostic
-    from reconciler.files.listing import Listing
+    from reconciler.files.listing import FileListing
     from reconciler.model.config import Config
 
 UNFORMATTED = 2
@@ -112,7 +112,7 @@ def _configs(settings: Settings, *, is_needed: bool) -> Sequence[Config]:
     return load_configs(file, settings.environment, needs_flags=is_needed)
 
 
-def _listing(path: Path, listings: Sequence[Listing], here: Path) -> Listing:
+def _listing(path: Path, listings: Sequence[FileListing], here: Path) -> FileListing:
     """The file, or the flag files below the directory: the configured ones where there are any, else all YAML."""
     if not path.exists() and not path.is_symlink():
         raise UsageError(f"{path} does not exist.")

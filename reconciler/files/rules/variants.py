@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.diagnostics import Finding, Severity
 from reconciler.files.schema import quoted
+from reconciler.model.flag import OFF
 from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from reconciler.files.rules.parsed_flag import ParsedFlag
     from reconciler.strict_json import Json
 
-OFF: Final = "off"
 MAX_EXACT_INTEGER: Final = 2**53
 
 _is_clean_id = re.compile(r"[^\s,](?:[^,\t\n\r\v\f]*[^\s,])?").fullmatch

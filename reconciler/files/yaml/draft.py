@@ -22,7 +22,7 @@ from yaml.events import (
 )
 
 from reconciler.files.yaml.events import open_events
-from reconciler.files.yaml.nodes import Collection, Document, Entry, Scalar
+from reconciler.files.yaml.nodes import Collection, DocumentTree, Entry, Scalar
 from reconciler.files.yaml.scalars import resolve_plain
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Draft(Struct, kw_only=True, eq=False):
     on which line, and of which entry it is.
     """
 
-    document: Document
+    document: DocumentTree
     start: int
     entries: list[Entry] = field(default_factory=list)
     flows: list[Collection] = field(default_factory=list)
@@ -91,7 +91,7 @@ class _Reader:
             if isinstance(event, DocumentStartEvent):
                 if event.explicit and self.drafts:
                     start, line = mark.index, mark.line
-                self.drafts.append(Draft(document=Document(root=Scalar(), first_line=line), start=start))
+                self.drafts.append(Draft(document=DocumentTree(root=Scalar(), first_line=line), start=start))
             elif isinstance(event, DocumentEndEvent):
                 start, line = mark.index, mark.line
             elif isinstance(event, ScalarEvent | CollectionStartEvent):

@@ -64,7 +64,7 @@ class Collection(Struct, kw_only=True, eq=False):
 Node: TypeAlias = Scalar | Collection
 
 
-class Document(Struct, kw_only=True, eq=False):
+class DocumentTree(Struct, kw_only=True, eq=False):
     """One document: its value, the comments that stay on top of it wherever its first key goes, and its first line.
 
     That line is its `---`, if it has one.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.files.flag_layout import Layout
-    from reconciler.files.yaml.nodes import Document, Node
+    from reconciler.files.yaml.nodes import DocumentTree, Node
 
 WIDTH: Final = 100
 """Columns that a collection between brackets may reach."""
@@ -27,12 +27,12 @@ _STEP = 2
 _FLOW_DEPTH = 2
 
 
-def write_documents(documents: Sequence[Document]) -> str:
+def write_documents(documents: Sequence[DocumentTree]) -> str:
     """The text of a file, each document but the first behind a `---`."""
     return "---\n".join(write_document(document) for document in documents)
 
 
-def write_document(document: Document) -> str:
+def write_document(document: DocumentTree) -> str:
     """The text of one document, without `---`."""
     lines = list(document.head)
     if isinstance(document.root, Collection) and document.root.is_mapping and document.root.entries:

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from reconciler.files.yaml.draft import Comment, Draft
-    from reconciler.files.yaml.nodes import Comments, Document, Entry, Node
+    from reconciler.files.yaml.nodes import Comments, DocumentTree, Entry, Node
 
 MODELINE: Final = "# yaml-language-server:"
 """How the comment begins that tells editors which JSON Schema a file follows."""
 
 
-def read_tree(text: str) -> tuple[Document, ...]:
+def read_tree(text: str) -> tuple[DocumentTree, ...]:
     """Every document of a YAML text, in order. Line ends must be LF."""
     return tuple(map(_finished, read_drafts(text)))
 
 
-def fields_of(document: Document) -> list[Entry] | None:
+def fields_of(document: DocumentTree) -> list[Entry] | None:
     """The pairs of a document that is laid out field by line; None for any other."""
     root = document.root
     if isinstance(root, Scalar) or root.is_flow or not root.is_mapping or root.column:
@@ -36,7 +36,7 @@ def fields_of(document: Document) -> list[Entry] | None:
     return root.entries
 
 
-def _finished(draft: Draft) -> Document:
+def _finished(draft: Draft) -> DocumentTree:
     loose: Comments = []
     _give_away_comments(draft, loose)
     document = draft.document

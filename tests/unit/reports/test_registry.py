@@ -14,8 +14,7 @@ from pages import a_drift
 
 from reconciler.cli.main import cli
 from reconciler.diagnostics import Diagnostic, Severity
-from reconciler.doctor import Check, failed
-from reconciler.doctor import Status as CheckStatus
+from reconciler.doctor import Check, CheckStatus, failed
 from reconciler.drift import FlagHistory
 from reconciler.errors import AccessError, GuardRefusedError
 from reconciler.evaluation.comparison import Comparison
