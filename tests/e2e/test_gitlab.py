@@ -11,6 +11,7 @@ import pytest
 import yaml
 from emulators import KEY
 from gitlab_server import a_gitlab
+from workflow_runner import INSTALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,6 +120,17 @@ def test_a_plan_that_fails_is_said_in_the_note(world: World, gitlab: GitlabState
     assert codes == {"flags labels": 0, "flags plan": 3, "flags comment": 0}
     assert "**There is no plan.**" in gitlab.bodies(5)[0]
     assert "older" not in gitlab.bodies(5)[0]
+
+
+def test_validation_and_drift_run_as_they_stand(world: World, gitlab: GitlabState) -> None:
+    """One without a secret; the other fails its job where there is drift. The tool is installed without secrets."""
+    (install,) = JOBS["default"]["before_script"]
+    without = f"env -u AMPLITUDE_MANAGEMENT_API_KEY -u GITLAB_TOKEN {INSTALL}"
+    assert install.replace(" --quiet", "") == without
+    assert run_jobs(world, gitlab, ("flags validate", "flags drift")) == {"flags validate": 0, "flags drift": 0}
+    world.edit_by_hand(rolloutPercentage=51)
+    assert run_jobs(world, gitlab, ("flags drift",)) == {"flags drift": 2}
+    assert "environment" not in JOBS["flags validate"]
 
 
 def test_no_job_has_the_key_and_the_token() -> None:

@@ -13,7 +13,6 @@ import yaml
 from emulators import KEY, a_live_flag, seeded
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from workflow_runner import INSTALL
 
 from reconciler import __version__
 from reconciler.cli.main import COMMANDS
@@ -36,30 +35,6 @@ def shell(world: World, script: str, **environ: str) -> subprocess.CompletedProc
         ["bash", "-eo", "pipefail", "-c", script],
         cwd=world.root, env={**world.environ, **environ}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-
-
-def test_the_gitlab_pipeline_runs_as_it_stands(world: World) -> None:
-    """Validate without a key, plan, apply, and drift that fails its job."""
-    pipeline = load(CI / "gitlab" / ".gitlab-ci.yml")
-    without_key = f"env -u AMPLITUDE_MANAGEMENT_API_KEY {INSTALL}"
-    assert [line.replace(" --quiet", "") for line in pipeline["default"]["before_script"]] == [without_key]
-    world.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 50\n")
-
-    def run(job: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        return shell(world, "\n".join(pipeline[f"flags {job}"]["script"]), **environ)
-
-    assert run("validate").returncode == 0
-    with_key = {"AMPLITUDE_MANAGEMENT_API_KEY": KEY}
-    assert "max exposure change 40%" in run("plan", **with_key).stdout
-    assert world.emulator.writes == []
-    assert run("apply", **with_key).returncode == 0
-    assert world.live_rollout() == 50
-    assert run("drift", **with_key).returncode == 0
-    world.edit_by_hand(rolloutPercentage=51)
-    assert run("drift", **with_key).returncode == 2
-    for job in ("plan", "apply", "drift"):
-        assert pipeline[f"flags {job}"]["environment"]["name"] == f"flags-{job}"
-    assert "environment" not in pipeline["flags validate"]
 
 
 @pytest.mark.parametrize("file", [ROOT / ".pre-commit-hooks.yaml", CI / "pre-commit" / ".pre-commit-config.yaml"])
