@@ -34,8 +34,9 @@ class TerminatedError(SystemExit):
 
 
 class _State:
-    """What came so far, and what the next signal does."""
+    """What came so far, and what the next signal does. `arrivals` holds the numbers of signals as they come."""
 
+    arrivals: socket.socket | None = None
     first: int | None = None
     came_at = 0.0
     raises = False
@@ -48,6 +49,10 @@ _last_acts: list[Callable[[], None]] = []
 
 def install() -> None:
     """Take both signals over, for a process that is a command. Until `raising`, a signal is only remembered."""
+    _state.arrivals, writer = socket.socketpair()
+    for end in (_state.arrivals, writer):
+        end.setblocking(False)
+    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
     for number in _NUMBERS:
         signal.signal(number, _on_signal)
     atexit.register(_ignore)  # Python puts the default handlers back when it ends, but leaves ignored signals alone
@@ -87,39 +92,47 @@ def told_to(interrupt: Callable[[int], None], loop: AbstractEventLoop) -> Iterat
 
     The loop's own handlers are not used: taking them away puts the default ones in their place for a moment.
     """
+    arrivals = _state.arrivals
+    if arrivals is None:  # a command within another program, whose handlers are not ours
+        yield
+        return
 
     def tell() -> None:
         with suppress(BlockingIOError):
-            reader.recv(4096)
+            arrivals.recv(4096)
         if _state.first is not None:
             interrupt(_state.first)
 
-    reader, writer = socket.socketpair()
-    with reader, writer:
-        reader.setblocking(False)
-        writer.setblocking(False)
-        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        loop.add_reader(reader, tell)
-        try:
-            tell()
-            yield
-        finally:
-            loop.remove_reader(reader)
-            signal.set_wakeup_fd(before)
+    loop.add_reader(arrivals, tell)
+    try:
+        tell()
+        yield
+    finally:
+        loop.remove_reader(arrivals)
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's signature
     first = _state.first
     if first is None:
-        _state.first, _state.came_at = number, monotonic()
+        first = _first_of(number)
+        _state.first, _state.came_at = first, monotonic()
         if _state.raises:
-            _raise(number)
+            _raise(first)
     elif monotonic() - _state.came_at >= PATIENCE_SECONDS:
         if _state.raises and not _state.has_raised:
             _raise(first)
         for act in _last_acts:
             act()
         os._exit(128 + first)
+
+
+def _first_of(number: int) -> int:
+    """The first of what came by now: Python calls handlers in the order of numbers, not of arrival."""
+    if _state.arrivals is not None:
+        with suppress(BlockingIOError):
+            came = (item for item in _state.arrivals.recv(64, socket.MSG_PEEK) if item in _NUMBERS)
+            return next(came, number)
+    return number
 
 
 def _raise(number: int) -> NoReturn:
