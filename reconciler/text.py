@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime, timedelta
     from fractions import Fraction
 
 _GRID = 2_000_000
@@ -18,6 +20,20 @@ _SMALLEST = 20_000
 def counted(count: int, noun: str) -> str:
     """`1 user`, `2 users`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def time_text(at: datetime) -> str:
+    """A time in UTC, to the second: `2030-01-02T03:04:05Z`."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def ago(span: timedelta) -> str:
+    """How long ago something was, in whole units of which there is at least one: `12 min ago`, `3 h ago`."""
+    seconds = int(span.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return "less than a minute ago" if seconds >= 0 else "in the future"
 
 
 def cut(text: str, length: int) -> str:

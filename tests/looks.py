@@ -38,7 +38,9 @@ def look(world: World, memory: DriftState | None = None, **options: Any) -> Drif
 
     async def run() -> DriftReport:
         async with world.client(read_only=True) as client:
-            return await detect_drift(client, world.desired, world.config, wanted, now=NOON, memory=memory)
+            return await detect_drift(
+                client, world.desired, world.config, wanted, now=NOON, memory=memory, history=world.history
+            )
 
     world.emulator.log.clear()
     report: DriftReport = run_now(run())

@@ -33,7 +33,7 @@ def attribute(
     `pairs` maps declared variant keys to the live variants they are. A field that versions do not show (inclusions,
     often payloads), or of which the newest version has another value, falls back on the flag's last edit.
     """
-    value_in = _reading(change.path, pairs)
+    value_in = reading(change.path, pairs)
     value = value_in(live.spec)
     since: Version | None = None
     basis = Basis.OLDEST_VERSION
@@ -72,8 +72,11 @@ def is_shown_by_versions(change: FieldChange) -> bool:
     return match is None or match["members"] is None
 
 
-def _reading(path: str, pairs: Mapping[str, Variant]) -> Callable[[FlagSpec], Json | Unset]:
-    """How the field of a change is read off a live flag or a version: a value that is equal for equal content."""
+def reading(path: str, pairs: Mapping[str, Variant]) -> Callable[[FlagSpec], Json | Unset]:
+    """How the field of a change is read off a flag or a version: a value that is equal for equal content.
+
+    `pairs` as for `attribute`. UNSET: not shown.
+    """
     if path in _FIELDS:
         return lambda spec: _field(spec, _FIELDS[path])
     match = _VARIANT.fullmatch(path)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.drift.attribution import attribute
-from reconciler.drift.report import AttributedChange, FlagDrift
+from reconciler.drift.cause import cause_of, place_of
+from reconciler.drift.report import AttributedChange, Attribution, Cause, FlagDrift
 from reconciler.model.canonical import pair_variants
 from reconciler.model.flag import Unset
 from reconciler.planning.compare import compare_flags, with_details
@@ -20,15 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from reconciler.model.flag import DesiredFlag, LiveFlag, Variant, Version
+    from reconciler.model.declared import Place, Timeline
+    from reconciler.model.flag import DesiredFlag, FlagSpec, LiveFlag, Variant, Version
     from reconciler.planning.plan import FieldChange
 
 
 class DifferingFlag(Struct, frozen=True, kw_only=True):
-    """A declared flag that differs. `pairs` maps declared variant keys to the live variants they are."""
+    """A declared flag that differs. `pairs` maps declared variant keys to the live variants they are.
+
+    `wanted` is what is declared as it is compared.
+    """
 
     desired: DesiredFlag
     live: LiveFlag
+    wanted: FlagSpec
     changes: tuple[FieldChange, ...]
     pairs: Mapping[str, Variant]
 
@@ -47,26 +53,44 @@ def compare_with_live(
         if desired.ignored.covers("archived"):
             return None
         archived = ValueChange(path="/archived", before=True, after=False)
-        return DifferingFlag(desired=desired, live=live, changes=(archived,), pairs={})
+        return DifferingFlag(desired=desired, live=live, wanted=desired.spec, changes=(archived,), pairs={})
     kept = keep_ignored(desired.spec, live.spec, desired.ignored)
     spec = desired_for_live(kept, live.spec, managed_tag, shows_tags=shows_tags)
     seen = live_as_renamed(spec, live.spec)
     changes = with_details(compare_flags(spec, seen).changes)
     if not changes:
         return None
-    return DifferingFlag(desired=desired, live=live, changes=changes, pairs=pair_variants(spec, seen))
+    return DifferingFlag(desired=desired, live=live, wanted=spec, changes=changes, pairs=pair_variants(spec, seen))
 
 
-def attributed(comparison: DifferingFlag, versions: Sequence[Version], now: datetime) -> FlagDrift:
-    """The flag's drift, each change with who made it. `versions` are the flag's, newest first; none will do."""
-    desired, live = comparison.desired, comparison.live
+def explained(
+    comparison: DifferingFlag, versions: Sequence[Version], timelines: Mapping[Place, Timeline], now: datetime
+) -> FlagDrift:
+    """The flag's drift, each change with its cause and who made it. `versions` are the flag's, newest first.
+
+    None of them will do, and no timelines either: then less is known.
+    """
+    desired = comparison.desired
     return FlagDrift(
         key=desired.key,
-        flag_id=live.id,
-        changes=tuple(
-            AttributedChange(change=change, attribution=attribute(change, live, versions, comparison.pairs))
-            for change in comparison.changes
-        ),
+        flag_id=comparison.live.id,
+        changes=tuple(_explained(change, comparison, versions, timelines) for change in comparison.changes),
         source=desired.source,
         frozen_until=desired.frozen_until if desired.is_frozen(now) else None,
+    )
+
+
+def _explained(
+    change: FieldChange, comparison: DifferingFlag, versions: Sequence[Version], timelines: Mapping[Place, Timeline]
+) -> AttributedChange:
+    timeline = timelines.get(place_of(comparison.desired.key, change))
+    cause = cause_of(change, comparison, versions, timeline)
+    return AttributedChange(
+        change=change,
+        # What was never applied was made by nobody: the live value is only older than the declared one.
+        attribution=Attribution()
+        if cause is Cause.NOT_APPLIED
+        else attribute(change, comparison.live, versions, comparison.pairs),
+        cause=cause,
+        declared=timeline.since if timeline else None,
     )

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from reconciler.api.hydration import hydrate
 from reconciler.api.versions import read_feed, read_versions
-from reconciler.drift.compare import DifferingFlag, attributed, compare_with_live
+from reconciler.drift.cause import place_of
+from reconciler.drift.compare import DifferingFlag, compare_with_live, explained
 from reconciler.drift.report import DriftReport, FieldOfFlag, Sweep
 from reconciler.drift.state import compare_with, not_looked_at
 from reconciler.drift.view import Choice, View, allocate_budget, keys_in_scope, view_by_list, view_of_edits
@@ -22,13 +23,14 @@ from reconciler.model.reads import paths_of, reads_needed
 from reconciler.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from reconciler.api.client import Client
     from reconciler.drift.state import DriftState
     from reconciler.drift.view import DriftOptions
     from reconciler.model.config import Config
+    from reconciler.model.declared import History, Place, Timeline
     from reconciler.model.flag import DesiredState, FlagSpec, LiveFlag, Version
     from reconciler.model.reads import Read
 
@@ -42,12 +44,14 @@ async def detect_drift(
     now: datetime,
     memory: DriftState | None = None,
     progress: Progress | None = None,
+    history: History | None = None,
 ) -> DriftReport:
     """What differs live from the declaration, and who made it so.
 
     Requests are counted from the client's first; where there is a budget, the client's own `requests.dailyBudget`
     should be no more, because repetitions count. With `memory`, what differed last time is looked at first, a sweep
-    goes on where it ended, and `notice` says how the two looks compare. Raises ApiErrors: what cannot be read is
+    goes on where it ended, and `notice` says how the two looks compare. `history` tells since when git declares what
+    differs; without it no cause is known. Raises ApiErrors: what cannot be read is
     neither drift nor its absence. BudgetError where the budget does not even show which flags there are.
     """
     look = DriftDetector(
@@ -58,6 +62,7 @@ async def detect_drift(
         now=now,
         memory=memory,
         progress=progress or Progress(),
+        history=history,
     )
     report = await look.report()
     if memory is None:
@@ -77,24 +82,30 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
     now: datetime
     memory: DriftState | None
     progress: Progress
+    history: History | None
 
     async def report(self) -> DriftReport:
         """Read what the options ask for, compare, and name who changed what."""
         view = await self._view()
         choice, compared = await self._compare(view)
         versions, warnings = await self._versions(compared)
+        timelines = self._timelines(compared)
         scope = self.options
         return DriftReport(
             project_id=self.config.project_id,
             region=self.config.region,
             environment=self.config.environment,
-            flags=tuple(attributed(item, versions.get(item.desired.key, ()), self.now) for item in compared),
+            flags=tuple(
+                explained(item, versions.get(item.desired.key, ()), timelines, self.now) for item in compared
+            ),
             missing=view.missing,
             unmanaged=view.unmanaged,
             duplicates={key: ids for key, ids in view.live.duplicates.items() if key in view.keys},
             checked=frozenset(view.keys),
             unchecked=tuple(sorted(self._unchecked(view, choice))),
             since=scope.since,
+            looked_at=self.now,
+            gaps=tuple(dict.fromkeys(item.gap for item in timelines.values() if item.gap)),
             sweep=None if scope.budget is None else _sweep(choice),
             requests=self.client.requests,
             warnings=(*view.warnings, *warnings),
@@ -176,6 +187,11 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             f"Could not read the version history of {left} of {len(ids)} flags that differ; their last edit is shown."
         )
         return found, (words,) if left else ()
+
+    def _timelines(self, compared: Iterable[DifferingFlag]) -> Mapping[Place, Timeline]:
+        """Since when git declares what differs."""
+        places = [place_of(item.desired.key, change) for item in compared for change in item.changes]
+        return self.history(places, None) if self.history and places else {}
 
     def _unchecked(self, view: View, choice: Choice) -> Iterable[FieldOfFlag]:
         yield from (FieldOfFlag(key=key) for key in view.unseen)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from reconciler.diagnostics import SourcePosition
+    from reconciler.model.declared import DeclaredValue
     from reconciler.model.reads import Read
     from reconciler.planning.plan import FieldChange
 
@@ -30,6 +31,17 @@ class Basis(StrEnum):
     """Versions do not show the field, or do not have its live value: the last editor of the flag is named."""
     UNKNOWN = "unknown"
     """Nothing was shown."""
+
+
+class Cause(StrEnum):
+    """Why a field differs."""
+
+    LIVE_EDIT = "live-edit"
+    """The live flag had the declared value since it was declared, and lost it."""
+    NOT_APPLIED = "not-applied"
+    """The live flag never had it since: git is ahead."""
+    UNKNOWN = "unknown"
+    """git does not tell since when it declares the value, or the server what the flag was then."""
 
 
 class Notification(StrEnum):
@@ -57,10 +69,15 @@ class Attribution(Struct, frozen=True, kw_only=True):
 
 
 class AttributedChange(Struct, frozen=True, kw_only=True):
-    """A field that differs (`before` is live, `after` is declared, as in a plan) and who made it so."""
+    """A field that differs (`before` is live, `after` is declared, as in a plan), why, and who made it so.
+
+    `declared` is the commit since which git declares its value so; None where that is not known.
+    """
 
     change: FieldChange
     attribution: Attribution = field(default_factory=Attribution)
+    cause: Cause = Cause.UNKNOWN
+    declared: DeclaredValue | None = None
 
 
 class FlagDrift(Struct, frozen=True, kw_only=True):
@@ -74,8 +91,14 @@ class FlagDrift(Struct, frozen=True, kw_only=True):
 
     @property
     def latest(self) -> Attribution:
-        """The attribution of the change that was made last."""
+        """The attribution of the live edit that was made last."""
         return max((item.attribution for item in self.changes), key=lambda item: item.order)
+
+    @property
+    def cause(self) -> Cause:
+        """Live edit where any of the changes is one; not applied where all are that."""
+        causes = {item.cause for item in self.changes}
+        return next(cause for cause in (Cause.LIVE_EDIT, Cause.UNKNOWN, Cause.NOT_APPLIED) if cause in causes)
 
 
 class FieldOfFlag(Struct, frozen=True, kw_only=True, order=True):
@@ -106,7 +129,8 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     `checked` are the declared flags that were compared; `unchecked` those fields of theirs that the budget left out.
     `remembered` are differences that an earlier run found and this one did not look at again: they count as drift.
     `duplicates` are declared keys that several live flags carry, with the ids. `unmanaged` flags are no drift.
-    `since` is the time before which edits were not looked for.
+    `since` is the time before which edits were not looked for, `looked_at` that of the look. `gaps` say why it is
+    not known of some values since when git declares them.
     """
 
     project_id: str
@@ -120,6 +144,8 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     unchecked: tuple[FieldOfFlag, ...] = ()
     remembered: tuple[FieldOfFlag, ...] = ()
     since: datetime | None = None
+    looked_at: datetime | None = None
+    gaps: tuple[str, ...] = ()
     sweep: Sweep | None = None
     notice: Notification | None = None
     requests: int = 0

@@ -15,6 +15,7 @@ from reconciler.model.flag import Unset
 from reconciler.model.versions import since_when
 from reconciler.planning.segments import pair_segments
 from reconciler.strict_json import join_pointer
+from reconciler.text import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -129,7 +130,7 @@ def _why(item: TurnedOn, off: Since, timeline: Timeline | None) -> str:
     if declared is None or declared.at is None:
         gap = (timeline.gap if timeline else "") or UNASKED
         return f"{told}, and it is not known since when git says {_words(item)}. {gap}"
-    since = declared.at.isoformat().replace("+00:00", "Z")
+    since = time_text(declared.at)
     commit = f"commit {(declared.commit or '')[:7]}"
     return f"{told}, and git has not said {_words(item)} since: it has said so from {since} on ({commit})."
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from reconciler.planning.plan_file import encode_change
 from reconciler.reports.json_report import FORMAT_VERSION, render_json
+from reconciler.text import time_text
 
 if TYPE_CHECKING:
-    from reconciler.drift import Attribution, DriftReport, FlagDrift, FlagHistory, HistoryEntry
+    from reconciler.drift import AttributedChange, DriftReport, FlagDrift, FlagHistory, HistoryEntry
     from reconciler.reports.registry import RenderOptions
     from reconciler.strict_json import Json
 
 
 def render_drift_json(report: DriftReport, options: RenderOptions) -> str:
     """A drift report as JSON. In `changes` `before` is live and `after` is declared, as in a plan."""
-    since = report.since.isoformat(timespec="seconds").replace("+00:00", "Z") if report.since else None
     sweep = report.sweep
     document: dict[str, Json] = {
         "formatVersion": FORMAT_VERSION,
@@ -30,7 +30,8 @@ def render_drift_json(report: DriftReport, options: RenderOptions) -> str:
         "checked": len(report.checked),
         "unchecked": [{"key": place.key, "path": place.path} for place in report.unchecked],
         "remembered": [{"key": place.key, "path": place.path} for place in report.remembered],
-        "since": since,
+        "since": time_text(report.since) if report.since else None,
+        "lookedAt": time_text(report.looked_at) if report.looked_at else None,
         "sweep": None if sweep is None else {"reads": sweep.total, "done": sweep.done, "runs": sweep.runs},
         "notify": None if report.notice is None else report.notice.value,
         "requests": report.requests,
@@ -58,8 +59,9 @@ def _flag(flag: FlagDrift) -> dict[str, Json]:
         "key": flag.key,
         "id": flag.flag_id,
         "source": None if flag.source is None else {"file": flag.source.file, "line": flag.source.line},
-        "changes": [encode_change(item.change) for item in flag.changes],
-        "attribution": [{"path": item.change.path} | _attribution(item.attribution) for item in flag.changes],
+        "cause": flag.cause.value,
+        "changes": [encode_change(item.change) | {"cause": item.cause.value} for item in flag.changes],
+        "attribution": [{"path": item.change.path} | _attribution(item) for item in flag.changes],
         "lastChangedBy": latest.by,
         "lastChangedAt": latest.at,
         "version": latest.version,
@@ -67,12 +69,15 @@ def _flag(flag: FlagDrift) -> dict[str, Json]:
     }
 
 
-def _attribution(attribution: Attribution) -> dict[str, Json]:
+def _attribution(item: AttributedChange) -> dict[str, Json]:
+    attribution, declared = item.attribution, item.declared
     return {
         "by": attribution.by,
         "at": attribution.at,
         "version": attribution.version,
         "basis": attribution.basis.value,
+        "declaredCommit": declared.commit if declared else None,
+        "declaredAt": time_text(declared.at) if declared and declared.at else None,
     }
 
 

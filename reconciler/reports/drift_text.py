@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from reconciler.reports.drift_view import drift_view
+from reconciler.reports.drift_view import DriftLine, drift_view
 from reconciler.reports.fields import field_lines
-from reconciler.reports.fitting import first_that_fit, short_fields
+from reconciler.reports.fitting import first_that_fit
 from reconciler.reports.plan_text import draw_fields
 from reconciler.reports.sanitize import code_span, defuse, markdown_text
 from reconciler.reports.text_layout import TextLayout
@@ -27,6 +27,8 @@ _LEAST_ROOM = 2_000
 _CUT_NOTE = 100
 _MOST_GROUPS = 4
 _MOST_PLACE = 160
+_MOST_VALUE = 160
+_MOST_FIELDS = 8
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?", re.ASCII)
 
 
@@ -34,7 +36,7 @@ def render_drift_text(report: DriftReport, options: RenderOptions) -> str:
     """The report as text; its last line is `last_line` of the view."""
     view, layout = drift_view(report), TextLayout(options.terminal)
     if view.sections or view.absent:
-        layout.line((f"Drift in {view.title}", "bold"), ("; fields read live → git", "dim"))
+        layout.line((f"Drift in {view.title}", "bold"), (view.looked_at, "dim"))
     for section in view.sections:
         layout.blank()
         _flag(layout, section)
@@ -81,13 +83,26 @@ def _flag(layout: TextLayout, section: DriftSection) -> None:
     frozen = [(f"  {section.frozen}", "cyan")] if section.frozen else []
     layout.line((f"{section.symbol} ", "bold yellow"), (section.key, "bold"), *place, *frozen)
     for group in section.groups:
-        draw_fields(layout, group.fields)
-        layout.line((str(group.author), "dim"), indent=8)
+        beside = len(group.fields) == 1
+        for line in group.fields:
+            author = f": {group.author}" if beside else ""
+            layout.line((line.label, "bold"), f": {line.words}", (author, "dim"), indent=4, hang=4)
+        if not beside:
+            layout.line((str(group.author), "dim"), indent=8)
+    for words, command in section.next_steps:
+        layout.line((f"{words}: {command}", "dim"), indent=4)
 
 
 def _shortened(section: DriftSection) -> DriftSection:
-    groups = tuple(replace(group, fields=short_fields(group.fields)) for group in section.groups[:_MOST_GROUPS])
-    return replace(section, place=cut(section.place, _MOST_PLACE), groups=groups)
+    groups = tuple(replace(group, fields=_short(group.fields)) for group in section.groups[:_MOST_GROUPS])
+    return replace(section, place=cut(section.place, _MOST_PLACE), groups=groups, next_steps=())
+
+
+def _short(fields: tuple[DriftLine, ...]) -> tuple[DriftLine, ...]:
+    lines = [DriftLine(label=cut(line.label, _MOST_VALUE), words=cut(line.words, _MOST_VALUE)) for line in fields]
+    more = len(lines) - _MOST_FIELDS
+    rest = (DriftLine(label=f"{more} more", words="fields that differ"),) if more > 0 else ()
+    return (*lines[:_MOST_FIELDS], *rest)
 
 
 def _item(section: DriftSection) -> str:
@@ -95,16 +110,23 @@ def _item(section: DriftSection) -> str:
     frozen = f" ({markdown_text(section.frozen)})" if section.frozen else ""
     lines = [f"- {code_span(section.key)}{place}{frozen}"]
     for group in section.groups:
+        beside = len(group.fields) == 1
         for line in group.fields:
-            sides = " → ".join(code_span(side) for side in (line.before, line.after) if side is not None)
-            lines.append(f"    - {code_span(f'{line.symbol} {line.label}')}: {sides}")
-        lines.append(f"    - {_author(group.author)}")
+            author = f": {_author(group.author)}" if beside else ""
+            lines.append(f"    - {code_span(line.label)}: {code_span(line.words)}{author}")
+        if not beside:
+            lines.append(f"    - {_author(group.author)}")
+    if section.next_steps:
+        steps = (f"{markdown_text(words)}: {code_span(command)}" for words, command in section.next_steps)
+        lines.append(f"    - {'; '.join(steps)}")
     return "\n".join(lines)
 
 
 def _author(line: AuthorLine) -> str:
-    named = [code_span(part) for part in (line.who, line.when) if part]
-    return markdown_text(line.words) + ", ".join(named) + markdown_text(line.rest)
+    who = code_span(line.who) if line.who else ""
+    notes = [*map(markdown_text, line.notes), *([code_span(line.when)] if line.when else [])]
+    brackets = f" ({', '.join(notes)})" if notes else ""
+    return f"{markdown_text(line.words)}{who}{markdown_text(line.rest)}{brackets}"
 
 
 def _prose(text: str) -> str:

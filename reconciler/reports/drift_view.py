@@ -5,23 +5,28 @@ User ids of inclusions are counted, never shown; editors are named, because that
 
 from __future__ import annotations
 
+import shlex
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.drift import Basis, Notification
+from reconciler.drift import Basis, Cause, Notification
+from reconciler.model.versions import parse_time
+from reconciler.planning.plan import MembersChange, ValueChange
 from reconciler.reports.danger import Danger, danger_of
-from reconciler.reports.fields import FieldLine, field_lines
+from reconciler.reports.fields import field_lines
 from reconciler.reports.fitting import first_named
 from reconciler.reports.plan_view import place_text, project_title
 from reconciler.reports.sanitize import visible
-from reconciler.text import counted
+from reconciler.text import ago, counted, time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
-    from reconciler.drift import Attribution, DriftReport, FlagDrift, Sweep
+    from reconciler.drift import AttributedChange, Attribution, DriftReport, FlagDrift, Sweep
+    from reconciler.planning.plan import FieldChange
 
 _NOTICES = {
     Notification.NEW: "New since the last run.",
@@ -31,22 +36,34 @@ _NOTICES = {
 }
 
 
+_NONE = "has none"
+
+
 class AuthorLine(Struct, frozen=True, kw_only=True):
-    """Who made a difference: words, then who and when (either may be empty), then words."""
+    """How a difference came about: words, who, words, and in brackets notes and when; who and when may be empty."""
 
     words: str
     who: str = ""
-    when: str = ""
     rest: str = ""
+    notes: tuple[str, ...] = ()
+    when: str = ""
 
     def __str__(self) -> str:
-        return f"{self.words}{self.who}{', ' if self.when else ''}{self.when}{self.rest}"
+        notes = ", ".join([*self.notes, *([self.when] if self.when else [])])
+        return f"{self.words}{self.who}{self.rest}" + (f" ({notes})" if notes else "")
 
 
-class AuthoredFields(Struct, frozen=True, kw_only=True):
-    """Fields that differ, and who made them so."""
+class DriftLine(Struct, frozen=True, kw_only=True):
+    """A field that differs, and what git says of it and what is live, in words."""
 
-    fields: tuple[FieldLine, ...]
+    label: str
+    words: str
+
+
+class ExplainedFields(Struct, frozen=True, kw_only=True):
+    """Fields that differ, and how that came about."""
+
+    fields: tuple[DriftLine, ...]
     author: AuthorLine
 
 
@@ -58,23 +75,28 @@ class AbsentLine(Struct, frozen=True, kw_only=True):
 
 
 class DriftSection(Struct, frozen=True, kw_only=True):
-    """A flag that differs. `place` is `file:line`; `frozen` says until when it is left alone, or is empty."""
+    """A flag that differs. `place` is `file:line`; `frozen` says until when it is left alone, or is empty.
+
+    `next_steps` are what may be done, each as words and a command.
+    """
 
     symbol: str
     key: str
     place: str
     frozen: str
-    groups: tuple[AuthoredFields, ...]
+    groups: tuple[ExplainedFields, ...]
+    next_steps: tuple[tuple[str, str], ...] = ()
 
 
 class DriftView(Struct, frozen=True, kw_only=True):
-    """A whole report, the gravest differences first. `last_line` is one line of a fixed shape.
+    """A whole report, what was turned off first, then the gravest. `last_line` is one line of a fixed shape.
 
     `absent` are flags that cannot be compared. `notice` compares with the run before it (empty: nothing to say);
     `facts` are sentences about the rest; `is_partial` says that not everything was looked at.
     """
 
     title: str
+    looked_at: str
     last_line: str
     notice: str
     sections: tuple[DriftSection, ...]
@@ -88,9 +110,10 @@ def drift_view(report: DriftReport) -> DriftView:
     """The view of a report."""
     return DriftView(
         title=project_title(report.project_id, report.region, report.environment),
+        looked_at=f", looked at {time_text(report.looked_at)}" if report.looked_at else "",
         last_line=_last_line(report),
         notice=_NOTICES.get(report.notice, "") if report.notice else "",
-        sections=tuple(_section(flag) for flag in sorted(report.flags, key=_danger)),
+        sections=tuple(_section(flag, report) for flag in sorted(report.flags, key=_rank)),
         absent=tuple(_absent(report)),
         warnings=tuple(visible(warning) for warning in report.warnings),
         facts=tuple(_facts(report)),
@@ -110,39 +133,83 @@ def _last_line(report: DriftReport) -> str:
     return f"No drift{where}{limits}; {reads}"
 
 
-def _danger(flag: FlagDrift) -> Danger:
-    return danger_of(item.change for item in flag.changes)
+def _rank(flag: FlagDrift) -> tuple[bool, Danger]:
+    return not is_turned_off(flag), danger_of(item.change for item in flag.changes)
 
 
-def _section(flag: FlagDrift) -> DriftSection:
+def is_turned_off(flag: FlagDrift) -> bool:
+    """Whether the flag was turned off live, or its rollout set to 0, or it was archived: git says otherwise."""
+    live = {item.change.path: item.change.before for item in flag.changes if isinstance(item.change, ValueChange)}
+    return live.get("/enabled") is False or live.get("/archived") is True or live.get("/rolloutPercentage") == 0
+
+
+def _section(flag: FlagDrift, report: DriftReport) -> DriftSection:
     changes = sorted(flag.changes, key=lambda item: danger_of([item.change]))
-    groups = groupby(changes, key=lambda item: item.attribution)
+    groups = groupby(changes, key=_explanation)
     return DriftSection(
         symbol="~",
         key=visible(flag.key),
         place=place_text(flag.source),
         frozen=f"frozen until {flag.frozen_until.isoformat()}" if flag.frozen_until else "",
-        groups=tuple(
-            AuthoredFields(
-                fields=field_lines(tuple(item.change for item in items), show_users=False),
-                author=_author(attribution),
-            )
-            for attribution, items in groups
-        ),
+        groups=tuple(_group(list(items), report.looked_at) for _, items in groups),
+        next_steps=tuple((words, visible(step)) for words, step in _next_steps(flag, report.environment)),
     )
 
 
-def _author(attribution: Attribution) -> AuthorLine:
+def _explanation(item: AttributedChange) -> tuple[Cause, Attribution, str | None]:
+    is_ahead = item.cause is Cause.NOT_APPLIED and item.declared is not None
+    return item.cause, item.attribution, item.declared.commit if is_ahead and item.declared else None
+
+
+def _group(items: Sequence[AttributedChange], now: datetime | None) -> ExplainedFields:
+    lines = tuple(line for item in items for line in _lines(item.change))
+    return ExplainedFields(fields=lines, author=_author(items[0], now))
+
+
+def _lines(change: FieldChange) -> Iterator[DriftLine]:
+    """What git says, and what is live; users and cohorts are counted."""
+    if isinstance(change, MembersChange):
+        noun = "user" if change.path.endswith("/users") else "cohort"
+        sides = ((change.added, "only in git"), (change.removed, "only live"))
+        words = ", ".join(f"{counted(len(members), noun)} {where}" for members, where in sides if members)
+        yield DriftLine(label=visible(change.path.removeprefix("/")), words=words)
+        return
+    for line in field_lines((change,), show_users=False):
+        git, live = (_NONE if side is None else side for side in (line.after, line.before))
+        yield DriftLine(label=line.label, words=f"git {git}, live {live}")
+
+
+def _next_steps(flag: FlagDrift, environment: str | None) -> Iterator[tuple[str, str]]:
+    key, where = shlex.quote(flag.key), f" --env {shlex.quote(environment)}" if environment else ""
+    if flag.cause is Cause.NOT_APPLIED:
+        yield "apply it", f"reconciler apply --target {key}{where}"
+        return
+    allow = f" --allow {shlex.quote(f'kill-switch:{flag.key}')}" if is_turned_off(flag) else ""
+    yield "adopt it", f"reconciler import --target {key} --force{where}"
+    yield "undo it", f"reconciler apply --target {key}{allow}{where}"
+    yield "leave it", f"reconciler drift --acknowledge {key} --until DATE{where}"
+
+
+def _author(item: AttributedChange, now: datetime | None) -> AuthorLine:
+    attribution = item.attribution
+    if item.cause is Cause.NOT_APPLIED:
+        commit = item.declared.commit if item.declared else None
+        return AuthorLine(words="git is ahead: not applied yet", rest=f" (commit {commit[:7]})" if commit else "")
+    lead = "changed live" if item.cause is Cause.LIVE_EDIT else "set live"
     if attribution.basis is Basis.UNKNOWN:
-        return AuthorLine(words="the server does not say who changed it")
-    who, when = visible(attribution.by or ""), visible(attribution.at or "")
-    unknown = "" if who else "an unknown user"
-    version = f", version {attribution.version}" if attribution.version is not None else ""
-    if attribution.basis is Basis.LAST_EDIT:
-        rest = f"{version} (versions do not show when this field changed)"
-        return AuthorLine(words=f"last edit of the flag: {unknown}", who=who, when=when, rest=rest)
-    earlier = " or an earlier one" if attribution.basis is Basis.OLDEST_VERSION else ""
-    return AuthorLine(words=f"by {unknown}", who=who, when=when, rest=f"{version}{earlier}")
+        return AuthorLine(words=f"{lead}, the server does not say by whom")
+    is_last_edit = attribution.basis is Basis.LAST_EDIT
+    at, who = parse_time(attribution.at), visible(attribution.by or "")
+    version = "" if attribution.version is None else f"v{attribution.version}"
+    notes = [f"{version} or an earlier one" if attribution.basis is Basis.OLDEST_VERSION else version]
+    notes += ["versions do not show when this field changed"] if is_last_edit else []
+    return AuthorLine(
+        words=f"{'last edit of the flag' if is_last_edit else lead} by {'' if who else 'an unknown user'}",
+        who=who,
+        rest=f" {ago(now - at)}" if now and at else "",
+        notes=tuple(filter(None, notes)),
+        when=visible(attribution.at or ""),
+    )
 
 
 def _absent(report: DriftReport) -> Iterator[AbsentLine]:
@@ -157,7 +224,9 @@ def _absent(report: DriftReport) -> Iterator[AbsentLine]:
 
 def _facts(report: DriftReport) -> Iterator[str]:
     if report.since:
-        yield f"Edits before {report.since.isoformat(timespec='seconds').replace('+00:00', 'Z')} were not checked"
+        yield f"Edits before {time_text(report.since)} were not checked"
+    for gap in report.gaps:
+        yield f"Since when git says so is not known of some values: {visible(gap.rstrip('.'))}"
     if report.unmanaged:
         yield f"{counted(len(report.unmanaged), 'flag')} not managed here: {first_named(report.unmanaged)}"
     if report.unchecked:

@@ -8,6 +8,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.cli.declared import history_of
 from reconciler.cli.destinations import check_destinations
 from reconciler.cli.options import (
     FILE,
@@ -123,6 +124,7 @@ def _detect(run: _Run, key_file: Path | None, output: Output) -> DriftReport:
             now=now(),
             memory=run.memory,
             progress=progress,
+            history=history_of(config, run.loaded.desired),
         )
 
     return run_with_client(config, credentials, output, work)

@@ -61,7 +61,8 @@ def test_the_document_names_who_when_and_which_version(repository: Repository) -
     found = document(repository.run("drift", "--format", "json"))
     (flag,) = found["flags"]
     assert flag["key"] == KEY
-    assert flag["changes"] == [{"path": "/rolloutPercentage", "before": 99, "after": 10}]
+    (change,) = flag["changes"]
+    assert (change["path"], change["before"], change["after"]) == ("/rolloutPercentage", 99, 10)
     assert (flag["lastChangedBy"], flag["version"]) == (OTHER_USER, version)
     assert flag["lastChangedAt"] == repository.live(KEY)["lastModifiedAt"]
     assert found["requests"] == len(repository.emulator.log)

@@ -17,6 +17,7 @@ from reconciler.drift import (
     AttributedChange,
     Attribution,
     Basis,
+    Cause,
     DriftReport,
     FieldOfFlag,
     FlagDrift,
@@ -26,6 +27,7 @@ from reconciler.drift import (
     Sweep,
 )
 from reconciler.files.schema import load_schema
+from reconciler.model.declared import DeclaredValue
 from reconciler.planning.plan import MembersChange, ValueChange
 from reconciler.reports.drift_text import MARKDOWN_LIMIT
 from reconciler.reports.registry import DRIFT, HISTORY, RenderOptions, render
@@ -42,7 +44,7 @@ USERS = MembersChange(
 def a_flag_drift(key: str = "new-checkout", **fields: Any) -> FlagDrift:
     """A flag whose rollout Bob changed, and whose users differ since Ada's last edit at the latest."""
     changes = (
-        AttributedChange(change=ROLLOUT, attribution=BOB),
+        AttributedChange(change=ROLLOUT, attribution=BOB, cause=Cause.LIVE_EDIT),
         AttributedChange(change=USERS, attribution=ADA),
     )
     return FlagDrift(**{"key": key, "flag_id": "123", "changes": changes, "source": a_position()} | fields)
@@ -77,16 +79,18 @@ def markdown(report: DriftReport) -> str:
 
 
 def test_the_text_of_a_report() -> None:
-    """Each difference reads live to git, with who made it below; the verdict ends the text."""
-    assert text(a_report()) == (
-        "Drift in project 7 (us); fields read live → git\n"
+    """Each difference says what git says, what is live and how that came about; the verdict ends the text."""
+    assert text(a_report(looked_at=NOON)) == (
+        "Drift in project 7 (us), looked at 2030-01-02T12:00:00Z\n"
         "\n"
         "~ new-checkout  flags/new-checkout.yaml:2\n"
-        "    ~ rolloutPercentage  100 → 50\n"
-        "        by bob@example.com, 2030-01-01T10:00:00.000Z, version 12\n"
-        "    ~ variants/treatment/inclusions/users  add 1 user; remove 2 users\n"
-        "        last edit of the flag: ada@example.com, 2030-01-01T11:00:00.000Z (versions do not show when this"
-        " field changed)\n"
+        "    rolloutPercentage: git 50, live 100: changed live by bob@example.com 1 d ago"
+        " (v12, 2030-01-01T10:00:00.000Z)\n"
+        "    variants/treatment/inclusions/users: 1 user only in git, 2 users only live: last edit of the flag by"
+        " ada@example.com 1 d ago (versions do not show when this field changed, 2030-01-01T11:00:00.000Z)\n"
+        "    adopt it: reconciler import --target new-checkout --force\n"
+        "    undo it: reconciler apply --target new-checkout\n"
+        "    leave it: reconciler drift --acknowledge new-checkout --until DATE\n"
         "\n"
         "! gone is declared but does not exist live\n"
         "\n"
@@ -105,14 +109,51 @@ def test_the_markdown_of_a_report() -> None:
         "\n"
         "- `gone` is declared but does not exist live\n"
         "- `new-checkout` `flags/new-checkout.yaml:2`\n"
-        "    - `~ rolloutPercentage`: `100` → `50`\n"
-        "    - by `bob@example.com`, `2030-01-01T10:00:00.000Z`, version 12\n"
-        "    - `~ variants/treatment/inclusions/users`: `add 1 user; remove 2 users`\n"
-        "    - last edit of the flag: `ada@example.com`, `2030-01-01T11:00:00.000Z` (versions do not show when"
-        " this field changed)\n"
+        "    - `rolloutPercentage`: `git 50, live 100`: changed live by `bob@example.com`"
+        " (v12, `2030-01-01T10:00:00.000Z`)\n"
+        "    - `variants/treatment/inclusions/users`: `1 user only in git, 2 users only live`: last edit of the flag"
+        " by `ada@example.com` (versions do not show when this field changed, `2030-01-01T11:00:00.000Z`)\n"
+        "    - adopt it: `reconciler import --target new-checkout --force`; undo it: `reconciler apply --target"
+        " new-checkout`; leave it: `reconciler drift --acknowledge new-checkout --until DATE`\n"
         "\n"
         "1 flag not managed here: other.\n"
     )
+
+
+def test_what_was_never_applied_blames_nobody() -> None:
+    """Git is ahead: the commit is named, and the next step is to apply it."""
+    declared = DeclaredValue(value=50, commit="abc1234def", at=NOON)
+    change = AttributedChange(change=ROLLOUT, cause=Cause.NOT_APPLIED, declared=declared)
+    report = a_report(flags=(a_flag_drift(changes=(change,)),), environment="live")
+    shown = text(report)
+    assert "rolloutPercentage: git 50, live 100: git is ahead: not applied yet (commit abc1234)\n" in shown
+    assert "    apply it: reconciler apply --target new-checkout --env live\n" in shown
+    assert "adopt it" not in shown
+    flag = json.loads(render(DRIFT, "json", report))["flags"][0]
+    assert (flag["cause"], flag["lastChangedBy"], flag["version"]) == ("not-applied", None, None)
+    assert flag["attribution"][0]["declaredCommit"] == "abc1234def"
+    assert flag["attribution"][0]["declaredAt"] == "2030-01-02T12:00:00Z"
+
+
+def test_what_was_turned_off_comes_first_and_is_undone_by_name() -> None:
+    """Before flags of which more differs; what turns it on again is the override of that flag alone."""
+    cases = (("/enabled", False, True), ("/archived", True, False), ("/rolloutPercentage", 0, 5))
+    gravest = ValueChange(path="/enabled", before=True, after=False)
+    for path, before, after in cases:
+        off = AttributedChange(change=ValueChange(path=path, before=before, after=after), cause=Cause.LIVE_EDIT)
+        flags = (
+            a_flag_drift("a", changes=(AttributedChange(change=gravest),)),
+            a_flag_drift("z", changes=(off,)),
+        )
+        shown = text(a_report(flags=flags))
+        assert shown.index("~ z") < shown.index("~ a")
+        assert "undo it: reconciler apply --target z --allow kill-switch:z" in shown
+        assert "undo it: reconciler apply --target a\n" in shown
+
+
+def test_a_gap_in_the_history_is_said_once() -> None:
+    report = a_report(gaps=("This clone is shallow.",))
+    assert "Since when git says so is not known of some values: This clone is shallow.\n" in text(report)
 
 
 @pytest.mark.parametrize(
@@ -155,10 +196,10 @@ def test_a_budget_that_holds_nothing_back_is_not_spoken_of() -> None:
 @pytest.mark.parametrize(
     ("attribution", "words"),
     [
-        (Attribution(), "the server does not say who changed it"),
-        (replace(BOB, by=None), "by an unknown user, 2030-01-01T10:00:00.000Z, version 12"),
-        (replace(BOB, basis=Basis.OLDEST_VERSION), "version 12 or an earlier one"),
-        (replace(BOB, by="4711", at=None), "by 4711, version 12"),
+        (Attribution(), "set live, the server does not say by whom"),
+        (replace(BOB, by=None), "set live by an unknown user (v12, 2030-01-01T10:00:00.000Z)"),
+        (replace(BOB, basis=Basis.OLDEST_VERSION), "(v12 or an earlier one, "),
+        (replace(BOB, by="4711", at=None), "by 4711 (v12)"),
     ],
 )
 def test_authors(attribution: Attribution, words: str) -> None:
@@ -255,9 +296,10 @@ def test_the_document_of_the_contract() -> None:
     assert (document["formatVersion"], document["drifted"], document["missing"]) == (1, True, ["gone"])
     assert (document["unmanaged"], document["requests"]) == (["other"], 12)
     assert flag["changes"] == [
-        {"path": "/rolloutPercentage", "before": 100, "after": 50},
-        {"path": USERS.path, "added": list(USERS.added), "removed": list(USERS.removed)},
+        {"path": "/rolloutPercentage", "before": 100, "after": 50, "cause": "live-edit"},
+        {"path": USERS.path, "added": list(USERS.added), "removed": list(USERS.removed), "cause": "unknown"},
     ]
+    assert flag["cause"] == "live-edit"
     assert (flag["lastChangedBy"], flag["lastChangedAt"], flag["version"]) == (ADA.by, ADA.at, None)
     assert [item["by"] for item in flag["attribution"]] == [BOB.by, ADA.by]
 
@@ -293,6 +335,6 @@ def test_a_switch_is_told_behind_any_padding() -> None:
     )
     assert len(shown) <= MARKDOWN_LIMIT
     assert "- `zz`" in shown
-    assert shown.index("`~ enabled`") < shown.index("`~ name`")
+    assert shown.index("`enabled`") < shown.index("`name`")
     listed = shown.count("- `gone-") + shown.count("- `a-") + shown.count("- `zz`")
     assert f"{1500 - listed} more are not shown here" in shown

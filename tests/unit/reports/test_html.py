@@ -196,7 +196,7 @@ def test_the_page_of_drift_names_who_made_it() -> None:
     """Each difference stands with its editor; what is missing has a card of its own."""
     text = " ".join(words(tree("drift")).split())
     assert "2 flags different from git, 2 missing or uncertain." in text
-    assert "by ada@example.com, 2030-01-02T09:12:44Z, version 12" in text
+    assert "by ada@example.com (v12, 2030-01-02T09:12:44Z)" in text
     assert "summer-banner is declared but does not exist live" in text
 
 

@@ -1,0 +1,189 @@
+"""Why a field differs: edited live, or not applied yet, over real edits, versions and times of declarations."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from emulators import a_live_flag
+from looks import ADA, BOB, a_declaration, edit, include, look
+from msgspec import Struct
+from worlds import World, a_world, an_emulator, run_now
+
+from reconciler.drift import Cause, DriftOptions, detect
+from reconciler.model.declared import DeclaredValue, Timeline
+from reconciler.model.flag import Variant, Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from reconciler.drift import DriftReport, FlagDrift
+    from reconciler.model.declared import Place
+    from reconciler.model.flag import FlagSpec
+
+KEY = "new-checkout"
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    """A minute passes with each look at it."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(minutes=1)
+        return self.now
+
+
+class Project(Struct, kw_only=True):
+    """A live flag, a clock, and the time at which git got the declaration that there is."""
+
+    world: World
+    clock: Clock
+    declared_at: datetime | None = None
+    asked: list[Place] = []
+
+    def declare(self, spec: FlagSpec) -> None:
+        """Git gets another declaration now."""
+        self.world = a_world(self.world.emulator, spec, history=self.history)
+        self.declared_at = self.clock()
+
+    def history(self, places: Collection[Place], _: datetime | None = None) -> Mapping[Place, Timeline]:
+        self.asked += places
+        values = (DeclaredValue(value=1, commit="abc1234", at=self.declared_at),)
+        return dict.fromkeys(places, Timeline(values=values if self.declared_at else ()))
+
+    def edit(self, **fields: Any) -> None:
+        edit(self.world.emulator, BOB, KEY, **fields)
+
+    def drift(self) -> FlagDrift:
+        (flag,) = look(self.world).flags
+        return flag
+
+    async def detect(self) -> DriftReport:
+        """A look of which the requests are not counted."""
+        world = self.world
+        async with world.client(read_only=True) as client:
+            return await detect.detect_drift(
+                client, world.desired, world.config, DriftOptions(), now=self.clock.now, history=world.history
+            )
+
+
+def a_project(**live: Any) -> Project:
+    clock = Clock()
+    emulator = an_emulator(a_live_flag(KEY, **live), now=clock)
+    project = Project(world=a_world(emulator, a_declaration()), clock=clock)
+    project.declare(a_declaration())
+    return project
+
+
+def test_a_value_that_was_as_declared_and_changed_was_edited_live() -> None:
+    project = a_project()
+    project.edit(rolloutPercentage=5)
+    (change,) = project.drift().changes
+    assert change.cause is Cause.LIVE_EDIT
+    assert (change.attribution.by, change.attribution.version) == (BOB, 2)
+    assert change.declared is not None
+    assert change.declared.commit == "abc1234"
+    assert project.asked == [(KEY, "/rolloutPercentage")]
+
+
+def test_a_value_that_was_applied_later_and_changed_was_edited_live() -> None:
+    """Declared, applied, edited: the version between shows that the live flag had it."""
+    project = a_project()
+    project.declare(a_declaration(rollout_percentage=25))
+    project.edit(rolloutPercentage=25)
+    project.edit(rolloutPercentage=100)
+    assert project.drift().cause is Cause.LIVE_EDIT
+
+
+def test_a_declaration_that_was_never_applied_blames_nobody() -> None:
+    project = a_project()
+    project.edit(description="by hand")
+    project.declare(a_declaration(rollout_percentage=25))
+    (change,) = project.drift().changes
+    assert change.cause is Cause.NOT_APPLIED
+    assert (change.attribution.by, change.attribution.at) == (None, None)
+
+
+def test_edits_of_other_fields_since_do_not_make_it_an_edit() -> None:
+    project = a_project()
+    project.declare(a_declaration(rollout_percentage=25))
+    project.edit(description="by hand")
+    assert project.drift().cause is Cause.NOT_APPLIED
+
+
+def test_what_the_flag_had_before_it_was_declared_does_not_count() -> None:
+    """25 by hand, 100 by hand, then git says 25: it was never applied."""
+    project = a_project(rolloutPercentage=25)
+    project.edit(rolloutPercentage=100)
+    project.declare(a_declaration(rollout_percentage=25))
+    assert project.drift().cause is Cause.NOT_APPLIED
+
+
+def test_fields_have_causes_of_their_own() -> None:
+    """An edit of one field and a commit that was not applied of another; the flag as a whole was edited."""
+    project = a_project()
+    project.declare(a_declaration(rollout_percentage=25))
+    project.edit(enabled=False)
+    flag = project.drift()
+    causes = {item.change.path: item.cause for item in flag.changes}
+    assert causes == {"/enabled": Cause.LIVE_EDIT, "/rolloutPercentage": Cause.NOT_APPLIED}
+    assert flag.cause is Cause.LIVE_EDIT
+    assert flag.latest.by == BOB
+
+
+def test_without_history_of_git_no_cause_is_known() -> None:
+    project = a_project()
+    project.edit(rolloutPercentage=5)
+    project.declared_at = None
+    (change,) = project.drift().changes
+    assert change.cause is Cause.UNKNOWN
+    assert change.attribution.by == BOB
+    project.world.history = None
+    assert project.drift().cause is Cause.UNKNOWN
+
+
+def test_without_versions_the_last_edit_tells_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not edited since it was declared: never applied. Edited since: not known."""
+
+    async def read_none(*_: Any, **__: Any) -> dict[str, Any]:
+        return {}
+
+    monkeypatch.setattr(detect, "read_versions", read_none)
+    project = a_project()
+    project.declare(a_declaration(rollout_percentage=25))
+
+    def cause() -> Cause:
+        report = run_now(project.detect())
+        return report.flags[0].cause
+
+    assert cause() is Cause.NOT_APPLIED
+    project.edit(description="by hand")
+    assert cause() is Cause.UNKNOWN
+
+
+def test_inclusions_are_in_no_version() -> None:
+    project = a_project()
+    include(project.world.emulator, ADA, KEY, "treatment", "eve@example.com")
+    assert project.drift().cause is Cause.UNKNOWN
+
+
+def test_an_archived_flag_was_archived_by_its_last_edit() -> None:
+    project = a_project()
+    project.edit(archive=True)
+    flag = project.drift()
+    assert [item.change.path for item in flag.changes] == ["/archived"]
+    assert flag.cause is Cause.LIVE_EDIT
+    assert project.asked == [(KEY, "/key")]
+
+
+@pytest.mark.parametrize("names", [("control", "treatment", "third"), ("control",)])
+def test_a_variant_as_a_whole_is_declared_with_the_variants(names: tuple[str, ...]) -> None:
+    project = a_project()
+    variants = tuple(Variant(key=name) for name in names)
+    project.declare(a_declaration(variants=variants, rollout_weights=Weights.of({"control": 1})))
+    assert project.drift().cause is Cause.NOT_APPLIED
+    assert (KEY, "/variants") in project.asked
