@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from reconciler.api.client import Client
     from reconciler.api.member_cache import MemberCache
     from reconciler.model.config import Config
-    from reconciler.model.declared import History
     from reconciler.model.flag import DesiredState, LiveState, MemberKind, Variant
+    from reconciler.model.versions import History
     from reconciler.planning.kill_switch import KillSwitch
     from reconciler.planning.plan import Plan, PlanOptions
     from reconciler.planning.review import ReviewRecord

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from reconciler.api.client import Client
     from reconciler.emulator import Emulator
     from reconciler.model.config import Config
-    from reconciler.model.declared import History
+    from reconciler.model.versions import History
 
 __all__ = ["AUTHORIZATION", "DEPLOYMENTS", "OTHER_USER", "PROJECT", "an_emulator"]
 

@@ -15,7 +15,7 @@ from reconciler.cli.checkout import checkout_of, is_content
 from reconciler.cli.walk import Sought, Spot, Walk
 from reconciler.errors import InvalidInputError, ReconcilerError
 from reconciler.files.past import find_document, settings_in
-from reconciler.model.declared import Timeline
+from reconciler.model.versions import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from reconciler.cli.walk import Document
     from reconciler.files.past import Settings
     from reconciler.model.config import Config
-    from reconciler.model.declared import History, Place
     from reconciler.model.flag import DesiredState
+    from reconciler.model.versions import History, Place
 
 _LINKED: Final = "The configuration finds its flags through a link, which git does not follow."
 _UNREADABLE: Final = "The configuration cannot be read as one."

@@ -15,7 +15,7 @@ from reconciler.cli.commits import commits_touching, differences, is_cut, parent
 from reconciler.errors import InvalidInputError
 from reconciler.files.listing import SUFFIXES
 from reconciler.files.past import comparable, effective, find_document, settings_in, value_at
-from reconciler.model.declared import DeclaredValue, Timeline
+from reconciler.model.versions import DeclaredValue, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -6,17 +6,17 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.files.rules.fields import parse_moment
+from reconciler.model.config import NOTHING
 from reconciler.model.fields import FIELDS, ValueKind
 from reconciler.model.flag import UNSET, Condition, DesiredFlag, FlagSpec, TargetSegment, Unset, Variant, Weights
-from reconciler.model.ignored import NOTHING
 from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.diagnostics import SourcePosition
+    from reconciler.model.config import Ignored
     from reconciler.model.flag import Number
-    from reconciler.model.ignored import Ignored
     from reconciler.strict_json import Json
 
 

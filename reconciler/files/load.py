@@ -26,8 +26,8 @@ from reconciler.files.rules.fields import expired, unknown_environment
 from reconciler.files.rules.parsed_flag import ParsedFlag
 from reconciler.files.schema import check, quoted
 from reconciler.files.yaml.reader import read_source
+from reconciler.model.config import ignored_of
 from reconciler.model.flag import DesiredState
-from reconciler.model.ignored import ignored_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

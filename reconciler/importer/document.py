@@ -18,8 +18,8 @@ from reconciler.importer.fields import document_of
 from reconciler.importer.ignored import without_ignored
 from reconciler.importer.not_declarable import NotDeclarable, find_not_declarable
 from reconciler.importer.spelling import preserve_spelling
+from reconciler.model.config import ignored_of
 from reconciler.model.flag import UNSET, Unset
-from reconciler.model.ignored import ignored_of
 from reconciler.model.wire import losses_of
 from reconciler.strict_json import join_pointer, split_pointer
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reconciler.model.config import Config
-    from reconciler.model.ignored import Ignored
+    from reconciler.model.config import Config, Ignored
     from reconciler.strict_json import Json
 
 _NAMED = {"variants": "key", "targetSegments": "name"}

@@ -15,7 +15,7 @@ from reconciler.files.schema import check
 from reconciler.files.yaml.reader import read_source
 from reconciler.importer.spelling import NOWHERE
 from reconciler.model.canonical import same_json
-from reconciler.model.ignored import ignored_of
+from reconciler.model.config import ignored_of
 from reconciler.planning.compare import compare_flags
 from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live, live_as_renamed

@@ -11,9 +11,9 @@ from reconciler.importer.fields import document_of
 from reconciler.importer.ignored import without_ignored
 from reconciler.importer.not_declarable import find_faults
 from reconciler.importer.spelling import preserve_spelling
+from reconciler.model.config import ignored_of
 from reconciler.model.fields import FIELDS, VARIANT_FIELDS
 from reconciler.model.flag import UNSET, Unset
-from reconciler.model.ignored import ignored_of
 from reconciler.model.wire import losses_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import Struct, field
 
-from reconciler.model.ignored import NOTHING, Ignored
+from reconciler.model.config import NOTHING, Ignored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -19,8 +19,8 @@ from reconciler.planning.segments import pair_segments, without_shield
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from reconciler.model.config import Ignored
     from reconciler.model.flag import FlagSpec, TargetSegment, Variant
-    from reconciler.model.ignored import Ignored
     from reconciler.strict_json import Json
 
 T = TypeVar("T")

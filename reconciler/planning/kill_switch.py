@@ -20,9 +20,8 @@ from reconciler.text import time_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from reconciler.model.declared import History, Place, Timeline
     from reconciler.model.flag import FlagSpec, TargetSegment, Version
-    from reconciler.model.versions import Since
+    from reconciler.model.versions import History, Place, Since, Timeline
     from reconciler.planning.plan import FlagPlan, Plan
     from reconciler.strict_json import Json
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.diagnostics import Finding
 from reconciler.files.schema import quoted
-from reconciler.model.ignored import ANY, ignored_of
+from reconciler.model.config import ANY, ignored_of
 from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:

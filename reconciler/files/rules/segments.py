@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.diagnostics import Finding, Severity
 from reconciler.files.schema import quoted, suggest
-from reconciler.model.ignored import NOTHING, ignored_of
+from reconciler.model.config import NOTHING, ignored_of
 from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.files.rules.parsed_flag import ParsedFlag
-    from reconciler.model.config import Config
-    from reconciler.model.ignored import Ignored
+    from reconciler.model.config import Config, Ignored
     from reconciler.strict_json import Json
 
 RESERVED_PREFIX: Final = "reconciler-shield"

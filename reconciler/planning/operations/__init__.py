@@ -21,8 +21,13 @@ from reconciler.planning.operations.base import (
     Part,
     Phase,
 )
-from reconciler.planning.operations.deployments import AddDeployments, RemoveDeployment
-from reconciler.planning.operations.flag import CreateFlag, EditFlag, without_inclusions
+from reconciler.planning.operations.flag import (
+    AddDeployments,
+    CreateFlag,
+    EditFlag,
+    RemoveDeployment,
+    without_inclusions,
+)
 from reconciler.planning.operations.members import (
     BULK_REMOVAL_LIMIT,
     AddMembers,

@@ -13,8 +13,8 @@ from reconciler.cli import checkout
 from reconciler.cli.declared import timelines
 from reconciler.files.config_file import load_config
 from reconciler.files.load import load_desired
-from reconciler.model.declared import Timeline
 from reconciler.model.flag import Unset
+from reconciler.model.versions import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

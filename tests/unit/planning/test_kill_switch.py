@@ -11,15 +11,15 @@ from looks import ADA, BOB, a_declaration, edit
 from msgspec import Struct, structs
 from worlds import World, a_world, an_emulator
 
-from reconciler.model.declared import DeclaredValue, Timeline
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Weights
+from reconciler.model.versions import DeclaredValue, Timeline
 from reconciler.planning.kill_switch import find_kill_switches, turned_on
 from reconciler.planning.plan import PlanOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from reconciler.model.declared import Place
+    from reconciler.model.versions import Place
 
 KEY = "new-checkout"
 START = datetime(2030, 1, 1, tzinfo=UTC)
