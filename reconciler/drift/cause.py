@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.drift.compare import DifferingFlag
-    from reconciler.model.declared import Place, Timeline
     from reconciler.model.flag import Version
+    from reconciler.model.versions import Place, Timeline
     from reconciler.planning.plan import FieldChange
 
 

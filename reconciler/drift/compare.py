@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from reconciler.model.declared import Place, Timeline
     from reconciler.model.flag import DesiredFlag, FlagSpec, LiveFlag, Variant, Version
+    from reconciler.model.versions import Place, Timeline
     from reconciler.planning.plan import FieldChange
 
 

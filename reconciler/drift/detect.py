@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from reconciler.drift.state import DriftState
     from reconciler.drift.view import DriftOptions
     from reconciler.model.config import Config
-    from reconciler.model.declared import History, Place, Timeline
     from reconciler.model.flag import DesiredState, FlagSpec, LiveFlag, Version
     from reconciler.model.reads import Read
+    from reconciler.model.versions import History, Place, Timeline
 
 
 async def detect_drift(

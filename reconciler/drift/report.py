@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from reconciler.diagnostics import SourcePosition
-    from reconciler.model.declared import DeclaredValue
     from reconciler.model.reads import Read
+    from reconciler.model.versions import DeclaredValue
     from reconciler.planning.plan import FieldChange
 
 

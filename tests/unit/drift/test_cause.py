@@ -12,15 +12,15 @@ from msgspec import Struct
 from worlds import World, a_world, an_emulator, run_now
 
 from reconciler.drift import Cause, DriftOptions, detect
-from reconciler.model.declared import DeclaredValue, Timeline
 from reconciler.model.flag import Variant, Weights
+from reconciler.model.versions import DeclaredValue, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from reconciler.drift import DriftReport, FlagDrift
-    from reconciler.model.declared import Place
     from reconciler.model.flag import FlagSpec
+    from reconciler.model.versions import Place
 
 KEY = "new-checkout"
 START = datetime(2030, 1, 1, tzinfo=UTC)

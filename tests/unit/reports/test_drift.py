@@ -27,7 +27,7 @@ from reconciler.drift import (
     Sweep,
 )
 from reconciler.files.schema import load_schema
-from reconciler.model.declared import DeclaredValue
+from reconciler.model.versions import DeclaredValue
 from reconciler.planning.plan import MembersChange, ValueChange
 from reconciler.reports.drift_text import MARKDOWN_LIMIT
 from reconciler.reports.registry import DRIFT, HISTORY, RenderOptions, render
