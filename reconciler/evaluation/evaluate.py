@@ -89,13 +89,19 @@ class Evaluator:
         self._parents = tuple(prepared)
         self.spec = family.flag.spec if family.flag else None
 
-    def evaluate(self, user: Mapping[str, Any]) -> Result:
-        """The user's variant and why. `user` is as the SDKs describe one; see evaluation.conditions."""
+    def evaluate(self, user: Mapping[str, Any], given: Mapping[str, str] | None = None) -> Result:
+        """The user's variant and why. `user` is as the SDKs describe one; see evaluation.conditions.
+
+        `given` fixes the variants of flags that this one depends on, by their keys.
+        """
         if self._flag is None:
             return Result(variant=OFF, reason=Reason.ABSENT)
         variants: dict[str, str] = {}
         inherited: list[str] = []
         for parent in self._parents:
+            if given and parent.key in given:
+                variants[parent.flag_id] = given[parent.key]
+                continue
             result = parent.evaluate(user, variants)
             inherited += [f'Flag "{parent.key}", which it depends on: {note}' for note in result.notes]
             if result.variant is not None:

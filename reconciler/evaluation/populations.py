@@ -10,10 +10,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import Struct
+
 from reconciler.evaluation.values import answers_of, property_of_condition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from reconciler.evaluation.rules import SegmentRule
     from reconciler.model.flag import Condition
@@ -67,8 +69,8 @@ class Properties:
             asked.setdefault(property_of_condition(condition), {})[condition] = None
         self._bits: dict[Condition, int] = {}
         self._properties: list[_Property] = []
-        for found in asked.values():
-            self._properties.append(_Property(tuple(found), shift=len(self._bits)))
+        for name, found in asked.items():
+            self._properties.append(_Property(name, tuple(found), shift=len(self._bits)))
             self._bits |= {condition: 1 << bit for bit, condition in enumerate(found, len(self._bits))}
 
     def mask_of(self, conditions: Iterable[Condition]) -> int:
@@ -90,27 +92,98 @@ class Properties:
                 choices.append((item.bits, least))
         return _excludes(choices, [mask for mask in excluded if not mask & settled & ~union], [MOST_TRIES])
 
+    def answers(
+        self, required: int, excluded: Sequence[int], whole: Collection[str] = ()
+    ) -> Iterator[tuple[Chosen, ...] | None]:
+        """Known ways in which a user can meet all required conditions, and of each excluded mask not all.
+
+        Properties that do not matter are left out. Of `whole` properties all answers are tried, of others the least.
+        After too many tries the last one is None.
+        """
+        relevant = required
+        for mask in excluded:
+            relevant |= mask
+        choices = []
+        for item in self._properties:
+            if item.bits & relevant or item.name in whole:
+                known = item.known(required & item.bits, is_whole=item.name in whole)
+                choices.append((item.bits, known))
+        tries = [MOST_TRIES]
+        yield from _chosen(choices, list(excluded), tries)
+        if tries[0] < 0:
+            yield None
+
+    def is_exact(self, name: str) -> bool:
+        """Whether all answers of a property are known."""
+        return all(item.is_exact for item in self._properties if item.name == name)
+
+
+class Chosen(Struct, frozen=True):
+    """The answers of one property that a user is to give: values that give them, and the mask of the conditions.
+
+    `is_listed`: a condition that names the values is among those that are met, so there are no others.
+    """
+
+    name: Any
+    conditions: tuple[Condition, ...]
+    mask: int
+    values: tuple[Any, ...]
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether a condition that is met names all values that meet it."""
+        return any(self.mask >> bit & 1 and item.op == "is" for bit, item in enumerate(self.conditions))
+
 
 class _Property:
     """The conditions on one property: neighbouring bits of masks, the first at `shift`."""
 
-    def __init__(self, conditions: tuple[Condition, ...], *, shift: int) -> None:
+    def __init__(self, name: Any, conditions: tuple[Condition, ...], *, shift: int) -> None:  # noqa: ANN401
         answers = answers_of(conditions)
+        self.name = name
         self.bits = (1 << len(conditions)) - 1 << shift
-        self._known = [found.mask << shift for found in answers.known]
-        self._is_free = answers.is_free
+        self.is_exact = not answers.is_free and all(found.values for found in answers.known)
+        self._conditions, self._answers, self._shift = conditions, answers, shift
         self._least: dict[int, tuple[int, ...]] = {}
 
     def least(self, required: int) -> tuple[int, ...]:
         """The answers that hold what is required, without those that hold all of another one: they exclude less."""
-        if self._is_free:
+        if self._answers.is_free:
             return (required,)
         if required not in self._least:
-            masks = {mask for mask in self._known if mask & required == required}
-            self._least[required] = tuple(
-                mask for mask in masks if not any(other != mask and other & mask == other for other in masks)
-            )
+            masks = {found.mask << self._shift for found in self._answers.known}
+            self._least[required] = _least({mask for mask in masks if mask & required == required})
         return self._least[required]
+
+    def known(self, required: int, *, is_whole: bool) -> list[tuple[int, Chosen]]:
+        """The answers with values that hold what is required: all of them, or only the least."""
+        found = {item.mask << self._shift: item for item in self._answers.known if item.values}
+        masks = [mask for mask in found if mask & required == required]
+        if not is_whole:
+            least = set(_least(set(masks)))
+            masks = [mask for mask in masks if mask in least]
+        return [(mask, Chosen(self.name, self._conditions, found[mask].mask, found[mask].values)) for mask in masks]
+
+
+def _least(masks: set[int]) -> tuple[int, ...]:
+    return tuple(mask for mask in masks if not any(other != mask and other & mask == other for other in masks))
+
+
+def _chosen(
+    choices: list[tuple[int, list[tuple[int, Chosen]]]], left: list[int], tries: list[int]
+) -> Iterator[tuple[Chosen, ...]]:
+    """Every choice of one answer of each property such that no mask that is left is true as a whole."""
+    if not choices:
+        if not left:
+            yield ()
+        return
+    (bits, known), others = choices[0], choices[1:]
+    for mask, found in known:
+        tries[0] -= 1
+        if tries[0] < 0:
+            return
+        for rest in _chosen(others, [item for item in left if not item & bits & ~mask], tries):
+            yield (found, *rest)
 
 
 def _excludes(choices: list[tuple[int, tuple[int, ...]]], left: list[int], tries: list[int]) -> bool:

@@ -96,7 +96,7 @@ def segment_rule(segment: TargetSegment, variants: tuple[str, ...], bucketing: B
 
 def conditions_to_fail(segment: TargetSegment) -> frozenset[Condition]:
     """What a user has to meet to be in the segment: conditions, and the values of each, in no order."""
-    return frozenset(item for item in map(_atom, segment.conditions) if item != ALWAYS_TRUE)
+    return frozenset(item for item in map(atom_of, segment.conditions) if item != ALWAYS_TRUE)
 
 
 def is_on(spec: FlagSpec) -> bool:
@@ -174,7 +174,8 @@ def _rule(
     return SegmentRule(name, conditions, percentage=whole, cuts=cuts, bucketing=bucketing)
 
 
-def _atom(condition: Condition) -> Condition:
+def atom_of(condition: Condition) -> Condition:
+    """The condition with its values in one order, each once: equal for conditions that say the same."""
     return Condition(
         prop=condition.prop,
         op=condition.op,

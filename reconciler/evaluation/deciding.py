@@ -1,0 +1,399 @@
+"""Claims decided for all users: proved, refuted with a user who breaks it, or not decided.
+
+Users fall into cases by the first rule that they match, on both sides where two states are compared. Within a case
+the hash decides, and its areas are exact. A claim is proved where no case that can be breaks it. A user who breaks it
+counts only once evaluated.
+
+A property has one value unless a condition about sets is asked of it. Every user has an amplitude_id; what else
+is hashed may be missing. Inclusions that are not declared count as none.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.evaluation.assertions import ANY, Cause, Status, Verdict
+from reconciler.evaluation.conditions import COHORT_TYPE, matches_condition
+from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
+from reconciler.evaluation.persons import NoPersonError, Person, find_person
+from reconciler.evaluation.populations import Properties
+from reconciler.evaluation.result import Reason
+from reconciler.evaluation.rules import SegmentRule, atom_of, flag_rules, is_on, segments_of, variants_of
+from reconciler.evaluation.shares import joint_shares
+from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
+from reconciler.model.flag import UNSET, Condition, Unset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from reconciler.evaluation.assertions import Assertion, Share
+    from reconciler.evaluation.users import User
+    from reconciler.model.flag import FlagSpec, Variant
+
+_MOST_ANSWERS: Final = 500
+_AMPLITUDE_ID: Final = (DEFAULT_BUCKETING_UNIT, DEFAULT_BUCKETING_KEY)
+
+
+class _Case(Struct, frozen=True):
+    """A rule of a flag, lists of users among them, and the undeclared fields that it rests on."""
+
+    rule: SegmentRule
+    path: str
+    lacks: tuple[str, ...] = ()
+    hash_lacks: tuple[str, ...] = ()
+    is_list_of_users: bool = False
+
+
+_Cell = tuple[str, ...]
+_Pair = tuple[_Case, ...]
+_GATE = Condition(prop="dependencies", op="is", values=("not met",), type="dependencies")
+_GATE_NAME, _GATE_PATH = "its dependencies", "dependencies"
+
+
+class Decider:
+    """One flag, or two states of it, for any number of claims. `before` is None where nothing is compared.
+
+    Fields that `after` does not declare count as they are before: they are not managed.
+    """
+
+    def __init__(self, after: FlagWithParents, before: FlagWithParents | None = None) -> None:
+        sides = [after] if before is None else [before, _filled(after, before)]
+        self._sides = sides
+        self._evaluators = [Evaluator(side) for side in sides]
+        both_open = len(sides) > 1 and all(_is_open(side) for side in sides)
+        self._cases = [tuple(_cases(side.flag.spec if side.flag else None, is_open=both_open)) for side in sides]
+
+    def decide(self, claim: Assertion) -> Verdict:
+        """What becomes of a claim about this flag."""
+        given = dict(claim.given)
+        if unknown := self._unknown_parents(given):
+            return Verdict(status=Status.UNDECIDED, reason=unknown)
+        cases = [_gated(cases, side, given) for cases, side in zip(self._cases, self._sides, strict=True)]
+        if claim.user is not None:
+            return self._decide_user(claim, claim.user, cases[-1], given)
+        return _Decision(claim, cases, self._evaluators, given).verdict()
+
+    def cases(self) -> Iterator[tuple[str, str]]:
+        """The path and the name of every rule but lists of users, as tests can reach them."""
+        return ((case.path, case.rule.segment) for case in self._cases[-1] if "/inclusions/" not in case.path)
+
+    def _unknown_parents(self, given: Mapping[str, str]) -> str | None:
+        side = self._sides[-1]
+        if not given:
+            return None
+        names = ", ".join(sorted(given))
+        if side.flag is None or side.flag.parent_dependencies is None:
+            return f"Flag files do not say what a flag depends on ({names}): it takes --against live."
+        keys = {parent.key for parent in side.parents}
+        lacking = sorted(given.keys() - keys)
+        return f"The flag does not depend on {', '.join(lacking)}." if lacking else None
+
+    def _decide_user(self, claim: Assertion, user: User, cases: Sequence[_Case], given: Mapping[str, str]) -> Verdict:
+        case = next(
+            item for item in cases if all(matches_condition(condition, user) for condition in item.rule.conditions)
+        )
+        lacks = (*case.lacks, *(case.hash_lacks if case.rule.bucketing else ()))
+        reached = frozenset((case.path,))
+        if lacks:
+            return Verdict(status=Status.UNDECLARED, reason=_undeclared(lacks), reached=reached)
+        result = self._evaluators[-1].evaluate(user, given)
+        bucketing = case.rule.bucketing
+        if bucketing and (bucketing.unit, bucketing.key) == _AMPLITUDE_ID and not user.get(DEFAULT_BUCKETING_KEY):
+            reason = f"The flag is bucketed by {DEFAULT_BUCKETING_KEY}: give the user one."
+            return Verdict(status=Status.UNDECIDED, reason=reason, reached=reached)
+        if result.variant is None:
+            return Verdict(status=Status.UNDECIDED, reason=" ".join(result.notes), reached=reached)
+        status = Status.PROVED if result.variant == claim.expected else Status.REFUTED
+        segment, path = case.rule.segment, case.path
+        if result.reason is Reason.DEPENDENCY:
+            segment, path = _GATE_NAME, _GATE_PATH
+        cause = Cause(segment=segment, path=path, variant=result.variant)
+        reached |= {result.variant, str(claim.expected)}
+        return Verdict(status=status, person=Person(user), causes=(cause,), reached=reached)
+
+
+class _Decision:
+    """One claim about all users who meet its conditions."""
+
+    def __init__(
+        self,
+        claim: Assertion,
+        sides: Sequence[tuple[_Case, ...]],
+        evaluators: Sequence[Evaluator],
+        given: Mapping[str, str],
+    ) -> None:
+        self._claim, self._sides, self._evaluators, self._given = claim, sides, evaluators, given
+        self._conditions = tuple(map(atom_of, claim.conditions))
+        asked = [condition for side in sides for case in side for condition in case.rule.conditions]
+        self._properties = Properties((*self._conditions, *asked))
+        self._masks = [[self._properties.mask_of(case.rule.conditions) for case in side] for side in sides]
+        self._open: str | None = None
+        self._reached: set[str] = {
+            name
+            for outcome in (*claim.always, *claim.never, *(share.outcome for share in claim.shares))
+            for name in (outcome.before, outcome.after)
+            if name is not None
+        }
+
+    def verdict(self) -> Verdict:
+        """What becomes of the claim: what refutes it is told first, then what is open."""
+        found: Verdict | None = None
+        lacks: dict[str, None] = {}
+        for pair, required, excluded in self._pairs((), self._properties.mask_of(self._conditions), ()):
+            self._reached.add(pair[-1].path)
+            if pair[0].rule != pair[-1].rule or len(pair) == 1:
+                lacks |= dict.fromkeys(field for case in pair for field in case.lacks)
+            if found is None and not lacks:
+                found = self._breach(pair, required, excluded)
+        reached = frozenset(self._reached)
+        if lacks:
+            return Verdict(status=Status.UNDECLARED, reason=_undeclared(lacks), reached=reached)
+        if found is not None:
+            return replace(found, reached=reached)
+        status = Status.PROVED if self._open is None else Status.UNDECIDED
+        return Verdict(status=status, reason=self._open, reached=reached)
+
+    def _pairs(
+        self, chosen: _Pair, required: int, excluded: tuple[int, ...]
+    ) -> Iterator[tuple[_Pair, int, tuple[int, ...]]]:
+        """The cases, one of each side, that users of the claim can be in, and what makes such a user."""
+        if len(chosen) == len(self._sides):
+            yield chosen, required, excluded
+            return
+        masks = self._masks[len(chosen)]
+        for index, case in enumerate(self._sides[len(chosen)]):
+            together = required | masks[index], (*excluded, *masks[:index])
+            if self._properties.can_be(*together):
+                yield from self._pairs((*chosen, case), *together)
+
+    def _breach(self, pair: _Pair, required: int, excluded: tuple[int, ...]) -> Verdict | None:
+        """The claim refuted by users of these cases, if it is."""
+        cells = _cells(pair)
+        self._reached |= {cell[-1] for cell in cells}
+        for cell in cells:
+            if self._is_broken_by(cell) and (found := self._refuted(pair, cell, required, excluded)):
+                return found
+        for share in self._claim.shares if not any(case.is_list_of_users for case in pair) else ():
+            found = self._breach_of_share(share, pair, required, excluded)
+            if found is not None:
+                return found
+        return None
+
+    def _is_broken_by(self, cell: _Cell) -> bool:
+        if any(outcome.meets(cell) for outcome in self._claim.never):
+            return True
+        plain = [outcome for outcome in self._claim.always if outcome.before is None]
+        moves = [item for item in self._claim.always if item.before is not None and item.before in {ANY, cell[0]}]
+        return any(kind and not any(outcome.meets(cell) for outcome in kind) for kind in (plain, moves))
+
+    def _breach_of_share(self, share: Share, pair: _Pair, required: int, excluded: tuple[int, ...]) -> Verdict | None:
+        rules = [case.rule for case in (pair if share.outcome.before is not None else pair[-1:])]
+        joint = joint_shares(*rules)
+        if not joint.is_exact:
+            self._open = "Users are re-bucketed: what share goes from one variant to another is only expected."
+            return None
+        part = sum((size for cell, size in joint.cells if share.outcome.meets(cell)), Fraction(0))
+        if share.holds(part):
+            return None
+        for cell in sorted(_cells(pair), key=share.outcome.meets, reverse=part > 0):
+            if found := self._refuted(pair, cell, required, excluded):
+                return replace(found, share=(share, part))
+        return None
+
+    def _refuted(self, pair: _Pair, cell: _Cell, required: int, excluded: tuple[int, ...]) -> Verdict | None:
+        """The claim refuted by a user of these cases with these variants; None where there is none, or none is found.
+
+        In the latter case it is open what becomes of the claim.
+        """
+        hashing = [case for case in pair if case.rule.bucketing is not None]
+        unknown = {field for case in hashing for field in case.hash_lacks}
+        keys = [case.rule.bucketing.key for case in hashing if case.rule.bucketing and not unknown]
+        is_certain = all(map(self._properties.is_exact, keys))
+        tried = 0
+        for chosen in islice(self._properties.answers(required, excluded, keys), _MOST_ANSWERS):
+            tried += 1
+            if chosen is None:
+                is_certain = False
+                break
+            try:
+                person = find_person(
+                    chosen, [] if unknown else [(c.rule, v) for c, v in zip(pair, cell, strict=True)]
+                )
+            except NoPersonError as error:
+                is_certain &= error.is_certain
+                continue
+            if unknown:
+                ids = person.made_up & {case.rule.bucketing.key for case in hashing if case.rule.bucketing}
+                person = Person({name: value for name, value in person.user.items() if name not in ids})
+            elif not self._is_confirmed(person, cell):
+                is_certain = False
+                continue
+            causes = tuple(
+                Cause(segment=case.rule.segment, path=case.path, variant=variant)
+                for case, variant in zip(pair, cell, strict=True)
+            )
+            return Verdict(status=Status.REFUTED, person=person, causes=causes)
+        if not (tried and is_certain and tried < _MOST_ANSWERS):
+            self._open = self._open or _why_open(pair, cell)
+        return None
+
+    def _is_confirmed(self, person: Person, cell: _Cell) -> bool:
+        """Whether the user is one of the claim's and gets these variants, evaluated as any user is."""
+        if not all(matches_condition(condition, person.user) for condition in self._conditions):
+            return False
+        found = tuple(evaluator.evaluate(person.user, self._given).variant for evaluator in self._evaluators)
+        return found == cell
+
+
+def _why_open(pair: _Pair, cell: _Cell) -> str:
+    if any(case.path == _GATE_PATH or _GATE in case.rule.conditions for case in pair):
+        return "What users have of the flags that this one depends on decides: name it with `given`."
+    names = " and ".join(dict.fromkeys(f'"{case.rule.segment}"' for case in pair))
+    return f"Users of {names} may get {' -> '.join(dict.fromkeys(cell))}, but no such user was found."
+
+
+def _undeclared(fields: Iterable[str]) -> str:
+    named = list(dict.fromkeys(fields))
+    verb = "is" if len(named) == 1 else "are"
+    return (
+        f"{', '.join(named)} {verb} not declared, and it depends on that: declare it, or fill it with --against live."
+    )
+
+
+def _cells(pair: _Pair) -> list[_Cell]:
+    """The variants that users of these cases can have on each side, the most frequent first.
+
+    Users without what is hashed are among them.
+    """
+    rules = [case.rule for case in pair]
+    found = [cell for cell, _ in sorted(joint_shares(*rules).cells, key=lambda item: -item[1])]
+    places = {(rule.bucketing.unit, rule.bucketing.key) for rule in rules if rule.bucketing} - {_AMPLITUDE_ID}
+    for missing in [{place} for place in sorted(places)] + ([places] if len(places) > 1 else []):
+        bare = [
+            SegmentRule(rule.segment, rule.conditions, constant=rule.constant)
+            if rule.bucketing and (rule.bucketing.unit, rule.bucketing.key) in missing
+            else rule
+            for rule in rules
+        ]
+        found += [cell for cell, _ in joint_shares(*bare).cells if cell not in found]
+    return found
+
+
+def _gated(cases: tuple[_Case, ...], side: FlagWithParents, given: Mapping[str, str]) -> tuple[_Case, ...]:
+    """The cases behind what the flag depends on: all, none, or those of users whom it lets through."""
+    dependencies = side.flag.parent_dependencies if side.flag else None
+    if dependencies is None or not dependencies.flags:
+        return cases
+    keys = {parent.id: parent.key for parent in side.parents}
+    met = [
+        True if not allowed else given[keys[flag_id]] in allowed if keys.get(flag_id) in given else None
+        for flag_id, allowed in dependencies.flags
+    ]
+    decides = dependencies.operator.lower() == "any"
+    is_met = decides if decides in met else None if None in met else not decides
+    if is_met:
+        return cases
+    gate = _Case(SegmentRule(_GATE_NAME, frozenset() if is_met is False else frozenset((_GATE,))), _GATE_PATH)
+    return (gate,) if is_met is False else (gate, *cases)
+
+
+def _filled(after: FlagWithParents, before: FlagWithParents) -> FlagWithParents:
+    """The state after with the fields that it does not declare as they are before."""
+    if after.flag is None or before.flag is None:
+        return after
+    old, new = before.flag.spec, after.flag.spec
+    lacking = {name: getattr(old, name) for name in new.__struct_fields__ if getattr(new, name) is UNSET}
+    filled = replace(new, **lacking)
+    known = {variant.key: variant for variant in variants_of(old)}
+    if not isinstance(filled.variants, Unset):
+        filled = replace(
+            filled,
+            variants=tuple(_with_lists(item, known.get(item.renamed_from or item.key)) for item in filled.variants),
+        )
+    if not isinstance(filled.target_segments, Unset):
+        keys = {segment.name: segment.bucketing_key for segment in segments_of(old)}
+        segments = tuple(
+            replace(item, bucketing_key=keys.get(item.name, UNSET)) if isinstance(item.bucketing_key, Unset) else item
+            for item in filled.target_segments
+        )
+        filled = replace(filled, target_segments=segments)
+    return replace(after, flag=replace(after.flag, spec=filled))
+
+
+def _with_lists(variant: Variant, old: Variant | None) -> Variant:
+    if old is None:
+        return variant
+    users = old.users if isinstance(variant.users, Unset) else variant.users
+    return replace(
+        variant, users=users, cohorts=old.cohorts if isinstance(variant.cohorts, Unset) else variant.cohorts
+    )
+
+
+def _is_open(side: FlagWithParents) -> bool:
+    """Whether it is not declared that the flag is on."""
+    return side.flag is not None and isinstance(side.flag.spec.enabled, Unset) and side.flag.spec.archived is not True
+
+
+def _cases(spec: FlagSpec | None, *, is_open: bool) -> Iterator[_Case]:
+    """The rules of a flag in their order. `is_open`: taken as on although that is not declared."""
+    if spec is None:
+        yield _Case(SegmentRule("no such flag"), "")
+        return
+    if is_open:
+        spec = replace(spec, enabled=True)
+    elif not is_on(spec):
+        lacks = ("enabled",) if isinstance(spec.enabled, Unset) and spec.archived is not True else ()
+        path, name = ("/archived", "an archived flag") if spec.archived is True else ("/enabled", "a disabled flag")
+        yield _Case(SegmentRule(name), path, lacks)
+        return
+    always = ("enabled",) if is_open else ()
+    yield from _list_cases(spec)
+    *targets, rest = flag_rules(spec)
+    for index, (segment, rule) in enumerate(zip(segments_of(spec), targets, strict=True)):
+        has_key = not isinstance(segment.bucketing_key, Unset)
+        yield _Case(
+            rule, f"/targetSegments/{index}", (*always, *_lacks(spec, rule)), _hash_lacks(spec, has_key=has_key)
+        )
+    lacking = [
+        name
+        for name, value in (
+            ("targetSegments", spec.target_segments),
+            ("rolloutPercentage", spec.rollout_percentage),
+            (
+                "rolloutWeights",
+                spec.rollout_weights if spec.rollout_percentage and len(variants_of(spec)) != 1 else (),
+            ),
+        )
+        if isinstance(value, Unset)
+    ]
+    yield _Case(
+        rest, "/rolloutPercentage", (*always, *lacking, *_lacks(spec, rest)), _hash_lacks(spec, has_key=False)
+    )
+
+
+def _lacks(spec: FlagSpec, rule: SegmentRule) -> tuple[str, ...]:
+    return ("variants",) if isinstance(spec.variants, Unset) and len(rule.cuts) > 1 else ()
+
+
+def _hash_lacks(spec: FlagSpec, *, has_key: bool) -> tuple[str, ...]:
+    """What of the hash is not declared: it decides who is meant, not how many."""
+    salt = ("bucketingSalt",) if isinstance(spec.bucketing_salt, Unset) else ()
+    return salt if has_key or not isinstance(spec.bucketing_key, Unset) else (*salt, "bucketingKey")
+
+
+def _list_cases(spec: FlagSpec) -> Iterator[_Case]:
+    """The lists of users and cohorts, variant after variant, as the rules that they are."""
+    for index, variant in enumerate(variants_of(spec)):
+        name, path = f"the inclusions of {variant.key}", f"/variants/{index}/inclusions"
+        for field in ("user_id", "device_id") if variant.users else ():
+            listed = Condition(prop=field, op="is", values=variant.users or ())
+            rule = SegmentRule(name, frozenset((atom_of(listed),)), constant=variant.key)
+            yield _Case(rule, f"{path}/users", is_list_of_users=True)
+        if variant.cohorts:
+            member = Condition(prop="userdata_cohort", op="is", values=variant.cohorts, type=COHORT_TYPE)
+            yield _Case(SegmentRule(name, frozenset((atom_of(member),)), constant=variant.key), f"{path}/cohorts")
