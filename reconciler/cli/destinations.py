@@ -68,7 +68,8 @@ def _check_repository(settings: Settings, given: Mapping[str, Path], rewrites: P
             raise UsageError(f"{name} would overwrite the configuration, {str(path)!r}.")
     owners = {_identity(path): name for name, path in given.items()}
     for directory in _flag_directories(file):
-        for flags in list_flag_files(file.parent, directory).files:
+        listing = list_flag_files(file.parent, directory)
+        for flags in (*listing.files, *listing.tests):
             owner = owners.get(_identity(Path(flags.path)))
             if owner is not None and not (rewrites is not None and _is_same(Path(flags.path), rewrites)):
                 raise UsageError(f"{owner} would overwrite the flag file {str(given[owner])!r}.")

@@ -52,9 +52,14 @@ _FIELDS = dict.fromkeys(("key", *(field.public for field in FIELDS), *TEAM_FIELD
     "variants": Layout(others=_VARIANT, is_block=True),
     "targetSegments": Layout(others=_SEGMENT, is_block=True),
 }
+_TEST = Layout(
+    keys=dict.fromkeys(("name", "flag", "against", "given", "user", "is", "users", "always", "never", "share"), FREE)
+)
 _OVERLAY = Layout(keys=_FIELDS)
 FLAG: Final = Layout(
-    keys=_FIELDS | {"onlyIn": FREE, "environments": Layout(others=_OVERLAY, is_block=True)},
+    keys=_FIELDS
+    | {"onlyIn": FREE, "environments": Layout(others=_OVERLAY, is_block=True)}
+    | {"tests": Layout(others=_TEST, is_block=True)},
     is_block=True,
 )
-"""The layout of a whole flag document."""
+"""The layout of a whole document, of a flag or of tests."""

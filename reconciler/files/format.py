@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import ReconcilerError
 from reconciler.files.decode import ENVIRONMENT_FIELDS, for_environment, is_declared_in
+from reconciler.files.listing import TEST_SUFFIXES
 from reconciler.files.schema import check
 from reconciler.files.yaml.edit import rewrite_document
 from reconciler.files.yaml.nodes import DocumentTree, comments_in, node_of
@@ -36,7 +37,7 @@ def flag_to_yaml(document: Mapping[str, Json], remarks: Sequence[str] = ()) -> s
 
 
 def check_format(content: bytes, file: str) -> tuple[Diagnostic, ...]:
-    """Everything for which a file cannot be formatted: it is no YAML that is read, or breaks the schema of a flag.
+    """Everything for which a file cannot be formatted: it is no YAML that is read, or breaks its schema.
 
     Whether values fit each other is not asked: a file that is half done can be formatted.
     """
@@ -44,7 +45,7 @@ def check_format(content: bytes, file: str) -> tuple[Diagnostic, ...]:
     found = [
         document.diagnose(item)
         for document in reading.documents
-        for item in check(document.value, "flag")
+        for item in check(document.value, "test" if file.endswith(TEST_SUFFIXES) else "flag")
         if not document.is_broken_at(item.place)
     ]
     return (*reading.diagnostics, *found)

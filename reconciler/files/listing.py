@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SUFFIXES: Final = (".yaml", ".yml")
+TEST_SUFFIXES: Final = tuple(f".test{suffix}" for suffix in SUFFIXES)
+"""How the names of files end that hold tests of flags: they declare none."""
+
 MAX_FILES: Final = 20_000
 MAX_LEFT_OUT: Final = 100
 """Files that are named because they are not read; more are only counted."""
@@ -49,9 +52,10 @@ class FlagFile(Struct, frozen=True):
 
 
 class FileListing(Struct, frozen=True, kw_only=True):
-    """The flag files in order of their shown names, and what was refused on the way."""
+    """The flag files and the files of tests in order of their shown names, and what was refused on the way."""
 
     files: tuple[FlagFile, ...]
+    tests: tuple[FlagFile, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -84,7 +88,12 @@ def list_flag_files(root: Path, flags_dir: Path) -> FileListing:
     if len(files) > MAX_FILES:
         refused.append(_refuse(shown, "too-many-files", f"There are more than {MAX_FILES:,} flag files."))
     refused.extend(_ambiguous_names(files))
-    return FileListing(files=tuple(files[:MAX_FILES]), diagnostics=(*refused, *_named(left_out, shown)))
+    files = files[:MAX_FILES]
+    return FileListing(
+        files=tuple(file for file in files if not file.shown.endswith(TEST_SUFFIXES)),
+        tests=tuple(file for file in files if file.shown.endswith(TEST_SUFFIXES)),
+        diagnostics=(*refused, *_named(left_out, shown)),
+    )
 
 
 def _left_out(entry: os.DirEntry[str], name: str, *, is_hidden: bool) -> Diagnostic | None:
@@ -131,7 +140,8 @@ def is_flag_file(shown: str, directory: str) -> bool:
     """Whether a regular file of that shown name is listed for a directory; `.` is that of reconciler.yaml."""
     prefix = "" if directory == "." else f"{directory}/"
     hides = any(part.startswith(".") for part in shown.removeprefix(prefix).split("/"))
-    return shown.startswith(prefix) and shown.endswith(SUFFIXES) and not hides
+    is_yaml = shown.endswith(SUFFIXES) and not shown.endswith(TEST_SUFFIXES)
+    return shown.startswith(prefix) and is_yaml and not hides
 
 
 def _ambiguous_names(files: list[FlagFile]) -> Iterator[Diagnostic]:
@@ -178,6 +188,7 @@ def choose_files(listings: Sequence[FileListing], paths: Sequence[Path], config_
     return [
         FileListing(
             files=tuple(file for file in listing.files if file.shown in chosen),
+            tests=tuple(file for file in listing.tests if file.shown in chosen),
             diagnostics=tuple(item for item in listing.diagnostics if _file_of(item) in chosen),
         )
         for listing in listings
@@ -190,7 +201,7 @@ def _place_of(path: Path) -> Path:
 
 
 def _names(listing: FileListing) -> Iterator[str]:
-    yield from (file.shown for file in listing.files)
+    yield from (file.shown for file in (*listing.files, *listing.tests))
     yield from map(_file_of, listing.diagnostics)
 
 

@@ -10,7 +10,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reconciler.diagnostics import Finding, Severity, SourcePosition
-from reconciler.errors import InvalidInputError
+from reconciler.errors import InvalidInputError, UsageError
+from reconciler.files.assertions import check_tests, decode_tests
 from reconciler.files.decode import ENVIRONMENT_FIELDS, decode_document, for_environment, is_declared_in, origin_of
 from reconciler.files.listing import (
     MAX_TOTAL_BYTES,
@@ -30,11 +31,12 @@ from reconciler.model.config import ignored_of
 from reconciler.model.flag import DesiredState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
     from reconciler.diagnostics import Diagnostic
+    from reconciler.evaluation.assertions import Assertion
     from reconciler.files.listing import FileListing
     from reconciler.files.yaml.reader import Document
     from reconciler.model.config import Config
@@ -62,6 +64,23 @@ def load_contents(config: Config, contents: Mapping[str, bytes]) -> DesiredState
     for name, content in contents.items():
         checking.check_file(FlagFile(name, name), content)
     return _desired(checking)
+
+
+def load_tested(
+    config: Config, paths: Sequence[Path] | None = None, *, today: date | None = None
+) -> tuple[DesiredState, tuple[Assertion, ...]]:
+    """Every declared flag of one environment, and what the tests in these files and directories, or in all, claim.
+
+    Raises the errors of `load_desired`; UsageError for a path without tests.
+    """
+    listing = list_flag_files(config.file.parent, config.flags_dir)
+    (chosen,) = choose_files([listing], paths, config.file) if paths else [listing]
+    if paths and not chosen.tests:
+        raise UsageError(f"There are no tests in {', '.join(map(str, paths))}: their files end in .test.yaml.")
+    checking = Checking(configs=(config,), today=today, decodes=True)
+    checking.check(listing)
+    checking.check_tests(chosen)
+    return _desired(checking), tuple(checking.claims)
 
 
 def _desired(checking: Checking) -> DesiredState:
@@ -121,6 +140,8 @@ def _check(
     for group, listing in zip(groups.values(), listings, strict=True):
         checking = Checking(configs=tuple(group), today=today, decodes=decodes)
         checking.check(listing)
+        if not decodes:
+            checking.check_tests(listing, knows_flags=not paths)
         checked.append(checking)
     return checked
 
@@ -148,7 +169,8 @@ class Checking(Struct, kw_only=True):
 
     Where `decodes` asks for it, `flags` and `texts`, what each file held, by its shown name, are filled: for a single
     environment, and complete only without errors.
-    `findings` holds each finding with the environments in which it holds; `places` the position of each flag key.
+    `findings` holds each finding with the environments in which it holds; `places` the position of each flag key;
+    `variants` the keys of its variants in any environment, None where it declares none; `claims` what tests claim.
     """
 
     configs: tuple[Config, ...]
@@ -160,12 +182,35 @@ class Checking(Struct, kw_only=True):
     errors: int = 0
     findings: dict[Diagnostic, set[str | None]] = field(default_factory=dict)
     places: dict[str, SourcePosition] = field(default_factory=dict)
+    variants: dict[str, frozenset[str] | None] = field(default_factory=dict)
+    claims: list[Assertion] = field(default_factory=list)
 
     def check(self, listing: FileListing) -> None:
         """Read and check every file of the listing."""
         self._add(listing.diagnostics)
+        for file, content in self._contents(listing.files):
+            self.files += 1
+            self.texts[file.shown] = content
+            self.check_file(file, content)
+
+    def check_tests(self, listing: FileListing, *, knows_flags: bool = True) -> None:
+        """Read and check every file of tests; where all flags were read before, those that they name too."""
+        for file, content in self._contents(listing.tests):
+            self.files += 1
+            reading = read_source(content, file.shown)
+            self._add(reading.diagnostics)
+            for document in reading.documents:
+                if found := check(document.value, "test"):
+                    self._report(document, found)
+                    continue
+                self._report(document, check_tests(document, self.variants if knows_flags else None))
+                if self.decodes and not self.errors:
+                    self.claims += decode_tests(document)
+
+    def _contents(self, files: Sequence[FlagFile]) -> Iterator[tuple[FlagFile, bytes]]:
+        """What can be read of the files, until there is too much of it or too much is wrong."""
         total = 0
-        for file in listing.files:
+        for file in files:
             if self.errors >= MAX_FINDINGS:
                 return
             try:
@@ -177,9 +222,7 @@ class Checking(Struct, kw_only=True):
             if total > MAX_TOTAL_BYTES:
                 self._add((refuse_total(file),))
                 return
-            self.files += 1
-            self.texts[file.shown] = content
-            self.check_file(file, content)
+            yield file, content
 
     def check_file(self, file: FlagFile, content: bytes) -> None:
         """Check one file."""
@@ -259,6 +302,7 @@ class Checking(Struct, kw_only=True):
         key = document.value.get("key")
         if not isinstance(key, str):
             return
+        self.variants[key] = _variants_in(document.value)
         first = self.places.setdefault(key, start)
         if first != start:
             message = f"The flag {quoted(key)} is declared at {first.file}:{first.line} already."
@@ -279,6 +323,15 @@ class Checking(Struct, kw_only=True):
                     continue
                 self.errors += item.is_error
             self.findings.setdefault(item, set()).update(holds_in)
+
+
+def _variants_in(document: dict[str, Json]) -> frozenset[str] | None:
+    """The keys of the variants that a document declares, for any environment; None where it declares none."""
+    overlays = document.get("environments")
+    parts = [document, *(overlays.values() if isinstance(overlays, dict) else ())]
+    listed = [part["variants"] for part in parts if isinstance(part, dict) and isinstance(part.get("variants"), list)]
+    keys = (item.get("key") for variants in listed for item in variants if isinstance(item, dict))
+    return frozenset(key for key in keys if isinstance(key, str)) if listed else None
 
 
 def _as_written(finding: Finding, document: dict[str, Json], environment: str | None) -> Finding:

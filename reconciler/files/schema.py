@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from reconciler.diagnostics import Finding
     from reconciler.strict_json import Json
 
-SCHEMA_NAMES: Final = ("flag", "config", "plan", "record", "report", "drift", "evaluation", "findings", "failure")
+SCHEMA_NAMES: Final = (
+    "flag",
+    "config",
+    "test",
+    "plan",
+    "record",
+    "report",
+    "drift",
+    "evaluation",
+    "findings",
+    "failure",
+)
 """The schemas that `reconciler schema` prints."""
 
 _PUBLISHED: Final = (*SCHEMA_NAMES, "findings", "failure")

@@ -97,7 +97,7 @@ def _files(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[
     if paths:
         ours = {config.file.resolve() for config in configs}
         listings = [_listing(path, listings, here) for path in paths if path.resolve() not in ours]
-    files = {Path(file.shown): None for listing in listings for file in listing.files}
+    files = {Path(file.shown): None for listing in listings for file in (*listing.files, *listing.tests)}
     return list(files), list(dict.fromkeys(item for listing in listings for item in listing.diagnostics))
 
 
@@ -122,7 +122,10 @@ def _listing(path: Path, listings: Sequence[FileListing], here: Path) -> FileLis
     root = path.resolve()
     configured = Files(
         files=tuple(
-            file for each in listings for file in each.files if Path(file.path).parent.resolve().is_relative_to(root)
+            file
+            for each in listings
+            for file in (*each.files, *each.tests)
+            if Path(file.path).parent.resolve().is_relative_to(root)
         ),
         diagnostics=tuple(
             item
