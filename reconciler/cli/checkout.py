@@ -44,9 +44,9 @@ class Checkout(Struct, frozen=True):
         except GitFailedError as error:
             raise ReconcilerError("The repository has no commit yet.") from error
 
-    def resolve(self, reference: str) -> str:
+    def resolve(self, reference: str, *, option: str = "--changed-since") -> str:
         """The id of a commit that is named by anything git understands. Raises UsageError where it knows none."""
-        unknown = UsageError(f"--changed-since: git knows no commit {reference!r} here. In CI, fetch enough history.")
+        unknown = UsageError(f"{option}: git knows no commit {reference!r} here. In CI, fetch enough history.")
         if reference.startswith("-") or "\0" in reference:
             raise unknown
         try:

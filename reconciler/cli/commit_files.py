@@ -80,6 +80,28 @@ def changes_since(config: Config, desired: DesiredState, reference: str) -> Chan
     )
 
 
+def declared_at(config: Config, reference: str) -> dict[str, DesiredFlag]:
+    """The flags that a commit declares for the environment of a configuration, by key.
+
+    Raises UsageError for a commit that git does not know, ReconcilerError where git cannot be run or the commit's
+    configuration or files cannot be read.
+    """
+    checkout = checkout_of(config.file.parent)
+    commit = checkout.resolve(reference, option="against")
+    held = checkout.files_at(commit, (config.file.name,))
+    then = config
+    if config.file.name in held:
+        then = parse_config(config.file, checkout.contents([held[config.file.name]])[0], config.environment)
+    flags_dir = _name_of(then.flags_dir, config)
+    held = checkout.files_at(commit, (flags_dir,))
+    names = [name for name in held if is_flag_file(name, flags_dir)]
+    contents = checkout.contents([held[name] for name in names])
+    try:
+        return dict(load_contents(then, dict(zip(names, contents, strict=True))).flags)
+    except InvalidInputError as error:
+        raise ReconcilerError(f"The flag files of {reference} cannot be read there: {error}") from error
+
+
 _COMMON = ("project_id", "region", "flags_dir", "managed_tag", "ignore")
 """What of a configuration every flag's plan rests on. Deployments and defaults are seen in the flags themselves."""
 

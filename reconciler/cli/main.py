@@ -88,6 +88,7 @@ _COMMANDS = "reconciler.cli.commands"
 
 COMMANDS = {
     "validate": CommandEntry(f"{_COMMANDS}.validate:validate", "Check flag files and configuration, offline."),
+    "test": CommandEntry(f"{_COMMANDS}.test:test", "Prove or refute who gets what, for all users, offline."),
     "plan": CommandEntry(f"{_COMMANDS}.plan:plan", "Show what would change, and who would notice. Only reads."),
     "apply": CommandEntry(f"{_COMMANDS}.apply:apply", "Plan, show, ask, apply, and read back."),
     "show": CommandEntry(f"{_COMMANDS}.show:show", "Show a saved plan again, offline."),

@@ -243,3 +243,10 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def directory_in_repository(directory: Path, environ: Mapping[str, str]) -> str:
+    """Where files' names start, seen from the root of the checkout (GITHUB_WORKSPACE, or else here): `sub/` or ``."""
+    root = environ.get("GITHUB_WORKSPACE") or os.curdir
+    relative = Path(os.path.relpath(directory.resolve(), Path(root).resolve())).as_posix()
+    return "" if relative == "." or relative.startswith("..") else f"{relative}/"

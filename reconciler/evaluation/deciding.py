@@ -14,45 +14,32 @@ from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.evaluation.assertions import ANY, Cause, Status, Verdict
-from reconciler.evaluation.conditions import COHORT_TYPE, matches_condition
+from reconciler.evaluation.cases import GATE, GATE_NAME, GATE_PATH, Case, cases_of, filled_from, gated, is_open
+from reconciler.evaluation.conditions import matches_condition
 from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
-from reconciler.evaluation.persons import NoPersonError, Person, find_person
+from reconciler.evaluation.persons import NoPersonError, Person, find_person, numbered_persons
 from reconciler.evaluation.populations import Properties
 from reconciler.evaluation.result import Reason
-from reconciler.evaluation.rules import SegmentRule, atom_of, flag_rules, is_on, segments_of, variants_of
+from reconciler.evaluation.rules import SegmentRule, atom_of
 from reconciler.evaluation.shares import joint_shares
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
-from reconciler.model.flag import UNSET, Condition, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.evaluation.assertions import Assertion, Share
     from reconciler.evaluation.users import User
-    from reconciler.model.flag import FlagSpec, Variant
 
 _MOST_ANSWERS: Final = 500
+_MOST_FORMS: Final = 20
 _AMPLITUDE_ID: Final = (DEFAULT_BUCKETING_UNIT, DEFAULT_BUCKETING_KEY)
 
 
-class _Case(Struct, frozen=True):
-    """A rule of a flag, lists of users among them, and the undeclared fields that it rests on."""
-
-    rule: SegmentRule
-    path: str
-    lacks: tuple[str, ...] = ()
-    hash_lacks: tuple[str, ...] = ()
-    is_list_of_users: bool = False
-
-
 _Cell = tuple[str, ...]
-_Pair = tuple[_Case, ...]
-_GATE = Condition(prop="dependencies", op="is", values=("not met",), type="dependencies")
-_GATE_NAME, _GATE_PATH = "its dependencies", "dependencies"
+_Pair = tuple[Case, ...]
 
 
 class Decider:
@@ -62,23 +49,23 @@ class Decider:
     """
 
     def __init__(self, after: FlagWithParents, before: FlagWithParents | None = None) -> None:
-        sides = [after] if before is None else [before, _filled(after, before)]
+        sides = [after] if before is None else [before, filled_from(after, before)]
         self._sides = sides
         self._evaluators = [Evaluator(side) for side in sides]
-        both_open = len(sides) > 1 and all(_is_open(side) for side in sides)
-        self._cases = [tuple(_cases(side.flag.spec if side.flag else None, is_open=both_open)) for side in sides]
+        both_open = len(sides) > 1 and all(is_open(side) for side in sides)
+        self._cases = [tuple(cases_of(side.flag.spec if side.flag else None, is_open=both_open)) for side in sides]
 
     def decide(self, claim: Assertion) -> Verdict:
         """What becomes of a claim about this flag."""
         given = dict(claim.given)
         if unknown := self._unknown_parents(given):
             return Verdict(status=Status.UNDECIDED, reason=unknown)
-        cases = [_gated(cases, side, given) for cases, side in zip(self._cases, self._sides, strict=True)]
+        cases = [gated(cases, side, given) for cases, side in zip(self._cases, self._sides, strict=True)]
         if claim.user is not None:
             return self._decide_user(claim, claim.user, cases[-1], given)
         return _Decision(claim, cases, self._evaluators, given).verdict()
 
-    def cases(self) -> Iterator[tuple[str, str]]:
+    def rules(self) -> Iterator[tuple[str, str]]:
         """The path and the name of every rule but lists of users, as tests can reach them."""
         return ((case.path, case.rule.segment) for case in self._cases[-1] if "/inclusions/" not in case.path)
 
@@ -93,7 +80,7 @@ class Decider:
         lacking = sorted(given.keys() - keys)
         return f"The flag does not depend on {', '.join(lacking)}." if lacking else None
 
-    def _decide_user(self, claim: Assertion, user: User, cases: Sequence[_Case], given: Mapping[str, str]) -> Verdict:
+    def _decide_user(self, claim: Assertion, user: User, cases: Sequence[Case], given: Mapping[str, str]) -> Verdict:
         case = next(
             item for item in cases if all(matches_condition(condition, user) for condition in item.rule.conditions)
         )
@@ -111,7 +98,7 @@ class Decider:
         status = Status.PROVED if result.variant == claim.expected else Status.REFUTED
         segment, path = case.rule.segment, case.path
         if result.reason is Reason.DEPENDENCY:
-            segment, path = _GATE_NAME, _GATE_PATH
+            segment, path = GATE_NAME, GATE_PATH
         cause = Cause(segment=segment, path=path, variant=result.variant)
         reached |= {result.variant, str(claim.expected)}
         return Verdict(status=status, person=Person(user), causes=(cause,), reached=reached)
@@ -123,7 +110,7 @@ class _Decision:
     def __init__(
         self,
         claim: Assertion,
-        sides: Sequence[tuple[_Case, ...]],
+        sides: Sequence[tuple[Case, ...]],
         evaluators: Sequence[Evaluator],
         given: Mapping[str, str],
     ) -> None:
@@ -132,6 +119,7 @@ class _Decision:
         asked = [condition for side in sides for case in side for condition in case.rule.conditions]
         self._properties = Properties((*self._conditions, *asked))
         self._masks = [[self._properties.mask_of(case.rule.conditions) for case in side] for side in sides]
+        self._gate = self._properties.mask_of((GATE,)) if GATE in asked else 0
         self._open: str | None = None
         self._reached: set[str] = {
             name
@@ -141,20 +129,22 @@ class _Decision:
         }
 
     def verdict(self) -> Verdict:
-        """What becomes of the claim: what refutes it is told first, then what is open."""
-        found: Verdict | None = None
+        """What becomes of the claim. Users whom a rule meets refute it before listed ones do."""
+        found: list[tuple[bool, Verdict]] = []
         lacks: dict[str, None] = {}
         for pair, required, excluded in self._pairs((), self._properties.mask_of(self._conditions), ()):
             self._reached.add(pair[-1].path)
             if pair[0].rule != pair[-1].rule or len(pair) == 1:
                 lacks |= dict.fromkeys(field for case in pair for field in case.lacks)
-            if found is None and not lacks:
-                found = self._breach(pair, required, excluded)
+            is_listed = any(case.is_list_of_users for case in pair)
+            if not lacks and all(is_listed < known for known, _ in found):
+                breach = self._breach(pair, required, excluded)
+                found += [(is_listed, breach)] if breach else []
         reached = frozenset(self._reached)
         if lacks:
             return Verdict(status=Status.UNDECLARED, reason=_undeclared(lacks), reached=reached)
-        if found is not None:
-            return replace(found, reached=reached)
+        if found:
+            return replace(found[-1][1], reached=reached)
         status = Status.PROVED if self._open is None else Status.UNDECIDED
         return Verdict(status=status, reason=self._open, reached=reached)
 
@@ -210,6 +200,8 @@ class _Decision:
 
         In the latter case it is open what becomes of the claim.
         """
+        if self._gate:
+            return self._refuted_behind_parents(pair, cell, required, excluded)
         hashing = [case for case in pair if case.rule.bucketing is not None]
         unknown = {field for case in hashing for field in case.hash_lacks}
         keys = [case.rule.bucketing.key for case in hashing if case.rule.bucketing and not unknown]
@@ -233,28 +225,44 @@ class _Decision:
             elif not self._is_confirmed(person, cell):
                 is_certain = False
                 continue
-            causes = tuple(
-                Cause(segment=case.rule.segment, path=case.path, variant=variant)
-                for case, variant in zip(pair, cell, strict=True)
-            )
-            return Verdict(status=Status.REFUTED, person=person, causes=causes)
+            return _refutation(pair, cell, person)
         if not (tried and is_certain and tried < _MOST_ANSWERS):
-            self._open = self._open or _why_open(pair, cell)
+            names = " and ".join(dict.fromkeys(f'"{case.rule.segment}"' for case in pair))
+            outcome = " -> ".join(dict.fromkeys(cell))
+            self._open = self._open or f"Users of {names} may get {outcome}, but no such user was found."
         return None
 
-    def _is_confirmed(self, person: Person, cell: _Cell) -> bool:
-        """Whether the user is one of the claim's and gets these variants, evaluated as any user is."""
+    def _refuted_behind_parents(
+        self, pair: _Pair, cell: _Cell, required: int, excluded: tuple[int, ...]
+    ) -> Verdict | None:
+        """As `_refuted`, where the flags that this one depends on decide too: users are tried by their numbers."""
+        others = [mask for mask in excluded if mask != self._gate]
+        for chosen in islice(self._properties.answers(required & ~self._gate, others), _MOST_FORMS):
+            for person in numbered_persons(chosen) if chosen is not None else ():
+                if self._is_confirmed(person, cell, pair):
+                    return _refutation(pair, cell, person)
+        self._open = self._open or "The flags that this one depends on decide: name what users have with `given`."
+        return None
+
+    def _is_confirmed(self, person: Person, cell: _Cell, pair: _Pair = ()) -> bool:
+        """Whether the user is one of the claim's and gets these variants, evaluated as any user is.
+
+        Of users whom other flags may hold back, whether they do is compared with the cases too.
+        """
         if not all(matches_condition(condition, person.user) for condition in self._conditions):
             return False
-        found = tuple(evaluator.evaluate(person.user, self._given).variant for evaluator in self._evaluators)
-        return found == cell
+        found = [evaluator.evaluate(person.user, self._given) for evaluator in self._evaluators]
+        blocked = [result.reason is Reason.DEPENDENCY for result in found]
+        as_wanted = not pair or blocked == [case.path == GATE_PATH for case in pair]
+        return as_wanted and tuple(result.variant for result in found) == cell
 
 
-def _why_open(pair: _Pair, cell: _Cell) -> str:
-    if any(case.path == _GATE_PATH or _GATE in case.rule.conditions for case in pair):
-        return "What users have of the flags that this one depends on decides: name it with `given`."
-    names = " and ".join(dict.fromkeys(f'"{case.rule.segment}"' for case in pair))
-    return f"Users of {names} may get {' -> '.join(dict.fromkeys(cell))}, but no such user was found."
+def _refutation(pair: _Pair, cell: _Cell, person: Person) -> Verdict:
+    causes = tuple(
+        Cause(segment=case.rule.segment, path=case.path, variant=variant)
+        for case, variant in zip(pair, cell, strict=True)
+    )
+    return Verdict(status=Status.REFUTED, person=person, causes=causes)
 
 
 def _undeclared(fields: Iterable[str]) -> str:
@@ -282,118 +290,3 @@ def _cells(pair: _Pair) -> list[_Cell]:
         ]
         found += [cell for cell, _ in joint_shares(*bare).cells if cell not in found]
     return found
-
-
-def _gated(cases: tuple[_Case, ...], side: FlagWithParents, given: Mapping[str, str]) -> tuple[_Case, ...]:
-    """The cases behind what the flag depends on: all, none, or those of users whom it lets through."""
-    dependencies = side.flag.parent_dependencies if side.flag else None
-    if dependencies is None or not dependencies.flags:
-        return cases
-    keys = {parent.id: parent.key for parent in side.parents}
-    met = [
-        True if not allowed else given[keys[flag_id]] in allowed if keys.get(flag_id) in given else None
-        for flag_id, allowed in dependencies.flags
-    ]
-    decides = dependencies.operator.lower() == "any"
-    is_met = decides if decides in met else None if None in met else not decides
-    if is_met:
-        return cases
-    gate = _Case(SegmentRule(_GATE_NAME, frozenset() if is_met is False else frozenset((_GATE,))), _GATE_PATH)
-    return (gate,) if is_met is False else (gate, *cases)
-
-
-def _filled(after: FlagWithParents, before: FlagWithParents) -> FlagWithParents:
-    """The state after with the fields that it does not declare as they are before."""
-    if after.flag is None or before.flag is None:
-        return after
-    old, new = before.flag.spec, after.flag.spec
-    lacking = {name: getattr(old, name) for name in new.__struct_fields__ if getattr(new, name) is UNSET}
-    filled = replace(new, **lacking)
-    known = {variant.key: variant for variant in variants_of(old)}
-    if not isinstance(filled.variants, Unset):
-        filled = replace(
-            filled,
-            variants=tuple(_with_lists(item, known.get(item.renamed_from or item.key)) for item in filled.variants),
-        )
-    if not isinstance(filled.target_segments, Unset):
-        keys = {segment.name: segment.bucketing_key for segment in segments_of(old)}
-        segments = tuple(
-            replace(item, bucketing_key=keys.get(item.name, UNSET)) if isinstance(item.bucketing_key, Unset) else item
-            for item in filled.target_segments
-        )
-        filled = replace(filled, target_segments=segments)
-    return replace(after, flag=replace(after.flag, spec=filled))
-
-
-def _with_lists(variant: Variant, old: Variant | None) -> Variant:
-    if old is None:
-        return variant
-    users = old.users if isinstance(variant.users, Unset) else variant.users
-    return replace(
-        variant, users=users, cohorts=old.cohorts if isinstance(variant.cohorts, Unset) else variant.cohorts
-    )
-
-
-def _is_open(side: FlagWithParents) -> bool:
-    """Whether it is not declared that the flag is on."""
-    return side.flag is not None and isinstance(side.flag.spec.enabled, Unset) and side.flag.spec.archived is not True
-
-
-def _cases(spec: FlagSpec | None, *, is_open: bool) -> Iterator[_Case]:
-    """The rules of a flag in their order. `is_open`: taken as on although that is not declared."""
-    if spec is None:
-        yield _Case(SegmentRule("no such flag"), "")
-        return
-    if is_open:
-        spec = replace(spec, enabled=True)
-    elif not is_on(spec):
-        lacks = ("enabled",) if isinstance(spec.enabled, Unset) and spec.archived is not True else ()
-        path, name = ("/archived", "an archived flag") if spec.archived is True else ("/enabled", "a disabled flag")
-        yield _Case(SegmentRule(name), path, lacks)
-        return
-    always = ("enabled",) if is_open else ()
-    yield from _list_cases(spec)
-    *targets, rest = flag_rules(spec)
-    for index, (segment, rule) in enumerate(zip(segments_of(spec), targets, strict=True)):
-        has_key = not isinstance(segment.bucketing_key, Unset)
-        yield _Case(
-            rule, f"/targetSegments/{index}", (*always, *_lacks(spec, rule)), _hash_lacks(spec, has_key=has_key)
-        )
-    lacking = [
-        name
-        for name, value in (
-            ("targetSegments", spec.target_segments),
-            ("rolloutPercentage", spec.rollout_percentage),
-            (
-                "rolloutWeights",
-                spec.rollout_weights if spec.rollout_percentage and len(variants_of(spec)) != 1 else (),
-            ),
-        )
-        if isinstance(value, Unset)
-    ]
-    yield _Case(
-        rest, "/rolloutPercentage", (*always, *lacking, *_lacks(spec, rest)), _hash_lacks(spec, has_key=False)
-    )
-
-
-def _lacks(spec: FlagSpec, rule: SegmentRule) -> tuple[str, ...]:
-    return ("variants",) if isinstance(spec.variants, Unset) and len(rule.cuts) > 1 else ()
-
-
-def _hash_lacks(spec: FlagSpec, *, has_key: bool) -> tuple[str, ...]:
-    """What of the hash is not declared: it decides who is meant, not how many."""
-    salt = ("bucketingSalt",) if isinstance(spec.bucketing_salt, Unset) else ()
-    return salt if has_key or not isinstance(spec.bucketing_key, Unset) else (*salt, "bucketingKey")
-
-
-def _list_cases(spec: FlagSpec) -> Iterator[_Case]:
-    """The lists of users and cohorts, variant after variant, as the rules that they are."""
-    for index, variant in enumerate(variants_of(spec)):
-        name, path = f"the inclusions of {variant.key}", f"/variants/{index}/inclusions"
-        for field in ("user_id", "device_id") if variant.users else ():
-            listed = Condition(prop=field, op="is", values=variant.users or ())
-            rule = SegmentRule(name, frozenset((atom_of(listed),)), constant=variant.key)
-            yield _Case(rule, f"{path}/users", is_list_of_users=True)
-        if variant.cohorts:
-            member = Condition(prop="userdata_cohort", op="is", values=variant.cohorts, type=COHORT_TYPE)
-            yield _Case(SegmentRule(name, frozenset((atom_of(member),)), constant=variant.key), f"{path}/cohorts")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_IDS: Final = 3_000
 """Ids of one form that are tried before murmur3 is solved."""
+MOST_NUMBERED: Final = 300
 MOST_SOLVED: Final = 60_000
 FIRST_AMPLITUDE_ID: Final = 100_000_000_000
 
@@ -139,6 +140,26 @@ def _places(wanted: Sequence[tuple[SegmentRule, str]]) -> dict[tuple[str, str], 
 def _can_lack(key: str, answer: Chosen | None) -> bool:
     """Whether a user may be without what is hashed: everyone whom Amplitude evaluates has an amplitude_id."""
     return key != DEFAULT_BUCKETING_KEY and (answer is None or None in answer.values)
+
+
+def numbered_persons(chosen: Sequence[Chosen]) -> Iterator[Person]:
+    """Users with these answers, as many as are worth a try, each with ids of its own where the answers allow it."""
+    base: dict[str, Any] = {}
+    for item in chosen:
+        _merge(base, user_with(item.conditions[0], item.values[0]))
+    answers = {item.name: item for item in chosen}
+    for number in range(1, MOST_NUMBERED):
+        ids = {
+            "user_id": f"user-{number}",
+            "device_id": f"device-{number}",
+            DEFAULT_BUCKETING_KEY: str(FIRST_AMPLITUDE_ID + number),
+        }
+        fitting = {
+            name: value
+            for name, value in ids.items()
+            if name not in answers or mask_of(answers[name].conditions, value) == answers[name].mask
+        }
+        yield Person(base | fitting, frozenset(fitting))
 
 
 def _is_listed(answer: Chosen | None) -> bool:

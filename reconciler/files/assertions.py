@@ -11,7 +11,9 @@ from reconciler.evaluation.assertions import Assertion, Bound, Outcome, Share
 from reconciler.evaluation.conditions import COHORT_TYPE
 from reconciler.evaluation.rules import OFF
 from reconciler.evaluation.users import BUILT_IN, InvalidUserError, user_of_json
+from reconciler.files.decode import origin_of
 from reconciler.files.schema import quoted, suggest
+from reconciler.files.yaml.reader import read_source
 from reconciler.model.flag import Condition
 from reconciler.strict_json import join_pointer
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.diagnostics import SourcePosition
     from reconciler.evaluation.users import User
     from reconciler.files.yaml.reader import Document
+    from reconciler.model.flag import DesiredFlag
     from reconciler.strict_json import Json
 
 COHORTS: Final = "cohort_ids"
@@ -171,3 +174,12 @@ def _share(name: str, text: str) -> Share:
 
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
+
+
+def place_of(content: bytes, flag: DesiredFlag, environment: str | None, path: str) -> SourcePosition:
+    """Where a flag's file, of this content, says what an environment has at a JSON Pointer; its start at least."""
+    documents = read_source(content, flag.source.file).documents
+    document = next((item for item in documents if item.start == flag.source), None)
+    if document is None:
+        return flag.source
+    return document.position_of(origin_of(document.value, environment, path))

@@ -33,6 +33,17 @@ def compare_with_plan(
     planned. Raises InvalidInputError where no calls can meet the declaration.
     """
     declared = desired.flags.get(key)
+    return compare(
+        key,
+        live,
+        planned_with_parents(key, live, desired, config),
+        is_declared=declared is not None,
+        notes=_plan_notes(live.flag, declared, now),
+    )
+
+
+def planned_with_parents(key: str, live: FlagWithParents, desired: DesiredState, config: Config) -> FlagWithParents:
+    """A flag and those that it depends on as plans leave them. Raises InvalidInputError where no calls can."""
 
     def planned(flag: LiveFlag) -> LiveFlag:
         return replace(flag, spec=planned_spec(desired.flags.get(flag.key), flag, config) or flag.spec)
@@ -40,15 +51,9 @@ def compare_with_plan(
     if live.flag is not None:
         flag: LiveFlag | None = planned(live.flag)
     else:
-        spec = planned_spec(declared, None, config)
+        spec = planned_spec(desired.flags.get(key), None, config)
         flag = LiveFlag(id="", project_id=config.project_id, spec=spec) if spec else None
-    return compare(
-        key,
-        live,
-        FlagWithParents(flag=flag, parents=tuple(map(planned, live.parents))),
-        is_declared=declared is not None,
-        notes=_plan_notes(live.flag, declared, now),
-    )
+    return FlagWithParents(flag=flag, parents=tuple(map(planned, live.parents)))
 
 
 def planned_spec(declared: DesiredFlag | None, live: LiveFlag | None, config: Config) -> FlagSpec | None:

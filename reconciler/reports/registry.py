@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reconciler.evaluation.summary import UsersReport
     from reconciler.planning.plan import Plan
     from reconciler.reports.findings import FindingsReport
+    from reconciler.reports.verdicts import VerdictsReport
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ DRIFT: Final[Report[DriftReport]] = Report("drift")
 HISTORY: Final[Report[FlagHistory]] = Report("history")
 DOCTOR: Final[Report[Sequence[Check]]] = Report("doctor")
 FINDINGS: Final[Report[FindingsReport]] = Report("findings")
+VERDICTS: Final[Report[VerdictsReport]] = Report("verdicts")
 EVALUATION: Final[Report[UserReport]] = Report("evaluation")
 EVALUATION_SUMMARY: Final[Report[UsersReport]] = Report("evaluation-summary")
 
@@ -76,6 +78,10 @@ RENDERERS: Final[dict[tuple[str, str], str]] = {
     ("findings", "json"): "findings:render_findings_json",
     ("findings", "github"): "findings:render_github",
     ("findings", "sarif"): "findings:render_sarif",
+    ("verdicts", "text"): "verdicts:render_text",
+    ("verdicts", "json"): "verdicts:render_verdicts_json",
+    ("verdicts", "junit"): "verdicts:render_junit",
+    ("verdicts", "github"): "verdicts:render_github",
     ("evaluation", "text"): "evaluation:render_user_text",
     ("evaluation", "json"): "evaluation:render_user_json",
     ("evaluation-summary", "text"): "evaluation:render_summary_text",

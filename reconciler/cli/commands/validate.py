@@ -5,21 +5,17 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.options import Settings, format_option, shared_options
-from reconciler.cli.output import Output
+from reconciler.cli.output import Output, directory_in_repository
 from reconciler.errors import InvalidInputError
 from reconciler.files.config_file import find_config, load_configs
 from reconciler.files.load import Checked, check_desired
 from reconciler.reports.findings import FindingsReport
 from reconciler.reports.registry import FINDINGS, RenderOptions, render
 from reconciler.text import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @click.command
@@ -42,7 +38,7 @@ def validate(settings: Settings, *, paths: tuple[Path, ...], form: str) -> int:
     report = FindingsReport(
         findings=checked.findings,
         read=_extent(checked),
-        directory=_directory_in_repository(file.parent, os.environ),
+        directory=directory_in_repository(file.parent, os.environ),
     )
     output.print(render(FINDINGS, form, report, RenderOptions(terminal=output.terminal())))
     if form != "text":
@@ -64,10 +60,3 @@ def _checked(file: Path, environment: str | None, paths: tuple[Path, ...]) -> Ch
 def _extent(checked: Checked) -> str:
     """How much was looked at."""
     return f"{counted(checked.flags, 'flag')} in {counted(checked.files, 'file')}"
-
-
-def _directory_in_repository(directory: Path, environ: Mapping[str, str]) -> str:
-    """Where files' names start, seen from the root of the checkout (GITHUB_WORKSPACE, or else here): `sub/` or ``."""
-    root = environ.get("GITHUB_WORKSPACE") or os.curdir
-    relative = Path(os.path.relpath(directory.resolve(), Path(root).resolve())).as_posix()
-    return "" if relative == "." or relative.startswith("..") else f"{relative}/"

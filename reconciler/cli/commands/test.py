@@ -1,0 +1,197 @@
+"""`reconciler test`: what tests claim of who gets what, decided for all users, offline unless live is asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.api.parents import read_with_parents
+from reconciler.cli.commit_files import declared_at
+from reconciler.cli.destinations import check_destinations
+from reconciler.cli.options import Settings, key_file_option, output_options, shared_options
+from reconciler.cli.output import Output, directory_in_repository, write_report
+from reconciler.cli.planning import now, resolve_credentials, run_with_client
+from reconciler.errors import AccessError, InvalidInputError, ReconcilerError, UsageError
+from reconciler.evaluation.assertions import Status, Verdict
+from reconciler.evaluation.deciding import Decider
+from reconciler.evaluation.evaluate import FlagWithParents
+from reconciler.evaluation.rules import variant_keys
+from reconciler.files.assertions import place_of
+from reconciler.files.config_file import find_config, load_config
+from reconciler.files.load import load_tested
+from reconciler.model.flag import LiveFlag
+from reconciler.planning.comparison import planned_with_parents
+from reconciler.reports.registry import VERDICTS
+from reconciler.reports.verdicts import Decided, Unreached, VerdictsReport, counts_of
+from reconciler.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from reconciler.api.client import Client
+    from reconciler.cli.options import OutputOptions
+    from reconciler.diagnostics import SourcePosition
+    from reconciler.evaluation.assertions import Assertion
+    from reconciler.model.config import Config
+    from reconciler.model.flag import DesiredFlag, DesiredState
+    from reconciler.progress import Progress
+
+LIVE = "live"
+NOTHING = FlagWithParents(flag=None)
+
+
+@click.command
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+@shared_options
+@click.option("--against", metavar="live|REF", help="What transitions start from; live fills what is not declared.")
+@click.option("--coverage", is_flag=True, help="Name the segments and variants that no test reaches.")
+@output_options(VERDICTS)
+@key_file_option
+def test(
+    settings: Settings,
+    *,
+    paths: tuple[Path, ...],
+    against: str | None,
+    coverage: bool,
+    display: OutputOptions,
+    api_key_file: Path | None,
+) -> int:
+    """Decide what files of tests (flags/**/*.test.yaml) claim of who gets what: for all users, not for examples.
+
+    A claim is proved, refuted with a user who breaks it, or not decided. Ends with exit code 1 where one is not
+    proved, and with 3 where a field decides that is not declared. Offline, unless --against live, or a test's
+    `against: live`, has the live flags read.
+
+    \b
+      reconciler test
+      reconciler test flags/tests/checkout.test.yaml --against origin/main --format github
+    """  # noqa: D301 - the backspace tells click not to wrap
+    output = Output.of(settings)
+    check_destinations(settings, {"--output": display.output_file}, {"--api-key-file": api_key_file})
+    config = load_config(find_config(settings.config), settings.environment)
+    desired, claims = load_tested(config, paths, today=now().date())
+    output.debug(f"Loaded {counted(len(claims), 'test')} of {counted(len(desired.flags), 'flag')}.")
+    bases = _Bases(config=config, desired=desired, option=against, key_file=api_key_file, output=output)
+    bases.read(claims)
+    verdicts = [bases.decide(claim) for claim in claims]
+    report = VerdictsReport(
+        decided=[_placed(claim, verdict, desired, config) for claim, verdict in zip(claims, verdicts, strict=True)],
+        environment=config.environment,
+        coverage=_coverage(desired, claims, verdicts) if coverage else None,
+        directory=directory_in_repository(config.file.parent, os.environ),
+        created_at=now(),
+    )
+    if failure := write_report(VERDICTS, report, display, output):
+        raise failure
+    if display.form != "text":
+        output.info(f"{counts_of(report)}.")
+    statuses = {verdict.status for verdict in verdicts}
+    if Status.UNDECLARED in statuses:
+        return InvalidInputError.exit_code
+    return 0 if statuses <= {Status.PROVED} else ReconcilerError.exit_code
+
+
+class _Bases:
+    """What flags are compared with or completed by: live flags, or those of commits. Each flag is prepared once."""
+
+    def __init__(
+        self, *, config: Config, desired: DesiredState, option: str | None, key_file: Path | None, output: Output
+    ) -> None:
+        self._config, self._desired, self._option = config, desired, option
+        self._key_file, self._output = key_file, output
+        self._live: dict[str, FlagWithParents] = {}
+        self._commits: dict[str, dict[str, DesiredFlag]] = {}
+        self._deciders: dict[tuple[str, str | None, bool], Decider] = {}
+        self._no_live: str | None = None
+
+    def read(self, claims: Iterable[Assertion]) -> None:
+        """Read the live flags and the commits that claims start from.
+
+        Without access to the live flags, claims that start there by themselves are not decided. With `--against
+        live` that is an error.
+        """
+        bases = [(claim.flag, self._base_of(claim)) for claim in claims]
+        for base in dict.fromkeys(base for _, base in bases if base not in {None, LIVE}):
+            self._commits[str(base)] = declared_at(self._config, str(base))
+        keys = list(dict.fromkeys(key for key, base in bases if base == LIVE))
+        if not keys:
+            return
+        try:
+            credentials = resolve_credentials(self._config, self._key_file, self._output)
+        except (AccessError, UsageError) as error:
+            if self._option == LIVE:
+                raise
+            self._no_live = str(error)
+            return
+        declared = {key: flag.spec for key, flag in self._desired.flags.items()}
+
+        async def work(client: Client, progress: Progress) -> dict[str, FlagWithParents]:
+            progress.start("Reading flags", unit="flags", total=len(keys))
+            found = {}
+            for key in keys:
+                found[key] = await read_with_parents(client, key, declared)
+                progress.advance()
+            return found
+
+        self._live = run_with_client(self._config, credentials, self._output, work)
+
+    def decide(self, claim: Assertion) -> Verdict:
+        """What becomes of a claim."""
+        base = self._base_of(claim)
+        if base == LIVE and self._no_live is not None:
+            return Verdict(status=Status.UNDECIDED, reason=f"It takes the live flag. {self._no_live}")
+        place = claim.flag, base, claim.against is not None
+        if place not in self._deciders:
+            self._deciders[place] = self._decider(*place)
+        return self._deciders[place].decide(claim)
+
+    def _base_of(self, claim: Assertion) -> str | None:
+        """What the flag is compared with or, for a claim of one state, completed by: only live can do that."""
+        if claim.against is not None:
+            return self._option or claim.against
+        return LIVE if self._option == LIVE else None
+
+    def _decider(self, key: str, base: str | None, compares: bool) -> Decider:  # noqa: FBT001 - of a key
+        declared = self._declared(self._desired.flags, key)
+        if base is None:
+            return Decider(declared)
+        if base != LIVE:
+            return Decider(declared, self._declared(self._commits[base], key))
+        live = self._live[key]
+        after = planned_with_parents(key, live, self._desired, self._config)
+        return Decider(after, live) if compares else Decider(after)
+
+    def _declared(self, flags: Mapping[str, DesiredFlag], key: str) -> FlagWithParents:
+        if key not in flags:
+            return NOTHING
+        return FlagWithParents(flag=LiveFlag(id="", project_id=self._config.project_id, spec=flags[key].spec))
+
+
+def _placed(claim: Assertion, verdict: Verdict, desired: DesiredState, config: Config) -> Decided:
+    flag = desired.flags.get(claim.flag)
+    places: list[SourcePosition | None] = [None] * len(verdict.causes)
+    if flag is not None and verdict.causes:
+        content = desired.texts[flag.source.file]
+        places[-1] = place_of(content, flag, config.environment, verdict.causes[-1].path)
+    return Decided(claim=claim, verdict=verdict, places=tuple(places))
+
+
+def _coverage(
+    desired: DesiredState, claims: Sequence[Assertion], verdicts: Sequence[Verdict]
+) -> tuple[Unreached, ...]:
+    """The flags that tests do not reach in full, by key."""
+    reached: dict[str, set[str]] = {}
+    for claim, verdict in zip(claims, verdicts, strict=True):
+        reached.setdefault(claim.flag, set()).update(verdict.reached)
+    found = []
+    for key, flag in desired.flags.items():
+        met = reached.get(key, set())
+        rules = Decider(FlagWithParents(flag=LiveFlag(id="", project_id="", spec=flag.spec))).rules()
+        segments = tuple(name for path, name in rules if path not in met)
+        variants = tuple(variant for variant in variant_keys(flag.spec) if variant not in met)
+        if segments or variants:
+            found.append(Unreached(flag=key, has_tests=key in reached, segments=segments, variants=variants))
+    return tuple(found)

@@ -1,0 +1,151 @@
+"""The cases of a flag: its rules in their order, lists of users among them, each with what it rests on.
+
+What a flag does not declare is `UNSET`. A case that rests on such a field names it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.evaluation.conditions import COHORT_TYPE
+from reconciler.evaluation.rules import SegmentRule, atom_of, flag_rules, is_on, segments_of, variants_of
+from reconciler.model.flag import UNSET, Condition, Unset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.evaluation.evaluate import FlagWithParents
+    from reconciler.model.flag import FlagSpec, Variant
+
+
+class Case(Struct, frozen=True):
+    """A rule of a flag, lists of users among them, and the undeclared fields that it rests on."""
+
+    rule: SegmentRule
+    path: str
+    lacks: tuple[str, ...] = ()
+    hash_lacks: tuple[str, ...] = ()
+    is_list_of_users: bool = False
+
+
+__Pair = tuple[Case, ...]
+GATE: Final = Condition(prop="dependencies", op="is", values=("not met",), type="dependencies")
+"""Stands for what other flags decide: whether they hold a user back."""
+
+GATE_NAME, GATE_PATH = "its dependencies", "dependencies"
+
+
+def gated(cases: tuple[Case, ...], side: FlagWithParents, given: Mapping[str, str]) -> tuple[Case, ...]:
+    """The cases behind what the flag depends on: all, none, or those of users whom it lets through."""
+    dependencies = side.flag.parent_dependencies if side.flag else None
+    if dependencies is None or not dependencies.flags:
+        return cases
+    keys = {parent.id: parent.key for parent in side.parents}
+    met = [
+        True if not allowed else given[keys[flag_id]] in allowed if keys.get(flag_id) in given else None
+        for flag_id, allowed in dependencies.flags
+    ]
+    decides = dependencies.operator.lower() == "any"
+    is_met = decides if decides in met else None if None in met else not decides
+    if is_met:
+        return cases
+    gate = Case(SegmentRule(GATE_NAME, frozenset() if is_met is False else frozenset((GATE,))), GATE_PATH)
+    return (gate,) if is_met is False else (gate, *cases)
+
+
+def filled_from(after: FlagWithParents, before: FlagWithParents) -> FlagWithParents:
+    """The state after with the fields that it does not declare as they are before."""
+    if after.flag is None or before.flag is None:
+        return after
+    old, new = before.flag.spec, after.flag.spec
+    lacking = {name: getattr(old, name) for name in new.__struct_fields__ if getattr(new, name) is UNSET}
+    filled = replace(new, **lacking)
+    known = {variant.key: variant for variant in variants_of(old)}
+    if not isinstance(filled.variants, Unset):
+        filled = replace(
+            filled,
+            variants=tuple(_with_lists(item, known.get(item.renamed_from or item.key)) for item in filled.variants),
+        )
+    if not isinstance(filled.target_segments, Unset):
+        keys = {segment.name: segment.bucketing_key for segment in segments_of(old)}
+        segments = tuple(
+            replace(item, bucketing_key=keys.get(item.name, UNSET)) if isinstance(item.bucketing_key, Unset) else item
+            for item in filled.target_segments
+        )
+        filled = replace(filled, target_segments=segments)
+    return replace(after, flag=replace(after.flag, spec=filled))
+
+
+def _with_lists(variant: Variant, old: Variant | None) -> Variant:
+    if old is None:
+        return variant
+    users = old.users if isinstance(variant.users, Unset) else variant.users
+    return replace(
+        variant, users=users, cohorts=old.cohorts if isinstance(variant.cohorts, Unset) else variant.cohorts
+    )
+
+
+def is_open(side: FlagWithParents) -> bool:
+    """Whether it is not declared that the flag is on."""
+    return side.flag is not None and isinstance(side.flag.spec.enabled, Unset) and side.flag.spec.archived is not True
+
+
+def cases_of(spec: FlagSpec | None, *, is_open: bool) -> Iterator[Case]:
+    """The rules of a flag in their order. `is_open`: taken as on although that is not declared."""
+    if spec is None:
+        yield Case(SegmentRule("no such flag"), "")
+        return
+    if is_open:
+        spec = replace(spec, enabled=True)
+    elif not is_on(spec):
+        lacks = ("enabled",) if isinstance(spec.enabled, Unset) and spec.archived is not True else ()
+        path, name = ("/archived", "an archived flag") if spec.archived is True else ("/enabled", "a disabled flag")
+        yield Case(SegmentRule(name), path, lacks)
+        return
+    always = ("enabled",) if is_open else ()
+    yield from _list_cases(spec)
+    *targets, rest = flag_rules(spec)
+    for index, (segment, rule) in enumerate(zip(segments_of(spec), targets, strict=True)):
+        has_key = not isinstance(segment.bucketing_key, Unset)
+        yield Case(
+            rule, f"/targetSegments/{index}", (*always, *_lacks(spec, rule)), _hash_lacks(spec, has_key=has_key)
+        )
+    lacking = [
+        name
+        for name, value in (
+            ("targetSegments", spec.target_segments),
+            ("rolloutPercentage", spec.rollout_percentage),
+            (
+                "rolloutWeights",
+                spec.rollout_weights if spec.rollout_percentage and len(variants_of(spec)) != 1 else (),
+            ),
+        )
+        if isinstance(value, Unset)
+    ]
+    yield Case(rest, "/rolloutPercentage", (*always, *lacking, *_lacks(spec, rest)), _hash_lacks(spec, has_key=False))
+
+
+def _lacks(spec: FlagSpec, rule: SegmentRule) -> tuple[str, ...]:
+    return ("variants",) if isinstance(spec.variants, Unset) and len(rule.cuts) > 1 else ()
+
+
+def _hash_lacks(spec: FlagSpec, *, has_key: bool) -> tuple[str, ...]:
+    """What of the hash is not declared: it decides who is meant, not how many."""
+    salt = ("bucketingSalt",) if isinstance(spec.bucketing_salt, Unset) else ()
+    return salt if has_key or not isinstance(spec.bucketing_key, Unset) else (*salt, "bucketingKey")
+
+
+def _list_cases(spec: FlagSpec) -> Iterator[Case]:
+    """The lists of users and cohorts, variant after variant, as the rules that they are."""
+    for index, variant in enumerate(variants_of(spec)):
+        name, path = f"the inclusions of {variant.key}", f"/variants/{index}/inclusions"
+        for field in ("user_id", "device_id") if variant.users else ():
+            listed = Condition(prop=field, op="is", values=variant.users or ())
+            rule = SegmentRule(name, frozenset((atom_of(listed),)), constant=variant.key)
+            yield Case(rule, f"{path}/users", is_list_of_users=True)
+        if variant.cohorts:
+            member = Condition(prop="userdata_cohort", op="is", values=variant.cohorts, type=COHORT_TYPE)
+            yield Case(SegmentRule(name, frozenset((atom_of(member),)), constant=variant.key), f"{path}/cohorts")

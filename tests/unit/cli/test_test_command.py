@@ -1,0 +1,287 @@
+"""`test`: what tests claim of who gets what, proved or refuted; the files, the formats, the exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from emulators import seeded
+from jsonschema import Draft202012Validator
+
+from reconciler.files.schema import load_schema
+
+if TYPE_CHECKING:
+    from conftest import Ran, Repository
+
+FLAG = """key: new-checkout
+enabled: true
+archived: false
+bucketingKey: user_id
+bucketingSalt: mHdQDzeE
+rolloutPercentage: 25
+rolloutWeights: {control: 1, treatment: 1}
+variants:
+  - key: control
+  - key: treatment
+    inclusions: {users: [ada@example.com], cohorts: []}
+targetSegments:
+  - name: Staff
+    conditions: [{prop: gp:staff, op: is, values: ["true"]}]
+    percentage: 100
+    rolloutWeights: {treatment: 1}
+  - name: Beta
+    conditions: [{prop: country, op: is, values: [US, CA]}]
+    percentage: 100
+    rolloutWeights: {treatment: 1}
+"""
+OUTSIDE = "{name: never outside the US, flag: new-checkout, users: {country: {not: [US]}, STAFF}, never: [treatment]}"
+NO_STAFF = 'user_properties.staff: {not: ["true"]}'
+
+
+def try_tests(repository: Repository, *tests: str, flag: str = FLAG, arguments: tuple[str, ...] = ()) -> Ran:
+    """Run the tests, each a flow mapping, of one flag."""
+    repository.write("flags/new-checkout.yaml", flag)
+    lines = "".join(f"  - {test}\n" for test in tests)
+    repository.write("flags/tests/checkout.test.yaml", f"tests:\n{lines}")
+    return repository.run("test", *arguments)
+
+
+def document(ran: Ran) -> dict[str, Any]:
+    """The JSON document on stdout, held against its schema."""
+    found: dict[str, Any] = json.loads(ran.out)
+    Draft202012Validator(load_schema("verdicts")).validate(found)
+    return found
+
+
+def commit(repository: Repository) -> None:
+    """Commit all there is."""
+    for arguments in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "x")):
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(("git", *identity, *arguments), cwd=repository.root, check=True)
+
+
+def test_claims_are_proved_or_refuted_with_a_user(repository: Repository) -> None:
+    """The user who breaks a claim is named, with the segment and the line to blame; the counts come first."""
+    ran = try_tests(
+        repository,
+        '{name: staff, flag: new-checkout, users: {user_properties.staff: "true", user_id: {not: x}}, never: "off"}',
+        OUTSIDE.replace("STAFF", NO_STAFF),
+        "{name: ada, flag: new-checkout, user: {user_id: ada@example.com}, is: treatment}",
+    )
+
+    assert ran.code == 1
+    user, blame = 'user_id "user-1", country "CA"', 'segment "Beta" (flags/new-checkout.yaml:17)'
+    assert ran.out == f"2 proved, 1 refuted: never outside the US: {user} gets treatment by {blame}\n"
+
+
+def test_all_proved(repository: Repository) -> None:
+    """Exit code 0 and the count alone; without tests that is said."""
+    ran = try_tests(repository, '{name: staff, flag: new-checkout, users: {gp:staff: "true"}, never: control}')
+    assert (ran.code, ran.out, ran.err) == (0, "1 proved.\n", "")
+
+    (repository.root / "flags/tests/checkout.test.yaml").unlink()
+    ran = repository.run("test")
+    assert (ran.code, ran.out) == (0, "No tests.\n")
+
+
+@pytest.mark.parametrize(
+    ("claim", "code"),
+    [
+        ('users: {country: DE, gp:staff: "(none)"}, share: {treatment: "<= 12.5%", control: "12%..13%"}', 0),
+        ('users: {country: DE, gp:staff: "(none)"}, share: {treatment: "== 12.5%", "off": ">= 75%, < 76%"}', 0),
+        ('users: {country: DE, gp:staff: "(none)"}, share: {treatment: "> 12.5%"}', 1),
+        ('users: {country: US}, share: {treatment: "100%"}', 0),
+        ('users: {country: DE}, share: {treatment: "<= 12.5%"}', 1),
+        ('users: {country: {not: [US, CA]}, gp:staff: {not: "true"}}, always: [control, treatment, "off"]', 0),
+        ("users: {country: FR}, always: treatment", 1),
+        ("users: {country: {contains: U}, user_properties: {plan: [pro, team]}}, never: nothing-like-it", 3),
+    ],
+)
+def test_kinds_of_claims(repository: Repository, claim: str, code: int) -> None:
+    """Shares are of the users of each segment, listed ones aside; a variant that does not exist is refused."""
+    assert try_tests(repository, f"{{name: it, flag: new-checkout, {claim}}}").code == code
+
+
+def test_against_a_commit(repository: Repository) -> None:
+    """What users lose between a commit and the files, with both segments; the same state loses nobody anything."""
+    never = 'against: HEAD, never: ["treatment -> control", "treatment -> off"]}'
+    try_tests(repository)
+    commit(repository)
+    lower = FLAG.replace("rolloutPercentage: 25", "rolloutPercentage: 10")
+
+    assert try_tests(repository, f"{{name: nobody loses it, flag: new-checkout, {never}").code == 0
+    ran = try_tests(repository, f"{{name: nobody loses it, flag: new-checkout, {never}", flag=lower)
+    assert ran.code == 1
+    assert 'had treatment as one of "All Other Users" and gets off as one of "All Other Users"' in ran.out
+    assert "(flags/new-checkout.yaml:6)" in ran.out
+    assert (
+        try_tests(repository, f"{{name: x, flag: new-checkout, against: nowhere, {never[15:]}", flag=lower).code == 64
+    )
+
+
+def test_an_undeclared_field_that_decides_is_an_error(repository: Repository) -> None:
+    """Exit code 3 names it; --against live fills it, and so does a test that is about live flags."""
+    bare = "key: new-checkout\nenabled: true\nrolloutPercentage: 100\n"
+    claim = "{name: never control, flag: new-checkout, never: control}"
+
+    ran = try_tests(repository, claim, flag=bare)
+
+    assert ran.code == 3
+    assert "targetSegments, rolloutWeights are not declared" in ran.out
+    filled = try_tests(repository, claim, flag=bare, arguments=("--against", "live"))
+    assert filled.code == 1
+    assert "gets control" in filled.out
+    loses = '{name: none loses it, flag: new-checkout, against: live, never: ["treatment -> control"]}'
+    assert try_tests(repository, loses, flag=bare).code == 0
+
+
+def test_live_flags_that_cannot_be_read(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a key, a test against live flags is not decided, which is not passed; asked for, it is an error."""
+    monkeypatch.delenv("AMPLITUDE_MANAGEMENT_API_KEY")
+    loses = '{name: none loses it, flag: new-checkout, against: live, never: ["treatment -> control"]}'
+
+    ran = try_tests(repository, loses)
+
+    assert ran.code == 1
+    assert ran.out.startswith("1 not decided: none loses it: It takes the live flag. There is no management key")
+    assert try_tests(repository, loses, arguments=("--against", "live")).code == 4
+
+
+def test_given_variants_of_parents(repository: Repository) -> None:
+    """What a flag depends on is read live: a given variant decides, and without one the parent's rules do."""
+    parent = {"key": "payments", "id": "900", "enabled": True, "rolloutPercentage": 50, "variants": [{"key": "on"}]}
+    child = {"key": "new-checkout", "id": "901", "enabled": True, "variants": [{"key": "treatment"}]}
+    child |= {"rolloutPercentage": 100, "parentDependencies": {"operator": "ALL", "flags": {"900": ["on"]}}}
+    repository.emulator.store.flags.clear()
+    seeded(repository.emulator, [parent, child])
+    flag = "key: new-checkout\nrolloutPercentage: 100\n"
+
+    def with_live(claim: str) -> Ran:
+        return try_tests(
+            repository, f"{{name: it, flag: new-checkout, {claim}}}", flag=flag, arguments=("--against", "live")
+        )
+
+    assert with_live('given: {payments: "off"}, always: "off"').code == 0
+    assert with_live("given: {payments: on}, always: treatment").code == 0
+    assert with_live("given: {payments: on}, never: treatment").code == 1
+    assert "does not depend on other" in with_live('given: {other: "off"}, always: "off"').out
+    blocked, passed = with_live("always: treatment"), with_live("never: treatment")
+    assert (blocked.code, "gets off by its dependencies" in blocked.out) == (1, True)
+    assert (passed.code, 'gets treatment as one of "All Other Users"' in passed.out) == (1, True)
+    assert (
+        "it takes --against live"
+        in try_tests(repository, '{name: x, flag: new-checkout, given: {p: "off"}, always: "off"}').out
+    )
+
+
+def test_listed_users_are_not_shown(repository: Repository) -> None:
+    """An id from an inclusion list is personal data: shown with --show-users, and in JSON."""
+    users = "users: {country: FR, gp:staff: {not: x}}"
+    claim = f"{{name: no list, flag: new-checkout, {users}, never: treatment, share: {{treatment: < 50%}}}}"
+    only_listed = FLAG.replace("Percentage: 25", "Percentage: 0").replace("[US, CA]", "[US]").replace('"true"', "x")
+
+    hidden = try_tests(repository, claim, flag=only_listed)
+    shown = try_tests(repository, claim, flag=only_listed, arguments=("--show-users",))
+    found = document(try_tests(repository, claim, flag=only_listed, arguments=("--format", "json")))
+
+    assert "ada@" not in hidden.out
+    assert "user_id (listed, not shown)" in hidden.out
+    assert 'user_id "ada@example.com"' in shown.out
+    assert found["tests"][0]["user"]["user_id"] == "ada@example.com"
+
+
+def test_formats(repository: Repository) -> None:
+    """JSON by its schema, JUnit with failures and errors, annotations at the line to blame, and a file of it."""
+    claims = (
+        "{name: proved, flag: new-checkout, users: {country: US}, never: control}",
+        OUTSIDE.replace("STAFF", NO_STAFF),
+        '{name: open, flag: new-checkout, given: {parent: "off"}, always: "off"}',
+    )
+
+    found = document(try_tests(repository, *claims, arguments=("--format", "json", "--coverage")))
+    junit = ET.fromstring(try_tests(repository, *claims, arguments=("--format", "junit")).out)
+    github = try_tests(repository, *claims, arguments=("--format", "github")).out.splitlines()
+    written = try_tests(repository, *claims, arguments=("--format", "junit", "--output", "out.xml"))
+
+    assert found["summary"] == {"proved": 1, "refuted": 1, "undecided": 1, "undeclared": 0}
+    assert [item["status"] for item in found["tests"]] == ["proved", "refuted", "undecided"]
+    assert found["tests"][1]["user"] == {"user_id": "user-1", "country": "CA"}
+    assert found["tests"][1]["causes"][0]["source"] == {"file": "flags/new-checkout.yaml", "line": 17}
+    suite = junit.find("testsuite")
+    assert suite is not None
+    assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["3", "1", "1"]
+    cases = suite.findall("testcase")
+    assert [[child.tag for child in case] for case in cases] == [[], ["failure"], ["error"]]
+    assert [case.get("classname") for case in cases] == ["new-checkout"] * 3
+    assert github[0].startswith("::error file=flags/new-checkout.yaml,line=17,col=5,title=refuted%3A never outside")
+    assert github[1].startswith("::error file=flags/tests/checkout.test.yaml,line=4,")
+    assert (written.code, written.out) == (1, "")
+    assert ET.fromstring((repository.root / "out.xml").read_text()).tag == "testsuites"
+
+
+def test_coverage(repository: Repository) -> None:
+    """The segments and variants that no test reaches, and flags without a test."""
+    repository.write("flags/second.yaml", FLAG.replace("new-checkout", "second"))
+
+    ran = try_tests(
+        repository,
+        "{name: us, flag: new-checkout, users: {country: US, gp:staff: {not: 'true'}}, always: treatment}",
+        arguments=("--coverage",),
+    )
+
+    assert 'new-checkout: no test reaches segment "Staff", segment "All Other Users", variant control.' in ran.out
+    assert "second: no test." in ran.out
+
+
+@pytest.mark.parametrize(
+    ("test", "rule", "place"),
+    [
+        ("{name: x, flag: nope, always: treatment}", "unknown-flag", "2:21"),
+        ("{name: x, flag: new-checkout, always: tretment}", "unknown-variant", "2:43"),
+        ("{name: x, flag: new-checkout, never: [a -> b]}", "nothing-to-compare", "2:43"),
+        ("{name: x, flag: new-checkout}", "no-claim", "2:5"),
+        ("{name: x, flag: new-checkout, user: {user_id: a}}", "no-claim", "2:5"),
+        ("{name: x, flag: new-checkout, user: {user_id: a}, is: treatment, never: control}", "no-claim", "2:5"),
+        ("{name: x, flag: new-checkout, share: {treatment: a quarter}}", "invalid-share", "2:54"),
+        ("{name: x, flag: new-checkout, share: {treatment: 25}}", "wrong-type", "2:54"),
+        ("{name: x, flag: new-checkout, users: {country: {nor: US}}, always: treatment}", "unknown-value", "2:53"),
+        ("{name: x, flag: new-checkout, users: {groups: x}, always: treatment}", "unknown-property", "2:43"),
+        ("{name: x, flag: new-checkout, user: {user_id: [a]}, is: treatment}", "invalid-user", "2:41"),
+        ("{name: x, flag: new-checkout, allways: treatment}", "unknown-field", "2:35"),
+        ("{flag: new-checkout, always: treatment}", "missing-field", "2:5"),
+    ],
+)
+def test_refusals(repository: Repository, test: str, rule: str, place: str) -> None:
+    """What is wrong with a test has its rule and place, in `test` and in `validate` alike; exit code 3."""
+    ran = try_tests(repository, test)
+    checked = repository.run("validate")
+
+    assert ran.code == checked.code == 3
+    line = next(line for line in checked.out.splitlines() if f"[{rule}]" in line)
+    assert line.startswith(f"flags/tests/checkout.test.yaml:{place}: error: ")
+    assert f"[{rule}]" in ran.err
+
+
+def test_two_tests_of_one_name(repository: Repository) -> None:
+    """A name stands for one test of a file: reports know tests by it."""
+    ran = try_tests(repository, *["{name: x, flag: new-checkout, always: treatment}"] * 2)
+    assert (ran.code, "[duplicate-test]" in ran.err) == (3, True)
+
+
+def test_other_commands_take_tests_for_no_flags(repository: Repository) -> None:
+    """Plans do not read them, fmt formats them, paths choose among them."""
+    proved = "{name: x, flag: new-checkout, users: {country: US}, never: control}"
+    try_tests(repository, proved)
+    repository.write("flags/other.test.yml", "tests: [{never: control, flag: new-checkout, name: also}]\n")
+
+    assert "tests" not in repository.run("plan").out
+    assert repository.run("test", "flags/tests").out == "1 proved.\n"
+    assert repository.run("test", "flags/other.test.yml").code == 1
+    assert repository.run("test", "flags/new-checkout.yaml").code == 64
+    assert "flags/other.test.yml" in repository.run("fmt", "flags/other.test.yml").out
+    text = (repository.root / "flags/other.test.yml").read_text()
+    assert text == "tests:\n  - {name: also, flag: new-checkout, never: control}\n"
+    assert repository.run("validate", "flags/other.test.yml").code == 0
