@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Final
 from reconciler.diagnostics import Finding
 from reconciler.evaluation.assertions import Assertion, Bound, Outcome, Share
 from reconciler.evaluation.conditions import COHORT_TYPE
-from reconciler.evaluation.rules import OFF
 from reconciler.evaluation.users import BUILT_IN, InvalidUserError, user_of_json
 from reconciler.files.decode import origin_of
 from reconciler.files.schema import quoted, suggest
 from reconciler.files.yaml.reader import read_source
-from reconciler.model.flag import Condition
+from reconciler.model.flag import OFF, Condition
 from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
