@@ -18,7 +18,7 @@ from reconciler.files.past import find_document, settings_in
 from reconciler.model.versions import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from datetime import datetime
 
     from reconciler.cli.checkout import Checkout
@@ -26,19 +26,10 @@ if TYPE_CHECKING:
     from reconciler.files.past import Settings
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredState
-    from reconciler.model.versions import History, Place
+    from reconciler.model.versions import Place
 
 _LINKED: Final = "The configuration finds its flags through a link, which git does not follow."
 _UNREADABLE: Final = "The configuration cannot be read as one."
-
-
-def history_of(config: Config, desired: DesiredState) -> History:
-    """What tells since when the declarations of a checkout stand; git is asked only when it is called."""
-
-    def history(places: Collection[Place], until: datetime | None = None) -> Mapping[Place, Timeline]:
-        return timelines(config, desired, places, until)
-
-    return history
 
 
 def timelines(

@@ -8,7 +8,6 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.cli.declared import history_of
 from reconciler.cli.destinations import check_destinations
 from reconciler.cli.options import (
     FILE,
@@ -20,7 +19,7 @@ from reconciler.cli.options import (
     shared_options,
 )
 from reconciler.cli.output import Output, write_report
-from reconciler.cli.planning import load, now, resolve_credentials, run_with_client
+from reconciler.cli.planning import history_of, load, now, resolve_credentials, run_with_client
 from reconciler.drift import (
     DriftOptions,
     detect_drift,
