@@ -28,14 +28,13 @@ class ValueType(StrEnum):
     OBJECT = "object"
 
 
-DEFAULTS: Final[dict[ValueType, Json]] = {
+_DEFAULTS: Final[dict[ValueType, Json]] = {
     ValueType.BOOLEAN: False,
     ValueType.STRING: OFF,
     ValueType.INTEGER: 0,
     ValueType.FLOAT: 0.0,
     ValueType.OBJECT: {},
 }
-"""What code falls back to where no flag can be asked, by type."""
 
 NO_VALUE: Final = object()
 """A variant that says nothing about its value, as `off` among payloads: the caller's default counts."""
@@ -55,6 +54,12 @@ def has_payloads(variants: Sequence[Variant]) -> bool:
     """Whether the payloads decide about the type, so that the values are payloads."""
     kinds = {_kind(payload) for payload in map(payload_of, variants) if payload is not None}
     return len(kinds) == 1 or kinds == {ValueType.INTEGER, ValueType.FLOAT}
+
+
+def default_of(variants: Sequence[Variant]) -> Json:
+    """What code falls back to where no flag can be asked."""
+    kind = type_of(variants)
+    return "" if kind is ValueType.STRING and has_payloads(variants) else _DEFAULTS[kind]
 
 
 def value_of(variants: Sequence[Variant], key: str) -> Json:

@@ -101,6 +101,7 @@ COMMANDS = {
     "fmt": CommandEntry(f"{_COMMANDS}.fmt:fmt", "Bring flag files into one order and style, comments kept."),
     "init": CommandEntry(f"{_COMMANDS}.init:init", "Write a configuration, an example flag and CI files."),
     "schema": CommandEntry(f"{_COMMANDS}.schema:schema", "Print a JSON Schema of a file or a document."),
+    "export": CommandEntry(f"{_COMMANDS}.export:export", "Write flags for SDKs, OpenFeature, TypeScript or Python."),
     "serve": CommandEntry(f"{_COMMANDS}.serve:serve", "Serve flags to SDKs on this machine, before they are live."),
     "emulator": CommandEntry(f"{_COMMANDS}.emulator:emulator", "Serve the Management API on this machine."),
     "demo": CommandEntry(f"{_COMMANDS}.demo:demo", "The main job end to end against the emulator; no key needed."),

@@ -77,6 +77,11 @@ class Session:
         apps: dict[tuple[str, ...], ASGIApp] = {PREFIXES: self.sdk.app, _API: emulator.app}
         self.app = marked(by_prefix(apps, Starlette(routes=self._routes())))
 
+    @property
+    def deployment_names(self) -> list[str]:
+        """What to give an SDK as its key: the configured names, or ids where there are none."""
+        return sorted(self.content.config.deployments) or [item.id for item in self.content.deployments]
+
     def reload(self, content: Content) -> None:
         """Serve what the files say now. Only for the thread that serves."""
         self.content, self.problem = content, None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.errors import ReconcilerError
     from reconciler.evaluation.comparison import UserReport
     from reconciler.evaluation.summary import UsersReport
+    from reconciler.model.flag import FlagSpec
     from reconciler.planning.plan import Plan
     from reconciler.reports.findings import FindingsReport
     from reconciler.reports.verdicts import VerdictsReport
@@ -55,6 +56,7 @@ DOCTOR: Final[Report[Sequence[Check]]] = Report("doctor")
 FINDINGS: Final[Report[FindingsReport]] = Report("findings")
 VERDICTS: Final[Report[VerdictsReport]] = Report("verdicts")
 EVALUATION: Final[Report[UserReport]] = Report("evaluation")
+EXPORT: Final[Report[Sequence[FlagSpec]]] = Report("export")
 EVALUATION_SUMMARY: Final[Report[UsersReport]] = Report("evaluation-summary")
 
 RENDERERS: Final[dict[tuple[str, str], str]] = {
@@ -82,6 +84,10 @@ RENDERERS: Final[dict[tuple[str, str], str]] = {
     ("verdicts", "json"): "verdicts:render_verdicts_json",
     ("verdicts", "junit"): "verdicts:render_junit",
     ("verdicts", "github"): "verdicts:render_github",
+    ("export", "sdk"): "export:render_sdk",
+    ("export", "openfeature"): "export:render_openfeature",
+    ("export", "typescript"): "export_types:render_typescript",
+    ("export", "python"): "export_types:render_python",
     ("evaluation", "text"): "evaluation:render_user_text",
     ("evaluation", "json"): "evaluation:render_user_json",
     ("evaluation-summary", "text"): "evaluation:render_summary_text",

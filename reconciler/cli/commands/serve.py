@@ -160,11 +160,10 @@ def _serve(session: Session, output: Output, *, port: int, watches: bool) -> int
     def greet(url: str) -> None:
         if watches:
             tasks.append(asyncio.get_running_loop().create_task(session.watch()))
-        names = sorted(session.content.config.deployments) or [item.id for item in session.content.deployments]
         output.print(f"{url}\n")
         output.info(
             f"Serving {counted(len(session.content.flags), 'flag')} at {url}, not production. Deployment keys: "
-            f"{', '.join(names)}. Ctrl-C ends it."
+            f"{', '.join(session.deployment_names)}. Ctrl-C ends it."
         )
         for warning in session.warnings():
             output.warning(warning)

@@ -1,0 +1,88 @@
+"""A pytest fixture for applications: a server of this repository's flags, whose variants a test chooses.
+
+    def test_checkout(flags):
+        flags.set("new-checkout", "treatment")
+        ...  # the application, with flags.url and flags.deployment_key
+
+pytest loads this module wherever the package is installed: nothing else is imported until a test asks for `flags`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which flags are served."""
+    parser.addini("reconciler_config", "The reconciler.yaml whose flags the fixture `flags` serves.", default="")
+    parser.addini("reconciler_env", "Its environment.", default="")
+    parser.getgroup("reconciler").addoption(
+        "--flags-from",
+        default="files",
+        metavar="SOURCE",
+        help="What the fixture `flags` serves: files, live, live,files, or a saved plan [default: files].",
+    )
+
+
+class Flags:
+    """The server: `url` is its address, `deployment_key` a key that it takes."""
+
+    def __init__(self, url: str, deployment_key: str, client: httpx.Client) -> None:
+        self.url = url
+        self.deployment_key = deployment_key
+        self._client = client
+
+    def set(self, flag: str, variant: str, *, user: str | None = None) -> None:
+        """Give everyone, or one user by their id, this variant until the test ends; `off` is one too.
+
+        Raises ValueError for a flag or a variant that there is not.
+        """
+        body = {"variant": variant} | ({} if user is None else {"user": user})
+        answer = self._client.put(f"/_serve/overrides/{flag}", json=body)
+        if answer.is_error:
+            raise ValueError(answer.text)
+
+    def clear(self) -> None:
+        """Give everyone what the flags say."""
+        self._client.delete("/_serve/overrides").raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def served_flags(request: pytest.FixtureRequest) -> Iterator[Flags]:
+    """The server of the whole run. Its overrides are nobody's: tests ask for `flags`."""
+    import httpx  # noqa: PLC0415 - only where a test asks for it, as all below
+
+    from reconciler.cli.commands.serve import start_session  # noqa: PLC0415
+    from reconciler.cli.options import Settings  # noqa: PLC0415
+    from reconciler.cli.output import Output  # noqa: PLC0415
+
+    settings = Settings(
+        config=_path(request.config, "reconciler_config"), environment=request.config.getini("reconciler_env") or None
+    )
+    session = start_session(settings, Output(quiet=True), source=request.config.getoption("--flags-from"))
+    from reconciler.emulator.server import serve  # noqa: PLC0415 - an extra, as start_session says
+
+    with serve(session.app, on_stop=session.feed.close) as url, httpx.Client(base_url=url) as client:
+        yield Flags(url, session.deployment_names[0], client)
+
+
+@pytest.fixture
+def flags(served_flags: Flags) -> Iterator[Flags]:
+    """The server, with what the flags say for everyone; what a test sets ends with it."""
+    served_flags.clear()
+    yield served_flags
+    served_flags.clear()
+
+
+def _path(config: pytest.Config, name: str) -> Path | None:
+    """A path of pytest's configuration, relative to the file of it."""
+    given = config.getini(name)
+    return Path(config.rootpath, given) if given else None
