@@ -11,7 +11,7 @@ ITSELF := -m pip install --quiet --disable-pip-version-check --no-deps --no-buil
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: sdks demo test test-newest test-oldest faults mutants lint format docs lock bench bench-peers clean
+.PHONY: sdks demo test test-newest test-oldest faults claims mutants lint format docs lock bench bench-peers clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -48,6 +48,10 @@ sdks:
 # The long form of the fault programme, whose short form runs in `make test`; prints what was counted.
 faults: .venv/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/faults
+
+# The long form of the programme of claims about all users, beside Amplitude's engine; prints what was counted.
+claims: .venv/.dev
+	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/property/test_claims.py
 
 # make mutants, make mutants SEED=2 COUNT=300, make mutants PATHS="reconciler/drift reconciler/doctor.py" TESTS=tests/unit
 mutants: .venv/.dev

@@ -1,4 +1,4 @@
-"""Counts of the fault programme: every test adds to them, the end of the run prints them."""
+"""Counts of the programmes, of faults and of claims: tests add to them, the end of the run prints them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MARK = "faults: "
+_MARK = "count: "
 
 
 @pytest.fixture
 def count(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
-    """Adds to a count of the programme, by name."""
+    """Adds to a count of the test's programme, by name."""
 
     def add(name: str, number: int) -> None:
         record_property(_MARK + name, number)
@@ -32,6 +32,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 module = report.nodeid.partition("::")[0].rpartition("/")[2].removesuffix(".py").removeprefix("test_")
                 sums[module, name.removeprefix(_MARK)] += number
     if sums:
-        terminalreporter.section("fault programme")
+        terminalreporter.section("counted")
         for (module, name), number in sorted(sums.items()):
             terminalreporter.write_line(f"{module.replace('_', ' '):<22} {number:>9,} {name}")
