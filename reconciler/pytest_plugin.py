@@ -57,7 +57,7 @@ class Flags:
 
 @pytest.fixture(scope="session")
 def served_flags(request: pytest.FixtureRequest) -> Iterator[Flags]:
-    """The server of the whole run. Its overrides are nobody's: tests ask for `flags`."""
+    """The server of the whole run. Its overrides belong to no test: tests ask for `flags`."""
     import httpx  # noqa: PLC0415 - only where a test asks for it, as all below
 
     from reconciler.cli.commands.serve import start_session  # noqa: PLC0415

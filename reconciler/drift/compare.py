@@ -87,7 +87,7 @@ def _explained(
     cause = cause_of(change, comparison, versions, timeline)
     return AttributedChange(
         change=change,
-        # What was never applied was made by nobody: the live value is only older than the declared one.
+        # What was never applied has no author: the live value is only older than the declared one.
         attribution=Attribution()
         if cause is Cause.NOT_APPLIED
         else attribute(change, comparison.live, versions, comparison.pairs),

@@ -54,7 +54,7 @@ class FlagWithParents(Struct, frozen=True, kw_only=True):
 
 
 def in_order(flag: LiveFlag, flags: Mapping[str, LiveFlag]) -> list[LiveFlag]:
-    """Those of the flags, by id, that this one depends on, each after its own; in circles, somewhere."""
+    """Those of the flags, by id, that this one depends on, each after its own; the order within a cycle is open."""
     ordered: dict[str, LiveFlag] = {}
     entered = {flag.id}
 

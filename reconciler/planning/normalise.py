@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _OF_A_NEW_FLAG = tuple(field for field in FIELDS if field.new in (False, 0, ()) and field.name != "variants")
-"""The fields that a new flag has off, at 0 % or empty, whatever a server makes of a create."""
+"""The fields that a new flag has off, at 0 % or empty, with any server's defaults."""
 
 
 def declared_whole(desired: DesiredFlag) -> DesiredFlag:

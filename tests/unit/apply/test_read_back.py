@@ -94,7 +94,7 @@ def test_two_applies_of_one_new_flag_do_not_both_succeed() -> None:
 
 
 def test_an_archive_by_hand_in_the_middle_is_said_so() -> None:
-    """No call is called missing: all were made, and then somebody archived the flag."""
+    """No call is called missing: all were made, and then the flag was archived."""
     emulator = an_emulator(a_live_flag("f"))
     variants = (Variant(key="control", name="C"), Variant(key="treatment", name="T"))
     world = a_world(emulator, FlagSpec(key="f", name="n", variants=variants))

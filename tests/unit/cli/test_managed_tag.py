@@ -44,7 +44,7 @@ def test_init_makes_a_tag_of_the_repositorys_own(
 
 @pytest.mark.parametrize("editor", [OTHER_USER, USER])
 def test_doctor_and_prune_warn_of_another_repositorys_flags(repository: Repository, editor: str) -> None:
-    """Where flags carry the tag, no file here declares them, and somebody else edited them last."""
+    """Where flags carry the tag, no file here declares them, and another user edited them last."""
     repository.write("flags/new-checkout.yaml", "key: mine\nvariants: [{key: 'on'}]\n")
     seeded(repository.emulator, [DECLARED, {**DECLARED, "key": "theirs", "createdBy": editor}])
     repository.emulator.store.flags.pop("1001")

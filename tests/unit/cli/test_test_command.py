@@ -106,14 +106,14 @@ def test_kinds_of_claims(repository: Repository, claim: str, code: int) -> None:
 
 
 def test_against_a_commit(repository: Repository) -> None:
-    """What users lose between a commit and the files, with both segments; the same state loses nobody anything."""
+    """What users lose between a commit and the files, with both segments; the same state takes none away."""
     never = 'against: HEAD, never: ["treatment -> control", "treatment -> off"]}'
     try_tests(repository)
     commit(repository)
     lower = FLAG.replace("rolloutPercentage: 25", "rolloutPercentage: 10")
 
-    assert try_tests(repository, f"{{name: nobody loses it, flag: new-checkout, {never}").code == 0
-    ran = try_tests(repository, f"{{name: nobody loses it, flag: new-checkout, {never}", flag=lower)
+    assert try_tests(repository, f"{{name: no user loses it, flag: new-checkout, {never}").code == 0
+    ran = try_tests(repository, f"{{name: no user loses it, flag: new-checkout, {never}", flag=lower)
     assert ran.code == 1
     assert 'had treatment as one of "All Other Users" and gets off as one of "All Other Users"' in ran.out
     assert "(flags/new-checkout.yaml:6)" in ran.out

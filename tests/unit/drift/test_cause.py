@@ -99,7 +99,7 @@ def test_a_value_that_was_applied_later_and_changed_was_edited_live() -> None:
     assert project.drift().cause is Cause.LIVE_EDIT
 
 
-def test_a_declaration_that_was_never_applied_blames_nobody() -> None:
+def test_a_declaration_that_was_never_applied_names_no_user() -> None:
     project = a_project()
     project.edit(description="by hand")
     project.declare(a_declaration(rollout_percentage=25))

@@ -120,7 +120,7 @@ def test_the_markdown_of_a_report() -> None:
     )
 
 
-def test_what_was_never_applied_blames_nobody() -> None:
+def test_what_was_never_applied_names_no_user() -> None:
     """Git is ahead: the commit is named, and the next step is to apply it."""
     declared = DeclaredValue(value=50, commit="abc1234def", at=NOON)
     change = AttributedChange(change=ROLLOUT, cause=Cause.NOT_APPLIED, declared=declared)
