@@ -77,6 +77,8 @@ def explained(
         changes=tuple(_explained(change, comparison, versions, timelines) for change in comparison.changes),
         source=desired.source,
         frozen_until=desired.frozen_until if desired.is_frozen(now) else None,
+        known_until=desired.known_until if desired.is_known(now) else None,
+        known_reason=desired.known_reason,
     )
 
 

@@ -101,6 +101,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             missing=view.missing,
             unmanaged=view.unmanaged,
             duplicates={key: ids for key, ids in view.live.duplicates.items() if key in view.keys},
+            known=frozenset(key for key, flag in self.desired.flags.items() if flag.is_known(self.now)),
             checked=frozenset(view.keys),
             unchecked=tuple(sorted(self._unchecked(view, choice))),
             since=scope.since,

@@ -81,13 +81,18 @@ class AttributedChange(Struct, frozen=True, kw_only=True):
 
 
 class FlagDrift(Struct, frozen=True, kw_only=True):
-    """A declared flag that differs, in at least one field. `frozen_until` is there while the freeze lasts."""
+    """A declared flag that differs, in at least one field.
+
+    `frozen_until` is there while the freeze lasts, `known_until` while the drift is known; `known_reason` says why.
+    """
 
     key: str
     flag_id: str
     changes: tuple[AttributedChange, ...]
     source: SourcePosition | None = None
     frozen_until: date | datetime | None = None
+    known_until: date | datetime | None = None
+    known_reason: str | None = None
 
     @property
     def latest(self) -> Attribution:
@@ -128,6 +133,7 @@ class DriftReport(Struct, frozen=True, kw_only=True):
 
     `checked` are the declared flags that were compared; `unchecked` those fields of theirs that the budget left out.
     `remembered` are differences that an earlier run found and this one did not look at again: they count as drift.
+    `known` are declared flags of which drift is known until later: it is shown, and counts as none.
     `duplicates` are declared keys that several live flags carry, with the ids. `unmanaged` flags are no drift.
     `since` is the time before which edits were not looked for, `looked_at` that of the look. `gaps` say why it is
     not known of some values since when git declares them.
@@ -140,6 +146,7 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     unmanaged: tuple[str, ...] = ()
     duplicates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
     checked: frozenset[str] = frozenset()
     unchecked: tuple[FieldOfFlag, ...] = ()
     remembered: tuple[FieldOfFlag, ...] = ()
@@ -153,5 +160,11 @@ class DriftReport(Struct, frozen=True, kw_only=True):
 
     @property
     def is_drifted(self) -> bool:
-        """Whether a declared flag differs, is missing, or is there twice."""
-        return bool(self.flags or self.missing or self.duplicates or self.remembered)
+        """Whether a declared flag differs, is missing, or is there twice, and that is not known until later."""
+        return bool(self.drifted)
+
+    @property
+    def drifted(self) -> frozenset[str]:
+        """The flags that differ, are missing or are there twice, without those of which it is known."""
+        keys = {flag.key for flag in self.flags} | {place.key for place in self.remembered}
+        return frozenset(keys.union(self.missing, self.duplicates)) - self.known

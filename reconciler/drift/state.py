@@ -100,8 +100,12 @@ def not_looked_at(
 
 def compare_with(memory: DriftState, report: DriftReport, in_scope: Collection[str]) -> Notification:
     """How the report differs from what was known of the declared flags in scope."""
-    before = {place: value for place, value in memory.differences.items() if place.key in in_scope}
-    now = _differences(report, memory)
+    before = {
+        place: value
+        for place, value in memory.differences.items()
+        if place.key in in_scope and place.key not in report.known
+    }
+    now = {place: value for place, value in _differences(report, memory).items() if place.key not in report.known}
     if now == before:
         return Notification.SAME if now else Notification.NONE
     if not before:
@@ -129,8 +133,12 @@ def updated_state(
 
 
 def _differences(report: DriftReport, memory: DriftState) -> dict[FieldOfFlag, str]:
-    found = {place: memory.differences[place] for place in report.remembered}
-    return found | dict(_found(report))
+    """All differences. Those that are known until later have fingerprints of their own: when that ends it shows."""
+    found = dict(_found(report))
+    found = {
+        place: _digest(["known", value]) if place.key in report.known else value for place, value in found.items()
+    }
+    return {place: memory.differences[place] for place in report.remembered} | found
 
 
 def _found(report: DriftReport) -> Iterator[tuple[FieldOfFlag, str]]:

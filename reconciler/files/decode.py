@@ -87,7 +87,7 @@ def decode_document(
     """The flag of a merged document. `deployments` are the configured names with their ids."""
     get = body.get
     expires = get("expires")
-    frozen_until = get("frozenUntil")
+    frozen_until, known_until = get("frozenUntil"), get("knownUntil")
     return DesiredFlag(
         spec=_decode_spec(body, deployments),
         source=source,
@@ -97,6 +97,8 @@ def decode_document(
         links=tuple(get("links", ())),
         notes=get("notes"),
         frozen_until=None if frozen_until is None else parse_moment(frozen_until),
+        known_until=None if known_until is None else parse_moment(known_until),
+        known_reason=get("knownReason"),
     )
 
 

@@ -11,7 +11,7 @@ from reconciler.model.fields import FIELDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TEAM_FIELDS: Final = ("owner", "expires", "links", "notes", "frozenUntil")
+TEAM_FIELDS: Final = ("owner", "expires", "links", "notes", "frozenUntil", "knownUntil", "knownReason")
 """The fields of a flag document that are reconciler's own and never sent."""
 
 

@@ -179,7 +179,8 @@ class DesiredFlag(Struct, frozen=True, kw_only=True):
     """A declared flag and where it stands.
 
     `ignored`: the places that stay as they are live. `frozen_until`: differences are shown, not applied, until then.
-    `owner`, `expires`, `links` and `notes` are the team's own and never sent.
+    `known_until`: until then differences are shown, and count as no drift; `known_reason` says why. `owner`,
+    `expires`, `links` and `notes` are the team's own and never sent.
     """
 
     spec: FlagSpec
@@ -190,6 +191,8 @@ class DesiredFlag(Struct, frozen=True, kw_only=True):
     links: tuple[str, ...] = ()
     notes: str | None = None
     frozen_until: date | datetime | None = None
+    known_until: date | datetime | None = None
+    known_reason: str | None = None
 
     @property
     def key(self) -> str:
@@ -197,17 +200,25 @@ class DesiredFlag(Struct, frozen=True, kw_only=True):
         return self.spec.key
 
     def is_frozen(self, now: datetime) -> bool:
-        """Whether `frozenUntil` is still to come. `now` is aware of its time zone.
+        """Whether `frozenUntil` is still to come, as `is_to_come` has it."""
+        return is_to_come(self.frozen_until, now)
 
-        A date means its first moment in UTC: `2030-01-02` freezes through all of January 1. A time without a zone is
-        UTC.
-        """
-        until = self.frozen_until
-        if until is None:
-            return False
-        if not isinstance(until, datetime):
-            until = datetime.combine(until, time.min)
-        return now < (until if until.tzinfo else until.replace(tzinfo=UTC))
+    def is_known(self, now: datetime) -> bool:
+        """Whether `knownUntil` is still to come, as `is_to_come` has it."""
+        return is_to_come(self.known_until, now)
+
+
+def is_to_come(until: date | datetime | None, now: datetime) -> bool:
+    """Whether a time is still to come; None never is. `now` is aware of its time zone.
+
+    A date means its first moment in UTC: `2030-01-02` is to come through all of January 1. A time without a zone is
+    UTC.
+    """
+    if until is None:
+        return False
+    if not isinstance(until, datetime):
+        until = datetime.combine(until, time.min)
+    return now < (until if until.tzinfo else until.replace(tzinfo=UTC))
 
 
 class DesiredState(Struct, frozen=True, kw_only=True):

@@ -66,6 +66,8 @@ def _flag(flag: FlagDrift) -> dict[str, Json]:
         "lastChangedAt": latest.at,
         "version": latest.version,
         "frozenUntil": None if flag.frozen_until is None else flag.frozen_until.isoformat(),
+        "knownUntil": None if flag.known_until is None else flag.known_until.isoformat(),
+        "knownReason": flag.known_reason if flag.known_until else None,
     }
 
 

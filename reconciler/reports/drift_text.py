@@ -80,8 +80,8 @@ def render_drift_markdown(report: DriftReport, _: RenderOptions) -> str:
 
 def _flag(layout: TextLayout, section: DriftSection) -> None:
     place = [("  " + section.place, "dim")] if section.place else []
-    frozen = [(f"  {section.frozen}", "cyan")] if section.frozen else []
-    layout.line((f"{section.symbol} ", "bold yellow"), (section.key, "bold"), *place, *frozen)
+    left = [(f"  {section.left}", "cyan")] if section.left else []
+    layout.line((f"{section.symbol} ", "bold yellow"), (section.key, "bold"), *place, *left)
     for group in section.groups:
         beside = len(group.fields) == 1
         for line in group.fields:
@@ -95,7 +95,13 @@ def _flag(layout: TextLayout, section: DriftSection) -> None:
 
 def _shortened(section: DriftSection) -> DriftSection:
     groups = tuple(replace(group, fields=_short(group.fields)) for group in section.groups[:_MOST_GROUPS])
-    return replace(section, place=cut(section.place, _MOST_PLACE), groups=groups, next_steps=())
+    return replace(
+        section,
+        place=cut(section.place, _MOST_PLACE),
+        left=cut(section.left, _MOST_VALUE),
+        groups=groups,
+        next_steps=(),
+    )
 
 
 def _short(fields: tuple[DriftLine, ...]) -> tuple[DriftLine, ...]:
@@ -107,8 +113,8 @@ def _short(fields: tuple[DriftLine, ...]) -> tuple[DriftLine, ...]:
 
 def _item(section: DriftSection) -> str:
     place = f" {code_span(section.place)}" if section.place else ""
-    frozen = f" ({markdown_text(section.frozen)})" if section.frozen else ""
-    lines = [f"- {code_span(section.key)}{place}{frozen}"]
+    left = f" ({markdown_text(section.left)})" if section.left else ""
+    lines = [f"- {code_span(section.key)}{place}{left}"]
     for group in section.groups:
         beside = len(group.fields) == 1
         for line in group.fields:

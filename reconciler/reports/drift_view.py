@@ -75,7 +75,7 @@ class AbsentLine(Struct, frozen=True, kw_only=True):
 
 
 class DriftSection(Struct, frozen=True, kw_only=True):
-    """A flag that differs. `place` is `file:line`; `frozen` says until when it is left alone, or is empty.
+    """A flag that differs. `place` is `file:line`; `left` says until when it is left alone, or is empty.
 
     `next_steps` are what may be done, each as words and a command.
     """
@@ -83,7 +83,7 @@ class DriftSection(Struct, frozen=True, kw_only=True):
     symbol: str
     key: str
     place: str
-    frozen: str
+    left: str
     groups: tuple[ExplainedFields, ...]
     next_steps: tuple[tuple[str, str], ...] = ()
 
@@ -123,18 +123,25 @@ def drift_view(report: DriftReport) -> DriftView:
 
 def _last_line(report: DriftReport) -> str:
     reads = counted(report.requests, "request")
+    counts = (
+        ("changed", [flag.key for flag in report.flags], True),
+        ("missing", report.missing, True),
+        ("duplicate", list(report.duplicates), False),
+        ("not checked again", [place.key for place in report.remembered], False),
+    )
+    known = sum(key in report.known for _, keys, _ in counts for key in keys)
+    told = f"; {known} known" if known else ""
     if report.is_drifted:
-        parts = [f"{len(report.flags)} changed", f"{len(report.missing)} missing"]
-        parts += [f"{len(report.duplicates)} duplicate"] if report.duplicates else []
-        parts += [f"{len(report.remembered)} not checked again"] if report.remembered else []
-        return f"Drift: {', '.join(parts)}; {reads}"
+        numbers = ((words, sum(key not in report.known for key in keys), always) for words, keys, always in counts)
+        parts = [f"{number} {words}" for words, number, always in numbers if number or always]
+        return f"Drift: {', '.join(parts)}{told}; {reads}"
     where = f" in {counted(len(report.checked), 'edited flag')}" if report.since and not report.sweep else ""
     limits = f"; {len(report.unchecked)} not checked" if report.unchecked else ""
-    return f"No drift{where}{limits}; {reads}"
+    return f"No drift{where}{told}{limits}; {reads}"
 
 
-def _rank(flag: FlagDrift) -> tuple[bool, Danger]:
-    return not is_turned_off(flag), danger_of(item.change for item in flag.changes)
+def _rank(flag: FlagDrift) -> tuple[bool, bool, Danger]:
+    return flag.known_until is not None, not is_turned_off(flag), danger_of(item.change for item in flag.changes)
 
 
 def is_turned_off(flag: FlagDrift) -> bool:
@@ -150,10 +157,18 @@ def _section(flag: FlagDrift, report: DriftReport) -> DriftSection:
         symbol="~",
         key=visible(flag.key),
         place=place_text(flag.source),
-        frozen=f"frozen until {flag.frozen_until.isoformat()}" if flag.frozen_until else "",
+        left="; ".join(_left(flag)),
         groups=tuple(_group(list(items), report.looked_at) for _, items in groups),
         next_steps=tuple((words, visible(step)) for words, step in _next_steps(flag, report.environment)),
     )
+
+
+def _left(flag: FlagDrift) -> Iterator[str]:
+    if flag.frozen_until:
+        yield f"frozen until {flag.frozen_until.isoformat()}"
+    if flag.known_until:
+        reason = f": {visible(flag.known_reason)}" if flag.known_reason else ""
+        yield f"known until {flag.known_until.isoformat()}{reason}"
 
 
 def _explanation(item: AttributedChange) -> tuple[Cause, Attribution, str | None]:
@@ -214,7 +229,8 @@ def _author(item: AttributedChange, now: datetime | None) -> AuthorLine:
 
 def _absent(report: DriftReport) -> Iterator[AbsentLine]:
     for key in report.missing:
-        yield AbsentLine(key=visible(key), words="is declared but does not exist live")
+        known = ", which is known" if key in report.known else ""
+        yield AbsentLine(key=visible(key), words=f"is declared but does not exist live{known}")
     for key, ids in report.duplicates.items():
         yield AbsentLine(key=visible(key), words=f"exists more than once live (ids {visible(', '.join(ids))})")
     for place in report.remembered:

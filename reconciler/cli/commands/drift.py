@@ -30,7 +30,8 @@ from reconciler.drift import (
     updated_state,
 )
 from reconciler.drift.view import parse_since
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, UsageError
+from reconciler.files.config_file import find_config, load_config
 from reconciler.reports.json_report import render_json
 from reconciler.reports.registry import DRIFT
 
@@ -65,6 +66,11 @@ class _Run(Struct, frozen=True, kw_only=True):
 @click.option("--since", metavar="TIME", help="Only flags edited since then: ISO 8601, or 30m, 2h, 1d. Cheap.")
 @click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Send at most N requests.")
 @click.option("--state", type=FILE, metavar="FILE", help="Remember the outcome, for the next run to compare with.")
+@click.option(
+    "--acknowledge", multiple=True, metavar="KEY", help="Write into the flag's file that its drift is known."
+)
+@click.option("--until", metavar="DATE", help="Until when it is known, with --acknowledge.")
+@click.option("--reason", metavar="TEXT", help="Why it is known, with --acknowledge.")
 @key_file_option
 def drift(
     settings: Settings,
@@ -75,6 +81,9 @@ def drift(
     since: str | None,
     budget: int | None,
     state: Path | None,
+    acknowledge: tuple[str, ...],
+    until: str | None,
+    reason: str | None,
     api_key_file: Path | None,
 ) -> int:
     """Show which declared fields differ live, and who made them so, when, in which version.
@@ -85,11 +94,23 @@ def drift(
     older drift nor edits that make no version, as edits of inclusions may. --budget stops before it is exceeded and
     says what was not checked; with --state, runs take turns at that. --state also tells a new drift from a known one.
 
+    --acknowledge looks at nothing: it writes `knownUntil` into the file of a flag. Until then drift of the flag is
+    shown, and is no reason for exit code 2.
+
     \b
       reconciler drift --env production
       reconciler drift --since 15m --format json
       reconciler drift --since 15m --budget 50 --state drift.json --format markdown
+      reconciler drift --acknowledge new-checkout --until 2030-12-24 --reason "the incident of Tuesday"
     """  # noqa: D301 - the backspace tells click not to wrap
+    if acknowledge:
+        from reconciler.cli.acknowledge import acknowledge as write_acknowledgement  # noqa: PLC0415 - a look writes none
+
+        config = load_config(find_config(settings.config), settings.environment)
+        Output.of(settings).print(write_acknowledgement(config, acknowledge, until, reason))
+        return 0
+    if until is not None or reason is not None:
+        raise UsageError("--until and --reason go with --acknowledge KEY.")
     outputs = {"--output": output_file, "--state": state}
     check_destinations(settings, outputs, {"--api-key-file": api_key_file})
     output, options = Output.of(settings), _options(targets, since, budget)

@@ -71,7 +71,7 @@ def duplicate_tag(flag: ParsedFlag) -> Iterator[Finding]:
 
 def invalid_date(flag: ParsedFlag) -> Iterator[Finding]:
     """A date is one that the calendar has; the schema has looked at its form."""
-    for name in ("expires", "frozenUntil"):
+    for name in ("expires", "frozenUntil", "knownUntil"):
         text = flag.body.get(name)
         if isinstance(text, str) and _looks_like_date(text) and parse_moment(text) is None:
             yield Finding(rule="invalid-date", message="The calendar has no such date.", path=f"/{name}")

@@ -54,6 +54,7 @@ def test_every_field_of_the_contract_is_decoded(tmp_path: Path) -> None:
     assert (flag.owner, flag.expires, flag.notes) == ("team-checkout", date(2030, 6, 30), "Ask before 100 %.")
     assert flag.links == ("https://example.com/tickets/42",)
     assert flag.frozen_until == datetime(2030, 1, 7, 9, tzinfo=timezone.utc)  # noqa: UP017 - as it reads
+    assert (flag.known_until, flag.known_reason) == (date(2030, 1, 6), "The incident of Tuesday.")
 
 
 def test_what_is_absent_is_unset_and_what_is_empty_is_empty(tmp_path: Path) -> None:

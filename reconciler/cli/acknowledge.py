@@ -1,0 +1,46 @@
+"""`drift --acknowledge`: that drift of a flag is known until a day, written into the flag's file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from reconciler.cli.output import write_file
+from reconciler.errors import ReconcilerError, UsageError
+from reconciler.files.format import rewrite_flag
+from reconciler.files.load import load_desired
+from reconciler.files.rules.fields import parse_moment
+from reconciler.importer.declared import find_declared_flags
+from reconciler.importer.files import overlay_of
+from reconciler.model.flag import is_to_come
+from reconciler.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.model.config import Config
+
+
+def acknowledge(config: Config, keys: Sequence[str], until: str | None, reason: str | None) -> str:
+    """Write `knownUntil`, and `knownReason` where there is a reason, into the files of flags; a line that says so.
+
+    Comments and other lines stay. Raises UsageError for a time that is none or is over, InvalidInputError where the
+    files are invalid, ReconcilerError for a flag that no file declares; then nothing is written.
+    """
+    if until is None:
+        raise UsageError("--acknowledge needs --until DATE: drift that is known for ever is no drift, declare it.")
+    end = parse_moment(until)
+    if end is None or not is_to_come(end, datetime.now(UTC)):
+        raise UsageError(f"--until {until!r} is no date to come: use YYYY-MM-DD, or a time with its zone.")
+    load_desired(config)
+    for key in keys:
+        declared = find_declared_flags(config).get(key)
+        if declared is None or declared.is_absent:
+            raise ReconcilerError(f'No file declares a flag "{key}": there is nothing to acknowledge.')
+    for key in keys:
+        declared = find_declared_flags(config)[key]
+        wanted = {name: value for name, value in declared.document.items() if name != "knownReason"}
+        wanted |= {"knownUntil": until} | ({"knownReason": reason} if reason else {})
+        text = rewrite_flag(declared.text, declared.index, wanted, environment=overlay_of(config, declared))
+        write_file(declared.path, text, private=False)
+    return f"Drift of {counted(len(keys), 'flag')} is known until {until}: commit the change."

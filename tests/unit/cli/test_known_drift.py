@@ -1,0 +1,135 @@
+"""Drift that is known until a day: shown, and no reason for exit code 2 or an issue."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from looks import BOB, edit
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+KEY = "new-checkout"
+FILE = "flags/new-checkout.yaml"
+AS_LIVE = f"# ours\nkey: {KEY}\nrolloutPercentage: 10  # ask first\n"
+
+
+@pytest.fixture(autouse=True)
+def declared(repository: Repository) -> None:
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\n')
+    repository.write(FILE, AS_LIVE)
+    repository.write("flags/other.yaml", "key: other-flag\nrolloutPercentage: 0\n")
+
+
+def text_of(repository: Repository, name: str = FILE) -> str:
+    return (repository.root / name).read_text()
+
+
+def test_known_drift_is_shown_and_ends_with_0(repository: Repository) -> None:
+    edit(repository.emulator, BOB, KEY, rolloutPercentage=99)
+    assert repository.run("drift").code == 2
+    ran = repository.run("drift", "--acknowledge", KEY, "--until", "2099-12-24", "--reason", "the incident: #1")
+    assert ran.code == 0
+    assert "Drift of 1 flag is known until 2099-12-24" in ran.out
+    assert text_of(repository) == AS_LIVE + 'knownUntil: "2099-12-24"\nknownReason: "the incident: #1"\n'
+    for form in ("text", "markdown", "html"):
+        shown = repository.run("drift", "--format", form)
+        assert shown.code == 0
+        assert "known until 2099" in shown.out.replace("&#45;", "-")
+    assert repository.run("drift").out.splitlines()[-1].startswith("No drift; 1 known; ")
+    document = json.loads(repository.run("drift", "--format", "json").out)
+    assert document["drifted"] is False
+    (flag,) = document["flags"]
+    assert (flag["knownUntil"], flag["knownReason"]) == ("2099-12-24", "the incident: #1")
+
+
+def test_other_drift_still_counts(repository: Repository) -> None:
+    edit(repository.emulator, BOB, KEY, rolloutPercentage=99)
+    edit(repository.emulator, BOB, "other-flag", rolloutPercentage=99)
+    assert repository.run("drift", "--acknowledge", KEY, "--until", "2099-12-24").code == 0
+    ran = repository.run("drift")
+    assert ran.code == 2
+    assert "Drift: 1 changed, 0 missing; 1 known; " in ran.out
+    assert ran.out.index("~ other-flag") < ran.out.index("~ new-checkout")
+
+
+def test_a_time_that_is_over_changes_nothing(repository: Repository) -> None:
+    repository.write(FILE, AS_LIVE + "knownUntil: 2020-01-01\n")
+    edit(repository.emulator, BOB, KEY, rolloutPercentage=99)
+    ran = repository.run("drift")
+    assert ran.code == 2
+    assert "known until" not in ran.out
+
+
+def test_a_missing_flag_may_be_known(repository: Repository) -> None:
+    repository.write("flags/gone.yaml", "key: gone\nvariants: [{key: a}]\nknownUntil: 2099-01-01\n")
+    ran = repository.run("drift")
+    assert ran.code == 0
+    assert "gone is declared but does not exist live, which is known" in ran.out
+
+
+def test_a_second_time_replaces_the_first_and_its_reason(repository: Repository) -> None:
+    for until, reason in (("2099-12-24", ("--reason", "first")), ("2098-01-02T10:00:00Z", ())):
+        assert repository.run("drift", "--acknowledge", KEY, "--until", until, *reason).code == 0
+    assert text_of(repository) == AS_LIVE + 'knownUntil: "2098-01-02T10:00:00Z"\n'
+
+
+def test_several_flags_of_one_file(repository: Repository) -> None:
+    (repository.root / "flags/other.yaml").unlink()
+    repository.write(FILE, AS_LIVE + "---\nkey: other-flag\n")
+    options = ("--acknowledge", KEY, "--acknowledge", "other-flag", "--until", "2099-12-24")
+    assert repository.run("drift", *options).code == 0
+    assert (
+        text_of(repository) == AS_LIVE + 'knownUntil: "2099-12-24"\n---\nkey: other-flag\nknownUntil: "2099-12-24"\n'
+    )
+    assert repository.run("validate").code == 0
+
+
+def test_an_environment_has_its_own(repository: Repository) -> None:
+    repository.write("reconciler.yaml", "version: 1\nenvironments: {a: {projectId: '7'}, b: {projectId: '8'}}\n")
+    assert repository.run("drift", "--env", "a", "--acknowledge", KEY, "--until", "2099-12-24").code == 0
+    assert 'environments:\n  a: {knownUntil: "2099-12-24"}\n' in text_of(repository)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--acknowledge", KEY), 64, "--acknowledge needs --until DATE"),
+        (("--acknowledge", KEY, "--until", "2020-01-01"), 64, "is no date to come"),
+        (("--acknowledge", KEY, "--until", "tomorrow"), 64, "is no date to come"),
+        (("--acknowledge", KEY, "--until", "2099-02-30"), 64, "is no date to come"),
+        (("--until", "2099-12-24"), 64, "go with --acknowledge"),
+        (("--reason", "x"), 64, "go with --acknowledge"),
+        (
+            ("--acknowledge", "nope", "--acknowledge", KEY, "--until", "2099-12-24"),
+            1,
+            'No file declares a flag "nope"',
+        ),
+    ],
+)
+def test_what_cannot_be_acknowledged_is_not_written(
+    repository: Repository, options: tuple[str, ...], code: int, words: str
+) -> None:
+    ran = repository.run("drift", *options)
+    assert ran.code == code
+    assert words in ran.err
+    assert text_of(repository) == AS_LIVE
+    assert repository.emulator.log == []
+
+
+def test_a_state_file_tells_when_it_is_over(repository: Repository) -> None:
+    """Acknowledged it is neither recovered nor new; when that is over it has changed."""
+
+    def notice() -> str:
+        ran = repository.run("drift", "--state", "state.json", "--format", "json")
+        return str(json.loads(ran.out)["notify"])
+
+    edit(repository.emulator, BOB, KEY, rolloutPercentage=99)
+    assert notice() == "new"
+    repository.write(FILE, AS_LIVE + "knownUntil: 2099-01-01\n")
+    assert notice() == "none"
+    assert notice() == "none"
+    repository.write(FILE, AS_LIVE + "knownUntil: 2020-01-01\n")
+    assert notice() == "changed"
