@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from reconciler.cli.commit_files import changes_since
 from reconciler.cli.failures import remember_key
 from reconciler.cli.output import reason_of, try_write_file
 from reconciler.cli.progress import ProgressDisplay
+from reconciler.cli.signals import run_until_signal
 from reconciler.errors import GuardRefusedError, ReconcilerError, UnreviewedError
 from reconciler.files.config_file import find_config, load_config
 from reconciler.files.load import load_desired
@@ -148,7 +148,7 @@ def run_with_client(
             async with open_client(config, credentials, display) as client:
                 return await work(client, display.progress)
 
-    return asyncio.run(run())
+    return run_until_signal(run())
 
 
 async def require_flag(client: Client, key: str) -> LiveFlag:

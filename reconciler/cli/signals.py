@@ -3,9 +3,10 @@
 Terminals, shells and build systems often deliver a signal twice at once: what comes again within `PATIENCE_SECONDS`
 is the same wish. After that it ends the process, however far it is.
 
-While a command works, a signal is an exception. Python drops one that is raised inside a destructor or a weak
-reference's callback, so signals are remembered as well; `raise_pending` is asked before anything is sent that writes.
-From there on, and when the exit code is decided, nothing is raised: the outcome would be lost.
+While a command works, a signal is an exception, or cancels what an event loop runs. Python drops an exception that is
+raised inside a destructor or a weak reference's callback, so signals are remembered as well; `raise_pending` is asked
+before anything is sent that writes. From there on, and when the exit code is decided, nothing is raised: the outcome
+would be lost.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from __future__ import annotations
 import atexit
 import os
 import signal
-import socket
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from types import FrameType
+
+T = TypeVar("T")
 
 PATIENCE_SECONDS = 0.5
 """How long after the first signal others are the same wish."""
@@ -34,9 +36,9 @@ class TerminatedError(SystemExit):
 
 
 class _State:
-    """What came so far, and what the next signal does. `arrivals` holds the numbers of signals as they come."""
+    """What came so far, and what the next signal does. `arrivals` is a pipe of their numbers as they come."""
 
-    arrivals: socket.socket | None = None
+    arrivals: tuple[int, int] | None = None
     first: int | None = None
     came_at = 0.0
     raises = False
@@ -49,10 +51,10 @@ _last_acts: list[Callable[[], None]] = []
 
 def install() -> None:
     """Take both signals over, for a process that is a command. Until `raising`, a signal is only remembered."""
-    _state.arrivals, writer = socket.socketpair()
-    for end in (_state.arrivals, writer):
-        end.setblocking(False)
-    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
+    _state.arrivals = os.pipe()
+    for end in _state.arrivals:
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(_state.arrivals[1], warn_on_full_buffer=False)
     for number in _NUMBERS:
         signal.signal(number, _on_signal)
     atexit.register(_ignore)  # Python puts the default handlers back when it ends, but leaves ignored signals alone
@@ -86,9 +88,32 @@ def raise_pending() -> None:
         _raise(_state.first)
 
 
+def run_until_signal(work: Coroutine[object, object, T]) -> T:
+    """The result of a coroutine, run in an event loop of its own. A signal cancels it, and is raised afterwards.
+
+    An exception that is raised inside the code of a loop or a library leaves both in disorder.
+    """
+    import asyncio  # noqa: PLC0415 - most of the time of `--help`
+
+    async def run() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        with told_to(lambda _: task.cancel(), asyncio.get_running_loop()):
+            return await work
+
+    before = _state.raises
+    try:
+        hold()
+        return asyncio.run(run())
+    finally:
+        work.close()
+        _state.raises = before
+        raise_pending()
+
+
 @contextmanager
-def told_to(interrupt: Callable[[int], None], loop: AbstractEventLoop) -> Iterator[None]:
-    """Call `interrupt` with the number of the first signal, in the event loop, while the block runs under `hold`.
+def told_to(interrupt: Callable[[int], object], loop: AbstractEventLoop) -> Iterator[None]:
+    """Call `interrupt` once, with the number of the first signal, in the event loop, while the block runs.
 
     The loop's own handlers are not used: taking them away puts the default ones in their place for a moment.
     """
@@ -97,18 +122,22 @@ def told_to(interrupt: Callable[[int], None], loop: AbstractEventLoop) -> Iterat
         yield
         return
 
+    is_told = False
+
     def tell() -> None:
+        nonlocal is_told
         with suppress(BlockingIOError):
-            arrivals.recv(4096)
-        if _state.first is not None:
+            os.read(arrivals[0], 4096)
+        if _state.first is not None and not is_told:
+            is_told = True
             interrupt(_state.first)
 
-    loop.add_reader(arrivals, tell)
+    loop.add_reader(arrivals[0], tell)
     try:
         tell()
         yield
     finally:
-        loop.remove_reader(arrivals)
+        loop.remove_reader(arrivals[0])
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's signature
@@ -128,11 +157,13 @@ def _on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - 
 
 def _first_of(number: int) -> int:
     """The first of what came by now: Python calls handlers in the order of numbers, not of arrival."""
-    if _state.arrivals is not None:
-        with suppress(BlockingIOError):
-            came = (item for item in _state.arrivals.recv(64, socket.MSG_PEEK) if item in _NUMBERS)
-            return next(came, number)
-    return number
+    if _state.arrivals is None:
+        return number
+    came = b""
+    with suppress(BlockingIOError):
+        came = os.read(_state.arrivals[0], 64)
+        os.write(_state.arrivals[1], came)  # an event loop that waits for it wakes up
+    return next((item for item in came if item in _NUMBERS), number)
 
 
 def _raise(number: int) -> NoReturn:

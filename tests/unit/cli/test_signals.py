@@ -90,7 +90,7 @@ def test_a_signal_while_writing_leaves_a_report(repository: Repository, number: 
     assert [entry for entry in repository.emulator.writes if entry.arrived > signalled + 0.4] == []
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(12))
 def test_later_signals_change_nothing(repository: Repository, seed: int) -> None:
     """Two signals at any distance, while it reads or writes: the code of one of them, and one whole document.
 
@@ -99,7 +99,9 @@ def test_later_signals_change_nothing(repository: Repository, seed: int) -> None
     random = Random(seed)
     is_writing, first, second = bool(seed % 2), random.choice(SIGNALS), random.choice(SIGNALS)
     arrived = slow_down_from(repository, lambda request: (request.method != "GET") == is_writing)
-    process = start("apply", "--auto-approve", "--format", "json", "--report", "report.json", program=PATIENT)
+    command = ["apply", "--auto-approve", "--report", "report.json"]
+    command = command if is_writing else random.choice([command, ["plan"], ["drift"]])
+    process = start(*command, "--format", "json", program=PATIENT)
     assert arrived.wait(60)
     process.send_signal(first)
     time.sleep(random.choice([0, random.uniform(0, 0.2)]))
@@ -108,7 +110,8 @@ def test_later_signals_change_nothing(repository: Repository, seed: int) -> None
     assert process.returncode in {128 + first, 128 + second}, err
     assert "Traceback" not in err
     assert json.loads(out)["error"]["exitCode"] == process.returncode
-    assert json.loads((repository.root / "report.json").read_text()) == json.loads(out)
+    if command[0] == "apply":
+        assert json.loads((repository.root / "report.json").read_text()) == json.loads(out)
 
 
 def test_a_second_signal_after_a_while_ends_the_process() -> None:
@@ -135,7 +138,7 @@ def run(arguments):
         with signals.raising():
             pid = os.getpid()
             delivered = f"while grep -q 'ShdPnd:.*[1-9a-f]' /proc/{pid}/status; do :; done"
-            struck = subprocess.Popen(["/bin/sh", "-c", f"kill -TERM {pid}; {delivered}; kill -INT {pid}"])
+            struck = subprocess.Popen(["/bin/sh", "-c", f"sleep 0.1; kill -TERM {pid}; {delivered}; kill -INT {pid}"])
             while True:  # long calls during which no handler runs
                 hashlib.pbkdf2_hmac("sha256", b"", b"", 400_000)
     except BaseException as error:
