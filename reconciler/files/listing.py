@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from reconciler.diagnostics import BACKUP_FILE, HIDDEN_FILE, JSON_FILE, Diagnostic, Severity, SourcePosition
 from reconciler.errors import UsageError
-from reconciler.files.yaml.characters import MAX_BYTES
+from reconciler.files.yaml.scalars import MAX_BYTES
 from reconciler.text import counted
 
 if TYPE_CHECKING:

@@ -25,15 +25,6 @@ from yaml.events import (
 
 from reconciler.diagnostics import Diagnostic, Finding, Severity, SourcePosition
 from reconciler.errors import InvalidInputError
-from reconciler.files.yaml.characters import (
-    MAX_BYTES,
-    MAX_DEPTH,
-    MAX_NODES,
-    find_all_forbidden,
-    find_forbidden,
-    is_clean_ascii,
-    refuse_character,
-)
 from reconciler.files.yaml.events import (
     ALIAS,
     ANCHOR,
@@ -44,7 +35,17 @@ from reconciler.files.yaml.events import (
     explain_error,
     open_events,
 )
-from reconciler.files.yaml.scalars import AMBIGUOUS, resolve_plain
+from reconciler.files.yaml.scalars import (
+    AMBIGUOUS,
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_NODES,
+    find_all_forbidden,
+    find_forbidden,
+    is_clean_ascii,
+    refuse_character,
+    resolve_plain,
+)
 from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Final
 
-from reconciler.files.yaml.characters import find_forbidden
+from reconciler.files.yaml.scalars import find_forbidden
 
 if TYPE_CHECKING:
     from reconciler.strict_json import Json

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.errors import InvalidInputError
-from reconciler.files.yaml import characters, events
+from reconciler.files.yaml import events, scalars
 from reconciler.files.yaml.reader import read_documents, read_source
 
 Place = tuple[str, int, int]
@@ -80,7 +80,7 @@ REFUSALS: dict[str, tuple[str | bytes, list[Place]]] = {
     "braces too deep for libyaml": ("{" * 5_000, [("too-deep", 1, 51)]),
     "lists too deep for libyaml": ("- " * 5_000, [("too-deep", 1, 101)]),
     "too deep behind another fault": ("a: &x 1\nb: " + "[" * 5_000, [("yaml-anchor", 1, 4), ("too-deep", 2, 53)]),
-    "too large": ("a: " + "x" * characters.MAX_BYTES, [("file-too-large", 1, 1)]),
+    "too large": ("a: " + "x" * scalars.MAX_BYTES, [("file-too-large", 1, 1)]),
     "several at once": ("a: &x 1\nb: !y 2\nb: 3\nc: .inf\n4: 5\n", [
         ("yaml-anchor", 1, 4), ("yaml-tag", 2, 4), ("duplicate-key", 3, 1), ("non-finite-number", 4, 4),
         ("non-string-key", 5, 1),
@@ -172,7 +172,7 @@ def test_findings_break_values_of_their_own_document_only() -> None:
 
 def test_as_many_values_as_are_allowed_are_read() -> None:
     """Scalars, keys and collections count, in all documents together; the first one too many is named."""
-    allowed = "- 1\n" * (characters.MAX_NODES - 3)
+    allowed = "- 1\n" * (scalars.MAX_NODES - 3)
     assert len(read_documents(f"[]\n---\n{allowed}- 1\n", "f")) == 2
     (finding,) = read_source(f"[]\n---\n{allowed}- 1\n- 1\n", "f").diagnostics
-    assert (finding.rule, finding.position and finding.position.line) == ("too-many-values", characters.MAX_NODES + 1)
+    assert (finding.rule, finding.position and finding.position.line) == ("too-many-values", scalars.MAX_NODES + 1)

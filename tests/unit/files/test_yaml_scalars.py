@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.files.format import flag_to_yaml
-from reconciler.files.yaml.characters import find_forbidden
 from reconciler.files.yaml.reader import read_documents
 from reconciler.files.yaml.scalar_style import is_plain, key_text, literal_block, scalar_text
+from reconciler.files.yaml.scalars import find_forbidden
 
 MUST_BE_QUOTED = [
     "on", "off", "yes", "no", "Yes", "NO", "y", "N", "true", "False", "null", "NULL", "~", "", "nan", ".inf", ".NaN",
