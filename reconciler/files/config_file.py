@@ -127,6 +127,22 @@ def _findings(value: Json) -> Iterator[Finding]:
     if isinstance(value, dict):
         yield from _missing_projects(value)
         yield from _unknown_ignored_fields(value)
+        yield from _invalid_defaults(value)
+
+
+def _invalid_defaults(value: dict[str, Json]) -> Iterator[Finding]:
+    """Defaults are a part of a flag document, and none that says which flag it is, or that it is archived."""
+    known, environments = load_schema("config")["$defs"]["defaults"]["properties"], value.get("environments")
+    named = environments.items() if isinstance(environments, dict) else ()
+    scopes = [("", value), *((join_pointer(("environments", name)), item) for name, item in named)]
+    for place, scope in scopes:
+        defaults = scope.get("defaults") if isinstance(scope, dict) else None
+        if not isinstance(defaults, dict):
+            continue
+        said = {name: item for name, item in defaults.items() if name in known}
+        for finding in check({"key": "x", **said}, "flag"):
+            at = None if finding.at is None else f"{place}/defaults{finding.at}"
+            yield replace(finding, path=f"{place}/defaults{finding.path}", at=at)
 
 
 def _missing_projects(value: dict[str, Json]) -> Iterator[Finding]:
@@ -208,6 +224,7 @@ def _build_config(file: Path, document: Document, environment: str | None, *, ne
         environments=_environment_names(top),
         deployments=value.get("deployments", {}),
         managed_tag=value.get("managedTag"),
+        defaults=value.get("defaults", {}),
         ignore=tuple(IgnoreRule(flags=rule["flags"], paths=tuple(rule["paths"])) for rule in value.get("ignore", ())),
         safety=_safety(value.get("safety", {})),
         requests=_requests(value.get("requests", {})),

@@ -6,19 +6,21 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.files.rules.fields import parse_moment
-from reconciler.model.config import NOTHING
+from reconciler.model.config import NOTHING, ignored_of
 from reconciler.model.fields import FIELDS, ValueKind
 from reconciler.model.flag import UNSET, Condition, DesiredFlag, FlagSpec, TargetSegment, Unset, Variant, Weights
 from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from reconciler.diagnostics import SourcePosition
-    from reconciler.model.config import Ignored
+    from reconciler.model.config import Config, Ignored
     from reconciler.model.flag import Number
     from reconciler.strict_json import Json
 
+
+NO_DEFAULTS: Final[Mapping[str, Json]] = {}
 
 ENVIRONMENT_FIELDS: Final = ("onlyIn", "environments")
 """The fields of a document that say what differs between environments."""
@@ -37,6 +39,21 @@ def merge_patch(target: Json, patch: Json) -> Json:
     return merged
 
 
+def defaults_for(key: Json, config: Config) -> Mapping[str, Json]:
+    """The defaults for the document of a flag: without the fields that are ignored of it."""
+    if not config.defaults or not config.ignore or not isinstance(key, str):
+        return config.defaults
+    ignored = ignored_of(key, config)
+    return {name: value for name, value in config.defaults.items() if not ignored.covers(name)}
+
+
+def without_opt_outs(document: Json, defaults: Collection[str]) -> Json:
+    """The document without the fields that it sets to null so that no default manages them."""
+    if not defaults or not isinstance(document, dict):
+        return document
+    return {name: item for name, item in document.items() if item is not None or name not in defaults}
+
+
 def is_declared_in(document: dict[str, Json], environment: str | None) -> bool:
     """Whether a document declares its flag for an environment: `onlyIn` names it, and its overlay is not null."""
     only, overlays = document.get("onlyIn"), document.get("environments")
@@ -47,9 +64,17 @@ def is_declared_in(document: dict[str, Json], environment: str | None) -> bool:
     return not isinstance(overlays, dict) or overlays.get(environment, overlays) is not None
 
 
-def for_environment(document: dict[str, Json], environment: str | None) -> dict[str, Json]:
-    """The document as an environment sees it, without what is said of environments; itself if nothing differs."""
+def for_environment(
+    document: dict[str, Json], environment: str | None, defaults: Mapping[str, Json] = NO_DEFAULTS
+) -> dict[str, Json]:
+    """The document as an environment sees it, without what is said of environments; itself if nothing differs.
+
+    A field that it leaves out is taken from `defaults`, before the environment's overlay; null: it is not managed.
+    """
     overlays = document.get("environments")
+    if defaults:
+        document = {**defaults, **document}
+        document = {name: value for name, value in document.items() if value is not None or name not in defaults}
     if overlays is None and "onlyIn" not in document:
         return document
     patch = overlays.get(environment) if isinstance(overlays, dict) else None

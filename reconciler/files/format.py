@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import ReconcilerError
-from reconciler.files.decode import ENVIRONMENT_FIELDS, for_environment, is_declared_in
+from reconciler.files.decode import ENVIRONMENT_FIELDS, for_environment, is_declared_in, without_opt_outs
 from reconciler.files.listing import TEST_SUFFIXES
 from reconciler.files.schema import check
 from reconciler.files.yaml.edit import rewrite_document
@@ -17,9 +17,9 @@ from reconciler.files.yaml.tree import MODELINE, read_tree
 from reconciler.model.canonical import same_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from reconciler.diagnostics import Diagnostic
+    from reconciler.diagnostics import Diagnostic, Finding
     from reconciler.strict_json import Json
 
 REMARK: Final = "# read-only: "
@@ -36,8 +36,10 @@ def flag_to_yaml(document: Mapping[str, Json], remarks: Sequence[str] = ()) -> s
     return write_document(DocumentTree(root=node_of(dict(document)), head=head))
 
 
-def check_format(content: bytes, file: str) -> tuple[Diagnostic, ...]:
+def check_format(content: bytes, file: str, defaults: Collection[str] = ()) -> tuple[Diagnostic, ...]:
     """Everything for which a file cannot be formatted: it is no YAML that is read, or breaks its schema.
+
+    A field with one of the `defaults` may be null.
 
     Whether values fit each other is not asked: a file that is half done can be formatted.
     """
@@ -45,10 +47,16 @@ def check_format(content: bytes, file: str) -> tuple[Diagnostic, ...]:
     found = [
         document.diagnose(item)
         for document in reading.documents
-        for item in check(document.value, "test" if file.endswith(TEST_SUFFIXES) else "flag")
+        for item in _against_schema(document.value, file, defaults)
         if not document.is_broken_at(item.place)
     ]
     return (*reading.diagnostics, *found)
+
+
+def _against_schema(value: Json, file: str, defaults: Collection[str]) -> tuple[Finding, ...]:
+    if file.endswith(TEST_SUFFIXES):
+        return check(value, "test")
+    return check(without_opt_outs(value, defaults), "flag")
 
 
 def format_text(text: str, file: str) -> str:
@@ -69,6 +77,22 @@ def format_text(text: str, file: str) -> str:
     if not same or _comments_of(read_tree(formatted)) != _comments_of(trees):
         raise ReconcilerError(f"This is a defect of reconciler: {file} cannot be formatted and was left as it is.")
     return formatted
+
+
+def leave_out_defaults(text: str, defaults: Sequence[Mapping[str, Json]]) -> str:
+    """The text without the fields that `defaults`, those of each environment, say all alike; comments stay."""
+    if not defaults or not all(defaults):
+        return text
+    for index, document in enumerate(read_documents(text, "")):
+        value = document.value
+        said = [
+            name
+            for name, item in value.items()
+            if all(name in each and same_json(each[name], item) for each in defaults)
+        ]
+        if said:
+            text = rewrite_document(text, index, {name: value[name] for name in value if name not in said})
+    return text
 
 
 def rewrite_flag(

@@ -12,7 +12,15 @@ from msgspec.structs import replace
 from reconciler.diagnostics import Finding, Severity, SourcePosition
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.files.assertions import check_tests, decode_tests
-from reconciler.files.decode import ENVIRONMENT_FIELDS, decode_document, for_environment, is_declared_in, origin_of
+from reconciler.files.decode import (
+    ENVIRONMENT_FIELDS,
+    decode_document,
+    defaults_for,
+    for_environment,
+    is_declared_in,
+    origin_of,
+    without_opt_outs,
+)
 from reconciler.files.listing import (
     MAX_TOTAL_BYTES,
     FlagFile,
@@ -23,7 +31,7 @@ from reconciler.files.listing import (
     refuse_total,
 )
 from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
-from reconciler.files.rules.fields import expired, unknown_environment
+from reconciler.files.rules.fields import expired, unknown_environment, unmanaged_switch
 from reconciler.files.rules.parsed_flag import ParsedFlag
 from reconciler.files.schema import check, quoted
 from reconciler.files.yaml.reader import read_source
@@ -106,14 +114,18 @@ class Checked(Struct, frozen=True, kw_only=True):
 
 
 def check_desired(
-    configs: Sequence[Config], *, paths: Sequence[Path] | None = None, today: date | None = None
+    configs: Sequence[Config],
+    *,
+    paths: Sequence[Path] | None = None,
+    today: date | None = None,
+    tells_unmanaged: bool = False,
 ) -> Checked:
     """Check the flag files of several environments; findings come in the order of files and lines.
 
-    A finding that holds in all of them is given once; one that does not says in which. Raises UsageError for a
-    path that holds no flag file.
+    A finding that holds in all of them is given once; one that does not says in which. `tells_unmanaged`:
+    warn of documents that leave switches out. Raises UsageError for a path that holds no flag file.
     """
-    checked = _check(configs, paths=paths, today=today, decodes=False)
+    checked = _check(configs, paths=paths, today=today, decodes=False, tells_unmanaged=tells_unmanaged)
     return Checked(
         files=sum(checking.files for checking in checked),
         flags=sum(len(checking.places) for checking in checked),
@@ -127,6 +139,7 @@ def _check(
     paths: Sequence[Path] | None,
     today: date | None,
     decodes: bool,
+    tells_unmanaged: bool = False,
 ) -> list[Checking]:
     """One Checking for each directory of flag files, its files read once for all environments that use it."""
     groups: dict[Path, list[Config]] = {}
@@ -138,7 +151,7 @@ def _check(
         listings = choose_files(listings, paths, file)
     checked = []
     for group, listing in zip(groups.values(), listings, strict=True):
-        checking = Checking(configs=tuple(group), today=today, decodes=decodes)
+        checking = Checking(configs=tuple(group), today=today, decodes=decodes, tells_unmanaged=tells_unmanaged)
         checking.check(listing)
         if not decodes:
             checking.check_tests(listing, knows_flags=not paths)
@@ -168,14 +181,17 @@ class Checking(Struct, kw_only=True):
     """One run over the files of a directory, for all environments that share it.
 
     Where `decodes` asks for it, `flags` and `texts`, what each file held, by its shown name, are filled: for a single
-    environment, and complete only without errors.
+    environment, and complete only without errors. `tells_unmanaged`: warn of documents that leave switches out.
     `findings` holds each finding with the environments in which it holds; `places` the position of each flag key;
-    `variants` the keys of its variants in any environment, None where it declares none; `claims` what tests claim.
+    `variants` the keys of its variants in any environment, None where it declares none; `claims` what tests claim;
+    `errors_before` is how many errors there were before the document that is being checked.
     """
 
     configs: tuple[Config, ...]
     today: date | None = None
     decodes: bool = False
+    tells_unmanaged: bool = False
+    errors_before: int = 0
     flags: dict[str, DesiredFlag] = field(default_factory=dict)
     files: int = 0
     texts: dict[str, bytes] = {}
@@ -252,13 +268,13 @@ class Checking(Struct, kw_only=True):
         return tuple(sorted(found, key=_order))
 
     def _check_document(self, document: Document) -> None:
-        value = document.value
-        self._report(document, check(value, "flag"))
+        value, self.errors_before = document.value, self.errors
+        self._report(document, check(without_opt_outs(value, self._defaulted), "flag"))
         if not isinstance(value, dict):
             return
         start = document.start
         self._register(document, start)
-        if any(name in value for name in ENVIRONMENT_FIELDS):
+        if any(name in value for name in ENVIRONMENT_FIELDS) or self._defaulted:
             self._report(document, unknown_environment(value, self.configs[0].environments))
             for config in self.configs:
                 if is_declared_in(value, config.environment):
@@ -270,17 +286,22 @@ class Checking(Struct, kw_only=True):
                 self._apply_config_rules(document, view, config)
         if self.decodes and not self.errors and is_declared_in(value, self.configs[0].environment):
             config = self.configs[0]
-            body = for_environment(value, config.environment)
+            body = for_environment(value, config.environment, defaults_for(value["key"], config))
             self.flags[value["key"]] = decode_document(
                 body, start, config.deployments, ignored_of(value["key"], config)
             )
+
+    @property
+    def _defaulted(self) -> set[str]:
+        return {name for config in self.configs for name in config.defaults}
 
     def _check_overlaid(self, document: Document, config: Config) -> None:
         """Rules look at a document with overlays once for each environment, as that environment sees it.
 
         The schema has nothing to add: it holds each overlay to what it asks of the document.
         """
-        body = for_environment(document.value, config.environment)
+        value = document.value
+        body = for_environment(value, config.environment, defaults_for(value.get("key"), config))
         view = ParsedFlag.of(body)
         self._apply_document_rules(document, view, config)
         self._apply_config_rules(document, view, config)
@@ -296,6 +317,8 @@ class Checking(Struct, kw_only=True):
         for rule in CONFIG_RULES.values():
             for item in islice(rule(view, config), MAX_FINDINGS_OF_FILE):
                 self._report(document, (item,), config)
+        if self.tells_unmanaged and self.errors == self.errors_before:
+            self._report(document, unmanaged_switch(view, config), config)
 
     def _register(self, document: Document, start: SourcePosition) -> None:
         """A flag key stands once in all files."""

@@ -29,12 +29,14 @@ _SETS: Final = frozenset({"users", "cohorts", "tags", "deployments"})
 class Settings(Struct, frozen=True, kw_only=True):
     """What a configuration says of how flag documents are read, as one environment sees it.
 
-    `flags` is the directory of flag files, relative to the configuration's; `deployments` gives ids by name.
+    `flags` is the directory of flag files, relative to the configuration's; `deployments` gives ids by name,
+    `defaults` what documents leave out.
     """
 
     environment: str | None
     flags: str = "flags"
     deployments: Mapping[str, str] = {}
+    defaults: Mapping[str, Json] = {}
 
 
 def settings_in(content: bytes, environment: str | None) -> Settings | None:
@@ -44,11 +46,12 @@ def settings_in(content: bytes, environment: str | None) -> Settings | None:
         overlay = value.get("environments", {}).get(environment, {}) if environment is not None else {}
         merged = {**value, **overlay}
         flags, deployments = merged.get("flags", "flags"), merged.get("deployments", {})
+        defaults = merged.get("defaults", {})
     except (InvalidInputError, AttributeError, TypeError):
         return None
-    if not isinstance(flags, str) or not isinstance(deployments, dict):
+    if not isinstance(flags, str) or not isinstance(deployments, dict) or not isinstance(defaults, dict):
         return None
-    return Settings(environment=environment, flags=flags, deployments=deployments)
+    return Settings(environment=environment, flags=flags, deployments=deployments, defaults=defaults)
 
 
 def find_document(content: bytes, key: str) -> dict[str, Json] | None:
@@ -72,7 +75,7 @@ def effective(document: dict[str, Json] | None, settings: Settings) -> dict[str,
     """A document as the environment sees it; None where it declares nothing there."""
     if document is None or not is_declared_in(document, settings.environment):
         return None
-    return for_environment(document, settings.environment)
+    return for_environment(document, settings.environment, settings.defaults)
 
 
 def value_at(document: dict[str, Json] | None, pointer: str, settings: Settings) -> Json | Unset:

@@ -8,17 +8,20 @@ difference between it and the flag.
 from __future__ import annotations
 
 from itertools import chain, count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.files.decode import defaults_for
 from reconciler.importer.comments import dependency_remark, left_out_remark, segment_remarks, unlisted_remarks
 from reconciler.importer.fields import document_of
 from reconciler.importer.ignored import without_ignored
 from reconciler.importer.not_declarable import NotDeclarable, find_not_declarable
 from reconciler.importer.spelling import preserve_spelling
+from reconciler.model.canonical import same_json
 from reconciler.model.config import ignored_of
+from reconciler.model.fields import FIELDS
 from reconciler.model.flag import UNSET, Unset
 from reconciler.model.wire import losses_of
 from reconciler.strict_json import join_pointer, split_pointer
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from reconciler.model.config import Config
     from reconciler.model.flag import FlagSpec, LiveFlag
     from reconciler.strict_json import Json
+
+
+_PUBLIC: Final = frozenset(field.public for field in FIELDS)
 
 
 class Representation(Struct, frozen=True, kw_only=True):
@@ -63,7 +69,8 @@ def represent(
     spec, read_only = _without_read_only_segments(flag.spec)
     spec, named = _with_segment_names(spec)
     ignored = ignored_of(flag.key, config)
-    keep = without_ignored(dict(keep or {}), ignored, config)
+    said = without_ignored(dict(keep or {}), ignored, config)
+    keep = {name: value for name, value in said.items() if value is not None}
     document = without_ignored(document_of(spec, config, keep, minimal=minimal), ignored, config)
     left_out: dict[str, str] = {}
     while obstacles := find_not_declarable(document, flag, config):
@@ -75,7 +82,7 @@ def represent(
         left_out |= removed
     return Representation(
         key=flag.key,
-        document=preserve_spelling(document, keep, config),
+        document=_beside_defaults(preserve_spelling(document, keep, config), said, config),
         remarks=(
             *dependency_remark(flag, keys or {}),
             *(read_only or unlisted_remarks(spec)),
@@ -85,6 +92,26 @@ def represent(
         left_out=(*(["/targetSegments"] if read_only else []), *left_out),
         named=named,
     )
+
+
+def _beside_defaults(document: dict[str, Json], said: Mapping[str, Json], config: Config) -> dict[str, Json]:
+    """The document without what the defaults say already, unless it was `said` in its file.
+
+    A field with a default that has to be left out, or that the file sets to null, is null: it is not managed.
+    """
+    defaults = defaults_for(document["key"], config)
+    if not defaults:
+        return document
+    alike = preserve_spelling(document, {**defaults, "key": document["key"]}, config)
+    kept = {
+        name: value
+        for name, value in document.items()
+        if name in said or name not in defaults or not same_json(alike[name], defaults[name])
+    }
+    unmanaged = [
+        name for name in defaults if name in _PUBLIC and (name not in document or said.get(name, "") is None)
+    ]
+    return kept | dict.fromkeys(unmanaged)
 
 
 def _remove_all(document: dict[str, Json], obstacles: Sequence[NotDeclarable]) -> dict[str, str]:

@@ -41,7 +41,7 @@ def document_of(
         if isinstance(getattr(spec, field.name), Unset):
             continue
         value, public = _value(spec, field, config, keep, minimal=minimal), field.public
-        is_said = public in keep or public not in _CERTAIN or value != _CERTAIN[public]
+        is_said = public in keep or public in config.defaults or public not in _CERTAIN or value != _CERTAIN[public]
         if is_said or not (minimal or field.name in _SAID_BY_ITSELF):
             document[public] = value
     return document

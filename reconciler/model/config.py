@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
+    from reconciler.strict_json import Json
+
 
 class Limit(Struct, frozen=True):
     """A limit that is a plain number or a share of a whole (`30%` is 3/10 of it)."""
@@ -55,7 +57,8 @@ class IgnoreRule(Struct, frozen=True, kw_only=True):
 class Config(Struct, frozen=True, kw_only=True):
     """One environment's configuration. `file` is the reconciler.yaml, `flags_dir` the directory of flag files.
 
-    `content` is what the file held when it was read.
+    `defaults` is what a flag document that leaves a field out declares of it. `content` is what the file held when it
+    was read.
     """
 
     file: Path
@@ -69,6 +72,7 @@ class Config(Struct, frozen=True, kw_only=True):
     ignore: tuple[IgnoreRule, ...] = ()
     safety: Safety = field(default_factory=Safety)
     requests: Requests = field(default_factory=Requests)
+    defaults: Mapping[str, Json] = field(default_factory=dict)
     content: bytes = b""
 
 

@@ -25,7 +25,7 @@ def test_the_table_holds_every_field_of_a_flag() -> None:
 def test_the_schema_declares_the_same_fields() -> None:
     """A flag file can say each field, and an environment all of them but the key."""
     public = {field.public for field in FIELDS}
-    assert SCHEMA["properties"].keys() == {"key", "environments", *public, *TEAM_FIELDS}
+    assert SCHEMA["properties"].keys() == {"key", "onlyIn", "environments", *public, *TEAM_FIELDS}
     assert SCHEMA["$defs"]["environment"]["properties"].keys() >= public
 
 

@@ -12,7 +12,7 @@ from reconciler.cli.options import Settings, shared_options
 from reconciler.cli.output import Output, raise_complaints, try_write_file
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.files.config_file import find_config, load_configs
-from reconciler.files.format import check_format, format_text
+from reconciler.files.format import check_format, format_text, leave_out_defaults
 from reconciler.files.listing import FileListing as Files
 from reconciler.files.listing import FlagFile, list_flag_files, read_flag_file, refuse_file
 from reconciler.text import counted
@@ -42,14 +42,14 @@ def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
       reconciler fmt --check flags/new-checkout.yaml
     """  # noqa: D301 - the backspace tells click not to wrap
     output = Output.of(settings)
-    files, found = _files(settings, paths)
+    files, found, configs = _files(settings, paths)
     problems = [item for item in found if item.is_error]
     for item in found:
         if not item.is_error:
             output.warning(f"{item.position}: {item.message} [{item.rule}]")
     changed: dict[Path, str] = {}
     for file in files:
-        before, after, findings = _format(file)
+        before, after, findings = _format(file, configs)
         problems += findings
         if after != before:
             changed[file] = after
@@ -75,21 +75,23 @@ def _summary(changed: int, all_files: int, *, check: bool) -> str:
     return f"{changed} of {counted(all_files, 'file')} {verb}."
 
 
-def _format(file: Path) -> tuple[str, str, Sequence[Diagnostic]]:
+def _format(file: Path, configs: Sequence[Config]) -> tuple[str, str, Sequence[Diagnostic]]:
     """The text of a file, its formatted text, and what is wrong with it; the text twice where something is."""
     shown = file.as_posix()
     try:
         content = read_flag_file(file)
     except OSError as error:
         return "", "", [refuse_file(FlagFile(str(file), shown), error)]
-    if findings := check_format(content, shown):
+    place = file.absolute().parent.resolve()
+    defaults = [item.defaults for item in configs if place.is_relative_to(item.flags_dir.resolve())]
+    if findings := check_format(content, shown, {name for each in defaults for name in each}):
         return "", "", findings
     text = content.decode()
-    return text, format_text(text, shown), ()
+    return text, format_text(leave_out_defaults(text, defaults), shown), ()
 
 
-def _files(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[Diagnostic]]:
-    """The files to look at, in order, each once; and what was found on the way."""
+def _files(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[Diagnostic], Sequence[Config]]:
+    """The files to look at, in order, each once; what was found on the way; the configurations."""
     here = Path.cwd()
     configs = _configs(settings, is_needed=not paths)
     directories = dict.fromkeys(config.flags_dir.absolute() for config in configs)
@@ -98,7 +100,7 @@ def _files(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[
         ours = {config.file.resolve() for config in configs}
         listings = [_listing(path, listings, here) for path in paths if path.resolve() not in ours]
     files = {Path(file.shown): None for listing in listings for file in (*listing.files, *listing.tests)}
-    return list(files), list(dict.fromkeys(item for listing in listings for item in listing.diagnostics))
+    return list(files), list(dict.fromkeys(item for listing in listings for item in listing.diagnostics)), configs
 
 
 def _configs(settings: Settings, *, is_needed: bool) -> Sequence[Config]:

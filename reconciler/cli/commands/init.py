@@ -100,7 +100,7 @@ def _next_steps(config: Path, ci: str) -> str:
         f"Put the project's id into {config.as_posix()}.",
         "Set AMPLITUDE_MANAGEMENT_API_KEY to a management key, and see with `reconciler doctor` that it works.",
         f"Look at {example} and delete it.",
-        "Write the flags that there are as files: `reconciler import`. Then `reconciler plan` has nothing to do.",
+        "Write the flags that there are as files: `reconciler import`. The next plan only puts `managedTag` on them.",
         _STEPS[ci],
     ]
     return "\nNext:\n" + "".join(f"  {number}. {step}\n" for number, step in enumerate(steps, start=1))

@@ -50,7 +50,8 @@ def _checked(file: Path, environment: str | None, paths: tuple[Path, ...]) -> Ch
     """What is wrong with the configuration or, where nothing is, with the flag files."""
     try:
         configs = load_configs(file, environment)
-        return check_desired(configs, paths=paths or None, today=datetime.now(UTC).date())
+        today = datetime.now(UTC).date()
+        return check_desired(configs, paths=paths or None, today=today, tells_unmanaged=True)
     except InvalidInputError as error:
         if not error.diagnostics:
             raise

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from unicodedata import is_normalized
 
 from reconciler.diagnostics import Finding, Severity
 from reconciler.files.rules.parsed_flag import strings
 from reconciler.files.rules.variants import repeated
 from reconciler.files.schema import quoted, suggest
+from reconciler.model.config import NOTHING, ignored_of
 from reconciler.strict_json import join_pointer
+
+_SWITCHES: Final = ("enabled", "rolloutPercentage", "targetSegments")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +93,26 @@ def parse_moment(text: str) -> date | datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo is not None else None
+
+
+def unmanaged_switch(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
+    """What decides whether anybody gets anything should be declared, or be left to others by a rule."""
+    key, body = flag.body.get("key"), flag.body
+    ignored = ignored_of(key, config) if isinstance(key, str) else NOTHING
+    left = [name for name in _SWITCHES if name not in body and not ignored.covers(name)]
+    if left and body.get("archived") is not True:
+        yield Finding(
+            rule="unmanaged-switch",
+            message=f"The document leaves {_and(left)} out: whoever edits that in Amplitude is not seen.",
+            path="/key",
+            severity=Severity.WARNING,
+            hint="Declare it, give it a value under `defaults` in reconciler.yaml, or name it under `ignore`.",
+        )
+
+
+def _and(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def expired(flag: ParsedFlag, today: date) -> Iterator[Finding]:

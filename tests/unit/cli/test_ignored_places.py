@@ -98,7 +98,7 @@ def test_an_ignored_place_is_no_difference(repository: Repository, case: str) ->
     """Below declared lists and maps too: nothing to plan, no drift, valid."""
     declared, paths = CASES[case]
     ignoring(repository, declared, *paths)
-    assert repository.run("validate").out.startswith("No findings")
+    assert repository.run("validate").code == 0
     assert repository.run("plan").out.splitlines()[-1] == "No changes."
     assert repository.run("drift").code == 0
 
@@ -203,7 +203,7 @@ def test_import_leaves_ignored_places_out(repository: Repository, case: str) -> 
     (repository.root / "flags/new-checkout.yaml").unlink()
     assert repository.run("import", "--target", "f").code == 0
     text = (repository.root / "flags/f.yaml").read_text()
-    assert repository.run("validate").out.startswith("No findings")
+    assert repository.run("validate").code == 0
     assert repository.run("plan").out.splitlines()[-1] == "No changes."
     name = paths[0].split("/")[1]
     assert (name in text) is (case != "all variants")
@@ -215,7 +215,7 @@ def test_rollback_leaves_ignored_places_alone(repository: Repository) -> None:
     assert repository.run("rollback", "f", "--to", "1").code == 0
     text = (repository.root / "flags/new-checkout.yaml").read_text()
     assert "treatment" not in text
-    assert repository.run("validate").out.startswith("No findings")
+    assert repository.run("validate").code == 0
 
 
 @pytest.mark.parametrize("case", CASES)

