@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.credentials import ApiKey, Origin
     from reconciler.api.limits import Clock, RetryPolicy
-    from reconciler.api.transport import Exchange, Look, Response
+    from reconciler.api.transport import Exchange, Look, Response, Wait
     from reconciler.model.config import Config
     from reconciler.model.flag import LiveFlag, Variant, Version
     from reconciler.model.wire import Request
@@ -236,12 +236,14 @@ async def connect(
     clock: Clock | None = None,
     http: httpx.AsyncBaseTransport | None = None,
     watch: Callable[[Exchange], None] | None = None,
+    on_wait: Callable[[Wait], None] | None = None,
     spent: int = 0,
 ) -> AsyncIterator[Client]:
     """A client for the configuration's project, with its `requests` limits, until the block ends.
 
     `read_only` refuses everything but GET, inside the transport. `http` stands in for the network (the emulator in
-    process); `watch` is told of every attempt. `spent` requests of `dailyBudget` are used already.
+    process); `watch` is told of every attempt, `on_wait` of every pause before another one. `spent` requests of
+    `dailyBudget` are used already.
     """
     transport = Transport(
         origin=origin,
@@ -252,6 +254,7 @@ async def connect(
         clock=clock,
         http=http,
         watch=watch,
+        on_wait=on_wait,
         spent=spent,
     )
     async with transport:

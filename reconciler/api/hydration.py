@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec.structs import replace
 
 from reconciler.api.pages import map_bounded
-from reconciler.errors import NOT_FOUND, InvalidResponseError, RejectedError
+from reconciler.errors import NOT_FOUND, BudgetError, InvalidResponseError, RejectedError
 from reconciler.model.flag import UNSET, Unset
 from reconciler.model.reads import VARIANTS
 from reconciler.progress import Progress
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -81,7 +82,13 @@ async def _with_inclusions(
         return members
 
     found: dict[str, dict[tuple[str, str], tuple[str, ...] | Unset]] = {}
-    answers = iter(await map_bounded(read_members, unknown, limit=client.concurrency))
+    needed = client.requests + len(unknown)
+    try:
+        answers = iter(await map_bounded(read_members, unknown, limit=client.concurrency))
+    except BudgetError as error:
+        raise error.also(
+            f"To read what is declared takes at least {counted(needed, 'request')} in one run."
+        ) from error
     for (flag, read), members in zip(lists, known, strict=True):
         found.setdefault(flag.id, {})[read.variant, read.kind] = next(answers) if members is None else members
     return [_with_members(flag, found[flag.id]) if flag.id in found else flag for flag in flags]

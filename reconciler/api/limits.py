@@ -15,6 +15,7 @@ from aiolimiter import AsyncLimiter
 from msgspec import Struct
 
 from reconciler.errors import TOO_MANY_REQUESTS, AmbiguousError, ApiError, BudgetError, NotSentError
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -184,8 +185,8 @@ class RequestBudget(Struct):
             )
         if self.earlier + self.requests >= self.daily_budget:
             raise BudgetError(
-                f"{call} was not sent: this run has used up requests.dailyBudget ({self.daily_budget} requests)."
-                " Run it again after 00:00 UTC, when the API's day ends, or raise the budget.",
+                f"{call} was not sent: this run has sent the {counted(self.daily_budget, 'request')} that it may"
+                " (requests.dailyBudget, or --budget). That is counted for each run, and not for the day.",
                 attempts=0,
             )
         self.requests += 1

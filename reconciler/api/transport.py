@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -67,12 +68,29 @@ class Response(Struct, frozen=True, kw_only=True):
 
 
 class Exchange(Struct, frozen=True, kw_only=True):
-    """One attempt, as the `watch` callback gets it. `status` is None where no answer came; `seconds` it took."""
+    """One attempt, as the `watch` callback gets it. `status` is None where no answer came; `seconds` it took.
+
+    `attempt` counts those of one call, from 1.
+    """
 
     method: str
     path: str
     status: int | None
     seconds: float
+    attempt: int = 1
+
+
+class Wait(Struct, frozen=True, kw_only=True):
+    """A pause before a call is repeated: so many `seconds`, `until` a time in UTC.
+
+    `status` is that of the answer that asked for it, None where no answer came. `asked` are the seconds that the
+    server asked for, where it did.
+    """
+
+    status: int | None
+    seconds: float
+    until: datetime
+    asked: float | None = None
 
 
 class Look(Protocol):
@@ -113,6 +131,7 @@ class Transport:
         clock: Clock | None = None,
         http: httpx.AsyncBaseTransport | None = None,
         watch: Callable[[Exchange], None] | None = None,
+        on_wait: Callable[[Wait], None] | None = None,
         spent: int = 0,
     ) -> None:
         limits = requests or Requests()
@@ -122,6 +141,7 @@ class Transport:
         self._policy = policy or RetryPolicy()
         self._clock = clock or Clock()
         self._watch = watch
+        self._on_wait = on_wait
         self._errors = ErrorFactory(origin, key)
         self._extensions = {
             "timeout": httpx.Timeout(self._policy.attempt_seconds, connect=self._policy.connect_seconds).as_dict()
@@ -171,13 +191,13 @@ class Transport:
         url = self._address(call, segments, query)
         content = None if body is None else _encoded(call, body)
         repetition = repeat or (Repeat.ALWAYS if call.is_read else Repeat.IF_WITHOUT_EFFECT)
-        return await self._repeated(call, repetition, lambda: self._attempt(call, url, content, look))
+        return await self._repeated(call, repetition, lambda count: self._attempt(call, url, content, look, count))
 
-    async def _repeated(self, call: Call, repeat: Repeat, attempt: Callable[[], Awaitable[_Outcome]]) -> Response:
+    async def _repeated(self, call: Call, repeat: Repeat, attempt: Callable[[int], Awaitable[_Outcome]]) -> Response:
         attempts = 0
         while True:
             try:
-                outcome = await attempt()
+                outcome = await attempt(attempts + 1)
             except BudgetError as error:
                 error.attempts = attempts
                 raise
@@ -210,6 +230,9 @@ class Transport:
         self._budget.retries += 1
         if failure.is_throttled:
             self._rate.pause(seconds)
+        if self._on_wait is not None:
+            until = self._clock.date() + timedelta(seconds=seconds)
+            self._on_wait(Wait(status=failure.error.status, seconds=seconds, until=until, asked=failure.retry_after))
         await self._clock.sleep(seconds)
 
     def _address(self, call: Call, segments: Sequence[str], query: Mapping[str, str] | None) -> httpx.URL:
@@ -223,16 +246,20 @@ class Transport:
             raise NotSentError(f"{call} was not sent: its address is not one of {self._origin}.", attempts=0)
         return url
 
-    async def _attempt(self, call: Call, url: httpx.URL, content: bytes | None, look: Look | None) -> _Outcome:
+    async def _attempt(
+        self, call: Call, url: httpx.URL, content: bytes | None, look: Look | None, count: int
+    ) -> _Outcome:
         while True:
             if look is not None and look.is_old:
                 await look.renew()
             async with self._slots:
                 await self._rate.acquire()
                 if look is None or not look.is_old:
-                    return await self._sent(call, url, content, look)
+                    return await self._sent(call, url, content, look, count)
 
-    async def _sent(self, call: Call, url: httpx.URL, content: bytes | None, look: Look | None) -> _Outcome:
+    async def _sent(
+        self, call: Call, url: httpx.URL, content: bytes | None, look: Look | None, count: int
+    ) -> _Outcome:
         seconds = self._budget.reserve(call)
         started = self._clock.now()
         status: int | None = None
@@ -244,7 +271,7 @@ class Transport:
                 look.attempt_ended()
             status = outcome.error.status if isinstance(outcome, Failure) else outcome[0]
         finally:
-            self._tell(call, status, self._clock.now() - started)
+            self._tell(call, status, self._clock.now() - started, count)
         return outcome
 
     async def _ended(self, call: Call, url: httpx.URL, content: bytes | None, seconds: float) -> _Outcome:
@@ -277,9 +304,10 @@ class Transport:
         )
         return Failure(error, retry_after(response.headers, now=self._clock.date()))
 
-    def _tell(self, call: Call, status: int | None, seconds: float) -> None:
+    def _tell(self, call: Call, status: int | None, seconds: float, attempt: int) -> None:
         if self._watch is not None:
-            self._watch(Exchange(method=call.method, path=call.path, status=status, seconds=seconds))
+            found = Exchange(method=call.method, path=call.path, status=status, seconds=seconds, attempt=attempt)
+            self._watch(found)
 
 
 def _is_at(origin: Origin, url: httpx.URL, path: str) -> bool:

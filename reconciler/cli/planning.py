@@ -19,6 +19,7 @@ from reconciler.cli.commit_files import changes_since
 from reconciler.cli.failures import remember_key
 from reconciler.cli.output import reason_of, try_write_file
 from reconciler.cli.progress import ProgressDisplay
+from reconciler.cli.request_log import RequestLog
 from reconciler.cli.signals import run_until_signal
 from reconciler.errors import GuardRefusedError, ReconcilerError, UnreviewedError
 from reconciler.files.config_file import find_config, load_config
@@ -127,10 +128,28 @@ def resolve_credentials(config: Config, key_file: Path | None, output: Output) -
 
 @asynccontextmanager
 async def open_client(
-    config: Config, credentials: Credentials, display: ProgressDisplay, *, read_only: bool = True, spent: int = 0
+    config: Config,
+    credentials: Credentials,
+    display: ProgressDisplay,
+    output: Output,
+    *,
+    read_only: bool = True,
+    spent: int = 0,
 ) -> AsyncIterator[Client]:
-    """A client for the configuration's project, whose requests are shown, after `spent` of the day's budget."""
-    async with connect(config, credentials.key, credentials.origin, read_only=read_only, spent=spent) as client:
+    """A client for the configuration's project, whose requests are shown, after `spent` of the day's budget.
+
+    Waiting is said, and each request with --verbose.
+    """
+    log = RequestLog(output)
+    async with connect(
+        config,
+        credentials.key,
+        credentials.origin,
+        read_only=read_only,
+        watch=log.request if output.verbose else None,
+        on_wait=log.wait,
+        spent=spent,
+    ) as client:
         display.follow(client, config.requests.daily_budget, spent=spent)
         yield client
 
@@ -145,7 +164,7 @@ def run_with_client(
 
     async def run() -> T:
         with ProgressDisplay.of(output) as display:
-            async with open_client(config, credentials, display) as client:
+            async with open_client(config, credentials, display, output) as client:
                 return await work(client, display.progress)
 
     return run_until_signal(run())

@@ -181,8 +181,8 @@ def _quota(facts: Facts) -> Iterator[str]:
     if facts.plan.to_apply and spent + needed > budget:
         yield (
             f"Applying takes about {counted(needed, 'request')} after the {spent} of the refresh, more than"
-            f" requests.dailyBudget leaves ({budget}): it would end half-way. Use --target for a part of it, or raise"
-            " the budget."
+            f" requests.dailyBudget leaves ({budget} for each run): it would end half-way. Use --target for a part of"
+            f" it, or raise the budget to {spent + needed} at least."
         )
 
 

@@ -254,7 +254,7 @@ async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> A
     spent = planned.plan.requests
     loop = asyncio.get_running_loop()
     with ProgressDisplay.of(output) as display, signals.told_to(cancellation.interrupt, loop):
-        async with open_client(config, planned.credentials, display, read_only=False, spent=spent) as client:
+        async with open_client(config, planned.credentials, display, output, read_only=False, spent=spent) as client:
             return await apply_plan(
                 planned.plan,
                 client,
