@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from hashlib import sha256
-from math import ceil, floor
-from typing import TYPE_CHECKING, Final, TypeVar
+from math import floor
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
 from reconciler.model.flag import Condition, Unset, Variant, Weights
@@ -43,8 +44,15 @@ _NEVER: Final[dict[str, Json]] = {"selector": ["context", "user", "user_id"], "o
 _SYNTAX = re.compile(r"[\\^$.|?*+(){}\[\]]")
 
 
+class Make(Protocol):
+    """`flag_config`, or something that remembers what it gave."""
+
+    def __call__(self, flag: LiveFlag, parents: Mapping[str, str], *, deployed: bool, local: bool) -> dict[str, Json]:
+        """One flag's configuration."""
+
+
 def deliver(
-    flags: Iterable[LiveFlag], *, deployment: str | None = None, local: bool = False
+    flags: Iterable[LiveFlag], *, deployment: str | None = None, local: bool = False, make: Make | None = None
 ) -> list[dict[str, Json]]:
     """The configurations of a project's flags, sorted by key, those that they depend on among them.
 
@@ -60,9 +68,10 @@ def deliver(
     for flag_id in deployed:
         _enter(flag_id, project, parents)
     keys = {flag.id: flag.key for flag in project.values()}
+    attached = frozenset(deployed)
     return [
-        flag_config(
-            flag, {parent: keys[parent] for parent in parents[flag.id]}, deployed=flag.id in deployed, local=local
+        (make or flag_config)(
+            flag, {parent: keys[parent] for parent in parents[flag.id]}, deployed=flag.id in attached, local=local
         )
         for flag in project.values()
         if flag.id in parents
@@ -70,7 +79,7 @@ def deliver(
 
 
 def flag_config(
-    flag: LiveFlag, parents: Mapping[str, str] | None = None, *, deployed: bool = True, local: bool = False
+    flag: LiveFlag, parents: Mapping[str, str], *, deployed: bool = True, local: bool = False
 ) -> dict[str, Json]:
     """One flag's configuration. `parents`: the keys, by id, of the delivered flags that it depends on."""
     spec = flag.spec
@@ -84,7 +93,7 @@ def flag_config(
     else:
         if parents:
             config["dependencies"] = list(parents.values())
-        segments = [*_dependency_segments(flag, parents or {}), *_segments(spec)]
+        segments = [*_dependency_segments(flag, parents), *_segments(spec)]
     return config | {"variants": _variants(spec), "segments": segments}
 
 
@@ -105,6 +114,7 @@ def stand_in_salt(key: str) -> str:
     return sha256(f"salt of {key}".encode()).hexdigest()[:8]
 
 
+@lru_cache(maxsize=4096)
 def pattern_of(glob: str) -> str:
     """The regular expression that a whole value matches: `*` stops at a slash, `**` does not, all else is literal.
 
@@ -206,9 +216,9 @@ def _allocation(
 ) -> dict[str, Json]:
     """Who gets which variant: everyone the same one, or each by a hash. Weights that are all 0 count as equal."""
     numbers = weights.as_dict()
-    weighed = [(variant, Fraction(numbers.get(variant, 0))) for variant in variants]
+    weighed = [(variant, _exact(numbers.get(variant, 0))) for variant in variants]
     if not any(weight for _, weight in weighed):
-        weighed = [(variant, Fraction(1)) for variant in variants]
+        weighed = [(variant, 1) for variant in variants]
     positive = [variant for variant, weight in weighed if weight]
     whole = max(0, min(100, floor(percentage)))
     if whole == 0 or not variants:
@@ -224,14 +234,19 @@ def _allocation(
     return {"bucket": bucket, "variant": OFF}
 
 
-def _distributions(weighed: list[tuple[str, Fraction]]) -> list[dict[str, Json]]:
+def _exact(weight: Number) -> int | Fraction:
+    return weight if isinstance(weight, int) else Fraction(weight)
+
+
+def _distributions(weighed: list[tuple[str, int | Fraction]]) -> list[dict[str, Json]]:
     """Ranges overlap by one value or two, as they are delivered: the first that holds a value counts."""
     total = sum(weight for _, weight in weighed)
-    found, reached = [], Fraction(0)
+    found: list[dict[str, Json]] = []
+    reached: int | Fraction = 0
     for variant, weight in weighed:
         start, reached = reached, reached + weight
         if weight:
-            ends = [floor(start * _LARGEST / total), ceil(reached * (_LARGEST + 1) / total)]
+            ends = [start * _LARGEST // total, -(-reached * (_LARGEST + 1) // total)]
             found.append({"variant": variant, "range": ends})
     return found
 

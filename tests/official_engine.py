@@ -25,7 +25,7 @@ class OfficialFlag:
     """One flag, converted once."""
 
     def __init__(self, spec: FlagSpec, *, engine: EvaluationEngine | None = None) -> None:
-        self._flag = EvaluationFlag.from_dict(flag_config(LiveFlag(id="1", project_id="7", spec=spec)))
+        self._flag = EvaluationFlag.from_dict(flag_config(LiveFlag(id="1", project_id="7", spec=spec), {}))
         self._engine = engine or EvaluationEngine()
 
     def assign(self, user: dict[str, Any]) -> tuple[str, str]:

@@ -19,14 +19,13 @@ from reconciler.cli.feeding import StoreReader, StoreWriter
 from reconciler.errors import UsageError
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY
 from reconciler.model.flag import Unset
-from reconciler.reports.serve_page import STATIC, PageState, render_page
 from reconciler.sdk.app import PREFIXES, SdkServer
 from reconciler.sdk.feed import Feed, UnknownFlagError
 from reconciler.sdk.front import by_prefix, marked
 from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from starlette.requests import Request
@@ -82,12 +81,6 @@ class Session:
         """What to give an SDK as its key: the configured names, or ids where there are none."""
         return sorted(self.content.config.deployments) or [item.id for item in self.content.deployments]
 
-    def reload(self, content: Content) -> None:
-        """Serve what the files say now. Only for the thread that serves."""
-        self.content, self.problem = content, None
-        self._writer.write(content.flags)
-        self._output.info(f"Serving {counted(len(content.flags), 'flag')} as the files are now.")
-
     async def watch(self) -> None:
         """Reload at each change of the files, until cancelled. Invalid ones leave what is served as it is."""
         from watchfiles import awatch  # noqa: PLC0415 - it takes a while, and --no-watch needs none of it
@@ -97,19 +90,29 @@ class Session:
             places = [place for place in (config.flags_dir, config.file) if place.exists()]
             with suppress(OSError):  # what is watched may go at any moment
                 async for changes in awatch(*places, debounce=_DEBOUNCE_MILLISECONDS, step=_STEP_MILLISECONDS):
-                    await self._try_reload()
-                    if any(name in {str(config.file), str(config.flags_dir)} for _, name in changes):
+                    names = {name for _, name in changes}
+                    await self._reload(names)
+                    if not names.isdisjoint({str(config.file), str(config.flags_dir)}):
                         break  # another file may be there by its name
             await asyncio.sleep(0 if len(places) > 1 else _RETRY_SECONDS)
 
-    async def _try_reload(self) -> None:
+    async def _reload(self, names: Collection[str]) -> None:
+        """Serve what changed files say at once, where they alone tell it; then what all files say together."""
+        if self.problem is None and (content := await asyncio.to_thread(self._source.read_again, names)):
+            self._serve(content)
         try:
             content = await asyncio.to_thread(self._source.read)
         except Exception as error:  # noqa: BLE001 - what was served goes on after any error
             self.problem = failure_text(as_reconciler_error(error)).rstrip()
             self._output.print_to_stderr(f"{self.problem}\nStill serving the last valid state.")
         else:
-            self.reload(content)
+            self.problem = None
+            self._serve(content)
+            self._output.info(f"Serving {counted(len(content.flags), 'flag')} as the files are now.")
+
+    def _serve(self, content: Content) -> None:
+        self.content = content
+        self._writer.write(content.flags)
 
     def warnings(self) -> Iterator[str]:
         """What of the flags that are on differs from production, in sentences."""
@@ -152,6 +155,8 @@ class Session:
         ]
 
     async def _page(self, request: Request) -> Response:
+        from reconciler.reports.serve_page import PageState, render_page  # noqa: PLC0415 - most runs show no page
+
         state = PageState(
             config=self.content.config,
             source=self._source.name,
@@ -189,6 +194,8 @@ class Session:
 
 async def _static(request: Request) -> Response:
     """The style and the script of the page."""
+    from reconciler.reports.serve_page import STATIC  # noqa: PLC0415
+
     name = request.path_params["file"]
     if name not in STATIC:
         return PlainTextResponse("not found", 404)

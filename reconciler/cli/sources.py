@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,16 @@ from msgspec.structs import replace
 from reconciler.api.responses import DeploymentInfo
 from reconciler.cli.plan_file import read_plan_file
 from reconciler.cli.planning import load, resolve_credentials, run_with_client
-from reconciler.errors import StalePlanError, UsageError
+from reconciler.errors import InvalidInputError, StalePlanError, UsageError
 from reconciler.files.config_file import find_config, load_config
+from reconciler.files.load import load_contents
 from reconciler.importer.read import read_importable
 from reconciler.model.flag import DesiredState, LiveFlag, Unset
 from reconciler.planning.comparison import planned_spec
 from reconciler.planning.operations import ImpossibleCallError, apply_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from reconciler.api.client import Client
     from reconciler.cli.options import Settings
@@ -55,6 +57,8 @@ class Source:
             self._plan, parts = read_plan_file(Path(given)).plan, [LIVE]
         self.has_files, self.is_live = FILES in parts, LIVE in parts
         self._settings, self._key_file, self._output = settings, key_file, output
+        self._config: Config | None = None
+        self._desired: DesiredState | None = None
         self._live: dict[str, LiveFlag] | None = None
         self._deployments: tuple[DeploymentInfo, ...] = ()
 
@@ -64,7 +68,34 @@ class Source:
             loaded = load(self._settings, self._output)
             config, desired = loaded.config, loaded.desired
         else:
-            config, desired = self._config(), DesiredState(flags={})
+            file = find_config(self._settings.config)
+            config = load_config(file, self._settings.environment, needs_flags=False)
+            desired = DesiredState(flags={})
+        return self._content(config, desired)
+
+    def read_again(self, names: Collection[str]) -> Content | None:
+        """What is to be served after files of these paths changed, of which only they are read.
+
+        None where that cannot be told: where files came or went, where something in them is wrong, or where a flag
+        moved. What is wrong between files is for `read` to find.
+        """
+        known, config = self._desired, self._config
+        if known is None or config is None:
+            return None
+        places = {os.path.relpath(name, config.file.parent): Path(name) for name in names}
+        if not places.keys() <= {flag.source.file for flag in known.flags.values()}:
+            return None
+        try:
+            found = load_contents(config, {place: path.read_bytes() for place, path in places.items()}).flags
+        except (OSError, InvalidInputError):
+            return None
+        rest = {key: flag for key, flag in known.flags.items() if flag.source.file not in places}
+        if not rest.keys().isdisjoint(found):
+            return None
+        return self._content(config, DesiredState(flags=dict(sorted({**rest, **found}.items()))))
+
+    def _content(self, config: Config, desired: DesiredState) -> Content:
+        self._config, self._desired = config, desired
         if self._plan is not None:
             _require_same_project(self._plan, config)
         if self.is_live and self._live is None:
@@ -83,9 +114,6 @@ class Source:
             deployments=deployments,
             live=self._live,
         )
-
-    def _config(self) -> Config:
-        return load_config(find_config(self._settings.config), self._settings.environment, needs_flags=False)
 
     def _read_live(self, config: Config, desired: DesiredState) -> dict[str, LiveFlag]:
         credentials = resolve_credentials(config, self._key_file, self._output)

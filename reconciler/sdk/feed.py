@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.delivery import OFF, deliver, variants_of
+from reconciler.delivery import LOCAL, OFF, deliver, flag_config, variants_of
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from reconciler.model.flag import LiveFlag
     from reconciler.sdk.engine import RemoteEvaluation
     from reconciler.strict_json import Json
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Deployment(Struct, frozen=True, kw_only=True):
@@ -88,6 +91,31 @@ class Overrides:
         return {**config, "segments": segments + config["segments"]} if segments else config
 
 
+class _Memo:
+    """Configurations of flags that are the same as before, and their JSON: of thousands, few change at a time."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, bool], tuple[LiveFlag, Mapping[str, str], bool, dict[str, Json]]] = {}
+        self._encoded: dict[str, tuple[dict[str, Json], bytes]] = {}
+
+    def __call__(self, flag: LiveFlag, parents: Mapping[str, str], *, deployed: bool, local: bool) -> dict[str, Json]:
+        """The configuration; see `flag_config`."""
+        known = self._made.get((flag.id, local))
+        if known is not None and known[0] is flag and known[1:3] == (parents, deployed):
+            return known[3]
+        config = flag_config(flag, parents, deployed=deployed, local=local)
+        self._made[flag.id, local] = (flag, parents, deployed, config)
+        return config
+
+    def encode(self, config: dict[str, Json]) -> bytes:
+        """The configuration as JSON."""
+        known = self._encoded.get(config["key"])
+        if known is None or known[0] is not config:
+            known = (config, _encode(config).encode())
+            self._encoded[config["key"]] = known
+        return known[1]
+
+
 class Feed:
     """The flags of a store as SDKs get them. `read` gives them; it is asked again after `refresh`."""
 
@@ -97,6 +125,7 @@ class Feed:
         self._served: Served | None = None
         self._local: dict[str, bytes] = {}
         self._remote: dict[str, RemoteEvaluation] = {}
+        self._memo = _Memo()
         self._waiting: set[asyncio.Event] = set()
         self._is_closed = False
 
@@ -143,17 +172,17 @@ class Feed:
     def configs(self, deployment: Deployment, *, local: bool) -> list[dict[str, Json]]:
         """The configurations of a deployment, overrides included; those are for flags that the SDK may evaluate."""
         flags = (flag for flag in self.served.flags.values() if flag.project_id == deployment.project_id)
-        found = deliver(flags, deployment=deployment.id, local=local)
+        found = deliver(flags, deployment=deployment.id, local=local, make=self._memo)
         return [
-            config if local and config["metadata"]["evaluationMode"] != "local" else self.overrides.apply(config)
+            config if local and config["metadata"]["evaluationMode"] != LOCAL else self.overrides.apply(config)
             for config in found
         ]
 
     def local(self, deployment: Deployment) -> bytes:
         """The array that SDKs get which evaluate themselves, as JSON."""
         if deployment.id not in self._local:
-            configs = self.configs(deployment, local=True)
-            self._local[deployment.id] = json.dumps(configs, separators=(",", ":")).encode()
+            configs = map(self._memo.encode, self.configs(deployment, local=True))
+            self._local[deployment.id] = b"[%s]" % b",".join(configs)
         return self._local[deployment.id]
 
     def remote(self, deployment: Deployment) -> RemoteEvaluation:
