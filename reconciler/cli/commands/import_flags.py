@@ -13,15 +13,16 @@ from msgspec.structs import replace
 from reconciler.cli.options import Settings, key_file_option, shared_options
 from reconciler.cli.output import Output, raise_complaints, reason_of, try_write_file
 from reconciler.cli.planning import resolve_credentials, run_with_client
-from reconciler.errors import InvalidInputError, ReconcilerError
+from reconciler.errors import ApiError, InvalidInputError, ReconcilerError
 from reconciler.files.config_file import find_config, load_config, load_configs
 from reconciler.files.load import load_desired
 from reconciler.importer import build_import, find_declared_flags, read_importable
+from reconciler.importer.deployments import names_for, unnamed_deployments, with_deployments
 from reconciler.model.config import idle_targets
 from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.api.client import Client
     from reconciler.importer import Declared, FileChange, ImportResult
@@ -75,7 +76,8 @@ def import_flags(
     config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
     config = config if out is None else structs.replace(config, flags_dir=out)
     declared = _declared(config, is_mended=force)
-    live, flags = _read(config, targets, api_key_file, output, inclusions=not no_inclusions)
+    live, flags, named = _read(config, targets, api_key_file, output, inclusions=not no_inclusions)
+    config = structs.replace(config, deployments={**config.deployments, **named})
     found = live.flags.keys() | live.duplicates.keys()
     for warning in idle_targets(targets, found | declared.keys()):
         output.warning(warning)
@@ -87,6 +89,8 @@ def import_flags(
     if not force:
         _refuse_taken(result)
     _warn(result, live, config, output)
+    if named:
+        _write_names(config, named, output)
     _write(result, config, output)
     return 0
 
@@ -117,13 +121,38 @@ def _declared(config: Config, *, is_mended: bool) -> Mapping[str, Declared]:
 
 def _read(
     config: Config, targets: tuple[str, ...], key_file: Path | None, output: Output, *, inclusions: bool
-) -> tuple[LiveState, tuple[LiveFlag, ...]]:
+) -> tuple[LiveState, tuple[LiveFlag, ...], Mapping[str, str]]:
+    """The live state, its flags to import, and names for deployments of theirs that have none yet."""
     credentials = resolve_credentials(config, key_file, output)
 
-    def work(client: Client, progress: Progress) -> Awaitable[tuple[LiveState, tuple[LiveFlag, ...]]]:
-        return read_importable(client, targets=targets, inclusions=inclusions, progress=progress)
+    async def work(client: Client, progress: Progress) -> tuple[LiveState, tuple[LiveFlag, ...], Mapping[str, str]]:
+        live, flags = await read_importable(client, targets=targets, inclusions=inclusions, progress=progress)
+        return live, flags, await _names_of_deployments(client, flags, config, output)
 
     return run_with_client(config, credentials, output, work)
+
+
+async def _names_of_deployments(
+    client: Client, flags: Iterable[LiveFlag], config: Config, output: Output
+) -> Mapping[str, str]:
+    """Names for deployments without one, by their labels; none where the server does not show these."""
+    if not (ids := unnamed_deployments(flags, config)):
+        return {}
+    try:
+        page = await client.list_all_deployments()
+    except ApiError as error:
+        output.warning(f"The labels of deployments cannot be read, so files name them by id: {error}")
+        return {}
+    return names_for(ids, {item.id: item.label for item in page.deployments} if page else {}, config)
+
+
+def _write_names(config: Config, named: Mapping[str, str], output: Output) -> None:
+    """Put new names of deployments into the configuration, which files are about to use. Raises ReconcilerError."""
+    text = with_deployments(config.content.decode(), config, named)
+    if complaint := try_write_file(config.file, text, private=False):
+        raise ReconcilerError(f"Nothing was imported. {complaint}")
+    shown = ", ".join(f"{name} ({number})" for name, number in named.items())
+    output.print(f"~ {config.file.name}  deployments: {shown}\n")
 
 
 def _refuse_taken(result: ImportResult) -> None:

@@ -1,0 +1,89 @@
+"""Deployments in imported files have names, made of their labels and put into reconciler.yaml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from emulators import KEY, OTHER_PROJECT, PROJECT, USER, seeded
+
+from reconciler.files.config_file import load_config
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+LABELS = {"67": "Web shop (EU)", "68": "Web shop (EU)", "69": "2024"}
+PLAIN = f'# ours\nversion: 1\nprojectId: "{PROJECT}"  # the shop\n'
+
+
+def with_flag(repository: Repository, config: str = PLAIN) -> None:
+    """A live flag on three deployments, two of one label."""
+    repository.write("reconciler.yaml", config)
+    (repository.root / "flags/new-checkout.yaml").unlink()
+    repository.emulator.store.add_project(PROJECT, LABELS)
+    seeded(repository.emulator, [{"key": "f", "variants": [{"key": "on"}], "deployments": list(LABELS)}])
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        (PLAIN, {"Web-shop-EU": "67", "Web-shop-EU-2": "68", "deployment-2024": "69"}),
+        (PLAIN.rstrip(), {"Web-shop-EU": "67", "Web-shop-EU-2": "68", "deployment-2024": "69"}),
+        (PLAIN + 'deployments: {web: "68"} # known\n', {"Web-shop-EU": "67", "web": "68", "deployment-2024": "69"}),
+        (PLAIN + 'deployments: {Web-shop-EU: "1"}\n',
+         {"Web-shop-EU": "1", "Web-shop-EU-2": "67", "Web-shop-EU-3": "68", "deployment-2024": "69"}),
+    ],
+)  # fmt: skip
+def test_labels_become_names(repository: Repository, config: str, names: dict[str, str]) -> None:
+    """Each its own, known ones stay; the files use them, comments stay, and nothing is left to plan."""
+    with_flag(repository, config)
+    ran = repository.run("import", "--target", "f")
+    assert ran.code == 0
+    assert "~ reconciler.yaml  deployments: Web-shop-EU" in ran.out
+    text = (repository.root / "reconciler.yaml").read_text()
+    assert load_config(repository.root / "reconciler.yaml").deployments == names
+    assert text.startswith("# ours\n")
+    assert "# the shop" in text
+    used = yaml.safe_load((repository.root / "flags/f.yaml").read_text())["deployments"]
+    assert {names[name] for name in used} == {"67", "68", "69"}
+    assert repository.run("plan").out.splitlines()[-1] == "No changes."
+    before = len(repository.emulator.log)
+    assert "reconciler.yaml" not in repository.run("import", "--target", "f", "--force").out
+    assert not [entry for entry in repository.emulator.log[before:] if entry.path.endswith("/api/1/deployments")]
+
+
+def test_names_go_to_the_environment(repository: Repository) -> None:
+    """Each project has its own ids; one file fits both, and names from above are not lost."""
+    config = (
+        f'version: 1\ndeployments: {{tv: "5"}}\nenvironments:\n  staging: {{projectId: "{PROJECT}"}} # s\n'
+        f'  prod: {{projectId: "{OTHER_PROJECT}"}}\n'
+    )
+    store = repository.emulator.store
+    store.add_project(OTHER_PROJECT, {"81": "web"})
+    store.add_project(PROJECT, {"67": "web"})
+    store.add_key(KEY, USER, [PROJECT, OTHER_PROJECT])
+    repository.write("reconciler.yaml", config)
+    (repository.root / "flags/new-checkout.yaml").unlink()
+    for project, deployment in ((PROJECT, "67"), (OTHER_PROJECT, "81")):
+        store.seed_flag({"projectId": project, "key": "f", "variants": [{"key": "on"}], "deployments": [deployment]})
+    for name in ("staging", "prod"):
+        assert repository.run("import", "--env", name, "--target", "f").code == 0
+    loaded = {
+        name: load_config(repository.root / "reconciler.yaml", name).deployments for name in ("staging", "prod")
+    }
+    assert loaded == {"staging": {"tv": "5", "web": "67"}, "prod": {"tv": "5", "web": "81"}}
+    assert yaml.safe_load((repository.root / "flags/f.yaml").read_text())["deployments"] == ["web"]
+    assert "# s" in (repository.root / "reconciler.yaml").read_text()
+    for name in ("staging", "prod"):
+        assert repository.run("plan", "--env", name).out.splitlines()[-1] == "No changes."
+
+
+def test_without_labels_ids_stay(repository: Repository) -> None:
+    """A deployment that the project does not show any more has no label to be named by."""
+    repository.write("reconciler.yaml", PLAIN)
+    (repository.root / "flags/new-checkout.yaml").unlink()
+    seeded(repository.emulator, [{"key": "f", "variants": [{"key": "on"}], "deployments": ["4711"]}])
+    assert repository.run("import", "--target", "f").code == 0
+    assert (repository.root / "reconciler.yaml").read_text() == PLAIN
+    assert yaml.safe_load((repository.root / "flags/f.yaml").read_text())["deployments"] == ["4711"]
