@@ -13,7 +13,12 @@ from reconciler.api.hydration import hydrate
 from reconciler.api.live import fetch_live_state
 from reconciler.api.versions import read_versions
 from reconciler.model.reads import reads_of
-from reconciler.planning.dependents import hidden_lists_that_matter, may_let_others_down
+from reconciler.planning.dependents import (
+    added_deployments,
+    concerns_experiments,
+    hidden_lists_that_matter,
+    may_let_others_down,
+)
 from reconciler.planning.guards import check_guards
 from reconciler.planning.kill_switch import find_kill_switches, turned_on
 from reconciler.planning.planner import build_plan, scope_of
@@ -35,6 +40,12 @@ if TYPE_CHECKING:
     from reconciler.progress import Progress
 
 
+EXPERIMENTS_NOT_SHOWN = (
+    "The experiments of the project cannot be read with this key: whether one has the key of a new flag, or depends "
+    "on a flag, is not known."
+)
+
+
 async def read_and_plan(
     client: Client,
     desired: DesiredState,
@@ -50,12 +61,13 @@ async def read_and_plan(
 ) -> tuple[Plan, LiveState]:
     """The plan of now, with exposure, warnings and refusals, and the live state that it was made from.
 
-    Three things are read only where the plan makes them matter: the whole project, where targets alone were read and
-    other flags may depend on what goes; lists of inclusions that nothing declares, of flags and variants that come or
-    go; and the versions of flags that are off, or at 0, and would be turned on. `history` tells since when git says
-    so; without it each of these that was turned off live is held. `requests` of the plan counts all reads. With a
-    `review`, flags that are not planned as they were reviewed are held; with `only`, the plan is of the flags of
-    these keys. Raises ApiErrors, UsageError, StalePlanError, as the refresh and planning do.
+    More is read only where the plan makes it matter: the whole project, where targets alone were read and other flags
+    may depend on what goes; lists of inclusions that nothing declares, of flags and variants that come or go;
+    experiments, where the plan takes a key or takes something away; deployments, where it attaches any; and versions
+    of flags that are off, or at 0, and would be turned on. `history` tells since when git says so; without it each of
+    these that was turned off live is held. `requests` of the plan counts all reads. With a `review`, flags that are
+    not planned as they were reviewed are held; with `only`, the plan is of the flags of these keys. Raises ApiErrors,
+    UsageError, StalePlanError, as the refresh and planning do.
     """
     sent = client.requests
 
@@ -81,7 +93,10 @@ async def read_and_plan(
     if lists := [*hidden_lists_that_matter(plan)]:
         live = await _with_lists(client, live, lists, progress, cache)
         plan = planned(live)
+    live = await _with_surroundings(client, live, plan)
     plan = with_exposure(plan, live)
+    if live.experiments is None and concerns_experiments(plan):
+        plan = replace(plan, warnings=(*plan.warnings, EXPERIMENTS_NOT_SHOWN))
     switches = await _kill_switches(client, plan, history, progress)
     if cache is not None:
         plan = replace(plan, hourly_drift_requests=None)  # drift has no cache: what was saved here tells nothing
@@ -89,6 +104,18 @@ async def read_and_plan(
     if review is not None:
         plan = hold_unreviewed(plan, review, live)
     return check_guards(plan, desired, live, config, switches), live
+
+
+async def _with_surroundings(client: Client, live: LiveState, plan: Plan) -> LiveState:
+    """The state with experiments and deployments, each as far as the plan concerns them and they are to be had."""
+    if concerns_experiments(plan) and (page := await client.list_experiments()) is not None:
+        unread = {item.key for item in page.unread if item.key is not None}
+        taken = frozenset({experiment.key for experiment in page.flags} | unread)
+        live = replace(live, experiments=page.flags, taken=taken)
+    if any(map(added_deployments, plan.flags)) and (known := await client.list_all_deployments()) is not None:
+        usable = frozenset(item.id for item in known.deployments if not item.deleted)
+        live = replace(live, deployments=usable | {item.id for item in known.unread if item.id is not None})
+    return live
 
 
 async def _with_lists(

@@ -50,7 +50,17 @@ NO_WAIT = ApplyOptions(read_back_delays=(0.001, 0.001, 0.001, 0.001))
 UNGUARDED = PlanOptions(
     unarchive=True,
     allow=frozenset(
-        {"updates", "archives", "rebucket", "transient", "exposure", "dependents", "empty", "kill-switch"}
+        {
+            "archives",
+            "dependents",
+            "deployments",
+            "empty",
+            "exposure",
+            "kill-switch",
+            "rebucket",
+            "transient",
+            "updates",
+        }
     ),
 )
 

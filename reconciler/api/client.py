@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from reconciler.model.wire import Request
 
 
+_EXPERIMENTS = "experiments"
+
+
 class Client:
     """The API for one project. It decides nothing."""
 
@@ -202,6 +205,34 @@ class Client:
             )
             if pages
             else None
+        )
+
+    async def list_experiments(self) -> FlagPage | None:
+        """The experiments of our project that are not archived, as one page, by what they have in common with flags.
+
+        None where the server or the key does not offer the list (403 or 404).
+        """
+
+        async def read(limit: int, cursor: str | None) -> FlagPage | None:
+            query = {"projectId": self.project_id, "limit": str(limit)}
+            reply = await self._optional(_EXPERIMENTS, query | ({} if cursor is None else {"cursor": cursor}))
+            if reply is None:
+                return None
+            return decode_rows(
+                reply,
+                _EXPERIMENTS,
+                lambda body, flaws: decode_flag_page(body, flaws, self.project_id, _EXPERIMENTS),
+            )
+
+        pages = [page async for page in read_pages(f"GET /api/1/{_EXPERIMENTS}", read)]
+        if not pages:
+            return None
+        found = {item.id: item for page in pages for item in page.flags}
+        return FlagPage(
+            flags=tuple(found.values()),
+            next_cursor=None,
+            ids=tuple(found),
+            unread=tuple(item for page in pages for item in page.unread),
         )
 
     async def _optional(self, name: str, query: dict[str, str]) -> Response | None:

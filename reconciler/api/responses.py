@@ -67,6 +67,22 @@ class Unread(Struct, frozen=True, kw_only=True):
         return f"{name} ({row_id}) cannot be read. {self.reason}"
 
 
+_OF_EXPERIMENTS = frozenset(
+    {
+        "decision",
+        "decisionReason",
+        "endDate",
+        "experimentType",
+        "rolledOutVariant",
+        "startDate",
+        "state",
+        "stickyBucketing",
+    }
+)
+_OF_FLAGS = frozenset({"bucketingSalt", "bucketingUnit", "evaluationMode", "rolloutPercentage"})
+"""What versions of experiments do not show, as the reference's samples have it."""
+
+
 class FlagPage(Struct, frozen=True, kw_only=True):
     """One page of the list: the flags of our project.
 
@@ -85,13 +101,14 @@ class FlagPage(Struct, frozen=True, kw_only=True):
 class VersionPage(Struct, frozen=True, kw_only=True):
     """One page of the feed of all versions, newest first; those of other projects are dropped.
 
-    `unread` are the flags of versions that cannot be read.
+    `unread` are the flags of versions that cannot be read, `experiments` keys of rows that look like those of one.
     """
 
     versions: tuple[Version, ...]
     next_cursor: str | None
     ids: tuple[str, ...]
     unread: tuple[Unread, ...] = ()
+    experiments: frozenset[str] = frozenset()
 
 
 class DeploymentInfo(Struct, frozen=True, kw_only=True):
@@ -143,13 +160,13 @@ def decode_rows(reply: Response, member: str, decoder: Callable[[Json, Flaws], T
         raise InvalidResponseError(f"{reply.call}: {error}", status=reply.status, attempts=reply.attempts) from None
 
 
-def decode_flag_page(body: Json, flaws: Flaws, project_id: str) -> FlagPage:
-    """A page of "List". `flaws` says what of the JSON of rows is refused."""
-    rows = _rows(body, FLAG.path)
+def decode_flag_page(body: Json, flaws: Flaws, project_id: str, member: str = FLAG.path) -> FlagPage:
+    """A page of "List", of experiments too: `member` has the rows. `flaws` says what of their JSON is refused."""
+    rows = _rows(body, member)
     flags: list[tuple[dict[str, Json], LiveFlag]] = []
     unread: list[Unread] = []
     for index, row in enumerate(rows):
-        where = f"flags/{index}"
+        where = f"{member}/{index}"
         try:
             if _is_ours(row, project_id, where, flaws.get(index)):
                 flags.append((row, decode_flag(row, where)))
@@ -205,7 +222,19 @@ def decode_version_page(body: Json, flaws: Flaws, project_id: str) -> VersionPag
         except InvalidResponseError as error:
             unread.append(_unread(flag, error))
     ids = tuple(f"{_name_of(_shown(row).get('flagConfig'))} {_shown(row).get('version')}" for row in rows)
-    return VersionPage(versions=tuple(versions), next_cursor=_cursor(body), ids=ids, unread=tuple(unread))
+    flags = [_shown(_shown(row).get("flagConfig")) for row in rows]
+    return VersionPage(
+        versions=tuple(versions),
+        next_cursor=_cursor(body),
+        ids=ids,
+        unread=tuple(unread),
+        experiments=frozenset(str(flag.get("key")) for flag in flags if _is_of_experiment(flag)),
+    )
+
+
+def _is_of_experiment(flag: dict[str, Json]) -> bool:
+    """Whether a version shows what experiments alone have, or nothing of what all flags have."""
+    return not flag.keys().isdisjoint(_OF_EXPERIMENTS) or flag.keys().isdisjoint(_OF_FLAGS)
 
 
 def decode_deployments(body: Json, where: str = "answer") -> tuple[DeploymentInfo, ...]:

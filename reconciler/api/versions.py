@@ -12,6 +12,7 @@ from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from reconciler.api.client import Client
     from reconciler.api.responses import Unread, VersionPage
@@ -51,11 +52,12 @@ async def read_versions(
 class Feed(Struct, frozen=True, kw_only=True):
     """The versions that flags of our project were given since a time, newest first.
 
-    `unread` are the flags of versions that cannot be read.
+    `unread` are the flags of versions that cannot be read, `experiments` keys of rows that look like those of one.
     """
 
     versions: tuple[Version, ...]
     unread: tuple[Unread, ...] = ()
+    experiments: frozenset[str] = frozenset()
 
     @property
     def keys(self) -> frozenset[str] | None:
@@ -63,6 +65,10 @@ class Feed(Struct, frozen=True, kw_only=True):
         unread = {item.key for item in self.unread}
         keys = {version.flag.key for version in self.versions} | unread
         return None if None in unread else frozenset(key for key in keys if key is not None)
+
+    def keys_but_experiments(self, declared: AbstractSet[str]) -> frozenset[str] | None:
+        """The same without those that look like experiments' and that no file declares: these are no flags."""
+        return None if self.keys is None else self.keys - (self.experiments - declared)
 
 
 async def read_feed(client: Client, start: str) -> Feed | None:
@@ -78,4 +84,5 @@ async def read_feed(client: Client, start: str) -> Feed | None:
     pages = [page async for page in read_pages("GET /api/1/versions", read)]
     found = {(version.flag.id, version.version): version for page in pages for version in page.versions}
     unread = tuple(item for page in pages for item in page.unread)
-    return Feed(versions=tuple(found.values()), unread=unread) if pages else None
+    experiments = frozenset[str]().union(*(page.experiments for page in pages))
+    return Feed(versions=tuple(found.values()), unread=unread, experiments=experiments) if pages else None

@@ -16,7 +16,7 @@ from reconciler.api.responses import CreatedFlag
 from reconciler.apply.ambiguous import LOOKS_FOR_CREATE, WriteOutcome, resolve_ambiguous
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.meanwhile import moved_meanwhile
-from reconciler.apply.report import FlagOutcome, Status
+from reconciler.apply.report import FlagOutcome, Status, StoredField
 from reconciler.apply.steps import NEVER, ChangedMeanwhileError, FreshLook, loop_time, steps_of
 from reconciler.errors import (
     NOT_FOUND,
@@ -32,6 +32,7 @@ from reconciler.model.flag import FlagSpec, LiveFlag
 from reconciler.planning.normalise import declared_whole
 from reconciler.planning.operations import UNKNOWN_ID, RemoveUserAt, without_inclusions
 from reconciler.planning.planner import is_left_archived
+from reconciler.planning.stored import how_stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +81,7 @@ class FlagRun:
         self.before = context.live.flags.get(plan.key)
         self.seen_at = NEVER
         self.duplicates: tuple[str, ...] = ()
+        self.stored: tuple[StoredField, ...] = ()
 
     @property
     def is_new(self) -> bool:
@@ -102,6 +104,7 @@ class FlagRun:
             error=self.error,
             verified=verified,
             duplicates=self.duplicates,
+            stored=self.stored,
         )
 
     def stub(self) -> LiveFlag:
@@ -289,13 +292,25 @@ class FlagRun:
 
     def operations_left(self, live: LiveFlag) -> list[Operation]:
         """What planning asks for, given the flag as it is now, of a new one as a whole. Raises InvalidInputError."""
+        plan = self._plan_left(live)
+        return list(plan.operations) if plan else []
+
+    def stored_otherwise(self, live: LiveFlag) -> tuple[StoredField, ...]:
+        """The fields that differ from the declaration by the form alone in which they are kept; none if others do."""
+        try:
+            plan = self._plan_left(live)
+        except InvalidInputError:
+            return ()
+        found = [StoredField(path=change.path, how=how_stored(change)) for change in plan.changes] if plan else []
+        return tuple(found) if all(item.how for item in found) else ()
+
+    def _plan_left(self, live: LiveFlag) -> FlagPlan | None:
         declared = self.context.desired.flags.get(self.plan.key)
         if declared is not None and self.is_new:
             declared = declared_whole(declared)
         if declared is None:
-            return [] if live.spec.archived else list(self.plan.operations)
+            return None if live.spec.archived else self.plan
         planner = self.context.planner
         if is_left_archived(declared, live, planner.options):
             raise InvalidInputError(f'"{live.key}" was archived meanwhile: nothing is known to be left to do.')
-        plan = planner.plan_flag(declared, live)
-        return list(plan.operations) if plan else []
+        return planner.plan_flag(declared, live)

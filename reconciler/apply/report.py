@@ -40,10 +40,18 @@ class OperationOutcome(Struct, frozen=True, kw_only=True):
     is_added: bool = False
 
 
+class StoredField(Struct, frozen=True, kw_only=True):
+    """A field, as a JSON Pointer, and the form in which the server keeps it, in a few words."""
+
+    path: str
+    how: str
+
+
 class FlagOutcome(Struct, frozen=True, kw_only=True):
     """One flag of the plan. `verified` is None where it was not read back.
 
-    `duplicates` are the ids of all live flags that carry the key of a new one, where there are several.
+    `duplicates` are the ids of all live flags that carry the key of a new one, where there are several. `stored` are
+    the fields that the server keeps in another form than the declared one: no call changes that.
     """
 
     key: str
@@ -54,6 +62,7 @@ class FlagOutcome(Struct, frozen=True, kw_only=True):
     error: str | None = None
     verified: bool | None = None
     duplicates: tuple[str, ...] = ()
+    stored: tuple[StoredField, ...] = ()
 
     @property
     def changed_something(self) -> bool:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 TWICE = "Several live flags carry this key now (ids {}): another client made one as well. Archive all but one."
 ARCHIVED_MEANWHILE = "The flag was archived by hand meanwhile; all calls were made. Plan again."
+_PATIENCE = 1.0
+"""Seconds of a pause after which a difference of the form alone is no write that shows late."""
+
 NOT_SHOWN = "The server said that it was done, but reading the flag back does not show it."
 
 
@@ -53,8 +56,11 @@ class Verifier:
                 await self._context.pause(delay)
                 if await self._look() and delay and await self._mend():
                     looks = list(self._delays)
+                elif delay >= _PATIENCE:
+                    self._learn()
         except InterruptedRunError:
             return self.verified
+        self._learn()
         for run in self._waiting:
             self._give_up(run)
         return self.verified
@@ -94,6 +100,16 @@ class Verifier:
         )
         self._live = live
         return {run.plan.key: _operations_left(run, live.get(run.plan.key)) for run in runs}
+
+    def _learn(self) -> None:
+        """Take what the server keeps in a form of its own for what was declared: no call would change it."""
+        for run in [run for run in self._waiting if run.status is Status.APPLIED]:
+            live = self._live.get(run.plan.key)
+            if self._failure is None and live is not None and (stored := run.stored_otherwise(live)):
+                run.stored = stored
+                self.verified[run.plan.key] = True
+                self._waiting.remove(run)
+                self._context.progress.read_back(run.plan.key)
 
     @property
     def _delays(self) -> tuple[float, ...]:

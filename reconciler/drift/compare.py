@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from reconciler.drift.attribution import attribute
 from reconciler.drift.cause import cause_of, place_of
-from reconciler.drift.report import AttributedChange, Attribution, Cause, FlagDrift
+from reconciler.drift.report import AttributedChange, Attribution, Cause, FlagDrift, StoredOtherwise
 from reconciler.model.canonical import pair_variants
 from reconciler.model.flag import Unset
 from reconciler.planning.compare import compare_flags, with_details
@@ -16,6 +16,7 @@ from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live, live_as_renamed
 from reconciler.planning.plan import ValueChange
 from reconciler.planning.planner import stays_archived
+from reconciler.planning.stored import how_stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 class DifferingFlag(Struct, frozen=True, kw_only=True):
     """A declared flag that differs. `pairs` maps declared variant keys to the live variants they are.
 
-    `wanted` is what is declared as it is compared.
+    `wanted` is what is declared as it is compared. `stored` are the fields that differ by the form alone in which the
+    server keeps them; `changes` are the others.
     """
 
     desired: DesiredFlag
@@ -37,6 +39,7 @@ class DifferingFlag(Struct, frozen=True, kw_only=True):
     wanted: FlagSpec
     changes: tuple[FieldChange, ...]
     pairs: Mapping[str, Variant]
+    stored: tuple[StoredOtherwise, ...] = ()
 
 
 def compare_with_live(
@@ -60,7 +63,15 @@ def compare_with_live(
     changes = with_details(compare_flags(spec, seen).changes)
     if not changes:
         return None
-    return DifferingFlag(desired=desired, live=live, wanted=spec, changes=changes, pairs=pair_variants(spec, seen))
+    forms = {change.path: how for change in changes if (how := how_stored(change))}
+    return DifferingFlag(
+        desired=desired,
+        live=live,
+        wanted=spec,
+        changes=tuple(change for change in changes if change.path not in forms),
+        pairs=pair_variants(spec, seen),
+        stored=tuple(StoredOtherwise(key=desired.key, path=path, how=how) for path, how in forms.items()),
+    )
 
 
 def explained(

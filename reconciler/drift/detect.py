@@ -87,7 +87,8 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
     async def report(self) -> DriftReport:
         """Read what the options ask for, compare, and name who changed what."""
         view = await self._view()
-        choice, compared = await self._compare(view)
+        choice, found = await self._compare(view)
+        compared = tuple(item for item in found if item.changes)
         versions, warnings = await self._versions(compared)
         timelines = self._timelines(compared)
         scope = self.options
@@ -107,6 +108,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             since=scope.since,
             looked_at=self.now,
             gaps=tuple(dict.fromkeys(item.gap for item in timelines.values() if item.gap)),
+            stored=tuple(sorted(place for item in found for place in item.stored)),
             sweep=None if scope.budget is None else _sweep(choice),
             requests=self.client.requests,
             warnings=(*view.warnings, *warnings),
@@ -119,7 +121,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             if options.since is None:
                 return await view_by_list(self.client, self.desired, options, self.progress)
             feed = await read_feed(self.client, options.since.isoformat().replace("+00:00", "Z"))
-            edited = None if feed is None else feed.keys
+            edited = None if feed is None else feed.keys_but_experiments(self.desired.flags.keys())
             if edited is None:
                 listed = await view_by_list(self.client, self.desired, options, self.progress)
                 return listed.edited_since(options.since, known)

@@ -113,6 +113,14 @@ class FieldOfFlag(Struct, frozen=True, kw_only=True, order=True):
     path: str = ""
 
 
+class StoredOtherwise(Struct, frozen=True, kw_only=True, order=True):
+    """A field that the server keeps in another form than the declared one: `how`, in a few words. It is no drift."""
+
+    key: str
+    path: str
+    how: str
+
+
 class Sweep(Struct, frozen=True, kw_only=True):
     """Reads that a budget holds back, taken in turn: of `total`, `done` in this run; `last` is where it ended."""
 
@@ -136,7 +144,7 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     `known` are declared flags of which drift is known until later: it is shown, and counts as none.
     `duplicates` are declared keys that several live flags carry, with the ids. `unmanaged` flags are no drift.
     `since` is the time before which edits were not looked for, `looked_at` that of the look. `gaps` say why it is
-    not known of some values since when git declares them.
+    not known of some values since when git declares them. `stored` are no drift: no call would change them.
     """
 
     project_id: str
@@ -154,6 +162,7 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     looked_at: datetime | None = None
     gaps: tuple[str, ...] = ()
     sweep: Sweep | None = None
+    stored: tuple[StoredOtherwise, ...] = ()
     notice: Notification | None = None
     requests: int = 0
     warnings: tuple[str, ...] = ()

@@ -242,6 +242,8 @@ class LiveState(Struct, frozen=True, kw_only=True):
     `duplicates` names keys that more than one live flag carries, with the ids: such flags are in `flags` no more.
     `pages` is how many list requests show the whole project. `is_complete` is False when only targeted flags were
     read. `shows_tags` is False when the server does not show tags at all. `requests` counts what was sent.
+    `experiments` are those of the project, and `taken` all keys that they have; `deployments` are the ids of those
+    that can be attached. Each is None where it was not read, or is not to be had.
     """
 
     project_id: str
@@ -252,3 +254,6 @@ class LiveState(Struct, frozen=True, kw_only=True):
     pages: int = 1
     requests: int = 0
     warnings: tuple[str, ...] = ()
+    experiments: tuple[LiveFlag, ...] | None = None
+    taken: frozenset[str] | None = None
+    deployments: frozenset[str] | None = None

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from reconciler.evaluation.rules import flag_rules, is_on, variants_of
 from reconciler.model.flag import OFF, UNSET
 from reconciler.model.reads import MEMBERS
-from reconciler.planning.operations import AddMembers, DeleteVariant, EditFlag, EditVariant
+from reconciler.planning.operations import (
+    AddDeployments,
+    AddMembers,
+    CreateFlag,
+    DeleteVariant,
+    EditFlag,
+    EditVariant,
+)
+from reconciler.planning.plan import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,14 +29,20 @@ if TYPE_CHECKING:
 
 
 def children_of(flag_id: str, live: LiveState) -> Iterator[tuple[LiveFlag, frozenset[str]]]:
-    """The live flags that depend on one, archived ones too, and which of its variants let their users through.
+    """The live flags and experiments that depend on one, archived ones too, and which variants let users through.
 
     None named: every variant does.
     """
-    for child in live.flags.values():
+    for child in (*live.flags.values(), *(live.experiments or ())):
         for parent, allowed in child.parent_dependencies.flags if child.parent_dependencies else ():
             if parent == flag_id:
                 yield child, frozenset(allowed)
+
+
+def child_name(child: LiveFlag, live: LiveState) -> str:
+    """What depends on a flag, by its kind and key: `Flag "child"` or `Experiment "child"`."""
+    is_flag = child.key in live.flags and live.flags[child.key].id == child.id
+    return f'{"Flag" if is_flag else "Experiment"} "{child.key}"'
 
 
 def switched_off(flag: FlagPlan) -> str:
@@ -58,6 +72,26 @@ def may_let_others_down(plan: Plan) -> bool:
     """Whether the plan takes something away that another flag may depend on: a flag, a variant, or its users."""
     return any(
         flag.flag_id and (switched_off(flag) or lost_variants(flag) or _serves_less(flag)) for flag in plan.flags
+    )
+
+
+def concerns_experiments(plan: Plan) -> bool:
+    """Whether the plan takes a key that an experiment may have, or something away that one may depend on."""
+    return any(flag.action is Action.CREATE or switched_off(flag) or lost_variants(flag) for flag in plan.flags)
+
+
+def added_deployments(flag: FlagPlan) -> frozenset[str]:
+    """The ids of the deployments that the plan of a flag attaches."""
+    return frozenset(
+        deployment
+        for operation in flag.operations
+        for deployment in (
+            operation.deployments
+            if isinstance(operation, AddDeployments)
+            else operation.body.get("deployments", ())
+            if isinstance(operation, CreateFlag)
+            else ()
+        )
     )
 
 

@@ -20,7 +20,7 @@ from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
 from reconciler.model.reads import declared_lists
 from reconciler.model.wire import losses_of
-from reconciler.planning.dependents import children_of, lost_variants, switched_off
+from reconciler.planning.dependents import added_deployments, child_name, children_of, lost_variants, switched_off
 from reconciler.planning.held import HELD_UNPLANNED, hold
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import Action, Refusal
@@ -231,10 +231,29 @@ def _dependents(flag: FlagPlan, facts: Facts) -> Iterator[str]:
         spec = after.get(child.key, child.spec)
         if spec.archived or spec.enabled is False:
             continue
+        name = child_name(child, facts.live)
         if off:
-            yield f'"{child.key}" depends on "{flag.key}", which would be {off}: its users would get nothing.'
+            yield f'{name} depends on "{flag.key}", which would be {off}: its users would get nothing.'
         elif named := sorted(variants & allowed):
-            yield f'"{child.key}" depends on variant {", ".join(named)} of "{flag.key}", which would go.'
+            yield f'{name} depends on variant {", ".join(named)} of "{flag.key}", which would go.'
+
+
+def _experiment(flag: FlagPlan, facts: Facts) -> Iterator[str]:
+    if flag.action is Action.CREATE and flag.key in (facts.live.taken or ()):
+        yield (
+            f'"{flag.key}" is an experiment; its flag was perhaps converted. Flags and experiments share their keys.'
+        )
+
+
+def _deployments(flag: FlagPlan, facts: Facts) -> Iterator[str]:
+    known = facts.live.deployments
+    lost = sorted(added_deployments(flag) - known) if known is not None else []
+    if lost:
+        noun = "Deployment" if len(lost) == 1 else "Deployments"
+        yield (
+            f'{noun} {", ".join(lost)} cannot be attached to "{flag.key}": project {facts.plan.project_id} has none '
+            "of this id that is not deleted."
+        )
 
 
 def _kill_switch(flag: FlagPlan, facts: Facts) -> Iterator[str]:
@@ -329,6 +348,13 @@ RUN_GUARDS: tuple[tuple[str, Callable[[Facts], Iterator[str]]], ...] = (
 """Name and guard; `--allow` with the name overrides it."""
 
 FLAG_GUARDS: tuple[FlagGuard, ...] = (
+    FlagGuard(
+        name="experiment",
+        check=_experiment,
+        alternatives=("take its file away", "give the flag another key"),
+        is_allowable=False,
+    ),
+    FlagGuard(name="deployments", check=_deployments, alternatives=("see `reconciler doctor` for those there are",)),
     FlagGuard(
         name="rebucket",
         check=_rebucket,

@@ -21,7 +21,14 @@ from reconciler.planning.normalise import desired_for_live, desired_for_new, liv
 from reconciler.planning.operations import EditFlag, ImpossibleCallError, apply_in_any_order, apply_operations
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
-from reconciler.planning.remarks import problem, problems_with, remark_on_order, remarks_on, unaddressable
+from reconciler.planning.remarks import (
+    problem,
+    problems_with,
+    remark_on_order,
+    remarks_on,
+    remarks_on_forms,
+    unaddressable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator
@@ -58,7 +65,11 @@ class Planner(Struct, frozen=True, kw_only=True):
             return None
         if problems := tuple(unaddressable(desired, found.operations)):
             raise InvalidInputError(problems[0].message, problems)
-        remarks = (*remarks_on(kept, live.spec), *remark_on_order(kept, live.spec))
+        remarks = (
+            *remarks_on(kept, live.spec),
+            *remark_on_order(kept, live.spec),
+            *remarks_on_forms(found.changes),
+        )
         return self._in_order(desired, live, _action(kept, live.spec), found, remarks)
 
     def told_of(self, desired: DesiredFlag, live: LiveFlag) -> Iterator[str]:

@@ -11,12 +11,14 @@ from reconciler.model.flag import Unset
 from reconciler.model.reads import hidden_fields, path_of
 from reconciler.planning.ignored import kept_segments
 from reconciler.planning.operations.base import VariantOperation
+from reconciler.planning.stored import how_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reconciler.model.flag import DesiredFlag, FlagSpec
     from reconciler.planning.operations import Operation
+    from reconciler.planning.plan import FieldChange
 
 
 def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
@@ -53,6 +55,17 @@ def remark_on_order(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
             f"The order of variants decides bucketing and cannot be changed by the API: it will be "
             f"{', '.join(reached)}, declared is {', '.join(declared)}."
         )
+
+
+def remarks_on_forms(changes: Iterable[FieldChange]) -> Iterator[str]:
+    """That nothing differs but the form in which values are kept, which may be the server's own."""
+    forms = {change.path: how_stored(change) for change in changes}
+    if all(forms.values()):
+        for path, how in forms.items():
+            yield (
+                f"{path} differs by its form alone (live is the declared value {how}): should an apply not change "
+                "that, declare it as it is live."
+            )
 
 
 def _fields_not_shown(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:

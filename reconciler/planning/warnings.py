@@ -18,7 +18,7 @@ from reconciler.evaluation.rules import (
     variants_of,
 )
 from reconciler.model.flag import Unset
-from reconciler.planning.dependents import children_of, served_variants
+from reconciler.planning.dependents import child_name, children_of, served_variants
 from reconciler.planning.order_search import splits_evenly
 from reconciler.planning.segments import SHIELD_NAME, is_shielded, pair_segments, rekeyed_segments
 from reconciler.text import counted
@@ -26,7 +26,7 @@ from reconciler.text import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.model.flag import FlagSpec, LiveFlag, LiveState, TargetSegment
+    from reconciler.model.flag import FlagSpec, LiveState, TargetSegment
     from reconciler.planning.plan import FlagPlan, Plan
 
 
@@ -38,7 +38,7 @@ def with_exposure(plan: Plan, live: LiveState | None = None) -> Plan:
     return replace(plan, flags=tuple(_exposed(flag, live) for flag in plan.flags))
 
 
-def exposure_of_flag(flag_plan: FlagPlan, live_flag: LiveFlag | None = None) -> FlagExposure:
+def exposure_of_flag(flag_plan: FlagPlan, live: LiveState | None = None) -> FlagExposure:
     """What the plan of one flag does to its users.
 
     A plan read from a file has no flags to compare: it keeps the exposure it was saved with.
@@ -46,22 +46,30 @@ def exposure_of_flag(flag_plan: FlagPlan, live_flag: LiveFlag | None = None) -> 
     if flag_plan.after is None:
         return flag_plan.exposure or FlagExposure()
     exposure = exposure_of(flag_plan.before, flag_plan.after)
-    return replace(exposure, notes=(*exposure.notes, *_notes(flag_plan.before, live_flag)))
+    return replace(exposure, notes=(*exposure.notes, *_notes(flag_plan, live)))
 
 
 def _exposed(flag: FlagPlan, live: LiveState | None) -> FlagPlan:
-    live_flag = live.flags.get(flag.key) if live else None
     warnings = dict.fromkeys((*flag.warnings, *warnings_of(flag, live)))
-    return replace(flag, exposure=exposure_of_flag(flag, live_flag), warnings=tuple(warnings))
+    return replace(flag, exposure=exposure_of_flag(flag, live), warnings=tuple(warnings))
 
 
-def _notes(before: FlagSpec | None, live_flag: LiveFlag | None) -> Iterator[str]:
+def _notes(flag_plan: FlagPlan, live: LiveState | None) -> Iterator[str]:
+    before = flag_plan.before
     if before is not None and is_shielded(before):
         yield "The shield of an earlier plan, which did not finish, is still there; this plan removes it."
+    live_flag = live.flags.get(flag_plan.key) if live else None
     parents = live_flag.parent_dependencies if live_flag else None
-    if parents is not None and parents.flags:
-        ids = ", ".join(flag_id for flag_id, _ in parents.flags)
-        yield f"Shares are of users whom the flags this one depends on let through (ids {ids})."
+    if live is None or parents is None or not parents.flags:
+        return
+    known = {flag.id for flag in (*live.flags.values(), *(live.experiments or ()))}
+    flags = [flag_id for flag_id, _ in parents.flags if flag_id in known or not live.is_complete]
+    groups = [flag_id for flag_id, _ in parents.flags if flag_id not in flags]
+    named = [f"ids {', '.join(flags)}"] if flags else []
+    if groups:
+        kinds = "groups" if live.experiments is not None else "groups or experiments"
+        named.append(f"{kinds}, no flags of this project: ids {', '.join(groups)}")
+    yield f"Shares are of users whom what this flag depends on lets through ({'; '.join(named)})."
 
 
 def warnings_of(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str, ...]:
@@ -150,13 +158,14 @@ def _dependents(flag_plan: FlagPlan, live: LiveState | None) -> Iterator[str]:
     if live is None or flag_plan.flag_id is None or after is None or not _was_on(before):
         return
     for child, allowed in children_of(flag_plan.flag_id, live):
-        if child.spec.archived:
+        if child.spec.archived or child.spec.enabled is False:
             continue
+        name = child_name(child, live)
         if not is_on(after):
-            yield f'Flag "{child.key}" depends on this one: its users get nothing while this one is off.'
+            yield f"{name} depends on this one: its users get nothing while this one is off."
         elif _serves(before, allowed) and not _serves(after, allowed):
             named = f"variant {', '.join(sorted(allowed))} of this one" if allowed else "this one"
-            yield f'Flag "{child.key}" depends on {named}, which only listed users get any more: others get nothing.'
+            yield f"{name} depends on {named}, which only listed users get any more: others get nothing."
 
 
 def _serves(spec: FlagSpec, allowed: frozenset[str]) -> bool:

@@ -40,6 +40,7 @@ class ApplySection(Struct, frozen=True, kw_only=True):
     status: str
     detail: str
     error: str | None
+    notes: tuple[str, ...]
     calls: tuple[CallOutcomeLine, ...]
 
 
@@ -71,6 +72,7 @@ def _section(outcome: FlagOutcome) -> ApplySection:
         status=outcome.status,
         detail=counted(total, "call") if done == total else f"{done} of {counted(total, 'call')} made",
         error=None if outcome.error is None else visible(outcome.error),
+        notes=tuple(visible(f"{item.path} is stored otherwise: {item.how}.") for item in outcome.stored),
         calls=tuple(
             _line(operation, outcome)
             for operation in outcome.operations
@@ -103,6 +105,8 @@ def render_apply_text(report: ApplyReport, options: RenderOptions) -> str:
         )
         if section.error:
             layout.line((section.error, style), indent=4)
+        for note in section.notes:
+            layout.line(("note: ", "dim"), (note, "dim"), indent=4)
         for call in section.calls:
             layout.line(
                 f"{call.order}. {call.kind}  ", (call.status, _STYLES[call.status]), _tail(call.detail), indent=4
@@ -126,6 +130,8 @@ def _blocks(view: ApplyView) -> Iterator[str]:
 def _flag_lines(section: ApplySection) -> Iterator[str]:
     error = f": {markdown_text(section.error)}" if section.error else ""
     yield f"- {section.symbol} {code_span(section.key)} {section.status}, {section.detail}{error}"
+    for note in section.notes:
+        yield f"    - {markdown_text(note)}"
     for call in section.calls:
         yield f"    - call {call.order}, {call.kind}: {call.status}{markdown_text(_tail(call.detail))}"
 
@@ -156,7 +162,11 @@ def _flag_outcome(outcome: FlagOutcome) -> dict[str, Json]:
         "error": outcome.error,
         "operations": [_operation_outcome(item, outcome.flag_id) for item in outcome.operations],
     }
-    return document | ({"duplicates": list(outcome.duplicates)} if outcome.duplicates else {})
+    if outcome.duplicates:
+        document["duplicates"] = list(outcome.duplicates)
+    if outcome.stored:
+        document["storedOtherwise"] = [{"path": item.path, "how": item.how} for item in outcome.stored]
+    return document
 
 
 def _operation_outcome(outcome: OperationOutcome, flag_id: str | None) -> dict[str, Json]:

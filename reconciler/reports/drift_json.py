@@ -37,6 +37,10 @@ def render_drift_json(report: DriftReport, options: RenderOptions) -> str:
         "requests": report.requests,
         "warnings": list(report.warnings),
     }
+    if report.stored:
+        document["storedOtherwise"] = [
+            {"key": item.key, "path": item.path, "how": item.how} for item in report.stored
+        ]
     return render_json(document, options.error)
 
 

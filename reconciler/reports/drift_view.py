@@ -245,6 +245,9 @@ def _facts(report: DriftReport) -> Iterator[str]:
         yield f"Since when git says so is not known of some values: {visible(gap.rstrip('.'))}"
     if report.unmanaged:
         yield f"{counted(len(report.unmanaged), 'flag')} not managed here: {first_named(report.unmanaged)}"
+    if report.stored:
+        named = tuple(f"{item.key} {item.path} ({item.how})" for item in report.stored)
+        yield f"{counted(len(named), 'field')} stored otherwise, which is no drift: {first_named(named)}"
     if report.unchecked:
         keys = tuple(dict.fromkeys(place.key for place in report.unchecked))
         yield f"The request budget left {counted(len(keys), 'flag')} wholly or partly unchecked: {first_named(keys)}"

@@ -1,6 +1,6 @@
 """The contract table: every endpoint that the product uses, with the API reference's own samples.
 
-One row per endpoint, in the reference's order (1 to 22); 23 and 24 are documented in the same API on pages of
+One row per endpoint, in the reference's order (1 to 22); 23 to 25 are documented in the same API on pages of
 their own. Client and emulator are each held against this table and share nothing else. Samples are the
 reference's, with its placeholders (`<id>`, `<projectId>`, …) filled by the constants below.
 """
@@ -391,6 +391,14 @@ FEEDS: tuple[Endpoint, ...] = (
         path="/deployments",
         query={"limit": "1000"},
         answer={"deployments": [DEPLOYMENT]},
+    ),
+    Endpoint(
+        number=25,
+        name="List experiments",
+        method="GET",
+        path="/experiments",
+        query={"limit": "1000"},
+        answer={"experiments": [LISTED_FLAG | {"state": "planning"}]},
     ),
 )
 

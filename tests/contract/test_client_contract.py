@@ -53,6 +53,7 @@ READS: dict[int, Callable[[Client, Endpoint], Awaitable[Any]]] = {
         start=row.query["start"], end=row.query["end"], limit=3, cursor="0"
     ),
     24: lambda client, _: client.list_all_deployments(),
+    25: lambda client, _: client.list_experiments(),
 }
 
 WRITES: dict[int, Callable[[Endpoint], Operation]] = {
@@ -104,7 +105,7 @@ def exchange(number: int) -> tuple[Any, httpx.Request]:
 
 def test_every_endpoint_of_the_reference_has_a_read_or_an_operation() -> None:
     """There is a call for each row of the contract table, and no row is missing."""
-    assert sorted(CALLS) == sorted(BY_NUMBER) == list(range(1, 25))
+    assert sorted(CALLS) == sorted(BY_NUMBER) == list(range(1, 26))
 
 
 def test_every_kind_of_operation_is_held_against_the_reference() -> None:
@@ -122,7 +123,7 @@ def test_sends_what_the_reference_shows(number: int) -> None:
     _, request = exchange(number)
     assert (request.method, request.url.raw_path.partition(b"?")[0].decode()) == (row.method, row.url_path)
     assert request.content == (b"" if row.body is None else httpx.Response(200, json=row.body).content)
-    extra = {"projectId": PROJECT_ID} if number == 1 else {}
+    extra = {"projectId": PROJECT_ID} if number in {1, 25} else {}
     assert dict(request.url.params) == {**row.query, **extra}
 
 

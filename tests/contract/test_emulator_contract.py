@@ -10,6 +10,7 @@ from contract.endpoints import (
     DEPLOYMENT_ID,
     ENDPOINTS,
     FLAG_ID,
+    LISTED_FLAG,
     PROJECT_ID,
     SALT,
     SEGMENT,
@@ -61,6 +62,7 @@ def the_project_of_the_samples() -> Emulator:
     for version in versions:
         flag = {**emulator.store.flags[FLAG_ID], "enabled": version["flagConfig"]["enabled"]}
         emulator.store.append_version({**version, "flag": flag})
+    emulator.store.seed_experiment({**LISTED_FLAG, "id": "124", "key": "experiment-key", "state": "planning"})
     return emulator
 
 

@@ -30,9 +30,14 @@ def _one_pair(random: Random) -> None:
     plan = run.plan
 
     assert report.missing == tuple(flag.key for flag in plan.flags if flag.action is Action.CREATE)
-    assert {flag.key: tuple(item.change for item in flag.changes) for flag in report.flags} == {
-        flag.key: flag.changes for flag in plan.flags if flag.action is not Action.CREATE
+    stored = {(item.key, item.path) for item in report.stored}
+    planned = {
+        flag.key: tuple(change for change in flag.changes if (flag.key, change.path) not in stored)
+        for flag in plan.flags
+        if flag.action is not Action.CREATE
     }
+    found = {flag.key: tuple(item.change for item in flag.changes) for flag in report.flags}
+    assert found == {key: changes for key, changes in planned.items() if changes}
     assert report.unmanaged == plan.unmanaged
-    assert report.is_drifted == (not plan.is_empty)
+    assert report.is_drifted == bool(found or report.missing)
     assert report.requests == run.live.requests + len(report.flags)

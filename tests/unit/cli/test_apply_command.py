@@ -203,7 +203,8 @@ def test_the_plan_s_own_environment_may_be_named(repository: Repository) -> None
 def test_a_failure_is_in_the_report_and_the_exit_code(repository: Repository) -> None:
     """One flag that the server refuses does not stop the other; exit code 7; JSON carries the error."""
     repository.write("flags/second.yaml", "key: other-flag\ndeployments: ['999']\n")
-    ran = repository.run("apply", "--auto-approve", "--format", "json", "--report", "report.json")
+    options = ("--format", "json", "--report", "report.json", "--allow", "deployments")
+    ran = repository.run("apply", "--auto-approve", *options)
     document = json.loads(ran.out)
     Draft202012Validator(load_schema("report")).validate(document)
     assert ran.code == 7

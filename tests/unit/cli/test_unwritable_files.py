@@ -109,7 +109,7 @@ def test_where_nothing_was_made_a_missing_report_is_a_plain_failure(repository: 
 def test_the_failure_of_a_call_stays_what_it_was(repository: Repository) -> None:
     """A run that failed for its own reason keeps its exit code; both reasons are told."""
     repository.write("flags/new-checkout.yaml", "key: new-checkout\ndeployments: ['999']\n")
-    ran = installed("apply", "--auto-approve", "--report", FULL, "--format", "json")
+    ran = installed("apply", "--auto-approve", "--report", FULL, "--format", "json", "--allow", "deployments")
     document = json.loads(ran.stdout)
     assert (ran.returncode, document["error"]["exitCode"]) == (1, 1)
     assert document["summary"]["failed"] == 1

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from builders import NOON
-from emulators import a_live_flag
+from emulators import a_live_flag, seeded
 from looks import ADA, BOB, Cron, a_declaration, changed_paths, edit, flag_id_of, include, look
 from worlds import World, a_world, an_emulator
 
 from reconciler.drift.view import parse_since
 from reconciler.emulator import Behaviour, Emulator
 from reconciler.errors import UsageError
+
+EXPERIMENTS: tuple[dict[str, Any], ...] = (
+    {"experimentType": "a-b-test", "evaluationMode": "remote", "rolloutPercentage": 100},
+    {"stickyBucketing": False},
+    {"enabled": True, "variants": [{"key": "control"}]},
+)
+"""What versions of experiments show: something of their own, or nothing that all flags have."""
 
 LATER = datetime.now(UTC) + timedelta(days=1)
 EARLIER = datetime.now(UTC) - timedelta(days=1)
@@ -199,3 +207,35 @@ def test_other_times_are_refused(text: str) -> None:
     """What is neither a time nor a span is wrong usage."""
     with pytest.raises(UsageError):
         parse_since(text, NOON)
+
+
+@pytest.mark.parametrize("shown", EXPERIMENTS)
+@pytest.mark.parametrize(("key", "unmanaged"), [("pricing", ("foreign",)), ("a", ("foreign",))])
+def test_experiments_in_the_feed_are_no_unmanaged_flags(
+    shown: dict[str, Any], key: str, unmanaged: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stand in the same feed; a declared key is looked at all the same."""
+    project = Clocked()
+    seeded(project.emulator, [{"key": "foreign"}])
+    emulator = project.emulator
+
+    async def with_an_experiment(scope: Any, receive: Any, send: Any) -> None:
+        async def add(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.body":
+                document = json.loads(message["body"])
+                flag = {"id": "99", "projectId": "7", "key": key, **shown}
+                row = {"createdAt": "2031-01-01T00:00:00.000Z", "createdBy": BOB, "version": 9, "flagConfig": flag}
+                document["versions"].insert(0, row)
+                message = {**message, "body": json.dumps(document).encode()}
+            elif message["type"] == "http.response.start":
+                headers = [item for item in message["headers"] if item[0] != b"content-length"]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await app(scope, receive, add if scope["path"].endswith("/api/1/versions") else send)
+
+    app = emulator.app
+    monkeypatch.setattr(emulator, "app", with_an_experiment)
+    report = look(project.world, since=NOON)
+    assert report.unmanaged == unmanaged
+    assert ("a" in report.checked) is (key == "a")

@@ -238,7 +238,10 @@ def test_dependencies() -> None:
         'Flag "child" depends on this one: its users get nothing while this one is off.',
     )
     assert exposed.exposure is not None
-    assert exposed.exposure.notes[-1].endswith("(ids 9).")
+    assert exposed.exposure.notes[-1].endswith("(groups or experiments, no flags of this project: ids 9).")
+    (other,) = with_exposure(plan, replace(live, is_complete=False)).flags
+    assert other.exposure is not None
+    assert other.exposure.notes[-1].endswith("(ids 9).")
     assert with_exposure(plan).flags[0].warnings == ("first",)
 
 

@@ -63,12 +63,14 @@ def plan_of(
     safety: Safety | None = None,
     kill_switches: tuple[KillSwitch, ...] = (),
     requests: Requests | None = None,
+    seen: dict[str, Any] | None = None,
     **options: Any,
 ) -> Plan:
-    """The plan of these flags, guards asked."""
+    """The plan of these flags, guards asked; `seen` is what else was read of the project."""
     config = a_config(safety=safety or Safety(), managed_tag="managed", requests=requests or Requests())
     state = DesiredState(flags={spec.key: DesiredFlag(spec=spec, source=a_position()) for spec in desired})
     live_state = LiveState(project_id="7", flags={flag.key: flag for flag in live}, duplicates=duplicates or {})
+    live_state = replace(live_state, **(seen or {}))
     plan = with_exposure(build_plan(state, live_state, config, PlanOptions(**options)))
     return check_guards(plan, state, live_state, config, kill_switches)
 
@@ -102,6 +104,8 @@ CASES: dict[str, tuple[list[FlagSpec], list[LiveFlag], dict[str, Any]]] = {
     "archives": ([FlagSpec(key=f"f{index}", archived=True) for index in range(6)], many(6), {}),
     "rebucket": ([FlagSpec(key="f", bucketing_salt="t")], [a_live(**LIVE_TAGS)], {}),
     "cohort-conditions": ([FlagSpec(key="f", target_segments=())], [a_live(target_segments=(SEGMENT,))], {}),
+    "deployments": ([FlagSpec(key="f", deployments=("999",))], [a_live()], {"seen": {"deployments": frozenset("1")}}),
+    "experiment": ([FlagSpec(key="f", variants=(Variant(key="a"),))], [], {"seen": {"taken": frozenset("f")}}),
     "dependents": ([FlagSpec(key="f", enabled=False)], [a_live(), a_live("child", "10", PARENT)], {}),
     "kill-switch": ([FlagSpec(key="f", enabled=True)], [a_live(enabled=False)], {"kill_switches": (SWITCH,)}),
     "exposure": (
@@ -125,10 +129,10 @@ CASES: dict[str, tuple[list[FlagSpec], list[LiveFlag], dict[str, Any]]] = {
 
 
 MAY_BE_ALLOWED = {
-    "archives", "cohort-conditions", "dependents", "empty", "exposure", "kill-switch", "quota", "rebucket", "renames",
-    "transient", "updates",
+    "archives", "cohort-conditions", "dependents", "deployments", "empty", "exposure", "kill-switch", "quota",
+    "rebucket", "renames", "transient", "updates",
 }  # fmt: skip
-HOLD_ALWAYS = {"archived", "duplicates", "shield", "unarchive", "unmet-declaration", "zero-weights"}
+HOLD_ALWAYS = {"archived", "duplicates", "experiment", "shield", "unarchive", "unmet-declaration", "zero-weights"}
 OF_THE_RUN = {"archives", "empty", "quota", "updates"}
 
 

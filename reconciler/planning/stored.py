@@ -1,0 +1,130 @@
+"""What a server keeps in a form of its own: a difference that no call takes away, because the call was made.
+
+The reference does not say that any of it happens; each form is one that servers of other services have. A change is
+of such a form where the declared value, put into the form, is the live one.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Final
+
+from reconciler.model.canonical import exact, same_json
+from reconciler.planning.plan import ValueChange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.planning.plan import FieldChange
+    from reconciler.strict_json import Json
+
+    Form = Callable[[Json], Json]
+
+_LARGEST_EXACT_DOUBLE: Final = 2**53
+_ROUNDED: Final = 0.011
+"""Percentages of two decimals that make 100 together: one of them may be off by a hundredth more than rounding."""
+
+
+def how_stored(change: FieldChange) -> str:
+    """In which form the live value is the declared one, in a few words; "" where it is another value."""
+    if not isinstance(change, ValueChange):
+        return ""
+    forms = [(words, form) for ends, words, form in _FORMS if change.path.endswith(ends)]
+    for count in range(1, len(forms) + 1):
+        for chosen in combinations(forms, count):
+            value = change.after
+            for _, form in chosen:
+                value = form(value)
+            if _same(change.path, value, change.before):
+                return " and ".join(words for words, _ in chosen)
+    return ""
+
+
+def _same(path: str, formed: Json, live: Json) -> bool:
+    if path == "/tags" and isinstance(formed, list) and isinstance(live, list):
+        return {*formed} == {*live}
+    return same_json(formed, live) or (_has_weights(path) and _nearly(formed, live))
+
+
+def _nearly(formed: Json, live: Json) -> bool:
+    """Whether two values are equal but for numbers that are rounded percentages."""
+    if isinstance(formed, dict) and isinstance(live, dict):
+        return formed.keys() == live.keys() and all(_nearly(formed[key], live[key]) for key in formed)
+    if isinstance(formed, list) and isinstance(live, list):
+        return len(formed) == len(live) and all(map(_nearly, formed, live))
+    if isinstance(formed, float) and isinstance(live, int | float) and not isinstance(live, bool):
+        return abs(formed - live) <= _ROUNDED
+    return same_json(formed, live)
+
+
+def _has_weights(path: str) -> bool:
+    return path in {"/rolloutWeights", "/targetSegments"}
+
+
+def _trimmed(value: Json) -> Json:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _lower(value: Json) -> Json:
+    return [item.lower() for item in value] if isinstance(value, list) else value
+
+
+def _object(value: Json) -> Json:
+    return {} if value is None else value
+
+
+def _without_nulls(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _doubles(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _doubles(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_doubles(item) for item in value]
+    is_large = isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_EXACT_DOUBLE
+    return float(value) if is_large else value
+
+
+def _percentages(weights: Json) -> Json:
+    """Weights as shares of 100; zeros stay, because a server may show them."""
+    total = sum(exact(weight) for weight in weights.values()) if isinstance(weights, dict) else 0
+    return {key: float(exact(weight) * 100 / total) for key, weight in weights.items()} if total else weights
+
+
+def _in_segments(form: Form, name: str) -> Form:
+    """The form of one member of every segment."""
+    return lambda segments: (
+        [item | {name: form(item[name])} if name in item else item for item in segments]
+        if isinstance(segments, list)
+        else segments
+    )
+
+
+def _numbers(conditions: Json) -> Json:
+    return [item | {"values": [*map(_number, item["values"])]} for item in conditions]
+
+
+def _number(text: str) -> str:
+    """A text that looks like a number, as that number is written."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number.is_integer() else str(number)
+
+
+_FORMS: Final[tuple[tuple[tuple[str, ...], str, Form], ...]] = (
+    (("/name", "/description"), "without space around it", _trimmed),
+    (("/tags",), "in lower case", _lower),
+    (("/payload",), "as an empty object", _object),
+    (("/payload",), "without members that are null", _without_nulls),
+    (("/payload",), "with large numbers as doubles", _doubles),
+    (("/rolloutWeights",), "as percentages", _percentages),
+    (("/targetSegments",), "with weights as percentages", _in_segments(_percentages, "rolloutWeights")),
+    (("/targetSegments",), "with values as numbers", _in_segments(_numbers, "conditions")),
+    (("/targetSegments",), "with names without space around them", _in_segments(_trimmed, "name")),
+)
+"""The ends of paths, how the value is stored, and the form."""

@@ -1,0 +1,137 @@
+"""What a server keeps in a form of its own: the report says which field and how, and drift calls it no drift."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from emulators import a_live_flag
+from jsonschema import Draft202012Validator
+from looks import look
+from worlds import a_world, an_emulator
+
+from reconciler.emulator import Behaviour
+from reconciler.files.schema import load_schema
+from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.planning.plan import ValueChange
+from reconciler.planning.stored import how_stored
+from reconciler.reports.registry import APPLY, render
+
+THIRDS = Weights.of({"control": 1, "treatment": 1, "third": 1})
+THREE = (Variant(key="control"), Variant(key="treatment"), Variant(key="third"))
+LIVE_THREE = {
+    "variants": [{"key": "control"}, {"key": "treatment"}, {"key": "third"}],
+    "rolloutWeights": {"control": 1, "treatment": 1, "third": 2},
+}
+SEGMENT = TargetSegment(
+    name="S",
+    conditions=(Condition(prop="version", op="is", values=("1.10", "2")),),
+    percentage=100,
+    rollout_weights=Weights.of({"treatment": 1}),
+)
+
+
+def with_payload(payload: Any) -> dict[str, Any]:
+    """A declared payload of one variant."""
+    return {"variants": (Variant(key="control"), Variant(key="treatment", payload=payload))}
+
+
+def live_payload(payload: Any) -> dict[str, Any]:
+    """The same, live."""
+    return {"variants": [{"key": "control"}, {"key": "treatment", "payload": payload}]}
+
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str, str]] = {
+    "text is trimmed": ({"text": "trimmed"}, {}, {"name": "New \n"}, "/name", "without space around it"),
+    "a description is trimmed": ({"text": "trimmed"}, {}, {"description": " x"}, "/description", "without space"),
+    "tags are in lower case": ({"tag_case": "lower"}, {}, {"tags": ("Growth", "b")}, "/tags", "in lower case"),
+    "no payload is an object": (
+        {"no_payload": "object"}, live_payload({"a": 1}), with_payload(None), "/variants/treatment/payload", "as an"
+    ),
+    "members that are null are dropped": (
+        {"null_members": "dropped"}, {}, with_payload({"a": None, "b": [{"c": None}]}),
+        "/variants/treatment/payload", "without members that are null",
+    ),
+    "large numbers are doubles": (
+        {"payload_integers": "doubles"}, {}, with_payload({"a": 2**53 + 1}),
+        "/variants/treatment/payload", "with large numbers as doubles",
+    ),
+    "weights are percentages": (
+        {"weights_shown": "percentages"}, LIVE_THREE, {"variants": THREE, "rollout_weights": THIRDS},
+        "/rolloutWeights", "as percentages",
+    ),
+    "condition values are numbers": (
+        {"condition_values": "numbers"}, {}, {"target_segments": (SEGMENT,)},
+        "/targetSegments", "with values as numbers",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", CASES)
+def test_what_is_stored_otherwise_is_learnt_from_the_read_back(why: str) -> None:
+    """The first apply and the second: exit code 0, the field and how; drift says it, and is no drift."""
+    behaviour, live, declared, path, how = CASES[why]
+    emulator = an_emulator(a_live_flag("f", **live), behaviour=Behaviour(**behaviour))
+    world = a_world(emulator, FlagSpec(key="f", **declared))
+    for _ in range(2):
+        report = world.apply().report
+        assert report is not None
+        assert (report.exit_code, report.verified) == (0, True), render(APPLY, "text", report)
+        (outcome,) = report.outcomes
+        assert [item.path for item in outcome.stored] == [path]
+        assert how in outcome.stored[0].how
+        document = json.loads(render(APPLY, "json", report))
+        Draft202012Validator(load_schema("report")).validate(document)
+        assert document["flags"][0]["storedOtherwise"] == [{"path": path, "how": outcome.stored[0].how}]
+        for form in ("text", "markdown", "html"):
+            assert f"stored otherwise: {outcome.stored[0].how}" in render(APPLY, form, report)
+    (planned,) = world.plan().flags
+    assert any(text.startswith(f"{path} differs by its form alone") for text in planned.warnings)
+    found = look(world)
+    assert not found.is_drifted
+    assert [(item.key, item.path, item.how) for item in found.stored] == [("f", path, outcome.stored[0].how)]
+
+
+@pytest.mark.parametrize("why", CASES)
+def test_what_is_stored_as_it_comes_is_not_called_so(why: str) -> None:
+    """On a server that keeps what it gets there is nothing to learn."""
+    _, live, declared, _, _ = CASES[why]
+    world = a_world(an_emulator(a_live_flag("f", **live)), FlagSpec(key="f", **declared))
+    report = world.apply().report
+    assert report is not None
+    assert [outcome.stored for outcome in report.outcomes] == [()]
+    assert look(world).stored == ()
+    assert world.plan().is_empty
+
+
+def test_another_value_is_no_form_of_the_declared_one() -> None:
+    """A server that ignores a write, or a colleague who edits: not as declared, and drift."""
+    emulator = an_emulator(a_live_flag("f", name="Old", tags=["x"]), behaviour=Behaviour(text="trimmed"))
+    world = a_world(emulator, FlagSpec(key="f", name="New ", tags=("x", "y")))
+    assert look(world).is_drifted
+    assert look(world).stored == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "declared", "live", "how"),
+    [
+        ("/name", "x", "x ", ""),
+        ("/name", "X ", "x", ""),
+        ("/tags", ["A", "B"], ["b", "a"], "in lower case"),
+        ("/tags", ["A", "B"], ["a"], ""),
+        ("/variants/a/payload", None, {}, "as an empty object"),
+        ("/variants/a/payload", {"a": None, "n": 2**60 + 1}, {"n": 2.0**60}, "without members that are null and"),
+        ("/variants/a/payload", {"a": 1}, {}, ""),
+        ("/variants/a/payload", {"a": True}, {"a": 1}, ""),
+        ("/rolloutWeights", {"a": 1, "b": 2}, {"a": 33.33, "b": 66.67}, "as percentages"),
+        ("/rolloutWeights", {"a": 1, "b": 2}, {"a": 33, "b": 67}, ""),
+        ("/rolloutWeights", {"a": 1, "b": 2}, {"a": 33.33}, ""),
+        ("/enabled", True, False, ""),
+    ],
+)
+def test_forms(path: str, declared: Any, live: Any, how: str) -> None:
+    """The live value is the declared one put into a form, or it is another value."""
+    found = how_stored(ValueChange(path=path, before=live, after=declared))
+    assert found.startswith(how)
+    assert bool(found) is bool(how)
