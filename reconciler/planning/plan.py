@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from reconciler.diagnostics import SourcePosition
@@ -147,7 +147,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     `refusals` are of guards that refuse the whole plan; those that hold one flag are in its `held`.
 
     `frozen` names the declared flags in scope that are left alone for now: `warnings` tell what of them differs.
-    `released` is what a change since a commit lets go of, sorted.
+    `released` is what a change since a commit lets go of, sorted. `deployments` gives the configured names of the ids
+    that changes of deployments hold.
     `origin` is the server (scheme, host, port) that was read, `requests` how many reads that took.
     `hourly_drift_requests` is what a drift every hour costs a day while nothing differs; None where the plan is of a
     part of the project, which does not tell.
@@ -163,6 +164,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     options: PlanOptions = field(default_factory=PlanOptions)
     refusals: tuple[Refusal, ...] = ()
     released: tuple[Released, ...] = ()
+    deployments: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
     created_at: datetime | None = None
     commit: str | None = None

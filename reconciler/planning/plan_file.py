@@ -67,6 +67,8 @@ def encode_plan(plan: Plan) -> dict[str, Json]:
     }
     if plan.released:
         document["released"] = [{"key": item.key, "path": item.path, "live": item.live} for item in plan.released]
+    if plan.deployments:
+        document["deployments"] = dict(plan.deployments)
     if plan.hourly_drift_requests is not None:
         document["hourlyDriftRequests"] = plan.hourly_drift_requests
     return document | {"digest": digest_of(document)}
@@ -269,6 +271,7 @@ def _decode(document: dict[str, Json]) -> Plan:
         ),
         refusals=tuple(map(_decode_refusal, document["refusals"])),
         released=tuple(Released(**item) for item in document.get("released", ())),
+        deployments=document.get("deployments", {}),
         warnings=tuple(document["warnings"]),
         created_at=_made(document["createdAt"]),
         commit=document["commit"],

@@ -196,9 +196,22 @@ def build_plan(
             *(text for flag in frozen.values() for text in _told_of_frozen(planner, flag, live)),
             *_told_of_unplanned(planner, considered, {plan.key for plan in planned}, live),
         ),
+        deployments=_names_of_deployments(planned, config),
         requests=live.requests,
         hourly_drift_requests=None if options.targets or options.shard else HOURS_OF_A_DAY * live.requests,
     )
+
+
+def _names_of_deployments(planned: Iterable[FlagPlan], config: Config) -> dict[str, str]:
+    """The configured names of the deployments that are attached or detached, by id."""
+    changes = (change for flag in planned for change in flag.changes if change.path == "/deployments")
+    ids = {
+        item
+        for change in changes
+        if isinstance(change, ValueChange)
+        for item in (*(change.before or ()), *change.after)
+    }
+    return {number: name for name, number in sorted(config.deployments.items()) if number in ids}
 
 
 def _foreign(

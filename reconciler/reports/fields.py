@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.model.canonical import same_json
 from reconciler.planning.plan import MembersChange
@@ -18,7 +19,7 @@ from reconciler.strict_json import join_pointer
 from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.planning.plan import FieldChange, ValueChange
     from reconciler.strict_json import Json
@@ -37,9 +38,22 @@ class FieldLine(Struct, frozen=True, kw_only=True):
     after: str | None = None
 
 
-def field_lines(changes: tuple[FieldChange, ...], *, show_users: bool) -> tuple[FieldLine, ...]:
-    """The lines of a flag's changes, in their order."""
-    return tuple(line for change in changes for line in _lines(change, show_users=show_users))
+def field_lines(
+    changes: tuple[FieldChange, ...], *, show_users: bool, deployments: Mapping[str, str] | None = None
+) -> tuple[FieldLine, ...]:
+    """The lines of a flag's changes, in their order. `deployments` gives names by id, which are shown with the id."""
+    named = (_with_names(change, deployments) if deployments else change for change in changes)
+    return tuple(line for change in named for line in _lines(change, show_users=show_users))
+
+
+def _with_names(change: FieldChange, deployments: Mapping[str, str]) -> FieldChange:
+    if change.path != "/deployments" or isinstance(change, MembersChange):
+        return change
+
+    def named(ids: Json) -> Json:
+        return ids and [f"{deployments[item]} ({item})" if item in deployments else item for item in ids]
+
+    return replace(change, before=named(change.before), after=named(change.after))
 
 
 def _lines(change: FieldChange, *, show_users: bool) -> Iterator[FieldLine]:

@@ -22,7 +22,7 @@ from reconciler.reports.sanitize import visible
 from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.diagnostics import SourcePosition
     from reconciler.planning.operations import Operation
@@ -119,7 +119,7 @@ def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
     return PlanView(
         title=project_title(plan.project_id, plan.region, plan.environment),
         flags=tuple(
-            _flag_section(flag, effect, frozenset(shared), show_users=show_users)
+            _flag_section(flag, effect, frozenset(shared), plan.deployments, show_users=show_users)
             for flag, effect in by_danger(plan.flags)
         ),
         refusals=tuple(_refusal_line(refusal) for refusal in plan.refusals),
@@ -215,8 +215,11 @@ def _refusal_line(refusal: Refusal, key: str = "") -> RefusalLine:
     )
 
 
-def _flag_section(flag: FlagPlan, effect: Effect, shared: frozenset[str], *, show_users: bool) -> FlagSection:
-    fields, calls = field_lines(flag.changes, show_users=show_users), _call_lines(flag, show_users=show_users)
+def _flag_section(
+    flag: FlagPlan, effect: Effect, shared: frozenset[str], deployments: Mapping[str, str], *, show_users: bool
+) -> FlagSection:
+    fields = field_lines(flag.changes, show_users=show_users, deployments=deployments)
+    calls = _call_lines(flag, show_users=show_users)
     return FlagSection(
         symbol=HELD_SYMBOL if flag.held else SYMBOLS[flag.action],
         action=flag.action.value,
