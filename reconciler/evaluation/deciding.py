@@ -53,6 +53,7 @@ class Decider:
         self._sides = sides
         self._evaluators = [Evaluator(side) for side in sides]
         both_open = len(sides) > 1 and all(is_open(side) for side in sides)
+        self._cells: dict[tuple[str, ...], list[_Cell]] = {}
         self._cases = [tuple(cases_of(side.flag.spec if side.flag else None, is_open=both_open)) for side in sides]
 
     def decide(self, claim: Assertion) -> Verdict:
@@ -63,7 +64,7 @@ class Decider:
         cases = [gated(cases, side, given) for cases, side in zip(self._cases, self._sides, strict=True)]
         if claim.user is not None:
             return self._decide_user(claim, claim.user, cases[-1], given)
-        return _Decision(claim, cases, self._evaluators, given).verdict()
+        return _Decision(claim, cases, self._evaluators, given, self._cells).verdict()
 
     def rules(self) -> Iterator[tuple[str, str]]:
         """The path and the name of every rule but lists of users, as tests can reach them."""
@@ -95,13 +96,14 @@ class Decider:
             return Verdict(status=Status.UNDECIDED, reason=reason, reached=reached)
         if result.variant is None:
             return Verdict(status=Status.UNDECIDED, reason=" ".join(result.notes), reached=reached)
-        status = Status.PROVED if result.variant == claim.expected else Status.REFUTED
+        reached |= {result.variant, str(claim.expected)}
+        if result.variant == claim.expected:
+            return Verdict(status=Status.PROVED, reached=reached)
         segment, path = case.rule.segment, case.path
         if result.reason is Reason.DEPENDENCY:
             segment, path = GATE_NAME, GATE_PATH
         cause = Cause(segment=segment, path=path, variant=result.variant)
-        reached |= {result.variant, str(claim.expected)}
-        return Verdict(status=status, person=Person(user), causes=(cause,), reached=reached)
+        return Verdict(status=Status.REFUTED, person=Person(user), causes=(cause,), reached=reached)
 
 
 class _Decision:
@@ -113,7 +115,9 @@ class _Decision:
         sides: Sequence[tuple[Case, ...]],
         evaluators: Sequence[Evaluator],
         given: Mapping[str, str],
+        cells: dict[tuple[str, ...], list[_Cell]],
     ) -> None:
+        self._known_cells = cells
         self._claim, self._sides, self._evaluators, self._given = claim, sides, evaluators, given
         self._conditions = tuple(map(atom_of, claim.conditions))
         asked = [condition for side in sides for case in side for condition in case.rule.conditions]
@@ -163,8 +167,8 @@ class _Decision:
 
     def _breach(self, pair: _Pair, required: int, excluded: tuple[int, ...]) -> Verdict | None:
         """The claim refuted by users of these cases, if it is."""
-        cells = _cells(pair)
-        self._reached |= {cell[-1] for cell in cells}
+        cells = self._cells(pair)
+        self._reached.update(cell[-1] for cell in cells)
         for cell in cells:
             if self._is_broken_by(cell) and (found := self._refuted(pair, cell, required, excluded)):
                 return found
@@ -173,6 +177,13 @@ class _Decision:
             if found is not None:
                 return found
         return None
+
+    def _cells(self, pair: _Pair) -> list[_Cell]:
+        """The variants that users of these cases can have, which no claim about the flag changes."""
+        place = tuple(case.path for case in pair)
+        if place not in self._known_cells:
+            self._known_cells[place] = _cells(pair)
+        return self._known_cells[place]
 
     def _is_broken_by(self, cell: _Cell) -> bool:
         if any(outcome.meets(cell) for outcome in self._claim.never):
@@ -190,7 +201,7 @@ class _Decision:
         part = sum((size for cell, size in joint.cells if share.outcome.meets(cell)), Fraction(0))
         if share.holds(part):
             return None
-        for cell in sorted(_cells(pair), key=share.outcome.meets, reverse=part > 0):
+        for cell in sorted(self._cells(pair), key=share.outcome.meets, reverse=part > 0):
             if found := self._refuted(pair, cell, required, excluded):
                 return replace(found, share=(share, part))
         return None

@@ -68,9 +68,9 @@ class Properties:
         for condition in conditions:
             asked.setdefault(property_of_condition(condition), {})[condition] = None
         self._bits: dict[Condition, int] = {}
-        self._properties: list[_Property] = []
-        for name, found in asked.items():
-            self._properties.append(_Property(name, tuple(found), shift=len(self._bits)))
+        self._properties: list[tuple[int, _Property]] = []
+        for found in asked.values():
+            self._properties.append((len(self._bits), _property_of(tuple(found))))
             self._bits |= {condition: 1 << bit for bit, condition in enumerate(found, len(self._bits))}
 
     def mask_of(self, conditions: Iterable[Condition]) -> int:
@@ -81,15 +81,15 @@ class Properties:
         """Whether a user can meet all required conditions, and of each excluded mask not all."""
         settled = union = 0
         choices = []
-        for item in self._properties:
-            least = item.least(required & item.bits)
+        for shift, item in self._properties:
+            least = item.least(required >> shift & item.bits)
             if not least:
                 return False
             if len(least) == 1:
-                settled |= item.bits
-                union |= least[0]
+                settled |= item.bits << shift
+                union |= least[0] << shift
             else:
-                choices.append((item.bits, least))
+                choices.append((item.bits << shift, tuple(mask << shift for mask in least)))
         return _excludes(choices, [mask for mask in excluded if not mask & settled & ~union], [MOST_TRIES])
 
     def answers(
@@ -104,10 +104,11 @@ class Properties:
         for mask in excluded:
             relevant |= mask
         choices = []
-        for item in self._properties:
-            if item.bits & relevant or item.name in whole:
-                known = item.known(required & item.bits, is_whole=item.name in whole)
-                choices.append((item.bits, known))
+        for shift, item in self._properties:
+            is_whole = item.name in whole
+            if relevant >> shift & item.bits or is_whole:
+                known = item.known(required >> shift & item.bits, is_whole=is_whole)
+                choices.append((item.bits << shift, [(found.mask << shift, found) for found in known]))
         tries = [MOST_TRIES]
         yield from _chosen(choices, list(excluded), tries)
         if tries[0] < 0:
@@ -115,7 +116,7 @@ class Properties:
 
     def is_exact(self, name: str) -> bool:
         """Whether all answers of a property are known."""
-        return all(item.is_exact for item in self._properties if item.name == name)
+        return all(item.is_exact for _, item in self._properties if item.name == name)
 
 
 class Chosen(Struct, frozen=True):
@@ -136,14 +137,14 @@ class Chosen(Struct, frozen=True):
 
 
 class _Property:
-    """The conditions on one property: neighbouring bits of masks, the first at `shift`."""
+    """The conditions on one property, the first of which is the lowest bit of masks."""
 
-    def __init__(self, name: Any, conditions: tuple[Condition, ...], *, shift: int) -> None:  # noqa: ANN401
+    def __init__(self, conditions: tuple[Condition, ...]) -> None:
         answers = answers_of(conditions)
-        self.name = name
-        self.bits = (1 << len(conditions)) - 1 << shift
+        self.name = property_of_condition(conditions[0])
+        self.bits = (1 << len(conditions)) - 1
         self.is_exact = not answers.is_free and all(found.values for found in answers.known)
-        self._conditions, self._answers, self._shift = conditions, answers, shift
+        self._conditions, self._answers = conditions, answers
         self._least: dict[int, tuple[int, ...]] = {}
 
     def least(self, required: int) -> tuple[int, ...]:
@@ -151,18 +152,21 @@ class _Property:
         if self._answers.is_free:
             return (required,)
         if required not in self._least:
-            masks = {found.mask << self._shift for found in self._answers.known}
+            masks = {found.mask for found in self._answers.known}
             self._least[required] = _least({mask for mask in masks if mask & required == required})
         return self._least[required]
 
-    def known(self, required: int, *, is_whole: bool) -> list[tuple[int, Chosen]]:
+    def known(self, required: int, *, is_whole: bool) -> list[Chosen]:
         """The answers with values that hold what is required: all of them, or only the least."""
-        found = {item.mask << self._shift: item for item in self._answers.known if item.values}
+        found = {item.mask: item for item in self._answers.known if item.values}
         masks = [mask for mask in found if mask & required == required]
         if not is_whole:
             least = set(_least(set(masks)))
             masks = [mask for mask in masks if mask in least]
-        return [(mask, Chosen(self.name, self._conditions, found[mask].mask, found[mask].values)) for mask in masks]
+        return [Chosen(self.name, self._conditions, mask, found[mask].values) for mask in masks]
+
+
+_property_of = lru_cache(maxsize=4096)(_Property)
 
 
 def _least(masks: set[int]) -> tuple[int, ...]:
