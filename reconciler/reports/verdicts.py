@@ -43,11 +43,12 @@ _IDS: Final = ("user_id", "device_id", "amplitude_id")
 
 
 class Decided(Struct, frozen=True, kw_only=True):
-    """A claim, what became of it, and where in a flag file each of its causes stands."""
+    """A claim, what became of it in an environment, and where in a flag file each of its causes stands."""
 
     claim: Assertion
     verdict: Verdict
     places: tuple[SourcePosition | None, ...] = ()
+    environment: str | None = None
 
 
 class Unreached(Struct, frozen=True, kw_only=True):
@@ -60,13 +61,13 @@ class Unreached(Struct, frozen=True, kw_only=True):
 
 
 class VerdictsReport(Struct, frozen=True, kw_only=True):
-    """All tests that were decided. `coverage` is None where it was not asked for.
+    """All tests that were decided, in so many environments. `coverage` is None where it was not asked for.
 
     `directory` is where files' names start in the repository.
     """
 
     decided: Sequence[Decided]
-    environment: str | None = None
+    environments: int = 1
     coverage: tuple[Unreached, ...] | None = None
     directory: str = ""
     created_at: datetime | None = None
@@ -79,12 +80,12 @@ def render_text(report: VerdictsReport, options: RenderOptions) -> str:
     counts = counts_of(report)
     if len(open_ones) == 1:
         item = open_ones[0]
-        layout.line(counts, ": ", (item.claim.name, "bold"), f": {_told(item, show_users=options.show_users)}")
+        layout.line(counts, ": ", (_name(item, report), "bold"), f": {_told(item, show_users=options.show_users)}")
     else:
         for item in open_ones:
             status = item.verdict.status
             told = _told(item, show_users=options.show_users)
-            layout.line((status.value, _STYLES[status]), ": ", (item.claim.name, "bold"), f": {told}")
+            layout.line((status.value, _STYLES[status]), ": ", (_name(item, report), "bold"), f": {told}")
         layout.line(f"{counts}.")
     if report.coverage is not None:
         layout.blank()
@@ -99,7 +100,6 @@ def render_verdicts_json(report: VerdictsReport, options: RenderOptions) -> str:
     document: dict[str, Json] = {
         "formatVersion": FORMAT_VERSION,
         "ok": counts[Status.PROVED] == len(report.decided),
-        "environment": report.environment,
         "summary": {_word(status): counts[status] for status in Status},
         "tests": [_document(item, show_users=options.show_users) for item in report.decided],
     }
@@ -139,7 +139,7 @@ def render_junit(report: VerdictsReport, options: RenderOptions) -> str:
         )
         ET.SubElement(suite, "properties")
         for item in decided:
-            _add_case(suite, item, show_users=options.show_users)
+            _add_case(suite, item, _name(item, report), show_users=options.show_users)
         ET.SubElement(suite, "system-out")
         ET.SubElement(suite, "system-err")
     ET.indent(root)
@@ -151,7 +151,7 @@ def render_github(report: VerdictsReport, options: RenderOptions) -> str:
     found = [
         Diagnostic(
             severity=Severity.ERROR,
-            rule=f"{item.verdict.status.value}: {item.claim.name}",
+            rule=f"{item.verdict.status.value}: {_name(item, report)}",
             message=f"{_told(item, show_users=options.show_users)}.",
             position=next((place for place in reversed(item.places) if place), item.claim.source),
         )
@@ -165,6 +165,11 @@ def counts_of(report: VerdictsReport) -> str:
     """How many tests there are of each outcome: `2 proved, 1 refuted`; `No tests` where there are none."""
     counts = Counter(item.verdict.status for item in report.decided)
     return ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status]) or "No tests"
+
+
+def _name(item: Decided, report: VerdictsReport) -> str:
+    """The test's name, with the environment where there are several."""
+    return f"{item.claim.name} (in {item.environment})" if report.environments > 1 else item.claim.name
 
 
 def _told(item: Decided, *, show_users: bool) -> str:
@@ -226,6 +231,7 @@ def _document(item: Decided, *, show_users: bool) -> Json:
     return {
         "name": item.claim.name,
         "flag": item.claim.flag,
+        "environment": item.environment,
         "source": _source(item.claim.source),
         "status": _word(verdict.status),
         "message": None if verdict.status is Status.PROVED else _told(item, show_users=show_users),
@@ -246,8 +252,8 @@ def _word(status: Status) -> str:
     return "undecided" if status is Status.UNDECIDED else status.value
 
 
-def _add_case(suite: ET.Element, item: Decided, *, show_users: bool) -> None:
-    attributes = {"name": visible(item.claim.name), "classname": item.claim.flag, "time": "0"}
+def _add_case(suite: ET.Element, item: Decided, name: str, *, show_users: bool) -> None:
+    attributes = {"name": visible(name), "classname": item.claim.flag, "time": "0"}
     case = ET.SubElement(suite, "testcase", attributes)
     if item.verdict.status is not Status.PROVED:
         kind = "failure" if item.verdict.status is Status.REFUTED else "error"

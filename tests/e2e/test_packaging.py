@@ -39,10 +39,10 @@ def shell(world: World, script: str, **environ: str) -> subprocess.CompletedProc
 
 @pytest.mark.parametrize("file", [ROOT / ".pre-commit-hooks.yaml", CI / "pre-commit" / ".pre-commit-config.yaml"])
 def test_hooks_for_pre_commit_run_as_they_stand(world: World, file: Path) -> None:
-    """Both hooks pass on what is right, change or refuse what is not, and ask for the files that matter."""
+    """All hooks pass on what is right, change or refuse what is not, and ask for the files that matter."""
     document = load(file)
     hooks = {hook["id"]: hook for hook in (document if isinstance(document, list) else document["repos"][0]["hooks"])}
-    assert set(hooks) == {"reconciler-fmt", "reconciler-validate"}
+    assert set(hooks) == {"reconciler-fmt", "reconciler-validate", "reconciler-test"}
     assert all(hook["language"] == "python" and hook["name"] for hook in hooks.values())
     form, check = hooks["reconciler-fmt"], hooks["reconciler-validate"]
     for name, matches in [("flags/a.yaml", True), ("flags/b/c.yml", True), ("other/a.yaml", False)]:
@@ -52,6 +52,9 @@ def test_hooks_for_pre_commit_run_as_they_stand(world: World, file: Path) -> Non
     assert shell(world, f"{form['entry']} flags/new-checkout.yaml").returncode == 0
     assert (world.root / "flags/new-checkout.yaml").read_text().startswith("key:")
     assert shell(world, check["entry"]).returncode == 0
+    assert shell(world, hooks["reconciler-test"]["entry"]).returncode == 0
+    world.write("flags/a.test.yaml", "tests: [{name: x, flag: new-checkout, never: treatment}]\n")
+    assert shell(world, hooks["reconciler-test"]["entry"]).returncode == 3
     world.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 500\n")
     assert shell(world, check["entry"]).returncode == 3
 

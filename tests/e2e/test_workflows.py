@@ -335,10 +335,12 @@ def run_action(world: World, mode: str, *, event: str = "push", **inputs: str) -
 
 
 def test_the_action_validates_plans_applies_and_looks_for_drift(world: World) -> None:
-    """All four modes in the order of a change; the exit code is an output, and only what is wrong fails."""
+    """All modes in the order of a change; the exit code is an output, and only what is wrong fails."""
     world.runner.environ["GITHUB_REF"] = "refs/pull/5/merge"
     a_pull_request(world, 50)
     run, contexts = run_action(world, "validate", management_key="")
+    assert run.succeeded, run.log
+    run, contexts = run_action(world, "test", management_key="")
     assert run.succeeded, run.log
     run, contexts = run_action(world, "plan", event="pull_request", args="--target=new-*\n\n--show-users\n")
     assert run.succeeded, run.log

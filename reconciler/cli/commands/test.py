@@ -20,13 +20,12 @@ from reconciler.evaluation.deciding import Decider
 from reconciler.evaluation.evaluate import FlagWithParents
 from reconciler.evaluation.rules import variant_keys
 from reconciler.files.assertions import place_of
-from reconciler.files.config_file import find_config, load_config
+from reconciler.files.config_file import find_config, load_config, load_configs
 from reconciler.files.load import load_tested
 from reconciler.model.flag import LiveFlag
 from reconciler.planning.comparison import planned_with_parents
 from reconciler.reports.registry import VERDICTS
 from reconciler.reports.verdicts import Decided, Unreached, VerdictsReport, counts_of
-from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,9 +60,9 @@ def test(
 ) -> int:
     """Decide what files of tests (flags/**/*.test.yaml) claim of who gets what: for all users, not for examples.
 
-    A claim is proved, refuted with a user who breaks it, or not decided. Ends with exit code 1 where one is not
-    proved, and with 3 where a field decides that is not declared. Offline, unless --against live, or a test's
-    `against: live`, has the live flags read.
+    A claim is proved, refuted with a user who breaks it, or not decided; in every environment unless one is chosen.
+    Ends with exit code 1 where a claim is not proved, and with 3 where a field decides that is not declared. Offline,
+    unless --against live, or a test's `against: live`, has the live flags read.
 
     \b
       reconciler test
@@ -71,24 +70,31 @@ def test(
     """  # noqa: D301 - the backspace tells click not to wrap
     output = Output.of(settings)
     check_destinations(settings, {"--output": display.output_file}, {"--api-key-file": api_key_file})
-    config = load_config(find_config(settings.config), settings.environment)
-    desired, claims = load_tested(config, paths, today=now().date())
-    output.debug(f"Loaded {counted(len(claims), 'test')} of {counted(len(desired.flags), 'flag')}.")
-    bases = _Bases(config=config, desired=desired, option=against, key_file=api_key_file, output=output)
-    bases.read(claims)
-    verdicts = [bases.decide(claim) for claim in claims]
+    file = find_config(settings.config)
+    configs = load_configs(file, settings.environment)
+    decided: list[Decided] = []
+    reach = _Reach()
+    for config in configs:
+        desired, claims = load_tested(config, paths, today=now().date())
+        bases = _Bases(config=config, desired=desired, option=against, key_file=api_key_file, output=output)
+        if len(configs) > 1 and bases.need_live(claims):
+            load_config(file, settings.environment)  # which asks for --env
+        bases.read(claims)
+        verdicts = [bases.decide(claim) for claim in claims]
+        reach.add(desired, claims, verdicts)
+        decided += [_placed(claim, verdict, desired, config) for claim, verdict in zip(claims, verdicts, strict=True)]
     report = VerdictsReport(
-        decided=[_placed(claim, verdict, desired, config) for claim, verdict in zip(claims, verdicts, strict=True)],
-        environment=config.environment,
-        coverage=_coverage(desired, claims, verdicts) if coverage else None,
-        directory=directory_in_repository(config.file.parent, os.environ),
+        decided=decided,
+        environments=len(configs),
+        coverage=reach.unreached() if coverage else None,
+        directory=directory_in_repository(file.parent, os.environ),
         created_at=now(),
     )
     if failure := write_report(VERDICTS, report, display, output):
         raise failure
     if display.form != "text":
         output.info(f"{counts_of(report)}.")
-    statuses = {verdict.status for verdict in verdicts}
+    statuses = {item.verdict.status for item in decided}
     if Status.UNDECLARED in statuses:
         return InvalidInputError.exit_code
     return 0 if statuses <= {Status.PROVED} else ReconcilerError.exit_code
@@ -106,6 +112,10 @@ class _Bases:
         self._commits: dict[str, dict[str, DesiredFlag]] = {}
         self._deciders: dict[tuple[str, str | None, bool], Decider] = {}
         self._no_live: str | None = None
+
+    def need_live(self, claims: Iterable[Assertion]) -> bool:
+        """Whether claims cannot be decided without the live flags."""
+        return any(self._base_of(claim) == LIVE for claim in claims)
 
     def read(self, claims: Iterable[Assertion]) -> None:
         """Read the live flags and the commits that claims start from.
@@ -176,22 +186,37 @@ def _placed(claim: Assertion, verdict: Verdict, desired: DesiredState, config: C
     if flag is not None and verdict.causes:
         content = desired.texts[flag.source.file]
         places[-1] = place_of(content, flag, config.environment, verdict.causes[-1].path)
-    return Decided(claim=claim, verdict=verdict, places=tuple(places))
+    return Decided(claim=claim, verdict=verdict, places=tuple(places), environment=config.environment)
 
 
-def _coverage(
-    desired: DesiredState, claims: Sequence[Assertion], verdicts: Sequence[Verdict]
-) -> tuple[Unreached, ...]:
-    """The flags that tests do not reach in full, by key."""
-    reached: dict[str, set[str]] = {}
-    for claim, verdict in zip(claims, verdicts, strict=True):
-        reached.setdefault(claim.flag, set()).update(verdict.reached)
-    found = []
-    for key, flag in desired.flags.items():
-        met = reached.get(key, set())
-        rules = Decider(FlagWithParents(flag=LiveFlag(id="", project_id="", spec=flag.spec))).rules()
-        segments = tuple(name for path, name in rules if path not in met)
-        variants = tuple(variant for variant in variant_keys(flag.spec) if variant not in met)
-        if segments or variants:
-            found.append(Unreached(flag=key, has_tests=key in reached, segments=segments, variants=variants))
-    return tuple(found)
+class _Reach:
+    """What of each flag tests reach, in any environment."""
+
+    def __init__(self) -> None:
+        self._segments: dict[str, dict[str, bool]] = {}
+        self._variants: dict[str, dict[str, bool]] = {}
+        self._tested: set[str] = set()
+
+    def add(self, desired: DesiredState, claims: Sequence[Assertion], verdicts: Sequence[Verdict]) -> None:
+        """Count the tests of one environment."""
+        reached: dict[str, set[str]] = {}
+        for claim, verdict in zip(claims, verdicts, strict=True):
+            reached.setdefault(claim.flag, set()).update(verdict.reached)
+        self._tested |= reached.keys()
+        for key, flag in desired.flags.items():
+            met = reached.get(key, set())
+            segments, variants = self._segments.setdefault(key, {}), self._variants.setdefault(key, {})
+            for path, name in Decider(FlagWithParents(flag=LiveFlag(id="", project_id="", spec=flag.spec))).rules():
+                segments[name] = segments.get(name, False) or path in met
+            for variant in variant_keys(flag.spec):
+                variants[variant] = variants.get(variant, False) or variant in met
+
+    def unreached(self) -> tuple[Unreached, ...]:
+        """The flags that tests do not reach in full, by key."""
+        found = []
+        for key in sorted(self._segments):
+            segments = tuple(name for name, is_met in self._segments[key].items() if not is_met)
+            variants = tuple(name for name, is_met in self._variants[key].items() if not is_met)
+            if segments or variants:
+                found.append(Unreached(flag=key, has_tests=key in self._tested, segments=segments, variants=variants))
+        return tuple(found)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from emulators import KEY, USER
+from emulators import KEY, USER, seeded
 
 from reconciler.files.config_file import load_config
 from reconciler.files.load import load_desired
@@ -50,3 +51,26 @@ def test_they_can_be_applied_to_an_empty_project(copy: Repository, environment: 
     assert "old-cart" not in live
     again = copy.run("plan", "--env", environment, "--detailed-exitcode")
     assert again.code == 0, again.out + again.err
+
+
+def test_their_tests_are_proved(copy: Repository) -> None:
+    """Offline and against the main branch; those about live flags against a project where the parent is live."""
+    commit = "git init -q -b main && git add -A && git -c user.name=a -c user.email=a@example.com commit -qm x"
+    subprocess.run(commit, shell=True, check=True)
+    ran = copy.run("test", "flags/tests/invoices.test.yaml", "--coverage")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "10 proved.")
+    assert "invoices" not in ran.out
+
+    project = {"projectId": load_config(Path("reconciler.yaml"), "production").project_id}
+    index = {"key": "search-index", "id": "9001", "enabled": True, "variants": [{"key": "on"}], **project}
+    needs = {"operator": "ALL", "flags": {"9001": ["on"]}}
+    search = {
+        "key": "new-search",
+        "enabled": True,
+        "variants": [{"key": "on"}],
+        "parentDependencies": needs,
+        **project,
+    }
+    seeded(copy.emulator, [index, search])
+    ran = copy.run("test", "flags/tests/live.test.yaml", "--env", "production", "--against", "live")
+    assert (ran.code, ran.out) == (0, "2 proved.\n")

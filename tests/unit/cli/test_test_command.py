@@ -285,3 +285,22 @@ def test_other_commands_take_tests_for_no_flags(repository: Repository) -> None:
     text = (repository.root / "flags/other.test.yml").read_text()
     assert text == "tests:\n  - {name: also, flag: new-checkout, never: control}\n"
     assert repository.run("validate", "flags/other.test.yml").code == 0
+
+
+def test_each_environment(repository: Repository) -> None:
+    """Without --env a test holds in every environment or says in which it does not; live flags need one."""
+    repository.write(
+        "reconciler.yaml", 'version: 1\nprojectId: "7"\nenvironments: {staging: {}, production: {projectId: "8"}}\n'
+    )
+    flag = f"{FLAG}environments: {{staging: {{rolloutPercentage: 100}}}}\n"
+    claim = '{name: few, flag: new-checkout, users: {country: FR, gp:staff: {not: "true"}}, share: {control: < 20%}}'
+
+    both = try_tests(repository, claim, flag=flag)
+    one = try_tests(repository, claim, flag=flag, arguments=("--env", "production"))
+    found = document(try_tests(repository, claim, flag=flag, arguments=("--format", "json")))
+
+    assert both.out.startswith("1 proved, 1 refuted: few (in staging): ")
+    assert "(flags/new-checkout.yaml:21)" in both.out
+    assert (one.code, one.out) == (0, "1 proved.\n")
+    assert [item["environment"] for item in found["tests"]] == ["staging", "production"]
+    assert try_tests(repository, claim, flag=flag, arguments=("--against", "live")).code == 64
