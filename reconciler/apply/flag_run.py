@@ -82,6 +82,7 @@ class FlagRun:
         self.seen_at = NEVER
         self.duplicates: tuple[str, ...] = ()
         self.stored: tuple[StoredField, ...] = ()
+        self.editors: tuple[str, ...] = ()
 
     @property
     def is_new(self) -> bool:
@@ -105,6 +106,7 @@ class FlagRun:
             verified=verified,
             duplicates=self.duplicates,
             stored=self.stored,
+            editors=self.editors,
         )
 
     def stub(self) -> LiveFlag:
@@ -291,22 +293,27 @@ class FlagRun:
             return []
 
     def operations_left(self, live: LiveFlag) -> list[Operation]:
-        """What planning asks for, given the flag as it is now, of a new one as a whole. Raises InvalidInputError."""
+        """What planning asks for, given the flag as it is now. Raises InvalidInputError."""
         plan = self._plan_left(live)
+        return list(plan.operations) if plan else []
+
+    def operations_left_of_whole(self, live: LiveFlag) -> list[Operation]:
+        """The same; of a flag that this run made, what its file leaves out is declared as off, 0 % and none."""
+        plan = self._plan_left(live, as_whole=self.is_new)
         return list(plan.operations) if plan else []
 
     def stored_otherwise(self, live: LiveFlag) -> tuple[StoredField, ...]:
         """The fields that differ from the declaration by the form alone in which they are kept; none if others do."""
         try:
-            plan = self._plan_left(live)
+            plan = self._plan_left(live, as_whole=self.is_new)
         except InvalidInputError:
             return ()
         found = [StoredField(path=change.path, how=how_stored(change)) for change in plan.changes] if plan else []
         return tuple(found) if all(item.how for item in found) else ()
 
-    def _plan_left(self, live: LiveFlag) -> FlagPlan | None:
+    def _plan_left(self, live: LiveFlag, *, as_whole: bool = False) -> FlagPlan | None:
         declared = self.context.desired.flags.get(self.plan.key)
-        if declared is not None and self.is_new:
+        if declared is not None and as_whole:
             declared = declared_whole(declared)
         if declared is None:
             return None if live.spec.archived else self.plan

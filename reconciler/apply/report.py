@@ -51,7 +51,8 @@ class FlagOutcome(Struct, frozen=True, kw_only=True):
     """One flag of the plan. `verified` is None where it was not read back.
 
     `duplicates` are the ids of all live flags that carry the key of a new one, where there are several. `stored` are
-    the fields that the server keeps in another form than the declared one: no call changes that.
+    the fields that the server keeps in another form than the declared one: no call changes that. `editors` made
+    versions during the run, this key's user among them; empty where all versions may be this run's own.
     """
 
     key: str
@@ -63,6 +64,7 @@ class FlagOutcome(Struct, frozen=True, kw_only=True):
     verified: bool | None = None
     duplicates: tuple[str, ...] = ()
     stored: tuple[StoredField, ...] = ()
+    editors: tuple[str, ...] = ()
 
     @property
     def changed_something(self) -> bool:

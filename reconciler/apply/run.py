@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply.conflicts import ConflictChecker
 from reconciler.apply.context import ApplyContext, ApplyOptions, ApplyProgress, Cancellation, ends_the_run
+from reconciler.apply.edits import note_edits_by_others
 from reconciler.apply.flag_run import FlagRun
 from reconciler.apply.report import ApplyReport, Status
 from reconciler.apply.verify import Verifier
@@ -55,9 +56,11 @@ async def apply_plan(
         sleep=sleep,
     )
     runs = [FlagRun(context, flag) for flag in plan.to_apply]
-    before = client.requests
+    before, since = client.requests, client.server_date
     await _send_side_by_side(context, runs)
     verified = await Verifier(context, runs).run() if _may_read_back(context) else {}
+    if _may_read_back(context):
+        await note_edits_by_others(context, runs, since)
     held = [_held(FlagRun(context, flag)) for flag in plan.held]
     outcomes = sorted([*(run.outcome(verified.get(run.plan.key)) for run in runs), *held], key=lambda item: item.key)
     known = [outcome.verified for outcome in outcomes if outcome.verified is not None]

@@ -193,7 +193,7 @@ def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
     if live is None:
         return list(run.plan.operations)
     try:
-        left = run.operations_left(live)
+        left = run.operations_left_of_whole(live)
     except InvalidInputError:
         return list(run.plan.operations)
     if run.status is Status.APPLIED:

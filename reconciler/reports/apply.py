@@ -72,13 +72,23 @@ def _section(outcome: FlagOutcome) -> ApplySection:
         status=outcome.status,
         detail=counted(total, "call") if done == total else f"{done} of {counted(total, 'call')} made",
         error=None if outcome.error is None else visible(outcome.error),
-        notes=tuple(visible(f"{item.path} is stored otherwise: {item.how}.") for item in outcome.stored),
+        notes=tuple(map(visible, _notes(outcome))),
         calls=tuple(
             _line(operation, outcome)
             for operation in outcome.operations
             if (operation.status != "applied" or operation.is_added) and outcome.status != "held"
         ),
     )
+
+
+def _notes(outcome: FlagOutcome) -> Iterator[str]:
+    for item in outcome.stored:
+        yield f"{item.path} is stored otherwise: {item.how}."
+    if outcome.editors:
+        yield (
+            f"Others edited the flag between the calls, and may have been overwritten: versions of "
+            f"{', '.join(outcome.editors)}. `reconciler history {outcome.key}` shows them."
+        )
 
 
 def _line(operation: OperationOutcome, flag: FlagOutcome) -> CallOutcomeLine:
@@ -164,6 +174,8 @@ def _flag_outcome(outcome: FlagOutcome) -> dict[str, Json]:
     }
     if outcome.duplicates:
         document["duplicates"] = list(outcome.duplicates)
+    if outcome.editors:
+        document["editors"] = list(outcome.editors)
     if outcome.stored:
         document["storedOtherwise"] = [{"path": item.path, "how": item.how} for item in outcome.stored]
     return document

@@ -168,7 +168,7 @@ class Drill:
         assert last.plan is not None, last.error
         assert last.plan.is_empty, last.plan
         assert not [passage for passage in last.sent if passage.is_write]
-        check_end(world.emulator, ward.before, self.expected, self.own)
+        check_end(world.emulator, ward.before, self.expected, self.own, ward.specs)
 
 
 def describe(attempted: Attempt) -> dict[str, Any]:

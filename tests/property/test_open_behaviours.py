@@ -54,7 +54,10 @@ def test_behaviours_in_pairs(number: int) -> None:
 
 @pytest.mark.parametrize("number", range(len(ANY)))
 def test_no_server_makes_an_apply_say_what_is_not_so(number: int) -> None:
-    """Under each behaviour of a server: where all is said to be done and verified, nothing is left."""
+    """Under each behaviour of a server: where all is said to be done and verified, nothing is left.
+
+    Only the fields that the report names as stored otherwise differ, by their form.
+    """
     for seed in range(200, 204):
         random = Random(seed)
         live = [random_live_flag(random, "flag")]
@@ -69,7 +72,9 @@ def test_no_server_makes_an_apply_say_what_is_not_so(number: int) -> None:
             if report.exit_code == 0:
                 for _ in range(ANY[number].read_lag + 1):
                     plan = world.plan()
-                assert plan.is_empty, (name_of(ANY[number]), plan.flags, report)
+                left = {(flag.key, change.path) for flag in plan.flags for change in flag.changes}
+                named = {(item.key, field.path) for item in report.outcomes for field in item.stored}
+                assert left == named, (name_of(ANY[number]), plan.flags, report)
                 break
 
 
