@@ -37,7 +37,7 @@ class StoreReader:
     def __init__(self, store: Store, names: Mapping[str, str]) -> None:
         """`names`: the ids of deployments by what the configuration calls them."""
         self._store = store
-        self._names = names
+        self.names = names
         self._decoded: dict[str, tuple[Any, LiveFlag]] = {}
 
     def __call__(self) -> Served:
@@ -55,7 +55,7 @@ class StoreReader:
         return Served(flags={key: self._flag(key) for key in self._store.flags}, deployments=deployments)
 
     def _names_of(self, deployment_id: str) -> Iterable[str]:
-        return (name for name, known in self._names.items() if known == deployment_id)
+        return (name for name, known in self.names.items() if known == deployment_id)
 
     def _flag(self, flag_id: str) -> LiveFlag:
         record: Any = self._store.flags[flag_id]
@@ -86,8 +86,11 @@ class StoreWriter:
         self._store = store
         self._given: dict[str, dict[str, Any]] = {}
 
-    def write(self, flags: Iterable[LiveFlag]) -> None:
-        """Make the store hold these flags, by key: new ones are added, different ones replaced, others removed."""
+    def write(self, flags: Iterable[LiveFlag]) -> bool:
+        """Make the store hold these flags, by key: new ones are added, different ones replaced, others removed.
+
+        Whether any of them is not as it was given before.
+        """
         wanted = {flag.key: record_of(flag) for flag in flags}
         ids = {flag["key"]: flag_id for flag_id, flag in self._store.flags.items()}
         gone = [ids[key] for key in self._given.keys() - wanted.keys() if key in ids]
@@ -100,6 +103,7 @@ class StoreWriter:
                 self._store.put_flag(wanted[key] | {"id": ids[key]}, SERVE_USER)
         if added := [wanted[key] for key in changed if key not in ids]:
             self._store.seed_flags(added)
+        return bool(gone or changed)
 
 
 def record_of(flag: LiveFlag) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 User = dict[str, Any]
 
 _API = ("/api/", "/_emulator/")
-_DEBOUNCE_MILLISECONDS, _STEP_MILLISECONDS = 20, 10
+_WATCH: Final[dict[str, Any]] = {"debounce": 20, "step": 10, "rust_timeout": 500, "yield_on_timeout": True}
+"""How watchfiles looks, in milliseconds; twice a second it comes back without a change."""
 _RETRY_SECONDS = 0.5
 
 
@@ -63,12 +64,11 @@ class Session:
         self.content = source.read()
         self.problem: str | None = None
         self.emulator = emulator = create_emulator(configs=(self.content.config,))
-        for deployment in self.content.deployments:
-            self.emulator.store.put_deployment(_deployment_record(deployment))
         self._writer = StoreWriter(emulator.store)
-        self._writer.write(self.content.flags)
+        self._reader = StoreReader(emulator.store, self.content.config.deployments)
+        self.feed = Feed(self._reader)
+        self._write(self.content)
         emulator.remember()
-        self.feed = Feed(StoreReader(emulator.store, self.content.config.deployments))
         emulator.store.watchers.append(self.feed.refresh)
         self._recorder = Recorder(record) if record else None
         self._makes_amplitude_ids = makes_amplitude_ids
@@ -85,16 +85,21 @@ class Session:
         """Reload at each change of the files, until cancelled. Invalid ones leave what is served as it is."""
         from watchfiles import awatch  # noqa: PLC0415 - it takes a while, and --no-watch needs none of it
 
-        config = self.content.config
         while True:
-            places = [place for place in (config.flags_dir, config.file) if place.exists()]
+            places, is_new = self._places(), True
             with suppress(OSError):  # what is watched may go at any moment
-                async for changes in awatch(*places, debounce=_DEBOUNCE_MILLISECONDS, step=_STEP_MILLISECONDS):
+                async for changes in awatch(*places, **_WATCH):
                     names = {name for _, name in changes}
-                    await self._reload(names)
-                    if not names.isdisjoint({str(config.file), str(config.flags_dir)}):
+                    if changes or is_new:  # what changed before the watch began is not told
+                        await self._reload(names)
+                    is_new = False
+                    if places != self._places() or not names.isdisjoint(map(str, places)):
                         break  # another file may be there by its name
-            await asyncio.sleep(0 if len(places) > 1 else _RETRY_SECONDS)
+            await asyncio.sleep(0 if places else _RETRY_SECONDS)
+
+    def _places(self) -> list[Path]:
+        config = self.content.config
+        return [place for place in (config.flags_dir, config.file) if place.exists()]
 
     async def _reload(self, names: Collection[str]) -> None:
         """Serve what changed files say at once, where they alone tell it; then what all files say together."""
@@ -103,16 +108,32 @@ class Session:
         try:
             content = await asyncio.to_thread(self._source.read)
         except Exception as error:  # noqa: BLE001 - what was served goes on after any error
-            self.problem = failure_text(as_reconciler_error(error)).rstrip()
-            self._output.print_to_stderr(f"{self.problem}\nStill serving the last valid state.")
+            problem = failure_text(as_reconciler_error(error)).rstrip()
+            if problem != self.problem:
+                self._output.print_to_stderr(f"{problem}\nStill serving the last valid state.")
+            self.problem = problem
         else:
+            if self.problem is not None:
+                self._output.info("The files are valid again.")
             self.problem = None
             self._serve(content)
-            self._output.info(f"Serving {counted(len(content.flags), 'flag')} as the files are now.")
 
     def _serve(self, content: Content) -> None:
+        if self._write(content):
+            self._output.info(f"Serving {counted(len(content.flags), 'flag')} as the files are now.")
+
+    def _write(self, content: Content) -> bool:
+        """Put what is to be served into the store; whether it is other than before."""
         self.content = content
-        self._writer.write(content.flags)
+        store, changed = self.emulator.store, False
+        for deployment in map(_deployment_record, content.deployments):
+            if store.deployment(deployment["id"]) != deployment:
+                store.put_deployment(deployment)
+                changed = True
+        if self._reader.names != content.config.deployments:
+            self._reader.names, changed = content.config.deployments, True
+            self.feed.refresh()
+        return self._writer.write(content.flags) or changed
 
     def warnings(self) -> Iterator[str]:
         """What of the flags that are on differs from production, in sentences."""

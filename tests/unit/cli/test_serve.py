@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -160,7 +159,7 @@ def test_an_edit_is_streamed(root: Path) -> None:
         assert stream.headers["content-type"].startswith("text/event-stream")
         seen = events(stream.iter_lines())
         assert next(seen) == client.get("/sdk/v2/flags").json()
-        write_until(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
+        write_and_wait(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
         assert next(seen)[0]["segments"] == [{"metadata": {"segmentName": "default"}, "variant": "off"}]
         (root / "flags" / "new-checkout.yaml").unlink()
         assert [flag["key"] for flag in next(seen)] == ["search"]
@@ -169,19 +168,19 @@ def test_an_edit_is_streamed(root: Path) -> None:
 def test_an_invalid_edit(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The last valid state is served on; stderr and the page say why; the next valid edit is served."""
     with a_session(root, watches=True) as (session, client):
-        write_until(root, CHECKOUT | {"rolloutPercentage": 500}, lambda: session.problem)
+        write_and_wait(root, CHECKOUT | {"rolloutPercentage": 500}, lambda: session.problem)
         assert not is_off(client)
         page = client.get("/").text
         assert "the last valid state is served" in page
         assert "flags/new-checkout.yaml:" in page
         assert "flags/new-checkout.yaml:" in capsys.readouterr().err
-        write_until(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
+        write_and_wait(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
         assert "the last valid state is served" not in client.get("/").text
 
 
 def test_another_configuration_is_served(root: Path) -> None:
-    """Deployments of the configuration are read at the start, and its other changes as those of flag files."""
-    with a_session(root, watches=True) as (session, _):
+    """Its changes are served as those of flag files: an invalid one is not, a new deployment is."""
+    with a_session(root, watches=True) as (session, client):
         content = (root / "reconciler.yaml").read_text()
         for _ in range(2):  # by rename, as editors do
             (root / "new").write_text(content + "deployment: 1\n")
@@ -190,16 +189,27 @@ def test_another_configuration_is_served(root: Path) -> None:
             (root / "new").write_text(content)
             (root / "new").rename(root / "reconciler.yaml")
             wait_for(lambda: not session.problem)
+        (root / "reconciler.yaml").write_text(content.replace("{", '{shop: "67", tv: "70", '))
+        wait_for(lambda: client.get("/sdk/v2/flags", headers={"Authorization": "Api-Key tv"}).status_code == 200)
+        assert len(client.get("/sdk/v2/flags", headers={"Authorization": "Api-Key shop"}).json()) == 2
 
 
-def write_until(root: Path, flag: dict[str, Any], happens: Any) -> None:
-    """Write a flag again until something happens: watching may have begun after the first time."""
-    for _ in range(50):
-        write_flag(root, flag)
-        with suppress(AssertionError):
-            wait_for(happens, seconds=0.5)
-            return
-    raise AssertionError("nothing happened")
+def test_another_directory_of_flags_is_served(root: Path) -> None:
+    """As when another branch is checked out: what is watched goes, and comes back with other files."""
+    with a_session(root, watches=True) as (session, client):
+        (root / "flags").rename(root / "gone")
+        wait_for(lambda: session.problem)
+        assert not is_off(client)
+        (root / "flags").mkdir()
+        write_and_wait(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
+        wait_for(lambda: "search" not in variants(client, ADA))
+        write_and_wait(root, CHECKOUT, lambda: not is_off(client))
+
+
+def write_and_wait(root: Path, flag: dict[str, Any], happens: Any) -> None:
+    """Write a flag and wait until something is so."""
+    write_flag(root, flag)
+    wait_for(happens)
 
 
 def is_off(client: httpx.Client) -> bool:
@@ -274,9 +284,9 @@ def test_the_management_api_stands_beside(root: Path) -> None:
         assert client.get("/api/1/deployments", headers=bearer).json()["deployments"][0]["label"] == "web"
         client.patch(f"/api/1/flags/{flag['id']}", json={"enabled": False}, headers=bearer)
         assert is_off(client)
-        write_until(root, REMOTE | {"enabled": False}, lambda: variants(client, ADA)["search"] == "off")
+        write_and_wait(root, REMOTE | {"enabled": False}, lambda: variants(client, ADA)["search"] == "off")
         assert is_off(client)
-        write_until(root, CHECKOUT | {"name": "Checkout"}, lambda: not is_off(client))
+        write_and_wait(root, CHECKOUT | {"name": "Checkout"}, lambda: not is_off(client))
         (again,) = client.get("/api/1/flags?key=new-checkout", headers=bearer).json()["flags"]
         assert (again["id"], again["name"]) == (flag["id"], "Checkout")
 
