@@ -11,7 +11,7 @@ ITSELF := -m pip install --quiet --disable-pip-version-check --no-deps --no-buil
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: sdks demo test test-newest test-oldest faults claims mutants lint format docs lock bench bench-peers clean
+.PHONY: sdks served demo test test-newest test-oldest faults claims mutants lint format docs lock bench bench-peers clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -44,6 +44,10 @@ test-newest test-oldest: .venv/.dev
 # The SDKs for Node and browsers: tests/sdks runs them in `make test` where they are, and skips where they are not.
 sdks:
 	npm ci --silent --no-fund --no-audit --ignore-scripts --prefix tests/sdks/node
+
+# The long form of tests/sdks: 200 random flags for 100,000 users through each SDK, every answer equal to ours.
+served: .venv/.dev sdks
+	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/sdks
 
 # The long form of the fault programme, whose short form runs in `make test`; prints what was counted.
 faults: .venv/.dev

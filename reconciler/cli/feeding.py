@@ -75,7 +75,7 @@ def with_sdks(emulator: Emulator, names: Mapping[str, str], cohorts: Cohorts | N
     """The emulator with the endpoints that SDKs ask, and what feeds them. `names` as of StoreReader."""
     feed = Feed(StoreReader(emulator.store, names))
     emulator.store.watchers.append(feed.refresh)
-    sdk = SdkServer(feed, cohorts or Cohorts(), lambda user: user)
+    sdk = SdkServer(feed, cohorts or Cohorts())
     return by_prefix({PREFIXES: sdk.app}, emulator.app), feed
 
 

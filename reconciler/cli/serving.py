@@ -70,9 +70,9 @@ class Session:
         self._write(self.content)
         emulator.remember()
         emulator.store.watchers.append(self.feed.refresh)
-        self._recorder = Recorder(record) if record else None
         self._makes_amplitude_ids = makes_amplitude_ids
-        self.sdk = SdkServer(self.feed, cohorts, self._seen)
+        note = Recorder(record).note if record else lambda _: None
+        self.sdk = SdkServer(self.feed, cohorts, complete=self._complete, note=note)
         apps: dict[tuple[str, ...], ASGIApp] = {PREFIXES: self.sdk.app, _API: emulator.app}
         self.app = marked(by_prefix(apps, Starlette(routes=self._routes())))
 
@@ -155,10 +155,8 @@ class Session:
                 "variant. --amplitude-ids makes one of the user's id: right shares, other users than in production."
             )
 
-    def _seen(self, user: User) -> User:
-        """The user who is evaluated, noted, and with an id of Amplitude's where those are made."""
-        if self._recorder:
-            self._recorder.note(user)
+    def _complete(self, user: User) -> User:
+        """The user, with an id of Amplitude's where those are made."""
         name = user.get("user_id") or user.get("device_id")
         if self._makes_amplitude_ids and name and "amplitude_id" not in user:
             user = user | {"amplitude_id": int(hashlib.sha256(str(name).encode()).hexdigest()[:11], 16)}

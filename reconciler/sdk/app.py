@@ -51,12 +51,22 @@ class BadRequestError(ValueError):
 
 
 class SdkServer:
-    """The endpoints over a feed. `on_user` is told of every user who is evaluated here."""
+    """The endpoints over a feed.
 
-    def __init__(self, feed: Feed, cohorts: Cohorts, on_user: Callable[[User], User]) -> None:
+    `complete` adds to a user what else is known of them; `note` is told of each who is evaluated, as they are then.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        cohorts: Cohorts,
+        *,
+        complete: Callable[[User], User] = lambda user: user,
+        note: Callable[[User], None] = lambda _: None,
+    ) -> None:
         self._feed = feed
         self._cohorts = cohorts
-        self._on_user = on_user
+        self._complete, self._note = complete, note
         self.app = Starlette(
             routes=[
                 Route("/sdk/v2/flags", self._checked(self._flags)),
@@ -145,14 +155,20 @@ class SdkServer:
         )
 
     async def _evaluate(self, request: Request, deployment: Deployment) -> dict[str, dict[str, Json]]:
-        user = self.known_user(await _user_of(request))
+        user = self._asking(await _user_of(request))
         return self._feed.remote(deployment).evaluate(user, _listed(request))
 
     def known_user(self, user: User) -> User:
         """The user with all that is known of them here."""
-        user = self._on_user(user)
-        if "cohort_ids" not in user and isinstance(user.get("user_id"), str):
+        user = self._complete(user)
+        if self._cohorts.members and "cohort_ids" not in user and isinstance(user.get("user_id"), str):
             user = user | {"cohort_ids": self._cohorts.of(user["user_id"])}
+        return user
+
+    def _asking(self, user: User) -> User:
+        """The user of a request, noted, with all that is known of them here."""
+        user = self.known_user(user)
+        self._note(user)
         return user
 
     async def _cohort(self, request: Request) -> Response:
@@ -174,11 +190,11 @@ class SdkServer:
 
     async def _ofrep_one(self, request: Request, deployment: Deployment) -> Response:
         body = await _json_body(request)
-        status, answer = evaluate_one(self._feed, deployment, request.path_params["key"], body, self.known_user)
+        status, answer = evaluate_one(self._feed, deployment, request.path_params["key"], body, self._asking)
         return JSONResponse(answer, status)
 
     async def _ofrep_all(self, request: Request, deployment: Deployment) -> Response:
-        status, answer, tag = evaluate_all(self._feed, deployment, await _json_body(request), self.known_user)
+        status, answer, tag = evaluate_all(self._feed, deployment, await _json_body(request), self._asking)
         headers = {"ETag": tag} if tag else {}
         if tag and tag in request.headers.get("if-none-match", ""):
             return Response(status_code=_NOT_MODIFIED, headers=headers)

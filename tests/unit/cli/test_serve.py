@@ -322,11 +322,23 @@ def test_users_are_kept(root: Path, tmp_path: Path) -> None:
     with a_session(root, record=file) as (_, client):
         for user in (ADA, ADA, {"user_id": "lin", "user_properties": {"plan": "pro"}}):
             variants(client, user)
+        client.get("/", params={"user_id": "only looked at"})
     with file.open("rb") as stream:
         assert list(read_users(stream, "users.jsonl")) == [
             ADA, {"user_id": "lin", "user_properties": {"plan": "pro"}},
         ]  # fmt: skip
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_users_are_kept_as_they_were_evaluated(root: Path, tmp_path: Path) -> None:
+    """With the cohorts and the ids that they were given here, so that `evaluate` says the same of them."""
+    cohorts, file = tmp_path / "cohorts.json", tmp_path / "users.jsonl"
+    cohorts.write_text('{"beta": ["lin"]}')
+    with a_session(root, record=file, cohorts=cohorts, amplitude_ids=True) as (_, client):
+        client.post("/ofrep/v1/evaluate/flags", json={"context": {"targetingKey": "lin"}})
+    (line,) = file.read_text().splitlines()
+    user = json.loads(line)
+    assert (user["cohort_ids"], isinstance(user["amplitude_id"], int)) == (["beta"], True)
 
 
 def test_ids_of_amplitude(tmp_path: Path) -> None:
