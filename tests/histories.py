@@ -33,11 +33,12 @@ class State:
     files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()
     note: int = 0
+    defaults: dict[str, Any] = field(default_factory=dict)
 
     def copy(self) -> State:
         """The same state, to be changed."""
         files = {name: [dict(item) for item in documents] for name, documents in self.files.items()}
-        return State(self.root, self.flags, files, self.broken, self.note)
+        return State(self.root, self.flags, files, self.broken, self.note, dict(self.defaults))
 
     def tree(self) -> dict[str, str]:
         """Every file of the commit, with its text."""
@@ -46,6 +47,7 @@ class State:
             "projectId": "7",
             "flags": self.flags,
             "environments": {ENVIRONMENT: {"projectId": "8"}},
+            "defaults": self.defaults,
         }
         tree = {f"{self.root}reconciler.yaml": yaml.safe_dump(config), "notes.txt": str(self.note)}
         tree["examples/one.yaml"] = f"key: {KEYS[0]}\nenabled: true\nnotes: '{self.note}'\n"
@@ -59,7 +61,7 @@ class State:
         for name, documents in self.files.items():
             for item in documents:
                 if item["key"] == key:
-                    return None if name in self.broken else _value(item, pointer)
+                    return None if name in self.broken else _value(self.defaults | item, pointer)
         return ABSENT
 
 
@@ -177,7 +179,9 @@ def _changed(random: Random, before: State, *, is_last: bool) -> State:
     if not is_last and random.random() < 0.1:
         state.broken = frozenset([random.choice(sorted(state.files))])
         return state
-    kind = random.choice((_edit, _edit, _edit, _edit, _touch, _rename, _move, _declare, _relocate, _nothing))
+    kind = random.choice(
+        (_edit, _edit, _edit, _edit, _touch, _rename, _move, _declare, _relocate, _default, _nothing)
+    )
     kind(random, state)
     return state
 
@@ -234,6 +238,15 @@ def _relocate(random: Random, state: State) -> None:
         state.flags = random.choice(("flags", "config/flags", "other"))
     else:
         state.root = random.choice(("", "infra/", "team/flags-repo/"))
+
+
+def _default(random: Random, state: State) -> None:
+    """Give a default to what documents leave out, or another one, or none."""
+    name, values = random.choice((("enabled", (True, False)), ("rolloutPercentage", (0, 25))))
+    if random.random() < 0.3:
+        state.defaults.pop(name, None)
+    else:
+        state.defaults[name] = random.choice(values)
 
 
 def _nothing(random: Random, state: State) -> None:
