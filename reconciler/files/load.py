@@ -253,8 +253,8 @@ class Checking(Struct, kw_only=True):
             self._add_ambiguous(document)
 
     def _add_ambiguous(self, document: Document) -> None:
-        """Warn of plain words; where one of them is an error already, that says it."""
-        if document.ambiguous:
+        """Warn `validate` of plain words; where one of them is an error already, that says it."""
+        if document.ambiguous and not self.decodes:
             refused = {item.position for item in self.findings if item.is_error}
             self._add(item for item in document.ambiguous if item.position not in refused)
 

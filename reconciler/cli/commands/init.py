@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from reconciler import __version__
-from reconciler.cli.git import ask_git
+from reconciler.cli.checkout import checkout_of
 from reconciler.cli.options import Settings, shared_options
 from reconciler.cli.output import Output, raise_complaints, write_file
 from reconciler.errors import ReconcilerError
@@ -85,12 +85,14 @@ def _template(name: str) -> str:
 
 
 def _managed_tag(directory: Path) -> str:
-    """A tag of the repository's own: by the name of its remote, else of its directory; lower-case, as tags may be."""
-    remote = ""
+    """A tag of its own: by the repository's remote or directory, and the place in it; lower-case, as tags may be."""
+    remote, place, own = "", "", directory.name
     with suppress(ReconcilerError):
-        remote = ask_git("config", "--get", "remote.origin.url", top=directory, git_dir=None).decode(errors="replace")
-    name = re.split(r"[/:\\]", remote.strip().rstrip("/").removesuffix(".git"))[-1] or directory.name
-    plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.")
+        checkout = checkout_of(directory)
+        place, own = checkout.prefix, checkout.top.name
+        remote = checkout.ask("config", "--get", "remote.origin.url")
+    name = re.split(r"[/:\\]", remote.strip().rstrip("/").removesuffix(".git"))[-1] or own
+    plain = re.sub(r"[^a-z0-9._-]+", "-", f"{name}/{place}".lower()).strip("-.")
     return f"managed-by:reconciler/{plain or 'flags'}"
 
 

@@ -124,6 +124,7 @@ def test_validate_warns_of_words_that_others_take_for_more_than_text(repository:
     ran = repository.run("validate")
     assert (ran.code, ran.out.count("[ambiguous-word]")) == (0, 3)
     assert f"`{word}` is text here" in ran.out
+    assert "ambiguous-word" not in repository.run("plan").err
     assert repository.run("fmt").code == 0
     assert "[ambiguous-word]" not in repository.run("validate").out
     assert f'"{word}"' in path.read_text()

@@ -40,6 +40,9 @@ def test_init_makes_a_tag_of_the_repositorys_own(
         subprocess.run(["git", "config", "remote.origin.url", remote], check=True)
     assert repository.run("init", "--ci", "none").code == 0
     assert load_config(root / "reconciler.yaml").managed_tag == tag
+    assert repository.run("init", "--ci", "none", "--config", "flags/web/reconciler.yaml").code == 0
+    below = load_config(root / "flags/web/reconciler.yaml").managed_tag
+    assert below == (f"{tag}-flags-web" if remote else "managed-by:reconciler/web")
 
 
 @pytest.mark.parametrize("editor", [OTHER_USER, USER])
