@@ -23,6 +23,7 @@ from reconciler.planning.guards import check_guards
 from reconciler.planning.kill_switch import find_kill_switches, turned_on
 from reconciler.planning.planner import build_plan, scope_of
 from reconciler.planning.review import hold_unreviewed
+from reconciler.planning.stored import without_settled
 from reconciler.planning.warnings import with_exposure
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ async def read_and_plan(
     sent = client.requests
 
     def planned(live: LiveState) -> Plan:
-        plan = build_plan(desired, live, config, options, now=now)
+        plan = without_settled(build_plan(desired, live, config, options, now=now), live, history)
         return plan if only is None else replace(plan, flags=tuple(flag for flag in plan.flags if flag.key in only))
 
     async def look(*, whole_project: bool = False) -> tuple[Plan, LiveState]:

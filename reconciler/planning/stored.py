@@ -9,13 +9,18 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from reconciler.model.canonical import exact, same_json
+from reconciler.model.versions import parse_time
 from reconciler.planning.plan import ValueChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.planning.plan import FieldChange
+    from reconciler.model.flag import LiveState
+    from reconciler.model.versions import History
+    from reconciler.planning.plan import FieldChange, Plan
     from reconciler.strict_json import Json
 
     Form = Callable[[Json], Json]
@@ -38,6 +43,42 @@ def how_stored(change: FieldChange) -> str:
             if _same(change.path, value, change.before):
                 return " and ".join(words for words, _ in chosen)
     return ""
+
+
+def without_settled(plan: Plan, live: LiveState, history: History | None) -> Plan:
+    """The plan without flags that differ by forms alone and were edited since git declares what it declares.
+
+    What an apply has sent, and the server keeps otherwise, is not sent for ever: such flags count as unchanged, and a
+    warning says how each field is kept. Where git does not tell since when it declares one, the flag stays planned.
+    """
+    forms = {
+        flag.key: named
+        for flag in plan.flags
+        if flag.changes and all((named := {change.path: how_stored(change) for change in flag.changes}).values())
+    }
+    if history is None or not forms:
+        return plan
+    since = history([(key, path) for key, named in forms.items() for path in named], None)
+
+    def is_settled(key: str, path: str) -> bool:
+        found = live.flags.get(key)
+        edited = parse_time(found.last_modified_at) if found else None
+        declared = since[key, path].since
+        at = declared.at if declared else None
+        return edited is not None and at is not None and edited > at
+
+    settled = {key: named for key, named in forms.items() if all(is_settled(key, path) for path in named)}
+    told = (
+        f'"{key}": {path} is stored otherwise ({how}): no call changes that.'
+        for key, named in settled.items()
+        for path, how in named.items()
+    )
+    return replace(
+        plan,
+        flags=tuple(flag for flag in plan.flags if flag.key not in settled),
+        unchanged=plan.unchanged + len(settled),
+        warnings=(*plan.warnings, *told),
+    )
 
 
 def _same(path: str, formed: Json, live: Json) -> bool:

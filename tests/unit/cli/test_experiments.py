@@ -9,7 +9,6 @@ import pytest
 from emulators import PROJECT, seeded
 from jsonschema import Draft202012Validator
 
-from reconciler.emulator import Behaviour
 from reconciler.emulator.server import serve
 from reconciler.files.schema import load_schema
 
@@ -138,14 +137,6 @@ def test_deployments_are_checked_before_anything_is_sent(
         assert f"Deployment {deployment} cannot be attached" in ran.out
         assert repository.run("apply", "--auto-approve").code == 7
         assert repository.live("new-checkout")["rolloutPercentage"] == 50
-
-
-def test_deployments_that_are_not_listed_to_this_key_are_not_checked(repository: Repository) -> None:
-    """Where the server does not offer the list, the plan is as it was."""
-    repository.emulator.behaviour = Behaviour(feeds="404")
-    repository.write("flags/new-checkout.yaml", "key: new-checkout\nname: n\n")
-    planned(repository)
-    assert asked(repository, "/deployments") == 0
 
 
 def test_parents_that_are_no_flags_are_named_as_groups(repository: Repository) -> None:

@@ -1,0 +1,80 @@
+"""What a server keeps in a form of its own is sent once after git declares it, and then no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from emulators import an_emulator
+from histories import git
+from looks import BOB, edit
+
+from reconciler.emulator import Behaviour
+from reconciler.emulator.server import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Repository
+
+KEY = "new-checkout"
+PLAIN = f"key: {KEY}\nrolloutPercentage: 10\n"
+
+
+def commit(repository: Repository, text: str, hours: int) -> None:
+    """Commit a declaration, so many hours from now."""
+    repository.write("flags/new-checkout.yaml", text)
+    git(repository.root, "add", "--all")
+    when = datetime.now(UTC) + timedelta(hours=hours)
+    git(repository.root, "commit", "--quiet", "--message=m", at=int(when.timestamp()))
+
+
+@pytest.fixture
+def normalising(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
+    """A repository of git beside a server that trims text and puts tags in lower case."""
+    emulator = an_emulator(behaviour=Behaviour(text="trimmed", tag_case="lower"))
+    emulator.load(repository.emulator.dump())
+    git(repository.root, "init", "--quiet", "--initial-branch=main")
+    commit(repository, PLAIN, -2)
+    with serve(emulator.app) as url:
+        monkeypatch.setenv("RECONCILER_API_URL", url)
+        yield replace(repository, emulator=emulator, url=url)
+
+
+@pytest.mark.parametrize("declared", ['name: "New "\n', "tags: [Growth, managed]\n"])
+def test_it_is_sent_once_and_said_ever_after(normalising: Repository, declared: str) -> None:
+    """Apply ends with 0 and names the field; the next plan is empty and says why; drift is none."""
+    commit(normalising, PLAIN + declared, -1)
+    ran = normalising.run("apply", "--auto-approve")
+    assert ran.code == 0, ran.out + ran.err
+    assert "is stored otherwise" in ran.out
+    sent = len(normalising.emulator.writes)
+    for command in (["plan", "--detailed-exitcode"], ["apply", "--auto-approve"]):
+        ran = normalising.run(*command)
+        assert ran.code == 0
+        assert f'"{KEY}": ' in ran.out
+        assert "is stored otherwise" in ran.out
+        assert ran.out.splitlines()[-1] == "No changes."
+    assert len(normalising.emulator.writes) == sent
+    ran = normalising.run("drift")
+    assert ran.code == 0
+    assert "stored otherwise" in ran.out
+
+
+def test_a_later_declaration_is_sent_again(normalising: Repository) -> None:
+    """Once more for each declaration that is newer than the flag's last edit."""
+    commit(normalising, PLAIN + "tags: [Growth, managed]\n", -1)
+    assert normalising.run("apply", "--auto-approve").code == 0
+    commit(normalising, PLAIN + "tags: [GROWTH, managed]\n", 1)
+    assert normalising.run("plan", "--detailed-exitcode").code == 2
+
+
+def test_other_values_are_drift_as_ever(normalising: Repository) -> None:
+    """An edit by hand of such a field is one."""
+    commit(normalising, PLAIN + "tags: [Growth, managed]\n", -1)
+    assert normalising.run("apply", "--auto-approve").code == 0
+    edit(normalising.emulator, BOB, KEY, tags=["else", "managed"])
+    assert normalising.run("plan", "--detailed-exitcode").code == 2
+    assert normalising.run("drift").code == 2
