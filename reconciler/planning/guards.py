@@ -196,7 +196,8 @@ def _requests_to_apply(plan: Plan, desired: DesiredState, live: LiveState) -> in
     looked_up = sum(1 for flag in flags if flag.flag_id is not None)
     by_key = min(looked_up, max(live.pages, 1)) + (len(flags) - looked_up)
     hydration = sum(_reads_of(flag, desired) for flag in flags)
-    return sum(len(flag.operations) for flag in flags) + _LOOKS_PER_FLAG * (by_key + hydration)
+    feed = any(len(flag.operations) > 1 for flag in flags)  # who else edited a flag between its calls
+    return sum(len(flag.operations) for flag in flags) + _LOOKS_PER_FLAG * (by_key + hydration) + feed
 
 
 def _reads_of(flag: FlagPlan, desired: DesiredState) -> int:
