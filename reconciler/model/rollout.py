@@ -1,0 +1,145 @@
+"""A guarded rollout as declared: steps, when they may be made, and what watches them. Frozen values, and their texts."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OnFail: TypeAlias = Literal["rollback", "hold", "off"]
+
+_is_step = re.compile(r"\s*(\d{1,3})\s*%(?:\s+(\d{1,5})\s*([mhdw]))?\s*", re.ASCII).fullmatch
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_is_hours = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)", re.ASCII).fullmatch
+
+
+class Step(Struct, frozen=True):
+    """A percentage, and how long it stands before the next one; None for the last step."""
+
+    percentage: int
+    hold: timedelta | None = None
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """When writes may be made: on these weekdays (0 is Monday), from `opens` until `closes`, in a time zone.
+
+    `closes` None is midnight, the end of the day.
+    """
+
+    days: frozenset[int]
+    opens: time
+    closes: time | None
+    zone: str
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether a time, aware of its zone, is in the window."""
+        local = now.astimezone(ZoneInfo(self.zone))
+        clock = local.time()
+        return local.weekday() in self.days and self.opens <= clock and (self.closes is None or clock < self.closes)
+
+    def opens_next(self, now: datetime) -> datetime:
+        """The next time at which it is open, `now` included, to the minute."""
+        if self.is_open(now):
+            return now
+        zone = ZoneInfo(self.zone)
+        local = now.astimezone(zone)
+        for days in range(8):
+            day = (local + timedelta(days=days)).date()
+            opening = datetime.combine(day, self.opens, zone).astimezone(now.tzinfo)
+            if opening > now and day.weekday() in self.days:
+                return opening
+        raise AssertionError("a window has a day")
+
+
+class Rollout(Struct, frozen=True, kw_only=True):
+    """A rollout of a flag's percentage, or of a segment's.
+
+    `start` None: with the merge. `window` names one of the configuration's windows. `attempt` is raised to try again
+    after a rollback. Steps rise; the last one is the declared percentage.
+    """
+
+    steps: tuple[Step, ...]
+    strategy: str | None = None
+    start: datetime | None = None
+    guards: tuple[str, ...] = ()
+    on_fail: OnFail = "rollback"
+    attempt: int = 1
+    window: str | None = None
+
+    @property
+    def percentages(self) -> tuple[int, ...]:
+        """The percentages of the steps, rising."""
+        return tuple(step.percentage for step in self.steps)
+
+
+class GuardSource(Struct, frozen=True, kw_only=True):
+    """Where a guard's counts come from. `variable` names an environment variable: a file chooses no address.
+
+    `kind` "prometheus": the variable holds the server's address; `failed` and `of` are queries, with `$variant` and
+    `$window` replaced. "json": the variable holds an address, in which they are replaced too; `failed` and `of` are
+    JSON Pointers into the answer, with `$variant`. "command": the variable holds a command line, of which the exit code
+    decides: 0 better or equal, 1 worse, 2 unknown. `against` is the variant that the others are compared with.
+    """
+
+    kind: Literal["prometheus", "json", "command"]
+    variable: str
+    failed: str = ""
+    of: str = ""
+    against: str = ""
+
+
+def parse_step(text: str) -> Step | None:
+    """`1% 2h`, `50% 90m`, `100%`; None where the text is none. Units are minutes, hours, days and weeks."""
+    found = _is_step(text)
+    if found is None or int(found[1]) > 100:  # noqa: PLR2004 - percent
+        return None
+    hold = timedelta(**{_UNITS[found[3]]: int(found[2])}) if found[2] else None
+    return Step(int(found[1]), hold)
+
+
+def step_problems(steps: tuple[Step, ...], end: int | None) -> Iterator[str]:
+    """What is wrong with steps that lead to a percentage (None: it is not known)."""
+    values = [step.percentage for step in steps]
+    if any(later <= earlier for earlier, later in zip(values, values[1:], strict=False)) or values[:1] == [0]:
+        yield "The percentages of steps must rise, from above 0."
+    if any(step.hold is None for step in steps[:-1]):
+        yield "Every step but the last needs a time to stand, as in `10% 1d`."
+    if steps and steps[-1].hold is not None:
+        yield "The last step has no time to stand: nothing follows it."
+    if steps and end is not None and values[-1] != end:
+        yield f"The last step is {values[-1]}%, but the declared percentage is {end}%."
+
+
+def parse_window(days: str, hours: str, zone: str) -> Window | None:
+    """`mon-thu` or `mon,wed`, `09:00-16:00`, `Europe/Berlin`; None where one of them is none."""
+    chosen = _days(days)
+    found = _is_hours(hours)
+    try:
+        ZoneInfo(zone)
+    except (LookupError, ValueError, OSError):
+        return None
+    if not chosen or found is None or (found[3] == "24" and found[4] != "00"):
+        return None
+    closes = None if found[3] == "24" else time(int(found[3]), int(found[4]))
+    opens = time(int(found[1]), int(found[2]))
+    if closes is not None and closes <= opens:
+        return None
+    return Window(days=chosen, opens=opens, closes=closes, zone=zone)
+
+
+def _days(text: str) -> frozenset[int]:
+    found: set[int] = set()
+    for part in text.lower().replace(" ", "").split(","):
+        first, dash, last = part.partition("-")
+        if first not in _DAYS or (dash and last not in _DAYS):
+            return frozenset()
+        start, end = _DAYS.index(first), _DAYS.index(last or first)
+        found |= {day % 7 for day in range(start, (end if end >= start else end + 7) + 1)}
+    return frozenset(found)
