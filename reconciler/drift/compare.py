@@ -57,7 +57,7 @@ def compare_with_live(
             return None
         archived = ValueChange(path="/archived", before=True, after=False)
         return DifferingFlag(desired=desired, live=live, wanted=desired.spec, changes=(archived,), pairs={})
-    kept = keep_ignored(desired.spec, live.spec, desired.ignored)
+    kept = keep_ignored(desired.start, live.spec, desired.kept)
     spec = desired_for_live(kept, live.spec, managed_tag, shows_tags=shows_tags)
     seen = live_as_renamed(spec, live.spec)
     changes = with_details(compare_flags(spec, seen).changes)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from reconciler.diagnostics import Finding
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.files.listing import read_flag_file, why_unreadable
+from reconciler.files.rollouts import decode_guards, decode_strategies, decode_windows, rollout_findings
 from reconciler.files.schema import check, load_schema, suggest
 from reconciler.files.yaml.reader import read_source
 from reconciler.model.config import Config, IgnoreRule, Limit, Requests, Safety
@@ -128,6 +129,7 @@ def _findings(value: Json) -> Iterator[Finding]:
         yield from _missing_projects(value)
         yield from _unknown_ignored_fields(value)
         yield from _invalid_defaults(value)
+        yield from rollout_findings(value)
 
 
 def _invalid_defaults(value: dict[str, Json]) -> Iterator[Finding]:
@@ -228,6 +230,10 @@ def _build_config(file: Path, document: Document, environment: str | None, *, ne
         ignore=tuple(IgnoreRule(flags=rule["flags"], paths=tuple(rule["paths"])) for rule in value.get("ignore", ())),
         safety=_safety(value.get("safety", {})),
         requests=_requests(value.get("requests", {})),
+        strategies=decode_strategies(value.get("strategies", {})),
+        windows=decode_windows(top.get("windows", {})),
+        guards=decode_guards(value.get("guards", {})),
+        apply_windows=tuple(overlay.get("windows", value.get("applyWindows", ()))),
     )
 
 

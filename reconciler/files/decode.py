@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler.files.rollouts import decode_rollouts
 from reconciler.files.rules.fields import parse_moment
 from reconciler.model.config import NOTHING, ignored_of
 from reconciler.model.fields import FIELDS, ValueKind
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from reconciler.diagnostics import SourcePosition
     from reconciler.model.config import Config, Ignored
     from reconciler.model.flag import Number
+    from reconciler.model.rollout import Strategy
     from reconciler.strict_json import Json
 
 
 NO_DEFAULTS: Final[Mapping[str, Json]] = {}
+NO_STRATEGIES: Final[Mapping[str, Strategy]] = {}
 
 ENVIRONMENT_FIELDS: Final = ("onlyIn", "environments")
 """The fields of a document that say what differs between environments."""
@@ -107,7 +110,11 @@ def origin_of(document: dict[str, Json], environment: str | None, pointer: str) 
 
 
 def decode_document(
-    body: dict[str, Json], source: SourcePosition, deployments: Mapping[str, str], ignored: Ignored = NOTHING
+    body: dict[str, Json],
+    source: SourcePosition,
+    deployments: Mapping[str, str],
+    ignored: Ignored = NOTHING,
+    strategies: Mapping[str, Strategy] = NO_STRATEGIES,
 ) -> DesiredFlag:
     """The flag of a merged document. `deployments` are the configured names with their ids."""
     get = body.get
@@ -117,6 +124,7 @@ def decode_document(
         spec=_decode_spec(body, deployments),
         source=source,
         ignored=ignored,
+        rollouts=tuple(decode_rollouts(body, strategies)),
         owner=get("owner"),
         expires=None if expires is None else date.fromisoformat(expires),
         links=tuple(get("links", ())),

@@ -11,7 +11,7 @@ from reconciler.model.fields import FIELDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TEAM_FIELDS: Final = ("owner", "expires", "links", "notes", "frozenUntil", "knownUntil", "knownReason")
+TEAM_FIELDS: Final = ("owner", "expires", "links", "notes", "frozenUntil", "knownUntil", "knownReason", "rollout")
 """The fields of a flag document that are reconciler's own and never sent."""
 
 
@@ -39,7 +39,9 @@ class Layout(Struct, frozen=True, kw_only=True):
 FREE: Final = Layout()
 _CONDITION = Layout(keys=dict.fromkeys(("prop", "op", "values", "type"), FREE))
 _SEGMENT = Layout(
-    keys=dict.fromkeys(("name", "conditions", "everyone", "percentage", "bucketingKey", "rolloutWeights"), FREE)
+    keys=dict.fromkeys(
+        ("name", "conditions", "everyone", "percentage", "rollout", "bucketingKey", "rolloutWeights"), FREE
+    )
     | {"conditions": Layout(others=_CONDITION, is_block=True)},
     is_block=True,
 )

@@ -288,7 +288,7 @@ class Checking(Struct, kw_only=True):
             config = self.configs[0]
             body = for_environment(value, config.environment, defaults_for(value["key"], config))
             self.flags[value["key"]] = decode_document(
-                body, start, config.deployments, ignored_of(value["key"], config)
+                body, start, config.deployments, ignored_of(value["key"], config), config.strategies
             )
 
     @property

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from reconciler.files.flag_layout import TEAM_FIELDS
 from reconciler.files.format import add_environment, flag_to_yaml, rewrite_flag
 from reconciler.importer.document import represent
+from reconciler.importer.rollouts import keep_rollouts
 from reconciler.importer.spelling import preserve_spelling
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _join_file(draft: _Draft, known: Declared, shown: Representation, config: Co
     changed = add_environment(
         before.text if before else known.text,
         known.index,
-        document | _of_team(known),
+        keep_rollouts(document | _of_team(known), known.document),
         environment=config.environment or "",
         environments=config.environments,
         remarks=shown.remarks,
@@ -162,7 +163,7 @@ def _of_team(known: Declared) -> dict[str, Json]:
 def _change_file(draft: _Draft, known: Declared, shown: Representation, config: Config) -> None:
     before = draft.files.get(known.path)
     text = before.text if before else known.text
-    document: dict[str, Json] = (shown.document or {}) | _of_team(known)
+    document = keep_rollouts((shown.document or {}) | _of_team(known), known.document)
     changed = rewrite_flag(text, known.index, document, environment=overlay_of(config, known), remarks=shown.remarks)
     if changed == text:
         draft.unchanged.append(shown.key)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from reconciler.importer.fields import document_of
 from reconciler.importer.ignored import without_ignored
 from reconciler.importer.not_declarable import find_faults
+from reconciler.importer.rollouts import keep_rollouts
 from reconciler.importer.spelling import preserve_spelling
 from reconciler.model.config import ignored_of
 from reconciler.model.fields import FIELDS, VARIANT_FIELDS
@@ -54,6 +55,7 @@ def roll_back(document: Mapping[str, Json], version: FlagSpec, config: Config) -
             wanted[name] = _variants(document[name], values[name])
         elif name in values:
             wanted[name] = values[name]
+    wanted = keep_rollouts(wanted, document)
     faults = find_faults(wanted, config)
     if not faults:
         wanted = preserve_spelling(wanted, document, config)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
+    from reconciler.model.rollout import GuardSource, Strategy, Window
     from reconciler.strict_json import Json
 
 
@@ -73,6 +74,10 @@ class Config(Struct, frozen=True, kw_only=True):
     safety: Safety = field(default_factory=Safety)
     requests: Requests = field(default_factory=Requests)
     defaults: Mapping[str, Json] = field(default_factory=dict)
+    strategies: Mapping[str, Strategy] = field(default_factory=dict)
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    guards: Mapping[str, GuardSource] = field(default_factory=dict)
+    apply_windows: tuple[str, ...] = ()
     content: bytes = b""
 
 

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.model.config import NOTHING, Ignored
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from reconciler.diagnostics import Diagnostic, SourcePosition
+    from reconciler.model.rollout import PlacedRollout
     from reconciler.strict_json import Json
 
 
@@ -178,7 +180,8 @@ class Version(Struct, frozen=True, kw_only=True):
 class DesiredFlag(Struct, frozen=True, kw_only=True):
     """A declared flag and where it stands.
 
-    `ignored`: the places that stay as they are live. `frozen_until`: differences are shown, not applied, until then.
+    `ignored`: the places that stay as they are live. `rollouts`: percentages that are reached in steps, and stay as
+    they are live as well. `frozen_until`: differences are shown, not applied, until then.
     `known_until`: until then differences are shown, and count as no drift; `known_reason` says why. `owner`,
     `expires`, `links` and `notes` are the team's own and never sent.
     """
@@ -193,11 +196,44 @@ class DesiredFlag(Struct, frozen=True, kw_only=True):
     frozen_until: date | datetime | None = None
     known_until: date | datetime | None = None
     known_reason: str | None = None
+    rollouts: tuple[PlacedRollout, ...] = ()
 
     @property
     def key(self) -> str:
         """The flag's key."""
         return self.spec.key
+
+    @property
+    def start(self) -> FlagSpec:
+        """The declaration with 0 % at the places of rollouts: what a new flag, or a new segment, begins with."""
+        if not self.rollouts:
+            return self.spec
+        names, spec = {item.segment for item in self.rollouts}, self.spec
+        segments = tuple(
+            replace(item, percentage=0) if item.name in names else item for item in spec.target_segments or ()
+        )
+        return replace(
+            spec,
+            rollout_percentage=0 if None in names else spec.rollout_percentage,
+            target_segments=segments if spec.target_segments else spec.target_segments,
+        )
+
+    @property
+    def kept(self) -> Ignored:
+        """The places that stay as they are live, those of rollouts among them."""
+        return Ignored((*self.ignored.paths, *(item.tokens for item in self.rollouts)))
+
+    def kept_beside(self, live: FlagSpec) -> Ignored:
+        """The same, as an apply to a live flag has it.
+
+        Where it would turn a flag on that serves no user, rollouts begin at 0: what percentage such a flag has live
+        is no step that users have been given.
+        """
+        is_off = live.archived is True or live.enabled is False
+        archived = live.archived if isinstance(self.spec.archived, Unset) else self.spec.archived
+        enabled = live.enabled if isinstance(self.spec.enabled, Unset) else self.spec.enabled
+        is_turned_on = is_off and enabled is True and archived is not True
+        return self.ignored if is_turned_on else self.kept
 
     def is_frozen(self, now: datetime) -> bool:
         """Whether `frozenUntil` is still to come, as `is_to_come` has it."""

@@ -1,13 +1,16 @@
-"""A guarded rollout as declared: steps, when they may be made, and what watches them. Frozen values, and their texts."""
+"""A guarded rollout as declared: steps, when they may be made, and what watches them; and their texts."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, time, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+
+from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +61,13 @@ class Window(Struct, frozen=True, kw_only=True):
         raise AssertionError("a window has a day")
 
 
+class Strategy(Struct, frozen=True, kw_only=True):
+    """Steps, and the name of the window in which they are made, for rollouts that name the strategy."""
+
+    steps: tuple[Step, ...]
+    window: str | None = None
+
+
 class Rollout(Struct, frozen=True, kw_only=True):
     """A rollout of a flag's percentage, or of a segment's.
 
@@ -79,13 +89,39 @@ class Rollout(Struct, frozen=True, kw_only=True):
         return tuple(step.percentage for step in self.steps)
 
 
+class PlacedRollout(Struct, frozen=True, kw_only=True):
+    """The rollout of a place of a flag: of its own percentage (`segment` None), or of that of a segment, by name.
+
+    `end` is the declared percentage.
+    """
+
+    rollout: Rollout
+    end: int
+    segment: str | None = None
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The place of the percentage in the flag, segments by name."""
+        return ("rolloutPercentage",) if self.segment is None else ("targetSegments", self.segment, "percentage")
+
+    @property
+    def path(self) -> str:
+        """The same as a JSON Pointer."""
+        return join_pointer(self.tokens)
+
+    @property
+    def declared_at(self) -> str:
+        """The place of the rollout itself, as a JSON Pointer."""
+        return "/rollout" if self.segment is None else join_pointer(("targetSegments", self.segment, "rollout"))
+
+
 class GuardSource(Struct, frozen=True, kw_only=True):
     """Where a guard's counts come from. `variable` names an environment variable: a file chooses no address.
 
     `kind` "prometheus": the variable holds the server's address; `failed` and `of` are queries, with `$variant` and
     `$window` replaced. "json": the variable holds an address, in which they are replaced too; `failed` and `of` are
-    JSON Pointers into the answer, with `$variant`. "command": the variable holds a command line, of which the exit code
-    decides: 0 better or equal, 1 worse, 2 unknown. `against` is the variant that the others are compared with.
+    JSON Pointers into the answer, with `$variant`. "command": the variable holds a command line, of which the exit
+    code decides: 0 better or equal, 1 worse, 2 unknown. `against` is the variant that the others are compared with.
     """
 
     kind: Literal["prometheus", "json", "command"]
@@ -107,7 +143,7 @@ def parse_step(text: str) -> Step | None:
 def step_problems(steps: tuple[Step, ...], end: int | None) -> Iterator[str]:
     """What is wrong with steps that lead to a percentage (None: it is not known)."""
     values = [step.percentage for step in steps]
-    if any(later <= earlier for earlier, later in zip(values, values[1:], strict=False)) or values[:1] == [0]:
+    if any(later <= earlier for earlier, later in pairwise(values)) or values[:1] == [0]:
         yield "The percentages of steps must rise, from above 0."
     if any(step.hold is None for step in steps[:-1]):
         yield "Every step but the last needs a time to stand, as in `10% 1d`."
@@ -119,22 +155,42 @@ def step_problems(steps: tuple[Step, ...], end: int | None) -> Iterator[str]:
 
 def parse_window(days: str, hours: str, zone: str) -> Window | None:
     """`mon-thu` or `mon,wed`, `09:00-16:00`, `Europe/Berlin`; None where one of them is none."""
-    chosen = _days(days)
-    found = _is_hours(hours)
+    chosen, clocks = parse_days(days), parse_hours(hours)
+    if not chosen or clocks is None or not is_zone(zone):
+        return None
+    return Window(days=chosen, opens=clocks[0], closes=clocks[1], zone=zone)
+
+
+def parse_instant(text: str) -> datetime | None:
+    """A time with its zone; None for what is none."""
     try:
-        ZoneInfo(zone)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def is_zone(name: str) -> bool:
+    """Whether this machine knows a time zone of that name."""
+    try:
+        ZoneInfo(name)
     except (LookupError, ValueError, OSError):
+        return False
+    return True
+
+
+def parse_hours(text: str) -> tuple[time, time | None] | None:
+    """`09:00-16:00` as two times, of which the second is later; 24:00 is None. None where the text is none."""
+    found = _is_hours(text)
+    if found is None or (found[3] == "24" and found[4] != "00"):
         return None
-    if not chosen or found is None or (found[3] == "24" and found[4] != "00"):
-        return None
-    closes = None if found[3] == "24" else time(int(found[3]), int(found[4]))
     opens = time(int(found[1]), int(found[2]))
-    if closes is not None and closes <= opens:
-        return None
-    return Window(days=chosen, opens=opens, closes=closes, zone=zone)
+    closes = None if found[3] == "24" else time(int(found[3]), int(found[4]))
+    return None if closes is not None and closes <= opens else (opens, closes)
 
 
-def _days(text: str) -> frozenset[int]:
+def parse_days(text: str) -> frozenset[int]:
+    """The weekdays of `mon-thu`, `mon,wed` or `sat-mon`, 0 for Monday; none where the text is none."""
     found: set[int] = set()
     for part in text.lower().replace(" ", "").split(","):
         first, dash, last = part.partition("-")

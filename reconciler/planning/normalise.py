@@ -22,13 +22,13 @@ _OF_A_NEW_FLAG = tuple(field for field in FIELDS if field.new in (False, 0, ()) 
 
 def declared_whole(desired: DesiredFlag) -> DesiredFlag:
     """The declaration of a flag that this run made, with what it leaves out as a new flag has it: off, 0 %, none."""
-    spec = desired.spec
+    spec = desired.start
     left_out = {
         field.name: field.new
         for field in _OF_A_NEW_FLAG
         if isinstance(getattr(spec, field.name), Unset) and not desired.ignored.covers(field.public)
     }
-    return replace(desired, spec=replace(spec, **left_out))
+    return replace(desired, spec=replace(spec, **left_out), rollouts=())
 
 
 def desired_for_new(desired: FlagSpec, managed_tag: str | None) -> FlagSpec:

@@ -59,7 +59,7 @@ class Planner(Struct, frozen=True, kw_only=True):
             return None
         if problems := tuple(problems_with(desired, live.spec)):
             raise InvalidInputError(problems[0].message, problems)
-        kept = keep_ignored(desired.spec, live.spec, desired.ignored)
+        kept = keep_ignored(desired.start, live.spec, desired.kept_beside(live.spec))
         found = self._compared(kept, live)
         if not found.operations:
             return None
@@ -74,7 +74,7 @@ class Planner(Struct, frozen=True, kw_only=True):
 
     def told_of(self, desired: DesiredFlag, live: LiveFlag) -> Iterator[str]:
         """What should be known of a flag that exists and for which nothing is planned, in sentences."""
-        kept = keep_ignored(desired.spec, live.spec, desired.ignored)
+        kept = keep_ignored(desired.start, live.spec, desired.kept_beside(live.spec))
         if not live.spec.archived:
             yield from (f'"{live.key}": {text}' for text in remark_on_order(kept, live.spec))
         elif stays_archived(desired, live) and (changes := self._compared(kept, live).changes):
@@ -89,7 +89,7 @@ class Planner(Struct, frozen=True, kw_only=True):
         if isinstance(desired.spec.variants, Unset):
             message = f'The flag "{desired.key}" does not exist yet: declare `variants`, so that it can be created.'
             raise InvalidInputError(message, [problem(desired, "variants-required", message, "/variants")])
-        spec = desired_for_new(desired.spec, self.config.managed_tag)
+        spec = desired_for_new(desired.start, self.config.managed_tag)
         return self._in_order(desired, None, Action.CREATE, compare_new(spec, self.config.project_id))
 
     def _in_order(

@@ -6,8 +6,9 @@ position, and each makes at most one step.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -26,6 +27,11 @@ class Level(Struct, frozen=True, kw_only=True):
     enabled: bool = True
     by: str | None = None
 
+    @property
+    def share(self) -> float:
+        """The percentage that users had: none of a flag that is off."""
+        return self.percentage if self.enabled else 0
+
 
 class Phase(StrEnum):
     """What a rollout is doing."""
@@ -33,11 +39,11 @@ class Phase(StrEnum):
     WAITING = "waiting"
     """Nothing is to be done now: the step stands, or the start is to come."""
     DUE = "due"
-    """The next step may be made, if guards and window agree."""
+    """The next step may be made, if the guards agree."""
     HELD = "held"
     """Somebody's hand, or a gap in what is known: nothing is done until it is put right."""
     ROLLED_BACK = "rolled-back"
-    """It went down after it went up; it stays down until git declares a higher attempt."""
+    """It went down after it was declared; it stays there until git declares a higher attempt."""
     DONE = "done"
     """The last step stands."""
 
@@ -47,7 +53,7 @@ class Position(Struct, frozen=True, kw_only=True):
 
     `step` is the number of the step that stands, from 1; 0 before the first. `since` is when it began to stand.
     `next_step` and `due_at` are of the next step; None where there is none. `base` is the percentage before the first
-    step. `why` says in words what holds it.
+    step, `live` that of now. `why` says in words what holds it.
     """
 
     phase: Phase
@@ -56,12 +62,18 @@ class Position(Struct, frozen=True, kw_only=True):
     next_step: Step | None = None
     due_at: datetime | None = None
     base: float = 0
+    live: float = 0
     why: str = ""
 
     @property
     def may_fail(self) -> bool:
         """Whether users have the step by this rollout, so that its guards are asked."""
         return self.phase in {Phase.WAITING, Phase.DUE} and self.step > 0
+
+
+def held(why: str) -> Position:
+    """The position of a rollout that nothing is done with."""
+    return Position(phase=Phase.HELD, why=why)
 
 
 def position(
@@ -77,74 +89,89 @@ def position(
     the present attempt (None: git cannot tell, or it is not committed). Times are aware of their zones.
     """
     if declared_at is None:
-        return Position(phase=Phase.HELD, why="git does not tell since when this attempt is declared")
+        return held("git does not tell since when this attempt is declared")
+    if declared_at > now:
+        return held(f"it is declared at a time that is still to come, {_time(declared_at)}: is a clock wrong?")
     if not levels:
-        return Position(phase=Phase.HELD, why="the live percentage and its versions are not shown")
-    base = _base(levels, declared_at)
-    live = levels[-1]
-    if not live.enabled:
-        return Position(phase=Phase.HELD, base=base, why=f"the flag is off live{_by(live)}")
-    if fall := _fall(levels, declared_at):
-        why = f"it went down to {fall.percentage:g}% at {fall.at:%Y-%m-%d %H:%M} UTC{_by(fall)}"
-        return Position(phase=Phase.ROLLED_BACK, base=base, since=fall.at, why=f"{why}; raise `attempt` to try again")
-    values = rollout.percentages
-    if live.percentage not in values:
+        return held("the versions of the flag are not shown")
+    return _Look(rollout, levels, declared_at, now, window).position()
+
+
+class _Look(Struct, frozen=True):
+    """What `position` goes by."""
+
+    rollout: Rollout
+    levels: Sequence[Level]
+    declared_at: datetime
+    now: datetime
+    window: Window | None
+
+    def position(self) -> Position:
+        """The answer."""
+        live, base = self.levels[-1], self._base()
+        if fall := self._fall():
+            what = f"it went down to {fall.percentage:g}%" if fall.enabled else "it was turned off"
+            why = f"{what} at {_time(fall.at)}{_by(fall)}; raise `attempt` to try again"
+            return Position(phase=Phase.ROLLED_BACK, base=base, live=live.percentage, since=fall.at, why=why)
+        if not live.enabled:
+            return Position(phase=Phase.HELD, base=base, live=live.percentage, why=f"the flag is off live{_by(live)}")
+        values = self.rollout.percentages
+        if live.percentage in values:
+            return self._on_a_step(values.index(int(live.percentage)))
         if live.percentage == base and base < values[0]:
-            return _before_the_first(rollout, declared_at, base, now, window)
+            return self._waits(step=0, since=self.declared_at, earliest=self.declared_at)
         why = f"{live.percentage:g}% is no step of the rollout{_by(live)}"
-        return Position(phase=Phase.HELD, base=base, why=why)
-    return _on_a_step(rollout, values.index(int(live.percentage)), _stood(levels, declared_at), base, now, window)
+        return Position(phase=Phase.HELD, base=base, live=live.percentage, why=why)
 
+    def _on_a_step(self, index: int) -> Position:
+        step, since = self.rollout.steps[index], self._stood()
+        if step.hold is None or index + 1 == len(self.rollout.steps):
+            live = self.levels[-1].percentage
+            return Position(phase=Phase.DONE, step=index + 1, since=since, base=self._base(), live=live)
+        return self._waits(step=index + 1, since=since, earliest=since + step.hold)
 
-def _before_the_first(
-    rollout: Rollout, declared_at: datetime, base: float, now: datetime, window: Window | None
-) -> Position:
-    phase, due = _due(max(declared_at, rollout.start or declared_at), now, window)
-    return Position(phase=phase, base=base, since=declared_at, next_step=rollout.steps[0], due_at=due)
+    def _waits(self, step: int, since: datetime, earliest: datetime) -> Position:
+        """The position before a step that may be made from a time on, when the window is open."""
+        at = max(earliest, self.rollout.start or earliest)
+        if self.window is not None:
+            at = self.window.opens_next(max(at, self.now))
+        return Position(
+            phase=Phase.DUE if self.now >= at else Phase.WAITING,
+            step=step,
+            since=since,
+            next_step=self.rollout.steps[step],
+            due_at=at,
+            base=self._base(),
+            live=self.levels[-1].percentage,
+        )
 
+    def _base(self) -> float:
+        """The percentage that users had when the attempt was declared."""
+        before = [level for level in self.levels if level.at <= self.declared_at]
+        return (before[-1] if before else self.levels[0]).share
 
-def _on_a_step(
-    rollout: Rollout, index: int, since: datetime, base: float, now: datetime, window: Window | None
-) -> Position:
-    step, number = rollout.steps[index], index + 1
-    if number == len(rollout.steps) or step.hold is None:
-        return Position(phase=Phase.DONE, step=number, since=since, base=base)
-    phase, due = _due(max(since + step.hold, rollout.start or since), now, window)
-    return Position(phase=phase, step=number, since=since, base=base, next_step=rollout.steps[number], due_at=due)
+    def _fall(self) -> Level | None:
+        """The last time that fewer users had it than before, since the attempt was declared."""
+        falls = (
+            later
+            for earlier, later in pairwise(self.levels)
+            if later.at >= self.declared_at and later.share < earlier.share
+        )
+        return max(falls, key=lambda level: level.at, default=None)
 
-
-def _due(at: datetime, now: datetime, window: Window | None) -> tuple[Phase, datetime]:
-    """Whether a step that stands long enough from a time on may be made now, and when it may be at the earliest."""
-    if window is not None:
-        at = window.opens_next(max(at, now))
-    return (Phase.DUE if now >= at else Phase.WAITING), at
-
-
-def _base(levels: Sequence[Level], declared_at: datetime) -> float:
-    """The percentage that was live when the attempt was declared."""
-    before = [level for level in levels if level.at <= declared_at]
-    return (before[-1] if before else levels[0]).percentage
-
-
-def _fall(levels: Sequence[Level], declared_at: datetime) -> Level | None:
-    """The last time that the percentage went down since the attempt was declared."""
-    falls = [
-        later
-        for earlier, later in zip(levels, levels[1:], strict=False)
-        if later.at >= declared_at and later.percentage < earlier.percentage
-    ]
-    return falls[-1] if falls else None
-
-
-def _stood(levels: Sequence[Level], declared_at: datetime) -> datetime:
-    """Since when the last percentage has stood without a break, at the earliest since the attempt was declared."""
-    since = levels[-1].at
-    for level in reversed(levels):
-        if level.percentage != levels[-1].percentage or not level.enabled:
-            break
-        since = level.at
-    return max(since, declared_at)
+    def _stood(self) -> datetime:
+        """Since when the present share has stood without a break, at the earliest since the declaration."""
+        since = self.levels[-1].at
+        for level in reversed(self.levels):
+            if level.share != self.levels[-1].share:
+                break
+            since = level.at
+        return max(since, self.declared_at)
 
 
 def _by(level: Level) -> str:
     return f", set by {level.by}" if level.by else ""
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 ALPHA: Final = 0.02
-"""Twice the chance that a variant which is not worse is ever called so: of two sides that the test looks to, one counts."""
+"""Twice the chance that a variant which is not worse is ever called so: one of two sides counts."""
 
 SCALE: Final = 1.0
 """The differences that the test is made for, as a multiple of the share that fails: 1 is a doubled rate."""
@@ -47,19 +47,20 @@ class Counts(Struct, frozen=True):
         return 0 <= self.failed <= self.of < float("inf")
 
 
-def compare(variant: Counts, control: Counts) -> Verdict:
-    """Whether a variant fails more often than the control. Counts that are none, or too few, are unknown."""
+def compare(variant: Counts, control: Counts, tests: int = 1) -> Verdict:
+    """Whether a variant fails more often than the control; `tests` such tests share the chance of a false alarm.
+
+    Counts that are none are unknown, and so are too few: below LEAST requests of either, or below LEAST_FAILED
+    failures of which the variant has more than its part.
+    """
     if not (variant.are_valid and control.are_valid) or min(variant.of, control.of) < LEAST:
         return Verdict.UNKNOWN
-    if variant.failed + control.failed < LEAST_FAILED:
-        return Verdict.FINE
-    return Verdict.WORSE if is_worse(variant, control) else Verdict.FINE
-
-
-def is_worse(variant: Counts, control: Counts) -> bool:
-    """Whether the evidence that the variant fails more often has reached 1 / ALPHA."""
     difference = variant.failed / variant.of - control.failed / control.of
-    return difference > 0 and log_evidence(variant, control) >= log(1 / ALPHA)
+    if difference <= 0:
+        return Verdict.FINE
+    if variant.failed + control.failed < LEAST_FAILED:
+        return Verdict.UNKNOWN
+    return Verdict.WORSE if log_evidence(variant, control) >= log(max(tests, 1) / ALPHA) else Verdict.FINE
 
 
 def log_evidence(variant: Counts, control: Counts) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.files.rules import fields, ignored, segments, variants
+from reconciler.files.rules import fields, ignored, rollouts, segments, variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,5 +45,9 @@ CONFIG_RULES: Final[Mapping[str, Callable[[ParsedFlag, Config], Iterator[Finding
     "zero-weights": segments.zero_weights,
     "ignored-field": ignored.ignored_field,
     "unkept-member": ignored.unkept_member,
+    "unknown-strategy": rollouts.unknown_strategy,
+    "unknown-window": rollouts.unknown_window,
+    "unknown-guard": rollouts.unknown_guard,
+    "invalid-rollout": rollouts.invalid_rollout,
 }
 """What a document and the configuration of an environment say of each other."""

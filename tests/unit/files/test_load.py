@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from types import FunctionType, ModuleType
 
 import pytest
-from flag_projects import a_loaded_config, a_project, findings_of
+from flag_projects import PLAIN_CONFIG, a_loaded_config, a_project, findings_of
 
 from reconciler.errors import UsageError
 from reconciler.files import listing as files
@@ -18,6 +18,7 @@ from reconciler.files.config_file import load_config, load_configs
 from reconciler.files.load import check_desired, load_desired
 from reconciler.files.yaml.reader import Document
 from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.rollout import Rollout, Step
 
 ENVIRONMENTS = """\
 version: 1
@@ -28,11 +29,15 @@ environments:
 USERS = ("ada@example.com", "00123")
 EXAMPLES = Path(__file__).parents[3] / "examples"
 FULL = Path(__file__).parents[3] / "tests" / "unit" / "files" / "full_flag.yaml"
+ROLLOUTS = """\
+windows: {office: {days: mon, hours: "09:00-16:00", zone: UTC}}
+guards: {errors: {command: CHECK}}
+"""
 
 
 def test_every_field_of_the_contract_is_decoded(tmp_path: Path) -> None:
     """The contract's own example, with its comments."""
-    config = a_loaded_config(tmp_path, {"full.yaml": FULL.read_bytes()})
+    config = a_loaded_config(tmp_path, {"full.yaml": FULL.read_bytes()}, PLAIN_CONFIG + ROLLOUTS)
     flag = load_desired(config).flags["new-checkout"]
     assert flag.spec == FlagSpec(
         key="new-checkout", name="New checkout", description="One-page checkout", enabled=True, archived=False,
@@ -55,6 +60,13 @@ def test_every_field_of_the_contract_is_decoded(tmp_path: Path) -> None:
     assert flag.links == ("https://example.com/tickets/42",)
     assert flag.frozen_until == datetime(2030, 1, 7, 9, tzinfo=timezone.utc)  # noqa: UP017 - as it reads
     assert (flag.known_until, flag.known_reason) == (date(2030, 1, 6), "The incident of Tuesday.")
+    steps = (Step(5, timedelta(hours=2)), Step(10, timedelta(minutes=90)), Step(25))
+    start = datetime(2030, 1, 7, 9, tzinfo=timezone.utc)  # noqa: UP017 - as it reads
+    (placed,) = flag.rollouts
+    assert (placed.path, placed.end) == ("/rolloutPercentage", 25)
+    assert placed.rollout == Rollout(
+        steps=steps, start=start, guards=("errors",), on_fail="hold", attempt=2, window="office"
+    )
 
 
 def test_what_is_absent_is_unset_and_what_is_empty_is_empty(tmp_path: Path) -> None:

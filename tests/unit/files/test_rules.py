@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
 from reconciler.files.rules.fields import expired, parse_moment, unknown_environment
 from reconciler.files.rules.parsed_flag import ParsedFlag
 from reconciler.model.config import Config, IgnoreRule
+from reconciler.model.rollout import GuardSource, Step, Strategy
 from reconciler.strict_json import split_pointer
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ CONFIG = Config(
         IgnoreRule(flags="ops-*", paths=("/enabled", "/variants/on/payload", "/targetSegments/Beta")),
         IgnoreRule(flags="web-*", paths=("/variants/on/payload/limits",)),
     ),
+    strategies={"careful": Strategy(steps=(Step(10, timedelta(hours=1)), Step(100)))},
+    windows={},
+    guards={"errors": GuardSource(kind="json", variable="X", failed="/f", of="/o", against="a")},
 )
 
 Body = dict[str, Any]
@@ -51,6 +55,11 @@ def everyone(name: str = "all") -> Body:
 def with_segments(*segments: Body) -> Body:
     """A document with segments."""
     return {"targetSegments": list(segments)}
+
+
+def rolled(rollout: Body, **fields: Any) -> Body:
+    """A document with a rollout."""
+    return {"rolloutPercentage": 100, "rollout": rollout, **fields}
 
 
 TWO = [{"key": "a"}, {"key": "b"}]
@@ -189,6 +198,21 @@ SAMPLES: dict[str, tuple[list[Body], list[Body]]] = {
             {"key": "web-x", "variants": [{"key": "on", "payload": None}, {"key": "off", "payload": 1}]},
             {"key": "ops-x", "variants": [{"key": "off", "payload": 1}]},
         ],
+    ),
+    "unknown-strategy": (
+        [rolled({"strategy": "x"}), with_segments(a_segment(rollout={"strategy": "x"}))],
+        [rolled({"strategy": "careful"}), rolled({"strategy": 5})],
+    ),
+    "unknown-window": ([rolled({"window": "x"})], [rolled({}), rolled({"window": 5})]),
+    "unknown-guard": (
+        [rolled({"guards": ["x"]}), rolled({"guards": ["errors"]}, variants=[{"key": "b"}])],
+        [rolled({"guards": ["errors"]}), rolled({"guards": ["errors"]}, variants=TWO), rolled({"guards": 5})],
+    ),
+    "invalid-rollout": (
+        [rolled({}), rolled({"strategy": "careful"}, rolloutPercentage=50), {"rollout": {"strategy": "careful"}},
+         with_segments(a_segment("s", rollout={"strategy": "careful"}), a_segment("s"))],
+        [rolled({"strategy": "careful"}), with_segments(a_segment(rollout={"steps": ["5% 1h", "100%"]})),
+         rolled({"steps": 5}), rolled({"strategy": "careful"}, rolloutPercentage="x")],
     ),
 }  # fmt: skip
 

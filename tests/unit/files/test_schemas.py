@@ -134,7 +134,8 @@ def test_an_overlay_holds_what_the_document_holds() -> None:
         if name != "rolloutWeights":
             assert fields[0] == fields[1]
     merged = {name: schema["$defs"][name] for name in overlay}
-    assert [name for name, node in merged.items() if node.get("type") == "object"] == []
+    assert [name for name, node in merged.items() if node.get("type") == "object"] == ["rollout"]
+    assert "required" not in merged["rollout"]
     weights, patch = (deepcopy(schema["$defs"][name]) for name in ("weights", "weightsPatch"))
     assert patch["additionalProperties"].pop("type") == [weights["additionalProperties"].pop("type"), "null"]
     for node in (weights, patch):
