@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.api.pages import map_bounded, read_pages
 from reconciler.errors import NOT_OFFERED, InvalidResponseError, RejectedError
+from reconciler.model.versions import parse_time
 from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
+    from datetime import datetime
 
     from reconciler.api.client import Client
     from reconciler.api.responses import Unread, VersionPage
@@ -58,6 +61,11 @@ class Feed(Struct, frozen=True, kw_only=True):
     versions: tuple[Version, ...]
     unread: tuple[Unread, ...] = ()
     experiments: frozenset[str] = frozenset()
+
+    def later(self, start: datetime) -> Feed:
+        """The same without versions that were made before a time; those whose time cannot be read stay."""
+        times = ((version, parse_time(version.created_at)) for version in self.versions)
+        return replace(self, versions=tuple(version for version, at in times if at is None or at >= start))
 
     @property
     def keys(self) -> frozenset[str] | None:

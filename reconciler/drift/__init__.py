@@ -1,6 +1,7 @@
 """What the live state differs in from the declaration, who changed it and when; a flag's history."""
 
 from reconciler.drift.detect import detect_drift
+from reconciler.drift.edits import Edit
 from reconciler.drift.history import FlagHistory, HistoryEntry, history_entries
 from reconciler.drift.report import (
     AttributedChange,
@@ -24,6 +25,7 @@ __all__ = [
     "DriftOptions",
     "DriftReport",
     "DriftState",
+    "Edit",
     "FieldOfFlag",
     "FlagDrift",
     "FlagHistory",

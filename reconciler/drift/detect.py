@@ -15,18 +15,23 @@ from reconciler.api.hydration import hydrate
 from reconciler.api.versions import read_feed, read_versions
 from reconciler.drift.cause import place_of
 from reconciler.drift.compare import DifferingFlag, compare_with_live, explained
+from reconciler.drift.edits import edits_of, places_of
 from reconciler.drift.report import DriftReport, FieldOfFlag, Sweep
 from reconciler.drift.state import compare_with, not_looked_at
 from reconciler.drift.view import Choice, View, allocate_budget, keys_in_scope, view_by_list, view_of_edits
 from reconciler.errors import BudgetError
+from reconciler.model.config import matcher
 from reconciler.model.reads import paths_of, reads_needed
 from reconciler.progress import Progress
+from reconciler.text import time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from reconciler.api.client import Client
+    from reconciler.api.versions import Feed
+    from reconciler.drift.edits import Edit
     from reconciler.drift.state import DriftState
     from reconciler.drift.view import DriftOptions
     from reconciler.model.config import Config
@@ -91,6 +96,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         compared = tuple(item for item in found if item.changes)
         versions, warnings = await self._versions(compared)
         timelines = self._timelines(compared)
+        edits, complaints = await self._edits(view, versions)
         scope = self.options
         return DriftReport(
             project_id=self.config.project_id,
@@ -111,7 +117,10 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             stored=tuple(sorted(place for item in found for place in item.stored)),
             sweep=None if scope.budget is None else _sweep(choice),
             requests=self.client.requests,
-            warnings=(*view.warnings, *warnings),
+            edits=edits,
+            edits_since=self._edits_since if edits is not None else None,
+            last_look=self.memory.looked_at if self.memory else None,
+            warnings=(*view.warnings, *warnings, *complaints),
         )
 
     async def _view(self) -> View:
@@ -120,15 +129,16 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         try:
             if options.since is None:
                 return await view_by_list(self.client, self.desired, options, self.progress)
-            feed = await read_feed(self.client, options.since.isoformat().replace("+00:00", "Z"))
-            edited = None if feed is None else feed.keys_but_experiments(self.desired.flags.keys())
-            if edited is None:
+            feed = await read_feed(self.client, time_text(min(options.since, self._edits_since or options.since)))
+            recent = None if feed is None else feed.later(options.since)
+            edited = None if recent is None else recent.keys_but_experiments(self.desired.flags.keys())
+            if edited is None or self._sweeps:
                 listed = await view_by_list(self.client, self.desired, options, self.progress)
-                return listed.edited_since(options.since, known)
-            if self._sweeps:
-                listed = await view_by_list(self.client, self.desired, options, self.progress)
-                return replace(listed, urgent=edited)
-            return await view_of_edits(self.client, self.desired, options.targets, edited, known)
+                if edited is None:
+                    return replace(listed.edited_since(options.since, known), feed=feed)
+                return replace(listed, urgent=edited, feed=feed)
+            view = await view_of_edits(self.client, self.desired, options.targets, edited, known)
+            return replace(view, feed=feed)
         except BudgetError as error:
             if not self._is_spent:
                 raise
@@ -190,6 +200,48 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             f"Could not read the version history of {left} of {len(ids)} flags that differ; their last edit is shown."
         )
         return found, (words,) if left else ()
+
+    @property
+    def _edits_since(self) -> datetime | None:
+        """Since when edits are reported: the last run that is remembered, or `since`."""
+        return (self.memory.looked_at if self.memory else None) or self.options.since
+
+    async def _edits(
+        self, view: View, known: Mapping[str, Sequence[Version]]
+    ) -> tuple[tuple[Edit, ...] | None, tuple[str, ...]]:
+        """What was edited outside git, and why that is not known. `known` are versions that were read before."""
+        start = self._edits_since
+        if start is None:
+            return None, ()
+        try:
+            feed = view.feed if self.options.since else await read_feed(self.client, time_text(start))
+            if feed is None:
+                return None, ("Edits outside git are not known: the server does not show the feed of versions.",)
+            found = await self._edited(feed.later(start), known)
+        except BudgetError:
+            if not self._is_spent:
+                raise
+            return None, ("The request budget left no room to look for edits outside git.",)
+        declared = self.desired.flags
+        places = [place for key in found.keys() & declared.keys() for place in places_of(found[key], key, start)]
+        timelines = self.history(places, start) if self.history and places else {}
+        tag = self.config.managed_tag
+        edits = (
+            item for key, shown in found.items() for item in edits_of(shown, declared.get(key), start, timelines, tag)
+        )
+        return tuple(edits), ()
+
+    async def _edited(self, feed: Feed, known: Mapping[str, Sequence[Version]]) -> dict[str, Sequence[Version]]:
+        """The versions, newest first, of the flags that the feed names, by key; read where it does not show all."""
+        is_target, experiments = matcher(self.options.targets), feed.experiments - self.desired.flags.keys()
+        shown: dict[str, list[Version]] = {}
+        for version in sorted(feed.versions, key=lambda version: version.version, reverse=True):
+            if is_target(version.flag.key) and version.flag.key not in experiments:
+                shown.setdefault(version.flag.key, []).append(version)
+        missing = {key: found[-1].flag.id for key, found in shown.items() if found[-1].version > 1}
+        missing = {key: flag_id for key, flag_id in missing.items() if not known.get(key)}
+        read = await read_versions(self.client, missing)
+        return {key: known.get(key) or read.get(key) or shown[key] for key in sorted(shown)}
 
     def _timelines(self, compared: Iterable[DifferingFlag]) -> Mapping[Place, Timeline]:
         """Since when git declares what differs."""

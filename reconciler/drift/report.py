@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from reconciler.diagnostics import SourcePosition
+    from reconciler.drift.edits import Edit
     from reconciler.model.reads import Read
     from reconciler.model.versions import DeclaredValue
     from reconciler.planning.plan import FieldChange
@@ -145,6 +146,8 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     `duplicates` are declared keys that several live flags carry, with the ids. `unmanaged` flags are no drift.
     `since` is the time before which edits were not looked for, `looked_at` that of the look. `gaps` say why it is
     not known of some values since when git declares them. `stored` are no drift: no call would change them.
+    `edits` are those outside git since `edits_since`, which are no drift by themselves either; None: not looked for.
+    `last_look` is the time of the run before this one that a state file remembers.
     """
 
     project_id: str
@@ -163,6 +166,9 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     gaps: tuple[str, ...] = ()
     sweep: Sweep | None = None
     stored: tuple[StoredOtherwise, ...] = ()
+    edits: tuple[Edit, ...] | None = None
+    edits_since: datetime | None = None
+    last_look: datetime | None = None
     notice: Notification | None = None
     requests: int = 0
     warnings: tuple[str, ...] = ()

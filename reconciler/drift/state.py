@@ -15,10 +15,14 @@ from reconciler.drift.report import FieldOfFlag, Notification
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.model.canonical import canonical_text
 from reconciler.model.reads import Read
+from reconciler.model.versions import parse_time
 from reconciler.planning.plan_file import encode_change
+from reconciler.text import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+    from datetime import datetime
 
     from reconciler.drift.report import DriftReport
     from reconciler.model.config import Config
@@ -29,13 +33,17 @@ _FLAG_ITSELF = ""
 
 
 class DriftState(Struct, frozen=True, kw_only=True):
-    """`differences` are fingerprints by field; `swept_to` is the read behind which the next sweep goes on."""
+    """`differences` are fingerprints by field; `swept_to` is the read behind which the next sweep goes on.
+
+    `looked_at` is the time of the last run that looked at the whole project and could tell.
+    """
 
     project_id: str
     region: str
     environment: str | None
     differences: Mapping[FieldOfFlag, str]
     swept_to: Read | None = None
+    looked_at: datetime | None = None
 
 
 def empty_state(config: Config) -> DriftState:
@@ -83,6 +91,7 @@ def encode_state(memory: DriftState) -> dict[str, Json]:
         "sweptTo": None
         if memory.swept_to is None
         else [memory.swept_to.key, memory.swept_to.variant, memory.swept_to.kind],
+        "lookedAt": None if memory.looked_at is None else time_text(memory.looked_at),
     }
 
 
@@ -114,9 +123,17 @@ def compare_with(memory: DriftState, report: DriftReport, in_scope: Collection[s
 
 
 def updated_state(
-    memory: DriftState, report: DriftReport, in_scope: Collection[str], declared: Collection[str]
+    memory: DriftState,
+    report: DriftReport,
+    in_scope: AbstractSet[str],
+    declared: Collection[str],
+    *,
+    is_partial: bool = False,
 ) -> DriftState:
-    """What is known after a report. What is out of its scope stays; flags that are declared no more are forgotten."""
+    """What is known after a report. What is out of its scope stays; flags that are declared no more are forgotten.
+
+    `is_partial`: only targets were looked at.
+    """
     kept = {
         place: value
         for place, value in memory.differences.items()
@@ -129,6 +146,7 @@ def updated_state(
         environment=memory.environment,
         differences=kept | _differences(report, memory),
         swept_to=last or memory.swept_to,
+        looked_at=report.looked_at if in_scope >= frozenset(declared) and not is_partial else memory.looked_at,
     )
 
 
@@ -168,6 +186,7 @@ def _decode(document: dict[str, Json]) -> DriftState:
             FieldOfFlag(key=_text(item["key"]), path=_text(item["path"])): _text(item["fingerprint"])
             for item in document["differences"]
         },
+        looked_at=parse_time(document.get("lookedAt")),
         swept_to=None if swept_to is None else Read(*(_text(part) for part in swept_to)),
     )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from reconciler.api.client import Client
+    from reconciler.api.versions import Feed
     from reconciler.model.flag import LiveFlag
     from reconciler.model.reads import Read
     from reconciler.progress import Progress
@@ -38,7 +39,8 @@ class DriftOptions(Struct, frozen=True, kw_only=True):
 class View(Struct, frozen=True, kw_only=True):
     """`keys` are the declared flags that are compared, sorted; of these, reads of `urgent` ones come first.
 
-    `unseen` are declared flags of which a budget left unknown whether they exist.
+    `unseen` are declared flags of which a budget left unknown whether they exist. `feed` is what was read of the
+    feed of versions to find them.
     """
 
     live: LiveState
@@ -47,6 +49,7 @@ class View(Struct, frozen=True, kw_only=True):
     urgent: frozenset[str] = frozenset()
     unseen: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    feed: Feed | None = None
 
     @property
     def existing(self) -> tuple[tuple[str, LiveFlag], ...]:

@@ -9,7 +9,7 @@ from reconciler.reports.json_report import FORMAT_VERSION, render_json
 from reconciler.text import time_text
 
 if TYPE_CHECKING:
-    from reconciler.drift import AttributedChange, DriftReport, FlagDrift, FlagHistory, HistoryEntry
+    from reconciler.drift import AttributedChange, DriftReport, Edit, FlagDrift, FlagHistory, HistoryEntry
     from reconciler.reports.registry import RenderOptions
     from reconciler.strict_json import Json
 
@@ -32,6 +32,9 @@ def render_drift_json(report: DriftReport, options: RenderOptions) -> str:
         "remembered": [{"key": place.key, "path": place.path} for place in report.remembered],
         "since": time_text(report.since) if report.since else None,
         "lookedAt": time_text(report.looked_at) if report.looked_at else None,
+        "lastLook": time_text(report.last_look) if report.last_look else None,
+        "edits": None if report.edits is None else [_edit(edit) for edit in report.edits],
+        "editsSince": time_text(report.edits_since) if report.edits_since else None,
         "sweep": None if sweep is None else {"reads": sweep.total, "done": sweep.done, "runs": sweep.runs},
         "notify": None if report.notice is None else report.notice.value,
         "requests": report.requests,
@@ -72,6 +75,18 @@ def _flag(flag: FlagDrift) -> dict[str, Json]:
         "frozenUntil": None if flag.frozen_until is None else flag.frozen_until.isoformat(),
         "knownUntil": None if flag.known_until is None else flag.known_until.isoformat(),
         "knownReason": flag.known_reason if flag.known_until else None,
+    }
+
+
+def _edit(edit: Edit) -> dict[str, Json]:
+    return {
+        "key": edit.key,
+        "id": edit.flag_id,
+        "declared": edit.is_declared,
+        "version": edit.version,
+        "by": edit.by,
+        "at": edit.at,
+        "changes": [encode_change(change) for change in edit.changes],
     }
 
 

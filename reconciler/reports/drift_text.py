@@ -29,6 +29,7 @@ _MOST_GROUPS = 4
 _MOST_PLACE = 160
 _MOST_VALUE = 160
 _MOST_FIELDS = 8
+_MOST_EDITS = 20
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?", re.ASCII)
 
 
@@ -43,6 +44,11 @@ def render_drift_text(report: DriftReport, options: RenderOptions) -> str:
     layout.blank()
     for line in view.absent:
         layout.line(("! ", "bold red"), (line.key, "bold"), f" {line.words}")
+    layout.blank()
+    if view.edits:
+        layout.line((view.edits_title, "bold"))
+    for edit in view.edits:
+        layout.line(edit, indent=4, hang=4)
     layout.blank()
     for warning in view.warnings:
         layout.line(("Warning: ", "yellow"), warning)
@@ -62,9 +68,14 @@ def render_drift_markdown(report: DriftReport, _: RenderOptions) -> str:
     the room and the gravest differences come first; the flags that do not fit are counted.
     """
     view = drift_view(report)
-    head = [f"**{markdown_text(view.last_line)}** ({markdown_text(view.title)})"]
+    looked_at = _prose(view.looked_at) if view.looked_at else ""
+    head = [f"**{markdown_text(view.last_line)}** ({markdown_text(view.title)}){looked_at}"]
     head += [markdown_text(view.notice)] if view.notice else []
-    tail = [f"⚠️ {markdown_text(warning)}" for warning in view.warnings]
+    edits = [f"- {code_span(edit)}" for edit in view.edits[:_MOST_EDITS]]
+    if len(view.edits) > _MOST_EDITS:
+        edits.append(f"- {len(view.edits) - _MOST_EDITS} more: `reconciler drift --since` lists them")
+    tail = ["\n".join([f"{markdown_text(view.edits_title)}:", *edits])] if edits else []
+    tail += [f"⚠️ {markdown_text(warning)}" for warning in view.warnings]
     tail += [_prose(f"{fact}.") for fact in view.facts]
     room = max(MARKDOWN_LIMIT - _CUT_NOTE - sum(len(block) + 2 for block in (*head, *tail)), _LEAST_ROOM)
     absent = [f"- {code_span(line.key)} {markdown_text(line.words)}" for line in view.absent]

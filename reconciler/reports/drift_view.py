@@ -19,13 +19,13 @@ from reconciler.reports.fields import field_lines
 from reconciler.reports.fitting import first_named
 from reconciler.reports.plan_view import place_text, project_title
 from reconciler.reports.sanitize import visible
-from reconciler.text import ago, counted, time_text
+from reconciler.text import ago, counted, cut, first_of, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from reconciler.drift import AttributedChange, Attribution, DriftReport, FlagDrift, Sweep
+    from reconciler.drift import AttributedChange, Attribution, DriftReport, Edit, FlagDrift, Sweep
     from reconciler.planning.plan import FieldChange
 
 _NOTICES = {
@@ -36,6 +36,7 @@ _NOTICES = {
 }
 
 
+_MOST_SIDES = 120
 _NONE = "has none"
 
 
@@ -103,6 +104,8 @@ class DriftView(Struct, frozen=True, kw_only=True):
     absent: tuple[AbsentLine, ...]
     warnings: tuple[str, ...]
     facts: tuple[str, ...]
+    edits: tuple[str, ...] = ()
+    edits_title: str = ""
     is_partial: bool = False
 
 
@@ -117,6 +120,8 @@ def drift_view(report: DriftReport) -> DriftView:
         absent=tuple(_absent(report)),
         warnings=tuple(visible(warning) for warning in report.warnings),
         facts=tuple(_facts(report)),
+        edits=tuple(_edit(edit, report.looked_at) for edit in report.edits or ()),
+        edits_title=f"Edited outside git since {time_text(report.edits_since)}" if report.edits_since else "",
         is_partial=bool(report.unchecked or (report.since and not report.sweep)),
     )
 
@@ -238,7 +243,24 @@ def _absent(report: DriftReport) -> Iterator[AbsentLine]:
         yield AbsentLine(key=visible(place.key), words=f"{visible(place.path)} {words}".lstrip())
 
 
+def _edit(edit: Edit, now: datetime | None) -> str:
+    """One edit in a line: the flag, what changed, by whom and when."""
+    lines = field_lines(edit.changes, show_users=False)
+    sides = (" → ".join("none" if side is None else side for side in (line.before, line.after)) for line in lines)
+    what = first_of([f"{line.label} {cut(side, _MOST_SIDES)}" for line, side in zip(lines, sides, strict=True)], 4)
+    at = parse_time(edit.at)
+    when = f" {ago(now - at)}" if now and at else ""
+    managed = "" if edit.is_declared else " (not managed here)"
+    who = visible(edit.by or "an unknown user")
+    return f"{visible(edit.key)}{managed}: {what or 'created'}, by {who}{when} (v{edit.version}, {visible(edit.at)})"
+
+
 def _facts(report: DriftReport) -> Iterator[str]:
+    if report.last_look:
+        age = f"{ago(report.looked_at - report.last_look)}, " if report.looked_at else ""
+        yield f"The last good look before this one was {age}at {time_text(report.last_look)}"
+    if report.edits is not None and not report.edits and report.edits_since:
+        yield f"No flag was edited outside git since {time_text(report.edits_since)}"
     if report.since:
         yield f"Edits before {time_text(report.since)} were not checked"
     for gap in report.gaps:

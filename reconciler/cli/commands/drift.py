@@ -65,6 +65,7 @@ class _Run(Struct, frozen=True, kw_only=True):
 )
 @click.option("--since", metavar="TIME", help="Only flags edited since then: ISO 8601, or 30m, 2h, 1d. Cheap.")
 @click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Send at most N requests.")
+@click.option("--strict", is_flag=True, help="Exit with 2 where flags were edited outside git, too.")
 @click.option("--state", type=FILE, metavar="FILE", help="Remember the outcome, for the next run to compare with.")
 @click.option(
     "--acknowledge", multiple=True, metavar="KEY", help="Write into the flag's file that its drift is known."
@@ -81,6 +82,7 @@ def drift(
     since: str | None,
     budget: int | None,
     state: Path | None,
+    strict: bool,
     acknowledge: tuple[str, ...],
     until: str | None,
     reason: str | None,
@@ -93,6 +95,9 @@ def drift(
     --since asks the feed of versions which flags were edited at all: one request where none was. It sees neither
     older drift nor edits that make no version, as edits of inclusions may. --budget stops before it is exceeded and
     says what was not checked; with --state, runs take turns at that. --state also tells a new drift from a known one.
+
+    With --since, or with the --state of an earlier run, flags that were edited outside git since then are listed too,
+    also fields and flags that no file declares. They are no drift: --strict ends with 2 for them as well.
 
     --acknowledge looks at nothing: it writes `knownUntil` into the file of a flag. Until then drift of the flag is
     shown, and is no reason for exit code 2.
@@ -123,7 +128,7 @@ def drift(
     if failure:
         output.error(str(failure))
         return failure.exit_code
-    return DRIFTED if report.is_drifted else 0
+    return DRIFTED if report.is_drifted or (strict and report.edits) else 0
 
 
 def _options(targets: tuple[str, ...], since: str | None, budget: int | None) -> DriftOptions:
@@ -175,5 +180,5 @@ def _updated_state(run: _Run, report: DriftReport) -> str:
     assert run.memory is not None, "a state file was recalled before it is written"
     desired = run.loaded.desired
     scope = keys_in_scope(desired, run.options.targets)
-    memory = updated_state(run.memory, report, scope, desired.flags.keys())
+    memory = updated_state(run.memory, report, scope, desired.flags.keys(), is_partial=bool(run.options.targets))
     return render_json(encode_state(memory))

@@ -1,0 +1,60 @@
+"""`drift` tells of edits outside git, in every form, and ends with 2 for them with --strict only."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from jsonschema import Draft202012Validator
+from looks import BOB, edit
+
+from reconciler.files.schema import load_schema
+
+if TYPE_CHECKING:
+    from conftest import Repository
+
+
+@pytest.fixture(autouse=True)
+def as_live(repository: Repository) -> None:
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\n')
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 10\n")
+
+
+def test_they_are_told_in_every_form_and_are_no_drift(repository: Repository) -> None:
+    edit(repository.emulator, BOB, "other-flag", rolloutPercentage=30)
+    for form in ("text", "markdown", "html"):
+        ran = repository.run("drift", "--since", "1h", "--format", form)
+        assert ran.code == 0
+        for words in ("Edited outside git since", "other-flag (not managed here): rolloutPercentage 0 → 30, by bob@"):
+            assert words in ran.out.replace("&#45;", "-")
+    strict = repository.run("drift", "--since", "1h", "--strict", "--format", "json")
+    assert strict.code == 2
+    document = json.loads(strict.out)
+    Draft202012Validator(load_schema("drift")).validate(document)
+    assert document["drifted"] is False
+    found = document["edits"][-1]  # the flag was also made within that hour
+    assert (found["key"], found["declared"], found["by"], found["version"]) == ("other-flag", False, BOB, 2)
+    assert found["changes"] == [{"path": "/rolloutPercentage", "before": 0, "after": 30}]
+
+
+def test_strict_without_edits_is_0(repository: Repository) -> None:
+    ran = repository.run("drift", "--since", "2099-01-01", "--strict")
+    assert ran.code == 0
+    assert "No flag was edited outside git since" in ran.out
+
+
+def test_a_state_file_tells_how_old_the_last_good_look_is(repository: Repository) -> None:
+    """And since when edits are told: a run that could not tell is no look."""
+    run = ("drift", "--state", "state.json")
+    assert "last good look" not in repository.run(*run).out
+    state = json.loads((repository.root / "state.json").read_text())
+    assert state["lookedAt"]
+    state["lookedAt"] = "2020-01-01T00:00:00Z"
+    (repository.root / "state.json").write_text(json.dumps(state))
+    ran = repository.run(*run)
+    assert "The last good look before this one was " in ran.out
+    assert " d ago, at 2020-01-01T00:00:00Z." in ran.out
+    del state["lookedAt"]  # as an earlier version wrote it
+    (repository.root / "state.json").write_text(json.dumps(state))
+    assert "last good look" not in repository.run(*run).out

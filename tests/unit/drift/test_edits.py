@@ -1,0 +1,154 @@
+"""Edits outside git: found once, with author, time and what changed, whether git manages the field or not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from emulators import USER, a_live_flag
+from looks import ADA, BOB, a_declaration, edit, look
+from msgspec import Struct
+from worlds import World, a_world, an_emulator
+
+from reconciler.drift import empty_state, keys_in_scope, updated_state
+from reconciler.emulator import Behaviour
+from reconciler.model.flag import FlagSpec, Variant, Weights
+
+if TYPE_CHECKING:
+    from reconciler.drift import DriftReport
+
+KEY = "new-checkout"
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    """Two minutes pass with each look at it, or seconds while an apply runs."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.step = timedelta(minutes=2)
+
+    def __call__(self) -> datetime:
+        self.now += self.step
+        return self.now
+
+
+class Project(Struct, frozen=True):
+    world: World
+    clock: Clock
+
+    def edit(self, editor: str = BOB, key: str = KEY, **fields: Any) -> int:
+        return edit(self.world.emulator, editor, key, **fields)
+
+    def look(self, since: datetime | None = START, **options: Any) -> DriftReport:
+        return look(self.world, since=since and since + timedelta(minutes=1), **options)
+
+
+def a_project(spec: FlagSpec | None = None, behaviour: Behaviour | None = None) -> Project:
+    """A declared flag that is live so, and one that no file names; both were made before START."""
+    clock = Clock()
+    clock.now = START - timedelta(days=1)
+    flags = (a_live_flag(KEY), a_live_flag("other"))
+    emulator = an_emulator(*flags, now=clock, behaviour=behaviour)
+    clock.now = START
+    return Project(a_world(emulator, spec or a_declaration()), clock)
+
+
+def told(report: DriftReport) -> list[tuple[str, str | None, int, list[str]]]:
+    assert report.edits is not None
+    return [(item.key, item.by, item.version, [change.path for change in item.changes]) for item in report.edits]
+
+
+def test_an_unmanaged_field_and_an_unmanaged_flag() -> None:
+    project = a_project()
+    first = project.edit(description="by hand")
+    project.edit(ADA, "other", enabled=False, rolloutPercentage=3)
+    report = project.look()
+    assert not report.is_drifted
+    assert told(report) == [
+        (KEY, BOB, first, ["/description"]),
+        ("other", ADA, 2, ["/enabled", "/rolloutPercentage"]),
+    ]
+    assert report.edits is not None
+    assert [item.is_declared for item in report.edits] == [True, False]
+
+
+def test_an_edit_that_was_undone_is_told_all_the_same() -> None:
+    """Live is as declared again, and yet somebody turned it off for a while; the way back is git's own value."""
+    project = a_project()
+    project.edit(enabled=False)
+    project.edit(ADA, enabled=True)
+    report = project.look()
+    assert not report.is_drifted
+    assert told(report) == [(KEY, BOB, 2, ["/enabled"])]
+
+
+def test_what_an_apply_does_is_no_edit_outside_git() -> None:
+    """Whatever it changes, and however many calls it takes, over the same editor's earlier edit by hand."""
+    project = a_project()
+    edited = project.edit(USER, description="by hand")
+    spec = a_declaration(
+        rollout_percentage=25,
+        variants=tuple(Variant(key=key) for key in ("control", "treatment", "third")),
+        rollout_weights=Weights.of({"control": 1, "third": 2}),
+    )
+    changed = a_world(project.world.emulator, spec)
+    project.clock.now += timedelta(minutes=2)
+    project.clock.step = timedelta(seconds=2)
+    assert changed.apply().report is not None
+    report = look(changed, since=START + timedelta(minutes=1))
+    assert not report.is_drifted
+    assert told(report) == [(KEY, USER, edited, ["/description"])]
+
+
+def test_several_calls_of_one_editor_within_a_minute_are_one_edit() -> None:
+    project = a_project()
+    project.edit(description="a")
+    project.clock.now -= timedelta(seconds=100)
+    last = project.edit(rolloutPercentage=3)
+    (found,) = told(project.look())
+    assert (found[2], sorted(found[3])) == (last, ["/description", "/rolloutPercentage"])
+
+
+def test_nothing_is_looked_for_without_a_start() -> None:
+    project = a_project()
+    project.edit(description="by hand")
+    assert project.look(since=None).edits is None
+
+
+def test_edits_before_the_start_are_not_told() -> None:
+    project = a_project()
+    project.edit(description="by hand")
+    assert told(project.look(since=project.clock.now + timedelta(hours=1))) == []
+
+
+def test_targets_bound_what_is_told() -> None:
+    project = a_project()
+    project.edit(description="by hand")
+    project.edit(ADA, "other", description="by hand")
+    assert [item[0] for item in told(project.look(targets=("oth*",)))] == ["other"]
+
+
+def test_without_a_feed_it_is_said_that_edits_are_not_known() -> None:
+    project = a_project(behaviour=Behaviour(feeds="404"))
+    report = project.look()
+    assert report.edits is None
+    assert any("Edits outside git are not known" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize("targets", [(), ("other",)])
+def test_a_state_file_tells_each_edit_once(targets: tuple[str, ...]) -> None:
+    """A run counts from the one before it; one of a part of the project is no look at all of it."""
+    project = a_project()
+    memory = updated_state(empty_state(project.world.config), project.look(since=None), frozenset([KEY]), [KEY])
+    assert memory.looked_at is not None
+    memory = type(memory)(**{name: getattr(memory, name) for name in memory.__struct_fields__} | {"looked_at": START})
+    project.edit(description="by hand")
+    report = look(project.world, memory, targets=targets)
+    assert [item[0] for item in told(report)] == ([] if targets else [KEY])
+    assert report.last_look == START
+    scope = keys_in_scope(project.world.desired, targets)
+    memory = updated_state(memory, report, scope, [KEY], is_partial=bool(targets))
+    again = told(look(project.world, memory))
+    assert [item[0] for item in again] == ([KEY] if targets else [])
