@@ -171,8 +171,7 @@ class Feed:
 
     def configs(self, deployment: Deployment, *, local: bool) -> list[dict[str, Json]]:
         """The configurations of a deployment, overrides included; those are for flags that the SDK may evaluate."""
-        flags = (flag for flag in self.served.flags.values() if flag.project_id == deployment.project_id)
-        found = deliver(flags, deployment=deployment.id, local=local, make=self._memo)
+        found = deliver(self.served.flags.values(), deployment=deployment.id, local=local, make=self._memo)
         return [
             config if local and config["metadata"]["evaluationMode"] != LOCAL else self.overrides.apply(config)
             for config in found

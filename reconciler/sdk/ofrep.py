@@ -48,7 +48,7 @@ def evaluate_all(
     except InvalidUserError as error:
         return _BAD_REQUEST, {"errorCode": "INVALID_CONTEXT", "errorDetails": str(error)}, None
     found = feed.remote(deployment).evaluate(user)
-    flags = [_answer(feed, deployment, key, variant) for key, variant in sorted(found.items())]
+    flags = [_answer(feed, deployment, key, variant) for key, variant in found.items()]
     digest = hashlib.sha256(json.dumps(flags, sort_keys=True).encode()).hexdigest()
     return _OK, {"flags": flags}, f'"{digest[:32]}"'
 

@@ -58,6 +58,20 @@ def test_edits_are_served_and_streamed(client: httpx.Client) -> None:
         assert [flag["key"] for flag in next(seen)] == ["new-checkout"]
 
 
+def test_a_flag_that_others_depend_on(client: httpx.Client, emulator: Emulator) -> None:
+    """It comes along where it is not attached, marked, and no user is told its variant there."""
+    depends = {"parentDependencies": {"flags": {"1": ["treatment"]}, "operator": "all"}}
+    emulator.store.seed_flag(
+        CHECKOUT | depends | {"projectId": PROJECT, "id": "2", "key": "child", "deployments": ["67", "68"]}
+    )
+    for key, deployed in (("web", True), ("mobile", False), ("web", True)):
+        headers = {"Authorization": f"Api-Key {key}"}
+        child, parent = client.get("/sdk/v2/flags", headers=headers).json()
+        assert (child["dependencies"], parent["metadata"]["deployed"]) == (["new-checkout"], deployed)
+        found = client.post("/sdk/v2/vardata", json={"user_id": "lin"}, headers=headers).json()
+        assert set(found) == ({"child", "new-checkout"} if deployed else {"child"})
+
+
 def test_a_deployment_that_is_archived_is_unknown(client: httpx.Client) -> None:
     """Until it is back; a new one is known at once by its key, id and label."""
     for archive, status in ((True, 401), (False, 200)):

@@ -19,6 +19,7 @@ from reconciler.cli.commands.serve import start_session
 from reconciler.cli.main import run
 from reconciler.cli.options import Settings
 from reconciler.cli.output import Output
+from reconciler.cli.sources import Source
 from reconciler.errors import StalePlanError, UsageError
 from reconciler.evaluation.users import read_users
 
@@ -173,7 +174,11 @@ def test_an_invalid_edit(root: Path, capsys: pytest.CaptureFixture[str]) -> None
         page = client.get("/").text
         assert "the last valid state is served" in page
         assert "flags/new-checkout.yaml:" in page
-        assert "flags/new-checkout.yaml:" in capsys.readouterr().err
+        reads, read = [], session._source.read
+        session._source.read = lambda: reads.append(1) or read()  # type: ignore[method-assign]
+        write_and_wait(root, REMOTE | {"name": "Search"}, lambda: reads)  # the same is wrong as before
+        write_and_wait(root, CHECKOUT | {"nmae": "x"}, lambda: "nmae" in str(session.problem))
+        assert capsys.readouterr().err.count("A percentage must be") == 1
         write_and_wait(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
         assert "the last valid state is served" not in client.get("/").text
 
@@ -217,6 +222,27 @@ def is_off(client: httpx.Client) -> bool:
     return variants(client, ADA)["new-checkout"] == "off"
 
 
+def test_what_changed_files_tell_alone(root: Path) -> None:
+    """Their flags as they are now; nothing where a file is new, gone, invalid, or declares a flag of another one."""
+    source = Source("files", Settings(config=root / "reconciler.yaml"), None, Output(quiet=True))
+    first = source.read()
+    file, other = root / "flags" / "new-checkout.yaml", root / "flags" / "search.yaml"
+    assert source.read_again({str(file)}) == first
+    write_flag(root, CHECKOUT | {"enabled": False})
+    again = source.read_again({str(file)})
+    assert again is not None
+    assert [flag.spec.enabled for flag in again.flags] == [False, True]
+    assert again == source.read()
+    write_flag(root, CHECKOUT | {"key": "new"})
+    assert source.read_again({str(file), str(root / "flags" / "new.yaml")}) is None
+    text = other.read_text()
+    for wrong in (text.replace("key: search", "key: new-checkout"), "key: [", text + "unknown: 1\n"):
+        other.write_text(wrong)
+        assert source.read_again({str(other)}) is None
+    other.unlink()
+    assert source.read_again({str(other)}) is None
+
+
 def test_overrides_by_one_call(client: httpx.Client) -> None:
     """For everyone or one user, for SDKs that evaluate themselves too; the user's counts more; all can be cleared."""
     grace = {"user_id": "grace"}
@@ -254,6 +280,14 @@ def test_overrides_of_what_there_is_not(client: httpx.Client, key: str, body: by
     assert client.put(f"/_serve/overrides/{key}", content=body).status_code == status
 
 
+def test_overrides_leave_flags_of_the_remote_mode_off_for_local_sdks(client: httpx.Client) -> None:
+    """In production too such an SDK never has them."""
+    client.put("/_serve/overrides/search", json={"variant": "control"})
+    assert client.get("/sdk/v2/flags?flag_keys=search").status_code == 200
+    assert client.get("/sdk/v2/flags").json()[1]["segments"][0]["variant"] == "off"
+    assert variants(client, ADA)["search"] == "control"
+
+
 def test_a_form_of_another_site_sets_nothing(client: httpx.Client) -> None:
     """What a form can send, a POST, is not taken."""
     assert client.post("/_serve/overrides/new-checkout", json={"variant": "off"}).status_code == 405
@@ -268,6 +302,12 @@ def test_the_page(client: httpx.Client) -> None:
     assert "name=value" in page
     client.put("/_serve/overrides/new-checkout", json={"variant": "off"})
     assert "overridden for this session" in client.get("/").text
+    client.delete("/_serve/overrides")
+    client.put("/_serve/overrides/new-checkout", json={"variant": "off", "user": "lin"})
+    assert [
+        "overridden for this session" in client.get("/", params={name: "lin"}).text
+        for name in ("user_id", "device_id", "other")
+    ] == [True, True, False]
     assert (
         "A user is" in client.get("/", params={"properties": "{"}).text
         or "JSON" in client.get("/", params={"properties": "{"}).text
@@ -454,8 +494,10 @@ def test_the_command(root: Path) -> None:
             assert variants(client, ADA)["search"] == "control"
             assert variants(client, {"user_id": "lin"})["search"] == "off"
             with client.stream("GET", "/sdk/stream/v1/flags") as stream:
-                next(events(stream.iter_lines()))
+                seen = events(stream.iter_lines())
+                next(seen)
                 process.send_signal(signal.SIGINT)
+                assert list(seen) == []  # it ends, and is not cut off
                 out, err = process.communicate(timeout=60)
         assert process.returncode == 130
     assert out == ""
