@@ -61,7 +61,8 @@ def held_as_archived(desired: DesiredFlag, live: LiveFlag) -> FlagPlan | None:
 
 def held_as_unmet(desired: DesiredFlag, live: LiveFlag | None, problems: Iterable[Diagnostic]) -> FlagPlan:
     """A flag whose declaration no calls can meet."""
-    return _held(desired, live, *(hold(desired.key, _UNMET, item.message) for item in problems))
+    ways = ("adopt what is live with `reconciler import --target {key} --force`",) if live else ()
+    return _held(desired, live, *(hold(desired.key, _UNMET, item.message, ways) for item in problems))
 
 
 def _held(desired: DesiredFlag, live: LiveFlag | None, *refusals: Refusal) -> FlagPlan:

@@ -227,7 +227,7 @@ def _flag_section(
         place=place_text(flag.source),
         fields=fields,
         calls=calls,
-        exposure=exposure_block(flag.exposure, flag.transient, shared) if flag.exposure else None,
+        exposure=exposure_block(flag.exposure, flag.transient, shared) if flag.exposure and flag.operations else None,
         warnings=tuple(visible(warning) for warning in flag.warnings),
         effect=effect,
         size=f"{counted(len(fields), 'field')}, {counted(len(calls), 'call')}",

@@ -94,6 +94,8 @@ def test_a_held_flag_is_marked_in_every_format(repository: Repository, guard: st
     held, going = document["flags"]
     assert [(item["guard"], bool(item["message"])) for item in held["held"]] == [(guard, True)]
     assert "held" not in going
+    if not held["operations"]:
+        assert "No user gets another variant." not in repository.run("plan", "--target", "held").out
     assert document["summary"] | {"held": 1, "update": 1, "create": 0, "operations": 1} == document["summary"]
     assert document["refusals"] == []
     assert "error" not in document
