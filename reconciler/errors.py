@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.diagnostics import Diagnostic
 
 
+UNAUTHORIZED = 401
 NOT_FOUND = 404
 NOT_OFFERED = frozenset({403, NOT_FOUND})
 """What servers answer for an endpoint or a flag that they do not offer to this key."""

@@ -33,7 +33,14 @@ from reconciler.api.limits import (
     retry_after,
     seconds_to_wait,
 )
-from reconciler.errors import AmbiguousError, BudgetError, NotSentError, ResponseTooLargeError
+from reconciler.errors import (
+    UNAUTHORIZED,
+    AccessError,
+    AmbiguousError,
+    BudgetError,
+    NotSentError,
+    ResponseTooLargeError,
+)
 from reconciler.model.config import Requests
 from reconciler.model.fields import is_path_segment
 
@@ -152,6 +159,7 @@ class Transport:
         self._http = http or _pool(origin, limits.concurrency)
         self.concurrency = limits.concurrency
         self.server_date: datetime | None = None
+        self._is_refused = False
 
     @property
     def requests(self) -> int:
@@ -183,7 +191,7 @@ class Transport:
         `repeat` is by default ALWAYS for GET and IF_WITHOUT_EFFECT for all else. However long the call waits, for its
         turn or to be repeated, it is sent only while `look` is not old. Raises an ApiError whose `attempts` counts
         what was sent: NotSentError, AmbiguousError, RejectedError, AccessError, BudgetError or ResponseTooLargeError;
-        and what `look` raises.
+        and what `look` raises. After a 401 no write is sent any more.
         """
         call = Call(method, PREFIX + "/".join(segments))
         if self._read_only and not call.is_read:
@@ -198,7 +206,7 @@ class Transport:
         while True:
             try:
                 outcome = await attempt(attempts + 1)
-            except BudgetError as error:
+            except (BudgetError, AccessError) as error:
                 error.attempts = attempts
                 raise
             attempts += 1
@@ -260,6 +268,10 @@ class Transport:
     async def _sent(
         self, call: Call, url: httpx.URL, content: bytes | None, look: Look | None, count: int
     ) -> _Outcome:
+        if self._is_refused and not call.is_read:
+            raise AccessError(
+                f"{call} was not sent: the key was refused (401) before.", status=UNAUTHORIZED, attempts=0
+            )
         seconds = self._budget.reserve(call)
         started = self._clock.now()
         status: int | None = None
@@ -270,6 +282,7 @@ class Transport:
             if look is not None:
                 look.attempt_ended()
             status = outcome.error.status if isinstance(outcome, Failure) else outcome[0]
+            self._is_refused = self._is_refused or status == UNAUTHORIZED
         finally:
             self._tell(call, status, self._clock.now() - started, count)
         return outcome

@@ -20,6 +20,7 @@ from reconciler.apply.report import FlagOutcome, Status, StoredField
 from reconciler.apply.steps import NEVER, ChangedMeanwhileError, FreshLook, loop_time, steps_of
 from reconciler.errors import (
     NOT_FOUND,
+    AccessError,
     AmbiguousError,
     ApiError,
     InterruptedRunError,
@@ -244,11 +245,10 @@ class FlagRun:
 
     def fail(self, step: Step, error: Exception, status: Status) -> None:
         """End a step, and with it the flag, without success; where the failure concerns all flags, end the run."""
-        if isinstance(error, InterruptedRunError):
-            if step.is_in_flight:
-                status = Status.UNKNOWN
-            elif not step.attempts:
-                status = Status.SKIPPED
+        if isinstance(error, InterruptedRunError) and step.is_in_flight:
+            status = Status.UNKNOWN
+        elif isinstance(error, InterruptedRunError | AccessError) and not step.attempts:
+            status = Status.SKIPPED
         step.end(status, http_status=getattr(error, "status", None), error=str(error))
         is_conflict = isinstance(error, ChangedMeanwhileError)
         sent = self.made if is_conflict else any(item.attempts for item in self.steps)

@@ -110,7 +110,8 @@ async def _send_one(context: ApplyContext, run: FlagRun, conflicts: ConflictChec
     except InterruptedRunError as error:
         run.leave(str(error))
     except ApiError as error:
-        run.leave(str(error), Status.FAILED)
+        # Where the run is over already, this flag only shares what ended it.
+        run.leave(str(error), Status.SKIPPED if context.cancellation.reason else Status.FAILED)
         if ends_the_run(error) or context.options.on_error_abort:
             context.cancellation.stop(error, run.plan.key)
     else:

@@ -1,0 +1,49 @@
+"""A key that is refused in the middle of an apply: nothing more is sent, and the rest is skipped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from emulators import a_live_flag
+from worlds import a_world, an_emulator
+
+from reconciler.apply.report import Status
+from reconciler.model.config import Requests
+from reconciler.model.flag import FlagSpec
+
+if TYPE_CHECKING:
+    from reconciler.emulator import RawRequest
+
+FLAGS = [f"flag-{number:02}" for number in range(40)]
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 7])
+def test_nothing_more_is_sent_and_the_rest_is_skipped(allowed: int) -> None:
+    """Also what was only waiting for its turn: at most what was with the server already comes after it."""
+    emulator = an_emulator(*map(a_live_flag, FLAGS))
+    world = a_world(
+        emulator,
+        *(FlagSpec(key=key, rollout_percentage=5) for key in FLAGS),
+        requests=Requests(per_second=10, concurrency=16, daily_budget=1000),
+    )
+    planned = world.look()
+    real, sent = emulator.api.answer, 0
+
+    def answer(request: RawRequest) -> Any:
+        nonlocal sent
+        if request.method == "PATCH":
+            sent += 1
+            if sent > allowed:
+                emulator.store.keys.clear()
+        return real(request)
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    assert sent == allowed + 1
+    statuses = [outcome.status for outcome in report.outcomes]
+    assert statuses.count(Status.APPLIED) == allowed
+    assert statuses.count(Status.FAILED) == 1
+    assert statuses.count(Status.SKIPPED) == len(FLAGS) - allowed - 1
+    assert report.exit_code == (7 if allowed else 4)
