@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _MOST_ANSWERS: Final = 500
 _MOST_FORMS: Final = 20
+_MOST_FAILURES: Final = 20
+"""Searches for a user that fail without a reason, after which a claim is not worth more time."""
 _AMPLITUDE_ID: Final = (DEFAULT_BUCKETING_UNIT, DEFAULT_BUCKETING_KEY)
 
 
@@ -124,6 +126,7 @@ class _Decision:
         self._properties = Properties((*self._conditions, *asked))
         self._masks = [[self._properties.mask_of(case.rule.conditions) for case in side] for side in sides]
         self._gate = self._properties.mask_of((GATE,)) if GATE in asked else 0
+        self._failures = 0
         self._open: str | None = None
         self._reached: set[str] = {
             name
@@ -229,6 +232,10 @@ class _Decision:
                 )
             except NoPersonError as error:
                 is_certain &= error.is_certain
+                self._failures += not error.is_certain
+                if self._failures > _MOST_FAILURES:
+                    is_certain = False
+                    break
                 continue
             if unknown:
                 ids = person.made_up & {case.rule.bucketing.key for case in hashing if case.rule.bucketing}

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 MOST_IDS: Final = 3_000
 """Ids of one form that are tried before murmur3 is solved."""
 MOST_NUMBERED: Final = 300
-MOST_SOLVED: Final = 60_000
+MOST_SOLVED: Final = 1_000
+"""Solved ids of one form, which take half a second."""
 FIRST_AMPLITUDE_ID: Final = 100_000_000_000
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -185,20 +186,20 @@ def _find_value(key: str, item: Chosen | None, areas: Sequence[Area]) -> str | N
     def fits(text: str) -> bool:
         return item is None or mask_of(item.conditions, text) == item.mask
 
-    if item is None or not item.is_listed:
-        for front, back in _forms(key, texts):
-            if not any(fits(f"{front}{number}{back}") for number in (1, 22, 333)):
-                continue
-            for number in range(1, MOST_IDS):
-                text = f"{front}{number}{back}"
-                if all(area.holds(text) for area in areas) and fits(text):
-                    return text
-    found = next((text for text in texts if all(area.holds(text) for area in areas)), None)
-    if found is None and areas and (item is None or not item.is_listed):
-        fronts = [front for front, back in _forms(key, texts) if not back]
-        solved = (text for front in fronts for text in islice(_solve(areas[0], front), MOST_SOLVED))
-        return next((text for text in solved if all(area.holds(text) for area in areas) and fits(text)), None)
-    return found
+    listed = next((text for text in texts if all(area.holds(text) for area in areas)), None)
+    if item is not None and item.is_listed:
+        return listed
+    forms = [form for form in _forms(key, texts) if any(fits(number.join(form)) for number in ("1", "22", "333"))]
+    for front, back in forms:
+        for number in range(1, MOST_IDS):
+            text = f"{front}{number}{back}"
+            if all(area.holds(text) for area in areas) and fits(text):
+                return text
+    if listed is not None or not areas:
+        return listed
+    solvable = [front for front, back in forms if not back and fits(f"{front}aaaaa1aA")]
+    solved = (text for front in solvable[:2] for text in islice(_solve(areas[0], front), MOST_SOLVED))
+    return next((text for text in solved if all(area.holds(text) for area in areas) and fits(text)), None)
 
 
 def _forms(key: str, texts: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -75,7 +75,7 @@ class Properties:
 
     def mask_of(self, conditions: Iterable[Condition]) -> int:
         """The mask of some of the conditions."""
-        return sum(self._bits[condition] for condition in conditions)
+        return sum(self._bits[condition] for condition in frozenset(conditions))
 
     def can_be(self, required: int, excluded: Sequence[int]) -> bool:
         """Whether a user can meet all required conditions, and of each excluded mask not all."""

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from builders import a_position
+from msgspec.structs import replace
 from official_engine import FastEngine, OfficialFlag
-from random_claims import a_random_claim, alone, is_broken, is_meant
+from random_claims import a_random_claim, a_user_of_values, alone, is_broken, is_meant, with_random_conditions
 from random_flags import a_random_change, a_random_flag, a_random_user
 
 from reconciler.evaluation.assertions import Assertion, Outcome, Status
 from reconciler.evaluation.cases import filled_from
 from reconciler.evaluation.deciding import Decider
+from reconciler.model.flag import Condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +47,17 @@ def test_one_line_finds_what_a_change_does() -> None:
     assert sum(_differs_and_is_found(seed) for seed in range(60)) > 30
 
 
+def test_a_condition_may_be_asked_twice() -> None:
+    """Of the users of a claim and of a segment: it is one condition."""
+    iphone = Condition(prop="platform", op="is", values=("iOS",))
+    flag = replace(a_random_flag(Random(2)), enabled=True, target_segments=(), rollout_percentage=0, variants=())
+    claim = Assertion(
+        name="x", flag="flag", source=a_position(), conditions=(iphone, iphone), never=(Outcome("off"),)
+    )
+
+    assert Decider(alone(flag)).decide(claim).status is Status.REFUTED
+
+
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("block", range(20))
@@ -66,9 +79,9 @@ def test_claims_hold_in_the_official_engine_long(block: int, count: Count) -> No
 def test_proofs_withstand_a_million_users(block: int, count: Count) -> None:
     """Four proofs, each attacked with 1,000,000 users."""
     random = Random(block)
-    flag = a_random_flag(random)
+    flag = _flag(random)
     while (claim := a_random_claim(random, flag, compares=False)).shares or not _is_proved(claim, flag):
-        flag = a_random_flag(random)
+        flag = _flag(random)
     _attack(claim, [flag], random, users=1_000_000)
     count("users in attacks on single proofs", 1_000_000)
 
@@ -92,7 +105,7 @@ def _is_proved(claim: Assertion, flag: FlagSpec) -> bool:
 def _decide(seed: int, *, users: int) -> Verdict:
     """Decide a random claim, and see that the engine agrees."""
     random = Random(seed)
-    flags = [a_random_flag(random)]
+    flags = [_flag(random)]
     compares = random.random() < 0.4
     claim = a_random_claim(random, flags[0], compares=compares)
     if compares:
@@ -112,9 +125,15 @@ def _decide(seed: int, *, users: int) -> Verdict:
     return verdict
 
 
+def _flag(random: Random) -> FlagSpec:
+    flag = a_random_flag(random)
+    return with_random_conditions(random, flag) if random.random() < 0.5 else flag
+
+
 def _changed(random: Random, flag: FlagSpec) -> FlagSpec:
     """The flag changed; a segment that is silent about its bucketing key keeps the one it has."""
-    filled = filled_from(alone(a_random_change(random, flag)), alone(flag)).flag
+    change = a_random_change if random.random() < 0.7 else with_random_conditions
+    filled = filled_from(alone(change(random, flag)), alone(flag)).flag
     assert filled is not None
     return filled.spec
 
@@ -123,7 +142,7 @@ def _attack(claim: Assertion, flags: list[FlagSpec], random: Random, *, users: i
     """See that none of so many users breaks a claim that is proved."""
     official = [OfficialFlag(flag, engine=ENGINE) for flag in flags]
     for number in range(users):
-        user = a_random_user(random, number)
+        user = (a_random_user if number % 2 else a_user_of_values)(random, number)
         if is_meant(claim, user):
             variants = [flag.assign(user)[0] for flag in official]
             assert not is_broken(claim, variants[0], variants[-1]), (claim, flags, user)
@@ -132,10 +151,10 @@ def _attack(claim: Assertion, flags: list[FlagSpec], random: Random, *, users: i
 def _differs_and_is_found(seed: int) -> bool:
     """Whether some user gets another variant after a random change, which the one line then finds."""
     random = Random(seed)
-    before = a_random_flag(random)
+    before = _flag(random)
     after = _changed(random, before)
     official = [OfficialFlag(flag, engine=ENGINE) for flag in (before, after)]
-    users: list[dict[str, Any]] = [a_random_user(random, number) for number in range(300)]
+    users = [(a_random_user if number % 2 else a_user_of_values)(random, number) for number in range(300)]
     differs = any(official[0].assign(user)[0] != official[1].assign(user)[0] for user in users)
 
     verdict = Decider(alone(after), alone(before)).decide(NO_CHANGE)
