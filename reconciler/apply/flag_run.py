@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from reconciler.api.live import find_flag, refetch
 from reconciler.api.responses import CreatedFlag
+from reconciler.apply.aftermath import what_users_see
 from reconciler.apply.ambiguous import LOOKS_FOR_CREATE, WriteOutcome, resolve_ambiguous
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.meanwhile import moved_meanwhile
@@ -84,6 +85,7 @@ class FlagRun:
         self.duplicates: tuple[str, ...] = ()
         self.stored: tuple[StoredField, ...] = ()
         self.editors: tuple[str, ...] = ()
+        self.is_conflict = False
 
     @property
     def is_new(self) -> bool:
@@ -108,6 +110,7 @@ class FlagRun:
             duplicates=self.duplicates,
             stored=self.stored,
             editors=self.editors,
+            users_see="" if self.is_conflict else what_users_see(self.plan, self.steps, self.status),
         )
 
     def stub(self) -> LiveFlag:
@@ -250,8 +253,8 @@ class FlagRun:
         elif isinstance(error, InterruptedRunError | AccessError) and not step.attempts:
             status = Status.SKIPPED
         step.end(status, http_status=getattr(error, "status", None), error=str(error))
-        is_conflict = isinstance(error, ChangedMeanwhileError)
-        sent = self.made if is_conflict else any(item.attempts for item in self.steps)
+        self.is_conflict = isinstance(error, ChangedMeanwhileError)
+        sent = self.made if self.is_conflict else any(item.attempts for item in self.steps)
         self.leave(str(error), Status.FAILED if sent and status is Status.SKIPPED else status)
         is_failure = isinstance(error, ApiError) and self.status is not Status.SKIPPED
         if ends_the_run(error) or (self.context.options.on_error_abort and is_failure):

@@ -53,6 +53,7 @@ class FlagOutcome(Struct, frozen=True, kw_only=True):
     `duplicates` are the ids of all live flags that carry the key of a new one, where there are several. `stored` are
     the fields that the server keeps in another form than the declared one: no call changes that. `editors` made
     versions during the run, this key's user among them; empty where all versions may be this run's own.
+    `users_see` says what users see now where not all was applied.
     """
 
     key: str
@@ -65,6 +66,7 @@ class FlagOutcome(Struct, frozen=True, kw_only=True):
     duplicates: tuple[str, ...] = ()
     stored: tuple[StoredField, ...] = ()
     editors: tuple[str, ...] = ()
+    users_see: str = ""
 
     @property
     def changed_something(self) -> bool:

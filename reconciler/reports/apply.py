@@ -82,6 +82,8 @@ def _section(outcome: FlagOutcome) -> ApplySection:
 
 
 def _notes(outcome: FlagOutcome) -> Iterator[str]:
+    if outcome.users_see:
+        yield outcome.users_see
     for item in outcome.stored:
         yield f"{item.path} is stored otherwise: {item.how}."
     if outcome.editors:
@@ -174,6 +176,8 @@ def _flag_outcome(outcome: FlagOutcome) -> dict[str, Json]:
     }
     if outcome.duplicates:
         document["duplicates"] = list(outcome.duplicates)
+    if outcome.users_see:
+        document["usersSee"] = outcome.users_see
     if outcome.editors:
         document["editors"] = list(outcome.editors)
     if outcome.stored:

@@ -1,0 +1,75 @@
+"""What a report says that users see, where an apply did not come to its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from emulators import a_live_flag
+from looks import a_declaration, edit
+from worlds import World, a_world, an_emulator
+
+from reconciler.emulator.requests import text_response
+from reconciler.model.flag import FlagSpec, Variant, Weights
+from reconciler.reports.registry import APPLY, render
+
+KEY = "new-checkout"
+
+
+def failing_at(world: World, number: int, status: int = 400) -> Any:
+    """The report of an apply of which the write of that number, and every later one, is refused."""
+    planned, real, writes = world.look(), world.emulator.api.answer, 0
+
+    def answer(request: Any) -> Any:
+        nonlocal writes
+        writes += request.method != "GET"
+        return real(request) if writes < number or request.method == "GET" else text_response(status, "no")
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    return world.carry_out(planned).report
+
+
+def test_where_nothing_was_made_users_see_what_they_saw() -> None:
+    world = a_world(an_emulator(a_live_flag(KEY, rolloutPercentage=10)), FlagSpec(key=KEY, rollout_percentage=50))
+    report = failing_at(world, 1)
+    (outcome,) = report.outcomes
+    assert outcome.users_see == "Users see what they saw before this run: on, rollout 10%."
+    for form in ("text", "markdown"):
+        assert "what they saw before this run" in render(APPLY, form, report)
+    assert "usersSee" in render(APPLY, "json", report)
+
+
+def test_where_a_part_was_made_it_says_who_is_where() -> None:
+    """The state between two calls, with the shares of users that moved and that are still to move."""
+    live = a_live_flag(KEY, rolloutWeights={"control": 1, "treatment": 1})
+    spec = a_declaration(rollout_percentage=50, rollout_weights=Weights.of({"control": 1, "treatment": 0}))
+    report = failing_at(a_world(an_emulator(live), spec), 2)
+    (outcome,) = report.outcomes
+    assert outcome.status == "failed"
+    assert outcome.users_see == (
+        "After 1 of 2 calls the flag is on, rollout 50%: 50% of users get another variant than before this run, and"
+        " 25% not yet the planned one."
+    )
+
+
+def test_a_flag_that_was_not_created_is_not_seen() -> None:
+    world = a_world(
+        an_emulator(), a_declaration("fresh", variants=(Variant(key="control"), Variant(key="treatment")))
+    )
+    (outcome,) = failing_at(world, 1).outcomes
+    assert outcome.users_see == "Users see nothing of it yet: the flag was not created."
+
+
+@pytest.mark.parametrize("number", [9])
+def test_what_was_applied_needs_no_word(number: int) -> None:
+    world = a_world(an_emulator(a_live_flag(KEY)), FlagSpec(key=KEY, rollout_percentage=50))
+    (outcome,) = failing_at(world, number).outcomes
+    assert outcome.users_see == ""
+
+
+def test_an_edit_meanwhile_is_left_to_the_error() -> None:
+    """What users see is then not what the calls of this run made."""
+    world = a_world(an_emulator(a_live_flag(KEY)), FlagSpec(key=KEY, rollout_percentage=50))
+    run = world.apply(meanwhile=lambda: edit(world.emulator, "bob@example.com", KEY, rolloutPercentage=3) and None)
+    assert run.report is not None
+    assert run.report.outcomes[0].users_see == ""
