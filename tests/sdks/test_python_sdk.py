@@ -124,14 +124,14 @@ def test_every_client_gives_what_we_give(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.long
 @pytest.mark.timeout(14_400)
-def test_every_client_gives_what_we_give_long() -> None:
+@pytest.mark.parametrize("seed", range(20))
+def test_every_client_gives_what_we_give_long(seed: int) -> None:
     """200 flags for 100,000 users each, ten flags and their users at a time."""
-    for seed in range(20):
-        random = Random(1000 + seed)
-        specs = random_specs(random, 10)
-        app, feed = with_sdks(seeded(specs), {})
-        with serve(app, on_stop=feed.close) as url:
-            compare(specs, people(random, 100_000), url)
+    random = Random(1000 + seed)
+    specs = random_specs(random, 10)
+    app, feed = with_sdks(seeded(specs), {})
+    with serve(app, on_stop=feed.close) as url:
+        compare(specs, people(random, 100_000), url)
 
 
 def test_a_streaming_client_follows_an_edit(tmp_path: Path) -> None:
