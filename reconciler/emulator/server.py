@@ -139,8 +139,9 @@ def _listen(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
         listener.listen(128)
-    except OSError:
+    except OSError as error:
         listener.close()
+        error.filename = f"{HOST}:{port}"
         raise
     return listener
 

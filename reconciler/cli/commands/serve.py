@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from reconciler.cli.serving import Session
 
 SERVE_EXTRA = "`serve` is an extra: install it with `pip install 'amplitude-flag-reconciler[serve]'`."
+
+
+_NEEDED = ("amplitude_experiment", "watchfiles")
+"""What is imported only once it is used, long after the start."""
 
 
 class OverrideType(click.ParamType[tuple[str | None, str, str]]):
@@ -123,6 +128,8 @@ def start_session(
 ) -> Session:
     """A session over what the source gives. Raises ReconcilerError where the extra is not installed, and its own."""
     _require_source(source)
+    if not all(map(find_spec, _NEEDED)):
+        raise ReconcilerError(SERVE_EXTRA)
     try:
         from reconciler.cli.serving import Session  # noqa: PLC0415 - an extra
         from reconciler.cli.sources import Source  # noqa: PLC0415

@@ -524,6 +524,24 @@ def test_invalid_files_at_the_start(root: Path) -> None:
     assert run(["serve", "--config", str(root / "reconciler.yaml")]) == 3
 
 
+@pytest.mark.parametrize("name", ["watchfiles", "amplitude_experiment"])
+def test_without_a_part_of_the_extra(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """What would be missing only later is said at the start."""
+    monkeypatch.setattr("reconciler.cli.commands.serve.find_spec", lambda wanted: None if wanted == name else wanted)
+    assert run(["serve", "--config", str(root / "reconciler.yaml")]) == 1
+    assert "amplitude-flag-reconciler[serve]" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named."""
+    with a_session(root) as (_, client):
+        port = str(client.base_url.port)
+        assert run(["serve", "--config", str(root / "reconciler.yaml"), "--port", port]) == 1
+    assert f"127.0.0.1:{port}: Address already in use" in capsys.readouterr().err
+
+
 def test_without_the_extra(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """It says what to install."""
     monkeypatch.setitem(sys.modules, "starlette.applications", None)
