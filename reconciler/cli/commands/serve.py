@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.emulation import accept_environment_key
+from reconciler.cli.failures import as_reconciler_error
 from reconciler.cli.options import FILE, Settings, key_file_option, shared_options
 from reconciler.cli.output import Output
 from reconciler.cli.signals import TerminatedError
@@ -159,6 +160,11 @@ def _override(session: Session, key: str, variant: str, user: str | None) -> Non
         raise UsageError(str(error.args[0])) from error
 
 
+def _say_why_it_ended(watch: asyncio.Task[None], output: Output) -> None:
+    if not watch.cancelled() and (error := watch.exception()):
+        output.error(f"Changes of files are seen no more: {as_reconciler_error(error)} What was served goes on.")
+
+
 def _serve(session: Session, output: Output, *, port: int, watches: bool) -> int:
     from reconciler.emulator.server import serve_in_foreground  # noqa: PLC0415 - an extra
 
@@ -167,6 +173,7 @@ def _serve(session: Session, output: Output, *, port: int, watches: bool) -> int
     def greet(url: str) -> None:
         if watches:
             tasks.append(asyncio.get_running_loop().create_task(session.watch()))
+            tasks[-1].add_done_callback(lambda task: _say_why_it_ended(task, output))
         output.print(f"{url}\n")
         output.info(
             f"Serving {counted(len(session.content.flags), 'flag')} at {url}, not production. Deployment keys: "
