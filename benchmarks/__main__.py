@@ -47,6 +47,7 @@ def measure(shop: Workshop, sizes: tuple[int, ...], *, quick: bool) -> None:
     for size in sizes:
         project = shop.project(size)
         offline.validate(shop, project)
+        offline.decide(shop, project)
         if size <= MOST_IMPORTED:
             online.drift_and_import(shop, project)
         planned[size] = online.plans(shop, project)

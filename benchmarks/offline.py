@@ -1,7 +1,9 @@
-"""What needs no server: start-up and `validate`."""
+"""What needs no server: start-up, `validate` and `test`."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from typing import TYPE_CHECKING
 
 from benchmarks import peers
@@ -50,3 +52,33 @@ def validate(shop: Workshop, project: Project) -> None:
             )
     if size >= LARGE:
         shop.report.expect(f"`validate`, {size:,} flags, memory in MiB", own.mebibytes, 150)
+
+
+def decide(shop: Workshop, project: Project) -> None:
+    """Five claims about all users of each flag, all of which hold: none is decided by its first case."""
+    size = len(project.flags)
+    tests = project.directory / "flags" / "tests"
+    tests.mkdir()
+    for key, flag in project.flags.items():
+        (tests / f"{key}.test.yaml").write_text(_claims(key, [*(item["key"] for item in flag["variants"]), "off"]))
+    try:
+        ours = Command(name="reconciler test", arguments=(shop.command, "test"), directory=project.directory)
+        check = Command(name="reconciler validate", arguments=(shop.command, "validate"), directory=project.directory)
+        costs = compare([ours, check], runs=min(shop.runs, 3))
+    finally:
+        shutil.rmtree(tests)
+    shop.report.compare(f"test, {size:,} flags with 5 claims each", costs)
+    if size == LARGE // 10:
+        shop.report.expect(f"`test`, {size:,} flags with 5 claims each, CPU in s", costs[ours.name].cpu, 1.0)
+
+
+def _claims(key: str, variants: list[str]) -> str:
+    always = f"always: {json.dumps(variants)}"
+    claims = [
+        always,
+        f"users: {{country: Norway}}, {always}",
+        f"users: {{country: {{not: [Norway, Sweden]}}}}, {always}",
+        f"users: {{user_properties.plan: {{not: trial}}}}, share: {{{variants[0]}: <= 100%}}",
+        f"users: {{user_properties.plan: trial, version: {{greater: '2.0.0'}}}}, {always}",
+    ]
+    return "tests:\n" + "".join(f"  - {{name: {n}. claim, flag: {key}, {text}}}\n" for n, text in enumerate(claims))

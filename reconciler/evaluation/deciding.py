@@ -20,6 +20,7 @@ from reconciler.evaluation.assertions import ANY, Cause, Status, Verdict
 from reconciler.evaluation.cases import GATE, GATE_NAME, GATE_PATH, Case, cases_of, filled_from, gated, is_open
 from reconciler.evaluation.conditions import matches_condition
 from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
+from reconciler.evaluation.hashing import RESIDUES
 from reconciler.evaluation.persons import NoPersonError, Person, find_person, numbered_persons
 from reconciler.evaluation.populations import Properties
 from reconciler.evaluation.result import Reason
@@ -291,12 +292,23 @@ def _undeclared(fields: Iterable[str]) -> str:
     )
 
 
+def _variants_of(rule: SegmentRule) -> list[str]:
+    """The variants that a rule gives users, with and without what it hashes."""
+    starts = (0, *(end for _, end in rule.cuts))
+    given = [variant for start, (variant, end) in zip(starts, rule.cuts, strict=False) if start < end]
+    bucketing = rule.bucketing
+    has_others = bucketing is None or rule.percentage < RESIDUES or (bucketing.unit, bucketing.key) != _AMPLITUDE_ID
+    return [*given, *([rule.constant] if has_others else [])]
+
+
 def _cells(pair: _Pair) -> list[_Cell]:
     """The variants that users of these cases can have on each side, the most frequent first.
 
     Users without what is hashed are among them.
     """
     rules = [case.rule for case in pair]
+    if len(rules) == 1:
+        return [(variant,) for variant in _variants_of(rules[0])]
     found = [cell for cell, _ in sorted(joint_shares(*rules).cells, key=lambda item: -item[1])]
     places = {(rule.bucketing.unit, rule.bucketing.key) for rule in rules if rule.bucketing} - {_AMPLITUDE_ID}
     for missing in [{place} for place in sorted(places)] + ([places] if len(places) > 1 else []):
