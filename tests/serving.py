@@ -47,6 +47,8 @@ CHECKOUT = {
     ],
     "deployments": ["web"],
 }
+ADA = {"user_id": "ada@example.com"}
+REMOTE = CHECKOUT | {"key": "search", "evaluationMode": "remote"}
 
 
 def a_repository(root: Path, *flags: dict[str, Any], config: str = CONFIG) -> Path:

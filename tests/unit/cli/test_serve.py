@@ -12,25 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from emulators import a_live_flag
-from serving import CHECKOUT, DEPLOYMENT, a_repository, a_session, events, variants, wait_for, write_flag
+from serving import ADA, CHECKOUT, DEPLOYMENT, REMOTE, a_repository, a_session, events, variants, write_flag
 
 from reconciler.cli.commands.serve import start_session
 from reconciler.cli.main import run
 from reconciler.cli.options import Settings
 from reconciler.cli.output import Output
-from reconciler.cli.sources import Source
-from reconciler.errors import StalePlanError, UsageError
+from reconciler.errors import UsageError
 from reconciler.evaluation.users import read_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from conftest import Repository
-
-ADA = {"user_id": "ada@example.com"}
-REMOTE = CHECKOUT | {"key": "search", "evaluationMode": "remote"}
 
 
 @pytest.fixture
@@ -154,95 +147,6 @@ def test_flags_that_do_not_say_where_they_belong(tmp_path: Path) -> None:
         assert len(client.get("/sdk/v2/flags").json()) == 1
 
 
-def test_an_edit_is_streamed(root: Path) -> None:
-    """The stream begins with all flags, and has them again when a file has changed."""
-    with a_session(root, watches=True) as (_, client), client.stream("GET", "/sdk/stream/v1/flags") as stream:
-        assert stream.headers["content-type"].startswith("text/event-stream")
-        seen = events(stream.iter_lines())
-        assert next(seen) == client.get("/sdk/v2/flags").json()
-        write_and_wait(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
-        assert next(seen)[0]["segments"] == [{"metadata": {"segmentName": "default"}, "variant": "off"}]
-        (root / "flags" / "new-checkout.yaml").unlink()
-        assert [flag["key"] for flag in next(seen)] == ["search"]
-
-
-def test_an_invalid_edit(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The last valid state is served on; stderr and the page say why; the next valid edit is served."""
-    with a_session(root, watches=True) as (session, client):
-        write_and_wait(root, CHECKOUT | {"rolloutPercentage": 500}, lambda: session.problem)
-        assert not is_off(client)
-        page = client.get("/").text
-        assert "the last valid state is served" in page
-        assert "flags/new-checkout.yaml:" in page
-        reads, read = [], session._source.read
-        session._source.read = lambda: reads.append(1) or read()  # type: ignore[method-assign]
-        write_and_wait(root, REMOTE | {"name": "Search"}, lambda: reads)  # the same is wrong as before
-        write_and_wait(root, CHECKOUT | {"nmae": "x"}, lambda: "nmae" in str(session.problem))
-        assert capsys.readouterr().err.count("A percentage must be") == 1
-        write_and_wait(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
-        assert "the last valid state is served" not in client.get("/").text
-
-
-def test_another_configuration_is_served(root: Path) -> None:
-    """Its changes are served as those of flag files: an invalid one is not, a new deployment is."""
-    with a_session(root, watches=True) as (session, client):
-        content = (root / "reconciler.yaml").read_text()
-        for _ in range(2):  # by rename, as editors do
-            (root / "new").write_text(content + "deployment: 1\n")
-            (root / "new").rename(root / "reconciler.yaml")
-            wait_for(lambda: session.problem)
-            (root / "new").write_text(content)
-            (root / "new").rename(root / "reconciler.yaml")
-            wait_for(lambda: not session.problem)
-        (root / "reconciler.yaml").write_text(content.replace("{", '{shop: "67", tv: "70", '))
-        wait_for(lambda: client.get("/sdk/v2/flags", headers={"Authorization": "Api-Key tv"}).status_code == 200)
-        assert len(client.get("/sdk/v2/flags", headers={"Authorization": "Api-Key shop"}).json()) == 2
-
-
-def test_another_directory_of_flags_is_served(root: Path) -> None:
-    """As when another branch is checked out: what is watched goes, and comes back with other files."""
-    with a_session(root, watches=True) as (session, client):
-        (root / "flags").rename(root / "gone")
-        wait_for(lambda: session.problem)
-        assert not is_off(client)
-        (root / "flags").mkdir()
-        write_and_wait(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
-        wait_for(lambda: "search" not in variants(client, ADA))
-        write_and_wait(root, CHECKOUT, lambda: not is_off(client))
-
-
-def write_and_wait(root: Path, flag: dict[str, Any], happens: Any) -> None:
-    """Write a flag and wait until something is so."""
-    write_flag(root, flag)
-    wait_for(happens)
-
-
-def is_off(client: httpx.Client) -> bool:
-    """Whether the flag of the files is off."""
-    return variants(client, ADA)["new-checkout"] == "off"
-
-
-def test_what_changed_files_tell_alone(root: Path) -> None:
-    """Their flags as they are now; nothing where a file is new, gone, invalid, or declares a flag of another one."""
-    source = Source("files", Settings(config=root / "reconciler.yaml"), None, Output(quiet=True))
-    first = source.read()
-    file, other = root / "flags" / "new-checkout.yaml", root / "flags" / "search.yaml"
-    assert source.read_again({str(file)}) == first
-    write_flag(root, CHECKOUT | {"enabled": False})
-    again = source.read_again({str(file)})
-    assert again is not None
-    assert [flag.spec.enabled for flag in again.flags] == [False, True]
-    assert again == source.read()
-    write_flag(root, CHECKOUT | {"key": "new"})
-    assert source.read_again({str(file), str(root / "flags" / "new.yaml")}) is None
-    text = other.read_text()
-    for wrong in (text.replace("key: search", "key: new-checkout"), "key: [", text + "unknown: 1\n"):
-        other.write_text(wrong)
-        assert source.read_again({str(other)}) is None
-    other.unlink()
-    assert source.read_again({str(other)}) is None
-
-
 def test_overrides_by_one_call(client: httpx.Client) -> None:
     """For everyone or one user, for SDKs that evaluate themselves too; the user's counts more; all can be cleared."""
     grace = {"user_id": "grace"}
@@ -316,21 +220,6 @@ def test_the_page(client: httpx.Client) -> None:
     assert client.get("/_serve/page.html").status_code == 404
 
 
-def test_the_management_api_stands_beside(root: Path) -> None:
-    """One store: what is edited there is served, until the file says something else."""
-    with a_session(root, watches=True) as (session, client):
-        bearer = {"Authorization": f"Bearer {next(iter(session.emulator.store.keys))}"}
-        (flag,) = client.get("/api/1/flags?key=new-checkout", headers=bearer).json()["flags"]
-        assert client.get("/api/1/deployments", headers=bearer).json()["deployments"][0]["label"] == "web"
-        client.patch(f"/api/1/flags/{flag['id']}", json={"enabled": False}, headers=bearer)
-        assert is_off(client)
-        write_and_wait(root, REMOTE | {"enabled": False}, lambda: variants(client, ADA)["search"] == "off")
-        assert is_off(client)
-        write_and_wait(root, CHECKOUT | {"name": "Checkout"}, lambda: not is_off(client))
-        (again,) = client.get("/api/1/flags?key=new-checkout", headers=bearer).json()["flags"]
-        assert (again["id"], again["name"]) == (flag["id"], "Checkout")
-
-
 def test_cohorts_of_a_file(root: Path, tmp_path: Path) -> None:
     """Members are in their cohorts, here and for SDKs that ask who is; without the file no user is."""
     file = tmp_path / "cohorts.json"
@@ -395,60 +284,6 @@ def test_ids_of_amplitude(tmp_path: Path) -> None:
     with a_session(root, amplitude_ids=True) as (session, client):
         assert {variants(client, user)["new-checkout"] for user in people} == {"control", "treatment"}
         assert len(list(session.warnings())) == 1
-
-
-def test_what_is_live(repository: Repository) -> None:
-    """Read with GET only, inclusions and keys of deployments included; files are not needed."""
-    repository.emulator.store.seed_flag(
-        a_live_flag("search", deployments=["67"], projectId="7", evaluationMode="local") | {"bucketingKey": "user_id"}
-    )
-    repository.emulator.log.clear()
-    with a_session(repository.root, source="live") as (_, client):
-        client.headers["Authorization"] = "Api-Key client-67"
-        assert set(variants(client, ADA)) == {"search"}
-        assert "Live" in client.get("/").text
-    assert {entry.method for entry in repository.emulator.log} == {"GET"}
-
-
-def test_a_branch_on_top_of_what_is_live(repository: Repository) -> None:
-    """Undeclared fields and flags are as they are live, the salt among them; declared ones as the branch says."""
-    flag_id = next(iter(repository.emulator.store.flags))
-    repository.emulator.edit_as("x@example.com", "POST", f"/flags/{flag_id}/deployments", {"deployments": ["67"]})
-    repository.emulator.edit_as("x@example.com", "PATCH", f"/flags/{flag_id}", {"bucketingKey": "user_id"})
-    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 100\n")
-    people = [{"user_id": f"user-{number}"} for number in range(200)]
-
-    def shown(source: str) -> list[str]:
-        with a_session(repository.root, source=source) as (session, client):
-            assert list(session.warnings()) == []
-            client.headers["Authorization"] = "Api-Key 67"
-            return [variants(client, user)["new-checkout"] for user in people]
-
-    live, planned = shown("live"), shown("live,files")
-    assert live.count("off") > 150
-    assert planned.count("off") == 0
-    assert all(before in {"off", after} for before, after in zip(live, planned, strict=True))
-    assert run(["plan", "--out", "plan.json", "--quiet"]) == 0
-    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 1\n")
-    assert shown("plan.json") == planned
-    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 100\n")
-    assert run(["apply", "--auto-approve", "--quiet"]) == 0
-    assert shown("live") == planned
-
-
-def test_a_plan_that_no_longer_fits(repository: Repository) -> None:
-    """One of another project, and one whose flag is gone, are refused; so is what is no plan."""
-    repository.write("flags/other.yaml", "key: other\nvariants: [{key: 'on'}]\n")
-    assert run(["plan", "--out", "plan.json", "--quiet", "--target", "new-checkout"]) == 0
-    repository.emulator.store.remove(list(repository.emulator.store.flags))
-    settings, output = Settings(config=repository.root / "reconciler.yaml"), Output(quiet=True)
-    with pytest.raises(StalePlanError, match="new-checkout"):
-        start_session(settings, output, source="plan.json")
-    repository.write("reconciler.yaml", 'version: 1\nprojectId: "8"\n')
-    with pytest.raises(UsageError, match="for project 7"):
-        start_session(settings, output, source="plan.json")
-    for name in ("other.json", "life", "files,life"):
-        assert run(["serve", "--from", name]) == 64
 
 
 def test_ofrep(client: httpx.Client) -> None:
