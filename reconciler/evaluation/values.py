@@ -40,6 +40,8 @@ MOST_STEPS: Final = 20_000
 MOST_MIXED: Final = 4_096
 
 _EXACT = 2**53
+_MOST_JOINED = 12
+"""Texts of one kind of conditions that are joined with those of another to find values for both."""
 _ANY, _SEGMENT = "**", "[^/]*"
 """Parts of patterns that match any text, and any without a slash; all other parts are single letters."""
 _LISTS = frozenset({"is", "is not"})
@@ -157,6 +159,9 @@ def _texts(conditions: Sequence[Condition]) -> tuple[list[str], list[int] | None
     families = list(_families(conditions, listed))
     texts = dict.fromkeys(value for condition in conditions for value in condition.values)
     texts |= dict.fromkeys((*sorted(listed), *(text for family in families for text in family.texts)))
+    if len(families) > 1:
+        starts, ends = ([*family.texts[:_MOST_JOINED], "~"] for family in (families[0], families[-1]))
+        texts |= dict.fromkeys(text for a, b in product(starts, ends) for text in (a + b, b + a, b))
     fresh = next((text for text in _FRESH if text not in texts), _FRESH[0] * (1 + max(map(len, texts))))
     texts[fresh] = None
     texts.pop("", None)
