@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -25,7 +25,7 @@ from reconciler.errors import (
 from reconciler.reports.sanitize import for_log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from reconciler.api.credentials import ApiKey
@@ -90,6 +90,21 @@ def write_failure(path: Path, error: BaseException) -> None:
     text = redact_keys(render_json(failure_document(as_reconciler_error(error))))
     if complaint := try_write_file(path, text, private=True):
         _write(sys.stderr, f"Warning: {complaint}\n")
+
+
+@contextmanager
+def failures_written_to(report: Path | None) -> Iterator[Callable[[BaseException], None]]:
+    """Write a failure in place of the report; `fail` does the same for what is no exception."""
+
+    def fail(error: BaseException) -> None:
+        if report is not None:
+            write_failure(report, error)
+
+    try:
+        yield fail
+    except BaseException as error:
+        fail(error)
+        raise
 
 
 def _root_of(error: BaseException) -> BaseException:

@@ -93,6 +93,7 @@ COMMANDS = {
     "apply": CommandEntry(f"{_COMMANDS}.apply:apply", "Plan, show, ask, apply, and read back."),
     "show": CommandEntry(f"{_COMMANDS}.show:show", "Show a saved plan again, offline."),
     "drift": CommandEntry(f"{_COMMANDS}.drift:drift", "Show what differs live, and who changed it when."),
+    "advance": CommandEntry(f"{_COMMANDS}.advance:advance", "Move each rollout by at most one declared step."),
     "history": CommandEntry(f"{_COMMANDS}.history:history", "Show a flag's versions, with what changed in each."),
     "evaluate": CommandEntry(f"{_COMMANDS}.evaluate:evaluate", "Show which variant a user gets, and why."),
     "doctor": CommandEntry(f"{_COMMANDS}.doctor:doctor", "Check key, host, project, clock and limits."),

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from reconciler.strict_json import Json
 
 SCHEMA_NAMES: Final = (
-    "flag", "config", "test", "plan", "record", "report", "drift", "verdicts", "evaluation", "findings", "failure",
+    "flag", "config", "test", "plan", "record", "report", "drift", "advance",
+    "verdicts", "evaluation", "findings", "failure",
 )  # fmt: skip
 """The schemas that `reconciler schema` prints."""
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 OnFail: TypeAlias = Literal["rollback", "hold", "off"]
 
@@ -59,6 +59,12 @@ class Window(Struct, frozen=True, kw_only=True):
             if opening > now and day.weekday() in self.days:
                 return opening
         raise AssertionError("a window has a day")
+
+
+def closed_until(windows: Sequence[Window], now: datetime) -> datetime | None:
+    """When the first of several windows opens; None where one is open, or there is none."""
+    opening = min((window.opens_next(now) for window in windows), default=now)
+    return None if opening <= now else opening
 
 
 class Strategy(Struct, frozen=True, kw_only=True):

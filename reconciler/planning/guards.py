@@ -391,8 +391,16 @@ DEPENDENTS = FlagGuard(
 ALLOWABLE_BY_FLAG = frozenset(guard.name for guard in (*FLAG_GUARDS, DEPENDENTS) if guard.is_allowable)
 """What `--allow` takes with the key of a flag, too."""
 
-ALLOWABLE = ALLOWABLE_BY_FLAG | {name for name, _ in RUN_GUARDS}
+WINDOW = "window"
+"""The guard of the run that knows the time: nothing is written outside of an environment's windows."""
+
+ALLOWABLE = ALLOWABLE_BY_FLAG | {name for name, _ in RUN_GUARDS} | {WINDOW}
 """What `--allow` takes."""
 
-GUARDS = (*(name for name, _ in RUN_GUARDS), *HELD_UNPLANNED, *(guard.name for guard in (*FLAG_GUARDS, DEPENDENTS)))
+GUARDS = (
+    *(name for name, _ in RUN_GUARDS),
+    WINDOW,
+    *HELD_UNPLANNED,
+    *(guard.name for guard in (*FLAG_GUARDS, DEPENDENTS)),
+)
 """The name of every guard."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
     from reconciler.reports.findings import FindingsReport
     from reconciler.reports.verdicts import VerdictsReport
+    from reconciler.rollouts.report import AdvanceReport
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class Report(Struct, Generic[T], frozen=True):
 PLAN: Final[Report[Plan]] = Report("plan")
 APPLY: Final[Report[ApplyReport]] = Report("apply")
 DRIFT: Final[Report[DriftReport]] = Report("drift")
+ADVANCE: Final[Report[AdvanceReport]] = Report("advance")
 HISTORY: Final[Report[FlagHistory]] = Report("history")
 DOCTOR: Final[Report[Sequence[Check]]] = Report("doctor")
 FINDINGS: Final[Report[FindingsReport]] = Report("findings")
@@ -72,6 +74,8 @@ RENDERERS: Final[dict[tuple[str, str], str]] = {
     ("drift", "json"): "drift_json:render_drift_json",
     ("drift", "markdown"): "drift_text:render_drift_markdown",
     ("drift", "html"): "html:render_drift_html",
+    ("advance", "text"): "rollouts:render_advance_text",
+    ("advance", "json"): "rollouts:render_advance_json",
     ("history", "text"): "drift_text:render_history_text",
     ("history", "json"): "drift_json:render_history_json",
     ("doctor", "text"): "doctor:render_doctor_text",

@@ -147,7 +147,7 @@ class _Look(Struct, frozen=True):
 
     def _base(self) -> float:
         """The percentage that users had when the attempt was declared."""
-        before = [level for level in self.levels if level.at <= self.declared_at]
+        before = [level for level in self.levels if level.at < self.declared_at]
         return (before[-1] if before else self.levels[0]).share
 
     def _fall(self) -> Level | None:

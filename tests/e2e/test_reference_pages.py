@@ -98,7 +98,7 @@ def test_the_documents_shown_are_valid() -> None:
     for section in sections:
         for body in re.findall(r"^```json\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
             examples[section.split("\n", 1)[0]] = json.loads(body)
-    assert set(examples) == {"plan", "record", "findings", "report", "verdicts", "failure"}
+    assert set(examples) == {"plan", "record", "findings", "report", "verdicts", "advance", "failure"}
     assert [
         name
         for name in set(SCHEMA_NAMES) - {"flag", "config", "test"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +14,7 @@ from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
 from reconciler.cli.commit_files import check_commit
 from reconciler.cli.destinations import check_destinations
-from reconciler.cli.failures import write_failure
+from reconciler.cli.failures import failures_written_to
 from reconciler.cli.options import (
     FILE,
     ApplyArguments,
@@ -32,11 +31,14 @@ from reconciler.cli.planning import Scope, load, make_plan, now, open_client, re
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import PartlyAppliedError, ReconcilerError, StalePlanError, UnknownTargetError, UsageError
 from reconciler.files.config_file import find_config, load_config
+from reconciler.model.rollout import closed_until
+from reconciler.planning.guards import WINDOW
+from reconciler.planning.plan import Refusal
 from reconciler.planning.plan_file import check_saved
 from reconciler.reports.registry import APPLY, PLAN, render
+from reconciler.text import time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from reconciler.cli.planning import Loaded, Planned
@@ -73,10 +75,10 @@ def apply(
     inputs = {"PLAN.json": plan_file, "--reviewed": choices.reviewed, "--api-key-file": arguments.api_key_file}
     check_destinations(settings, outputs, inputs)
     output = Output.of(settings)
-    with _failures_written_to(choices.report) as fail:
+    with failures_written_to(choices.report) as fail:
         if plan_file is None:
             _require_approval(choices)
-        planned = _plan(settings, plan_file, arguments, choices, output)
+        planned = _in_window(_plan(settings, plan_file, arguments, choices, output))
         if refusal := refusal_of(planned.plan, all_or_nothing=choices.on_refusal == "abort"):
             fail(refusal)
             return _refuse(planned.plan, refusal, display, output)
@@ -87,19 +89,16 @@ def apply(
     return _report(report, shown, display, choices, output)
 
 
-@contextmanager
-def _failures_written_to(report: Path | None) -> Iterator[Callable[[BaseException], None]]:
-    """Write a failure in place of the report; `fail` does the same for what is no exception."""
-
-    def fail(error: BaseException) -> None:
-        if report is not None:
-            write_failure(report, error)
-
-    try:
-        yield fail
-    except BaseException as error:
-        fail(error)
-        raise
+def _in_window(planned: Planned) -> Planned:
+    """The plan, refused where it is to be applied outside of the windows of its environment."""
+    plan, config = planned.plan, planned.loaded.config
+    windows = [config.windows[name] for name in config.apply_windows]
+    opening = None if plan.options.allows(WINDOW) or not plan.to_apply else closed_until(windows, now())
+    if opening is None:
+        return planned
+    message = f"Now is outside of the windows {', '.join(config.apply_windows)}: one opens at {time_text(opening)}."
+    refusal = Refusal(guard=WINDOW, message=message, override=f"--allow {WINDOW}")
+    return replace(planned, plan=replace(plan, refusals=(*plan.refusals, refusal)))
 
 
 def _require_approval(choices: ApplyArguments) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ from reconciler.evaluation.comparison import Comparison
 from reconciler.files.schema import load_schema
 from reconciler.reports.findings import FindingsReport
 from reconciler.reports.registry import APPLY, PLAN, RENDERERS, RenderOptions, Report, formats, render
+from reconciler.rollouts.report import AdvanceReport
 
 FLAG = evaluator_of(a_full_flag(bucketing_key="user_id"))
 COMPARISON = Comparison(key="f", flag_id="1", is_declared=True, live=FLAG, desired=FLAG)
@@ -30,6 +32,9 @@ VALUES: dict[str, Any] = {
     "apply": a_report(),
     "drift": a_drift(),
     "history": FlagHistory(key="f", flag_id="1", entries=(), requests=1),
+    "advance": AdvanceReport(
+        project_id="7", region="us", environment=None, at=datetime(2030, 1, 7, tzinfo=UTC), standings=()
+    ),
     "doctor": [Check(name="host", status=CheckStatus.OK, message="x"), failed("key", AccessError("No key."))],
     "findings": FindingsReport(findings=[FINDING]),
     "evaluation": user_report(COMPARISON, user_id="x"),
@@ -39,6 +44,7 @@ SCHEMAS = {
     "plan": "plan",
     "apply": "report",
     "drift": "drift",
+    "advance": "advance",
     "findings": "findings",
     "evaluation": "evaluation",
     "evaluation-summary": "evaluation",
@@ -50,6 +56,7 @@ COMMANDS = {
     "show": {"plan"},
     "apply": {"apply", "plan"},
     "drift": {"drift"},
+    "advance": {"advance"},
     "history": {"history"},
     "doctor": {"doctor"},
     "validate": {"findings"},

@@ -1,0 +1,116 @@
+"""`reconciler advance`: move each rollout by at most one declared step."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.apply.context import Cancellation
+from reconciler.cli import signals
+from reconciler.cli.advancing import AdvanceArguments, Running, advance_once
+from reconciler.cli.destinations import check_destinations
+from reconciler.cli.failures import failures_written_to
+from reconciler.cli.options import (
+    FILE,
+    GuardType,
+    OutputOptions,
+    Settings,
+    format_option,
+    key_file_option,
+    output_option,
+    shared_options,
+)
+from reconciler.cli.output import Output, write_report
+from reconciler.cli.planning import load, now, open_client, resolve_credentials
+from reconciler.cli.progress import ProgressDisplay
+from reconciler.reports.registry import ADVANCE, render
+from reconciler.rollouts.report import AdvanceReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.cli.planning import Loaded
+
+
+@click.command
+@shared_options
+@format_option(ADVANCE)
+@output_option
+@click.option(
+    "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
+)
+@click.option("--dry-run", "is_dry_run", is_flag=True, help="Send GET only, and show what would be done.")
+@click.option(
+    "--allow",
+    multiple=True,
+    type=GuardType(),
+    help="Override a safety check, for all flags or for that of KEY; may be repeated.",
+)
+@click.option("--report", type=FILE, metavar="FILE", help="Write the report, or why there is none, as JSON.")
+@key_file_option
+def advance(
+    settings: Settings,
+    *,
+    form: str,
+    output_file: Path | None,
+    targets: tuple[str, ...],
+    is_dry_run: bool,
+    allow: tuple[str, ...],
+    report: Path | None,
+    api_key_file: Path | None,
+) -> int:
+    """Move the rollouts of flags: each by at most one of its declared steps, with one call.
+
+    For a schedule, so it asks nothing: the steps were declared and reviewed. Where a rollout stands follows from git,
+    the live percentage and its versions; no run remembers anything. A step is made when the one before it has stood
+    long enough, its window is open and every guard says better or equal. Worse does what `onFail` says; unknown
+    waits. What went down stays down until a higher `attempt` is declared after it.
+
+    \b
+      reconciler advance --env production --dry-run
+      reconciler advance --env production --format json --report advance.json
+    """  # noqa: D301 - the backspace tells click not to wrap
+    outputs = {"--output": output_file, "--report": report}
+    check_destinations(settings, outputs, {"--api-key-file": api_key_file})
+    output = Output.of(settings)
+    with failures_written_to(report):
+        loaded = load(settings, output)
+        arguments = AdvanceArguments(targets=targets, allow=frozenset(allow), is_dry_run=is_dry_run)
+        found = _advance(loaded, arguments, api_key_file, output)
+    failure = found.failure
+    files = [] if report is None else [(report, render(ADVANCE, "json", found))]
+    display = OutputOptions(form=form, output_file=output_file)
+    failure = write_report(ADVANCE, found, display, output, failure=failure, files=files)
+    if failure:
+        output.error(str(failure))
+        return failure.exit_code
+    return 0
+
+
+def _advance(loaded: Loaded, arguments: AdvanceArguments, key_file: Path | None, output: Output) -> AdvanceReport:
+    config = loaded.config
+    if not any(flag.rollouts for flag in loaded.desired.flags.values()):
+        return AdvanceReport(
+            project_id=config.project_id,
+            region=config.region,
+            environment=config.environment,
+            at=now(),
+            standings=(),
+            is_dry_run=arguments.is_dry_run,
+        )
+    credentials = resolve_credentials(config, key_file, output)
+    cancellation = Cancellation()
+
+    async def run() -> AdvanceReport:
+        loop = asyncio.get_running_loop()
+        with ProgressDisplay.of(output) as display, signals.told_to(cancellation.interrupt, loop):
+            async with open_client(config, credentials, display, output, read_only=arguments.is_dry_run) as client:
+                run = Running(
+                    client=client, credentials=credentials, cancellation=cancellation, progress=display.progress
+                )
+                return await advance_once(loaded, arguments, run)
+
+    signals.hold()
+    return asyncio.run(run())

@@ -1,0 +1,288 @@
+"""`advance` through the command, with a repository of git, the versions of a server, and a clock."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from histories import git
+from jsonschema import Draft202012Validator
+from looks import BOB, edit
+
+from reconciler.files.schema import load_schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Ran, Repository
+
+KEY = "new-checkout"
+START = datetime(2030, 1, 7, 8, tzinfo=UTC)  # a Monday
+CONFIG = """\
+version: 1
+projectId: "7"
+windows:
+  office: {days: mon-thu, hours: "09:00-16:00", zone: Europe/Berlin}
+guards:
+  check: {command: CHECK}
+"""
+FLAG = """\
+key: new-checkout
+enabled: true
+rolloutPercentage: 100
+rollout: {steps: ["1% 2h", "10% 1d", "50% 2d", "100%"], guards: [check]}
+"""
+SEGMENTS = """\
+targetSegments:
+  - name: Beta
+    conditions: [{prop: country, op: is, values: [US]}]
+    percentage: 50
+    rollout: {steps: ["5% 1h", "50%"]}
+    rolloutWeights: {treatment: 1}
+"""
+
+
+@dataclass
+class Rig:
+    """A repository whose time is told."""
+
+    repository: Repository
+    hours: float = 0
+    verdict: Path = field(default=None)  # type: ignore[assignment]
+
+    def now(self) -> datetime:
+        return START + timedelta(hours=self.hours)
+
+    def commit(self, text: str, *, config: str = CONFIG) -> None:
+        self.repository.write("reconciler.yaml", config)
+        self.repository.write("flags/new-checkout.yaml", text)
+        git(self.repository.root, "add", "--all")
+        git(self.repository.root, "commit", "--quiet", "--allow-empty", "--message=m", at=int(self.now().timestamp()))
+
+    def guard_says(self, code: int) -> None:
+        self.verdict.write_text(str(code))
+
+    def live(self) -> Any:
+        return self.repository.live(KEY)["rolloutPercentage"]
+
+    def run(self, *arguments: str, after: float = 0, code: int = 0) -> Ran:
+        """Run `advance` some hours later."""
+        self.hours += after
+        ran = self.repository.run("advance", *arguments)
+        assert ran.code == code, ran.out + ran.err
+        return ran
+
+    def rollouts(self, *arguments: str, after: float = 0, code: int = 0) -> list[Any]:
+        """The rollouts of its JSON document, which is as its schema says."""
+        document = json.loads(self.run("--format", "json", *arguments, after=after, code=code).out)
+        Draft202012Validator(load_schema("advance")).validate(document)
+        return list(document["rollouts"])
+
+    def writes(self) -> list[Any]:
+        """What was sent that writes, since the last call; bodies only."""
+        sent = [entry.body for entry in self.repository.emulator.log if entry.method != "GET"]
+        self.repository.emulator.log.clear()
+        return sent
+
+
+@pytest.fixture
+def rig(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """A flag at 0 % since before it is declared with a rollout, and a guard that says better or equal."""
+    made = Rig(repository, hours=-100, verdict=tmp_path / "verdict")
+    # The module that the others import it from comes last: they may be imported here for the first time.
+    for module in ("advancing", "commands.advance", "commands.apply", "commands.drift", "planning"):
+        monkeypatch.setattr(f"reconciler.cli.{module}.now", made.now)
+    monkeypatch.setattr(repository.emulator.store, "_now", made.now)
+    script = (
+        "import os, sys; sys.exit(int(open(sys.argv[1]).read()) + ('AMPLITUDE_MANAGEMENT_API_KEY' in os.environ))"
+    )
+    monkeypatch.setenv("CHECK", f'{sys.executable} -c "{script}" {made.verdict}')
+    made.guard_says(0)
+    git(repository.root, "init", "--quiet", "--initial-branch=main")
+    repository.write(".gitignore", "verdict\nreport.json\n")
+    edit(repository.emulator, BOB, KEY, rolloutPercentage=0)
+    made.hours = 0
+    made.commit(FLAG)
+    repository.emulator.log.clear()
+    return made
+
+
+def test_a_rollout_goes_up_step_by_step(rig: Rig) -> None:
+    """Not before a step has stood, and one step however late the run; then it is done."""
+    assert rig.run().out.splitlines()[-1] == "Advance: 1 up"
+    assert (rig.live(), rig.writes()) == (1, [{"rolloutPercentage": 1}])
+    assert "1 waiting" in rig.run(after=1.9).out
+    assert rig.live() == 1
+    rig.run(after=0.2)
+    assert rig.live() == 10
+    rig.run(after=300)
+    assert rig.live() == 50
+    rig.run(after=1)
+    assert rig.live() == 50
+    rig.run(after=48)
+    assert (rig.live(), rig.writes()) == (100, [{"rolloutPercentage": number} for number in (10, 50, 100)])
+    assert "1 done" in rig.run(after=1).out
+    assert rig.repository.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_a_dry_run_sends_nothing_that_writes(rig: Rig) -> None:
+    (rollout,) = rig.rollouts("--dry-run")
+    assert rollout["move"] == {"kind": "up", "before": 0, "after": 1, "status": "planned", "error": None}
+    assert (rig.live(), rig.writes()) == (0, [])
+
+
+def test_worse_rolls_back_with_one_write_and_stays_down(rig: Rig) -> None:
+    """Until a higher attempt is declared after it; other edits of the file, and a run of apply, change nothing."""
+    rig.run()
+    rig.run(after=3)
+    rig.writes()
+    rig.guard_says(1)
+    (rollout,) = rig.rollouts(after=1)
+    assert (rollout["move"]["kind"], rollout["move"]["status"]) == ("rollback", "applied")
+    assert rollout["guards"][0]["verdict"] == "worse"
+    assert (rig.live(), rig.writes()) == (0, [{"rolloutPercentage": 0}])
+    rig.guard_says(0)
+    rig.commit(FLAG.replace("1% 2h", "2% 2h"))
+    assert rig.rollouts(after=50)[0]["phase"] == "rolled-back"
+    assert rig.repository.run("apply", "--auto-approve").code == 0
+    assert rig.live() == 0
+    rig.commit(FLAG.replace("guards: [check]", "guards: [check], attempt: 2"))
+    rig.run(after=1)
+    assert rig.live() == 1
+    rig.commit(FLAG)
+    rig.run(after=100)
+    assert rig.live() == 1, "a revert is no higher attempt"
+
+
+@pytest.mark.parametrize("code", [2, 3, 127])
+def test_unknown_holds(rig: Rig, code: int) -> None:
+    """It neither passes nor fails."""
+    rig.run()
+    rig.guard_says(code)
+    (rollout,) = rig.rollouts(after=30)
+    assert (rollout["guards"][0]["verdict"], rollout["move"], rig.live()) == ("unknown", None, 1)
+
+
+def test_a_guard_without_its_variable_is_unknown(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHECK")
+    rig.run()
+    assert "CHECK is not set" in rig.run(after=30).out
+    assert rig.live() == 1
+
+
+@pytest.mark.parametrize(("on_fail", "percentage", "enabled"), [("hold", 1, True), ("off", 1, False)])
+def test_what_is_done_when_a_guard_fails_is_declared(rig: Rig, on_fail: str, percentage: int, enabled: bool) -> None:
+    rig.commit(FLAG.replace("guards: [check]", f"guards: [check], onFail: {on_fail}"))
+    rig.run()
+    rig.guard_says(1)
+    rig.run(after=5)
+    live = rig.repository.live(KEY)
+    assert (live["rolloutPercentage"], live["enabled"]) == (percentage, enabled)
+    rig.guard_says(0)
+    rig.writes()
+    rig.run(after=5)
+    assert rig.writes() == ([] if on_fail == "off" else [{"rolloutPercentage": 10}])
+
+
+def test_a_hand_in_the_web_app_is_respected(rig: Rig) -> None:
+    """A value that is no step is held, down is a rollback, and off stops it."""
+    rig.run()
+    edit(rig.repository.emulator, BOB, KEY, rolloutPercentage=7)
+    assert "7% is no step of the rollout, set by bob@example.com" in rig.run(after=30).out
+    edit(rig.repository.emulator, BOB, KEY, rolloutPercentage=0)
+    assert rig.rollouts(after=30)[0]["phase"] == "rolled-back"
+    edit(rig.repository.emulator, BOB, KEY, rolloutPercentage=10)
+    assert rig.rollouts(after=30)[0]["phase"] == "rolled-back"
+    assert rig.live() == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (FLAG + "frozenUntil: 2030-06-01\n", "frozen until 2030-06-01"),
+        (FLAG + "expires: 2030-01-01\n", "expired on 2030-01-01"),
+        (FLAG.replace("enabled: true", "enabled: false"), "git says that the flag is off"),
+        (FLAG.replace("guards: [check]", "start: 2030-02-01T00:00:00Z"), "1% from 2030-02-01T00:00:00Z on"),
+        (FLAG.replace("guards: [check]", "window: office"), None),
+    ],
+)
+def test_what_the_file_says_keeps_it(rig: Rig, text: str, why: str | None) -> None:
+    rig.commit(text)
+    ran = rig.run(after=0 if why else 12)
+    assert rig.live() == 0
+    assert (why or "from 2030-01-08T08:00:00Z on") in ran.out
+
+
+def test_nothing_is_made_of_what_is_not_committed(rig: Rig) -> None:
+    rig.repository.write("flags/new-checkout.yaml", FLAG.replace("guards: [check]", "attempt: 2"))
+    assert "not committed" in rig.run().out
+    assert rig.live() == 0
+
+
+def test_a_shallow_clone_holds_and_says_so(rig: Rig) -> None:
+    rig.commit(FLAG + "notes: x\n")
+    git(rig.repository.root, "clone", "--quiet", "--depth=1", f"file://{rig.repository.root}", "shallow")
+    assert "This clone is shallow" in rig.run("--config", "shallow/reconciler.yaml").out
+    assert rig.live() == 0
+
+
+def test_segments_have_rollouts_of_their_own(rig: Rig) -> None:
+    """A segment starts at 0 and moves beside the flag, in one call; nothing else of the segments changes."""
+    rig.commit(FLAG + SEGMENTS)
+    assert rig.repository.run("apply", "--auto-approve").code == 0
+    rig.writes()
+    rig.run()
+    (body,) = rig.writes()
+    assert body["rolloutPercentage"] == 1
+    (segment,) = body["targetSegments"]
+    assert (segment["percentage"], segment["conditions"][0]["values"]) == (5, ["US"])
+    rig.guard_says(1)
+    rig.run(after=3)
+    (body,) = rig.writes()
+    assert body == {"rolloutPercentage": 0}, "another place of the flag goes down: no step up"
+
+
+def test_windows_of_an_environment_hold_steps_and_no_rollback(rig: Rig) -> None:
+    closed = CONFIG + "applyWindows: [office]\n"
+    rig.run()
+    rig.commit(FLAG, config=closed)
+    assert "opens at 2030-01-08T08:00:00Z" in rig.run(after=10).out
+    assert rig.live() == 1
+    rig.run("--allow", "window")
+    assert rig.live() == 10
+    rig.guard_says(1)
+    rig.run()
+    assert rig.live() == 0
+
+
+def test_apply_writes_in_windows_only(rig: Rig) -> None:
+    """Refused with 5, and the message says when the window opens; `plan` plans, and drift looks."""
+    rig.commit(FLAG + "description: new\n", config=CONFIG + "applyWindows: [office]\n")
+    rig.hours = 10
+    ran = rig.repository.run("apply", "--auto-approve", "--report", "report.json")
+    assert ran.code == 5
+    assert "opens at 2030-01-08T08:00:00Z" in ran.err
+    assert json.loads((rig.repository.root / "report.json").read_text())["error"]["guards"] == ["window"]
+    assert rig.writes() == []
+    assert rig.repository.run("plan").code == 0
+    rig.hours = 25
+    assert rig.repository.run("apply", "--auto-approve").code == 0
+    rig.hours = 40
+    rig.commit(FLAG + "description: newer\n", config=CONFIG + "applyWindows: [office]\n")
+    assert rig.repository.run("apply", "--auto-approve", "--allow", "window").code == 0
+    environments = "environments: {a: {windows: [office]}, b: {projectId: '7'}}\n"
+    rig.commit(FLAG + "description: newest\n", config=CONFIG + environments)
+    assert rig.repository.run("apply", "--auto-approve", "--env", "a").code == 5
+    assert rig.repository.run("apply", "--auto-approve", "--env", "b").code == 0
+
+
+def test_nothing_to_do_needs_no_key(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without rollouts nothing is asked, and no request is sent."""
+    monkeypatch.delenv("AMPLITUDE_MANAGEMENT_API_KEY")
+    rig.commit("key: new-checkout\nenabled: true\n")
+    assert rig.run().out == "No rollouts.\n"
+    assert rig.repository.emulator.log == []
