@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from conftest import Repository
 
 NOBODY = "No user gets another variant."
+REST = "All Other Users"
 FORMS = ("text", "markdown", "html")
 LISTED = [
     {"key": "control"},
@@ -128,3 +129,45 @@ def test_lists_are_read_only_where_they_matter(repository: Repository) -> None:
     repository.emulator.log.clear()
     repository.run("plan", "--target", "f")
     assert not [entry for entry in repository.emulator.log if "users" in entry.path or "cohorts" in entry.path]
+
+
+def _segment(name: str, *countries: str) -> dict[str, Any]:
+    """Everyone of some countries gets the variant of this name."""
+    condition = {"type": "property", "prop": "country", "op": "is", "values": list(countries)}
+    return {"name": name, "conditions": [condition], "percentage": 100, "rolloutWeights": {name: 1}}
+
+
+@pytest.mark.parametrize(
+    ("live", "declared", "transitions"),
+    [
+        (
+            [_segment("control", "US"), _segment("treatment", "CA")],
+            [_segment("treatment", "CA"), _segment("control", "US")],
+            {("control", "control"): 0, ("treatment", "treatment"): 0, (REST, REST): 0},
+        ),
+        (
+            [_segment("treatment", "US")],
+            [_segment("treatment", "US", "CA")],
+            {("treatment", "treatment"): 0, (REST, "treatment"): 100, (REST, REST): 0},
+        ),
+        (
+            [_segment("control", "US"), _segment("treatment", "US", "CA")],
+            [_segment("treatment", "US", "CA"), _segment("control", "US")],
+            {("control", "treatment"): 100, ("treatment", "treatment"): 0, (REST, REST): 0},
+        ),
+    ],
+    ids=["reordered", "widened", "hidden"],
+)
+def test_conditions_that_exclude_each_other(
+    repository: Repository, live: list[Any], declared: list[Any], transitions: dict[tuple[str, str], float]
+) -> None:
+    """No user is in two countries: a plan shows only the transitions that some user can go through."""
+    both = {"control": 1, "treatment": 1}
+    seeded(repository.emulator, [{**LIVE, "rolloutWeights": both, "targetSegments": live}])
+    repository.write("flags/new-checkout.yaml", json.dumps({"key": "f", "targetSegments": declared}))
+
+    (flag,) = json.loads(repository.run("plan", "--format", "json", "--allow", "exposure").out)["flags"]
+
+    shown = flag["exposure"]["transitions"]
+    found = {(item["beforeSegment"], item["afterSegment"]): item["switched"] for item in shown}
+    assert found == transitions
