@@ -10,9 +10,8 @@ from builders import NOON, a_config
 from worlds import run_now
 
 from reconciler.api.parents import read_with_parents
-from reconciler.evaluation.comparison import UserReport
+from reconciler.evaluation.comparison import UserReport, UsersReport, summarize
 from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
-from reconciler.evaluation.summary import UsersReport, summarize
 from reconciler.evaluation.users import read_users, user_of_json
 from reconciler.model.flag import Dependencies, FlagSpec, LiveFlag
 from reconciler.planning.comparison import compare_with_plan
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
 
     from worlds import World
 
-    from reconciler.evaluation.comparison import Comparison
+    from reconciler.evaluation.comparison import Comparison, Summary
     from reconciler.evaluation.result import Result
-    from reconciler.evaluation.summary import Summary
 
 
 def family_of(world: World, key: str = "new-checkout") -> FlagWithParents:

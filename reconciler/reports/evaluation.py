@@ -19,10 +19,9 @@ from reconciler.text import counted, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from reconciler.evaluation.comparison import Comparison, UserReport
+    from reconciler.evaluation.comparison import Comparison, ReasonRow, Summary, UserCount, UserReport, UsersReport
     from reconciler.evaluation.result import Bucket, Dependency, Result
     from reconciler.evaluation.rules import Bucketing, SegmentRule
-    from reconciler.evaluation.summary import ReasonRow, Summary, UserCount, UsersReport
     from reconciler.model.config import Config
     from reconciler.reports.registry import RenderOptions
     from reconciler.strict_json import Json

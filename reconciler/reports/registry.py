@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from reconciler.doctor import Check
     from reconciler.drift import DriftReport, FlagHistory
     from reconciler.errors import ReconcilerError
-    from reconciler.evaluation.comparison import UserReport
-    from reconciler.evaluation.summary import UsersReport
+    from reconciler.evaluation.comparison import UserReport, UsersReport
     from reconciler.model.flag import FlagSpec
     from reconciler.planning.plan import Plan
     from reconciler.reports.findings import FindingsReport

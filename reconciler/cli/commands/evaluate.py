@@ -16,8 +16,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.planning import load, now, resolve_credentials, run_with_client
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import ReconcilerError, UsageError
-from reconciler.evaluation.comparison import UserReport
-from reconciler.evaluation.summary import UsersReport, summarize
+from reconciler.evaluation.comparison import UserReport, UsersReport, summarize
 from reconciler.evaluation.users import fields_of_options, read_users, user_of_json
 from reconciler.planning.comparison import compare_with_plan
 from reconciler.reports.registry import EVALUATION, EVALUATION_SUMMARY, RenderOptions, render

@@ -11,10 +11,9 @@ from builders import a_full_flag, a_full_variant
 from evaluations import counted, evaluate, evaluator_of, matrix_of
 
 from reconciler.errors import InvalidInputError
-from reconciler.evaluation.comparison import Comparison
+from reconciler.evaluation.comparison import MOST_FINDINGS, Comparison, UserCount, summarize
 from reconciler.evaluation.evaluate import COHORTS_LISTED
 from reconciler.evaluation.result import Allocation, Reason
-from reconciler.evaluation.summary import MOST_FINDINGS, UserCount, summarize
 from reconciler.evaluation.users import read_users
 from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Weights
 

@@ -18,15 +18,27 @@ from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.doctor import Check, CheckStatus, failed
 from reconciler.drift import FlagHistory
 from reconciler.errors import AccessError, GuardRefusedError
+from reconciler.evaluation.assertions import Assertion, Cause, Outcome, Status, Verdict
 from reconciler.evaluation.comparison import Comparison
+from reconciler.evaluation.persons import Person
 from reconciler.files.schema import load_schema
 from reconciler.reports.findings import FindingsReport
 from reconciler.reports.registry import APPLY, PLAN, RENDERERS, RenderOptions, Report, formats, render
+from reconciler.reports.verdicts import Decided, VerdictsReport
 from reconciler.rollouts.report import AdvanceReport
 
 FLAG = evaluator_of(a_full_flag(bucketing_key="user_id"))
 COMPARISON = Comparison(key="f", flag_id="1", is_declared=True, live=FLAG, desired=FLAG)
 FINDING = Diagnostic(severity=Severity.ERROR, rule="unknown-variant", message="No.", position=a_position())
+REFUTED = Decided(
+    claim=Assertion(name="none", flag="f", source=a_position(), never=(Outcome("on"),)),
+    verdict=Verdict(
+        status=Status.REFUTED,
+        person=Person({"user_id": "user-1"}, frozenset({"user_id"})),
+        causes=(Cause(segment="Beta", path="/targetSegments/0", variant="on"),),
+    ),
+    places=(a_position(),),
+)
 VALUES: dict[str, Any] = {
     "plan": a_plan(),
     "apply": a_report(),
@@ -37,6 +49,7 @@ VALUES: dict[str, Any] = {
     ),
     "doctor": [Check(name="host", status=CheckStatus.OK, message="x"), failed("key", AccessError("No key."))],
     "findings": FindingsReport(findings=[FINDING]),
+    "verdicts": VerdictsReport(decided=[REFUTED], coverage=()),
     "evaluation": user_report(COMPARISON, user_id="x"),
     "evaluation-summary": users_report(COMPARISON, [{"user_id": "x"}]),
 }
@@ -46,6 +59,7 @@ SCHEMAS = {
     "drift": "drift",
     "advance": "advance",
     "findings": "findings",
+    "verdicts": "verdicts",
     "evaluation": "evaluation",
     "evaluation-summary": "evaluation",
 }
@@ -60,6 +74,7 @@ COMMANDS = {
     "history": {"history"},
     "doctor": {"doctor"},
     "validate": {"findings"},
+    "test": {"verdicts"},
     "evaluate": {"evaluation", "evaluation-summary"},
 }
 """The reports that each command with `--format` may have to show in the format that was asked for."""
