@@ -201,13 +201,13 @@ def test_flags_that_one_side_lacks(repository: Repository) -> None:
     assert (found["declared"], found["live"], found["moved"]) == (False, found["desired"], False)
     repository.write(
         "flags/brand-new.yaml",
-        "key: brand-new\nenabled: true\nrolloutPercentage: 30\nvariants: [{key: on}]\nrolloutWeights: {on: 1}\n",
+        "key: brand-new\nenabled: true\nrolloutPercentage: 30\nvariants: [{key: a}]\nrolloutWeights: {a: 1}\n",
     )
     found = document(repository, "brand-new", *USER)
     assert (found["id"], found["live"]["reason"], found["moved"]) == (None, "absent", None)
     assert (found["desired"]["variant"], found["desired"]["standing"]) == (None, "unknown-salt")
     ran = repository.run("evaluate", "brand-new", *USER)
-    assert "The salt is not known, so the variant is not. Of all its users: 30% on, 70% off." in ran.out
+    assert "The salt is not known, so the variant is not. Of all its users: 30% a, 70% off." in ran.out
     assert ran.out.splitlines()[-1] == "It is unknown whether the plan moves this user."
     users_file(repository)
     found = document(repository, "brand-new", "--users", "users.jsonl")

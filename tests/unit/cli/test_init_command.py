@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 BASE = ["reconciler.yaml", "flags/example.yaml", ".pre-commit-config.yaml"]
 GITHUB = [f".github/workflows/flags-{name}.yml" for name in ("plan", "apply", "drift")]
-ALLOWED = {"contents": "read", "issues": "write", "pull-requests": "write", "actions": "read"}
+ALLOWED = {
+    ("contents", "read"), ("issues", "write"), ("pull-requests", "read"), ("pull-requests", "write"),
+    ("deployments", "read"), ("actions", "read"),
+}  # fmt: skip
 _is_pinned = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40}").fullmatch
 
 
@@ -92,7 +95,7 @@ def test_workflows_pin_actions_and_ask_for_little(empty: Repository, tmp_path: P
         assert "pull_request_target" not in workflow[True], name
         assert "workflow_run" not in workflow[True], name
         for job in workflow["jobs"].values():
-            assert job["permissions"].items() <= ALLOWED.items(), name
+            assert {*job["permissions"].items()} <= ALLOWED, name
             assert job["timeout-minutes"]
             for step in job["steps"]:
                 assert "uses" not in step or _is_pinned(step["uses"]), name
@@ -135,10 +138,11 @@ def test_gitlab_plans_no_fork_and_applies_the_default_branch(empty: Repository, 
     """Jobs with a key have rules that leave forks out; apply is one at a time and never interrupted."""
     empty.run("init", "--ci", "gitlab")
     jobs = yaml.safe_load((tmp_path / "empty" / ".gitlab-ci.yml").read_text())
-    assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_PATH == $CI_PROJECT_PATH" in jobs["flags plan"]["rules"][0]["if"]
-    assert "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH" in jobs["flags apply"]["rules"][0]["if"]
+    rules = {name: jobs[jobs[f"flags {name}"]["extends"]]["rules"][0]["if"] for name in ("plan", "apply")}
+    assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_PATH == $CI_PROJECT_PATH" in rules["plan"]
+    assert "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH" in rules["apply"]
     (install,) = jobs["default"]["before_script"]
-    assert install.startswith("env -u AMPLITUDE_MANAGEMENT_API_KEY python -I -m pip install")
+    assert install.startswith("env -u AMPLITUDE_MANAGEMENT_API_KEY -u GITLAB_TOKEN python -I -m pip install")
     assert jobs["flags apply"]["resource_group"]
     assert jobs["flags apply"]["interruptible"] is False
     assert "environment" not in jobs["flags validate"]
