@@ -52,6 +52,7 @@ VALUES: dict[str, Any] = {
     "verdicts": VerdictsReport(decided=[REFUTED], coverage=()),
     "evaluation": user_report(COMPARISON, user_id="x"),
     "evaluation-summary": users_report(COMPARISON, [{"user_id": "x"}]),
+    "export": (a_full_flag(bucketing_key="user_id"),),
 }
 SCHEMAS = {
     "plan": "plan",
@@ -76,6 +77,7 @@ COMMANDS = {
     "validate": {"findings"},
     "test": {"verdicts"},
     "evaluate": {"evaluation", "evaluation-summary"},
+    "export": {"export"},
 }
 """The reports that each command with `--format` may have to show in the format that was asked for."""
 
@@ -121,7 +123,7 @@ def test_commands_offer_the_rows() -> None:
         for option in command.params:
             if "--format" in option.opts and isinstance(option.type, click.Choice):
                 found[name] = tuple(option.type.choices)
-                assert option.default == "text"
+                assert option.default == ("sdk" if name == "export" else "text")
     assert found.keys() == COMMANDS.keys()
     for name, reports in COMMANDS.items():
         assert {formats(Report[Any](report)) for report in reports} == {found[name]}
