@@ -48,7 +48,10 @@ LOGGER.disabled = True
 @contextmanager
 def local_client(url: str, **options: Any) -> Iterator[Any]:
     """A client that evaluates here, started."""
-    config = LocalEvaluationConfig(server_url=url, stream_server_url=url, logger=LOGGER, **options)
+    patience = 60_000  # of a machine with much to do: after it the SDK would poll
+    config = LocalEvaluationConfig(
+        server_url=url, stream_server_url=url, stream_flag_conn_timeout=patience, logger=LOGGER, **options
+    )
     client = LocalEvaluationClient("web", config)
     client.start()
     try:
