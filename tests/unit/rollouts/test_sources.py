@@ -1,0 +1,220 @@
+"""Sources of guards, against a server on this machine: counts, every way in which there are none, and the key."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from reconciler.model.rollout import GuardSource
+from reconciler.rollouts.guards import Answer, Question, ask
+from reconciler.rollouts.sequential import Counts, Verdict
+from reconciler.rollouts.sources import OutsideSources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PROMETHEUS = GuardSource(
+    kind="prometheus", variable="PROM", failed='f{v="$variant"}[$window]', of='o{v="$variant"}', against="control"
+)
+JSON = GuardSource(kind="json", variable="URL", failed="/$variant/failed", of="/$variant/of", against="control")
+COMMAND = GuardSource(kind="command", variable="CHECK")
+QUESTION = Question(key="f", segment=None, percentage=10, seconds=90, variants=("control", "treatment"))
+KEY = "the-management-key-0123456789"
+
+
+class Served:
+    """What a server was asked, and what it answers: a status and a body, by path and query."""
+
+    def __init__(self, answer: Callable[[str, dict[str, list[str]]], tuple[int, str]]) -> None:
+        self.answer, self.asked = answer, []  # type: ignore[var-annotated]
+
+
+@contextmanager
+def serving(answer: Callable[[str, dict[str, list[str]]], tuple[int, str]]) -> Iterator[tuple[str, Served]]:
+    """A server on this machine."""
+    served = Served(answer)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            served.asked.append((self.path, dict(self.headers)))
+            status, body = served.answer(parts.path, parse_qs(parts.query))
+            self.send_response(status)
+            if status in {301, 302}:
+                self.send_header("Location", "/elsewhere")
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", served
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def vector(*values: object) -> str:
+    result = [{"metric": {}, "value": [1, value]} for value in values]
+    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+
+def asked(source: GuardSource, sources: OutsideSources, question: Question = QUESTION) -> Answer:
+    return ask("g", source, question, sources)
+
+
+@pytest.mark.parametrize(("failed", "verdict"), [("10", Verdict.FINE), ("300", Verdict.WORSE)])
+def test_prometheus_counts_decide(failed: str, verdict: Verdict) -> None:
+    """Queries name the variant and the time that the step has stood; counts are compared."""
+
+    def answer(path: str, query: dict[str, list[str]]) -> tuple[int, str]:
+        assert path == "/prefix/api/v1/query"
+        (text,) = query["query"]
+        if text.startswith("o"):
+            return 200, vector("1000")
+        assert "[90s]" in text
+        return 200, vector(failed if "treatment" in text else "10")
+
+    with serving(answer) as (url, served):
+        found = asked(PROMETHEUS, OutsideSources(environ={"PROM": f"{url}/prefix/"}))
+        assert found.verdict is verdict
+        assert "control 10 of 1000" in found.why
+        assert len(served.asked) == 4
+
+
+BAD = [
+    (200, vector()),
+    (200, vector("1", "2")),
+    (200, vector("NaN")),
+    (200, vector("x")),
+    (200, vector("+Inf")),
+    (200, vector("-5")),
+    (200, json.dumps({"status": "error", "error": "secret words"})),
+    (200, json.dumps({"status": "success", "data": {"resultType": "matrix", "result": [{"values": []}]}})),
+    (200, "null"),
+    (200, "{"),
+    (200, ""),
+    (200, " " * 2_000_000),
+    (204, ""),
+    (302, ""),
+    (404, "{}"),
+    (500, vector("1000")),
+]
+
+
+@pytest.mark.parametrize("source", [PROMETHEUS, JSON])
+@pytest.mark.parametrize(("status", "body"), BAD)
+def test_everything_else_is_unknown(source: GuardSource, status: int, body: str) -> None:
+    """Nothing that was answered is said, and no redirect is followed."""
+    with serving(lambda _path, _query: (status, body)) as (url, served):
+        found = asked(source, OutsideSources(environ={"PROM": url, "URL": url}))
+        assert found.verdict is Verdict.UNKNOWN
+        assert "secret words" not in found.why
+        assert not any(path.startswith("/elsewhere") for path, _ in served.asked)
+
+
+def test_json_is_read_by_pointers() -> None:
+    """The variant is part of the address and of the pointers."""
+    document = json.dumps({"control": {"failed": 10, "of": 1000}, "treatment": {"failed": "300", "of": 1000.0}})
+    with serving(lambda _path, _query: (200, document)) as (url, served):
+        sources = OutsideSources(environ={"URL": f"{url}/errors?v=$variant&w=$window"})
+        assert asked(JSON, sources).verdict is Verdict.WORSE
+        assert [path for path, _ in served.asked] == ["/errors?v=treatment&w=90s", "/errors?v=control&w=90s"]
+        assert sources.counts(JSON, ["control"], 90) == {"control": Counts(10, 1000)}
+
+
+@pytest.mark.parametrize(
+    "address", ["http://example.com", "ftp://127.0.0.1", "file:///etc/passwd", "x", "http://", ""]
+)
+@pytest.mark.parametrize("source", [PROMETHEUS, JSON])
+def test_addresses_are_https_or_this_machine(source: GuardSource, address: str) -> None:
+    found = asked(source, OutsideSources(environ={"PROM": address, "URL": address}))
+    assert found.verdict is Verdict.UNKNOWN
+    assert not address or address not in found.why
+
+
+def test_no_variable_leads_to_the_key() -> None:
+    """Neither by its name nor by what it holds; nothing is sent."""
+    with serving(lambda _path, _query: (200, "{}")) as (url, served):
+        environ = {"AMPLITUDE_MANAGEMENT_API_KEY": url, "URL": f"{url}/?key={KEY}"}
+        sources = OutsideSources(environ=environ, has_key=lambda text: KEY in text)
+        named = GuardSource(kind="json", variable="AMPLITUDE_MANAGEMENT_API_KEY", failed="/f", of="/o", against="c")
+        for source in (named, JSON):
+            found = asked(source, sources)
+            assert found.verdict is Verdict.UNKNOWN
+            assert "management key" in found.why
+            assert KEY not in found.why
+        assert served.asked == []
+
+
+@pytest.mark.parametrize(("code", "verdict"), [(0, "FINE"), (1, "WORSE"), (2, "UNKNOWN"), (3, "UNKNOWN"), (-9, None)])
+def test_the_exit_code_of_a_command_decides(code: int, verdict: str | None) -> None:
+    end = f"sys.exit({code})" if code >= 0 else "os.kill(os.getpid(), 9)"
+    command = f'{sys.executable} -c "import os, sys; {end}"'
+    found = asked(COMMAND, OutsideSources(environ={"CHECK": command}))
+    assert found.verdict is Verdict[verdict or "UNKNOWN"]
+
+
+def test_a_command_gets_the_question_and_no_key(tmp_path: Path) -> None:
+    """What it needs to know is in its environment; the key is not, in no variable."""
+    script, seen = tmp_path / "check.py", tmp_path / "seen"
+    script.write_text(f"import json, os; json.dump(dict(os.environ), open({str(seen)!r}, 'w'))")
+    environ = {
+        "CHECK": f"{sys.executable} {script}",
+        "AMPLITUDE_MANAGEMENT_API_KEY": KEY,
+        "COPY": f"Bearer {KEY}",
+        "OTHER": "kept",
+    }
+    sources = OutsideSources(environ=environ, has_key=lambda text: KEY in text)
+    assert asked(COMMAND, sources).verdict is Verdict.FINE
+    given = json.loads(seen.read_text())
+    assert KEY not in json.dumps(given)
+    assert given["OTHER"] == "kept"
+    named = {name: value for name, value in given.items() if name.startswith("RECONCILER_")}
+    assert named == {
+        "RECONCILER_FLAG": "f",
+        "RECONCILER_SEGMENT": "",
+        "RECONCILER_PERCENTAGE": "10",
+        "RECONCILER_SECONDS": "90",
+        "RECONCILER_VARIANTS": "control,treatment",
+    }
+
+
+@pytest.mark.parametrize("command", ["", " ", "/no/such/program", "'unclosed", "/"])
+def test_a_command_that_cannot_be_run_is_unknown(command: str) -> None:
+    assert asked(COMMAND, OutsideSources(environ={"CHECK": command})).verdict is Verdict.UNKNOWN
+
+
+def test_a_command_that_hangs_is_ended_with_its_children() -> None:
+    command = "sh -c 'sleep 1000 & sleep 1000'"
+    found = asked(COMMAND, OutsideSources(environ={"CHECK": command}, command_seconds=0.2))
+    assert (found.verdict, found.why) == (Verdict.UNKNOWN, "the command of CHECK took too long")
+
+
+def test_every_variant_counts() -> None:
+    """One that is worse outweighs the others, and one that is unknown those that are fine."""
+    counts = {"control": Counts(10, 1000), "a": Counts(10, 1000), "b": Counts(300, 1000), "c": Counts(0, 5)}
+
+    class Fixed:
+        def counts(self, source: GuardSource, variants: list[str], seconds: int) -> dict[str, Counts]:
+            return {variant: counts[variant] for variant in variants}
+
+        def verdict(self, source: GuardSource, question: Question) -> Verdict:
+            raise AssertionError
+
+    for variants, verdict in (("a", "FINE"), ("ac", "UNKNOWN"), ("abc", "WORSE"), ("", "UNKNOWN")):
+        question = Question(key="f", segment=None, percentage=1, seconds=90, variants=("control", *variants))
+        assert ask("g", PROMETHEUS, question, Fixed()).verdict is Verdict[verdict]
