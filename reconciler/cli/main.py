@@ -94,6 +94,7 @@ COMMANDS = {
     "show": CommandEntry(f"{_COMMANDS}.show:show", "Show a saved plan again, offline."),
     "drift": CommandEntry(f"{_COMMANDS}.drift:drift", "Show what differs live, and who changed it when."),
     "advance": CommandEntry(f"{_COMMANDS}.advance:advance", "Move each rollout by at most one declared step."),
+    "watch": CommandEntry(f"{_COMMANDS}.watch:watch", "Look for drift and advance rollouts, again and again."),
     "history": CommandEntry(f"{_COMMANDS}.history:history", "Show a flag's versions, with what changed in each."),
     "evaluate": CommandEntry(f"{_COMMANDS}.evaluate:evaluate", "Show which variant a user gets, and why."),
     "doctor": CommandEntry(f"{_COMMANDS}.doctor:doctor", "Check key, host, project, clock and limits."),
