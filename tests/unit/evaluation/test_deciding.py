@@ -61,7 +61,9 @@ def a_segment(*conditions: Condition, percentage: int = 100, **fields: Any) -> T
         (asked("gp:n", "greater", "5"), asked("gp:n", "less", "5"), False),
         (asked("gp:n", "greater or equal", "5"), asked("gp:n", "is not", "5"), True),
         (asked("gp:n", "greater or equal", "05"), asked("gp:n", "less or equal", "5"), True),
+        (asked("gp:n", "greater", "9"), asked("gp:n", "less", "10"), True),
         (asked("version", "greater", "1.0.0"), asked("version", "less", "1.0.1"), True),
+        (asked("version", "greater", "1.9.9"), asked("version", "less", "1.9.10-0"), True),
         (asked("version", "greater", "1.0.0"), asked("version", "less", "1.0.1-"), True),
         (asked("version", "greater", "1.0.0-a"), asked("version", "less", "1.0.0"), True),
         (asked("version", "less", "0.0.0-"), asked("version", "greater", "0"), True),
@@ -102,6 +104,29 @@ def test_users_without_what_is_hashed_get_no_variant(key: str) -> None:
     assert decide(flag, conditions=there, never=(Outcome("off"),)).status is Status.PROVED
     by_amplitude = replace(flag, bucketing_key="amplitude_id")
     assert decide(by_amplitude, never=(Outcome("off"),)).status is Status.PROVED
+
+
+def test_users_without_what_is_hashed_lose_a_variant_that_all_had() -> None:
+    """One variant at 100 % is given to everyone; as soon as users are bucketed, those without an id have none."""
+    everyone = replace(FLAG, rollout_weights=Weights.of({"a": 1}))
+
+    verdict = decide(FLAG, everyone, never=(Outcome("off", "a"),))
+
+    assert verdict.status is Status.REFUTED
+    assert verdict.person is not None
+    assert "user_id" not in verdict.person.user
+    there = (asked("user_id", "is not", "(none)"),)
+    assert decide(FLAG, everyone, conditions=there, never=(Outcome("off", "a"),)).status is Status.PROVED
+
+
+def test_groups_are_hashed_by_their_name() -> None:
+    """Whatever the bucketing key is: another one moves no group."""
+    grouped = replace(FLAG, bucketing_unit="org id")
+
+    assert decide(replace(grouped, bucketing_key="device_id"), grouped, never=(ANY_MOVE,)).status is Status.PROVED
+    verdict = decide(replace(grouped, bucketing_salt="other"), grouped, never=(ANY_MOVE,))
+    assert verdict.person is not None
+    assert list(verdict.person.user["groups"]) == ["org id"]
 
 
 def test_one_user_of_a_million_is_found() -> None:
