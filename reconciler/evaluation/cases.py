@@ -96,7 +96,7 @@ def is_open(side: FlagWithParents) -> bool:
 def cases_of(spec: FlagSpec | None, *, is_open: bool) -> Iterator[Case]:
     """The rules of a flag in their order. `is_open`: taken as on although that is not declared."""
     if spec is None:
-        yield Case(SegmentRule("no such flag"), "")
+        yield Case(SegmentRule("an absent flag"), "")
         return
     if is_open:
         spec = replace(spec, enabled=True)

@@ -304,3 +304,18 @@ def test_each_environment(repository: Repository) -> None:
     assert (one.code, one.out) == (0, "1 proved.\n")
     assert [item["environment"] for item in found["tests"]] == ["staging", "production"]
     assert try_tests(repository, claim, flag=flag, arguments=("--against", "live")).code == 64
+
+
+def test_a_flag_that_an_environment_does_not_have(repository: Repository) -> None:
+    """It gives no user anything there."""
+    repository.write(
+        "reconciler.yaml", 'version: 1\nprojectId: "7"\nenvironments: {staging: {}, production: {projectId: "8"}}\n'
+    )
+    claim = '{name: some, flag: new-checkout, users: {country: US, user_id: {not: ada@example.com}}, never: "off"}'
+
+    ran = try_tests(repository, claim, flag=f"{FLAG}onlyIn: [staging]\n")
+
+    assert ran.code == 1
+    assert ran.out == (
+        '1 proved, 1 refuted: some (in production): user_id "user-1", country "US" gets off by an absent flag\n'
+    )
