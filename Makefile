@@ -11,7 +11,7 @@ ITSELF := -m pip install --quiet --disable-pip-version-check --no-deps --no-buil
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: sdks served demo test test-newest test-oldest faults claims mutants lint format docs lock bench bench-peers clean
+.PHONY: sdks served demo test test-newest test-oldest faults rollouts claims mutants lint format docs lock bench bench-peers clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -52,6 +52,10 @@ served: .venv/.dev sdks
 # The long form of the fault programme, whose short form runs in `make test`; prints what was counted.
 faults: .venv/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/faults
+
+# The long form of the programme of rollouts: 10,000 of them, with what goes wrong; prints what was counted.
+rollouts: .venv/.dev
+	$(BIN)/python -m pytest -n $(JOBS) -m long -q -s tests/faults/test_rollouts.py
 
 # The long form of the programme of claims about all users, beside Amplitude's engine; prints what was counted.
 claims: .venv/.dev

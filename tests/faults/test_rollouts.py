@@ -347,6 +347,27 @@ def test_simulated_rollouts(monkeypatch: pytest.MonkeyPatch) -> None:
         assert total[name], (name, total)
 
 
+@pytest.mark.parametrize("number", range(1, 9))
+def test_an_edit_at_any_read_is_kept(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever read of a run it comes before, nothing is written over it."""
+    simulation = Simulation(Random(5))
+    simulation.base, simulation.rollout = 0, Rollout(steps=(Step(5, timedelta(hours=1)), Step(100)))
+    flag_id = next(iter(simulation.emulator.store.flags))
+
+    def edited(arrival: Arrival) -> None:
+        if arrival.method == "GET" and arrival.number == number:
+            simulation.emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{flag_id}", {"rolloutPercentage": 7})
+
+    monkeypatch.setattr(advancing, "now", lambda: simulation.now)
+    monkeypatch.setattr(advancing, "history_of", lambda *_: simulation.history)
+    monkeypatch.setattr(simulation, "plan_of_faults", lambda **_: (edited, False))
+    run_now(simulation.advance())
+    records = simulation.emulator.store.versions_of(flag_id)
+    edits = [(record["flag"]["rolloutPercentage"], record["createdBy"]) for record in records]
+    theirs = [index for index, edit in enumerate(edits) if edit == (7, OTHER_USER)]
+    assert edits[theirs[0] :] == [(7, OTHER_USER)] if theirs else edits[-1] == (5, USER)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(6000)
 @pytest.mark.parametrize("part", range(10))
