@@ -20,6 +20,7 @@ EXAMPLES = {
     "examples/ci/github/flags-plan.yml": "github/flags-plan.yml",
     "examples/ci/github/flags-apply.yml": "github/flags-apply.yml",
     "examples/ci/github/flags-drift.yml": "github/flags-drift.yml",
+    "examples/ci/github/flags-advance.yml": "github/flags-advance.yml",
     "examples/ci/gitlab/.gitlab-ci.yml": "gitlab-ci.yml",
     "examples/ci/pre-commit/.pre-commit-config.yaml": "pre-commit-config.yaml",
 }

@@ -85,6 +85,15 @@ def test_the_cron_job_looks_for_drift_and_remembers(world: World) -> None:
     assert shell(world, f"reconciler {arguments}", **environ).returncode == 0
 
 
+def test_the_cron_job_of_rollouts_advances_them(world: World) -> None:
+    """Its arguments are those of `advance`; the checkout is only read."""
+    (container,) = containers(load(ROOT / "examples" / "kubernetes" / "advance-cronjob.yaml"))
+    assert [mount["readOnly"] for mount in container["volumeMounts"]] == [True]
+    arguments = " ".join(container["args"]).replace("/checkout/", "")
+    done = shell(world, f"reconciler {arguments}", AMPLITUDE_MANAGEMENT_API_KEY=KEY)
+    assert (done.returncode, done.stdout) == (0, "No rollouts.\n")
+
+
 def test_the_indexes_of_the_job_cover_every_flag_once(world: World) -> None:
     """What the indexes apply together is what one apply would do, and no flag is touched by two."""
     job = load(ROOT / "examples" / "kubernetes" / "apply-shards-job.yaml")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / "examples" / "ci" / "github"
-PLAN, APPLY, DRIFT = (GITHUB / f"flags-{name}.yml" for name in ("plan", "apply", "drift"))
+PLAN, APPLY, DRIFT, ADVANCE = (GITHUB / f"flags-{name}.yml" for name in ("plan", "apply", "drift", "advance"))
 WORKFLOWS = sorted(GITHUB.glob("*.yml"))
 
 
@@ -305,6 +305,22 @@ def test_drift_has_one_issue_from_first_to_last(world: World) -> None:
     assert an_hour_later().log == "Issue: closed.\n"
     assert [item["state"] for item in world.github.issues] == ["closed"]
     assert world.emulator.writes == []
+
+
+def test_a_rollout_is_advanced_on_a_schedule(world: World) -> None:
+    """One step; the next run waits, and the summary says until when. Neither apply nor drift minds it."""
+    world.write(
+        "flags/new-checkout.yaml",
+        "key: new-checkout\nrolloutPercentage: 100\nrollout: {steps: ['50% 1h', '100%']}\n",
+    )
+    world.commit()
+    run = world.runner.run(ADVANCE)["advance"]
+    assert run.succeeded, run.log
+    assert "applied: 10% to 50%" in run.summary
+    assert flag_of(world.emulator, "new-checkout")["rolloutPercentage"] == 50
+    assert "step 1 of 2, 50%; 100% from" in world.runner.run(ADVANCE)["advance"].summary
+    assert world.runner.run(DRIFT)["issue"].log == "Issue: none open.\n"
+    assert len(world.emulator.writes) == 1
 
 
 def run_action(world: World, mode: str, *, event: str = "push", **inputs: str) -> tuple[JobRun, dict[str, str]]:

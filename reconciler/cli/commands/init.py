@@ -25,7 +25,8 @@ _BASE: Final = {
 }
 _CI: Final[Mapping[str, Mapping[str, str]]] = {
     "github": {
-        f".github/workflows/flags-{name}.yml": f"github/flags-{name}.yml" for name in ("plan", "apply", "drift")
+        f".github/workflows/flags-{name}.yml": f"github/flags-{name}.yml"
+        for name in ("plan", "apply", "drift", "advance")
     },
     "gitlab": {".gitlab-ci.yml": "gitlab-ci.yml"},
     "none": {},
@@ -36,7 +37,7 @@ _STEPS: Final[Mapping[str, str]] = {
     "github": "In the repository's settings make the environments flags-plan (with required reviewers), flags-apply "
     "and flags-drift (limited to the default branch), each with the secret AMPLITUDE_MANAGEMENT_API_KEY.",
     "gitlab": "In the project's settings store AMPLITUDE_MANAGEMENT_API_KEY as a masked variable for the "
-    "environments flags-plan, flags-apply and flags-drift, and schedule a pipeline for drift.",
+    "environments flags-plan, flags-apply and flags-drift, and schedule a pipeline for drift and rollouts.",
     "none": "Run `reconciler validate` and `reconciler plan` on every change, `reconciler apply` on what is merged.",
 }
 
@@ -51,8 +52,8 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
     """Write reconciler.yaml, flags/example.yaml, a .pre-commit configuration, and CI files, here or next to --config.
 
     Nothing is written as soon as one of the files exists, unless --force. The CI files validate every pull request,
-    plan those that come from no fork, apply what is merged and look for drift; the key is only ever a secret of a
-    protected environment.
+    plan those that come from no fork, apply what is merged, look for drift and advance rollouts; the key is only ever
+    a secret of a protected environment.
 
     \b
       reconciler init

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from conftest import Repository
 
 BASE = ["reconciler.yaml", "flags/example.yaml", ".pre-commit-config.yaml"]
-GITHUB = [f".github/workflows/flags-{name}.yml" for name in ("plan", "apply", "drift")]
+GITHUB = [f".github/workflows/flags-{name}.yml" for name in ("plan", "apply", "drift", "advance")]
 ALLOWED = {
     ("contents", "read"), ("issues", "write"), ("pull-requests", "read"), ("pull-requests", "write"),
     ("deployments", "read"), ("actions", "read"),
