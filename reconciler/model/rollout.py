@@ -15,6 +15,8 @@ from reconciler.strict_json import join_pointer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from reconciler.model.flag import FlagSpec
+
 OnFail: TypeAlias = Literal["rollback", "hold", "off"]
 
 _is_step = re.compile(r"\s*(\d{1,3})\s*%(?:\s+(\d{1,5})\s*([mhdw]))?\s*", re.ASCII).fullmatch
@@ -109,6 +111,14 @@ class PlacedRollout(Struct, frozen=True, kw_only=True):
     def tokens(self) -> tuple[str, ...]:
         """The place of the percentage in the flag, segments by name."""
         return ("rolloutPercentage",) if self.segment is None else ("targetSegments", self.segment, "percentage")
+
+    def percentage_in(self, spec: FlagSpec) -> float | None:
+        """The percentage of the place in a flag or a version; None where it is not shown. No such segment: 0."""
+        if self.segment is None:
+            return spec.rollout_percentage if isinstance(spec.rollout_percentage, int | float) else None
+        if not isinstance(spec.target_segments, tuple):
+            return None
+        return next((item.percentage for item in spec.target_segments if item.name == self.segment), 0)
 
     @property
     def path(self) -> str:

@@ -126,6 +126,31 @@ class Released(Struct, frozen=True, kw_only=True):
     live: Json
 
 
+class PlannedRollout(Struct, frozen=True, kw_only=True):
+    """A rollout that is still to reach its end: no call of a plan moves it, `advance` makes its steps.
+
+    `path` is the place of the percentage, as a JSON Pointer; `live` is None where there is no such place yet. `steps`
+    are percentages with the seconds that they stand, None for the last one.
+    """
+
+    key: str
+    path: str
+    live: float | None
+    steps: tuple[tuple[int, int | None], ...]
+    guards: tuple[str, ...] = ()
+    on_fail: str = "rollback"
+    window: str | None = None
+
+    @property
+    def adds(self) -> tuple[float, ...]:
+        """How many percent of the place's users each step adds: a percentage that grows takes no user out."""
+        before, found = self.live or 0, []
+        for percentage, _ in self.steps:
+            found.append(max(0, percentage - before))
+            before = max(before, percentage)
+        return tuple(found)
+
+
 class PlanSummary(Struct, frozen=True, kw_only=True):
     """The plan in numbers; shares are fractions of 1. All but `held` count what would be done, without held flags."""
 
@@ -164,6 +189,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     options: PlanOptions = field(default_factory=PlanOptions)
     refusals: tuple[Refusal, ...] = ()
     released: tuple[Released, ...] = ()
+    rollouts: tuple[PlannedRollout, ...] = ()
     deployments: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
     created_at: datetime | None = None

@@ -24,6 +24,7 @@ from reconciler.planning.plan import (
     LeafChange,
     MembersChange,
     Plan,
+    PlannedRollout,
     PlanOptions,
     Refusal,
     Released,
@@ -67,11 +68,40 @@ def encode_plan(plan: Plan) -> dict[str, Json]:
     }
     if plan.released:
         document["released"] = [{"key": item.key, "path": item.path, "live": item.live} for item in plan.released]
+    if plan.rollouts:
+        document["rollouts"] = [_encode_rollout(item) for item in plan.rollouts]
     if plan.deployments:
         document["deployments"] = dict(plan.deployments)
     if plan.hourly_drift_requests is not None:
         document["hourlyDriftRequests"] = plan.hourly_drift_requests
     return document | {"digest": digest_of(document)}
+
+
+def _encode_rollout(rollout: PlannedRollout) -> dict[str, Json]:
+    return {
+        "key": rollout.key,
+        "path": rollout.path,
+        "live": rollout.live,
+        "steps": [
+            {"percentage": percentage, "seconds": seconds, "adds": adds}
+            for (percentage, seconds), adds in zip(rollout.steps, rollout.adds, strict=True)
+        ],
+        "guards": list(rollout.guards),
+        "onFail": rollout.on_fail,
+        "window": rollout.window,
+    }
+
+
+def _decode_rollout(document: dict[str, Json]) -> PlannedRollout:
+    return PlannedRollout(
+        key=document["key"],
+        path=document["path"],
+        live=document["live"],
+        steps=tuple((step["percentage"], step["seconds"]) for step in document["steps"]),
+        guards=tuple(document["guards"]),
+        on_fail=document["onFail"],
+        window=document["window"],
+    )
 
 
 def digest_of(document: dict[str, Json]) -> str:
@@ -271,6 +301,7 @@ def _decode(document: dict[str, Json]) -> Plan:
         ),
         refusals=tuple(map(_decode_refusal, document["refusals"])),
         released=tuple(Released(**item) for item in document.get("released", ())),
+        rollouts=tuple(map(_decode_rollout, document.get("rollouts", ()))),
         deployments=document.get("deployments", {}),
         warnings=tuple(document["warnings"]),
         created_at=_made(document["createdAt"]),

@@ -20,7 +20,7 @@ from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live, desired_for_new, live_as_renamed
 from reconciler.planning.operations import EditFlag, ImpossibleCallError, apply_in_any_order, apply_operations
 from reconciler.planning.ordering import order_operations
-from reconciler.planning.plan import Action, FlagPlan, Plan, PlanOptions, ValueChange
+from reconciler.planning.plan import Action, FlagPlan, Plan, PlannedRollout, PlanOptions, ValueChange
 from reconciler.planning.remarks import (
     problem,
     problems_with,
@@ -188,6 +188,7 @@ def build_plan(
         frozen=frozenset(frozen),
         unchanged=unchanged,
         options=options,
+        rollouts=tuple(_rollouts(considered, live)),
         warnings=(
             *_warnings(desired, live),
             *_idle_targets(desired, live, options),
@@ -212,6 +213,27 @@ def _names_of_deployments(planned: Iterable[FlagPlan], config: Config) -> dict[s
         for item in (*(change.before or ()), *change.after)
     }
     return {number: name for name, number in sorted(config.deployments.items()) if number in ids}
+
+
+def _rollouts(declared: Iterable[DesiredFlag], live: LiveState) -> Iterator[PlannedRollout]:
+    """The rollouts that are still to reach their ends."""
+    for flag in declared:
+        found = live.flags.get(flag.key)
+        for placed in flag.rollouts:
+            now = None if found is None else placed.percentage_in(found.spec)
+            if now != placed.end and flag.spec.archived is not True:
+                yield PlannedRollout(
+                    key=flag.key,
+                    path=placed.path,
+                    live=now,
+                    steps=tuple(
+                        (step.percentage, None if step.hold is None else int(step.hold.total_seconds()))
+                        for step in placed.rollout.steps
+                    ),
+                    guards=placed.rollout.guards,
+                    on_fail=placed.rollout.on_fail,
+                    window=placed.rollout.window,
+                )
 
 
 def _foreign(

@@ -24,7 +24,7 @@ def declaration_differs(before: DesiredFlag | None, after: DesiredFlag | None) -
     """Whether the plan of a flag may differ: its place in files, owner and notes do not matter."""
     if before is None or after is None:
         return before is not after
-    return (before.spec, before.frozen_until) != (after.spec, after.frozen_until)
+    return (before.spec, before.frozen_until, before.rollouts) != (after.spec, after.frozen_until, after.rollouts)
 
 
 def released_paths(before: FlagSpec, after: FlagSpec | None) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from reconciler.reports.danger import Effect, by_danger, widest_moves
 from reconciler.reports.exposure_view import ExposureBlock, exposure_block
 from reconciler.reports.fields import Counted, FieldLine, field_lines, flow_text, redacted
 from reconciler.reports.fitting import first_named
+from reconciler.reports.rollouts import schedule_text
 from reconciler.reports.sanitize import visible
 from reconciler.text import counted, percent
 
@@ -126,7 +127,7 @@ def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
         held=tuple(_refusal_line(refusal, flag.key) for flag in plan.held for refusal in flag.held),
         warnings=tuple(visible(warning) for warning in plan.warnings),
         facts=tuple(_facts(plan)),
-        notes=tuple(visible(note) for note in shared),
+        notes=tuple(visible(note) for note in (*map(schedule_text, plan.rollouts), *shared)),
         released=tuple(_released(plan)),
         last_line=last_line(plan.summary) if plan.flags or plan.refusals else NO_CHANGES,
         widest=tuple(widest_moves(plan.to_apply)),

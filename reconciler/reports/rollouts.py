@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from reconciler.reports.json_report import FORMAT_VERSION, render_json
 from reconciler.reports.text_layout import TextLayout
+from reconciler.strict_json import split_pointer
 from reconciler.text import time_text
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
-    from reconciler.model.rollout import Rollout
+    from reconciler.planning.plan import PlannedRollout
     from reconciler.reports.registry import RenderOptions
     from reconciler.rollouts.report import AdvanceReport
     from reconciler.rollouts.standing import Move, Standing
@@ -21,19 +22,25 @@ _UNITS = (("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60))
 _VERBS = {"up": "to", "rollback": "back to", "off": "turned off at"}
 
 
-def span_text(span: timedelta) -> str:
+def span_text(seconds: int) -> str:
     """A time to stand as it is declared: `90m`, `1d`."""
-    seconds = int(span.total_seconds())
     unit, size = next((item for item in _UNITS if seconds and seconds % item[1] == 0), _UNITS[-1])
     return f"{seconds // size}{unit}"
 
 
-def steps_text(rollout: Rollout) -> str:
-    """The steps in a line: `1% for 2h, 10% for 1d, 100%`."""
-    return ", ".join(
-        f"{step.percentage}%" if step.hold is None else f"{step.percentage}% for {span_text(step.hold)}"
-        for step in rollout.steps
+def schedule_text(rollout: PlannedRollout) -> str:
+    """What a plan says of a rollout: its steps, and which share of the place's users each of them adds."""
+    steps = ", ".join(
+        (f"{percentage}%" if seconds is None else f"{percentage}% for {span_text(seconds)}")
+        + (f" (adds {adds:g}%)" if adds else "")
+        for (percentage, seconds), adds in zip(rollout.steps, rollout.adds, strict=True)
     )
+    tokens = split_pointer(rollout.path)
+    users = "All Other Users" if len(tokens) == 1 else f"segment {tokens[1]}"
+    said = [f"{rollout.key} is let out in steps, of {users}: {rollout.live or 0:g}% live, then {steps}"]
+    said += [f"guards {', '.join(rollout.guards)}, on failure {rollout.on_fail}"] if rollout.guards else []
+    said += [f"in the window {rollout.window}"] if rollout.window else []
+    return "; ".join(said) + "."
 
 
 def place_text(key: str, segment: str | None) -> str:

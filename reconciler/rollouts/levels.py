@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from reconciler.model.flag import FlagSpec, LiveFlag, Version
+    from reconciler.model.flag import LiveFlag, Version
     from reconciler.model.rollout import PlacedRollout
     from reconciler.model.versions import Timeline
     from reconciler.strict_json import Json
@@ -32,27 +32,18 @@ class Known(Struct, frozen=True, kw_only=True):
     gap: str = ""
 
 
-def percentage_in(spec: FlagSpec, placed: PlacedRollout) -> float | None:
-    """The percentage of a rollout's place in a flag or a version; None where it is not shown. No segment: 0."""
-    if placed.segment is None:
-        return None if isinstance(spec.rollout_percentage, Unset) else spec.rollout_percentage
-    if isinstance(spec.target_segments, Unset):
-        return None
-    return next((item.percentage for item in spec.target_segments if item.name == placed.segment), 0)
-
-
 def levels_of(placed: PlacedRollout, live: LiveFlag, versions: Sequence[Version], declared_at: datetime) -> Known:
     """The levels that versions, newest first, show of a place. They have to reach back to the declaration."""
     found: list[Level] = []
     for version in reversed(versions):
         spec, at = version.flag.spec, parse_time(version.created_at)
-        percentage = percentage_in(spec, placed)
+        percentage = placed.percentage_in(spec)
         if at is None or percentage is None or isinstance(spec.enabled, Unset):
             return Known(gap=f"version {version.version} of the flag does not show what it was")
         found.append(Level(percentage=percentage, at=at, enabled=spec.enabled, by=version.created_by))
     if not found:
         return Known(gap="the versions of the flag are not shown")
-    if (found[-1].percentage, found[-1].enabled) != (percentage_in(live.spec, placed), live.spec.enabled):
+    if (found[-1].percentage, found[-1].enabled) != (placed.percentage_in(live.spec), live.spec.enabled):
         return Known(gap="the newest version is not what is live")
     is_whole = versions[-1].version <= 1
     if not is_whole and found[0].at > declared_at:

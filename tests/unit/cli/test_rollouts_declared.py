@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
+from histories import git
+from jsonschema import Draft202012Validator
+
+from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
     from conftest import Repository
@@ -168,3 +173,27 @@ def test_files_keep_their_rollouts(repository: Repository) -> None:
     assert repository.run("import", "--target", "new-checkout", "--force").code == 0
     assert "percentage: 50" in path.read_text()
     assert "10% 1h" in path.read_text()
+
+
+def test_a_plan_shows_the_steps_and_whom_each_adds(repository: Repository) -> None:
+    """In every format, from what is live on; the saved plan is shown again as it was."""
+    says = "10% live, then 1% for 2h, 10% for 1d, 100% (adds 90%); guards errors, on failure rollback; in the window"
+    assert says in repository.run("plan", "--out", "plan.json").out
+    shown = json.loads((repository.root / "plan.json").read_text())["rollouts"]
+    Draft202012Validator(load_schema("plan")["properties"]["rollouts"]).validate(shown)
+    assert [step["adds"] for step in shown[0]["steps"]] == [0, 0, 90]
+    for form in ("text", "markdown", "html"):
+        page = unescape(repository.run("show", "plan.json", "--format", form).out)
+        assert "let out in steps, of All Other Users" in page, form
+    repository.write("flags/new-checkout.yaml", FLAG.replace("100", "10").partition("rollout: ")[0])
+    assert "let out" not in repository.run("plan").out
+
+
+def test_a_merge_that_takes_a_rollout_out_is_a_change_of_the_flag(repository: Repository) -> None:
+    """What was left to the rollout is then declared, and applied with the rest of what changed."""
+    git(repository.root, "init", "--quiet", "--initial-branch=main")
+    git(repository.root, "add", "--all")
+    git(repository.root, "commit", "--quiet", "--message=m")
+    repository.write("flags/new-checkout.yaml", FLAG.partition("rollout: ")[0])
+    assert repository.run("apply", "--auto-approve", "--changed-since", "HEAD").code == 0
+    assert repository.live("new-checkout")["rolloutPercentage"] == 100
