@@ -1,4 +1,4 @@
-"""Running git, to read what a repository holds. No other module starts a process.
+"""Running git, to read what a repository holds. No other module starts a process, but for guards' commands.
 
 A checkout may have been made by a stranger, and its configuration, attributes and hooks name programs. So git is
 asked for objects only, never for the working tree, where filters and monitors run; it knows of no remote, and its

@@ -109,4 +109,4 @@ def _entry(entry: HistoryEntry) -> dict[str, Json]:
         "createdBy": entry.created_by,
         "first": entry.is_first,
         "changes": [encode_change(change) for change in entry.changes],
-    }
+    } | ({"step": entry.step} if entry.step else {})

@@ -169,7 +169,8 @@ def render_history_text(history: FlagHistory, options: RenderOptions) -> str:
 
 def _entry(layout: TextLayout, entry: HistoryEntry) -> None:
     who = entry.created_by or "an unknown user"
-    layout.line((f"version {entry.version}", "bold"), f"  {entry.created_at}  {who}")
+    step = f"  {entry.step}" if entry.step else ""
+    layout.line((f"version {entry.version}", "bold"), f"  {entry.created_at}  {who}{step}")
     draw_fields(layout, field_lines(entry.changes, show_users=False), ("older", "newer"))
     if entry.is_first:
         words = "created" if entry.version <= 1 else "the oldest version that is shown"

@@ -10,13 +10,17 @@ from reconciler.cli.options import Settings, format_option, key_file_option, sha
 from reconciler.cli.output import Output
 from reconciler.cli.planning import require_flag, resolve_credentials, run_with_client
 from reconciler.drift import FlagHistory, history_entries
+from reconciler.errors import ReconcilerError
 from reconciler.files.config_file import find_config, load_config
+from reconciler.files.load import load_desired
 from reconciler.reports.registry import HISTORY, RenderOptions, render
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.api.client import Client
+    from reconciler.model.config import Config
+    from reconciler.model.rollout import PlacedRollout
 
 
 @click.command
@@ -27,20 +31,35 @@ if TYPE_CHECKING:
 def history(settings: Settings, *, key: str, form: str, api_key_file: Path | None) -> int:
     """Show a live flag's versions, newest first, with what changed in each, who made it and when.
 
-    The flag need not be declared. Versions do not show inclusions, nor all of a variant's fields.
+    The flag need not be declared. Versions do not show inclusions, nor all of a variant's fields. Where a rollout is
+    declared, the versions that made its steps say so.
 
     \b
       reconciler history new-checkout
     """  # noqa: D301 - the backspace tells click not to wrap
     output = Output.of(settings)
     config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
+    rollouts = _declared_rollouts(config, key)
     credentials = resolve_credentials(config, api_key_file, output)
-    shown = run_with_client(config, credentials, output, lambda client, _: _read(client, key))
+    shown = run_with_client(config, credentials, output, lambda client, _: _read(client, key, rollouts))
     output.print(render(HISTORY, form, shown, RenderOptions(terminal=output.terminal())))
     return 0
 
 
-async def _read(client: Client, key: str) -> FlagHistory:
+def _declared_rollouts(config: Config, key: str) -> tuple[PlacedRollout, ...]:
+    """The rollouts of a flag, as its file declares them now; none where files cannot be read."""
+    if not config.flags_dir.is_dir():
+        return ()
+    try:
+        flag = load_desired(config).flags.get(key)
+    except ReconcilerError:
+        return ()
+    return flag.rollouts if flag else ()
+
+
+async def _read(client: Client, key: str, rollouts: tuple[PlacedRollout, ...]) -> FlagHistory:
     flag = await require_flag(client, key)
     versions = await client.list_versions(flag.id)
-    return FlagHistory(key=flag.key, flag_id=flag.id, entries=history_entries(versions), requests=client.requests)
+    return FlagHistory(
+        key=flag.key, flag_id=flag.id, entries=history_entries(versions, rollouts), requests=client.requests
+    )

@@ -126,6 +126,9 @@ def test_a_rollout_goes_up_step_by_step(rig: Rig) -> None:
     rig.run(after=48)
     assert (rig.live(), rig.writes()) == (100, [{"rolloutPercentage": number} for number in (10, 50, 100)])
     assert "1 done" in rig.run(after=1).out
+    history = json.loads(rig.repository.run("history", KEY, "--format", "json").out)["versions"]
+    assert [entry.get("step") for entry in history[:5]] == [*(f"step {number} of 4" for number in (4, 3, 2, 1)), None]
+    assert "step 4 of 4" in rig.repository.run("history", KEY).out
     assert rig.repository.run("plan", "--detailed-exitcode").code == 0
 
 
