@@ -154,5 +154,5 @@ def _open_at_the_end(lines: list[str]) -> tuple[str, int]:
         elif found:
             fence = found[1]
         else:
-            folds += (line == "<details>") - (line == "</details>")
+            folds += (line in {"<details>", "<details open>"}) - (line == "</details>")
     return fence, max(folds, 0)

@@ -106,8 +106,10 @@ class Output(Struct, frozen=True, kw_only=True):
 
 
 def render_options(display: OutputOptions, output: Output) -> RenderOptions:
-    """The options of renderers: where the result goes, and whether user ids are shown."""
-    return RenderOptions(terminal=output.terminal(display.output_file), show_users=display.show_users)
+    """The options of renderers: where the result goes, how much is shown, and whether user ids are."""
+    return RenderOptions(
+        terminal=output.terminal(display.output_file), verbose=output.verbose, show_users=display.show_users
+    )
 
 
 def write_report(

@@ -62,22 +62,29 @@ class ListedMove(Struct, frozen=True, kw_only=True):
 
 
 class PayloadShare(Struct, frozen=True, kw_only=True):
-    """The largest share of users of any segment who keep a variant and get another payload with it."""
+    """Who keeps a variant and gets another payload with it: the largest share of any segment, and listed members.
+
+    `users` and `cohorts` count those who are listed for the variant.
+    """
 
     variant: str
     share: Fraction
+    users: int = 0
+    cohorts: int = 0
 
 
 class FlagExposure(Struct, frozen=True, kw_only=True):
     """Before and after of one flag. `switched` is the headline: the largest share over the transitions.
 
-    `listed` counts those whom inclusions give another variant, `payloads` those whose payload alone changes. `notes`
-    say what the figures cannot know (the mix over segments, dependencies, sticky bucketing).
+    `listed` counts those whom inclusions give another variant, `payloads` those whose payload alone changes.
+    `dependents` are the keys of flags that depend on this one and are affected. `notes` say what the figures cannot
+    know (the mix over segments, dependencies, sticky bucketing).
     """
 
     transitions: tuple[SegmentTransition, ...] = ()
     listed: tuple[ListedMove, ...] = ()
     payloads: tuple[PayloadShare, ...] = ()
+    dependents: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -122,6 +129,7 @@ def _of_deployments(before: FlagSpec | None, after: FlagSpec) -> Iterator[Segmen
 
 def _payloads(before: FlagSpec | None, after: FlagSpec, exposure: FlagExposure) -> Iterator[PayloadShare]:
     known = {variant.key: variant.payload for variant in variants_of(before)}
+    users, cohorts = (_listed_as_before(before, after, kind) for kind in MEMBERS)
     for variant in variants_of(after):
         old, new = known.get(variant.key, UNSET), variant.payload
         if isinstance(old, Unset) or isinstance(new, Unset) or not payload_differs(new, old):
@@ -130,8 +138,17 @@ def _payloads(before: FlagSpec | None, after: FlagSpec, exposure: FlagExposure) 
             sum((share for x, y, share in item.matrix if x == y == variant.key), Fraction(0))
             for item in exposure.transitions
         )
-        if share := max(kept, default=Fraction(0)):
-            yield PayloadShare(variant=variant.key, share=share)
+        share, key = max(kept, default=Fraction(0)), variant.key
+        if share or users[key] or cohorts[key]:
+            yield PayloadShare(variant=key, share=share, users=users[key], cohorts=cohorts[key])
+
+
+def _listed_as_before(before: FlagSpec | None, after: FlagSpec, kind: MemberKind) -> Counter[str]:
+    """How many users, or cohorts, each variant keeps that are listed for it."""
+    if before is None or not (is_on(before) and is_on(after)):
+        return Counter()
+    old, new = _listed_variants(before, kind), _listed_variants(after, kind)
+    return Counter(variant for member, variant in new.items() if old.get(member) == variant)
 
 
 def _transition(before: SegmentRule, after: SegmentRule, *, deployments: tuple[str, ...] = ()) -> SegmentTransition:

@@ -62,6 +62,12 @@ def lost_variants(flag: FlagPlan) -> frozenset[str]:
     )
 
 
+def _with_payload(flag: FlagPlan) -> frozenset[str]:
+    """The keys of variants that get another payload."""
+    edits = (operation for operation in flag.operations if isinstance(operation, EditVariant))
+    return frozenset(operation.variant_key for operation in edits if "payload" in operation.body)
+
+
 def served_variants(spec: FlagSpec | None) -> frozenset[str]:
     """The variants that the rules of the flag can give. Those that only listed users get do not count."""
     rules = flag_rules(spec)
@@ -99,13 +105,13 @@ def hidden_lists_that_matter(plan: Plan) -> Iterator[tuple[str, Variant, MemberK
     """Lists of inclusions that were not read, as nothing declares them, and that decide whom the plan affects.
 
     By the key of the flag, the live variant and the kind: those of a flag that goes on or off, of a variant that
-    goes, and those beside a list that is added to, where the first variant of two wins.
+    goes or gets another payload, and those beside a list that is added to, where the first variant of two wins.
     """
     for flag in plan.flags:
         before, after = flag.before, flag.after
         if before is None or after is None or before.archived or not (is_on(before) or is_on(after)):
             continue
-        is_switched, gone = is_on(before) != is_on(after), lost_variants(flag)
+        is_switched, gone = is_on(before) != is_on(after), lost_variants(flag) | _with_payload(flag)
         added = {operation.member_kind for operation in flag.operations if isinstance(operation, AddMembers)}
         for variant, kind in product(variants_of(before), MEMBERS):
             if getattr(variant, kind) is UNSET and (is_switched or kind in added or variant.key in gone):

@@ -225,7 +225,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def summary(self) -> PlanSummary:
-        """The numbers, counted from what is there."""
+        """The numbers, counted from what is there; a flag that is new changes no exposure."""
         flags = self.to_apply
         actions = [flag.action for flag in flags]
         return PlanSummary(
@@ -237,6 +237,9 @@ class Plan(Struct, frozen=True, kw_only=True):
             unmanaged=len(self.unmanaged),
             held=len(self.flags) - len(flags),
             operations=sum(len(flag.operations) for flag in flags),
-            max_exposure_change=max((flag.exposure.switched for flag in flags if flag.exposure), default=Fraction(0)),
+            max_exposure_change=max(
+                (item.exposure.switched for item in flags if item.exposure and item.action is not Action.CREATE),
+                default=Fraction(0),
+            ),
             max_transient=max((flag.transient for flag in flags), default=Fraction(0)),
         )

@@ -361,8 +361,15 @@ def encode_exposure(exposure: FlagExposure) -> dict[str, Json]:
             for item in exposure.listed
         ]
     if exposure.payloads:
-        document["payloads"] = [{"variant": item.variant, "share": str(item.share)} for item in exposure.payloads]
+        document["payloads"] = [_encode_payload(item) for item in exposure.payloads]
+    if exposure.dependents:
+        document["dependents"] = list(exposure.dependents)
     return document
+
+
+def _encode_payload(item: PayloadShare) -> dict[str, Json]:
+    document: dict[str, Json] = {"variant": item.variant, "share": str(item.share)}
+    return document | {kind: count for kind, count in (("users", item.users), ("cohorts", item.cohorts)) if count}
 
 
 def decode_exposure(body: dict[str, Json]) -> FlagExposure:
@@ -374,8 +381,9 @@ def decode_exposure(body: dict[str, Json]) -> FlagExposure:
             for item in body.get("listed", ())
         ),
         payloads=tuple(
-            PayloadShare(variant=item["variant"], share=Fraction(item["share"])) for item in body.get("payloads", ())
+            PayloadShare(**item | {"share": Fraction(item["share"])}) for item in body.get("payloads", ())
         ),
+        dependents=tuple(body.get("dependents", ())),
         notes=tuple(body["notes"]),
     )
 

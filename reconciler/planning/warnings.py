@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from msgspec.structs import replace
 
-from reconciler.evaluation.exposure import FlagExposure, exposure_of
+from reconciler.evaluation.exposure import BY_RULES, FlagExposure, exposure_of
 from reconciler.evaluation.rules import (
     flag_bucketing,
     flag_rules,
@@ -17,7 +17,7 @@ from reconciler.evaluation.rules import (
     variant_keys,
     variants_of,
 )
-from reconciler.model.flag import Unset
+from reconciler.model.flag import OFF, Unset
 from reconciler.planning.dependents import child_name, children_of, served_variants
 from reconciler.planning.order_search import splits_evenly
 from reconciler.planning.segments import SHIELD_NAME, is_shielded, pair_segments, rekeyed_segments
@@ -39,19 +39,37 @@ def with_exposure(plan: Plan, live: LiveState | None = None) -> Plan:
 
 
 def exposure_of_flag(flag_plan: FlagPlan, live: LiveState | None = None) -> FlagExposure:
-    """What the plan of one flag does to its users.
+    """What the plan of one flag does to its users; with `live`, to those of flags that depend on it too.
 
     A plan read from a file has no flags to compare: it keeps the exposure it was saved with.
     """
     if flag_plan.after is None:
         return flag_plan.exposure or FlagExposure()
     exposure = exposure_of(flag_plan.before, flag_plan.after)
-    return replace(exposure, notes=(*exposure.notes, *_notes(flag_plan, live)))
+    return replace(
+        exposure,
+        dependents=tuple(dict.fromkeys(_affected_dependents(flag_plan, exposure, live))),
+        notes=(*exposure.notes, *_notes(flag_plan, live)),
+    )
 
 
 def _exposed(flag: FlagPlan, live: LiveState | None) -> FlagPlan:
     warnings = dict.fromkeys((*flag.warnings, *warnings_of(flag, live)))
     return replace(flag, exposure=exposure_of_flag(flag, live), warnings=tuple(warnings))
+
+
+def _affected_dependents(flag: FlagPlan, exposure: FlagExposure, live: LiveState | None) -> Iterator[str]:
+    """The flags some of whose users this one lets through no more, or lets through now."""
+    moves = {(old, new) for item in exposure.transitions for old, new, share in item.matrix if share}
+    moves |= {(item.before, item.after) for item in exposure.listed}
+    for child, allowed in children_of(flag.flag_id, live) if live and flag.flag_id else ():
+        if is_on(child.spec) and any(BY_RULES in pair or _lets(*pair, allowed) for pair in moves):
+            yield child.key
+
+
+def _lets(old: str, new: str, allowed: frozenset[str]) -> bool:
+    """Whether one of two variants lets users through, the other not; where none is named, every variant does."""
+    return (old in allowed) != (new in allowed) if allowed else OFF in {old, new}
 
 
 def _notes(flag_plan: FlagPlan, live: LiveState | None) -> Iterator[str]:
@@ -86,7 +104,7 @@ def warnings_of(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str
 
 def _salt(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     if _was_on(before) and flag_bucketing(before).salt != flag_bucketing(after).salt:
-        yield "The bucketing salt changes: every user is re-bucketed."
+        yield "The bucketing salt changes: this re-buckets all users."
 
 
 def _bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
@@ -94,9 +112,9 @@ def _bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
         return
     old, new = flag_bucketing(before), flag_bucketing(after)
     if old.key != new.key:
-        yield f"The bucketing key changes from {old.key} to {new.key}: every user is re-bucketed."
+        yield f"The bucketing key changes from {old.key} to {new.key}: this re-buckets all users."
     if old.unit != new.unit:
-        yield f"The bucketing unit changes from {old.unit} to {new.unit}: every user is re-bucketed."
+        yield f"The bucketing unit changes from {old.unit} to {new.unit}: this re-buckets all users."
 
 
 def _segment_bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
@@ -104,7 +122,7 @@ def _segment_bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator
         return
     for old, new in rekeyed_segments(before, after):
         if _is_bucketed(old, before) and _is_bucketed(new, after):
-            yield f'The bucketing key of segment "{new.name}" changes: its users are re-bucketed.'
+            yield f'The bucketing key of segment "{new.name}" changes: this re-buckets all its users.'
 
 
 def _is_bucketed(segment: TargetSegment, spec: FlagSpec) -> bool:

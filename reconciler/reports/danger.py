@@ -1,7 +1,7 @@
-"""How much a plan does to each flag: the order in which every format shows flags, and one short row for each.
+"""How much a plan does to each flag: the level and the order in every format, and one short row for each.
 
-The order is by how many users are affected and then by what changes, never by the size of a flag, of its changes or
-of a list: what others add cannot hide an effect. A row has a bounded length for the same reason.
+The order is by level, then by how many users are affected and by what changes, never by the size of a flag, of its
+changes or of a list: what others add cannot hide an effect. A row has a bounded length for the same reason.
 """
 
 from __future__ import annotations
@@ -13,29 +13,31 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.evaluation.exposure import FlagExposure, deployments_in_words, listed_in_words
-from reconciler.model.reads import MEMBERS
+from reconciler.evaluation.rules import ALL_OTHER_USERS
+from reconciler.model.flag import OFF
 from reconciler.planning.plan import Action, MembersChange
-from reconciler.reports.exposure_view import matrix_of, moves_in
+from reconciler.reports.affected import affected, by_share, is_anyone_affected, loses, moved, name, reached
 from reconciler.reports.fields import flow_text
 from reconciler.reports.sanitize import visible
-from reconciler.text import counted, cut, first_of, percent
+from reconciler.text import counted, cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from reconciler.evaluation.exposure import SegmentTransition
+    from reconciler.evaluation.exposure import FlagExposure
     from reconciler.planning.plan import FieldChange, FlagPlan, ValueChange
 
 _MOST_WORDS = 4
-_MOST_MOVES = 2
-_NAME_LENGTH = 40
-_KEY_LENGTH = 100
-_ROW_LENGTH = 160
+KEY_LENGTH = 100
+"""Characters of a flag's key in a row."""
+
+_CHANGE_LENGTH = 160
+_AFFECTED_LENGTH = 240
+_MANY = Fraction(1, 10)
+_MOST = Fraction(1, 2)
 _VARIANT_TEXT = re.compile(r"/variants/[^/]+/(name|description)")
 _BUCKETING = {"/bucketingKey", "/bucketingSalt", "/bucketingUnit"}
 _HARMLESS = {"/name", "/description", "/tags"}
-_SHARES = {"/rolloutWeights": "weights", "/targetSegments": "targeting"}
 _SWITCHES = {
     ("/enabled", True): "turned on",
     ("/enabled", False): "turned off",
@@ -57,8 +59,26 @@ class Danger(IntEnum):
     HARMLESS = 7
 
 
+class Level(IntEnum):
+    """How much a reviewer should look at an effect, the most first.
+
+    High: the flag, or its bucketing, is switched for at least a tenth of the users of a segment, or for another flag.
+    Medium: users who have a variant get another one, none, or another payload, or the plan warns beside what it does
+    to users. Low: users who have none get one, or no user is affected.
+    """
+
+    HIGH = 0
+    MEDIUM = 1
+    LOW = 2
+
+    @property
+    def word(self) -> str:
+        """The level as it is shown."""
+        return self.name.lower()
+
+
 class Effect(Struct, frozen=True, kw_only=True):
-    """What a plan does to one flag, in two short texts: what changes, and who is affected ("": not known, or none).
+    """What a plan does to one flag, in two short texts: what changes, and who is affected ("": not known).
 
     `share` is the largest share of users of any segment who get another variant, in the end or between two calls,
     those of deployments that come or go included; 0 for a flag that does not exist yet. `reach` is the largest
@@ -66,6 +86,7 @@ class Effect(Struct, frozen=True, kw_only=True):
     """
 
     danger: Danger
+    level: Level
     share: Fraction
     reach: Fraction
     key: str
@@ -78,32 +99,36 @@ class Effect(Struct, frozen=True, kw_only=True):
         return self.danger is Danger.HARMLESS
 
     @property
-    def rank(self) -> tuple[bool, Fraction, Fraction, Danger]:
-        """Sorts what is held first, then the gravest: by users who are moved or reached, and by what changes."""
-        return self.danger is not Danger.HELD, -self.share, -self.reach, self.danger
+    def rank(self) -> tuple[bool, Level, Fraction, Fraction, Danger]:
+        """Sorts what is held first, then by level, by users who are moved or reached, and by what changes."""
+        return self.danger is not Danger.HELD, self.level, -self.share, -self.reach, self.danger
 
 
 def effect_of(flag: FlagPlan) -> Effect:
     """The effect of a flag's plan."""
-    found = list(_classified(flag.changes))
+    found = sorted(_classified(flag), key=lambda item: item[0])
     danger = _danger(flag, min((danger for danger, _ in found), default=Danger.HARMLESS))
-    words = [words for _, words in sorted(found, key=lambda item: item[0]) if words]
+    return Effect(
+        danger=danger,
+        level=_level(flag, min((danger for danger, _ in found), default=Danger.HARMLESS)),
+        share=_share(flag),
+        reach=_switched(flag) if flag.action is Action.CREATE else Fraction(0),
+        key=cut(visible(flag.key), KEY_LENGTH),
+        change=cut(", ".join(_words(flag, [words for _, words in found if words])), _CHANGE_LENGTH),
+        affected=cut(affected(flag), _AFFECTED_LENGTH),
+    )
+
+
+def _words(flag: FlagPlan, words: list[str]) -> list[str]:
+    words = [*dict.fromkeys(words)]
     if flag.action is Action.CREATE:
         words = ["created"]
     elif flag.warnings:
         words = [*words[: _MOST_WORDS - 1], counted(len(flag.warnings), "warning")]
     if flag.held:
-        words = ["held by " + ", ".join(dict.fromkeys(item.guard for item in flag.held)), *words]
+        words = ["held by safety check " + ", ".join(dict.fromkeys(item.guard for item in flag.held)), *words]
     more = len(words) - _MOST_WORDS
-    words = [*words[:_MOST_WORDS], f"{more} more"] if more > 0 else words
-    return Effect(
-        danger=danger,
-        share=_share(flag),
-        reach=_switched(flag) if flag.action is Action.CREATE else Fraction(0),
-        key=cut(visible(flag.key), _KEY_LENGTH),
-        change=cut(", ".join(dict.fromkeys(words)), _ROW_LENGTH),
-        affected=cut(_affected(flag), _ROW_LENGTH),
-    )
+    return [*words[:_MOST_WORDS], f"{more} more"] if more > 0 else words
 
 
 def by_danger(flags: Iterable[FlagPlan]) -> list[tuple[FlagPlan, Effect]]:
@@ -119,14 +144,15 @@ def widest_moves(flags: Sequence[FlagPlan]) -> Iterator[str]:
     """
     new = [flag for flag in flags if flag.action is Action.CREATE]
     live = [flag for flag in flags if flag.action is not Action.CREATE]
-    for title, found, words in (("Max exposure change", live, _moved), ("Widest new flag", new, _reached)):
-        if widest := max(filter(_switched, found), key=_switched, default=None):
-            yield f"{title}: {cut(visible(widest.key), _KEY_LENGTH)}, {words(_widest(widest))}."
+    for title, found, words in (("Max exposure change", live, moved), ("Widest new flag", new, reached)):
+        widest = max(filter(_switched, found), key=_switched, default=None)
+        if widest and widest.exposure:
+            yield f"{title}: {cut(visible(widest.key), KEY_LENGTH)}, {words(by_share(widest.exposure)[0])}."
 
 
 def danger_of(changes: Iterable[FieldChange]) -> Danger:
     """The gravest of what changes, by the fields alone."""
-    return min((danger for danger, _ in _classified(changes)), default=Danger.HARMLESS)
+    return min((danger for danger, _ in _by_fields(changes, "targeting")), default=Danger.HARMLESS)
 
 
 def _danger(flag: FlagPlan, gravest: Danger) -> Danger:
@@ -141,9 +167,35 @@ def _danger(flag: FlagPlan, gravest: Danger) -> Danger:
         return min(gravest, Danger.MOVED)
     if flag.warnings:
         return min(gravest, Danger.TOUCHED)
-    if flag.exposure is None or flag.exposure.listed or flag.exposure.payloads or _loses_deployments(flag):
-        return gravest
-    return max(gravest, Danger.TOUCHED)
+    return gravest if is_anyone_affected(flag) else max(gravest, Danger.TOUCHED)
+
+
+def _level(flag: FlagPlan, gravest: Danger) -> Level:
+    exposure = flag.exposure
+    if flag.action is Action.CREATE:
+        return Level.LOW
+    if exposure is None:
+        return Level.HIGH if gravest <= Danger.REMOVED else Level.LOW if gravest is Danger.HARMLESS else Level.MEDIUM
+    if not is_anyone_affected(flag):
+        return Level.LOW
+    is_switch = gravest <= Danger.REBUCKETED or not exposure.is_exact or _is_switch(exposure)
+    if exposure.dependents or (is_switch and exposure.switched >= _MANY):
+        return Level.HIGH
+    return Level.MEDIUM if flag.warnings or flag.transient or loses(exposure) else Level.LOW
+
+
+def _is_switch(exposure: FlagExposure) -> bool:
+    """Whether clients or all users of the flag lose it, or most users of a segment get what no user had."""
+    if any(item.deployments and not _is_off(item.before) and item.switched for item in exposure.transitions):
+        return True
+    was_off, is_off = (
+        all(_is_off(getattr(item, side)) for item in exposure.transitions) for side in ("before", "after")
+    )
+    return bool(exposure.switched) and (is_off or (was_off and exposure.switched >= _MOST))
+
+
+def _is_off(side: tuple[tuple[str, Fraction], ...]) -> bool:
+    return not any(share and variant != OFF for variant, share in side)
 
 
 def _share(flag: FlagPlan) -> Fraction:
@@ -154,17 +206,29 @@ def _switched(flag: FlagPlan) -> Fraction:
     return flag.exposure.switched if flag.exposure else Fraction(0)
 
 
-def _widest(flag: FlagPlan) -> SegmentTransition:
-    assert flag.exposure is not None
-    return max(flag.exposure.transitions, key=lambda item: item.switched)
+def _classified(flag: FlagPlan) -> Iterator[tuple[Danger, str]]:
+    yield from _by_fields(flag.changes, _targeting(flag.exposure) if flag.exposure else "targeting")
 
 
-def _classified(changes: Iterable[FieldChange]) -> Iterator[tuple[Danger, str]]:
+def _targeting(exposure: FlagExposure) -> str:
+    """Whether segments get users of the rest, or leave some to it."""
+    pairs = {(item.before_segment, item.after_segment) for item in exposure.transitions if not item.deployments}
+    moves = {pair for pair in pairs if pair[0] != pair[1]}
+    if moves and all(old == ALL_OTHER_USERS for old, _ in moves):
+        return "targeting widened"
+    if moves and all(new == ALL_OTHER_USERS for _, new in moves):
+        return "targeting narrowed"
+    return "targeting"
+
+
+def _by_fields(changes: Iterable[FieldChange], targeting: str) -> Iterator[tuple[Danger, str]]:
     """What each field does, in words; users and cohorts are counted over all variants, and come last."""
     members: dict[str, list[MembersChange]] = {}
     for change in changes:
         if isinstance(change, MembersChange):
             members.setdefault("user" if change.path.endswith("/users") else "cohort", []).append(change)
+        elif change.path == "/targetSegments":
+            yield Danger.MOVED, _segments(change, targeting)
         else:
             yield _classify(change)
     for noun, lists in members.items():
@@ -172,25 +236,32 @@ def _classified(changes: Iterable[FieldChange]) -> Iterator[tuple[Danger, str]]:
         yield Danger.TOUCHED, _added_and_removed(added, removed, f"listed {noun}")
 
 
+def _segments(change: ValueChange, targeting: str) -> str:
+    """The words for segments; only in another order they are the same ones."""
+    sides = [side if isinstance(side, list | tuple) else () for side in (change.before, change.after)]
+    shown = [sorted(map(flow_text, side)) for side in sides]
+    return "order of segments" if sides[0] and shown[0] == shown[1] else targeting
+
+
 def _classify(change: ValueChange) -> tuple[Danger, str]:
     path, after = change.path, change.after
     if path in {"/enabled", "/archived"} and isinstance(after, bool):
         return Danger.SWITCHED, _SWITCHES[path, after]
     if path in _BUCKETING:
-        return Danger.REBUCKETED, "re-bucketed"
+        return Danger.REBUCKETED, f"re-buckets all users by another {path[1:].removeprefix('bucketing').lower()}"
     if path == "/deployments":
         return _deployments(change)
     if path.startswith("/variants/"):
         return _variant(change)
     if path in _HARMLESS:
-        return Danger.HARMLESS, ""
+        return Danger.HARMLESS, path[1:]
     if path == "/rolloutPercentage":
         return Danger.MOVED, f"rollout {flow_text(change.before)} → {flow_text(after)}%"
     if path == "/evaluationMode":
-        return Danger.REMOVED, "evaluation mode"
-    if path in _SHARES:
-        return Danger.MOVED, _SHARES[path]
-    return Danger.TOUCHED, _name(path.removeprefix("/"))
+        return Danger.REMOVED, f"evaluation mode {flow_text(change.before)} → {flow_text(after)}"
+    if path == "/rolloutWeights":
+        return Danger.MOVED, "weights"
+    return Danger.TOUCHED, name(path.removeprefix("/"))
 
 
 def _deployments(change: ValueChange) -> tuple[Danger, str]:
@@ -199,63 +270,24 @@ def _deployments(change: ValueChange) -> tuple[Danger, str]:
     return Danger.REMOVED if before - after else Danger.TOUCHED, words
 
 
-def _loses_deployments(flag: FlagPlan) -> bool:
-    """Whether clients of a deployment get nothing any more."""
-    return danger_of(item for item in flag.changes if item.path == "/deployments") is Danger.REMOVED
-
-
 def _variant(change: ValueChange) -> tuple[Danger, str]:
     """Whole variants are told by what they hold: a live key may have any sign in it, a slash too."""
-    name = change.path.removeprefix("/variants/")
+    key = change.path.removeprefix("/variants/")
     for side, danger, word in ((change.before, Danger.REMOVED, "removed"), (change.after, Danger.TOUCHED, "added")):
         other = change.after if side is change.before else change.before
-        if other is None and isinstance(side, dict) and side.get("key") == name:
-            return danger, f"variant {_name(name)} {word}"
+        if other is None and isinstance(side, dict) and side.get("key") == key:
+            return danger, f"variant {name(key)} {word}"
     if change.path.endswith("/key"):
-        return Danger.REMOVED, f"variant {_name(str(change.before))} renamed {_name(str(change.after))}"
+        return Danger.REMOVED, f"variant {name(str(change.before))} renamed {name(str(change.after))}"
     if change.path.endswith("/payload"):
-        return Danger.TOUCHED, f"payload of {_name(name.removesuffix('/payload'))}"
+        return Danger.TOUCHED, f"payload of {name(key.removesuffix('/payload'))}"
     if _VARIANT_TEXT.fullmatch(change.path):
-        return Danger.HARMLESS, ""
-    return Danger.TOUCHED, f"variant {_name(name)}"
+        variant, _, field = key.rpartition("/")
+        return Danger.HARMLESS, f"{field} of {name(variant)}"
+    return Danger.TOUCHED, f"variant {name(key)}"
 
 
 def _added_and_removed(added: int, removed: int, noun: str) -> str:
     sides = [f"{counted(added, noun)} added"] if added else []
     sides += [f"{counted(removed, noun)} removed"] if removed else []
     return ", ".join(sides)
-
-
-def _affected(flag: FlagPlan) -> str:
-    return "; ".join(_affected_parts(flag))
-
-
-def _affected_parts(flag: FlagPlan) -> Iterator[str]:
-    exposure, is_new = flag.exposure or FlagExposure(), flag.action is Action.CREATE
-    if exposure.switched:
-        yield (_reached if is_new else _moved)(_widest(flag))
-    for item in exposure.payloads:
-        yield f"{percent(item.share)} keep {_name(item.variant)} with another payload"
-    for kind in MEMBERS:
-        if listed := listed_in_words(exposure.listed, kind):
-            yield f"listed {kind}: {listed}"
-    if flag.transient:
-        yield f"temporarily wrong variant during apply: {percent(flag.transient)}"
-
-
-def _moved(item: SegmentTransition) -> str:
-    moves = [f"{_name(move.before)} → {_name(move.after)}" for move in moves_in(matrix_of(item))]
-    return f"{percent(item.switched)} of {_segment(item)}: {first_of(moves, _MOST_MOVES)}"
-
-
-def _reached(item: SegmentTransition) -> str:
-    return f"reaches {percent(item.switched)} of {_name(item.after_segment)}"
-
-
-def _segment(item: SegmentTransition) -> str:
-    names = " → ".join(dict.fromkeys(_name(name) for name in (item.before_segment, item.after_segment)))
-    return f"{names} of {_name(deployments_in_words(item))}" if item.deployments else names
-
-
-def _name(text: str) -> str:
-    return cut(visible(text), _NAME_LENGTH)

@@ -195,6 +195,11 @@ def _lines(change: FieldChange) -> Iterator[DriftLine]:
         yield DriftLine(label=visible(change.path.removeprefix("/")), words=words)
         return
     for line in field_lines((change,), show_users=False):
+        if line.is_set:
+            texts = ((line.after, "only in git"), (line.before, "only live"))
+            words = ", ".join(f"{text[2:]} {where}" for text, where in texts if text)
+            yield DriftLine(label=line.label, words=words)
+            continue
         git, live = (_NONE if side is None else side for side in (line.after, line.before))
         yield DriftLine(label=line.label, words=f"git {git}, live {live}")
 

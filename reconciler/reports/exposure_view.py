@@ -56,9 +56,9 @@ class ExposureRow(Struct, frozen=True, kw_only=True):
     before: tuple[Share, ...]
     after: tuple[Share, ...]
     matrix: tuple[Move, ...]
-    switched: str
-    unavoidable: str
-    excess: str
+    reassigned: str
+    required: str
+    avoidable: str
     is_exact: bool
 
     @property
@@ -73,13 +73,17 @@ class ExposureRow(Struct, frozen=True, kw_only=True):
 
     @property
     def figures(self) -> str:
-        """`40% switched (40% unavoidable, 0% excess)`, and whether it is expected rather than exact."""
-        label = "" if self.is_exact else ", expected"
-        return f"{self.switched} switched ({self.unavoidable} unavoidable, {self.excess} excess{label})"
+        """`40% reassigned`, how much of it is required and how much avoidable, and whether it is an expectation."""
+        parts = [f"{self.required} required", f"{self.avoidable} avoidable"] if self.avoidable != "0%" else []
+        parts += [] if self.is_exact else ["expected"]
+        return f"{self.reassigned} reassigned" + (f" ({', '.join(parts)})" if parts else "")
 
 
 class ExposureBlock(Struct, frozen=True, kw_only=True):
-    """The exposure of one flag: the headline, a row per transition, and what the figures cannot know."""
+    """The exposure of one flag: the headline, a row per transition that moves users, and what figures cannot know.
+
+    `transient` is "" where no user sees a wrong variant between two calls.
+    """
 
     headline: str
     transient: str
@@ -90,7 +94,7 @@ class ExposureBlock(Struct, frozen=True, kw_only=True):
 def exposure_block(
     exposure: FlagExposure, transient: Fraction, elsewhere: frozenset[str] = frozenset()
 ) -> ExposureBlock:
-    """The exposure of a flag; variants have the same index in every row. Rows are there where shares of users move.
+    """The exposure of a flag; variants have the same index in every row. A segment whose users all stay has no row.
 
     `elsewhere` are notes that are said once for the whole plan.
     """
@@ -99,8 +103,8 @@ def exposure_block(
     moves = bool(exposure.switched or transient)
     return ExposureBlock(
         headline=" ".join(_headline(exposure, label, moves=moves)),
-        transient=f"Between two calls {percent(transient)} see neither their old nor their new variant.",
-        rows=tuple(_row(item, indexes) for item in exposure.transitions) if moves else (),
+        transient=f"Temporarily wrong variant during apply: {percent(transient)} of users." if transient else "",
+        rows=tuple(_row(item, indexes) for item in exposure.transitions if item.switched),
         notes=tuple(visible(note) for note in exposure.notes if note not in elsewhere)
         if moves or exposure.listed
         else (),
@@ -115,10 +119,19 @@ def _headline(exposure: FlagExposure, label: str, *, moves: bool) -> Iterator[st
         yield f"Only listed {kinds} get another variant."
     elif exposure.payloads:
         yield "No user gets another variant, but another payload:"
+    elif exposure.dependents:
+        yield "Users of this flag keep their variants."
     else:
         yield "No user gets another variant."
     for item in exposure.payloads:
-        yield f'{percent(item.share)} of the users of a segment keep "{visible(item.variant)}" with another payload.'
+        if item.share:
+            share = percent(item.share)
+            yield f'{share} of the users of a segment keep "{visible(item.variant)}" with another payload.'
+        if listed := item.users + item.cohorts:
+            noun = "listed users or cohorts" if listed > 1 else "listed user or cohort"
+            yield f'{listed} {noun} of "{visible(item.variant)}" with another payload.'
+    if exposure.dependents:
+        yield f"Affected flags that depend on it: {first_of([*map(visible, exposure.dependents)], _MOST_MOVES)}."
 
 
 def bar(shares: tuple[Share, ...], width: int) -> tuple[tuple[str, str], ...]:
@@ -169,9 +182,9 @@ def _row(item: SegmentTransition, indexes: dict[str, int]) -> ExposureRow:
         before=_shares(item.before, indexes),
         after=_shares(item.after, indexes),
         matrix=matrix_of(item),
-        switched=percent(item.switched),
-        unavoidable=percent(item.unavoidable),
-        excess=percent(item.excess),
+        reassigned=percent(item.switched),
+        required=percent(item.unavoidable),
+        avoidable=percent(item.excess),
         is_exact=item.is_exact,
     )
 

@@ -15,27 +15,32 @@ from msgspec.structs import replace
 from reconciler.model.canonical import same_json
 from reconciler.planning.plan import MembersChange
 from reconciler.reports.sanitize import visible
-from reconciler.strict_json import join_pointer
+from reconciler.strict_json import join_pointer, split_pointer
 from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.planning.plan import FieldChange, ValueChange
     from reconciler.strict_json import Json
 
 _MOST_MEMBERS = 24
+_SETS = {"/tags", "/deployments"}
 _SEGMENT_PARTS = {"name", "conditions", "percentage"}
 _PERSONAL_PROPS = frozenset({"user_id", "device_id", "amplitude_id"})
 
 
 class FieldLine(Struct, frozen=True, kw_only=True):
-    """One line of differences. `symbol` is `+`, `-` or `~`; a side that is None is not there at all."""
+    """One line of differences. `symbol` is `+`, `-` or `~`; a side that is None is not there at all.
+
+    Of a set (`is_set`) `before` says what is removed and `after` what is added.
+    """
 
     symbol: str
     label: str
     before: str | None = None
     after: str | None = None
+    is_set: bool = False
 
 
 def field_lines(
@@ -62,7 +67,9 @@ def _lines(change: FieldChange, *, show_users: bool) -> Iterator[FieldLine]:
         yield _members_line(change, label, show_users=show_users)
         return
     before, after = change.before, change.after
-    if change.path == "/targetSegments" and _are_named(before) and _are_named(after):
+    if change.path in _SETS and isinstance(before, list | tuple) and isinstance(after, list | tuple):
+        yield _set_line(label, before, after)
+    elif change.path == "/targetSegments" and _are_named(before) and _are_named(after):
         yield from _segment_lines(before or [], after or [], show_users=show_users)
     elif change.path == "/variants" and before is None and _are_keyed(after):
         yield from _new_variant_lines(after, show_users=show_users)
@@ -76,16 +83,29 @@ def _members_line(change: MembersChange, label: str, *, show_users: bool) -> Fie
     personal = change.path.endswith("/users") and not show_users
     noun = "user" if change.path.endswith("/users") else "cohort"
 
-    def side(verb: str, members: tuple[str, ...]) -> list[str]:
+    def side(sign: str, members: tuple[str, ...]) -> str | None:
         if not members:
-            return []
-        words = f"{verb} {counted(len(members), noun)}"
-        return [words if personal else f"{words}: {', '.join(flow_text(item) for item in members)}"]
+            return None
+        words = f"{sign} {counted(len(members), noun)}"
+        return words if personal else f"{words}: {', '.join(map(flow_text, members))}"
 
-    added, removed = side("add", change.added), side("remove", change.removed)
+    return _sides_line(label, side("-", change.removed), side("+", change.added))
+
+
+def _set_line(label: str, before: Sequence[Json], after: Sequence[Json]) -> FieldLine:
+    """What is added to a set and what is removed from it; one whose order or copies alone differ is shown whole."""
+    removed = [flow_text(item) for item in before if item not in after]
+    added = [flow_text(item) for item in after if item not in before]
+    if not removed and not added:
+        return _value_line(label, before, after, show_users=True)
+    return _sides_line(
+        label, *(f"{sign} {', '.join(items)}" if items else None for sign, items in (("-", removed), ("+", added)))
+    )
+
+
+def _sides_line(label: str, removed: str | None, added: str | None) -> FieldLine:
     symbol = "~" if removed and added else "+" if added else "-"
-    text = "; ".join(added + removed)
-    return FieldLine(symbol=symbol, label=label, before=None if added else text, after=text if added else None)
+    return FieldLine(symbol=symbol, label=label, before=removed, after=added, is_set=True)
 
 
 def _value_line(label: str, before: Json, after: Json, *, show_users: bool) -> FieldLine:
@@ -115,7 +135,22 @@ def _payload_lines(label: str, change: ValueChange) -> Iterator[FieldLine]:
         yield _value_line(label, change.before, change.after, show_users=True)
         return
     for leaf in leaves:
-        yield _value_line(f"{label}{visible(leaf.path)}", leaf.before, leaf.after, show_users=True)
+        sides = (
+            flow_text(value) if value is not None or _is_null(whole, leaf.path) else None
+            for value, whole in ((leaf.before, change.before), (leaf.after, change.after))
+        )
+        yield _line(f"{label}{visible(leaf.path)}", *sides)
+
+
+def _is_null(value: Json, path: str) -> bool:
+    """Whether an object has a member of this JSON Pointer, and it is null."""
+    *parents, last = split_pointer(path)
+    for name in parents:
+        if isinstance(value, dict) and name in value:
+            value = value[name]
+        elif isinstance(value, list | tuple) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+    return isinstance(value, dict) and value.get(last, value) is None
 
 
 def _new_variant_lines(variants: list[Json], *, show_users: bool) -> Iterator[FieldLine]:

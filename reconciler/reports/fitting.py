@@ -79,7 +79,6 @@ def short_view(view: PlanView) -> PlanView:
         warnings=_sentences(view.warnings, _MOST_WARNINGS, "more warning"),
         facts=tuple(cut_marked(fact, _SENTENCE) for fact in view.facts),
         notes=_sentences(view.notes, _MOST_LINES, "more note"),
-        released=_sentences(view.released, _MOST_WARNINGS, "more released"),
     )
 
 

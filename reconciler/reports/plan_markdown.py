@@ -1,4 +1,4 @@
-"""A plan as Markdown for a pull request: verdict and effects first, a folded block per flag, never more than fits.
+"""A plan as Markdown for a pull request: headline and effects first, a block per flag, never more than fits.
 
 Text that others wrote stands in code spans and fenced blocks, or has its signs as entities: it makes no link,
 mention, image, table or comment.
@@ -25,9 +25,9 @@ from reconciler.text import counted, cut, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from fractions import Fraction
 
     from reconciler.planning.plan import Plan
+    from reconciler.reports.effects import EffectRow
     from reconciler.reports.exposure_view import ExposureBlock, ExposureRow
     from reconciler.reports.fields import FieldLine
     from reconciler.reports.plan_view import CallLine, FlagSection, PlanView, RefusalLine
@@ -39,6 +39,9 @@ LIMIT = 64_000
 _BAR_WIDTH = 40
 _CELL = 320
 """Characters of one cell in the table of effects."""
+
+_OPEN = 3
+"""Up to so many flags, details are open."""
 
 _DETAILS = 5
 """The part of the room, as one of so many, that is kept for the details of the gravest."""
@@ -55,13 +58,13 @@ def render_plan_markdown(plan: Plan, options: RenderOptions) -> str:
 def plan_markdown(view: PlanView, limit: int = LIMIT) -> str:
     """The plan as Markdown; its first line is a hidden marker, its first sentence the line that ends the text plan.
 
-    A table of effects comes next: a row for each flag, the gravest first, harmless changes left out. Details follow
-    in the same order. Where it would be longer than the limit, in characters, details are shortened, those of the
-    least grave first, then rows are left out; it says so.
+    The table of effects comes next, then details in the same order, open where the flags are few. Where it would be
+    longer than the limit, in characters, details are shortened, those of the least grave first, then rows are left
+    out; it says so.
     """
-    rows = [(_effect_row(flag), flag.effect.share) for flag in view.flags if not flag.effect.is_harmless]
-    table = _table([text for text, _ in rows])
-    whole = _page([*_head(view), *table, *_warnings(view.warnings), *map(_flag, view.flags), *_foot(view)])
+    rows = [effect_row(row) for row in view.effects]
+    details = [_flag(flag, is_open=len(view.flags) <= _OPEN) for flag in view.flags]
+    whole = _page([*_head(view), *effects_table(rows), *_after_table(view), *details, *_foot(view)])
     return whole if len(whole) <= limit else _shortened(view, rows, limit)
 
 
@@ -69,30 +72,34 @@ def _page(blocks: Iterable[str]) -> str:
     return defuse("\n\n".join(blocks)) + "\n"
 
 
-def _shortened(view: PlanView, rows: Sequence[tuple[str, Fraction]], limit: int) -> str:
-    """The flags of the table are the first of the view; their details come before those of harmless changes.
+def _shortened(view: PlanView, rows: Sequence[str], limit: int) -> str:
+    """Harmless changes are the last flags of the view: details of theirs are for those that have no row.
 
     Defusing a line makes it longer by characters that cannot be counted before: then there is less room.
     """
     short, forms = short_view(view), [_forms(section) for section in view.flags]
-    head, warnings, foot = [*_head(short)], [*_warnings(short.warnings)], [*_foot(short)]
-    room = limit - len(_page([*head, *_table([""]), *warnings, *foot])) - _SENTENCE
+    head, warnings, foot = [*_head(short)], [*_after_table(short)], [*_foot(short)]
+    grave = sum(not section.effect.is_harmless for section in view.flags)
+    room = limit - len(_page([*head, *effects_table([""]), *warnings, *foot])) - _SENTENCE
     while True:
-        kept = [text for text, _ in rows[: first_that_fit([text for text, _ in rows], room - room // _DETAILS)]]
+        kept = rows[: first_that_fit(rows, room - room // _DETAILS)]
         left = room - sum(len(text) + 1 for text in kept)
-        details = fit(forms[: len(rows)], left)
-        details += fit(forms[len(rows) :], left - length_of(details))
+        details = fit(forms[:grave], left)
+        in_table = max((row.number or 0 for row in view.effects[: len(kept)]), default=0)
+        details += [None] * max(0, in_table - grave)
+        details += fit(forms[len(details) :], left - length_of(details))
         brief = sum(text is not None and text != whole for text, (whole, *_) in zip(details, forms, strict=True))
-        notes = _omissions([share for _, share in rows[len(kept) :]], details, len(kept), brief)
+        notes = _omissions(view.effects, len(kept), details, brief)
         shown = [text for text in details if text is not None]
-        page = _page([*head, *_table(kept), *notes, *warnings, *shown, *foot])
+        page = _page([*head, *effects_table(kept), *notes, *warnings, *shown, *foot])
         if len(page) <= limit or room <= 0:
             return page
         room -= len(page) - limit
 
 
-def _omissions(left_out: Sequence[Fraction], details: Sequence[str | None], rows: int, brief: int) -> Iterator[str]:
-    in_table = details[:rows].count(None)
+def _omissions(effects: Sequence[EffectRow], rows: int, details: Sequence[str | None], brief: int) -> Iterator[str]:
+    left_out = effects[rows:]
+    in_table = sum(row.number is not None and details[row.number - 1] is None for row in effects[:rows])
     not_at_all = details.count(None) - in_table
     parts = [f"{counted(brief, 'flag')} in brief"] if brief else []
     parts += [f"{counted(in_table, 'flag')} in the table only"] if in_table else []
@@ -100,9 +107,10 @@ def _omissions(left_out: Sequence[Fraction], details: Sequence[str | None], rows
     shown = " and ".join(parts) or "long texts are cut"
     yield f"**Too long for one comment: {shown}.** `reconciler plan` shows everything."
     if left_out:
+        most = percent(max(row.share for row in left_out))
         yield (
-            f"**{counted(len(left_out), 'more flag')} with effects did not fit into the table**, "
-            f"where at most {percent(max(left_out))} of the users of any segment get another variant."
+            f"**{counted(len(left_out), 'more row')} did not fit into the table**, the gravest {left_out[0].level}: "
+            f"at most {most} of the users of any segment get another variant."
         )
 
 
@@ -115,25 +123,29 @@ def _forms(section: FlagSection) -> list[str]:
     return sorted({_flag(section), _flag(short_section(section)), least}, key=len, reverse=True)
 
 
-def _effect_row(section: FlagSection) -> str:
-    effect = section.effect
-    change, affected = (markdown_text(cut_marked(text, _CELL)) for text in (effect.change, effect.affected))
-    return f"| {code_span(section.symbol)} | {code_span(effect.key, in_table=True)} | {change} | {affected} |"
+def effect_row(row: EffectRow) -> str:
+    """A row of the table of effects."""
+    change, affected = (markdown_text(cut_marked(text, _CELL)) for text in (row.change, row.affected))
+    return f"| {row.level} | {code_span(row.key, in_table=True)} | {change} | {affected} |"
 
 
-def _table(rows: Sequence[str]) -> tuple[str, ...]:
+def effects_table(rows: Sequence[str]) -> tuple[str, ...]:
+    """The table of effects as one block; none where it has no rows."""
     head = ("| | flag | change | who is affected |", "|---|---|---|---|")
     return ("\n".join([*head, *rows]),) if rows else ()
 
 
 def _head(view: PlanView) -> Iterator[str]:
     yield f"{marker(view.marker)}\n### Plan for {markdown_text(view.title)}"
-    yield f"**{view.last_line}**"
-    yield from map(markdown_text, view.widest)
+    made = f" {markdown_text(view.made)}." if view.made else ""
+    yield f"**{view.headline}**{made}"
     yield from _refused(REFUSED, view.refusals, view.hidden_refusals, "more refusal")
+
+
+def _after_table(view: PlanView) -> Iterator[str]:
+    yield from map(markdown_text, view.widest)
     yield from _refused(HELD, view.held, view.hidden_held, "more safety check")
-    if view.released:
-        yield "\n".join(f"- {markdown_text(sentence)}" for sentence in view.released)
+    yield from _warnings(view.warnings)
 
 
 def _refused(title: str, refusals: Sequence[RefusalLine], hidden: int, noun: str) -> Iterator[str]:
@@ -165,18 +177,18 @@ def _foot(view: PlanView) -> Iterator[str]:
         yield markdown_text("; ".join(view.facts)) + "."
 
 
-def _flag(section: FlagSection) -> str:
-    return "\n\n".join(_flag_parts(section))
+def _flag(section: FlagSection, *, is_open: bool = False) -> str:
+    return "\n\n".join(_flag_parts(section, is_open=is_open))
 
 
-def _flag_parts(section: FlagSection) -> Iterator[str]:
+def _flag_parts(section: FlagSection, *, is_open: bool) -> Iterator[str]:
     """The summary is a line of raw HTML, in which Markdown is not looked for."""
+    words = escape(section.effect.change or section.word)
     place = f" {code_span(section.place)}" if section.place else ""
-    yield "<details>"
-    yield (
-        f"<summary><code>{escape(f'{section.symbol} {section.key}')}</code> {section.word}: {section.size}</summary>"
-    )
-    yield f"{code_span(section.symbol)} **{section.word}**{place}"
+    link = f" [in Amplitude]({section.link})" if section.link else ""
+    yield "<details open>" if is_open else "<details>"
+    yield f"<summary><code>{escape(f'{section.symbol} {section.key}')}</code> {words}</summary>"
+    yield f"{code_span(section.symbol)} **{section.word}**: {section.size}{place}{link}"
     yield from _warnings(section.warnings)
     if section.fields:
         yield "\n".join(["| | field | live | git |", "|---|---|---|---|", *map(_fields_row, section.fields)])
@@ -201,7 +213,7 @@ def _call(call: CallLine) -> str:
 
 
 def _exposure(block: ExposureBlock) -> Iterator[str]:
-    transient = f" {markdown_text(block.transient)}" if block.rows else ""
+    transient = f" {markdown_text(block.transient)}" if block.transient else ""
     yield f"**Exposure.** {markdown_text(block.headline)}{transient}"
     if block.rows:
         yield code_block("\n".join(line for row in block.rows for line in _row(row)))

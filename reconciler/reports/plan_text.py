@@ -1,4 +1,7 @@
-"""A plan as text: a diff as Terraform shows it, with exposure as bars, laid out for 80 columns and more."""
+"""A plan as text: the table of effects, then what differs and who moves, laid out for 80 columns and more.
+
+What calls send, all of many calls, notes and costs are shown with --verbose.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,25 @@ from typing import TYPE_CHECKING
 from reconciler.reports.exposure_view import bar, legend
 from reconciler.reports.plan_view import HELD, REFUSED, plan_view
 from reconciler.reports.text_layout import TextLayout
+from reconciler.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.planning.plan import Plan
+    from reconciler.reports.effects import EffectRow
     from reconciler.reports.exposure_view import ExposureBlock, ExposureRow, Share
     from reconciler.reports.fields import FieldLine
     from reconciler.reports.plan_view import CallLine, FlagSection, RefusalLine
     from reconciler.reports.registry import RenderOptions
 
+_LEVELS = {"high": "bold red", "medium": "bold yellow", "low": "dim"}
 STYLES = {"+": "green", "~": "yellow", "-": "red", "^": "cyan", "!": "red"}
 _BAR_WIDTH = 24
+_BETWEEN_SETS = "; "
 _LABEL_LIMIT = 36
 _INDENT = 4
+_MOST_CALLS = 6
 
 
 def render_plan_text(plan: Plan, options: RenderOptions) -> str:
@@ -26,23 +36,23 @@ def render_plan_text(plan: Plan, options: RenderOptions) -> str:
     view, layout = plan_view(plan, show_users=options.show_users), TextLayout(options.terminal)
     if view.flags:
         layout.line((f"Plan for {view.title}", "bold"), ("; fields read live → git", "dim"))
-    for sentence in view.widest:
-        layout.line(sentence)
+        if view.made:
+            layout.line((f"{view.made}.", "dim"))
     layout.blank()
-    for section in view.flags:
-        _effect(layout, section)
+    _effects(layout, view.effects)
+    layout.blank()
+    for sentence in view.widest if len(view.flags) > 1 else ():
+        layout.line(sentence)
     for section in view.flags:
         layout.blank()
-        _flag(layout, section)
+        _flag(layout, section, verbose=options.verbose)
     layout.blank()
     for warning in view.warnings:
         layout.line(("Warning: ", "yellow"), warning)
-    for sentence in view.released:
-        layout.line(("! ", "bold yellow"), sentence)
-    for note in view.notes:
+    for note in view.notes if options.verbose else ():
         layout.line(("Note: ", "dim"), (note, "dim"))
-    if view.facts:
-        layout.line((_sentence(view.facts), "dim"))
+    if facts := (*view.facts, *(view.costs if options.verbose else ())):
+        layout.line((_sentence(facts), "dim"))
     _refusals(layout, HELD, view.held)
     _refusals(layout, REFUSED, view.refusals)
     layout.blank()
@@ -55,32 +65,49 @@ def _sentence(facts: tuple[str, ...]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _effect(layout: TextLayout, section: FlagSection) -> None:
-    """One line of what the plan does to a flag, unless that is harmless."""
-    effect = section.effect
-    if effect.is_harmless:
-        return
-    mark = (f"{section.symbol} ", f"bold {STYLES[section.symbol]}")
-    affected = f"  {effect.affected}" if effect.affected else ""
-    if layout.fits(f"{section.symbol} {effect.key}: {effect.change}{affected}", 2):
-        layout.line(mark, (effect.key, "bold"), f": {effect.change}{affected}", indent=2)
-        return
-    layout.line(mark, (effect.key, "bold"), f": {effect.change}", indent=2)
-    if effect.affected:
-        layout.line(effect.affected, indent=6)
+def _effects(layout: TextLayout, rows: Sequence[EffectRow]) -> None:
+    """The rows in columns; who is affected stands below where it does not fit beside."""
+    width = max((len(row.level) for row in rows), default=0) + 2
+    for row in rows:
+        head: list[str | tuple[str, str]] = [
+            (row.level.ljust(width), _LEVELS[row.level]),
+            (row.key, "bold"),
+            f": {row.change}",
+        ]
+        affected = f"  {row.affected}" if row.affected else ""
+        if layout.fits(f"{row.key}: {row.change}{affected}", 2 + width):
+            layout.line(*head, affected, indent=2, hang=width)
+            continue
+        layout.line(*head, indent=2, hang=width)
+        if row.affected:
+            layout.line(row.affected, indent=2 + width)
 
 
-def _flag(layout: TextLayout, section: FlagSection) -> None:
+def _flag(layout: TextLayout, section: FlagSection, *, verbose: bool) -> None:
     style = STYLES[section.symbol]
     layout.line(
         (f"{section.symbol} ", f"bold {style}"),
         (section.key, "bold"),
-        *([("  " + section.place, "dim")] if section.place else []),
         (f"  {section.word}", style),
+        *([("  " + section.place, "dim")] if section.place else []),
     )
     draw_fields(layout, section.fields)
     for warning in section.warnings:
         layout.line(("! ", "bold yellow"), warning, indent=_INDENT)
+    _calls(layout, section, verbose=verbose)
+    if section.exposure:
+        _exposure(layout, section.exposure, verbose=verbose)
+
+
+def _calls(layout: TextLayout, section: FlagSection, *, verbose: bool) -> None:
+    if not verbose:
+        for call in section.calls[:_MOST_CALLS]:
+            layout.line((f"{call.order}. {call.kind}  {call.method} {call.path}", "dim"), indent=_INDENT)
+        if (more := len(section.calls) - _MOST_CALLS) > 0:
+            layout.line((f"{counted(more, 'more call')}, shown with --verbose", "dim"), indent=_INDENT)
+        return
+    if section.link:
+        layout.line((section.link, "dim"), indent=_INDENT)
     if section.calls:
         layout.line(("calls", "dim"), indent=_INDENT)
     widths = (
@@ -89,8 +116,6 @@ def _flag(layout: TextLayout, section: FlagSection) -> None:
     )
     for call in section.calls:
         _call(layout, call, widths)
-    if section.exposure:
-        _exposure(layout, section.exposure)
 
 
 def draw_fields(layout: TextLayout, fields: tuple[FieldLine, ...], sides: tuple[str, str] = ("live", "git")) -> None:
@@ -99,7 +124,7 @@ def draw_fields(layout: TextLayout, fields: tuple[FieldLine, ...], sides: tuple[
     width = max((len(line.label) for line in fields if len(line.label) <= _LABEL_LIMIT), default=0)
     for line in fields:
         mark = (f"{line.symbol} ", STYLES[line.symbol])
-        value = " → ".join(side for side in (line.before, line.after) if side is not None)
+        value = (_BETWEEN_SETS if line.is_set else " → ").join(filter(None, (line.before, line.after)))
         if len(line.label) <= width and layout.fits(value, _INDENT + 4 + width):
             layout.line(mark, line.label.ljust(width), "  ", *_value(line), indent=_INDENT)
             continue
@@ -114,7 +139,7 @@ def draw_fields(layout: TextLayout, fields: tuple[FieldLine, ...], sides: tuple[
 def _value(line: FieldLine) -> list[tuple[str, str]]:
     pieces = [(line.before, "red")] if line.before is not None else []
     if line.before is not None and line.after is not None:
-        pieces.append((" → ", "dim"))
+        pieces.append((_BETWEEN_SETS if line.is_set else " → ", "dim"))
     return pieces + ([(line.after, "green")] if line.after is not None else [])
 
 
@@ -132,14 +157,16 @@ def _call(layout: TextLayout, call: CallLine, widths: tuple[int, int]) -> None:
         layout.line(call.body, indent=indent + widths[1] + 2)
 
 
-def _exposure(layout: TextLayout, block: ExposureBlock) -> None:
-    layout.line(("exposure", "dim"), indent=_INDENT)
-    layout.line(block.headline, indent=_INDENT + 2)
-    if block.rows:
-        layout.line(block.transient, indent=_INDENT + 2)
+def _exposure(layout: TextLayout, block: ExposureBlock, *, verbose: bool) -> None:
+    if block.rows or verbose:
+        layout.line(("exposure", "dim"), indent=_INDENT)
+    if verbose:
+        layout.line(block.headline, indent=_INDENT + 2)
+        if block.transient:
+            layout.line(block.transient, indent=_INDENT + 2)
     for row in block.rows:
         _row(layout, row)
-    for note in block.notes:
+    for note in block.notes if verbose else ():
         layout.line(("note: ", "dim"), (note, "dim"), indent=_INDENT + 2)
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from msgspec import Struct
 
+from reconciler.api.credentials import REGIONS
 from reconciler.planning.operations import RemoveUserAt
 from reconciler.planning.plan import Action
 from reconciler.reports.danger import Effect, by_danger, widest_moves
+from reconciler.reports.effects import EffectRow, effect_rows
 from reconciler.reports.exposure_view import ExposureBlock, exposure_block
 from reconciler.reports.fields import Counted, FieldLine, field_lines, flow_text, redacted
 from reconciler.reports.fitting import first_named
@@ -23,11 +26,11 @@ from reconciler.reports.sanitize import visible
 from reconciler.text import counted, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from reconciler.diagnostics import SourcePosition
     from reconciler.planning.operations import Operation
-    from reconciler.planning.plan import FlagPlan, Plan, PlanSummary, Refusal, Released
+    from reconciler.planning.plan import FlagPlan, Plan, PlanSummary, Refusal
     from reconciler.strict_json import Json
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.UNARCHIVE: "^"}
@@ -38,7 +41,7 @@ HELD_SYMBOL = "!"
 
 NO_CHANGES = "No changes."
 REFUSED = "Refused as unsafe."
-HELD = "Held by safety checks: nothing of these flags is sent."
+HELD = "Held by safety checks; nothing of these flags is sent:"
 _COMMIT_SHOWN = 12
 
 
@@ -57,7 +60,7 @@ class FlagSection(Struct, frozen=True, kw_only=True):
     """Everything about one flag. `place` is `file:line`, empty for a flag that no file declares.
 
     `effect` says in short what the plan does to it, `size` how many fields and calls that are. `word` is the action,
-    and whether the flag is held.
+    and whether the flag is held. `link` is the flag's address in Amplitude, "" where that is not known.
     """
 
     symbol: str
@@ -71,6 +74,7 @@ class FlagSection(Struct, frozen=True, kw_only=True):
     effect: Effect
     size: str
     word: str
+    link: str = ""
 
 
 class RefusalLine(Struct, frozen=True, kw_only=True):
@@ -92,10 +96,12 @@ class RefusalLine(Struct, frozen=True, kw_only=True):
 class PlanView(Struct, frozen=True, kw_only=True):
     """A whole plan, the flag with the gravest effect first. `last_line` is the fixed line of the contract.
 
-    `widest` names what moves most users. `facts` are short sentences about the rest, `notes` what holds for the
-    exposure of several flags, `released` what is no longer managed and stays live. `held` has a line for each flag
-    and guard that holds it. `marker` tells the plans of several environments apart. `made` says when and from which
-    commit, as far as that is known. `hidden_refusals` and `hidden_held` count those that are left out.
+    `effects` is the table that every format begins with: a row for each flag, and for each that is released.
+    `headline` is the last line for people, `widest` names what moves most users. `facts` are short sentences about
+    the rest, `costs` what else would cost requests, `notes` what holds for the exposure of several flags. `held`
+    has a line for each flag and guard that holds it. `marker` tells the plans of several environments apart. `made`
+    says when and from which commit, as far as that is known. `hidden_refusals` and `hidden_held` count those that are
+    left out.
     """
 
     title: str
@@ -105,8 +111,10 @@ class PlanView(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     facts: tuple[str, ...]
     notes: tuple[str, ...]
-    released: tuple[str, ...]
     last_line: str
+    headline: str
+    effects: tuple[EffectRow, ...] = ()
+    costs: tuple[str, ...] = ()
     widest: tuple[str, ...] = ()
     marker: str = "plan"
     made: str = ""
@@ -116,20 +124,22 @@ class PlanView(Struct, frozen=True, kw_only=True):
 
 def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
     """The document of a plan. Without `show_users` user ids are counted, not shown."""
-    shared = _shared_notes(plan)
+    shared, ordered = _shared_notes(plan), by_danger(plan.flags)
+    last = last_line(plan.summary) if plan.flags or plan.refusals else NO_CHANGES
     return PlanView(
         title=project_title(plan.project_id, plan.region, plan.environment),
         flags=tuple(
-            _flag_section(flag, effect, frozenset(shared), plan.deployments, show_users=show_users)
-            for flag, effect in by_danger(plan.flags)
+            _flag_section(plan, flag, effect, frozenset(shared), show_users=show_users) for flag, effect in ordered
         ),
         refusals=tuple(_refusal_line(refusal) for refusal in plan.refusals),
         held=tuple(_refusal_line(refusal, flag.key) for flag in plan.held for refusal in flag.held),
         warnings=tuple(visible(warning) for warning in plan.warnings),
         facts=tuple(_facts(plan)),
         notes=tuple(visible(note) for note in (*map(schedule_text, plan.rollouts), *shared)),
-        released=tuple(_released(plan)),
-        last_line=last_line(plan.summary) if plan.flags or plan.refusals else NO_CHANGES,
+        last_line=last,
+        headline=last.replace("; 1 API calls;", "; 1 API call;"),
+        effects=effect_rows(plan, ordered),
+        costs=tuple(_costs(plan)),
         widest=tuple(widest_moves(plan.to_apply)),
         marker=f"plan-{plan.environment}" if plan.environment else "plan",
         made=_made(plan),
@@ -174,30 +184,25 @@ def _made(plan: Plan) -> str:
     return f"Made{when}{commit}" if when or commit else ""
 
 
+def flag_link(plan: Plan, flag_id: str | None) -> str:
+    """The address of a flag in Amplitude; "" for a flag that is new, or where another server was read."""
+    if flag_id is None or plan.region not in REGIONS or plan.origin != REGIONS[plan.region].url:
+        return ""
+    return f"{plan.origin}/amplitude/{quote(plan.project_id, safe='')}/config/{quote(flag_id, safe='')}"
+
+
 def _facts(plan: Plan) -> list[str]:
     facts = [f"{counted(plan.unchanged, 'flag')} unchanged"] if plan.unchanged else []
     if plan.unmanaged:
         facts.append(f"{counted(len(plan.unmanaged), 'flag')} not managed here: {first_named(plan.unmanaged)}")
     if plan.requests:
         facts.append(f"read with {counted(plan.requests, 'request')}")
-    if plan.hourly_drift_requests is not None:
-        facts.append(f"drift every hour would send {counted(plan.hourly_drift_requests, 'request')} a day")
     return facts
 
 
-def _released(plan: Plan) -> Iterator[str]:
-    for item in plan.released:
-        name = item.key if not item.path else f"{item.key} {item.path.removeprefix('/')}"
-        yield visible(f"released: {name}, live: {_stays(item)}")
-
-
-def _stays(item: Released) -> str:
-    if item.live is None:
-        return "no such flag" if not item.path else "not read"
-    if item.path:
-        return flow_text(redacted(item.live, show_users=False))
-    switch = {True: "on", False: "off"}.get(item.live.get("enabled"), "not shown")
-    return f"{switch}, {item.live.get('rolloutPercentage', '?')} %"
+def _costs(plan: Plan) -> Iterator[str]:
+    if plan.hourly_drift_requests is not None:
+        yield f"drift every hour would send {counted(plan.hourly_drift_requests, 'request')} a day"
 
 
 def _shared_notes(plan: Plan) -> tuple[str, ...]:
@@ -217,9 +222,9 @@ def _refusal_line(refusal: Refusal, key: str = "") -> RefusalLine:
 
 
 def _flag_section(
-    flag: FlagPlan, effect: Effect, shared: frozenset[str], deployments: Mapping[str, str], *, show_users: bool
+    plan: Plan, flag: FlagPlan, effect: Effect, shared: frozenset[str], *, show_users: bool
 ) -> FlagSection:
-    fields = field_lines(flag.changes, show_users=show_users, deployments=deployments)
+    fields = field_lines(flag.changes, show_users=show_users, deployments=plan.deployments)
     calls = _call_lines(flag, show_users=show_users)
     return FlagSection(
         symbol=HELD_SYMBOL if flag.held else SYMBOLS[flag.action],
@@ -233,6 +238,7 @@ def _flag_section(
         effect=effect,
         size=f"{counted(len(fields), 'field')}, {counted(len(calls), 'call')}",
         word=_word(flag),
+        link=flag_link(plan, flag.flag_id),
     )
 
 

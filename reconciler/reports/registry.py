@@ -33,11 +33,13 @@ T = TypeVar("T")
 class RenderOptions(Struct, frozen=True, kw_only=True):
     """What renderers may need besides the value.
 
-    `terminal` is what text is laid out for; `show_users` shows user ids instead of counting them;
+    `terminal` is what text is laid out for; `verbose` has a text plan show calls, notes and costs too;
+    `show_users` shows user ids instead of counting them;
     `error` becomes the `error` member of a JSON document.
     """
 
     terminal: Terminal = Terminal()
+    verbose: bool = False
     show_users: bool = False
     error: ReconcilerError | None = None
 

@@ -78,7 +78,7 @@ def test_a_pull_request_gets_one_comment_with_its_plan(world: World) -> None:
     assert "new-checkout" in page.read_text(encoding="utf-8")
     assert "(https://github.example.com/artifacts/plan)" in comments(world)[0]
     assert len(comments(world)) == 1
-    assert "**Plan: 0 create, 1 update, 0 archive; 1 API calls; max exposure change 40%**" in comments(world)[0]
+    assert "**Plan: 0 create, 1 update, 0 archive; 1 API call; max exposure change 40%**" in comments(world)[0]
     assert "max exposure change 40%" in runs["plan"].summary
     a_pull_request(world, 60)
     on_pull_request(world)

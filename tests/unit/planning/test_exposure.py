@@ -189,7 +189,7 @@ def test_the_alarm_of_a_segments_key() -> None:
     after = replace(FLAG, target_segments=(replace(US, bucketing_key="device_id"),))
 
     assert warnings_of(a_plan(before, after)) == (
-        'The bucketing key of segment "US" changes: its users are re-bucketed.',
+        'The bucketing key of segment "US" changes: this re-buckets all its users.',
     )
 
 
@@ -200,7 +200,7 @@ def test_the_alarm_of_a_renamed_segments_key() -> None:
     renamed = replace(us, name="USA", conditions=(city, *US.conditions), bucketing_key="device_id")
     plan = a_plan(replace(FLAG, target_segments=(us, other)), replace(FLAG, target_segments=(other, renamed)))
 
-    assert warnings_of(plan) == ('The bucketing key of segment "USA" changes: its users are re-bucketed.',)
+    assert warnings_of(plan) == ('The bucketing key of segment "USA" changes: this re-buckets all its users.',)
 
 
 def test_no_alarm_for_harmless_changes() -> None:

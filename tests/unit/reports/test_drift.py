@@ -120,6 +120,13 @@ def test_the_markdown_of_a_report() -> None:
     )
 
 
+def test_a_set_is_told_by_what_differs() -> None:
+    """Members on both sides are not shown."""
+    tags = ValueChange(path="/tags", before=["a", "b"], after=["b", "c"])
+    drift = a_flag_drift(changes=(AttributedChange(change=tags, attribution=BOB, cause=Cause.LIVE_EDIT),))
+    assert '    tags: "c" only in git, "a" only live: ' in text(a_report(flags=(drift,)))
+
+
 def test_what_was_never_applied_names_no_user() -> None:
     """Git is ahead: the commit is named, and the next step is to apply it."""
     declared = DeclaredValue(value=50, commit="abc1234def", at=NOON)

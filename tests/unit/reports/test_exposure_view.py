@@ -69,10 +69,13 @@ def test_what_is_expected_is_labelled(is_exact: bool, label: bool) -> None:
 
 
 def test_nobody_moved_needs_no_bars() -> None:
-    """Where no user gets another variant, then or on the way, one sentence says so."""
+    """A segment whose users all stay is not drawn; what they see on the way is a sentence."""
     still = a_transition(switched=Fraction(0), unavoidable=Fraction(0))
     assert exposure_block(an_exposure(still, notes=("a note",)), Fraction(0)).rows == ()
-    assert exposure_block(an_exposure(still), Fraction(1, 100)).rows != ()
+    assert exposure_block(an_exposure(still), Fraction(1, 100)).rows == ()
+    assert exposure_block(an_exposure(still), Fraction(0)).transient == ""
+    assert "1% of users" in exposure_block(an_exposure(still), Fraction(1, 100)).transient
+    assert len(exposure_block(an_exposure(still, a_transition()), Fraction(0)).rows) == 1
 
 
 def test_different_segments_are_named_both() -> None:

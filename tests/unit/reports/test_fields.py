@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.planning.plan import LeafChange, MembersChange, ValueChange
 from reconciler.reports.fields import FieldLine, field_lines
@@ -67,10 +68,33 @@ def test_a_payload_that_cannot_be_taken_apart_is_whole(details: tuple[LeafChange
 def test_members_are_counted_unless_shown() -> None:
     """User ids are counted; --show-users names them; cohorts are no people."""
     users = MembersChange(path=USERS, added=("ada@example.com",), removed=("b", "c"))
-    assert lines(users) == [("~", "variants/a/inclusions/users", None, "add 1 user; remove 2 users")]
-    assert lines(users, show_users=True)[0][3] == 'add 1 user: "ada@example.com"; remove 2 users: "b", "c"'
+    assert lines(users) == [("~", "variants/a/inclusions/users", "- 2 users", "+ 1 user")]
+    assert lines(users, show_users=True)[0][2:] == ('- 2 users: "b", "c"', '+ 1 user: "ada@example.com"')
     cohorts = MembersChange(path="/variants/a/inclusions/cohorts", added=(), removed=("c1",))
-    assert lines(cohorts) == [("-", "variants/a/inclusions/cohorts", 'remove 1 cohort: "c1"', None)]
+    assert lines(cohorts) == [("-", "variants/a/inclusions/cohorts", '- 1 cohort: "c1"', None)]
+
+
+@pytest.mark.parametrize("path", ["/tags", "/deployments"])
+def test_sets_are_what_is_added_and_what_is_removed(path: str) -> None:
+    """In whatever order the members stand."""
+    change = ValueChange(path=path, before=["a", "b"], after=["b", "c", "a"])
+    assert lines(change) == [("+", path[1:], None, '+ "c"')]
+    assert lines(replace(change, after=["c"])) == [("~", path[1:], '- "a", "b"', '+ "c"')]
+    assert lines(replace(change, before=None)) == [("+", path[1:], None, '["b", "c", "a"]')]
+
+
+def test_null_in_a_payload_is_a_value() -> None:
+    """From null, or to null, is a change; a member that comes or goes is not."""
+    before, after = {"a": None, "b": 1, "x": 0}, {"a": "#fff", "b": None, "c": 2}
+    details = (
+        LeafChange(path="/a", before=None, after="#fff"),
+        LeafChange(path="/b", before=1, after=None),
+        LeafChange(path="/c", before=None, after=2),
+        LeafChange(path="/x", before=0, after=None),
+    )
+    change = ValueChange(path="/variants/a/payload", before=before, after=after, details=details)
+    assert [line[0] + " " + line[1].rpartition("/")[2] for line in lines(change)] == ["~ a", "~ b", "+ c", "- x"]
+    assert lines(change)[0][2:] == ("null", '"#fff"')
 
 
 def test_segments_are_compared_by_name() -> None:

@@ -149,8 +149,8 @@ def test_the_verdict_and_the_effects_come_first() -> None:
     text = " ".join(words(parsed(plan_page_of(a_rich_plan()))).split())
     places = [
         text.index(part)
-        for part in ("Refused as unsafe", "Plan: 1 create", "--allow exposure", "Effects, the gravest first",
-                     "rankingvariant c removed", "pricing-pageweights, payload of c", "Fields")
+        for part in ("Refused as unsafe", "Plan: 1 create", "Effects, the gravest first",
+                     "rankingvariant c removed", "pricing-pageweights, payload of c", "--allow exposure", "Fields")
     ]  # fmt: skip
     assert places == sorted(places)
 

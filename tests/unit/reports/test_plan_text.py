@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import pytest
-from builders import a_flag_plan, a_plan, an_empty_plan
+from builders import a_flag_plan, a_plan, a_transition, an_empty_plan, an_exposure
 from msgspec.structs import replace
 from rich.text import Text
 from small_plans import PERSON, SMALL_PLANS
@@ -91,7 +92,7 @@ def test_colours_add_nothing(name: str) -> None:
 
 def test_without_a_terminal_lines_are_not_broken() -> None:
     """A log keeps a call and its body on one line each, so that they can be searched for."""
-    text = render(PLAN, "text", SMALL_PLANS["everyday"]())
+    text = render(PLAN, "text", SMALL_PLANS["everyday"](), RenderOptions(verbose=True))
     assert any(
         line.strip().startswith('{"description": "A description') and line.endswith("}") for line in text.splitlines()
     )
@@ -106,16 +107,43 @@ def test_user_ids_are_shown_on_request_only(name: str) -> None:
 
 
 def test_calls_are_exact() -> None:
-    """Each call shows its number, its method, the path that is sent, and the body."""
-    text = render(PLAN, "text", a_plan())
+    """Each call shows its number, its method and the path that is sent; with --verbose the body too."""
+    text = render(PLAN, "text", a_plan(), RenderOptions(verbose=True))
     assert '1. edit-flag  PATCH /api/1/flags/123  {"rolloutPercentage": 50}' in text
     assert "2. add-users  POST /api/1/flags/123/variants/treatment/users" in text
+    short = render(PLAN, "text", a_plan()).splitlines()
+    assert "    1. edit-flag  PATCH /api/1/flags/123" in short
+    assert "    2. add-users  POST /api/1/flags/123/variants/treatment/users" in short
+
+
+def test_of_many_calls_the_first_are_shown() -> None:
+    """The others are counted; with --verbose each is shown."""
+    plan = a_plan(a_flag_plan(operations=a_flag_plan().operations * 5))
+    assert "4 more calls, shown with --verbose" in render(PLAN, "text", plan)
+    assert "10. add-users" in render(PLAN, "text", plan, RenderOptions(verbose=True))
+
+
+def test_one_number_that_moves_nobody_takes_few_lines() -> None:
+    """The row says so, and neither exposure nor notes follow."""
+    still = a_transition(
+        before=(("off", Fraction(1)),),
+        after=(("off", Fraction(1)),),
+        matrix=(("off", "off", Fraction(1)),),
+        switched=Fraction(0),
+        unavoidable=Fraction(0),
+    )
+    exposure = an_exposure(still, notes=("A note.",))
+    change = ValueChange(path="/rolloutPercentage", before=10, after=50)
+    edit = EditFlag(flag_key="a", body={"rolloutPercentage": 50})
+    text = render(PLAN, "text", a_plan(a_flag_plan("a", changes=(change,), operations=(edit,), exposure=exposure)))
+    assert "  low  a: rollout 10 → 50%  no user is affected: the flag gives no variant" in text.splitlines()
+    assert len(text.splitlines()) <= 12
 
 
 def test_notes_of_several_flags_are_said_once() -> None:
     """A note that more than one flag carries stands at the end, once."""
     plan = SMALL_PLANS["everyday"]()
     flags = [a_flag_plan(key, exposure=plan.flags[3].exposure) for key in ("a", "b")]
-    text = render(PLAN, "text", a_plan(*flags))
+    text = render(PLAN, "text", a_plan(*flags), RenderOptions(verbose=True))
     assert text.count("prerequisites") == 1
     assert "\nNote: " in text

@@ -1,0 +1,123 @@
+"""Who is affected by what a plan does to a flag, in words of bounded length.
+
+"No user is affected" is said only where nothing speaks against it: no share of users, no listed user or cohort, no
+payload, no flag that depends on this one, no moment between two calls.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.evaluation.exposure import deployments_in_words
+from reconciler.model.flag import OFF
+from reconciler.planning.plan import Action
+from reconciler.reports.exposure_view import matrix_of, moves_in
+from reconciler.reports.sanitize import visible
+from reconciler.text import counted, cut, first_of, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.evaluation.exposure import FlagExposure, ListedMove, PayloadShare, SegmentTransition
+    from reconciler.planning.plan import FlagPlan
+
+NOBODY = "no user is affected"
+_MOST_MOVES = 3
+_MOST_SEGMENTS = 2
+_MOST_LISTED = 3
+_NAME_LENGTH = 40
+
+
+def name(text: str) -> str:
+    """A name that others gave, as it may stand in a row: visible, and cut where it is long."""
+    return cut(visible(text), _NAME_LENGTH)
+
+
+def affected(flag: FlagPlan) -> str:
+    """Who is affected, the most users first; NOBODY, or "" where that is not known."""
+    exposure = flag.exposure
+    if exposure is None:
+        return ""
+    return "; ".join(_parts(flag, exposure)) or _nobody(flag, exposure)
+
+
+def is_anyone_affected(flag: FlagPlan) -> bool:
+    """Whether a user of a flag that exists is, or may be, affected."""
+    if flag.action is Action.CREATE:
+        return False
+    return flag.exposure is None or not affected(flag).startswith(NOBODY)
+
+
+def loses(exposure: FlagExposure) -> bool:
+    """Whether users who have a variant get another one, or none; listed users and other payloads included."""
+    cells = (cell for item in exposure.transitions for cell in item.matrix)
+    listed = ((item.before, item.after, item.count) for item in exposure.listed)
+    return bool(exposure.payloads) or any(share and old not in {OFF, new} for old, new, share in (*cells, *listed))
+
+
+def moved(item: SegmentTransition) -> str:
+    """`40% of All Other Users: 20% off → control, 20% off → treatment`."""
+    moves = moves_in(matrix_of(item))
+    words = [f"{name(move.before)} → {name(move.after)}" for move in moves]
+    if len(moves) > 1:
+        words = [f"{move.text} {text}" for move, text in zip(moves, words, strict=True)]
+    label = "" if item.is_exact else " (expected)"
+    return f"{percent(item.switched)} of {_segment(item)}{label}: {first_of(words, _MOST_MOVES)}"
+
+
+def reached(item: SegmentTransition) -> str:
+    """`30% of All Other Users`, whom a new flag gives a variant."""
+    return f"reaches {percent(item.switched)} of {name(item.after_segment)}"
+
+
+def by_share(exposure: FlagExposure) -> list[SegmentTransition]:
+    """The transitions in which users get another variant, the largest share first."""
+    found = [item for item in exposure.transitions if item.switched]
+    return sorted(found, key=lambda item: -item.switched)
+
+
+def _parts(flag: FlagPlan, exposure: FlagExposure) -> Iterator[str]:
+    is_new = flag.action is Action.CREATE
+    found = by_share(exposure)
+    yield from map(reached if is_new else moved, found[:1])
+    if exposure.listed:
+        yield first_of([*map(_listed, exposure.listed)], _MOST_LISTED)
+    yield from map(_payload, exposure.payloads[:_MOST_LISTED])
+    if exposure.dependents:
+        yield f"users of {first_of([name(key) for key in exposure.dependents], _MOST_LISTED)}, which depends on it"
+    if any(item.path == "/evaluationMode" for item in flag.changes) and _serves(exposure) and not is_new:
+        yield "clients of the other evaluation mode"
+    if flag.transient:
+        yield f"temporarily wrong variant during apply: {percent(flag.transient)}"
+    if not is_new:
+        yield from map(moved, found[1:_MOST_SEGMENTS])
+    if rest := found[1 if is_new else _MOST_SEGMENTS :]:
+        yield f"at most {percent(rest[0].switched)} of {counted(len(rest), 'more segment')}"
+
+
+def _nobody(flag: FlagPlan, exposure: FlagExposure) -> str:
+    if flag.operations and exposure.transitions and not _serves(exposure):
+        return f"{NOBODY}: the flag gives no variant"
+    return NOBODY
+
+
+def _serves(exposure: FlagExposure) -> bool:
+    """Whether the flag gives any share of users a variant, before or after."""
+    sides = (side for item in exposure.transitions for side in (item.before, item.after))
+    return any(share and variant != OFF for side in sides for variant, share in side)
+
+
+def _listed(item: ListedMove) -> str:
+    return f"{counted(item.count, 'listed ' + item.kind.removesuffix('s'))}: {name(item.before)} → {name(item.after)}"
+
+
+def _payload(item: PayloadShare) -> str:
+    who = [f"{percent(item.share)} of users"] if item.share else []
+    who += [counted(item.users, "listed user")] if item.users else []
+    who += [counted(item.cohorts, "listed cohort")] if item.cohorts else []
+    return f"{' and '.join(who)} get a new payload of {name(item.variant)}"
+
+
+def _segment(item: SegmentTransition) -> str:
+    names = " → ".join(dict.fromkeys(name(text) for text in (item.before_segment, item.after_segment)))
+    return f"{names} of {name(deployments_in_words(item))}" if item.deployments else names
