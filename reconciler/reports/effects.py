@@ -66,13 +66,12 @@ def _released(plan: Plan) -> Iterator[EffectRow]:
     """What is managed no more: the live value stays, and nothing of it is sent."""
     for key, group in groupby(plan.released, key=lambda item: item.key):
         items = [*group]
-        paths = [name(item.path.removeprefix("/")) for item in items if item.path]
-        values = [_stays(item) for item in items]
+        fields = [f"{name(item.path.removeprefix('/'))} (live: {_stays(item)})" for item in items if item.path]
         yield EffectRow(
             level=Level.LOW.word,
             key=cut(visible(key), KEY_LENGTH),
-            change="released" + (f": {first_of(paths, _MOST_RELEASED)}" if paths else ""),
-            affected=f"{NOBODY}; live: {first_of(values, _MOST_RELEASED)}",
+            change=f"released: {first_of(fields, _MOST_RELEASED)}" if fields else f"released, live: {_stays(items[0])}",
+            affected=NOBODY,
         )
 
 
