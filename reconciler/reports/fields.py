@@ -144,6 +144,8 @@ def _payload_lines(label: str, change: ValueChange) -> Iterator[FieldLine]:
 
 def _is_null(value: Json, path: str) -> bool:
     """Whether an object has a member of this JSON Pointer, and it is null."""
+    if not path:
+        return value is None
     *parents, last = split_pointer(path)
     for name in parents:
         if isinstance(value, dict) and name in value:

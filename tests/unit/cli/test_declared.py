@@ -218,5 +218,5 @@ def test_git_is_asked_in_few_processes(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(checkout, "ask_git", ask_git)
     places = [(f"f{number}", "/enabled") for number in range(100)]
     found = looked_at(tmp_path, places)
-    assert [hour_of(found[place])[1] for place in places] == [*range(15), *[0] * 40]  # type: ignore[index]
+    assert [hour_of(found[place])[1] for place in places] == [*range(60), *[0] * 40]  # type: ignore[index]
     assert len(asked) < 20
