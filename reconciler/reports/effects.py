@@ -70,7 +70,9 @@ def _released(plan: Plan) -> Iterator[EffectRow]:
         yield EffectRow(
             level=Level.LOW.word,
             key=cut(visible(key), KEY_LENGTH),
-            change=f"released: {first_of(fields, _MOST_RELEASED)}" if fields else f"released, live: {_stays(items[0])}",  # noqa: E501
+            change=f"released: {first_of(fields, _MOST_RELEASED)}"
+            if fields
+            else f"released, live: {_stays(items[0])}",
             affected=NOBODY,
         )
 

@@ -144,9 +144,10 @@ def _payload_lines(label: str, change: ValueChange) -> Iterator[FieldLine]:
 
 def _is_null(value: Json, path: str) -> bool:
     """Whether an object has a member of this JSON Pointer, and it is null."""
-    if not path:
+    tokens = split_pointer(path)
+    if not tokens:
         return value is None
-    *parents, last = split_pointer(path)
+    *parents, last = tokens
     for name in parents:
         if isinstance(value, dict) and name in value:
             value = value[name]
