@@ -78,6 +78,7 @@ def short_view(view: PlanView) -> PlanView:
         hidden_held=len(view.held) - len(held),
         warnings=_sentences(view.warnings, _MOST_WARNINGS, "more warning"),
         facts=tuple(cut_marked(fact, _SENTENCE) for fact in view.facts),
+        schedules=_sentences(view.schedules, _MOST_WARNINGS, "more rollout"),
         notes=_sentences(view.notes, _MOST_LINES, "more note"),
     )
 

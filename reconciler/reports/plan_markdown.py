@@ -172,7 +172,7 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
 
 
 def _foot(view: PlanView) -> Iterator[str]:
-    yield from _notes(view.notes)
+    yield from _notes((*view.schedules, *view.notes))
     if view.facts:
         yield markdown_text("; ".join(view.facts)) + "."
 

@@ -49,7 +49,7 @@ def render_plan_text(plan: Plan, options: RenderOptions) -> str:
     layout.blank()
     for warning in view.warnings:
         layout.line(("Warning: ", "yellow"), warning)
-    for note in view.notes if options.verbose else ():
+    for note in (*view.schedules, *(view.notes if options.verbose else ())):
         layout.line(("Note: ", "dim"), (note, "dim"))
     if facts := (*view.facts, *(view.costs if options.verbose else ())):
         layout.line((_sentence(facts), "dim"))

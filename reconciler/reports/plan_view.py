@@ -98,7 +98,8 @@ class PlanView(Struct, frozen=True, kw_only=True):
 
     `effects` is the table that every format begins with: a row for each flag, and for each that is released.
     `headline` is the last line for people, `widest` names what moves most users. `facts` are short sentences about
-    the rest, `costs` what else would cost requests, `notes` what holds for the exposure of several flags. `held`
+    the rest, `costs` what else would cost requests, `schedules` the steps of rollouts,
+    `notes` what holds for the exposure of several flags. `held`
     has a line for each flag and guard that holds it. `marker` tells the plans of several environments apart. `made`
     says when and from which commit, as far as that is known. `hidden_refusals` and `hidden_held` count those that are
     left out.
@@ -110,6 +111,7 @@ class PlanView(Struct, frozen=True, kw_only=True):
     held: tuple[RefusalLine, ...]
     warnings: tuple[str, ...]
     facts: tuple[str, ...]
+    schedules: tuple[str, ...]
     notes: tuple[str, ...]
     last_line: str
     headline: str
@@ -135,7 +137,8 @@ def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
         held=tuple(_refusal_line(refusal, flag.key) for flag in plan.held for refusal in flag.held),
         warnings=tuple(visible(warning) for warning in plan.warnings),
         facts=tuple(_facts(plan)),
-        notes=tuple(visible(note) for note in (*map(schedule_text, plan.rollouts), *shared)),
+        schedules=tuple(visible(schedule_text(item)) for item in plan.rollouts),
+        notes=tuple(visible(note) for note in shared),
         last_line=last,
         headline=last.replace("; 1 API calls;", "; 1 API call;"),
         effects=effect_rows(plan, ordered),

@@ -41,7 +41,7 @@ def test_the_demo_tells_the_whole_story(
     ]
     places = [out.index(step) for step in steps]
     assert places == sorted(places)
-    assert "All Other Users: 40% switched" in out
+    assert "All Other Users: 40% reassigned" in out
     assert "\x1b" not in out
     assert list(tmp_path.iterdir()) == []
     assert (Path.cwd(), os.environ["RECONCILER_ENV"]) == (here, "production")

@@ -11,7 +11,7 @@ from emulators import DEPLOYMENTS, seeded
 if TYPE_CHECKING:
     from conftest import Repository
 
-NOBODY = "No user gets another variant."
+NOBODY = "no user is affected"
 REST = "All Other Users"
 FORMS = ("text", "markdown", "html")
 LISTED = [
@@ -107,7 +107,7 @@ def test_a_new_payload_is_told_with_the_share_that_gets_it(repository: Repositor
     assert (payload["variant"], flag["exposure"]["switched"]) == ("treatment", 0)
     for form in FORMS:
         text = repository.run("plan", "--target", "f", "--format", form).out
-        assert "50% keep treatment with another payload" in text
+        assert "50% of users and 2 listed users and 1 listed cohort get a new payload of treatment" in text
         assert NOBODY not in text
 
 
