@@ -6,6 +6,7 @@ Nothing that a server or a file said reaches the terminal unescaped, and a trace
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import traceback
@@ -128,7 +129,7 @@ def as_reconciler_error(error: BaseException) -> ReconcilerError:
         return UsageError(f"Missing command.\n\n{error.format_message()}")
     if isinstance(error, click.UsageError):
         where = f" See `{error.ctx.command_path} --help`." if error.ctx else ""
-        return UsageError(f"{_sentence(error.format_message())}{where}")
+        return UsageError(f"{_sentence(error.format_message())}{_meant(error)}{where}")
     if isinstance(error, click.ClickException):
         return ReconcilerError(error.format_message())
     if isinstance(error, OSError) and error.filename == STDOUT:
@@ -140,6 +141,16 @@ def as_reconciler_error(error: BaseException) -> ReconcilerError:
         return ReconcilerError(f"{place}{error.strerror}.")
     what = f"{type(error).__name__}: {_first_line(error)}"
     return ReconcilerError(f"This is a defect of reconciler: {what}. --verbose shows where it happened.")
+
+
+def _meant(error: click.UsageError) -> str:
+    """What an argument too many may have been meant for: keys of flags are given with --target."""
+    found = _EXTRA.search(error.format_message())
+    takes = error.ctx is not None and any("--target" in item.opts for item in error.ctx.command.params)
+    return f" Did you mean --target {found[1]}?" if found and takes else ""
+
+
+_EXTRA = re.compile(r"unexpected extra argument \(([\w*?-]+)\)")
 
 
 def failure_text(error: ReconcilerError) -> str:

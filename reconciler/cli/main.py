@@ -76,8 +76,19 @@ class LazyGroup(click.Group):
             ) from error
 
 
+_ELSEWHERE = {
+    "diff": "plan",
+    "preview": "plan",
+    "status": "drift",
+    "deploy": "apply",
+    "sync": "apply",
+    "lint": "validate",
+}
+"""What other tools call our commands."""
+
+
 def _suggestion(name: str, names: Mapping[str, CommandEntry]) -> str:
-    near = get_close_matches(name, names, n=1)
+    near = [_ELSEWHERE[name]] if name in _ELSEWHERE else get_close_matches(name, names, n=1)
     return f' Did you mean "{near[0]}"?' if near else ""
 
 

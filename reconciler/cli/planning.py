@@ -21,7 +21,7 @@ from reconciler.cli.output import reason_of, try_write_file
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.cli.request_log import RequestLog
 from reconciler.cli.signals import run_until_signal
-from reconciler.errors import GuardRefusedError, ReconcilerError, UnreviewedError
+from reconciler.errors import GuardRefusedError, InvalidInputError, ReconcilerError, UnreviewedError
 from reconciler.files.config_file import find_config, load_config
 from reconciler.files.load import load_desired
 from reconciler.model.flag import LiveState
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from reconciler.progress import Progress
 
 T = TypeVar("T")
+
+PLACEHOLDER = "000000"
+"""The project id that `init` writes."""
 
 EMPTY_TARGET = "(none)"
 """A target that is the key of no flag: `--changed-since` found nothing."""
@@ -117,7 +120,12 @@ def resolve_scope(arguments: PlanArguments, loaded: Loaded, output: Output) -> S
 
 
 def resolve_credentials(config: Config, key_file: Path | None, output: Output) -> Credentials:
-    """The server and the key. Raises UsageError, AccessError; sends nothing."""
+    """The server and the key; sends nothing. Raises UsageError, AccessError, InvalidInputError for a placeholder."""
+    if config.project_id == PLACEHOLDER:
+        raise InvalidInputError(
+            f'{config.file.name} still has the placeholder "{PLACEHOLDER}" as `projectId`. Put the id there: '
+            "Amplitude shows it in the settings of the project."
+        )
     origin = origin_for(config.region, os.environ)
     key = read_key(os.environ, key_file, origin=origin)
     remember_key(key)

@@ -178,7 +178,7 @@ def _notes(
     if not exposure.is_exact:
         yield "Expected rather than exact: users are re-bucketed, independently of what they have now."
     if exposure.switched:
-        yield "With sticky bucketing, an experiment's setting that the flags API does not show, fewer users switch."
+        yield "With sticky bucketing (remote only), which the flags API does not show, fewer users switch."
     yield from _condition_notes(before, after)
     yield from _bucketing_notes(after, pairs)
     for kind in MEMBERS:

@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _BASE: Final = {
     "flags/example.yaml": "example.yaml",
     ".pre-commit-config.yaml": "pre-commit-config.yaml",
+    ".gitignore": "gitignore",
 }
 _CI: Final[Mapping[str, Mapping[str, str]]] = {
     "github": {
@@ -51,9 +53,9 @@ _STEPS: Final[Mapping[str, str]] = {
 def init(settings: Settings, *, ci: str, force: bool) -> int:
     """Write reconciler.yaml, flags/example.yaml, a .pre-commit configuration, and CI files, here or next to --config.
 
-    Nothing is written as soon as one of the files exists, unless --force. The CI files validate every pull request,
-    plan those that come from no fork, apply what is merged, look for drift and advance rollouts; the key is only ever
-    a secret of a protected environment.
+    A file that exists is kept and named, unless --force, and the others are written. The CI files validate every pull
+    request, plan those that come from no fork, apply what is merged, look for drift and advance rollouts; the key is
+    only ever a secret of a protected environment.
 
     \b
       reconciler init
@@ -63,19 +65,24 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
     files = {config: _template("reconciler.yaml").replace("@TAG@", _managed_tag(config.absolute().parent))}
     files |= {config.parent / name: _template(source) for name, source in {**_BASE, **_CI[ci]}.items()}
     taken = [path for path in files if path.exists() or path.is_symlink()]
-    if taken and not force:
-        names = "".join(f"\n  {path.as_posix()}" for path in taken)
-        raise ReconcilerError(f"Nothing was written, because these files exist:{names}\n--force overwrites them.")
+    kept = [] if force else taken
     output = Output.of(settings)
     written = []
     try:
         for path, text in files.items():
+            if path in kept:
+                written.append(f"= {path.as_posix()}\n")
+                continue
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, text, private=False)
             written.append(f"+ {path.as_posix()}\n")
     finally:
         unsaid = output.print_done("".join(written))
     raise_complaints("", (), unsaid)
+    for path in kept:
+        output.print(
+            f"\n{path.as_posix()} exists and was kept. What init would have written:\n\n{indent(files[path], '    ')}"
+        )
     output.print(_next_steps(config, ci))
     return 0
 

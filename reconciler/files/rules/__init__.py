@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DOCUMENT_RULES: Final[Mapping[str, Callable[[ParsedFlag], Iterator[Finding]]]] = {
     "reserved-variant": variants.reserved_variant,
+    "variant-like-off": variants.variant_like_off,
     "duplicate-variant": variants.duplicate_variant,
     "rename-collision": variants.rename_collision,
     "user-in-two-variants": variants.user_in_two_variants,
@@ -34,6 +35,7 @@ DOCUMENT_RULES: Final[Mapping[str, Callable[[ParsedFlag], Iterator[Finding]]]] =
     "outer-space": fields.outer_space,
     "not-nfc": fields.not_normalized,
     "duplicate-tag": fields.duplicate_tag,
+    "local-amplitude-id": fields.local_amplitude_id,
     "invalid-date": fields.invalid_date,
 }
 """What a document says of itself."""

@@ -11,6 +11,7 @@ from reconciler.files.rules.parsed_flag import strings
 from reconciler.files.rules.variants import repeated
 from reconciler.files.schema import quoted, suggest
 from reconciler.model.config import NOTHING, ignored_of
+from reconciler.model.fields import DEFAULT_BUCKETING_KEY
 from reconciler.strict_json import join_pointer
 
 _SWITCHES: Final = ("enabled", "rolloutPercentage", "targetSegments")
@@ -108,6 +109,22 @@ def unmanaged_switch(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
             severity=Severity.WARNING,
             hint="Declare it, give it a value under `defaults` in reconciler.yaml, or name it under `ignore`.",
         )
+
+
+def local_amplitude_id(flag: ParsedFlag) -> Iterator[Finding]:
+    """Local evaluation knows no amplitude_id: a share that is bucketed by it gives nobody a variant."""
+    if flag.body.get("evaluationMode") != "local":
+        return
+    places = [("", flag.body), *((f"/targetSegments/{index}", item) for index, item in flag.segments)]
+    for path, part in places:
+        if part.get("bucketingKey") == DEFAULT_BUCKETING_KEY:
+            yield Finding(
+                rule="local-amplitude-id",
+                message="Local evaluation has no amplitude_id: users who are bucketed by it get no variant.",
+                path=f"{path}/bucketingKey",
+                severity=Severity.WARNING,
+                hint="Bucket by user_id or device_id, or evaluate remotely.",
+            )
 
 
 def _and(names: list[str]) -> str:

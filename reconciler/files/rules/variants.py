@@ -36,6 +36,20 @@ def reserved_variant(flag: ParsedFlag) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
+def variant_like_off(flag: ParsedFlag) -> Iterator[Finding]:
+    """`OFF` is read by people and by some code as `off`, which Amplitude serves to users without a variant."""
+    for index, variant in flag.variants:
+        key = variant.get("key")
+        if isinstance(key, str) and key != OFF and key.lower() == OFF:
+            yield Finding(
+                rule="variant-like-off",
+                message=f'The variant {quoted(key)} looks like "off", which users get who have no variant.',
+                path=f"/variants/{index}/key",
+                severity=Severity.WARNING,
+                hint="Call it `control`, or by what it shows.",
+            )
+
+
 def duplicate_variant(flag: ParsedFlag) -> Iterator[Finding]:
     """Each variant key stands once."""
     seen = set()

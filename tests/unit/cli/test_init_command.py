@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from conftest import Repository
 
-BASE = ["reconciler.yaml", "flags/example.yaml", ".pre-commit-config.yaml"]
+BASE = ["reconciler.yaml", "flags/example.yaml", ".pre-commit-config.yaml", ".gitignore"]
 GITHUB = [f".github/workflows/flags-{name}.yml" for name in ("plan", "apply", "drift", "advance")]
 ALLOWED = {
     ("contents", "read"), ("issues", "write"), ("pull-requests", "read"), ("pull-requests", "write"),
@@ -63,22 +63,36 @@ def test_init_writes_what_a_repository_needs(
     assert empty.run("fmt", "--check").code == 0
 
 
-def test_init_overwrites_nothing(empty: Repository, tmp_path: Path) -> None:
-    """One file that exists keeps all from being written and is named: exit code 1. --force overwrites."""
+def test_init_keeps_what_exists(empty: Repository, tmp_path: Path) -> None:
+    """It is named, with what would have been written; the others are written. --force overwrites."""
     (tmp_path / "empty" / ".pre-commit-config.yaml").write_text("repos: []\n")
     ran = empty.run("init", "--ci", "none")
-    assert (ran.code, ran.out) == (1, "")
-    assert ".pre-commit-config.yaml" in ran.err
-    assert written(tmp_path / "empty") == {".pre-commit-config.yaml": "repos: []\n"}
+    assert ran.code == 0
+    assert "= .pre-commit-config.yaml" in ran.out.splitlines()
+    assert ".pre-commit-config.yaml exists and was kept. What init would have written:" in ran.out
+    assert "    - repo: local" in ran.out
+    found = written(tmp_path / "empty")
+    assert found[".pre-commit-config.yaml"] == "repos: []\n"
+    assert {"reconciler.yaml", "flags/example.yaml"} <= set(found)
     assert empty.run("init", "--ci", "none", "--force").code == 0
     assert "reconciler fmt" in (tmp_path / "empty" / ".pre-commit-config.yaml").read_text()
+
+
+def test_the_placeholder_of_the_project_is_refused_before_a_request(empty: Repository) -> None:
+    """It would read as a key without access."""
+    empty.run("init", "--ci", "none")
+    for command in ("plan", "drift", "import", "doctor"):
+        ran = empty.run(command)
+        assert 'placeholder "000000"' in ran.err + ran.out, (command, ran)
+        assert ran.code == 3, (command, ran)
+    assert empty.emulator.log == []
 
 
 def test_config_names_the_place(empty: Repository, tmp_path: Path) -> None:
     """With --config everything is written around that file."""
     assert empty.run("init", "--ci", "none", "--config", "service/flags.yaml").code == 0
     assert set(written(tmp_path / "empty" / "service")) == {
-        "flags.yaml", "flags/example.yaml", ".pre-commit-config.yaml",
+        "flags.yaml", "flags/example.yaml", ".pre-commit-config.yaml", ".gitignore",
     }  # fmt: skip
 
 

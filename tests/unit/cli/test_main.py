@@ -35,7 +35,7 @@ KEYED = "canary-management-key-0123456789"
         (["plan", "--targt", "x"], "--target"),
         (["--env", "x", "plan"], "options come after it"),
         (["plan", "--format", "xml"], "xml"),
-        (["plan", "extra"], "extra argument (extra). See"),
+        (["plan", "extra"], "extra argument (extra). Did you mean --target extra? See"),
         (["plan", "--shard", "3/2"], "I/N"),
         (["plan", "--shard", "0/2"], "I/N"),
         (["plan", "--allow", "everything"], "rebucket"),

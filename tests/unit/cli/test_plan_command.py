@@ -274,3 +274,11 @@ def test_a_move_of_many_stands_before_switches_for_few(repository: Repository, f
     _, head, rest = out.partition("Max exposure change: zz, 99% of All Other Users: off → a.")
     assert head, out
     assert all(rest.index("zz") < rest.index(f"switch-{number}") for number in range(30))
+
+
+def test_a_key_without_its_option_is_told_where_to_stand(repository: Repository) -> None:
+    """`plan KEY` means `--target KEY`; a command of other tools is told ours."""
+    ran = repository.run("plan", "new-checkout")
+    assert (ran.code, "Did you mean --target new-checkout?" in ran.err) == (64, True)
+    assert 'Did you mean "plan"?' in repository.run("diff").err
+    assert "--target" not in repository.run("schema", "flag", "x").err

@@ -71,6 +71,10 @@ SAMPLES: dict[str, tuple[list[Body], list[Body]]] = {
          with_segments(a_segment(rolloutWeights={"off": 1}))],
         [{"variants": [{"key": "on"}, {"key": "Off"}]}, {"rolloutWeights": {"on": 1}}, {"variants": [{"key": 5}]}],
     ),
+    "variant-like-off": (
+        [{"variants": [{"key": "OFF"}]}, {"variants": [{"key": "a"}, {"key": "Off"}]}],
+        [{"variants": [{"key": "offer"}]}, {"variants": [{"key": 5}]}, {"variants": [{"key": "off"}]}],
+    ),
     "duplicate-variant": (
         [{"variants": [{"key": "a"}, {"key": "b"}, {"key": "a"}]}],
         [{"variants": TWO}, {"variants": [{"key": 5}, {"key": 5}]}, {"variants": "a"}],
@@ -154,6 +158,12 @@ SAMPLES: dict[str, tuple[list[Body], list[Body]]] = {
         [with_segments(a_segment()), with_segments(a_segment(conditions=["x"]))],
     ),
     "duplicate-tag": ([{"tags": ["a", "b", "a"]}], [{"tags": ["a", "A"]}, {"tags": "aa"}]),
+    "local-amplitude-id": (
+        [{"evaluationMode": "local", "bucketingKey": "amplitude_id"},
+         {"evaluationMode": "local", **with_segments(a_segment(bucketingKey="amplitude_id"))}],
+        [{"evaluationMode": "remote", "bucketingKey": "amplitude_id"}, {"bucketingKey": "amplitude_id"},
+         {"evaluationMode": "local", "bucketingKey": "user_id"}, {"evaluationMode": "local"}],
+    ),
     "invalid-date": (
         [{"expires": "2024-13-45"}, {"frozenUntil": "2023-02-29"}, {"frozenUntil": "2024-01-01T25:00:00Z"}],
         [{"expires": "2024-02-29", "frozenUntil": "2024-01-01T23:00:00Z"}, {"expires": 5}, {"expires": "soon"}],
@@ -216,7 +226,15 @@ SAMPLES: dict[str, tuple[list[Body], list[Body]]] = {
     ),
 }  # fmt: skip
 
-WARNINGS = {"large-integer", "duplicate-segment", "empty-values", "outer-space", "not-nfc"}
+WARNINGS = {
+    "large-integer",
+    "duplicate-segment",
+    "empty-values",
+    "outer-space",
+    "not-nfc",
+    "variant-like-off",
+    "local-amplitude-id",
+}
 
 
 def exists(body: Body, pointer: str) -> bool:
