@@ -11,7 +11,7 @@ ITSELF := -m pip install --quiet --disable-pip-version-check --no-deps --no-buil
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: sdks served demo test test-newest test-oldest faults rollouts claims mutants lint format docs lock bench bench-peers clean
+.PHONY: sdks served demo test test-newest test-oldest faults rollouts claims quarters mutants lint format docs lock bench bench-peers clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -60,6 +60,10 @@ rollouts: .venv/.dev
 # The long form of the programme of claims about all users, beside Amplitude's engine; prints what was counted.
 claims: .venv/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/property/test_claims.py
+
+# The long form of the programme of a team's quarters: 200 of them; prints what was counted.
+quarters: .venv/.dev
+	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/e2e/test_quarters.py
 
 # make mutants, make mutants SEED=2 COUNT=300, make mutants PATHS="reconciler/drift reconciler/doctor.py" TESTS=tests/unit
 mutants: .venv/.dev
