@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from conftest import World
 
+    from reconciler.emulator import ApiResponse, RawRequest
+
 KEYS = ("billing", "checkout", "search")
 SHORT, LONG = range(3), range(3, 203)
 EVENTS = 40
@@ -112,10 +114,23 @@ class Quarter:
         touched = {line.split("/")[-1].removesuffix(".yaml") for line in self.changed(head)}
         before, states = self.everything(), {key: self.live(key) for key in KEYS}
         options = ["--reviewed", "record.json"] if named is not None else []
-        if self.random.random() < 0.2:
-            self.monkeypatch.setenv("AMPLITUDE_MANAGEMENT_API_KEY", "refused")
+        api = self.world.emulator.api
+        keys, answer, refused = (
+            self.world.emulator.store.keys,
+            api.answer,
+            self.random.choice(["never"] * 4 + ["GET", "PATCH"]),
+        )
+
+        def revoking(request: RawRequest) -> ApiResponse:
+            if request.method == refused:
+                keys.pop(KEY, None)
+            return answer(request)
+
+        kept = keys[KEY]
+        self.monkeypatch.setattr(api, "answer", revoking)
         code = run(["apply", "--auto-approve", "--changed-since", self.base, *options, "--report", "report.json"])
-        self.monkeypatch.setenv("AMPLITUDE_MANAGEMENT_API_KEY", KEY)
+        self.monkeypatch.setattr(api, "answer", answer)
+        keys[KEY] = kept
         wrote = {key for key, flag in self.everything().items() if flag != before.get(key)}
         assert wrote <= touched, ("not in the merged change", wrote, touched)
         for key in wrote:
