@@ -1,7 +1,11 @@
-"""The documentation that is made from code: docs/cli.md and examples/ci. `make docs` writes it, a test checks it."""
+"""The documentation that is made from code: docs/cli.md, docs/flag-files.md and examples/ci.
+
+`make docs` writes it, a test checks it.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +14,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.main import COMMANDS, cli
+from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +32,7 @@ EXAMPLES = {
 """What `reconciler init` writes, to be read without running it."""
 
 WIDTH = 100
+_MOST_SHOWN = 90
 HEAD = """# The commands
 
 <!-- Made from the commands by `make docs`. Change their help texts instead. -->
@@ -44,12 +50,70 @@ documents in [plan-format.md](plan-format.md).
 """
 
 
+FIELDS_HEAD = """# All fields of a flag file
+
+<!-- Made from schemas/flag.schema.json by `make docs`. Change its descriptions instead. -->
+
+One or more documents a file, separated by `---`; names are those of the API. A field that is absent is not managed:
+never compared, never sent. `[]`, `""` and `{}` mean empty. Required fields are **bold**. `reconciler schema flag`
+prints the schema, for [editors](guides/editors.md) too; [examples](../examples/flags) show each field at work.
+"""
+_PARTS = (
+    ("A flag", ()),
+    ("A variant (`variants`)", ("variant",)),
+    ("A segment (`targetSegments`)", ("segment",)),
+    ("A condition (`conditions`)", ("condition",)),
+    ("A rollout (`rollout`)", ("rollout",)),
+)
+
+
 def generated() -> dict[str, str]:
     """The files that are made, by their path from the root, and what they have to hold."""
-    files = {"docs/cli.md": "\n".join([HEAD, *_sections()])}
+    files = {
+        "docs/cli.md": "\n".join([HEAD, *_sections()]),
+        "docs/flag-files.md": "\n".join([FIELDS_HEAD, *_fields()]),
+    }
     for target, template in EXAMPLES.items():
         files[target] = (TEMPLATES / template).read_text(encoding="utf-8").replace("@VERSION@", __version__)
     return files
+
+
+def _fields() -> Iterator[str]:
+    """A table for each kind of object in a flag document."""
+    schema = load_schema("flag")
+    for title, place in _PARTS:
+        part = schema["$defs"][place[0]] if place else schema
+        yield f"## {title}\n\n| field | holds | for example |\n|---|---|---|"
+        required = part.get("required", ())
+        for name, field in _with_parts(part["properties"]):
+            target = str(field.get("$ref", "")).rpartition("/")[2]
+            whole = {**schema["$defs"].get(target, {}), **field}
+            shown = f"**`{name}`**" if name in required else f"`{name}`"
+            values = "".join(f" `{value}`" for value in whole.get("enum", ()))
+            holds = _cell(whole.get("description", "")) + (f" One of:{values}." if values else "")
+            yield f"| {shown} | {holds} | {_example(whole)} |"
+        yield ""
+
+
+def _with_parts(properties: dict[str, dict[str, object]]) -> Iterator[tuple[str, dict[str, object]]]:
+    """The fields of an object, and of objects that stand in it as they are, with the outer name before theirs."""
+    for name, field in properties.items():
+        yield name, field
+        inner = field.get("properties")
+        if isinstance(inner, dict):
+            yield from ((f"{name}.{part}", value) for part, value in inner.items())
+
+
+def _example(field: dict[str, object]) -> str:
+    examples = field.get("examples")
+    if not isinstance(examples, list) or not examples:
+        return ""
+    text = json.dumps(examples[0], ensure_ascii=False)
+    return f"`{_cell(text)}`" if len(text) <= _MOST_SHOWN else ""
+
+
+def _cell(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
 
 
 def _sections() -> Iterator[str]:
