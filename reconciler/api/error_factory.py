@@ -86,6 +86,12 @@ class ErrorFactory(Struct, frozen=True):
                 f" Check {self.key.place} and `region`.{quoted}",
                 status=status,
             )
+        if status == 403 and not call.is_read:  # noqa: PLR2004 - HTTP's own number
+            return AccessError(
+                f"{call} was refused (403): the key of {self.key.place} may not make this change. The project may ask"
+                f" for approvals of changes, or the key's role may not edit.{quoted}",
+                status=status,
+            )
         if status == 403:  # noqa: PLR2004 - HTTP's own number
             return AccessError(
                 f"{call} was refused (403): the key of {self.key.place} has no access to this project. Check"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.model.flag import FlagSpec
     from reconciler.strict_json import Json
 
-STICKY = "Sticky bucketing, an experiment's setting that the flags API does not show, is not evaluated."
+STICKY = "Sticky bucketing (remote only), which the flags API does not show, is not evaluated."
 
 
 class Comparison(Struct, frozen=True, kw_only=True):

@@ -63,7 +63,9 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
     """  # noqa: D301 - the backspace tells click not to wrap
     config = settings.config or Path("reconciler.yaml")
     files = {config: _template("reconciler.yaml").replace("@TAG@", _managed_tag(config.absolute().parent))}
-    files |= {config.parent / name: _template(source) for name, source in {**_BASE, **_CI[ci]}.items()}
+    branch = _default_branch(config.absolute().parent)
+    for name, source in {**_BASE, **_CI[ci]}.items():
+        files[config.parent / name] = _template(source).replace("branches: [main]", f"branches: [{branch}]")
     taken = [path for path in files if path.exists() or path.is_symlink()]
     kept = [] if force else taken
     output = Output.of(settings)
@@ -90,6 +92,19 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
 def _template(name: str) -> str:
     text = resources.files("reconciler.cli").joinpath("templates", name).read_text(encoding="utf-8")
     return text.replace("@VERSION@", __version__)
+
+
+def _default_branch(directory: Path) -> str:
+    """The remote's default branch, else the branch that is checked out; `main` where git knows neither."""
+    for reference in ("origin/HEAD", "HEAD"):
+        with suppress(ReconcilerError):
+            found = checkout_of(directory).ask("rev-parse", "--abbrev-ref", reference).strip().removeprefix("origin/")
+            if _is_plain_branch(found) and found != "HEAD":
+                return found
+    return "main"
+
+
+_is_plain_branch = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*").fullmatch
 
 
 def _managed_tag(directory: Path) -> str:

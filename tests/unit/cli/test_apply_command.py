@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
-from emulators import OTHER_USER
+from emulators import OTHER_USER, an_emulator
 from jsonschema import Draft202012Validator
 
+from reconciler.emulator import Behaviour
+from reconciler.emulator.server import serve
 from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
@@ -313,3 +315,17 @@ def test_prune_archives_only_what_is_tagged(repository: Repository) -> None:
     assert repository.run("apply", "--auto-approve", "--prune").code == 0
     assert repository.live("old")["archived"] is True
     assert repository.live("other-flag")["archived"] is False
+
+
+def test_a_change_that_is_forbidden_names_what_may_be_the_cause(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads worked, so it is neither the project nor the key as such."""
+    live = {"key": "new-checkout", "enabled": True, "rolloutPercentage": 10}
+    emulator = an_emulator(live, behaviour=Behaviour(approvals="403"))
+    with serve(emulator.app) as url:
+        monkeypatch.setenv("RECONCILER_API_URL", url)
+        ran = repository.run("apply", "--auto-approve")
+    assert ran.code == 4, ran
+    assert "approvals" in ran.out + ran.err
+    assert "has no access to this project" not in ran.out + ran.err

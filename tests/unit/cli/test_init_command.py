@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,6 +77,18 @@ def test_init_keeps_what_exists(empty: Repository, tmp_path: Path) -> None:
     assert {"reconciler.yaml", "flags/example.yaml"} <= set(found)
     assert empty.run("init", "--ci", "none", "--force").code == 0
     assert "reconciler fmt" in (tmp_path / "empty" / ".pre-commit-config.yaml").read_text()
+
+
+@pytest.mark.parametrize("branch", ["trunk", "release/1"])
+def test_the_apply_workflow_runs_on_the_default_branch(empty: Repository, tmp_path: Path, branch: str) -> None:
+    """As git knows it; `main` outside of a repository."""
+    root = tmp_path / "empty"
+    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    for arguments in (("init", "-q", "-b", branch), (*identity, "commit", "-q", "--allow-empty", "-m", "begin")):
+        subprocess.run(["git", *arguments], cwd=root, check=True)
+    assert empty.run("init").code == 0
+    workflow = yaml.safe_load((root / ".github/workflows/flags-apply.yml").read_text())
+    assert workflow[True]["push"]["branches"] == [branch]
 
 
 def test_the_placeholder_of_the_project_is_refused_before_a_request(empty: Repository) -> None:
