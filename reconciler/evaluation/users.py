@@ -53,7 +53,7 @@ def fields_of_options(
     ids = {name: value for name, value in (("user_id", user_id), ("device_id", device_id)) if value is not None}
     try:
         fields = ids | {name: _field(name, values) for name, values in given.items() if name not in ids}
-        _check(fields)
+        check_user(fields)
     except (InvalidUserError, MalformedJsonError) as error:
         raise UsageError(f"--property: {error}") from None
     return fields
@@ -64,7 +64,7 @@ def user_of_json(value: Json) -> User:
     if not isinstance(value, dict):
         raise InvalidUserError("A user is a JSON object.")
     user: User = {name: item for name, item in value.items() if item is not None}
-    _check(user)
+    check_user(user)
     custom = {
         name.removeprefix("gp:"): item
         for name, item in user.items()
@@ -101,7 +101,8 @@ def _field(name: str, values: list[str]) -> Json:
     return values if len(values) > 1 or name == _COHORTS else values[0]
 
 
-def _check(user: User) -> None:
+def check_user(user: User) -> None:
+    """Raises InvalidUserError where a built-in field of a user, as SDKs describe one, is not of its form."""
     for name in _IDS:
         if name in user and (isinstance(user[name], bool) or not isinstance(user[name], str | int)):
             raise InvalidUserError(f"{name} is a string or a whole number.")
@@ -110,6 +111,20 @@ def _check(user: User) -> None:
             raise InvalidUserError(f"{name} is an object.")
     if _COHORTS in user and not isinstance(user[_COHORTS], list):
         raise InvalidUserError(f"{_COHORTS} is a list.")
+    _check_groups(user)
+
+
+def _check_groups(user: User) -> None:
+    for names in user.get("groups", {}).values():
+        if any(isinstance(name, dict | list) for name in (names if isinstance(names, list) else [names])):
+            raise InvalidUserError("groups holds a name, or a list of names, for each type.")
+    for field, form in (("group_properties", dict), ("group_cohort_ids", list)):
+        for by_name in user.get(field, {}).values():
+            if by_name is not None and not isinstance(by_name, dict):
+                raise InvalidUserError(f"{field} holds an object of names for each type.")
+            if any(item is not None and not isinstance(item, form) for item in (by_name or {}).values()):
+                what = "an object" if form is dict else "a list"
+                raise InvalidUserError(f"{field} holds {what} for each name.")
 
 
 def _finding(file: str, line: int, message: str) -> Diagnostic:

@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from reconciler.errors import ReconcilerError
+from reconciler.evaluation.users import InvalidUserError, check_user
 from reconciler.sdk.ofrep import evaluate_all, evaluate_one
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ KEEP_ALIVE_SECONDS = 10.0
 """SDKs give a stream up that is silent for 17 seconds."""
 
 _NOT_MODIFIED, _BAD_REQUEST, _NO_CONTENT = 304, 400, 204
+_LONGEST_NUMBER = 18
 
 
 class BadRequestError(ValueError):
@@ -176,7 +178,10 @@ class SdkServer:
         if request.query_params.get("lastModified") == str(changed):
             return Response(status_code=_NO_CONTENT)
         members = self._cohorts.members.get(cohort, ())
-        if len(members) > int(request.query_params.get("maxCohortSize") or len(members)):
+        most = request.query_params.get("maxCohortSize") or str(len(members))
+        if not (most.isascii() and most.isdigit()):
+            return PlainTextResponse("maxCohortSize is not a whole number.", _BAD_REQUEST)
+        if len(members) > int(most[:_LONGEST_NUMBER]):
             return PlainTextResponse("The cohort is larger than maxCohortSize.", 413)
         return JSONResponse(
             {
@@ -229,7 +234,12 @@ async def _user_of(request: Request) -> User:
             raise BadRequestError("A user is a JSON object.")
         found |= source
     found |= {name: request.query_params[name] for name in ("user_id", "device_id") if name in request.query_params}
-    return {name: value for name, value in found.items() if value is not None}
+    user = {name: value for name, value in found.items() if value is not None}
+    try:
+        check_user(user)
+    except InvalidUserError as error:
+        raise BadRequestError(str(error)) from error
+    return user
 
 
 async def _context(request: Request) -> Json:

@@ -102,6 +102,41 @@ def test_what_cannot_be_read(client: httpx.Client, method: str, path: str, given
     assert "ada" not in answer.text
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"user_id": {"ada": 1}},
+        {"user_properties": ["ada"]},
+        {"cohort_ids": "ada"},
+        {"groups": 3},
+        {"groups": {"org": [{"ada": 1}]}, "group_properties": {"org": {"x": {}}}},
+        {"groups": {"org": ["x"]}, "group_properties": {"org": "ada"}},
+        {"groups": {"org": ["x"]}, "group_properties": {"org": {"x": "ada"}}},
+        {"groups": {"org": ["x"]}, "group_cohort_ids": {"org": {"x": "ada"}}},
+    ],
+)
+def test_what_is_no_user(tmp_path: Path, fields: dict[str, Any]) -> None:
+    """400 on every path that evaluates, and no line of --record: `evaluate --users` would refuse the file."""
+    recorded = tmp_path / "users.jsonl"
+    header = base64.b64encode(json.dumps(fields).encode()).decode()
+    with a_session(a_repository(tmp_path, CHECKOUT), record=recorded) as (_, client):
+        answers = [
+            client.post("/sdk/v2/vardata", json=fields),
+            client.get("/sdk/v2/vardata", headers={"X-Amp-Exp-User": header}),
+            client.get("/v1/vardata", params={"context": json.dumps(fields)}),
+            client.post("/ofrep/v1/evaluate/flags", json={"context": fields}),
+        ]
+    assert [answer.status_code for answer in answers] == [400] * 4
+    assert not any("ada" in answer.text for answer in answers)
+    assert not recorded.exists() or recorded.read_text(encoding="utf-8") == ""
+
+
+@pytest.mark.parametrize("most", ["x", "-1", "1.5", "²"])
+def test_a_size_that_is_no_number(client: httpx.Client, most: str) -> None:
+    """400 for the largest size of a cohort."""
+    assert client.get("/sdk/v1/cohort/beta", params={"maxCohortSize": most}).status_code == 400
+
+
 def test_a_user_who_gets_no_variant(tmp_path: Path) -> None:
     """Has `off`, marked as the default one; the older path leaves the flag out."""
     with a_session(a_repository(tmp_path, CHECKOUT | {"enabled": False})) as (_, client):
