@@ -57,6 +57,12 @@ def percent(share: Fraction) -> str:
     return f"{round(float(share * 100), 2):g}%"
 
 
+def sentence(parts: Sequence[str]) -> str:
+    """The parts as one sentence, which begins with a capital letter and ends with a full stop."""
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def first_of(texts: Sequence[str], most: int) -> str:
     """The first texts, separated by commas, and how many more there are: `a, b, 3 more`."""
     more = len(texts) - most

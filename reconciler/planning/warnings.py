@@ -69,7 +69,7 @@ def _affected_dependents(flag: FlagPlan, exposure: FlagExposure, live: LiveState
 
 def _lets(old: str, new: str, allowed: frozenset[str]) -> bool:
     """Whether one of two variants lets users through, the other not; where none is named, every variant does."""
-    return (old in allowed) != (new in allowed) if allowed else OFF in {old, new}
+    return (old in allowed) != (new in allowed) if allowed else (old == OFF) != (new == OFF)
 
 
 def _notes(flag_plan: FlagPlan, live: LiveState | None) -> Iterator[str]:

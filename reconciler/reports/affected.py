@@ -36,7 +36,7 @@ def name(text: str) -> str:
 def affected(flag: FlagPlan) -> str:
     """Who is affected, the most users first; NOBODY, or "" where that is not known."""
     exposure = flag.exposure
-    if exposure is None:
+    if exposure is None or (flag.held and not flag.operations):
         return ""
     return "; ".join(_parts(flag, exposure)) or _nobody(flag, exposure)
 

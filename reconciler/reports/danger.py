@@ -212,13 +212,10 @@ def _classified(flag: FlagPlan) -> Iterator[tuple[Danger, str]]:
 
 def _targeting(exposure: FlagExposure) -> str:
     """Whether segments get users of the rest, or leave some to it."""
-    pairs = {(item.before_segment, item.after_segment) for item in exposure.transitions if not item.deployments}
-    moves = {pair for pair in pairs if pair[0] != pair[1]}
-    if moves and all(old == ALL_OTHER_USERS for old, _ in moves):
-        return "targeting widened"
-    if moves and all(new == ALL_OTHER_USERS for _, new in moves):
-        return "targeting narrowed"
-    return "targeting"
+    items = [item for item in exposure.transitions if item.before_segment != item.after_segment]
+    come = any(item.before_segment == ALL_OTHER_USERS for item in items)
+    go = any(item.after_segment == ALL_OTHER_USERS for item in items)
+    return f"targeting {'widened' if come else 'narrowed'}" if come != go else "targeting"
 
 
 def _by_fields(changes: Iterable[FieldChange], targeting: str) -> Iterator[tuple[Danger, str]]:

@@ -60,6 +60,7 @@ class ExposureRow(Struct, frozen=True, kw_only=True):
     required: str
     avoidable: str
     is_exact: bool
+    is_new: bool = False
 
     @property
     def moves(self) -> tuple[Move, ...]:
@@ -73,7 +74,9 @@ class ExposureRow(Struct, frozen=True, kw_only=True):
 
     @property
     def figures(self) -> str:
-        """`40% reassigned`, how much of it is required and how much avoidable, and whether it is an expectation."""
+        """`40% reassigned`, what of it is required and what avoidable; of a new flag `reaches 40%`."""
+        if self.is_new:
+            return f"reaches {self.reassigned}"
         parts = [f"{self.required} required", f"{self.avoidable} avoidable"] if self.avoidable != "0%" else []
         parts += [] if self.is_exact else ["expected"]
         return f"{self.reassigned} reassigned" + (f" ({', '.join(parts)})" if parts else "")
@@ -92,28 +95,29 @@ class ExposureBlock(Struct, frozen=True, kw_only=True):
 
 
 def exposure_block(
-    exposure: FlagExposure, transient: Fraction, elsewhere: frozenset[str] = frozenset()
+    exposure: FlagExposure, transient: Fraction, elsewhere: frozenset[str] = frozenset(), *, is_new: bool = False
 ) -> ExposureBlock:
     """The exposure of a flag; variants have the same index in every row. A segment whose users all stay has no row.
 
-    `elsewhere` are notes that are said once for the whole plan.
+    `elsewhere` are notes that are said once for the whole plan. A new flag (`is_new`) reaches users.
     """
     indexes = _indexes(exposure)
     label = "" if exposure.is_exact else " (expected)"
     moves = bool(exposure.switched or transient)
     return ExposureBlock(
-        headline=" ".join(_headline(exposure, label, moves=moves)),
+        headline=" ".join(_headline(exposure, label, moves=moves, is_new=is_new)),
         transient=f"Temporarily wrong variant during apply: {percent(transient)} of users." if transient else "",
-        rows=tuple(_row(item, indexes) for item in exposure.transitions if item.switched),
+        rows=tuple(_row(item, indexes, is_new=is_new) for item in exposure.transitions if item.switched),
         notes=tuple(visible(note) for note in exposure.notes if note not in elsewhere)
         if moves or exposure.listed
         else (),
     )
 
 
-def _headline(exposure: FlagExposure, label: str, *, moves: bool) -> Iterator[str]:
+def _headline(exposure: FlagExposure, label: str, *, moves: bool, is_new: bool) -> Iterator[str]:
     if moves:
-        yield f"At most {percent(exposure.switched)} of the users of any segment get another variant{label}."
+        what = "a variant of the new flag" if is_new else "another variant"
+        yield f"At most {percent(exposure.switched)} of the users of any segment get {what}{label}."
     elif exposure.listed:
         kinds = " and ".join(dict.fromkeys(item.kind for item in exposure.listed))
         yield f"Only listed {kinds} get another variant."
@@ -175,7 +179,7 @@ def moves_in(matrix: Iterable[Move]) -> tuple[Move, ...]:
     return tuple(sorted((move for move in matrix if not move.stays), key=lambda move: -move.part))
 
 
-def _row(item: SegmentTransition, indexes: dict[str, int]) -> ExposureRow:
+def _row(item: SegmentTransition, indexes: dict[str, int], *, is_new: bool) -> ExposureRow:
     names = " → ".join(dict.fromkeys(visible(name) for name in (item.before_segment, item.after_segment)))
     return ExposureRow(
         segment=f"{names} of {visible(deployments_in_words(item))}" if item.deployments else names,
@@ -186,6 +190,7 @@ def _row(item: SegmentTransition, indexes: dict[str, int]) -> ExposureRow:
         required=percent(item.unavoidable),
         avoidable=percent(item.excess),
         is_exact=item.is_exact,
+        is_new=is_new,
     )
 
 

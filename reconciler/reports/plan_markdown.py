@@ -19,9 +19,9 @@ from reconciler.reports.fitting import (
     short_section,
     short_view,
 )
-from reconciler.reports.plan_view import HELD, REFUSED, plan_view
+from reconciler.reports.plan_view import HELD, MOST_OPEN, REFUSED, plan_view
 from reconciler.reports.sanitize import code_block, code_span, defuse, markdown_text, marker
-from reconciler.text import counted, cut, percent
+from reconciler.text import counted, cut, percent, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,9 +39,6 @@ LIMIT = 64_000
 _BAR_WIDTH = 40
 _CELL = 320
 """Characters of one cell in the table of effects."""
-
-_OPEN = 3
-"""Up to so many flags, details are open."""
 
 _DETAILS = 5
 """The part of the room, as one of so many, that is kept for the details of the gravest."""
@@ -63,7 +60,7 @@ def plan_markdown(view: PlanView, limit: int = LIMIT) -> str:
     out; it says so.
     """
     rows = [effect_row(row) for row in view.effects]
-    details = [_flag(flag, is_open=len(view.flags) <= _OPEN) for flag in view.flags]
+    details = [_flag(flag, is_open=len(view.flags) <= MOST_OPEN) for flag in view.flags]
     whole = _page([*_head(view), *effects_table(rows), *_after_table(view), *details, *_foot(view)])
     return whole if len(whole) <= limit else _shortened(view, rows, limit)
 
@@ -174,7 +171,7 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
 def _foot(view: PlanView) -> Iterator[str]:
     yield from _notes((*view.schedules, *view.notes))
     if view.facts:
-        yield markdown_text("; ".join(view.facts)) + "."
+        yield markdown_text(sentence(view.facts))
 
 
 def _flag(section: FlagSection, *, is_open: bool = False) -> str:

@@ -1,6 +1,6 @@
 """A plan as text: the table of effects, then what differs and who moves, laid out for 80 columns and more.
 
-What calls send, all of many calls, notes and costs are shown with --verbose.
+With --verbose it shows what calls send, all of many calls, bars for more than a few flags, notes and costs.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.reports.exposure_view import bar, legend
-from reconciler.reports.plan_view import HELD, REFUSED, plan_view
+from reconciler.reports.plan_view import HELD, MOST_OPEN, REFUSED, plan_view
 from reconciler.reports.text_layout import TextLayout
-from reconciler.text import counted
+from reconciler.text import counted, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,28 +41,23 @@ def render_plan_text(plan: Plan, options: RenderOptions) -> str:
     layout.blank()
     _effects(layout, view.effects)
     layout.blank()
-    for sentence in view.widest if len(view.flags) > 1 else ():
-        layout.line(sentence)
+    for widest in view.widest if len(view.flags) > 1 else ():
+        layout.line(widest)
     for section in view.flags:
         layout.blank()
-        _flag(layout, section, verbose=options.verbose)
+        _flag(layout, section, verbose=options.verbose, draws=len(view.flags) <= MOST_OPEN)
     layout.blank()
     for warning in view.warnings:
         layout.line(("Warning: ", "yellow"), warning)
     for note in (*view.schedules, *(view.notes if options.verbose else ())):
         layout.line(("Note: ", "dim"), (note, "dim"))
     if facts := (*view.facts, *(view.costs if options.verbose else ())):
-        layout.line((_sentence(facts), "dim"))
+        layout.line((sentence(facts), "dim"))
     _refusals(layout, HELD, view.held)
     _refusals(layout, REFUSED, view.refusals)
     layout.blank()
     layout.verbatim(view.last_line)
     return layout.render()
-
-
-def _sentence(facts: tuple[str, ...]) -> str:
-    text = "; ".join(facts)
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _effects(layout: TextLayout, rows: Sequence[EffectRow]) -> None:
@@ -83,7 +78,7 @@ def _effects(layout: TextLayout, rows: Sequence[EffectRow]) -> None:
             layout.line(row.affected, indent=2 + width)
 
 
-def _flag(layout: TextLayout, section: FlagSection, *, verbose: bool) -> None:
+def _flag(layout: TextLayout, section: FlagSection, *, verbose: bool, draws: bool) -> None:
     style = STYLES[section.symbol]
     layout.line(
         (f"{section.symbol} ", f"bold {style}"),
@@ -95,7 +90,7 @@ def _flag(layout: TextLayout, section: FlagSection, *, verbose: bool) -> None:
     for warning in section.warnings:
         layout.line(("! ", "bold yellow"), warning, indent=_INDENT)
     _calls(layout, section, verbose=verbose)
-    if section.exposure:
+    if section.exposure and (draws or verbose):
         _exposure(layout, section.exposure, verbose=verbose)
 
 

@@ -42,6 +42,9 @@ HELD_SYMBOL = "!"
 NO_CHANGES = "No changes."
 REFUSED = "Refused as unsafe."
 HELD = "Held by safety checks; nothing of these flags is sent:"
+MOST_OPEN = 3
+"""Up to so many flags, details are shown without being asked for."""
+
 _COMMIT_SHOWN = 12
 
 
@@ -236,13 +239,19 @@ def _flag_section(
         place=place_text(flag.source),
         fields=fields,
         calls=calls,
-        exposure=exposure_block(flag.exposure, flag.transient, shared) if flag.exposure and flag.operations else None,
+        exposure=_exposure(flag, shared),
         warnings=tuple(visible(warning) for warning in flag.warnings),
         effect=effect,
         size=f"{counted(len(fields), 'field')}, {counted(len(calls), 'call')}",
         word=_word(flag),
         link=flag_link(plan, flag.flag_id),
     )
+
+
+def _exposure(flag: FlagPlan, shared: frozenset[str]) -> ExposureBlock | None:
+    if flag.exposure is None or not flag.operations:
+        return None
+    return exposure_block(flag.exposure, flag.transient, shared, is_new=flag.action is Action.CREATE)
 
 
 def _word(flag: FlagPlan) -> str:

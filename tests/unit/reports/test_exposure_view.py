@@ -82,3 +82,10 @@ def test_different_segments_are_named_both() -> None:
     """Users who fall into another segment than before are named by both."""
     (row,) = exposure_block(an_exposure(a_transition(after_segment="Beta")), Fraction(0)).rows
     assert row.segment == "All Other Users → Beta"
+
+
+def test_a_new_flag_reaches_users() -> None:
+    """It takes nothing from them, so no user is reassigned."""
+    block = exposure_block(an_exposure(), Fraction(0), is_new=True)
+    assert block.rows[0].figures == "reaches 40%"
+    assert block.headline == "At most 40% of the users of any segment get a variant of the new flag."
