@@ -1,6 +1,6 @@
 """A plan as text: the table of effects, then what differs and who moves, laid out for 80 columns and more.
 
-With --verbose it shows what calls send, all of many calls, bars for more than a few flags, notes and costs.
+What calls send, all of many calls, notes and costs are shown with --verbose.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.reports.exposure_view import bar, legend
-from reconciler.reports.plan_view import HELD, MOST_OPEN, REFUSED, plan_view
+from reconciler.reports.plan_view import HELD, REFUSED, plan_view
 from reconciler.reports.text_layout import TextLayout
 from reconciler.text import counted, sentence
 
@@ -45,7 +45,7 @@ def render_plan_text(plan: Plan, options: RenderOptions) -> str:
         layout.line(widest)
     for section in view.flags:
         layout.blank()
-        _flag(layout, section, verbose=options.verbose, draws=len(view.flags) <= MOST_OPEN)
+        _flag(layout, section, verbose=options.verbose)
     layout.blank()
     for warning in view.warnings:
         layout.line(("Warning: ", "yellow"), warning)
@@ -78,7 +78,7 @@ def _effects(layout: TextLayout, rows: Sequence[EffectRow]) -> None:
             layout.line(row.affected, indent=2 + width)
 
 
-def _flag(layout: TextLayout, section: FlagSection, *, verbose: bool, draws: bool) -> None:
+def _flag(layout: TextLayout, section: FlagSection, *, verbose: bool) -> None:
     style = STYLES[section.symbol]
     layout.line(
         (f"{section.symbol} ", f"bold {style}"),
@@ -90,7 +90,7 @@ def _flag(layout: TextLayout, section: FlagSection, *, verbose: bool, draws: boo
     for warning in section.warnings:
         layout.line(("! ", "bold yellow"), warning, indent=_INDENT)
     _calls(layout, section, verbose=verbose)
-    if section.exposure and (draws or verbose):
+    if section.exposure:
         _exposure(layout, section.exposure, verbose=verbose)
 
 
