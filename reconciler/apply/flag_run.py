@@ -69,8 +69,9 @@ LAG = (0.25, 0.5, 1.0, 2.0)
 class FlagRun:
     """The steps of one flag and their outcomes.
 
-    `before` is the flag as it was before this run's calls, `seen_at` when it was last seen to be what they explain.
-    `duplicates` are the ids of all flags of the key where the read-back shows several.
+    `before` is the flag as it was before this run's calls, `seen` as it was read after the last of them; `seen_at` is
+    when it was last seen to be what they explain. `duplicates` are the ids of all flags of the key where the
+    read-back shows several.
     """
 
     def __init__(self, context: ApplyContext, plan: FlagPlan) -> None:
@@ -81,6 +82,7 @@ class FlagRun:
         self.status = Status.APPLIED
         self.error: str | None = None
         self.before = context.live.flags.get(plan.key)
+        self.seen: LiveFlag | None = None
         self.seen_at = NEVER
         self.duplicates: tuple[str, ...] = ()
         self.stored: tuple[StoredField, ...] = ()
@@ -110,8 +112,12 @@ class FlagRun:
             duplicates=self.duplicates,
             stored=self.stored,
             editors=self.editors,
-            users_see="" if self.is_conflict else what_users_see(self.plan, self.steps, self.status),
+            users_see="" if self.is_conflict else self._users_see(),
         )
+
+    def _users_see(self) -> str:
+        start, seen = (None if flag is None else flag.spec for flag in (self.before, self.seen))
+        return what_users_see(self.plan, self.steps, self.status, start=start, seen=seen)
 
     def stub(self) -> LiveFlag:
         """The flag as something to be read again."""
@@ -265,12 +271,13 @@ class FlagRun:
         context = self.context
         if self.flag_id is not None:
             found = await refetch(context.client, [self.stub()], context.desired, pages=context.live.pages)
-            return found.get(self.plan.key)
-        live = await find_flag(context.client, self.plan.key)
-        if live is None:
-            return None
-        again = await refetch(context.client, [live], context.desired, pages=context.live.pages)
-        return again.get(self.plan.key)
+        else:
+            live = await find_flag(context.client, self.plan.key)
+            if live is None:
+                return None
+            found = await refetch(context.client, [live], context.desired, pages=context.live.pages)
+        self.seen = found.get(self.plan.key)
+        return self.seen
 
     def conflict(self, live: LiveFlag | None, *, also: Sequence[Operation] = ()) -> str | None:
         """Why nothing more must be sent, given the flag as it is now: others edited it. None otherwise.

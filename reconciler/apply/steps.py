@@ -116,6 +116,7 @@ class FreshLook:
         """Count an attempt of the step."""
         self._step.attempts += 1
         self._step.is_in_flight = True
+        self._run.seen = None
 
     def attempt_ended(self) -> None:
         """Note that its end is known."""

@@ -99,6 +99,8 @@ class Verifier:
             duplicates=self._duplicates,
         )
         self._live = live
+        for run in runs:
+            run.seen = live.get(run.plan.key)
         return {run.plan.key: _operations_left(run, live.get(run.plan.key)) for run in runs}
 
     def _learn(self) -> None:

@@ -9,6 +9,7 @@ from emulators import a_live_flag
 from looks import a_declaration, edit
 from worlds import World, a_world, an_emulator
 
+from reconciler.emulator import Behaviour
 from reconciler.emulator.requests import text_response
 from reconciler.model.flag import FlagSpec, Variant, Weights
 from reconciler.reports.registry import APPLY, render
@@ -73,3 +74,53 @@ def test_an_edit_meanwhile_is_left_to_the_error() -> None:
     run = world.apply(meanwhile=lambda: edit(world.emulator, "bob@example.com", KEY, rolloutPercentage=3) and None)
     assert run.report is not None
     assert run.report.outcomes[0].users_see == ""
+
+
+def then_by_hand(world: World, fields: dict[str, Any], *, status: int | None = None) -> Any:
+    """The report of an apply after whose first write a colleague edits the flag; its answer may be of a status."""
+    planned, real, writes = world.look(), world.emulator.api.answer, 0
+
+    def answer(request: Any) -> Any:
+        nonlocal writes
+        found = (
+            real(request) if request.method == "GET" or not (writes == 0 and status) else text_response(status, "?")
+        )
+        if request.method != "GET" and not writes:
+            writes += 1
+            edit(world.emulator, "bob@example.com", KEY, **fields)
+        return found
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    return world.carry_out(planned).report
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"), [({"enabled": False}, "off, rollout 50%"), ({"rolloutPercentage": 0}, "on, rollout 0%")]
+)
+def test_an_emergency_switch_after_the_last_call_is_what_users_see(fields: dict[str, Any], state: str) -> None:
+    """What was read at the end is said, not what the calls would have made."""
+    world = a_world(an_emulator(a_live_flag(KEY, rolloutPercentage=10)), FlagSpec(key=KEY, rollout_percentage=50))
+    if "enabled" in fields:
+        spec = FlagSpec(key=KEY, enabled=True, rollout_percentage=50)
+        world = a_world(an_emulator(a_live_flag(KEY, rolloutPercentage=10)), spec)
+    (outcome,) = then_by_hand(world, fields).outcomes
+    assert outcome.status == "unknown"
+    assert f"the flag is {state}:" in outcome.users_see
+
+
+def test_a_lost_call_and_an_emergency_switch() -> None:
+    """The call was not made, and the flag is not what it was before the run."""
+    world = a_world(an_emulator(a_live_flag(KEY, rolloutPercentage=10)), FlagSpec(key=KEY, rollout_percentage=50))
+    (outcome,) = then_by_hand(world, {"rolloutPercentage": 0}, status=503).outcomes
+    assert outcome.status == "unknown"
+    assert "rollout 10%" not in outcome.users_see
+    assert "rollout 0%" in outcome.users_see
+
+
+def test_a_new_flag_that_starts_on_is_not_called_off() -> None:
+    """It was read after its create: where the next call is refused, users see what the server made."""
+    emulator = an_emulator(behaviour=Behaviour(new_flag="on"))
+    variants = (Variant(key="control"), Variant(key="treatment"))
+    spec = FlagSpec(key=KEY, enabled=False, rollout_percentage=0, variants=variants, tags=("a",))
+    (outcome,) = failing_at(a_world(emulator, spec), 2).outcomes
+    assert "the flag is on, rollout 100%" in outcome.users_see
