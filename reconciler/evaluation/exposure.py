@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
-from functools import partial
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from reconciler.evaluation.populations import segment_combinations
 from reconciler.evaluation.rules import SegmentRule, flag_rules, is_on, segments_of, variants_of
 from reconciler.evaluation.shares import joint_shares, unavoidable_share, variant_shares
 from reconciler.model.canonical import payload_differs
-from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
+from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
 from reconciler.model.flag import OFF, UNSET, MemberKind, Unset
 from reconciler.model.reads import MEMBERS
 
@@ -32,8 +31,9 @@ class SegmentTransition(Struct, frozen=True, kw_only=True):
     """What becomes of the users whose first matching segment is `before_segment` now and `after_segment` then.
 
     Segments by name; `ALL_OTHER_USERS` is the rest. Shares are exact fractions of those users; `off` is a variant.
-    `is_exact` is False where the figure is an expectation (new salt or bucketing key). `deployments` is empty for all
-    clients; otherwise the transition is that of the clients of deployments which the flag leaves or gets.
+    `is_exact` is False where the figure is an expectation (new salt or bucketing key). A transition is that of all
+    clients, or of those of `deployments` which the flag leaves or gets, or of those that evaluate in a `mode`
+    (`local`, `remote`) which the flag leaves or gets.
     """
 
     before_segment: str
@@ -45,11 +45,23 @@ class SegmentTransition(Struct, frozen=True, kw_only=True):
     unavoidable: Fraction
     is_exact: bool = True
     deployments: tuple[str, ...] = ()
+    mode: str = ""
+
+    @property
+    def clients(self) -> str:
+        """Whose transition it is: `deployment 67`, `clients that evaluate locally`; "" where it is all clients'."""
+        if self.deployments:
+            noun = "deployments" if len(self.deployments) > 1 else "deployment"
+            return f"{noun} {', '.join(self.deployments)}"
+        return f"clients that evaluate {_MODES.get(self.mode, self.mode)}" if self.mode else ""
 
     @property
     def excess(self) -> Fraction:
         """Users who switch although the shares alone would not need it."""
         return self.switched - self.unavoidable
+
+
+_MODES = {"local": "locally", "remote": "remotely"}
 
 
 class ListedMove(Struct, frozen=True, kw_only=True):
@@ -104,14 +116,32 @@ def exposure_of(before: FlagSpec | None, after: FlagSpec) -> FlagExposure:
     Pairs come in segment order, the rest last; shares in variant order, `off` last, without those that are 0. A flag
     that does not exist yet (`before` None) gives no user a variant.
     """
-    old, new = flag_rules(before), flag_rules(after)
+    old, new = _reached_rules(before), _reached_rules(after)
     pairs = [(old[i], new[k]) for i, k in segment_combinations(old, new)]
     exposure = FlagExposure(
-        transitions=(*(_transition(x, y) for x, y in pairs), *_of_deployments(before, after)),
+        transitions=(
+            *(_transition(x, y) for x, y in pairs),
+            *_of_deployments(before, after),
+            *_of_modes(before, after),
+        ),
         listed=tuple(_listed_moves(before, after)),
     )
     exposure = replace(exposure, payloads=tuple(_payloads(before, after, exposure)))
     return replace(exposure, notes=tuple(_notes(before, after, exposure, pairs)))
+
+
+def _reached_rules(spec: FlagSpec | None) -> tuple[SegmentRule, ...]:
+    """The rules as users meet them: clients that evaluate locally have no amplitude_id, and no share of it."""
+    rules = flag_rules(spec)
+    if spec is None or spec.evaluation_mode != "local":
+        return rules
+    return tuple(SegmentRule(rule.segment, rule.conditions) if _has_no_value(rule) else rule for rule in rules)
+
+
+def _has_no_value(rule: SegmentRule) -> bool:
+    """Whether a rule hashes what clients that evaluate locally do not have."""
+    hashed = rule.bucketing
+    return hashed is not None and (hashed.key, hashed.unit) == (DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT)
 
 
 def _of_deployments(before: FlagSpec | None, after: FlagSpec) -> Iterator[SegmentTransition]:
@@ -119,12 +149,37 @@ def _of_deployments(before: FlagSpec | None, after: FlagSpec) -> Iterator[Segmen
     if before is None or isinstance(before.deployments, Unset) or isinstance(after.deployments, Unset):
         return
     gone, come = ({*one} - {*other} for one, other in permutations((before.deployments, after.deployments)))
-    if gone and is_on(before):
-        off = [SegmentRule(rule.segment) for rule in flag_rules(before)]
-        yield from map(partial(_transition, deployments=tuple(sorted(gone))), flag_rules(before), off)
-    if come and is_on(after):
-        off = [SegmentRule(rule.segment) for rule in flag_rules(after)]
-        yield from map(partial(_transition, deployments=tuple(sorted(come))), off, flag_rules(after))
+    if gone:
+        yield from _lost(before, deployments=tuple(sorted(gone)))
+    if come:
+        yield from _gained(after, deployments=tuple(sorted(come)))
+
+
+def _of_modes(before: FlagSpec | None, after: FlagSpec) -> Iterator[SegmentTransition]:
+    """What becomes of the clients that evaluate in the mode which the flag leaves, and in the one that it gets."""
+    if before is None or Unset.UNSET in {before.evaluation_mode, after.evaluation_mode}:
+        return
+    if before.evaluation_mode != after.evaluation_mode:
+        yield from _lost(before, mode=str(before.evaluation_mode))
+        yield from _gained(after, mode=str(after.evaluation_mode))
+
+
+def _lost(before: FlagSpec, *, deployments: tuple[str, ...] = (), mode: str = "") -> Iterator[SegmentTransition]:
+    """Some clients are given nothing any more."""
+    if is_on(before):
+        rules = _reached_rules(before)
+        yield from (
+            _transition(rule, SegmentRule(rule.segment), deployments=deployments, mode=mode) for rule in rules
+        )
+
+
+def _gained(after: FlagSpec, *, deployments: tuple[str, ...] = (), mode: str = "") -> Iterator[SegmentTransition]:
+    """Some clients are given nothing yet."""
+    if is_on(after):
+        rules = _reached_rules(after)
+        yield from (
+            _transition(SegmentRule(rule.segment), rule, deployments=deployments, mode=mode) for rule in rules
+        )
 
 
 def _payloads(before: FlagSpec | None, after: FlagSpec, exposure: FlagExposure) -> Iterator[PayloadShare]:
@@ -151,7 +206,9 @@ def _listed_as_before(before: FlagSpec | None, after: FlagSpec, kind: MemberKind
     return Counter(variant for member, variant in new.items() if old.get(member) == variant)
 
 
-def _transition(before: SegmentRule, after: SegmentRule, *, deployments: tuple[str, ...] = ()) -> SegmentTransition:
+def _transition(
+    before: SegmentRule, after: SegmentRule, *, deployments: tuple[str, ...] = (), mode: str = ""
+) -> SegmentTransition:
     joint = joint_shares(before, after)
     old, new = variant_shares(before), variant_shares(after)
     return SegmentTransition(
@@ -164,6 +221,7 @@ def _transition(before: SegmentRule, after: SegmentRule, *, deployments: tuple[s
         unavoidable=unavoidable_share(old, new),
         is_exact=joint.is_exact,
         deployments=deployments,
+        mode=mode,
     )
 
 
@@ -206,12 +264,6 @@ def _bucketing_notes(after: FlagSpec, pairs: list[tuple[SegmentRule, SegmentRule
     }
     for key in sorted(keys):
         yield f"Users without {key} get no variant while users are bucketed, and get it when one variant is at 100 %."
-
-
-def deployments_in_words(item: SegmentTransition) -> str:
-    """`deployment 67`, `deployments 67, 68`; "" where it is about all clients."""
-    noun = "deployments" if len(item.deployments) > 1 else "deployment"
-    return f"{noun} {', '.join(item.deployments)}" if item.deployments else ""
 
 
 def listed_in_words(listed: Iterable[ListedMove], kind: MemberKind) -> str:

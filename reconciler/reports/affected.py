@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.evaluation.exposure import deployments_in_words
 from reconciler.model.flag import OFF
 from reconciler.planning.plan import Action
 from reconciler.reports.exposure_view import matrix_of, moves_in
@@ -120,4 +119,4 @@ def _payload(item: PayloadShare) -> str:
 
 def _segment(item: SegmentTransition) -> str:
     names = " → ".join(dict.fromkeys(name(text) for text in (item.before_segment, item.after_segment)))
-    return f"{names} of {name(deployments_in_words(item))}" if item.deployments else names
+    return f"{names} of {name(item.clients)}" if item.clients else names

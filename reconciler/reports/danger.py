@@ -186,7 +186,7 @@ def _level(flag: FlagPlan, gravest: Danger) -> Level:
 
 def _is_switch(exposure: FlagExposure) -> bool:
     """Whether clients or all users of the flag lose it, or most users of a segment get what no user had."""
-    if any(item.deployments and not _is_off(item.before) and item.switched for item in exposure.transitions):
+    if any(item.clients and not _is_off(item.before) and item.switched for item in exposure.transitions):
         return True
     was_off, is_off = (
         all(_is_off(getattr(item, side)) for item in exposure.transitions) for side in ("before", "after")

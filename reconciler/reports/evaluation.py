@@ -8,7 +8,7 @@ from reconciler.evaluation.result import Allocation, Reason, intervals_of
 from reconciler.evaluation.shares import variant_shares
 from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
 from reconciler.model.flag import OFF
-from reconciler.planning.plan_file import percentage
+from reconciler.planning.exposure_json import percentage
 from reconciler.reports.exposure_view import Share, bar, fill
 from reconciler.reports.fields import flow_text
 from reconciler.reports.json_report import FORMAT_VERSION, render_json

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.evaluation.exposure import deployments_in_words
 from reconciler.model.flag import OFF
 from reconciler.reports.sanitize import visible
 from reconciler.text import first_of, percent
@@ -182,7 +181,7 @@ def moves_in(matrix: Iterable[Move]) -> tuple[Move, ...]:
 def _row(item: SegmentTransition, indexes: dict[str, int], *, is_new: bool) -> ExposureRow:
     names = " → ".join(dict.fromkeys(visible(name) for name in (item.before_segment, item.after_segment)))
     return ExposureRow(
-        segment=f"{names} of {visible(deployments_in_words(item))}" if item.deployments else names,
+        segment=f"{names} of {visible(item.clients)}" if item.clients else names,
         before=_shares(item.before, indexes),
         after=_shares(item.after, indexes),
         matrix=matrix_of(item),

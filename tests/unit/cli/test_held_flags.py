@@ -50,6 +50,11 @@ HELD: dict[str, tuple[list[dict[str, Any]], str, str]] = {
         "variants: [{key: control}, {key: new, renamedFrom: tretment}]\n",
         "renames",
     ),
+    "a rename of which both keys are live": (
+        [LIVE | {"variants": [{"key": "control"}, {"key": "treatment"}, {"key": "new"}]}],
+        "variants: [{key: control}, {key: new, renamedFrom: treatment}]\n",
+        "renames",
+    ),
     "another case of a key": (
         [LIVE],
         "variants: [{key: control}, {key: Treatment}]\n",

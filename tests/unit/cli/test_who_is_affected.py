@@ -11,6 +11,7 @@ from emulators import DEPLOYMENTS, seeded
 if TYPE_CHECKING:
     from conftest import Repository
 
+LOCAL = {"evaluationMode": "local", "bucketingKey": "amplitude_id", "rolloutPercentage": 50}
 NOBODY = "no user is affected"
 REST = "All Other Users"
 FORMS = ("text", "markdown", "html")
@@ -73,6 +74,9 @@ ATTACHED, SERVED = [*DEPLOYMENTS][:1], {"rolloutPercentage": 100}
         (SERVED | {"deployments": ATTACHED, "enabled": False}, "deployments: []", [], 0),
         ({"deployments": ATTACHED}, "deployments: []", [], 0),
         ({}, "name: New", [], 0),
+        (SERVED | LOCAL, "rolloutPercentage: 0", [], 0),
+        (SERVED | LOCAL | {"bucketingKey": "user_id"}, "rolloutPercentage: 0", [], 50),
+        (SERVED | LOCAL | {"rolloutPercentage": 100}, "rolloutPercentage: 0", [], 100),  # everyone: nothing is hashed
     ],
 )
 def test_who_is_affected_is_counted(
@@ -96,6 +100,37 @@ def test_who_is_affected_is_counted(
         text = repository.run("plan", "--target", "f", "--format", form).out
         assert (NOBODY in text) is (not listed and not switched)
         assert "ada@example.com" not in text
+
+
+def test_a_change_of_the_evaluation_mode_is_counted(repository: Repository) -> None:
+    """Clients of the mode that the flag leaves get nothing any more: a guard of the exposure sees that."""
+    seeded(repository.emulator, [LIVE | SERVED])
+    config = (repository.root / "reconciler.yaml").read_text()
+    repository.write("reconciler.yaml", config + "safety: {maxExposureChange: 10%}\n")
+    repository.write("flags/f.yaml", "key: f\nevaluationMode: local\n")
+    options = ("--target", "f", "--allow", "rebucket:f")
+    ran = repository.run("plan", *options, "--format", "json")
+    (flag,) = json.loads(ran.out)["flags"]
+    assert flag["exposure"]["switched"] == 100
+    assert {item.get("mode") for item in flag["exposure"]["transitions"]} == {None, "remote", "local"}
+    assert [item["guard"] for item in flag["held"]] == ["exposure"]
+    assert ran.code == 5
+    text = repository.run("plan", *options, "--allow", "exposure").out
+    assert "of clients that evaluate remotely" in text
+    assert "high" in text
+    assert repository.run("plan", *options, "--allow", "exposure", "--out", "plan.json").code == 0
+    assert "of clients that evaluate remotely" in repository.run("show", "plan.json").out
+
+
+def test_the_limit_of_exposure_is_about_flags_that_exist(repository: Repository) -> None:
+    """A new flag moves no user of another one."""
+    config = (repository.root / "reconciler.yaml").read_text()
+    repository.write("reconciler.yaml", config + "safety: {maxExposureChange: 10%}\n")
+    repository.write(
+        "flags/n.yaml",
+        "key: n\nenabled: true\nrolloutPercentage: 100\nvariants: [{key: a}]\nrolloutWeights: {a: 1}\n",
+    )
+    assert repository.run("plan", "--target", "n").code == 0
 
 
 def test_a_new_payload_is_told_with_the_share_that_gets_it(repository: Repository) -> None:
