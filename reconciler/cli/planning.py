@@ -291,9 +291,12 @@ def refusal_of(plan: Plan, *, all_or_nothing: bool = False) -> GuardRefusedError
     if not refused:
         return None
     guards = tuple(dict.fromkeys(refusal.guard for refusal in refused))
+    # An override does not help a flag that another guard holds which has none.
+    stuck = {item for flag in plan.held if any(not one.override for one in flag.held) for item in flag.held}
     sentences = [
-        f"{refusal.guard}: {refusal.message}" + (f" Override: {refusal.override}." if refusal.override else "")
-        for refusal in refused
+        f"{item.guard}: {item.message}"
+        + (f" Override: {item.override}." if item.override and item not in stuck else "")
+        for item in refused
     ]
     kind = UnreviewedError if REVIEW in guards else GuardRefusedError
     return kind("Refused as unsafe; nothing was sent. " + " ".join(sentences), guards)

@@ -37,10 +37,10 @@ def schedule_text(rollout: PlannedRollout) -> str:
     )
     tokens = split_pointer(rollout.path)
     users = "All Other Users" if len(tokens) == 1 else f"segment {tokens[1]}"
-    said = [f"{rollout.key} is let out in steps, of {users}: {rollout.live or 0:g}% live, then {steps}"]
+    said = [f"{rollout.key} is let out in steps, of {users}: {rollout.live or 0:g}% live; steps {steps}"]
     said += [f"guards {', '.join(rollout.guards)}, on failure {rollout.on_fail}"] if rollout.guards else []
     said += [f"in the window {rollout.window}"] if rollout.window else []
-    return "; ".join(said) + "."
+    return "; ".join(said) + ". `reconciler advance --dry-run` says where it stands."
 
 
 def place_text(key: str, segment: str | None) -> str:

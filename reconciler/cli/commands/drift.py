@@ -163,12 +163,20 @@ def _within_budget(config: Config, budget: int | None) -> Config:
     return replace(config, requests=requests)
 
 
+_MOST_BYTES = 64 * 1024 * 1024
+"""A state file has a few hundred bytes for each flag."""
+
+
 def _load_state(state: Path | None, config: Config) -> DriftState | None:
     """What the state file remembers; nothing yet where there is no file."""
     if state is None:
         return None
     try:
-        return load_state(state.read_text(encoding="utf-8"), config, str(state))
+        with state.open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ReconcilerError(f"{str(state)!r} is too big for a state file. Name another one.")
+        return load_state(content.decode(), config, str(state))
     except FileNotFoundError:
         return empty_state(config)
     except UnicodeDecodeError:

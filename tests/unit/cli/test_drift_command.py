@@ -270,3 +270,10 @@ def closed_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
     return port
+
+
+def test_a_state_file_is_not_read_without_end(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a device that never ends."""
+    monkeypatch.setattr("reconciler.cli.commands.drift._MOST_BYTES", 1_000)
+    ran = repository.run("drift", "--state", "/dev/zero")
+    assert (ran.code, "too big for a state file" in ran.err) == (1, True)

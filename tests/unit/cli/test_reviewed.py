@@ -141,3 +141,13 @@ def test_a_saved_plan_takes_no_record(repository: Repository) -> None:
     repository.run("plan", "--out", "plan.json")
     ran = repository.run("apply", "plan.json", "--auto-approve", "--reviewed", "review.json")
     assert (ran.code, "--reviewed" in ran.err) == (64, True)
+
+
+def test_no_override_is_named_that_cannot_help(repository: Repository) -> None:
+    """A flag that is held as not reviewed stays held, whatever else is allowed."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 10\n")
+    record(repository)
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingSalt: other\n")
+    ran = reviewed(repository)
+    assert (ran.code, "rebucket:" in ran.err) == (6, True), ran
+    assert "Override" not in ran.err

@@ -177,7 +177,7 @@ def test_files_keep_their_rollouts(repository: Repository) -> None:
 
 def test_a_plan_shows_the_steps_and_whom_each_adds(repository: Repository) -> None:
     """In every format, from what is live on; the saved plan is shown again as it was."""
-    says = "10% live, then 1% for 2h, 10% for 1d, 100% (adds 90%); guards errors, on failure rollback; in the window"
+    says = "10% live; steps 1% for 2h, 10% for 1d, 100% (adds 90%); guards errors, on failure rollback; in the window"
     assert says in repository.run("plan", "--out", "plan.json").out
     shown = json.loads((repository.root / "plan.json").read_text())["rollouts"]
     Draft202012Validator(load_schema("plan")["properties"]["rollouts"]).validate(shown)
