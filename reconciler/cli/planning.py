@@ -22,7 +22,7 @@ from reconciler.cli.progress import ProgressDisplay
 from reconciler.cli.request_log import RequestLog
 from reconciler.cli.signals import run_until_signal
 from reconciler.errors import GuardRefusedError, InvalidInputError, ReconcilerError, UnreviewedError
-from reconciler.files.config_file import find_config, load_config
+from reconciler.files.config_file import PLACEHOLDER, find_config, load_config
 from reconciler.files.load import load_desired
 from reconciler.model.flag import LiveState
 from reconciler.planning.plan import Action, Plan, PlanOptions
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
     from reconciler.progress import Progress
 
 T = TypeVar("T")
-
-PLACEHOLDER = "000000"
-"""The project id that `init` writes."""
 
 EMPTY_TARGET = "(none)"
 """A target that is the key of no flag: `--changed-since` found nothing."""

@@ -78,7 +78,8 @@ class Decider:
         if not given:
             return None
         names = ", ".join(sorted(given))
-        if side.flag is None or side.flag.parent_dependencies is None:
+        is_live = side.flag is not None and side.flag.id  # a flag of files has no id
+        if side.flag is None or (side.flag.parent_dependencies is None and not is_live):
             return f"Flag files do not say what a flag depends on ({names}): it takes --against live."
         keys = {parent.key for parent in side.parents}
         lacking = sorted(given.keys() - keys)

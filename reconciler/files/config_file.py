@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 CONFIG_NAME: Final = "reconciler.yaml"
 
+PLACEHOLDER: Final = "000000"
+"""The project id that `init` writes."""
+
 
 def find_config(chosen: Path | None = None, start: Path | None = None) -> Path:
     """The configuration file: the chosen one, or that of a directory (default: the current one) or of its parents.

@@ -104,8 +104,10 @@ def matcher(targets: Iterable[str]) -> Callable[[str], bool]:
     return lambda key: key in keys or any(fnmatchcase(key, pattern) for pattern in patterns)
 
 
-def idle_targets(targets: Iterable[str], keys: Collection[str]) -> tuple[str, ...]:
-    """A sentence for each pattern that matches none of the keys, which are those that are declared or live.
+def idle_targets(
+    targets: Iterable[str], keys: Collection[str], lack: str = "neither declared nor live"
+) -> tuple[str, ...]:
+    """A sentence for each pattern that matches none of the keys; `lack` says what flags of other keys are not.
 
     Raises UnknownTargetError for a target without a wildcard that is none of them: it can only be misspelt.
     """
@@ -113,11 +115,11 @@ def idle_targets(targets: Iterable[str], keys: Collection[str]) -> tuple[str, ..
     for target in targets:
         if has_wildcard(target):
             if not any(map(matcher([target]), keys)):
-                sentences.append(f'The target "{target}" matches no flag, neither declared nor live.')
+                sentences.append(f'The target "{target}" matches no flag, {lack}.')
         elif target not in keys:
             near = get_close_matches(target, keys, n=1)
             hint = f' Did you mean "{near[0]}"?' if near else ""
-            raise UnknownTargetError(f'There is no flag "{target}", neither declared nor live.{hint}')
+            raise UnknownTargetError(f'There is no flag "{target}", {lack}.{hint}')
     return tuple(sentences)
 
 

@@ -25,6 +25,7 @@ from reconciler.cli.options import (
 from reconciler.cli.output import Output, write_report
 from reconciler.cli.planning import load, now, open_client, resolve_credentials
 from reconciler.cli.progress import ProgressDisplay
+from reconciler.model.config import idle_targets
 from reconciler.reports.registry import ADVANCE, render
 from reconciler.rollouts.report import AdvanceReport
 
@@ -77,6 +78,8 @@ def advance(
     output = Output.of(settings)
     with failures_written_to(report):
         loaded = load(settings, output)
+        for warning in idle_targets(targets, loaded.desired.flags.keys(), "at least none that is declared"):
+            output.warning(warning)
         arguments = AdvanceArguments(targets=targets, allow=frozenset(allow), is_dry_run=is_dry_run)
         found = _advance(loaded, arguments, api_key_file, output)
     failure = found.failure

@@ -82,9 +82,9 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
         unsaid = output.print_done("".join(written))
     raise_complaints("", (), unsaid)
     for path in kept:
-        output.print(
-            f"\n{path.as_posix()} exists and was kept. What init would have written:\n\n{indent(files[path], '    ')}"
-        )
+        if path.read_bytes() != files[path].encode():
+            wanted = indent(files[path], "    ")
+            output.print(f"\n{path.as_posix()} exists and was kept. What init would have written:\n\n{wanted}")
     output.print(_next_steps(config, ci))
     return 0
 
@@ -96,12 +96,14 @@ def _template(name: str) -> str:
 
 def _default_branch(directory: Path) -> str:
     """The remote's default branch, else the branch that is checked out; `main` where git knows neither."""
-    for reference in ("origin/HEAD", "HEAD"):
-        with suppress(ReconcilerError):
-            found = checkout_of(directory).ask("rev-parse", "--abbrev-ref", reference).strip().removeprefix("origin/")
-            if _is_plain_branch(found) and found != "HEAD":
-                return found
-    return "main"
+    names = []
+    with suppress(ReconcilerError):
+        checkout = checkout_of(directory)
+        # Of a repository without a commit git itself says nothing but this file.
+        names.append((checkout.git_dir / "HEAD").read_text("utf-8", errors="replace").partition("refs/heads/")[2])
+        names.insert(0, checkout.ask("rev-parse", "--abbrev-ref", "origin/HEAD").removeprefix("origin/"))
+    plain = (name.strip() for name in names)
+    return next((name for name in plain if _is_plain_branch(name) and name != "HEAD"), "main")
 
 
 _is_plain_branch = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*").fullmatch

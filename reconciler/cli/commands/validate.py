@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from reconciler.cli.options import Settings, format_option, shared_options
 from reconciler.cli.output import Output, directory_in_repository
+from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.errors import InvalidInputError
-from reconciler.files.config_file import find_config, load_configs
+from reconciler.files.config_file import PLACEHOLDER, find_config, load_configs
 from reconciler.files.load import Checked, check_desired
 from reconciler.reports.findings import FindingsReport
 from reconciler.reports.registry import FINDINGS, RenderOptions, render
 from reconciler.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reconciler.model.config import Config
 
 
 @click.command
@@ -51,11 +59,24 @@ def _checked(file: Path, environment: str | None, paths: tuple[Path, ...]) -> Ch
     try:
         configs = load_configs(file, environment)
         today = datetime.now(UTC).date()
-        return check_desired(configs, paths=paths or None, today=today, tells_unmanaged=True)
+        checked = check_desired(configs, paths=paths or None, today=today, tells_unmanaged=True)
+        return replace(checked, findings=(*_placeholders(configs), *checked.findings))
     except InvalidInputError as error:
         if not error.diagnostics:
             raise
         return Checked(findings=error.diagnostics)
+
+
+def _placeholders(configs: Sequence[Config]) -> Iterator[Diagnostic]:
+    """What `init` left to be filled in."""
+    if any(config.project_id == PLACEHOLDER for config in configs):
+        yield Diagnostic(
+            severity=Severity.WARNING,
+            rule="placeholder",
+            message=f'`projectId` is still the placeholder "{PLACEHOLDER}": commands that ask the server refuse it.',
+            position=SourcePosition(file=configs[0].file.name, line=1, column=1),
+            hint="Put the project's id there: Amplitude shows it in the settings of the project.",
+        )
 
 
 def _extent(checked: Checked) -> str:

@@ -283,6 +283,14 @@ def test_apply_writes_in_windows_only(rig: Rig) -> None:
     assert rig.repository.run("apply", "--auto-approve", "--env", "b").code == 0
 
 
+def test_a_target_that_is_no_flag_is_wrong_usage(rig: Rig) -> None:
+    """As for every command; a pattern that matches nothing is a warning."""
+    ran = rig.repository.run("advance", "--target", "typo")
+    assert (ran.code, 'no flag "typo", at least none that is declared' in ran.err) == (64, True), ran
+    ran = rig.repository.run("advance", "--target", "typo-*")
+    assert (ran.code, "matches no flag, at least none that is declared" in ran.err) == (0, True), ran
+
+
 def test_nothing_to_do_needs_no_key(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without rollouts nothing is asked, and no request is sent."""
     monkeypatch.delenv("AMPLITUDE_MANAGEMENT_API_KEY")

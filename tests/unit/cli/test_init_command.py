@@ -60,7 +60,10 @@ def test_init_writes_what_a_repository_needs(
     found = written(tmp_path / "empty")
     assert sorted(found) == sorted(files)
     assert not [name for name, text in found.items() if "@VERSION@" in text]
-    assert empty.run("validate").out.strip() == "No findings; read 1 flag in 1 file."
+    validated = empty.run("validate")
+    assert validated.code == 0
+    assert "[placeholder]" in validated.out
+    assert validated.out.endswith("1 warning; read 1 flag in 1 file.\n")
     assert empty.run("fmt", "--check").code == 0
 
 
@@ -75,17 +78,23 @@ def test_init_keeps_what_exists(empty: Repository, tmp_path: Path) -> None:
     found = written(tmp_path / "empty")
     assert found[".pre-commit-config.yaml"] == "repos: []\n"
     assert {"reconciler.yaml", "flags/example.yaml"} <= set(found)
+    again = empty.run("init", "--ci", "none")
+    assert again.out.count("exists and was kept") == 1
     assert empty.run("init", "--ci", "none", "--force").code == 0
     assert "reconciler fmt" in (tmp_path / "empty" / ".pre-commit-config.yaml").read_text()
 
 
 @pytest.mark.parametrize("branch", ["trunk", "release/1"])
-def test_the_apply_workflow_runs_on_the_default_branch(empty: Repository, tmp_path: Path, branch: str) -> None:
+@pytest.mark.parametrize("has_commit", [True, False])
+def test_the_apply_workflow_runs_on_the_default_branch(
+    empty: Repository, tmp_path: Path, branch: str, *, has_commit: bool
+) -> None:
     """As git knows it; `main` outside of a repository."""
     root = tmp_path / "empty"
     identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-    for arguments in (("init", "-q", "-b", branch), (*identity, "commit", "-q", "--allow-empty", "-m", "begin")):
-        subprocess.run(["git", *arguments], cwd=root, check=True)
+    subprocess.run(["git", "init", "-q", "-b", branch], cwd=root, check=True)
+    if has_commit:
+        subprocess.run(["git", *identity, "commit", "-q", "--allow-empty", "-m", "begin"], cwd=root, check=True)
     assert empty.run("init").code == 0
     workflow = yaml.safe_load((root / ".github/workflows/flags-apply.yml").read_text())
     assert workflow[True]["push"]["branches"] == [branch]

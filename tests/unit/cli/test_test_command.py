@@ -168,6 +168,11 @@ def test_given_variants_of_parents(repository: Repository) -> None:
     assert with_live("given: {payments: on}, always: treatment").code == 0
     assert with_live("given: {payments: on}, never: treatment").code == 1
     assert "does not depend on other" in with_live('given: {other: "off"}, always: "off"').out
+    repository.emulator.store.flags.clear()
+    seeded(repository.emulator, [parent, {**child, "parentDependencies": None}])
+    assert "does not depend on payments" in with_live('given: {payments: "off"}, always: "off"').out
+    repository.emulator.store.flags.clear()
+    seeded(repository.emulator, [parent, child])
     blocked, passed = with_live("always: treatment"), with_live("never: treatment")
     assert (blocked.code, "gets off by its dependencies" in blocked.out) == (1, True)
     assert (passed.code, 'gets treatment as one of "All Other Users"' in passed.out) == (1, True)
