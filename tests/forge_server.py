@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ForgeState:
-    """What every stand-in keeps: its address, what it was asked, and the failures that come next."""
+    """What every stand-in keeps: its address, what it was asked, the failures to come, and what a forge has."""
 
     requests: list[tuple[str, str]] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
     url: str = ""
+    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    permissions: dict[str, str] = field(default_factory=dict)
+    deployments: list[dict[str, Any]] = field(default_factory=list)
+    parents: dict[str, str] = field(default_factory=dict)
 
     def writes(self) -> list[str]:
         """The methods of the requests that changed something."""

@@ -25,10 +25,6 @@ class GithubState(ForgeState):
     issues: list[dict[str, Any]] = field(default_factory=list)
     comparisons: dict[str, dict[str, Any]] = field(default_factory=dict)
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
-    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    permissions: dict[str, str] = field(default_factory=dict)
-    deployments: list[dict[str, Any]] = field(default_factory=list)
-    parents: dict[str, str] = field(default_factory=dict)
 
     @property
     def environ(self) -> dict[str, str]:

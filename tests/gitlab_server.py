@@ -24,10 +24,6 @@ class GitlabState(ForgeState):
     notes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     pushes: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     requests_of: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    permissions: dict[str, str] = field(default_factory=dict)
-    deployments: list[dict[str, Any]] = field(default_factory=list)
-    parents: dict[str, str] = field(default_factory=dict)
 
     @property
     def environ(self) -> dict[str, str]:

@@ -66,12 +66,6 @@ def last_edit(live: LiveFlag, versions: Sequence[Version] = ()) -> Attribution:
     )
 
 
-def is_shown_by_versions(change: FieldChange) -> bool:
-    """Whether any version can show the field at all; none shows inclusions."""
-    match = _VARIANT.fullmatch(change.path)
-    return match is None or match["members"] is None
-
-
 def reading(path: str, pairs: Mapping[str, Variant]) -> Callable[[FlagSpec], Json | Unset]:
     """How the field of a change is read off a flag or a version: a value that is equal for equal content.
 

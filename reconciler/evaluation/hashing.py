@@ -7,8 +7,6 @@ exactly, instead of multiplying percentages, is what makes every share here an e
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import mmh3
 
 HASHES = 2**32
@@ -43,8 +41,3 @@ def count_hashes(residues: tuple[int, int], distributions: tuple[int, int]) -> i
     rows = min(d1, _FULL_ROWS) - min(d0, _FULL_ROWS)
     last = max(0, min(r1, _LAST_ROW) - r0) if d0 <= _FULL_ROWS < d1 else 0
     return (r1 - r0) * rows + last
-
-
-def share_of(residues: tuple[int, int], distributions: tuple[int, int]) -> Fraction:
-    """The share of all users whose r and d fall in these half-open ranges."""
-    return Fraction(count_hashes(residues, distributions), HASHES)
