@@ -118,12 +118,12 @@ def resolve_scope(arguments: PlanArguments, loaded: Loaded, output: Output) -> S
 
 def resolve_credentials(config: Config, key_file: Path | None, output: Output) -> Credentials:
     """The server and the key; sends nothing. Raises UsageError, AccessError, InvalidInputError for a placeholder."""
-    if config.project_id == PLACEHOLDER:
+    origin = origin_for(config.region, os.environ)
+    if config.project_id == PLACEHOLDER and not origin.is_loopback:  # the emulator serves it, to try things out
         raise InvalidInputError(
             f'{config.file.name} still has the placeholder "{PLACEHOLDER}" as `projectId`. Put the id there: '
             "Amplitude shows it in the settings of the project."
         )
-    origin = origin_for(config.region, os.environ)
     key = read_key(os.environ, key_file, origin=origin)
     remember_key(key)
     for warning in key.warnings:

@@ -100,9 +100,14 @@ def test_the_apply_workflow_runs_on_the_default_branch(
     assert workflow[True]["push"]["branches"] == [branch]
 
 
-def test_the_placeholder_of_the_project_is_refused_before_a_request(empty: Repository) -> None:
-    """It would read as a key without access."""
+def test_the_placeholder_of_the_project_is_refused_before_a_request(
+    empty: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would read as a key without access. On this machine it is tried out: there it is a project like others."""
     empty.run("init", "--ci", "none")
+    assert "placeholder" not in empty.run("plan").err
+    empty.emulator.log.clear()
+    monkeypatch.delenv("RECONCILER_API_URL")
     for command in ("plan", "drift", "import", "doctor"):
         ran = empty.run(command)
         assert 'placeholder "000000"' in ran.err + ran.out, (command, ran)
