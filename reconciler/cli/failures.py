@@ -109,10 +109,15 @@ def failures_written_to(report: Path | None) -> Iterator[Callable[[BaseException
 
 
 def _root_of(error: BaseException) -> BaseException:
-    """What a group of errors comes from: reads side by side end together, and a signal among them is the reason."""
+    """What a group of errors comes from: reads side by side end together, and a signal among them is the reason.
+
+    Click takes every EOFError for the end of an answer, also that of a module whose compiled file is cut off.
+    """
     while isinstance(error, BaseExceptionGroup):
         leaves = [_root_of(item) for item in error.exceptions]
         error = next((item for item in leaves if isinstance(item, _SIGNALLED)), leaves[0])
+    if isinstance(error, click.Abort) and isinstance(error.__cause__, EOFError):
+        return error.__cause__
     return error
 
 

@@ -119,7 +119,7 @@ def test_a_file_that_cannot_be_written_stays_and_is_said(repository: Repository)
     large = repository.write("flags/a-large.yaml", f"name: {'n' * 20_000}\nkey: a-large\n")
     small = repository.write("flags/b-small.yaml", "name:   x\nkey: b-small\n")
     before = large.read_text()
-    command = 'ulimit -f 16; exec "$0" -m reconciler fmt'
+    command = 'ulimit -f 16; exec "$0" -B -m reconciler fmt'
     ran = subprocess.run(
         ["/bin/sh", "-c", command, sys.executable], cwd=repository.root, capture_output=True, text=True, check=False
     )

@@ -180,7 +180,7 @@ def test_a_disk_that_is_full_leaves_whole_files_and_says_which(repository: Repos
     )
     before = repository.write("flags/b-large.yaml", "# ours\nkey: b-large\nvariants: [{key: 'on', payload: {}}]\n")
     text = before.read_text()
-    command = 'ulimit -f 16; exec "$0" -m reconciler import --force --target "?-*"'
+    command = 'ulimit -f 16; exec "$0" -B -m reconciler import --force --target "?-*"'
     ran = subprocess.run(
         ["/bin/sh", "-c", command, sys.executable], cwd=repository.root, capture_output=True, text=True, check=False
     )

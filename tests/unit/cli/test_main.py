@@ -284,6 +284,18 @@ def test_the_exit_code_holds_where_nothing_can_be_said(environment: dict[str, st
     assert in_shell("nothing --format json", "> /dev/full 2> /dev/full", environment).returncode == 64
 
 
+def test_a_compiled_module_that_is_cut_off_is_no_interruption(tmp_path: Path, environment: dict[str, str]) -> None:
+    """A full disk leaves such files; the exit code of a signal would send the user to look for who sent it."""
+    environment = {**environment, "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    assert in_shell("fmt --help", "", environment).returncode == 0
+    (compiled,) = tmp_path.rglob("commands/fmt.*.pyc")
+    compiled.write_bytes(compiled.read_bytes()[:200])
+    ran = in_shell("fmt --help", "", environment)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "defect of reconciler: EOFError" in ran.stderr
+
+
 @pytest.mark.parametrize("module", ["reconciler", "reconciler.cli.main"])
 def test_the_module_is_the_command(module: str) -> None:
     """Whichever one is run ends as the command does: a silent 0 would be taken for success."""
