@@ -2,7 +2,7 @@
 
 from reconciler.apply.context import ApplyOptions, Cancellation
 from reconciler.apply.report import ApplyReport, FlagOutcome, OperationOutcome, Status
-from reconciler.apply.run import apply_plan
+from reconciler.apply.run import apply_plan, refused_report
 
 __all__ = [
     "ApplyOptions",
@@ -12,4 +12,5 @@ __all__ = [
     "OperationOutcome",
     "Status",
     "apply_plan",
+    "refused_report",
 ]

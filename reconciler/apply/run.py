@@ -9,7 +9,8 @@ from reconciler.apply.conflicts import ConflictChecker
 from reconciler.apply.context import ApplyContext, ApplyOptions, ApplyProgress, Cancellation, ends_the_run
 from reconciler.apply.edits import note_edits_by_others
 from reconciler.apply.flag_run import FlagRun
-from reconciler.apply.report import ApplyReport, Status
+from reconciler.apply.report import ApplyReport, FlagOutcome, Status
+from reconciler.apply.steps import steps_of
 from reconciler.apply.verify import Verifier
 from reconciler.errors import ApiError, InterruptedRunError
 from reconciler.planning.planner import Planner
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reconciler.api.client import Client
-    from reconciler.apply.report import FlagOutcome
+    from reconciler.errors import ReconcilerError
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredState, LiveState
-    from reconciler.planning.plan import Plan
+    from reconciler.planning.plan import FlagPlan, Plan
     from reconciler.progress import Progress
 
 
@@ -61,8 +62,8 @@ async def apply_plan(
     verified = await Verifier(context, runs).run() if _may_read_back(context) else {}
     if _may_read_back(context):
         await note_edits_by_others(context, runs, since)
-    held = [_held(FlagRun(context, flag)) for flag in plan.held]
-    outcomes = sorted([*(run.outcome(verified.get(run.plan.key)) for run in runs), *held], key=lambda item: item.key)
+    sent = [run.outcome(verified.get(run.plan.key)) for run in runs]
+    outcomes = sorted([*sent, *map(_held, plan.held)], key=lambda item: item.key)
     known = [outcome.verified for outcome in outcomes if outcome.verified is not None]
     reason = context.cancellation.reason
     return ApplyReport(
@@ -75,9 +76,22 @@ async def apply_plan(
     )
 
 
-def _held(run: FlagRun) -> FlagOutcome:
-    run.leave(" ".join(f"{refusal.guard}: {refusal.message}" for refusal in run.plan.held), Status.HELD)
-    return run.outcome()
+def refused_report(plan: Plan, refusal: ReconcilerError) -> ApplyReport:
+    """The report of a plan of which nothing is sent: held flags say by what, the others why they are skipped."""
+    held, others = list(map(_held, plan.held)), [_left(flag, Status.SKIPPED, str(refusal)) for flag in plan.to_apply]
+    outcomes = tuple(sorted([*held, *others], key=lambda item: item.key))
+    return ApplyReport(outcomes=outcomes, unchanged=plan.unchanged, stopped_by=refusal)
+
+
+def _held(flag: FlagPlan) -> FlagOutcome:
+    return _left(flag, Status.HELD, " ".join(f"{refusal.guard}: {refusal.message}" for refusal in flag.held))
+
+
+def _left(flag: FlagPlan, status: Status, reason: str) -> FlagOutcome:
+    operations = tuple(step.outcome() for step in steps_of(flag.operations))
+    return FlagOutcome(
+        key=flag.key, action=flag.action, status=status, operations=operations, flag_id=flag.flag_id, error=reason
+    )
 
 
 def _may_read_back(context: ApplyContext) -> bool:

@@ -173,9 +173,10 @@ def outcome(
 def settled(*, report: Path) -> str:
     """Fail unless every flag was applied, was as declared, or is held because it is not as it was reviewed."""
     document = parse_json(_body(report).encode())
-    error = document.get("error") or {}
+    kind = (document.get("error") or {}).get("kind")
     statuses = [flag.get("status") for flag in document.get("flags") or ()]
-    if error.get("kind") == UnreviewedError.kind or ("flags" in document and set(statuses) <= {"applied", "held"}):
+    is_done = "flags" in document and kind != GuardRefusedError.kind and set(statuses) <= {"applied", "held"}
+    if kind == UnreviewedError.kind or is_done:
         return f"Settled: {counted(statuses.count('applied'), 'flag')} applied, {statuses.count('held')} held."
     raise ReconcilerError(
         "Something is left to do: the log of the apply says what. Run this again when it can be done."

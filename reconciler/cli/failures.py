@@ -26,7 +26,7 @@ from reconciler.errors import (
 from reconciler.reports.sanitize import for_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from reconciler.api.credentials import ApiKey
@@ -94,17 +94,13 @@ def write_failure(path: Path, error: BaseException) -> None:
 
 
 @contextmanager
-def failures_written_to(report: Path | None) -> Iterator[Callable[[BaseException], None]]:
-    """Write a failure in place of the report; `fail` does the same for what is no exception."""
-
-    def fail(error: BaseException) -> None:
+def failures_written_to(report: Path | None) -> Iterator[None]:
+    """Write an exception that ends the block in place of the report."""
+    try:
+        yield
+    except BaseException as error:
         if report is not None:
             write_failure(report, error)
-
-    try:
-        yield fail
-    except BaseException as error:
-        fail(error)
         raise
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from reconciler.apply import ApplyOptions, ApplyReport, apply_plan
+from reconciler.apply import ApplyOptions, ApplyReport, apply_plan, refused_report
 from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
 from reconciler.cli.commit_files import check_commit
@@ -35,7 +35,7 @@ from reconciler.model.rollout import closed_until
 from reconciler.planning.guards import WINDOW
 from reconciler.planning.plan import Refusal
 from reconciler.planning.plan_file import check_saved
-from reconciler.reports.registry import APPLY, PLAN, render
+from reconciler.reports.registry import APPLY, PLAN, RenderOptions, render
 from reconciler.text import time_text
 
 if TYPE_CHECKING:
@@ -75,13 +75,12 @@ def apply(
     inputs = {"PLAN.json": plan_file, "--reviewed": choices.reviewed, "--api-key-file": arguments.api_key_file}
     check_destinations(settings, outputs, inputs)
     output = Output.of(settings)
-    with failures_written_to(choices.report) as fail:
+    with failures_written_to(choices.report):
         if plan_file is None:
             _require_approval(choices)
         planned = _in_window(_plan(settings, plan_file, arguments, choices, output))
         if refusal := refusal_of(planned.plan, all_or_nothing=choices.on_refusal == "abort"):
-            fail(refusal)
-            return _refuse(planned.plan, refusal, display, output)
+            return _refuse(planned.plan, refusal, display, choices, output)
         if display.out:
             _save(planned.plan, display.out)
         shown = _show(planned.plan, display, output)
@@ -168,8 +167,17 @@ def _refuse_other_options(arguments: PlanArguments, choices: ApplyArguments) -> 
         )
 
 
-def _refuse(plan: Plan, refusal: ReconcilerError, display: OutputOptions, output: Output) -> int:
-    write_report(PLAN, plan, display, output, failure=refusal)
+def _refuse(
+    plan: Plan, refusal: ReconcilerError, display: OutputOptions, choices: ApplyArguments, output: Output
+) -> int:
+    """Show the plan and why nothing of it is sent; a JSON document is the report, as of every apply."""
+    report = refused_report(plan, refusal)
+    files = [(choices.report, render(APPLY, "json", report, RenderOptions(error=refusal)))] if choices.report else []
+    if display.form == "json":
+        output.info(render(PLAN, "text", plan, render_options(display, output)).removesuffix("\n"))
+        write_report(APPLY, report, display, output, failure=refusal, files=files)
+    else:
+        write_report(PLAN, plan, display, output, failure=refusal, files=files)
     output.error(str(refusal))
     return refusal.exit_code
 

