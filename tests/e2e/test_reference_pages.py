@@ -112,3 +112,15 @@ def test_the_changelog_says_what_is_not_released() -> None:
     """It stands under Unreleased, in the form of keepachangelog."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(r"^## \[Unreleased\]\n\n### Added\n\n- ", text, re.MULTILINE)
+
+
+def test_terms_explain_each_word_of_reports_once() -> None:
+    """docs/terms.md has every word that an exposure, a held flag and drift are told in, and none twice."""
+    rows = re.findall(r"^\| ([^|]+) \| ", (ROOT / "docs" / "terms.md").read_text(encoding="utf-8"), re.MULTILINE)
+    words = [word for row in rows if row != "word" for word in row.split(", ")]
+    assert len(words) == len(set(words))
+    reports = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "reconciler" / "reports").glob("*.py"))
+    plain = ["reassigned", "required", "avoidable", "re-buckets all users", "held by safety check", "git is ahead"]
+    for word in [*plain, "temporarily wrong variant during apply", "changed live", "released", "reaches"]:
+        assert word in words
+        assert word.lower() in reports.lower(), f"no report says {word!r}"
