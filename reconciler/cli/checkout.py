@@ -46,7 +46,7 @@ class Checkout(Struct, frozen=True):
 
     def resolve(self, reference: str, *, option: str = "--changed-since") -> str:
         """The id of a commit that is named by anything git understands. Raises UsageError where it knows none."""
-        unknown = UsageError(f"{option}: git knows no commit {reference!r} here. In CI, fetch enough history.")
+        unknown = UsageError(f"{option}: {unknown_commit(reference)}")
         if reference.startswith("-") or "\0" in reference:
             raise unknown
         try:
@@ -98,6 +98,11 @@ class Checkout(Struct, frozen=True):
 
     def _ask_bytes(self, question: Question, *arguments: str, given: bytes = b"") -> bytes:
         return ask_git(question, *arguments, top=self.top, git_dir=self.git_dir, given=given)
+
+
+def unknown_commit(reference: str) -> str:
+    """What is said of a commit that git does not know."""
+    return f"git knows no commit {reference!r} here. In CI, fetch enough history."
 
 
 def checkout_of(directory: Path) -> Checkout:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.cli.checkout import checkout_of, is_content
+from reconciler.cli.checkout import checkout_of, is_content, unknown_commit
 from reconciler.errors import InvalidInputError, ReconcilerError, StalePlanError, UsageError
 from reconciler.files.config_file import parse_config
 from reconciler.files.listing import is_flag_file
@@ -87,19 +87,34 @@ def declared_at(config: Config, reference: str) -> dict[str, DesiredFlag]:
     configuration or files cannot be read.
     """
     checkout = checkout_of(config.file.parent)
-    commit = checkout.resolve(reference, option="against")
+    commit = checkout.resolve(reference, option="--against")
     held = checkout.files_at(commit, (config.file.name,))
     then = config
-    if config.file.name in held:
-        then = parse_config(config.file, checkout.contents([held[config.file.name]])[0], config.environment)
-    flags_dir = _name_of(then.flags_dir, config)
-    held = checkout.files_at(commit, (flags_dir,))
-    names = [name for name in held if is_flag_file(name, flags_dir)]
-    contents = checkout.contents([held[name] for name in names])
     try:
+        if config.file.name in held:
+            then = parse_config(config.file, checkout.contents([held[config.file.name]])[0], config.environment)
+        flags_dir = _name_of(then.flags_dir, config)
+        held = checkout.files_at(commit, (flags_dir,))
+        names = [name for name in held if is_flag_file(name, flags_dir)]
+        contents = checkout.contents([held[name] for name in names])
         return dict(load_contents(then, dict(zip(names, contents, strict=True))).flags)
     except InvalidInputError as error:
         raise ReconcilerError(f"The flag files of {reference} cannot be read there: {error}") from error
+
+
+def commit_error(config: Config, reference: str) -> str | None:
+    """Why no commit is meant by a reference; None where one is, or where git cannot be asked."""
+    try:
+        checkout = checkout_of(config.file.parent)
+    except ReconcilerError:
+        return None
+    try:
+        checkout.resolve(reference)
+    except UsageError:
+        return unknown_commit(reference)
+    except ReconcilerError:
+        return None
+    return None
 
 
 _COMMON = ("project_id", "region", "flags_dir", "managed_tag", "ignore")

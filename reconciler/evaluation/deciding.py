@@ -24,9 +24,10 @@ from reconciler.evaluation.hashing import RESIDUES
 from reconciler.evaluation.persons import NoPersonError, Person, find_person, numbered_persons
 from reconciler.evaluation.populations import Properties
 from reconciler.evaluation.result import Reason
-from reconciler.evaluation.rules import SegmentRule, atom_of
+from reconciler.evaluation.rules import SegmentRule, atom_of, variant_keys
 from reconciler.evaluation.shares import joint_shares
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
+from reconciler.model.flag import OFF, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,7 +68,10 @@ class Decider:
         cases = [gated(cases, side, given) for cases, side in zip(self._cases, self._sides, strict=True)]
         if claim.user is not None:
             return self._decide_user(claim, claim.user, cases[-1], given)
-        return _Decision(claim, cases, self._evaluators, given, self._cells).verdict()
+        verdict = _Decision(claim, cases, self._evaluators, given, self._cells).verdict()
+        if verdict.status is Status.PROVED and (unknown := self._unknown_variants(claim)):
+            return replace(verdict, status=Status.UNDECIDED, reason=unknown)
+        return verdict
 
     def rules(self) -> Iterator[tuple[str, str]]:
         """The path and the name of every rule but lists of users, as tests can reach them."""
@@ -81,9 +85,25 @@ class Decider:
         is_live = side.flag is not None and side.flag.id  # a flag of files has no id
         if side.flag is None or (side.flag.parent_dependencies is None and not is_live):
             return f"Flag files do not say what a flag depends on ({names}): it takes --against live."
-        keys = {parent.key for parent in side.parents}
-        lacking = sorted(given.keys() - keys)
-        return f"The flag does not depend on {', '.join(lacking)}." if lacking else None
+        parents = {parent.key: parent.spec for parent in side.parents}
+        if lacking := sorted(given.keys() - parents.keys()):
+            return f"The flag does not depend on {', '.join(lacking)}."
+        for key, variant in given.items():
+            if variant not in {OFF, *variant_keys(parents[key])}:
+                return f"The flag {key} has no variant {variant}."
+        return None
+
+    def _unknown_variants(self, claim: Assertion) -> str | None:
+        """That a claim names a variant of no state: it would hold of any flag."""
+        specs = [side.flag.spec for side in self._sides if side.flag]
+        if not specs or any(isinstance(spec.variants, Unset) for spec in specs):
+            return None
+        known = {ANY, OFF, *(key for spec in specs for key in variant_keys(spec))}
+        outcomes = (*claim.always, *claim.never, *(share.outcome for share in claim.shares))
+        named = dict.fromkeys(
+            name for item in outcomes for name in (item.before, item.after) if name not in {None, *known}
+        )
+        return f"The flag has no variant {', '.join(map(str, named))}, before or after." if named else None
 
     def _decide_user(self, claim: Assertion, user: User, cases: Sequence[Case], given: Mapping[str, str]) -> Verdict:
         case = next(

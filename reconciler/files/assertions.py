@@ -17,7 +17,7 @@ from reconciler.model.flag import OFF, Condition
 from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from reconciler.diagnostics import SourcePosition
     from reconciler.evaluation.users import User
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from reconciler.strict_json import Json
 
 COHORTS: Final = "cohort_ids"
+LIVE: Final = "live"
+"""What `against` says for the live flags; anything else is a commit."""
 
 _CUSTOM = "user_properties"
 _NOT_ASKED = frozenset({"groups", "group_properties", "group_cohort_ids"})
@@ -36,11 +38,15 @@ _numbers_in = re.compile(_NUMBER).findall
 _bounds_in = re.compile(rf"(<=|>=|==|<|>)\s*{_NUMBER}").findall
 
 
-def check_tests(document: Document, variants: Mapping[str, frozenset[str] | None] | None) -> Iterator[Finding]:
+def check_tests(
+    document: Document,
+    variants: Mapping[str, frozenset[str] | None] | None,
+    base_error: Callable[[str], str | None] | None = None,
+) -> Iterator[Finding]:
     """What is wrong with tests that hold to their schema.
 
     `variants` are the declared flags with their variants, None where they are not declared; without it flags are not
-    looked up.
+    looked up. `base_error` says what is wrong with the commit that a test starts from, None where nothing is.
     """
     names: dict[str, int] = {}
     for index, test in enumerate(document.value["tests"]):
@@ -53,6 +59,8 @@ def check_tests(document: Document, variants: Mapping[str, frozenset[str] | None
                 if _ARROW in text:
                     message = "A transition needs `against`: where it starts from."
                     yield Finding(rule="nothing-to-compare", message=message, path=place)
+        if base_error and (base := test.get("against", LIVE)) != LIVE and (unknown := base_error(base)):
+            yield Finding(rule="unknown-commit", message=unknown, path=f"{path}/against")
         yield from _check_people(test, path)
         if variants is not None:
             yield from _check_names(test, path, variants)

@@ -39,7 +39,7 @@ from reconciler.model.config import ignored_of
 from reconciler.model.flag import DesiredState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -75,11 +75,16 @@ def load_contents(config: Config, contents: Mapping[str, bytes]) -> DesiredState
 
 
 def load_tested(
-    config: Config, paths: Sequence[Path] | None = None, *, today: date | None = None
+    config: Config,
+    paths: Sequence[Path] | None = None,
+    *,
+    today: date | None = None,
+    base_error: Callable[[str], str | None] | None = None,
 ) -> tuple[DesiredState, tuple[Assertion, ...]]:
     """Every declared flag of one environment, and what the tests in these files and directories, or in all, claim.
 
-    Raises the errors of `load_desired`; UsageError for a path without tests.
+    `base_error` is as `check_tests` takes it. Raises the errors of `load_desired`; UsageError for a path without
+    tests.
     """
     listing = list_flag_files(config.file.parent, config.flags_dir)
     (chosen,) = choose_files([listing], paths, config.file) if paths else [listing]
@@ -87,7 +92,7 @@ def load_tested(
         raise UsageError(f"There are no tests in {', '.join(map(str, paths))}: their files end in .test.yaml.")
     checking = Checking(configs=(config,), today=today, decodes=True)
     checking.check(listing)
-    checking.check_tests(chosen)
+    checking.check_tests(chosen, base_error=base_error)
     return _desired(checking), tuple(checking.claims)
 
 
@@ -209,7 +214,13 @@ class Checking(Struct, kw_only=True):
             self.texts[file.shown] = content
             self.check_file(file, content)
 
-    def check_tests(self, listing: FileListing, *, knows_flags: bool = True) -> None:
+    def check_tests(
+        self,
+        listing: FileListing,
+        *,
+        knows_flags: bool = True,
+        base_error: Callable[[str], str | None] | None = None,
+    ) -> None:
         """Read and check every file of tests; where all flags were read before, those that they name too."""
         for file, content in self._contents(listing.tests):
             self.files += 1
@@ -219,7 +230,8 @@ class Checking(Struct, kw_only=True):
                 if found := check(document.value, "test"):
                     self._report(document, found)
                     continue
-                self._report(document, check_tests(document, self.variants if knows_flags else None))
+                known = self.variants if knows_flags else None
+                self._report(document, check_tests(document, known, base_error))
                 if self.decodes and not self.errors:
                     self.claims += decode_tests(document)
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.api.parents import read_with_parents
-from reconciler.cli.commit_files import declared_at
+from reconciler.cli.commit_files import commit_error, declared_at
 from reconciler.cli.destinations import check_destinations
 from reconciler.cli.options import Settings, key_file_option, output_options, shared_options
 from reconciler.cli.output import Output, directory_in_repository, write_report
 from reconciler.cli.planning import now, resolve_credentials, run_with_client
-from reconciler.errors import AccessError, InvalidInputError, ReconcilerError, UsageError
+from reconciler.errors import ApiError, InvalidInputError, ReconcilerError, UsageError
 from reconciler.evaluation.assertions import Status, Verdict
 from reconciler.evaluation.deciding import Decider
 from reconciler.evaluation.evaluate import FlagWithParents
 from reconciler.evaluation.rules import variant_keys
-from reconciler.files.assertions import place_of
+from reconciler.files.assertions import LIVE, place_of
 from reconciler.files.config_file import find_config, load_config, load_configs
 from reconciler.files.load import load_tested
 from reconciler.model.flag import LiveFlag
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from reconciler.model.flag import DesiredFlag, DesiredState
     from reconciler.progress import Progress
 
-LIVE = "live"
 NOTHING = FlagWithParents(flag=None)
 
 
@@ -75,7 +75,8 @@ def test(
     decided: list[Decided] = []
     reach = _Reach()
     for config in configs:
-        desired, claims = load_tested(config, paths, today=now().date())
+        base_error = None if against else partial(commit_error, config)
+        desired, claims = load_tested(config, paths, today=now().date(), base_error=base_error)
         bases = _Bases(config=config, desired=desired, option=against, key_file=api_key_file, output=output)
         if len(configs) > 1 and bases.need_live(claims):
             load_config(file, settings.environment)  # which asks for --env
@@ -111,7 +112,7 @@ class _Bases:
         self._live: dict[str, FlagWithParents] = {}
         self._commits: dict[str, dict[str, DesiredFlag]] = {}
         self._deciders: dict[tuple[str, str | None, bool], Decider] = {}
-        self._no_live: str | None = None
+        self._lacking: dict[str, str] = {}
 
     def need_live(self, claims: Iterable[Assertion]) -> bool:
         """Whether claims cannot be decided without the live flags."""
@@ -120,22 +121,24 @@ class _Bases:
     def read(self, claims: Iterable[Assertion]) -> None:
         """Read the live flags and the commits that claims start from.
 
-        Without access to the live flags, claims that start there by themselves are not decided. With `--against
-        live` that is an error.
+        Claims that start by themselves from what cannot be read are not decided. With `--against` that is an error.
         """
         bases = [(claim.flag, self._base_of(claim)) for claim in claims]
         for base in dict.fromkeys(base for _, base in bases if base not in {None, LIVE}):
-            self._commits[str(base)] = declared_at(self._config, str(base))
+            try:
+                self._commits[str(base)] = declared_at(self._config, str(base))
+            except ReconcilerError as error:
+                self._keep(str(base), error)
         keys = list(dict.fromkeys(key for key, base in bases if base == LIVE))
         if not keys:
             return
         try:
-            credentials = resolve_credentials(self._config, self._key_file, self._output)
-        except (AccessError, UsageError) as error:
-            if self._option == LIVE:
-                raise
-            self._no_live = str(error)
-            return
+            self._live = self._read_live(keys)
+        except (ApiError, UsageError) as error:
+            self._keep(LIVE, error)
+
+    def _read_live(self, keys: Sequence[str]) -> dict[str, FlagWithParents]:
+        credentials = resolve_credentials(self._config, self._key_file, self._output)
         declared = {key: flag.spec for key, flag in self._desired.flags.items()}
 
         async def work(client: Client, progress: Progress) -> dict[str, FlagWithParents]:
@@ -146,13 +149,19 @@ class _Bases:
                 progress.advance()
             return found
 
-        self._live = run_with_client(self._config, credentials, self._output, work)
+        return run_with_client(self._config, credentials, self._output, work)
+
+    def _keep(self, base: str, error: ReconcilerError) -> None:
+        if self._option is not None:
+            raise error
+        self._lacking[base] = str(error)
 
     def decide(self, claim: Assertion) -> Verdict:
         """What becomes of a claim."""
         base = self._base_of(claim)
-        if base == LIVE and self._no_live is not None:
-            return Verdict(status=Status.UNDECIDED, reason=f"It takes the live flag. {self._no_live}")
+        if base in self._lacking:
+            what = "the live flag" if base == LIVE else f"the flag of {base}"
+            return Verdict(status=Status.UNDECIDED, reason=f"It takes {what}. {self._lacking[base]}")
         place = claim.flag, base, claim.against is not None
         if place not in self._deciders:
             self._deciders[place] = self._decider(*place)

@@ -117,9 +117,77 @@ def test_against_a_commit(repository: Repository) -> None:
     assert ran.code == 1
     assert 'had treatment as one of "All Other Users" and gets off as one of "All Other Users"' in ran.out
     assert "(flags/new-checkout.yaml:6)" in ran.out
-    assert (
-        try_tests(repository, f"{{name: x, flag: new-checkout, against: nowhere, {never[15:]}", flag=lower).code == 64
+
+
+def test_commits_that_git_does_not_know(repository: Repository) -> None:
+    """An error of the file, one for each test, beside what else is wrong there; as an option it is wrong usage."""
+    move = "{name: NAME, flag: new-checkout, against: BASE, never: '* -> *'}"
+    typed = [
+        move.replace("NAME", name).replace("BASE", base)
+        for name, base in (("a", "nowhere"), ("b", "HEAD"), ("c", '"no ref"'))
+    ]
+    wrong = "{name: d, flag: new-chekout, never: 'off'}"
+    try_tests(repository, wrong)
+    commit(repository)
+    repository.write("flags/tests/other.test.yaml", f"tests:\n  - {move.replace('BASE', 'v0')}\n")
+
+    ran = try_tests(repository, *typed, wrong)
+
+    file, said = "flags/tests/checkout.test.yaml", "error: git knows no commit"
+    assert (ran.code, ran.out) == (3, "")
+    assert [line for line in ran.err.splitlines() if "[" in line] == [
+        f"{file}:2:44: {said} 'nowhere' here. In CI, fetch enough history. [unknown-commit]",
+        f"{file}:4:44: {said} 'no ref' here. In CI, fetch enough history. [unknown-commit]",
+        f'{file}:5:21: error: No flag file declares the flag "new-chekout". [unknown-flag]',
+        f"flags/tests/other.test.yaml:2:47: {said} 'v0' here. In CI, fetch enough history. [unknown-commit]",
+    ]
+    ran = try_tests(repository, typed[0], arguments=("--against", "nowhere"))
+    assert (ran.code, "--against: git knows no commit 'nowhere'" in ran.err) == (64, True)
+    arguments = ("flags/tests/checkout.test.yaml", "--against", "HEAD")
+    assert try_tests(repository, typed[0], arguments=arguments).code == 0
+
+
+def test_commits_that_cannot_be_read(repository: Repository) -> None:
+    """Tests that start there are not decided, others are: without a repository, or with files that were invalid."""
+    move = "{name: b, flag: new-checkout, against: HEAD, never: '* -> *'}"
+    claims = ("{name: a, flag: new-checkout, users: {country: US}, never: control}", move)
+    ran = try_tests(repository, *claims)
+    assert ran.code == 1
+    assert ran.out.startswith("1 proved, 1 not decided: b: It takes the flag of HEAD. ")
+    assert "is not in a git repository" in ran.out
+
+    try_tests(repository, flag="key: new-checkout\nenabled: maybe\n")
+    commit(repository)
+    ran = try_tests(repository, *claims)
+    assert ran.code == 1
+    assert "1 not decided: b: It takes the flag of HEAD. The flag files of HEAD cannot be read there" in ran.out
+
+
+def test_variants_of_no_state(repository: Repository) -> None:
+    """A transition with a mistyped variant would hold of any flag: it is not decided."""
+    try_tests(repository)
+    commit(repository)
+
+    def moves(never: str, **flag: str) -> Ran:
+        return try_tests(repository, f"{{name: x, flag: new-checkout, against: HEAD, never: {never}}}", **flag)
+
+    ran = moves('["treatmnt -> off", "treatment -> off"]')
+    assert (ran.code, ran.out) == (1, "1 not decided: x: The flag has no variant treatmnt, before or after\n")
+    assert moves('"control -> tretment"').code == 1
+    more = FLAG.replace("  - key: control\n", "  - key: control\n  - key: new\n")
+    assert moves('["new -> off", "control -> new"]', flag=more).code == 0
+
+
+def test_live_flags_that_are_away(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that start from live flags by themselves are not decided where reading fails; others are."""
+    monkeypatch.setenv("AMPLITUDE_MANAGEMENT_API_KEY", "another-key")
+    claims = (
+        "{name: a, flag: new-checkout, users: {country: US}, never: control}",
+        "{name: b, flag: new-checkout, against: live, never: '* -> *'}",
     )
+    ran = try_tests(repository, *claims)
+    assert ran.code == 1
+    assert ran.out.startswith("1 proved, 1 not decided: b: It takes the live flag. ")
 
 
 def test_an_undeclared_field_that_decides_is_an_error(repository: Repository) -> None:
@@ -167,6 +235,7 @@ def test_given_variants_of_parents(repository: Repository) -> None:
     assert with_live('given: {payments: "off"}, always: "off"').code == 0
     assert with_live("given: {payments: on}, always: treatment").code == 0
     assert with_live("given: {payments: on}, never: treatment").code == 1
+    assert "The flag payments has no variant om" in with_live("given: {payments: om}, never: treatment").out
     assert "does not depend on other" in with_live('given: {other: "off"}, always: "off"').out
     repository.emulator.store.flags.clear()
     seeded(repository.emulator, [parent, {**child, "parentDependencies": None}])
