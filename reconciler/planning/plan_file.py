@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from hashlib import sha256
 from hmac import compare_digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reconciler import __version__
 from reconciler.diagnostics import SourcePosition
@@ -30,9 +30,12 @@ from reconciler.planning.plan import (
     Released,
     ValueChange,
 )
+from reconciler.planning.planner import scope_of
 from reconciler.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.planning.plan import FieldChange
     from reconciler.strict_json import Json
 
@@ -128,6 +131,7 @@ def decode_plan(document: dict[str, Json]) -> Plan:
     check_digest(document)
     try:
         plan = _decode(document)
+        _check_sense(plan)
         again = encode_plan(plan)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, InvalidResponseError) as error:
         raise StalePlanError(f"The saved plan cannot be read ({type(error).__name__}). Make a new one.") from error
@@ -140,11 +144,27 @@ def decode_plan(document: dict[str, Json]) -> Plan:
     return plan
 
 
+def _check_sense(plan: Plan) -> None:
+    """See that the parts of a saved plan fit together: the flags, options and refusals. Raises ValueError."""
+    options, keys = plan.options, {flag.key for flag in plan.flags}
+    if plan.refusals or (plan.held and not plan.to_apply):
+        raise ValueError("a plan of which nothing may be sent is not saved")
+    if not all(map(scope_of(options), (*keys, *plan.unmanaged))) or keys & {*plan.unmanaged}:
+        raise ValueError("what a plan names is in its scope, once")
+    if any(options.allows(refusal.guard, flag.key) for flag in plan.held for refusal in flag.held):
+        raise ValueError("a guard that is overridden holds nothing")
+    if not options.prune and any(flag.action is Action.ARCHIVE and flag.source is None for flag in plan.flags):
+        raise ValueError("a flag that is not declared is archived by --prune alone")
+    if not options.unarchive and any(flag.action is Action.UNARCHIVE for flag in plan.flags):
+        raise ValueError("a flag comes back from the archive by --unarchive alone")
+
+
 def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:
     """Compare a saved plan with the same plan made again now, from the files and the live state of today.
 
-    Flags count that the saved plan touches or holds, no others: `again` is about these alone. Raises StalePlanError
-    that says what is different: its age, the version, server, project or commit, or flags, by key.
+    Flags count that the saved plan touches or holds, no others: `again` is about these alone. Of others count the
+    plan's warnings, and the steps of rollouts. Raises StalePlanError that says what is different: its age, the
+    version, server, project or commit, flags, by key, or what else was shown.
     """
     _check_age(_made(document["createdAt"]), now)
     fresh = encode_plan(again)
@@ -161,6 +181,27 @@ def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:
     if stale:
         more = f" and {counted(len(stale) - _MOST_NAMED, 'more flag')}" if len(stale) > _MOST_NAMED else ""
         raise StalePlanError(f"The saved plan is stale: {', '.join(stale[:_MOST_NAMED])}{more}. Make a new one.")
+    for name, shown in _SHOWN_BESIDE.items():
+        if shown(document) != shown(fresh):
+            raise StalePlanError(f"The saved plan is stale: its {name} are not those of now. Make a new one.")
+
+
+def _declared_rollouts(document: dict[str, Json]) -> list[Json]:
+    """The rollouts without how far they are, which changes with every step."""
+    rollouts = document.get("rollouts", ())
+    return [
+        {name: value for name, value in item.items() if name not in {"live", "steps"}}
+        | {"steps": [{name: step[name] for name in ("percentage", "seconds")} for step in item["steps"]]}
+        for item in rollouts
+    ]
+
+
+_SHOWN_BESIDE: Final[dict[str, Callable[[dict[str, Json]], Json]]] = {
+    "warnings": lambda document: sorted(document["warnings"]),
+    "names of deployments": lambda document: document.get("deployments", {}),
+    "rollouts": _declared_rollouts,
+}
+"""What a plan shows beside its flags and can be made again."""
 
 
 def _what_changed(saved: dict[str, Json], now: dict[str, Json] | None) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from reconciler.diagnostics import SourcePosition
     from reconciler.planning.operations import Operation
-    from reconciler.planning.plan import FlagPlan, Plan, PlanSummary, Refusal
+    from reconciler.planning.plan import FlagPlan, Plan, PlanOptions, PlanSummary, Refusal
     from reconciler.strict_json import Json
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ARCHIVE: "-", Action.UNARCHIVE: "^"}
@@ -104,8 +104,8 @@ class PlanView(Struct, frozen=True, kw_only=True):
     the rest, `costs` what else would cost requests, `schedules` the steps of rollouts,
     `notes` what holds for the exposure of several flags. `held`
     has a line for each flag and guard that holds it. `marker` tells the plans of several environments apart. `made`
-    says when and from which commit, as far as that is known. `hidden_refusals` and `hidden_held` count those that are
-    left out.
+    says when and from which commit, as far as that is known, and with which options that let the plan do more.
+    `hidden_refusals` and `hidden_held` count those that are left out.
     """
 
     title: str
@@ -187,7 +187,16 @@ def place_text(source: SourcePosition | None) -> str:
 def _made(plan: Plan) -> str:
     when = f" {plan.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if plan.created_at else ""
     commit = f" from commit {visible(plan.commit)[:_COMMIT_SHOWN]}" if plan.commit else ""
-    return f"Made{when}{commit}" if when or commit else ""
+    options = _widening(plan.options)
+    how = f" with {', '.join(options)}" if options else ""
+    return f"Made{when}{commit}{how}" if when or commit or how else ""
+
+
+def _widening(options: PlanOptions) -> list[str]:
+    """The options with which a plan may do more than without: they decide again when it is applied."""
+    given = {"--prune": options.prune, "--unarchive": options.unarchive}
+    allowed = first_named(sorted(options.allow, key=lambda guard: (":" in guard, guard)))
+    return [*(name for name, is_given in given.items() if is_given), *([f"--allow {allowed}"] if allowed else [])]
 
 
 def flag_link(plan: Plan, flag_id: str | None) -> str:

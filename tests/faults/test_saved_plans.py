@@ -7,6 +7,7 @@ import json
 import subprocess
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +151,69 @@ def test_another_plan_is_refused_even_with_a_digest_that_fits(
     assert _apply("plan.json") == STALE
     assert not checkout.world.emulator.writes
     count("plans changed with a digest that fits", 1)
+
+
+FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "a warning less": lambda document: document.update(warnings=[]),
+    "a warning more": lambda document: document["warnings"].append("Looked at and found fine."),
+    "a warning of a flag": lambda document: document["flags"][0].update(warnings=["Looked at and found fine."]),
+    "a refusal": lambda document: document.update(
+        refusals=[{"guard": "updates", "message": "too many", "override": "--allow updates"}]
+    ),
+    "a name of a deployment": lambda document: document.update(deployments={"1": "staging"}),
+    "a rollout": lambda document: document.update(
+        rollouts=[
+            {
+                "key": "a", "path": "/rolloutPercentage", "live": 50, "guards": [],
+                "onFail": "rollback", "window": None,
+                "steps": [{"percentage": 60, "seconds": None, "adds": 10}],
+            }
+        ]
+    ),
+    "targets that leave its flags out": lambda document: document["options"].update(targets=["b"]),
+    "a shard that leaves its flags out": lambda document: document["options"].update(shard=[1, 2]),
+    "a flag that it plans as not managed": lambda document: document["unmanaged"].append("a"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", FORGED.values(), ids=FORGED)
+def test_what_a_reviewer_was_shown_is_compared_too(
+    change: Callable[[dict[str, Any]], Any], checkout: Checkout
+) -> None:
+    """No call differs, but what stands beside them does: what was looked at is not what would be applied."""
+    _warned(checkout)
+    document = _document(checkout)
+    change(document)
+    _put(checkout, document)
+    _refused(checkout)
+
+
+def _warned(checkout: Checkout) -> None:
+    """Another saved plan, with a warning: a frozen flag differs."""
+    frozen = {"key": "b", "frozenUntil": "2099-01-01", "rolloutPercentage": 7}
+    (checkout.root / "flags" / "b.yaml").write_text(json.dumps(frozen), "utf-8")
+    _git(checkout.root, "add", "--all")
+    _commit(checkout.root)
+    assert run(["plan", "--out", "plan.json"]) == 0
+    assert _document(checkout)["warnings"]
+
+
+def test_options_that_allow_more_are_shown(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an edited file would override is seen by a person who looks at it, also where no guard needs it."""
+    document = _document(checkout)
+    document["options"].update(allow=["rebucket:a", "window"], prune=True, unarchive=True)
+    _put(checkout, document)
+    for form in ("text", "markdown", "html"):
+        assert run(["show", "plan.json", "--format", form]) == 0
+        shown = unescape(capsys.readouterr().out).replace("\\", "")
+        assert "with --prune, --unarchive, --allow window, rebucket:a" in shown
+
+
+def test_show_says_that_it_compares_nothing(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it shows is as true as the file; only apply makes the plan again."""
+    assert run(["show", "plan.json"]) == 0
+    assert "This is what the file says" in capsys.readouterr().err
+    assert checkout.root.exists()
 
 
 def _set(document: dict[str, Any], path: str, value: Any) -> None:

@@ -26,7 +26,9 @@ def show(settings: Settings, *, plan_file: Path, display: OutputOptions) -> int:
     """  # noqa: D301 - the backspace tells click not to wrap
     check_destinations(settings, {"--output": display.output_file}, {"PLAN.json": plan_file})
     output = Output.of(settings)
-    failure = write_report(PLAN, read_plan_file(plan_file).plan, display, output)
+    saved = read_plan_file(plan_file)
+    output.info("This is what the file says: only `apply` compares it with the flag files and the live state.")
+    failure = write_report(PLAN, saved.plan, display, output)
     if failure:
         output.error(str(failure))
     return failure.exit_code if failure else 0

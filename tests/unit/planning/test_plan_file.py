@@ -16,6 +16,7 @@ from worlds import UNGUARDED, a_world, an_emulator, random_live_flag, random_spe
 
 from reconciler.errors import StalePlanError
 from reconciler.files.schema import check
+from reconciler.planning.plan import Action, PlanOptions, Refusal
 from reconciler.planning.plan_file import check_saved, decode_plan, digest_of, encode_plan
 from reconciler.planning.warnings import with_exposure
 from reconciler.reports.registry import PLAN, RenderOptions, render
@@ -170,6 +171,32 @@ def test_a_plan_with_a_true_digest_and_strange_content_is_refused() -> None:
     document["digest"] = digest_of(document)
     with pytest.raises(StalePlanError):
         decode_plan(document)
+
+
+def _of_one(**change: Any) -> Plan:
+    plan = a_random_plan(1)
+    return replace(plan, flags=(plan.flags[0], replace(plan.flags[1], **change)), options=PlanOptions())
+
+
+REFUSAL = Refusal(guard="rebucket", message="all move", override="--allow rebucket")
+
+
+@pytest.mark.parametrize(
+    ("plan", "fits"),
+    [
+        (_of_one(source=None, action=Action.ARCHIVE), {"prune": True}),
+        (_of_one(action=Action.UNARCHIVE), {"unarchive": True}),
+        (_of_one(held=(REFUSAL,)), {"allow": frozenset({"transient"})}),
+    ],
+    ids=["archived", "unarchived", "held"],
+)
+def test_options_fit_what_is_planned(plan: Plan, fits: dict[str, Any]) -> None:
+    """With the option that it takes a plan is read; with others it is none."""
+    fitting = replace(plan, options=PlanOptions(**fits))
+    assert encode_plan(decode_plan(encode_plan(fitting))) == encode_plan(fitting)
+    others = PlanOptions(allow=frozenset({f"rebucket:{plan.flags[1].key}"}))
+    with pytest.raises(StalePlanError):
+        decode_plan(encode_plan(replace(plan, options=others)))
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Any:
