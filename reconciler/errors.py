@@ -73,13 +73,14 @@ class InvalidInputError(ReconcilerError):
 
 
 class GuardRefusedError(ReconcilerError):
-    """A guard refuses. `guards` names each one that did, in the order they were asked."""
+    """A guard refuses. `guards` names each one that did, in the order they were asked; `message` is what it said."""
 
     exit_code = 5
     kind = "guard"
 
     def __init__(self, message: str, guards: Sequence[str]) -> None:
         super().__init__(message)
+        self.message = message
         self.guards = tuple(guards)
 
 

@@ -45,12 +45,14 @@ def at_terminal(
     *arguments: str,
     program: str | None = None,
     columns: int = 120,
+    with_stdout: bool = False,
     when: Callable[[list[str]], bool] = lambda _: False,
     then: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
     **environ: str,
 ) -> Seen:
     """Run a command, or a program of Python, whose stderr is a terminal and whose stdout is a pipe.
 
+    `with_stdout`: stdout goes to the terminal as well, and `out` stays empty.
     As soon as the lines on the screen are such that `when` holds, `then` is done once. CI is not set.
     """
     master, slave = pty.openpty()
@@ -59,16 +61,16 @@ def at_terminal(
     process = subprocess.Popen(
         [sys.executable, *(["-m", "reconciler", *arguments] if program is None else ["-c", program])],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=slave if with_stdout else subprocess.PIPE,
         stderr=slave,
         env=variables | {"TERM": "xterm-256color"} | environ,
     )
     os.close(slave)
     seen = Seen(code=-1, out=b"", raw=b"", screen=pyte.Screen(columns, 24))
     stream, deadline = pyte.ByteStream(seen.screen), time.monotonic() + SECONDS
-    assert process.stdout is not None
+    pipes = [process.stdout] if process.stdout else []
     while time.monotonic() < deadline:
-        ready, _, _ = select.select([master, process.stdout], [], [], 0.05)
+        ready, _, _ = select.select([master, *pipes], [], [], 0.05)
         if master in ready:
             try:
                 piece = os.read(master, 65536)
@@ -80,11 +82,11 @@ def at_terminal(
             if when(seen.lines):
                 then(process)
                 when = _never
-        if process.stdout in ready:
+        if process.stdout in ready and process.stdout:
             seen.out += os.read(process.stdout.fileno(), 65536)
     os.close(master)
     rest, _ = process.communicate(timeout=SECONDS)
-    seen.out, seen.code = seen.out + rest, process.returncode
+    seen.out, seen.code = seen.out + (rest or b""), process.returncode
     return seen
 
 

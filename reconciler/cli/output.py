@@ -104,6 +104,11 @@ class Output(Struct, frozen=True, kw_only=True):
             return Terminal()
         return Terminal(width=shutil.get_terminal_size().columns, color=self.color)
 
+    def is_beside(self, display: OutputOptions) -> bool:
+        """Whether the result stands as text on the terminal to which messages go too."""
+        is_text = display.form == "text" and display.output_file is None
+        return is_text and sys.stdout.isatty() and sys.stderr.isatty()
+
 
 def render_options(display: OutputOptions, output: Output) -> RenderOptions:
     """The options of renderers: where the result goes, how much is shown, and whether user ids are."""

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+REFUSED = "Refused as unsafe"
+"""How the error begins of a command of which a guard refuses all."""
+
 EMPTY_TARGET = "(none)"
 """A target that is the key of no flag: `--changed-since` found nothing."""
 
@@ -278,10 +281,11 @@ def _inclusion_cache(
         output.warning(complaint)
 
 
-def refusal_of(plan: Plan, *, all_or_nothing: bool = False) -> GuardRefusedError | None:
+def refusal_of(plan: Plan, *, addition: str = "", all_or_nothing: bool = False) -> GuardRefusedError | None:
     """The error of a plan of which nothing may be sent: a guard of the run refuses it, or all that it does is held.
 
     None where something may be sent, or there is nothing to do. With `all_or_nothing` one held flag is enough.
+    `addition` follows the first words of the message.
     """
     is_held = plan.held and (all_or_nothing or not plan.to_apply)
     refused = plan.every_refusal if is_held else plan.refusals
@@ -296,7 +300,16 @@ def refusal_of(plan: Plan, *, all_or_nothing: bool = False) -> GuardRefusedError
         for item in refused
     ]
     kind = UnreviewedError if REVIEW in guards else GuardRefusedError
-    return kind("Refused as unsafe; nothing was sent. " + " ".join(sentences), guards)
+    return kind(" ".join([f"{REFUSED}{addition}.", *sentences]), guards)
+
+
+def say_refusal(failure: ReconcilerError, refusal: GuardRefusedError, output: Output, *, is_shown: bool) -> None:
+    """Write what a refused command ends with to stderr: `refusal`, and in `failure` what else went wrong.
+
+    Where the plan stands right above (`is_shown`) the guards are only named: it says what each of them refuses.
+    """
+    brief = f"{REFUSED} by {', '.join(refusal.guards)}: the plan above says why, and what overrides it."
+    output.error(str(failure).replace(refusal.message, brief) if is_shown else str(failure))
 
 
 def now() -> datetime:

@@ -27,7 +27,7 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import Output, StdoutError, render_options, try_write_file, write_report, write_result
 from reconciler.cli.plan_file import read_plan_file, read_record_file
-from reconciler.cli.planning import Scope, load, make_plan, now, open_client, refusal_of, resolve_scope
+from reconciler.cli.planning import Scope, load, make_plan, now, open_client, refusal_of, resolve_scope, say_refusal
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import PartlyAppliedError, ReconcilerError, StalePlanError, UnknownTargetError, UsageError
 from reconciler.files.config_file import find_config, load_config
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.cli.planning import Loaded, Planned
+    from reconciler.errors import GuardRefusedError
     from reconciler.planning.plan import Plan
 
 _NOTHING_SENT = "Nothing was sent that changes a flag."
@@ -79,7 +80,8 @@ def apply(
         if plan_file is None:
             _require_approval(choices)
         planned = _in_window(_plan(settings, plan_file, arguments, choices, output))
-        if refusal := refusal_of(planned.plan, all_or_nothing=choices.on_refusal == "abort"):
+        all_or_nothing = choices.on_refusal == "abort"
+        if refusal := refusal_of(planned.plan, addition="; nothing was sent", all_or_nothing=all_or_nothing):
             return _refuse(planned.plan, refusal, display, choices, output)
         if display.out:
             _save(planned.plan, display.out)
@@ -168,17 +170,19 @@ def _refuse_other_options(arguments: PlanArguments, choices: ApplyArguments) -> 
 
 
 def _refuse(
-    plan: Plan, refusal: ReconcilerError, display: OutputOptions, choices: ApplyArguments, output: Output
+    plan: Plan, refusal: GuardRefusedError, display: OutputOptions, choices: ApplyArguments, output: Output
 ) -> int:
     """Show the plan and why nothing of it is sent; a JSON document is the report, as of every apply."""
     report = refused_report(plan, refusal)
     files = [(choices.report, render(APPLY, "json", report, RenderOptions(error=refusal)))] if choices.report else []
     if display.form == "json":
         output.info(render(PLAN, "text", plan, render_options(display, output)).removesuffix("\n"))
+        is_shown = not output.quiet
         write_report(APPLY, report, display, output, failure=refusal, files=files)
     else:
+        is_shown = output.is_beside(display)
         write_report(PLAN, plan, display, output, failure=refusal, files=files)
-    output.error(str(refusal))
+    say_refusal(refusal, refusal, output, is_shown=is_shown)
     return refusal.exit_code
 
 

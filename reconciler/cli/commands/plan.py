@@ -10,7 +10,7 @@ import click
 from reconciler.cli.destinations import check_destinations
 from reconciler.cli.options import FILE, OutputOptions, PlanArguments, Settings, plan_options, shared_options
 from reconciler.cli.output import Output, write_report
-from reconciler.cli.planning import load, make_plan, refusal_of, resolve_scope
+from reconciler.cli.planning import load, make_plan, refusal_of, resolve_scope, say_refusal
 from reconciler.planning.review import encode_record, record_of
 from reconciler.reports.json_report import render_json
 from reconciler.reports.plan_view import names_users
@@ -61,6 +61,9 @@ def plan(
     if record:
         files.append((record, render_json(encode_record(record_of(planned)))))
     failure = write_report(PLAN, planned, display, output, failure=refusal, files=files)
+    if failure and refusal:
+        say_refusal(failure, refusal, output, is_shown=output.is_beside(display))
+        return failure.exit_code
     if failure:
         output.error(str(failure))
         return failure.exit_code

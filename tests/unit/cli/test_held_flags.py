@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from emulators import seeded
 from jsonschema import Draft202012Validator
+from terminals import at_terminal
 
 from reconciler.files.schema import load_schema
 
@@ -192,3 +193,24 @@ def test_guards_of_the_run_stop_it(repository: Repository) -> None:
         ("other-flag", "skipped"),
     ]
     assert repository.emulator.writes == []
+
+
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
+def test_a_terminal_gives_each_reason_once(repository: Repository, command: tuple[str, ...]) -> None:
+    """The plan says why; what stands below it only names the guard. In a log of stderr alone the reason is whole."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingSalt: other\n")
+    both = "\n".join(at_terminal(*command, columns=200, with_stdout=True).lines)
+    assert both.count("distributes its users again") == 1
+    assert both.count("--allow rebucket:new-checkout") == 1
+    assert "Error: Refused as unsafe by rebucket" in both
+    assert "--allow rebucket:new-checkout" in repository.run(*command).err
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+def test_only_an_apply_says_that_nothing_was_sent(repository: Repository, form: str) -> None:
+    """A plan never sends."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingSalt: other\n")
+    planned = repository.run("plan", "--format", form, "--output", "plan.txt")
+    assert "nothing was sent" not in planned.err
+    assert "nothing was sent" not in (repository.root / "plan.txt").read_text()
+    assert "nothing was sent" in repository.run("apply", "--auto-approve").err
