@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,14 +75,15 @@ def test(
     decided: list[Decided] = []
     reach = _Reach()
     for config in configs:
-        base_error = None if against else partial(commit_error, config)
+        base_error = None if against else cache(partial(commit_error, config))
         desired, claims = load_tested(config, paths, today=now().date(), base_error=base_error)
         bases = _Bases(config=config, desired=desired, option=against, key_file=api_key_file, output=output)
         if len(configs) > 1 and bases.need_live(claims):
             load_config(file, settings.environment)  # which asks for --env
         bases.read(claims)
         verdicts = [bases.decide(claim) for claim in claims]
-        reach.add(desired, claims, verdicts)
+        if coverage:
+            reach.add(desired, claims, verdicts)
         decided += [_placed(claim, verdict, desired, config) for claim, verdict in zip(claims, verdicts, strict=True)]
     report = VerdictsReport(
         decided=decided,

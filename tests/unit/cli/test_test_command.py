@@ -11,6 +11,7 @@ import pytest
 from emulators import seeded
 from jsonschema import Draft202012Validator
 
+from reconciler.cli import checkout, git
 from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
@@ -145,6 +146,27 @@ def test_commits_that_git_does_not_know(repository: Repository) -> None:
     assert (ran.code, "--against: git knows no commit 'nowhere'" in ran.err) == (64, True)
     arguments = ("flags/tests/checkout.test.yaml", "--against", "HEAD")
     assert try_tests(repository, typed[0], arguments=arguments).code == 0
+
+
+def test_git_is_asked_once_for_a_commit(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many tests start from it."""
+    try_tests(repository)
+    commit(repository)
+    asked: list[str] = []
+
+    def ask_git(question: Any, *arguments: str, **options: Any) -> bytes:
+        asked.append(question)
+        return git.ask_git(question, *arguments, **options)
+
+    monkeypatch.setattr(checkout, "ask_git", ask_git)
+    counts = []
+    for number in (1, 20):
+        asked.clear()
+        moves = [f"{{name: m{at}, flag: new-checkout, against: HEAD, never: '* -> *'}}" for at in range(number)]
+        assert try_tests(repository, *moves).code == 0
+        counts.append(len(asked))
+
+    assert counts[0] == counts[1] > 0
 
 
 def test_commits_that_cannot_be_read(repository: Repository) -> None:
