@@ -10,8 +10,9 @@ from msgspec import Struct
 HIDDEN_FILE: Final = "hidden-file"
 JSON_FILE: Final = "json-file"
 BACKUP_FILE: Final = "backup-file"
-LEFT_OUT: Final = frozenset({HIDDEN_FILE, JSON_FILE, BACKUP_FILE})
-"""The rules that name what looks like a flag file and is not read."""
+UNREAD_FILE: Final = "unread-file"
+LEFT_OUT: Final = frozenset({HIDDEN_FILE, JSON_FILE, BACKUP_FILE, UNREAD_FILE})
+"""The rules that name what may be meant as a flag file and is not read."""
 
 
 class Severity(StrEnum):

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import unicodedata
+from difflib import get_close_matches
 from errno import EINVAL, ELOOP
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,15 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.diagnostics import BACKUP_FILE, HIDDEN_FILE, JSON_FILE, Diagnostic, Severity, SourcePosition
+from reconciler.diagnostics import (
+    BACKUP_FILE,
+    HIDDEN_FILE,
+    JSON_FILE,
+    UNREAD_FILE,
+    Diagnostic,
+    Severity,
+    SourcePosition,
+)
 from reconciler.errors import UsageError
 from reconciler.files.yaml.scalars import MAX_BYTES
 from reconciler.text import counted
@@ -41,6 +50,15 @@ _FILLERS: Final = frozenset("\u115f\u1160\u2800")
 _is_backup = re.compile(r".*\.ya?ml[^a-z0-9].*", re.DOTALL).fullmatch
 """`a.yaml~`, `a.yaml.bak`, `#a.yaml#` and other backup names of editors."""
 
+_is_other = re.compile(
+    r"(?:authors|changelog|codeowners|contributing|copying|dockerfile|licen[cs]e|makefile|notice|owners|readme)(?:\..*)?"
+    r"|.*\.(?:adoc|css|csv|gif|go|html|java|jpe?g|[cm]?js|kt|lock|md|markdown|pdf|png|py|rb|rs|rst|sh|sql|svg|tf|ts)"
+).fullmatch
+"""What stands beside flags and is clearly none: documents, programs, pictures."""
+
+_NEAR: Final = 0.7
+"""How much of a suffix has to be that of a flag file to be taken for a slip."""
+
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -52,23 +70,28 @@ class FlagFile(Struct, frozen=True):
 
 
 class FileListing(Struct, frozen=True, kw_only=True):
-    """The flag files and the files of tests in order of their shown names, and what was refused on the way."""
+    """The flag files and the files of tests in order of their shown names, and what was refused on the way.
+
+    `left_out` are files that are not read and of which a warning is given.
+    """
 
     files: tuple[FlagFile, ...]
     tests: tuple[FlagFile, ...] = ()
+    left_out: tuple[FlagFile, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def list_flag_files(root: Path, flags_dir: Path) -> FileListing:
-    """Every .yaml and .yml file below a directory, and what looks like a flag file and is left out.
+    """Every .yaml and .yml file below a directory, and what may be meant as a flag file and is left out.
 
     A name that only looks as if it ended in such a suffix, or has it in capitals, is an error. JSON, backups, and
-    YAML of which the name, or a directory's on the way, begins with a dot, are warnings; what is below `.git` is
-    git's. `root` is the directory of reconciler.yaml. Never raises for what is found there.
+    YAML of which the name, or a directory's on the way, begins with a dot, are warnings; so is anything else that is
+    not clearly of another kind, or, where the directory is that of reconciler.yaml, what has nearly such a suffix.
+    What is below `.git` is git's. `root` is the directory of reconciler.yaml. Never raises for what is found there.
     """
     files: list[FlagFile] = []
     refused: list[Diagnostic] = []
-    left_out: list[Diagnostic] = []
+    left_out: list[tuple[FlagFile, Diagnostic]] = []
     shown = Path(os.path.relpath(flags_dir, root)).as_posix()
     pending = [(str(flags_dir), "" if shown == "." else shown + "/", False)]
     while pending:
@@ -82,8 +105,13 @@ def list_flag_files(root: Path, flags_dir: Path) -> FileListing:
                 pending.append((entry.path, name + "/", hides))
             elif not hides and entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
                 files.append(FlagFile(entry.path, name))
-            elif found := _left_out(entry, name, is_hidden=hides):
-                (refused if found.is_error else left_out).append(found)
+            elif found := _left_out(entry, name, is_hidden=hides) or _other(
+                entry, name, only_near=hides or shown == "."
+            ):
+                if found.is_error:
+                    refused.append(found)
+                else:
+                    left_out.append((FlagFile(entry.path, name), found))
     files.sort(key=lambda file: file.shown)
     if len(files) > MAX_FILES:
         refused.append(_refuse(shown, "too-many-files", f"There are more than {MAX_FILES:,} flag files."))
@@ -92,7 +120,8 @@ def list_flag_files(root: Path, flags_dir: Path) -> FileListing:
     return FileListing(
         files=tuple(file for file in files if not file.shown.endswith(TEST_SUFFIXES)),
         tests=tuple(file for file in files if file.shown.endswith(TEST_SUFFIXES)),
-        diagnostics=(*refused, *_named(left_out, shown)),
+        left_out=tuple(file for file, _ in left_out),
+        diagnostics=(*refused, *_named([item for _, item in left_out], shown)),
     )
 
 
@@ -116,6 +145,18 @@ def _left_out(entry: os.DirEntry[str], name: str, *, is_hidden: bool) -> Diagnos
     if is_json:
         return _warn(name, JSON_FILE, "This file is not read: flag files are YAML and end in .yaml or .yml.")
     return _warn(name, BACKUP_FILE, "This file is not read: its name goes on after .yaml.") if is_backup else None
+
+
+def _other(entry: os.DirEntry[str], name: str, *, only_near: bool) -> Diagnostic | None:
+    """A warning of any other file that may be meant as a flag; `only_near`: of nearly the right suffix alone."""
+    stem, dot, suffix = entry.name.casefold().rpartition(".")
+    if not entry.is_file(follow_symlinks=False):
+        return None
+    near = get_close_matches(suffix, ("yaml", "yml"), n=1, cutoff=_NEAR) if dot else []
+    if not near and (only_near or _is_other(entry.name.casefold())):
+        return None
+    found = _warn(name, UNREAD_FILE, "This file is not read: flag files end in .yaml or .yml.")
+    return replace(found, hint=f"Rename it to {entry.name[: len(stem)]}.{near[0]}.") if near else found
 
 
 def _plain(name: str) -> str:

@@ -34,6 +34,7 @@ from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
 from reconciler.files.rules.fields import expired, unknown_environment, unmanaged_switch
 from reconciler.files.rules.parsed_flag import ParsedFlag
 from reconciler.files.schema import check, quoted
+from reconciler.files.unread import keys_among_tests, told_of_tests, unread_keys
 from reconciler.files.yaml.reader import read_source
 from reconciler.model.config import ignored_of
 from reconciler.model.flag import DesiredState
@@ -106,6 +107,7 @@ def _desired(checking: Checking) -> DesiredState:
         files=checking.files,
         elsewhere=len(checking.places) - len(flags),
         texts=checking.texts,
+        unread=checking.unread,
         warnings=diagnostics,
     )
 
@@ -185,7 +187,7 @@ _TOO_MANY: Final = Finding(
 class Checking(Struct, kw_only=True):
     """One run over the files of a directory, for all environments that share it.
 
-    Where `decodes` asks for it, `flags` and `texts`, what each file held, by its shown name, are filled: for a single
+    Where `decodes` asks for it, `flags`, `texts` and `unread` are filled, as in DesiredState: for a single
     environment, and complete only without errors. `tells_unmanaged`: warn of documents that leave switches out.
     `findings` holds each finding with the environments in which it holds; `places` the position of each flag key;
     `variants` the keys of its variants in any environment, None where it declares none; `claims` what tests claim;
@@ -200,6 +202,7 @@ class Checking(Struct, kw_only=True):
     flags: dict[str, DesiredFlag] = field(default_factory=dict)
     files: int = 0
     texts: dict[str, bytes] = {}
+    unread: dict[str, str] = {}
     errors: int = 0
     findings: dict[Diagnostic, set[str | None]] = field(default_factory=dict)
     places: dict[str, SourcePosition] = field(default_factory=dict)
@@ -213,6 +216,10 @@ class Checking(Struct, kw_only=True):
             self.files += 1
             self.texts[file.shown] = content
             self.check_file(file, content)
+        if self.decodes:
+            tested = keys_among_tests(listing)
+            self._add(told_of_tests(tested))
+            self.unread = unread_keys(listing.left_out) | tested
 
     def check_tests(
         self,

@@ -261,13 +261,15 @@ class DesiredState(Struct, frozen=True, kw_only=True):
     """Every declared flag of one environment, by key, sorted.
 
     `files` counts the flag files that were read, `elsewhere` the flags that they declare for other
-    environments only, and `texts` is what each of them held, by its shown name.
+    environments only, and `texts` is what each of them held, by its shown name. `unread` are the keys that files may
+    declare which are not read as flag files, each with the shown name of its file.
     """
 
     flags: Mapping[str, DesiredFlag]
     files: int = 0
     elsewhere: int = 0
     texts: Mapping[str, bytes] = {}
+    unread: Mapping[str, str] = {}
     warnings: tuple[Diagnostic, ...] = ()
 
 

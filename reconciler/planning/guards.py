@@ -130,6 +130,12 @@ def _kill_switch(flag: FlagPlan, facts: Facts) -> Iterator[str]:
     return (switch.message for switch in facts.kill_switches if switch.key == flag.key)
 
 
+def _unread_file(flag: FlagPlan, facts: Facts) -> Iterator[str]:
+    file = facts.desired.unread.get(flag.key)
+    if flag.action is Action.ARCHIVE and flag.source is None and file is not None:
+        yield f'"{flag.key}" would be archived, but {file} may declare it, and that is not read as a flag file.'
+
+
 def _patched(flag: FlagPlan) -> dict[str, object]:
     body: dict[str, object] = {}
     for operation in flag.operations:
@@ -220,6 +226,9 @@ FLAG_GUARDS: tuple[FlagGuard, ...] = (
         check=_experiment,
         alternatives=("take its file away", "give the flag another key"),
         is_allowable=False,
+    ),
+    FlagGuard(
+        name="unread-file", check=_unread_file, alternatives=("rename the file, so that it is read, or take it away",)
     ),
     FlagGuard(name="deployments", check=_deployments, alternatives=("see `reconciler doctor` for those there are",)),
     FlagGuard(

@@ -225,6 +225,18 @@ def test_a_name_that_looks_like_a_flag_files_is_an_error(repository: Repository,
         (".team/a.json", "hidden-file"),
         ("c.json", "json-file"),
         ("sub/c.JSON", "json-file"),
+        ("b.ymal", "unread-file"),
+        ("b.yam", "unread-file"),
+        ("sub/b.YAM", "unread-file"),
+        ("b.yl", "unread-file"),
+        ("b.yaml2", "unread-file"),
+        ("b.toml", "unread-file"),
+        ("b.jsonc", "unread-file"),
+        ("b.txt", "unread-file"),
+        ("b", "unread-file"),
+        ("yaml", "unread-file"),
+        ("b.yaml/b", "unread-file"),
+        ("b.bak", "unread-file"),
     ],
 )
 def test_what_is_not_read_is_told(repository: Repository, name: str, rule: str) -> None:
@@ -247,19 +259,33 @@ def test_what_is_no_flag_file_is_not_told(repository: Repository) -> None:
         "flags/.git/config.yaml",
         "flags/sub/.git/b.json",
         "flags/.keep",
+        "flags/.gitattributes",
         "flags/README.md",
-        "flags/yaml",
-        "flags/notes.yaml2",
-        "flags/a.bak",
+        "flags/sub/README",
+        "flags/CODEOWNERS",
+        "flags/LICENSE.txt",
+        "flags/overview.svg",
+        "flags/check.sh",
         "flags/.x/notes",
     ):
-        repository.write(name, "{}\n")
+        repository.write(name, "key: a-flag\n")
     assert repository.run("validate").out == "No findings; read 1 flag in 1 file.\n"
     repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nflags: sub\n')
     (repository.root / "flags").rename(repository.root / "sub")
-    for name in (".github/workflows/a.yml", ".pre-commit-config.yaml", "package.json"):
+    for name in (".github/workflows/a.yml", ".pre-commit-config.yaml", "package.json", "poetry.toml", "Procfile"):
         repository.write(name, "{}\n")
     assert repository.run("validate").out == "No findings; read 1 flag in 1 file.\n"
+
+
+def test_beside_the_configuration_only_names_like_yaml_are_told(repository: Repository) -> None:
+    """Where flags lie in the root of a repository, other files are of other tools."""
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nflags: .\n')
+    for name in ("pyproject.toml", "Procfile", "notes.txt"):
+        repository.write(name, "key: a-flag\n")
+    repository.write("sub/a.ymal", "key: a-flag\n")
+    out = repository.run("validate").out
+    assert out.count("[unread-file]") == 1
+    assert "sub/a.ymal:1:1: warning" in out
 
 
 def test_many_files_that_are_not_read_fill_no_report(repository: Repository) -> None:
@@ -291,6 +317,46 @@ def test_names_that_some_file_systems_take_for_one_are_reported(
         repository.write(f"flags/{name}", f"key: f{number}\n")
     ran = repository.run("validate")
     assert (ran.code, ran.out.count("[ambiguous-file-name]")) == (3, 1)
+
+
+UNREAD = {
+    "b.ymal": "key: gone\n",
+    "b.yam": "# the flag\nkey: 'gone'  # of ours\n",
+    "b.toml": 'key = "gone"\n',
+    "b.json": '{"name": "x", "key": "gone"}',
+    ".b.yaml": '"key": gone\n',
+    "b.yaml~": "key: a\n---\nkey: gone\r\n",
+    "b": "{key: gone, enabled: true}",
+    "sub/b.yaml/b.txt": "\ufeffkey: gone\n",
+    "gone.ymal": "what is this",
+    "b.test.yaml": "key: gone\nvariants: [{key: on}]\n",
+    "gone.test.yml": "enabled: true\nkey: gone\n",
+}
+"""Files that are not read as flag files, by name, and how each of them declares a flag."""
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_a_file_that_is_not_read_declares_is_not_archived(repository: Repository, name: str) -> None:
+    """It is held, and the others go on; the same file under its right name declares it."""
+    flags = [{"key": key, "tags": ["managed"]} for key in ("gone", "also-gone")]
+    seeded(repository.emulator, flags)
+    repository.write(f"flags/{name}", UNREAD[name])
+    ran = repository.run("apply", "--prune", "--auto-approve")
+    assert (repository.live("gone")["archived"], repository.live("also-gone")["archived"]) == (False, True)
+    assert f"flags/{name} may declare it" in " ".join(ran.out.split())
+    assert f"flags/{name}" in repository.run("plan").err
+    repository.run("apply", "--prune", "--auto-approve", "--allow", "unread-file:gone")
+    assert repository.live("gone")["archived"] is True
+
+
+def test_tests_of_a_flag_hold_no_archive(repository: Repository) -> None:
+    """A file of tests names flags, and declares none."""
+    seeded(repository.emulator, [{"key": "gone", "tags": ["managed"]}])
+    repository.write(
+        "flags/gone.test.yaml",
+        'tests:\n  - name: never\n    flag: gone\n    users: {country: US}\n    never: "on"\n',
+    )
+    assert "unread-file" not in repository.run("plan", "--prune").out
 
 
 def test_prune_says_what_it_does_not_know(repository: Repository) -> None:

@@ -233,12 +233,12 @@ def test_paths_choose_files_and_directories(tmp_path: Path, monkeypatch: pytest.
     assert chosen("../reconciler.yaml") == []
 
 
-@pytest.mark.parametrize("name", ["nothing.yaml", "../elsewhere.yaml", "../outside", "notes.txt"])
+@pytest.mark.parametrize("name", ["nothing.yaml", "../elsewhere.yaml", "../outside", "notes.md"])
 def test_a_path_without_flag_files_is_a_usage_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """A typing error must not read as "all is well"."""
-    config = a_loaded_config(tmp_path, {"a.yaml": "key: a\n", "notes.txt": ""})
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: a\n", "notes.md": ""})
     (tmp_path / "elsewhere.yaml").write_text("key: x\n")
     (tmp_path / "outside").mkdir()
     monkeypatch.chdir(tmp_path / "flags")

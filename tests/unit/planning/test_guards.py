@@ -64,11 +64,13 @@ def plan_of(
     kill_switches: tuple[KillSwitch, ...] = (),
     requests: Requests | None = None,
     seen: dict[str, Any] | None = None,
+    unread: dict[str, str] | None = None,
     **options: Any,
 ) -> Plan:
-    """The plan of these flags, guards asked; `seen` is what else was read of the project."""
+    """The plan of these flags, guards asked; `seen` is what else was read of the project, `unread` of the files."""
     config = a_config(safety=safety or Safety(), managed_tag="managed", requests=requests or Requests())
-    state = DesiredState(flags={spec.key: DesiredFlag(spec=spec, source=a_position()) for spec in desired})
+    flags = {spec.key: DesiredFlag(spec=spec, source=a_position()) for spec in desired}
+    state = DesiredState(flags=flags, unread=unread or {})
     live_state = LiveState(project_id="7", flags={flag.key: flag for flag in live}, duplicates=duplicates or {})
     live_state = replace(live_state, **(seen or {}))
     plan = with_exposure(build_plan(state, live_state, config, PlanOptions(**options)))
@@ -104,6 +106,11 @@ CASES: dict[str, tuple[list[FlagSpec], list[LiveFlag], dict[str, Any]]] = {
     "archives": ([FlagSpec(key=f"f{index}", archived=True) for index in range(6)], many(6), {}),
     "rebucket": ([FlagSpec(key="f", bucketing_salt="t")], [a_live(**LIVE_TAGS)], {}),
     "cohort-conditions": ([FlagSpec(key="f", target_segments=())], [a_live(target_segments=(SEGMENT,))], {}),
+    "unread-file": (
+        [FlagSpec(key="g")],
+        [a_live(**LIVE_TAGS), a_live("g", "8")],
+        {"prune": True, "unread": {"f": "flags/f.ymal"}},
+    ),
     "deployments": ([FlagSpec(key="f", deployments=("999",))], [a_live()], {"seen": {"deployments": frozenset("1")}}),
     "experiment": ([FlagSpec(key="f", variants=(Variant(key="a"),))], [], {"seen": {"taken": frozenset("f")}}),
     "dependents": ([FlagSpec(key="f", enabled=False)], [a_live(), a_live("child", "10", PARENT)], {}),
@@ -130,7 +137,7 @@ CASES: dict[str, tuple[list[FlagSpec], list[LiveFlag], dict[str, Any]]] = {
 
 MAY_BE_ALLOWED = {
     "archives", "cohort-conditions", "dependents", "deployments", "empty", "exposure", "kill-switch", "quota",
-    "rebucket", "renames", "transient", "updates",
+    "rebucket", "renames", "transient", "unread-file", "updates",
 }  # fmt: skip
 HOLD_ALWAYS = {"archived", "duplicates", "experiment", "shield", "unarchive", "unmet-declaration", "zero-weights"}
 OF_THE_RUN = {"archives", "empty", "quota", "updates"}
