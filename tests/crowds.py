@@ -39,14 +39,16 @@ _MORE: Mapping[str, tuple[Any, ...]] = {
     "gp:page": ("/shop/cart/2", "/shop/", "shop/cart"),
     "version": ("1.10.0", "1.9.1", "2.0.0"),
 }
-_IDS: Mapping[str, int] = {"user_id": 50_021, "device_id": 49_999, "amplitude_id": 50_023}
+_IDS = ("user_id", "device_id", "amplitude_id")
+MANY_IDS: Final = (50_021, 49_999, 50_023)
+FEW_IDS: Final = (503, 499, 509)
 """How many there are of each: primes, so that no two users have the same three."""
 
 
 class Crowd:
     """So many users, drawn once. `attacks` counts the claims that they were tried on, `evaluated` whom of them."""
 
-    def __init__(self, seed: int, size: int = USERS) -> None:
+    def __init__(self, seed: int, size: int = USERS, ids: tuple[int, int, int] = MANY_IDS) -> None:
         random = Random(seed)
         self.attacks = self.evaluated = 0
         self._size = size
@@ -65,9 +67,9 @@ class Crowd:
         values |= {"cohort_ids": [None, [], ["c1"], ["c2", "c1"], ["c2"]]}
         values |= {"groups": [None, *({"org id": [f"org {number}"]} for number in range(50))]}
         self._drawn = {prop: bytes(random.choices(range(len(known)), k=size)) for prop, known in values.items()}
-        values["user_id"] = [_a_user_id(number) for number in range(_IDS["user_id"])]
-        values["device_id"] = [f"device-{number}" for number in range(_IDS["device_id"])]
-        values["amplitude_id"] = [10**11 + number for number in range(_IDS["amplitude_id"])]
+        values["user_id"] = [_a_user_id(number) for number in range(ids[0])]
+        values["device_id"] = [f"device-{number}" for number in range(ids[1])]
+        values["amplitude_id"] = [10**11 + number for number in range(ids[2])]
         self._values = values
         self._contexts = {prop: [context_of(_with(prop, value)) for value in known] for prop, known in values.items()}
         self._numbers = {prop: {value: at for at, value in enumerate(values[prop])} for prop in _IDS}
