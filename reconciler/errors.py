@@ -17,6 +17,7 @@ ReconcilerError (1, "failed")
     ├── BudgetError                       a deadline, a retry budget or the daily limit ends the run
     └── RejectedError                     the server said no (4xx); carries the status
         └── AccessError (4, "auth")       401 or 403: the key
+            └── WithheldError             a write that is not sent, after another was refused
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 
 UNAUTHORIZED = 401
+FORBIDDEN = 403
 NOT_FOUND = 404
-NOT_OFFERED = frozenset({403, NOT_FOUND})
+NOT_OFFERED = frozenset({FORBIDDEN, NOT_FOUND})
 """What servers answer for an endpoint or a flag that they do not offer to this key."""
 TOO_MANY_REQUESTS = 429
 """The statuses of a RejectedError that mean more than no."""
@@ -131,7 +133,18 @@ class NotSentError(ApiError):
 
 
 class AmbiguousError(ApiError):
-    """The request may or may not have taken effect: a timeout, a reset, a truncated answer, a 5xx."""
+    """The request may or may not have taken effect: a timeout, a reset, a truncated answer, a 5xx.
+
+    `what` is what happened, without the `doubt` that follows it in the message, as long as it is not settled.
+    """
+
+    def __init__(self, what: str, doubt: str = "", *, status: int | None = None, attempts: int = 1) -> None:
+        super().__init__(" ".join(filter(None, (what, doubt))), status=status, attempts=attempts)
+        self.what = what
+
+    def settled(self, outcome: str) -> ApiError:
+        """The error once it is known what became of the request, which `outcome` says in a sentence."""
+        return ApiError(f"{self.what} {outcome}", status=self.status, attempts=self.attempts)
 
 
 class InvalidResponseError(ApiError):
@@ -151,7 +164,15 @@ class RejectedError(ApiError):
 
 
 class AccessError(RejectedError):
-    """401 or 403: the key is wrong, or has no access to the project."""
+    """401 or 403: the key is wrong, or has no access to the project. `may_read`: a write was refused, no read."""
 
     exit_code = 4
     kind = "auth"
+
+    def __init__(self, message: str, *, status: int | None = None, attempts: int = 1, may_read: bool = False) -> None:
+        super().__init__(message, status=status, attempts=attempts)
+        self.may_read = may_read
+
+
+class WithheldError(AccessError):
+    """A write that was not sent, because the key or another write was refused before; `status` is that refusal's."""

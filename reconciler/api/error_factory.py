@@ -61,14 +61,14 @@ class ErrorFactory(Struct, frozen=True):
     def of_exception(self, call: Call, error: Exception) -> ApiError:
         """The error for what httpx, the deadline or the body reader raised."""
         if isinstance(error, TimeoutError):
-            return AmbiguousError(f"{call} was not answered in time. {call.doubt}")
+            return AmbiguousError(f"{call} was not answered in time.", call.doubt)
         reason = quotation(self.key.redact(str(error)))
         words = type(error).__name__ + (f": {reason}" if reason else "")
         if isinstance(error, NOT_SENT):
             return NotSentError(
                 f"{call} could not be sent to {self.origin} ({words}). Check the network and the address."
             )
-        return AmbiguousError(f"{call} broke off ({words}). {call.doubt}")
+        return AmbiguousError(f"{call} broke off ({words}).", call.doubt)
 
     def of_status(self, call: Call, status: int, *, body: str, location: str) -> ApiError:
         """The error for an answer that is not a success."""
@@ -91,6 +91,7 @@ class ErrorFactory(Struct, frozen=True):
                 f"{call} was refused (403): the key of {self.key.place} may not make this change. The project may ask"
                 f" for approvals of changes, or the key's role may not edit.{quoted}",
                 status=status,
+                may_read=True,
             )
         if status == 403:  # noqa: PLR2004 - HTTP's own number
             return AccessError(
@@ -106,7 +107,7 @@ class ErrorFactory(Struct, frozen=True):
             )
         if status in _REFUSED:
             return RejectedError(f"{call} was rejected ({status}).{quoted}", status=status)
-        return AmbiguousError(f"{call} failed on the server ({status}). {call.doubt}{quoted}", status=status)
+        return AmbiguousError(f"{call} failed on the server ({status}).{quoted}", call.doubt, status=status)
 
     @property
     def _region(self) -> str:

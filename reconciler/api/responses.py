@@ -147,7 +147,7 @@ def decode_created(reply: Response) -> CreatedFlag:
         flag_id = decode(reply, lambda body: path_id(typed(body, dict, "answer").get("id"), "id"))
     except InvalidResponseError as error:
         raise AmbiguousError(
-            f"{error} The flag was created; look it up by its key.", status=reply.status, attempts=reply.attempts
+            str(error), "The flag was created; look it up by its key.", status=reply.status, attempts=reply.attempts
         ) from None
     return CreatedFlag(id=flag_id, status=reply.status, attempts=reply.attempts)
 

@@ -34,12 +34,14 @@ from reconciler.api.limits import (
     seconds_to_wait,
 )
 from reconciler.errors import (
+    FORBIDDEN,
     UNAUTHORIZED,
     AccessError,
     AmbiguousError,
     BudgetError,
     NotSentError,
     ResponseTooLargeError,
+    WithheldError,
 )
 from reconciler.model.config import Requests
 from reconciler.model.fields import is_path_segment
@@ -159,7 +161,7 @@ class Transport:
         self._http = http or _pool(origin, limits.concurrency)
         self.concurrency = limits.concurrency
         self.server_date: datetime | None = None
-        self._is_refused = False
+        self._refused: int | None = None
 
     @property
     def requests(self) -> int:
@@ -191,7 +193,7 @@ class Transport:
         `repeat` is by default ALWAYS for GET and IF_WITHOUT_EFFECT for all else. However long the call waits, for its
         turn or to be repeated, it is sent only while `look` is not old. Raises an ApiError whose `attempts` counts
         what was sent: NotSentError, AmbiguousError, RejectedError, AccessError, BudgetError or ResponseTooLargeError;
-        and what `look` raises. After a 401 no write is sent any more.
+        and what `look` raises. After a 401, or a 403 to a write, no write is sent any more.
         """
         call = Call(method, PREFIX + "/".join(segments))
         if self._read_only and not call.is_read:
@@ -268,9 +270,10 @@ class Transport:
     async def _sent(
         self, call: Call, url: httpx.URL, content: bytes | None, look: Look | None, count: int
     ) -> _Outcome:
-        if self._is_refused and not call.is_read:
-            raise AccessError(
-                f"{call} was not sent: the key was refused (401) before.", status=UNAUTHORIZED, attempts=0
+        if self._refused is not None and not call.is_read:
+            what = "the key" if self._refused == UNAUTHORIZED else "another change"
+            raise WithheldError(
+                f"{call} was not sent: {what} was refused ({self._refused}) before.", status=self._refused, attempts=0
             )
         seconds = self._budget.reserve(call)
         started = self._clock.now()
@@ -282,7 +285,8 @@ class Transport:
             if look is not None:
                 look.attempt_ended()
             status = outcome.error.status if isinstance(outcome, Failure) else outcome[0]
-            self._is_refused = self._is_refused or status == UNAUTHORIZED
+            if status == UNAUTHORIZED or (status == FORBIDDEN and not call.is_read):
+                self._refused = status
         finally:
             self._tell(call, status, self._clock.now() - started, count)
         return outcome
@@ -344,7 +348,7 @@ def _encoded(call: Call, body: Json) -> bytes:
 def _oversized(call: Call) -> ApiError:
     if call.is_read:
         return ResponseTooLargeError(f"{call} answered more than {LARGEST_BODY >> 20} MiB; the rest was not read.")
-    return AmbiguousError(f"{call} answered more than {LARGEST_BODY >> 20} MiB. {call.doubt}")
+    return AmbiguousError(f"{call} answered more than {LARGEST_BODY >> 20} MiB.", call.doubt)
 
 
 def _pool(origin: Origin, connections: int) -> httpx.AsyncHTTPTransport:

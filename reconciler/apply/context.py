@@ -51,10 +51,11 @@ class Cancellation:
 
     @property
     def why(self) -> str:
-        """Why nothing of the other flags is sent."""
-        if self._failed is None or isinstance(self.reason, InterruptedRunError) or ends_the_run(self.reason):
+        """Why nothing of the other flags is sent; what was said of the flag that failed is not said again."""
+        if self._failed is None or isinstance(self.reason, InterruptedRunError | BudgetError):
             return str(self.reason)
-        return f"Skipped after {self._failed} failed."
+        how = f"was refused ({self.reason.status})" if isinstance(self.reason, AccessError) else "failed"
+        return f"Skipped after {self._failed} {how}."
 
     def interrupt(self, signal_number: int) -> None:
         """End the run because of a signal, which outranks any other reason: what is in flight is abandoned."""

@@ -27,6 +27,7 @@ from reconciler.errors import (
     InterruptedRunError,
     InvalidInputError,
     RejectedError,
+    WithheldError,
 )
 from reconciler.model.canonical import fields_that_moved
 from reconciler.model.fields import FIELD
@@ -202,6 +203,8 @@ class FlagRun:
             if not isinstance(error, AmbiguousError):
                 break
         if step.is_open and error is not None:
+            if isinstance(error, AmbiguousError):
+                error = error.settled("Reading the flag afterwards shows that it had no effect.")
             self.fail(step, error, Status.SKIPPED if isinstance(error, ChangedMeanwhileError) else Status.FAILED)
 
     async def _send(self, step: Step) -> ApiError | InterruptedRunError | None:
@@ -258,6 +261,12 @@ class FlagRun:
             status = Status.UNKNOWN
         elif isinstance(error, InterruptedRunError | AccessError) and not step.attempts:
             status = Status.SKIPPED
+        if isinstance(error, WithheldError):
+            # The flag that was refused ends the run, and says why.
+            reason = self.context.cancellation.why if self.context.cancellation.is_set else str(error)
+            step.end(status, error=reason)
+            self.leave(reason, Status.FAILED if any(item.attempts for item in self.steps) else status)
+            return
         step.end(status, http_status=getattr(error, "status", None), error=str(error))
         self.is_conflict = isinstance(error, ChangedMeanwhileError)
         sent = self.made if self.is_conflict else any(item.attempts for item in self.steps)

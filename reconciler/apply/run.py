@@ -12,7 +12,7 @@ from reconciler.apply.flag_run import FlagRun
 from reconciler.apply.report import ApplyReport, FlagOutcome, Status
 from reconciler.apply.steps import steps_of
 from reconciler.apply.verify import Verifier
-from reconciler.errors import ApiError, InterruptedRunError
+from reconciler.errors import AccessError, ApiError, InterruptedRunError
 from reconciler.planning.planner import Planner
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def _left(flag: FlagPlan, status: Status, reason: str) -> FlagOutcome:
 def _may_read_back(context: ApplyContext) -> bool:
     reason = context.cancellation.reason
     is_over = isinstance(reason, InterruptedRunError) or (reason is not None and ends_the_run(reason))
-    return context.options.verify and not is_over
+    may_read = isinstance(reason, AccessError) and reason.may_read
+    return context.options.verify and (may_read or not is_over)
 
 
 async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun]) -> None:

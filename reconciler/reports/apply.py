@@ -76,7 +76,7 @@ def _section(outcome: FlagOutcome) -> ApplySection:
         calls=tuple(
             _line(operation, outcome)
             for operation in outcome.operations
-            if (operation.status != "applied" or operation.is_added) and outcome.status != "held"
+            if (operation.status != "applied" or operation.is_added) and outcome.status not in {"held", "skipped"}
         ),
     )
 

@@ -249,8 +249,16 @@ def _report(report: ApplyReport, shown: str, display: OutputOptions, choices: Ap
         output.print_to_stderr(rescue())
         raise
     if failure:
-        output.error(str(failure))
+        output.error(_ending(failure, report) if output.is_beside(display) else str(failure))
     return failure.exit_code if failure else report.exit_code
+
+
+def _ending(failure: ReconcilerError, report: ApplyReport) -> str:
+    """The failure below its report: what stopped the run stands there, beside the flag that it stopped at."""
+    if report.stopped_by is None or not any(item.error == str(report.stopped_by) for item in report.outcomes):
+        return str(failure)
+    rest = str(failure).replace(str(report.stopped_by), "").strip()
+    return rest or "Nothing was applied; the report above says why."
 
 
 async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> ApplyReport:

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from worlds import OTHER_USER, PROJECT, World, a_world, after_writes, an_emulator
 
 from reconciler.apply import ApplyOptions
-from reconciler.emulator import Behaviour
+from reconciler.emulator import ApiResponse, Behaviour
 from reconciler.files.schema import load_schema
 from reconciler.model.flag import UNSET, FlagSpec, Variant, Weights
 from reconciler.reports.registry import APPLY, render
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.apply import ApplyReport
+    from reconciler.emulator import RawRequest
 
 NEW = FlagSpec(key="new", variants=(Variant(key="a"), Variant(key="b")))
 
@@ -144,3 +145,23 @@ def test_what_is_skipped_after_a_failure_names_the_flag_that_failed() -> None:
     assert first.status.value == "failed"
     assert {outcome.error for outcome in others} == {"Skipped after a failed."}
     assert {outcome.status.value for outcome in others} == {"skipped"}
+
+
+def test_a_failure_that_was_looked_into_says_what_was_found() -> None:
+    """Beside "verified" nothing is left open: reads showed that the call had no effect."""
+    emulator = an_emulator(a_live_flag("a"), a_live_flag("b"))
+    broken = f"/api/1/flags/{flag_of(emulator, 'b')['id']}"
+    real = emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        failed = ApiResponse(status=500, body=b"")
+        return failed if (request.method, request.path) == ("PATCH", broken) else real(request)
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    world = a_world(emulator, *(FlagSpec(key=key, rollout_percentage=5) for key in ("a", "b")))
+    report = applied(world)
+    assert (report.verified, [outcome.status.value for outcome in report.outcomes]) == (True, ["applied", "failed"])
+    text = render(APPLY, "text", report)
+    assert "may or may not have taken effect" not in text
+    assert "failed on the server (500). Reading the flag afterwards shows that it had no effect." in text
+    assert render(APPLY, "json", report).count("had no effect") == 2

@@ -1,4 +1,4 @@
-"""A key that is refused in the middle of an apply: nothing more is sent, and the rest is skipped."""
+"""A key, or a change, that is refused in the middle of an apply: nothing more is sent, and the rest is skipped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from emulators import a_live_flag
 from worlds import a_world, an_emulator
 
 from reconciler.apply.report import Status
+from reconciler.emulator import Behaviour
 from reconciler.model.config import Requests
 from reconciler.model.flag import FlagSpec
+from reconciler.reports.registry import APPLY, render
 
 if TYPE_CHECKING:
     from reconciler.emulator import RawRequest
@@ -47,3 +49,31 @@ def test_nothing_more_is_sent_and_the_rest_is_skipped(allowed: int) -> None:
     assert statuses.count(Status.FAILED) == 1
     assert statuses.count(Status.SKIPPED) == len(FLAGS) - allowed - 1
     assert report.exit_code == (7 if allowed else 4)
+
+
+@pytest.mark.parametrize("first_on", [0, 1, 7])
+def test_a_forbidden_change_is_sent_once_and_said_once(first_on: int) -> None:
+    """The project asks for approvals: what was applied before is read back, the rest names the flag in a sentence."""
+    flags = [a_live_flag(key, enabled=number >= first_on) for number, key in enumerate(FLAGS)]
+    emulator = an_emulator(*flags, behaviour=Behaviour(approvals="403"))
+    world = a_world(
+        emulator,
+        *(FlagSpec(key=key, rollout_percentage=5) for key in FLAGS),
+        requests=Requests(per_second=10, concurrency=16, daily_budget=1000),
+    )
+    report = world.carry_out(world.look()).report
+    assert report is not None
+    statuses = [outcome.status for outcome in report.outcomes]
+    assert [statuses.count(status) for status in (Status.APPLIED, Status.FAILED, Status.SKIPPED)] == [
+        first_on,
+        1,
+        len(FLAGS) - first_on - 1,
+    ]
+    assert sum(entry.status == 403 for entry in emulator.log) == 1
+    assert {outcome.verified for outcome in report.outcomes if outcome.status is Status.APPLIED} <= {True}
+    (failed,) = [outcome.key for outcome in report.outcomes if outcome.status is Status.FAILED]
+    skipped = {outcome.error for outcome in report.outcomes if outcome.status is Status.SKIPPED}
+    assert skipped == {f"Skipped after {failed} was refused (403)."}
+    for form in ("text", "markdown"):
+        assert render(APPLY, form, report).count("may ask for approvals") == 1
+    assert report.exit_code == (7 if first_on else 4)
