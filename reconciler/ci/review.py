@@ -16,16 +16,13 @@ from typing import TYPE_CHECKING, Final
 from reconciler.ci.posts import find_comment
 from reconciler.errors import ReconcilerError
 from reconciler.files.schema import check
-from reconciler.planning.review import ReviewRecord, decode_record
+from reconciler.planning.review import LABEL, ReviewRecord, decode_record
 from reconciler.strict_json import MalformedJsonError, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.ci.forge import Forge, PullRequest
-
-LABEL: Final = "flags-allow:"
-"""How a label begins that overrides a guard, as in `flags-allow:rebucket` and `flags-allow:kill-switch:KEY`."""
 
 _is_override = re.compile(r"[a-z-]+(:[a-z0-9_-]+)?").fullmatch
 _MOST_DEPLOYMENTS: Final = 50

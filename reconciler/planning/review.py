@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 REVIEW = "review"
 """The name of the guard that holds what was not reviewed."""
 
+LABEL = "flags-allow:"
+"""How a label of a pull request begins that overrides a guard, as in `flags-allow:rebucket`."""
+
 RECORD_FORMAT_VERSION = 1
 
 _SHOWN_TEXT = 60

@@ -118,5 +118,6 @@ def _payload(item: PayloadShare) -> str:
 
 
 def _segment(item: SegmentTransition) -> str:
-    names = " → ".join(dict.fromkeys(name(text) for text in (item.before_segment, item.after_segment)))
+    before, after = name(item.before_segment), name(item.after_segment)
+    names = before if before == after else f"those moving from {before} to {after}"
     return f"{names} of {name(item.clients)}" if item.clients else names

@@ -32,7 +32,7 @@ KEY_LENGTH = 100
 """Characters of a flag's key in a row."""
 
 _CHANGE_LENGTH = 160
-_AFFECTED_LENGTH = 240
+_AFFECTED_LENGTH = 280
 _MANY = Fraction(1, 10)
 _MOST = Fraction(1, 2)
 _VARIANT_TEXT = re.compile(r"/variants/[^/]+/(name|description)")
@@ -114,9 +114,15 @@ def effect_of(flag: FlagPlan) -> Effect:
         share=_share(flag),
         reach=_switched(flag) if flag.action is Action.CREATE else Fraction(0),
         key=cut(visible(flag.key), KEY_LENGTH),
-        change=cut(", ".join(_words(flag, [words for _, words in found if words])), _CHANGE_LENGTH),
+        change=cut(_change(flag, [words for _, words in found if words]), _CHANGE_LENGTH),
         affected=cut(affected(flag), _AFFECTED_LENGTH),
     )
+
+
+def _change(flag: FlagPlan, words: list[str]) -> str:
+    """What changes, after what holds it."""
+    held = "held by safety check " + ", ".join(dict.fromkeys(item.guard for item in flag.held)) if flag.held else ""
+    return ": ".join(filter(None, (held, ", ".join(_words(flag, words)))))
 
 
 def _words(flag: FlagPlan, words: list[str]) -> list[str]:
@@ -125,8 +131,6 @@ def _words(flag: FlagPlan, words: list[str]) -> list[str]:
         words = ["created"]
     elif flag.warnings:
         words = [*words[: _MOST_WORDS - 1], counted(len(flag.warnings), "warning")]
-    if flag.held:
-        words = ["held by safety check " + ", ".join(dict.fromkeys(item.guard for item in flag.held)), *words]
     more = len(words) - _MOST_WORDS
     return [*words[:_MOST_WORDS], f"{more} more"] if more > 0 else words
 
@@ -138,13 +142,14 @@ def by_danger(flags: Iterable[FlagPlan]) -> list[tuple[FlagPlan, Effect]]:
 
 
 def widest_moves(flags: Sequence[FlagPlan]) -> Iterator[str]:
-    """Which flag moves most users, and of which segment; and the same of new flags. Nothing where no user is moved.
+    """Which flag moves most users, and of which segment; and the same of new flags where there are several.
 
-    Of several that move as many it is the first.
+    Nothing where no user is moved. Of several that move as many it is the first.
     """
     new = [flag for flag in flags if flag.action is Action.CREATE]
     live = [flag for flag in flags if flag.action is not Action.CREATE]
-    for title, found, words in (("Max exposure change", live, moved), ("Widest new flag", new, reached)):
+    several = new if len(new) > 1 else []
+    for title, found, words in (("Max exposure change", live, moved), ("Widest new flag", several, reached)):
         widest = max(filter(_switched, found), key=_switched, default=None)
         if widest and widest.exposure:
             yield f"{title}: {cut(visible(widest.key), KEY_LENGTH)}, {words(by_share(widest.exposure)[0])}."

@@ -84,10 +84,12 @@ class ExposureRow(Struct, frozen=True, kw_only=True):
 class ExposureBlock(Struct, frozen=True, kw_only=True):
     """The exposure of one flag: the headline, a row per transition that moves users, and what figures cannot know.
 
-    `transient` is "" where no user sees a wrong variant between two calls.
+    `transient` is "" where no user sees a wrong variant between two calls. `beside` is the part of the headline that
+    rows do not show: payloads and flags that depend on this one.
     """
 
     headline: str
+    beside: str
     transient: str
     rows: tuple[ExposureRow, ...]
     notes: tuple[str, ...]
@@ -103,8 +105,11 @@ def exposure_block(
     indexes = _indexes(exposure)
     label = "" if exposure.is_exact else " (expected)"
     moves = bool(exposure.switched or transient)
+    beside = " ".join(_beside(exposure))
+    headline = _headline(exposure, label, moves=moves, is_new=is_new)
     return ExposureBlock(
-        headline=" ".join(_headline(exposure, label, moves=moves, is_new=is_new)),
+        headline=f"{headline} {beside}".rstrip(),
+        beside=beside,
         transient=f"Temporarily wrong variant during apply: {percent(transient)} of users." if transient else "",
         rows=tuple(_row(item, indexes, is_new=is_new) for item in exposure.transitions if item.switched),
         notes=tuple(visible(note) for note in exposure.notes if note not in elsewhere)
@@ -113,19 +118,19 @@ def exposure_block(
     )
 
 
-def _headline(exposure: FlagExposure, label: str, *, moves: bool, is_new: bool) -> Iterator[str]:
+def _headline(exposure: FlagExposure, label: str, *, moves: bool, is_new: bool) -> str:
     if moves:
         what = "a variant of the new flag" if is_new else "another variant"
-        yield f"At most {percent(exposure.switched)} of the users of any segment get {what}{label}."
-    elif exposure.listed:
+        return f"At most {percent(exposure.switched)} of the users of any segment get {what}{label}."
+    if exposure.listed:
         kinds = " and ".join(dict.fromkeys(item.kind for item in exposure.listed))
-        yield f"Only listed {kinds} get another variant."
-    elif exposure.payloads:
-        yield "No user gets another variant, but another payload:"
-    elif exposure.dependents:
-        yield "Users of this flag keep their variants."
-    else:
-        yield "No user gets another variant."
+        return f"Only listed {kinds} get another variant."
+    if exposure.payloads:
+        return "No user gets another variant, but another payload:"
+    return "Users of this flag keep their variants." if exposure.dependents else "No user gets another variant."
+
+
+def _beside(exposure: FlagExposure) -> Iterator[str]:
     for item in exposure.payloads:
         if item.share:
             share = percent(item.share)

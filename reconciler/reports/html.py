@@ -57,7 +57,7 @@ def _plan_verdict(view: PlanView) -> tuple[str, str]:
         return "alarm", REFUSED
     if not view.flags:
         return "calm", "No changes: live matches git."
-    held = len({line.key for line in view.held})
+    held = view.count_held
     would = f"{counted(len(view.flags) - held, 'flag')} would change"
     return ("alarm", f"{would}, {held} held by safety checks.") if held else ("work", f"{would}.")
 

@@ -7,8 +7,10 @@ mention, image, table or comment.
 from __future__ import annotations
 
 from html import escape
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from reconciler.planning.review import LABEL
 from reconciler.reports.exposure_view import bar_text, legend
 from reconciler.reports.fitting import (
     cut_marked,
@@ -37,11 +39,17 @@ LIMIT = 64_000
 """Characters: GitHub takes 65,536 in a comment, and a workflow adds a line of its own."""
 
 _BAR_WIDTH = 40
+_LINE = 100
+"""Characters of a line in a block, which does not wrap by itself."""
+
 _CELL = 320
 """Characters of one cell in the table of effects."""
 
 _DETAILS = 5
 """The part of the room, as one of so many, that is kept for the details of the gravest."""
+
+_MOST_LABEL = 50
+"""Characters that GitHub takes in a label."""
 
 _SENTENCE = 400
 """Room for the sentences about what is not shown."""
@@ -135,7 +143,8 @@ def effects_table(rows: Sequence[str]) -> tuple[str, ...]:
 def _head(view: PlanView) -> Iterator[str]:
     yield f"{marker(view.marker)}\n### Plan for {markdown_text(view.title)}"
     made = f" {markdown_text(view.made)}." if view.made else ""
-    yield f"**{view.headline}**{made}"
+    held = f"; {counted(view.count_held, 'flag')} held by safety checks" if view.count_held else ""
+    yield f"**{view.headline}{held}**{made}"
     yield from _refused(REFUSED, view.refusals, view.hidden_refusals, "more refusal")
 
 
@@ -155,7 +164,18 @@ def _refused(title: str, refusals: Sequence[RefusalLine], hidden: int, noun: str
 
 def _refusal(item: RefusalLine) -> str:
     key = f"{code_span(item.key)} " if item.key else ""
-    return f"- {key}{code_span(item.guard)}: {markdown_text(item.message)} {markdown_text(item.advice)}"
+    safer = f" Safer: {markdown_text(item.safer)}." if item.safer else ""
+    return f"- {key}{code_span(item.guard)}: {markdown_text(item.message)}{safer} {_override(item)}"
+
+
+def _override(item: RefusalLine) -> str:
+    """What overrides a guard, and the label that does the same for a pull request, where one can."""
+    if not item.override:
+        return item.override_advice
+    guard = item.override.removeprefix("--allow ")
+    label = f"{LABEL}{guard}" if guard != item.override and "'" not in guard else ""
+    named = f", or the label {code_span(label)} on the pull request" if 0 < len(label) <= _MOST_LABEL else ""
+    return f"To continue anyway: {code_span(item.override)}{named}."
 
 
 def _warnings(warnings: Sequence[str]) -> Iterator[str]:
@@ -188,7 +208,7 @@ def _flag_parts(section: FlagSection, *, is_open: bool) -> Iterator[str]:
     yield f"{code_span(section.symbol)} **{section.word}**: {section.size}{place}{link}"
     yield from _warnings(section.warnings)
     if section.fields:
-        yield "\n".join(["| | field | live | git |", "|---|---|---|---|", *map(_fields_row, section.fields)])
+        yield _fields(section.fields)
     if section.calls:
         yield code_block("\n".join(map(_call, section.calls)))
     if section.exposure:
@@ -196,11 +216,15 @@ def _flag_parts(section: FlagSection, *, is_open: bool) -> Iterator[str]:
     yield "</details>"
 
 
-def _fields_row(line: FieldLine) -> str:
-    label, *sides = (
-        "" if text is None else code_span(text, in_table=True) for text in (line.label, line.before, line.after)
-    )
-    return f"| {code_span(line.symbol)} | {label} | {sides[0]} | {sides[1]} |"
+def _fields(lines: Sequence[FieldLine]) -> str:
+    """The table of fields; a side that no field has is no column."""
+    sides = {"live": [line.before for line in lines], "git": [line.after for line in lines]}
+    shown = {side: texts for side, texts in sides.items() if any(text is not None for text in texts)}
+    rows = [f"| | {' | '.join(['field', *shown])} |", "|---" * (len(shown) + 2) + "|"]
+    for line, *texts in zip(lines, *shown.values(), strict=True):
+        cells = ("" if text is None else code_span(text, in_table=True) for text in (line.label, *texts))
+        rows.append(f"| {code_span(line.symbol)} | {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def _call(call: CallLine) -> str:
@@ -210,8 +234,10 @@ def _call(call: CallLine) -> str:
 
 
 def _exposure(block: ExposureBlock) -> Iterator[str]:
-    transient = f" {markdown_text(block.transient)}" if block.transient else ""
-    yield f"**Exposure.** {markdown_text(block.headline)}{transient}"
+    if words := " ".join(filter(None, (block.beside, block.transient))):
+        yield f"**Exposure.** {markdown_text(words)}"
+    elif block.rows or block.notes:
+        yield "**Exposure**"
     if block.rows:
         yield code_block("\n".join(line for row in block.rows for line in _row(row)))
     yield from _notes(block.notes)
@@ -222,4 +248,4 @@ def _row(row: ExposureRow) -> Iterator[str]:
     yield f"  now  {bar_text(row.before, _BAR_WIDTH)}  {legend(row.before)}"
     yield f"  then {bar_text(row.after, _BAR_WIDTH)}  {legend(row.after)}"
     if row.moves:
-        yield f"  move {row.moves_in_words}"
+        yield from wrap(row.moves_in_words, _LINE, initial_indent="  move ", subsequent_indent=" " * 7)

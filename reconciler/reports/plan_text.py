@@ -41,7 +41,7 @@ def render_plan_text(plan: Plan, options: RenderOptions) -> str:
     layout.blank()
     _effects(layout, view.effects)
     layout.blank()
-    for widest in view.widest if len(view.flags) > 1 else ():
+    for widest in view.widest:
         layout.line(widest)
     for section in view.flags:
         layout.blank()

@@ -79,6 +79,11 @@ class FlagSection(Struct, frozen=True, kw_only=True):
     word: str
     link: str = ""
 
+    @property
+    def kind(self) -> str:
+        """`held`, or the action: what the flag's colour says."""
+        return "held" if self.symbol == HELD_SYMBOL else self.action
+
 
 class RefusalLine(Struct, frozen=True, kw_only=True):
     """A guard that refuses, or holds the flag `key`; what it saw, what overrides it ("": nothing), what is safer."""
@@ -92,8 +97,12 @@ class RefusalLine(Struct, frozen=True, kw_only=True):
     @property
     def advice(self) -> str:
         """What can be done about it: first what is safer, then what overrides it."""
-        override = f"To continue anyway: {self.override}" if self.override else "No --allow overrides this."
-        return f"Safer: {self.safer}. {override}" if self.safer else override
+        return f"Safer: {self.safer}. {self.override_advice}" if self.safer else self.override_advice
+
+    @property
+    def override_advice(self) -> str:
+        """What overrides it, or that nothing does."""
+        return f"To continue anyway: {self.override}" if self.override else "No --allow overrides this."
 
 
 class PlanView(Struct, frozen=True, kw_only=True):
@@ -101,11 +110,11 @@ class PlanView(Struct, frozen=True, kw_only=True):
 
     `effects` is the table that every format begins with: a row for each flag, and for each that is released.
     `headline` is the last line for people, `widest` names what moves most users. `facts` are short sentences about
-    the rest, `costs` what else would cost requests, `schedules` the steps of rollouts,
-    `notes` what holds for the exposure of several flags. `held`
-    has a line for each flag and guard that holds it. `marker` tells the plans of several environments apart. `made`
-    says when and from which commit, as far as that is known, and with which options that let the plan do more.
-    `hidden_refusals` and `hidden_held` count those that are left out.
+    the rest, `costs` what else would cost requests, `schedules` the steps of rollouts, `notes` what holds for the
+    exposure of several flags. `held` has a line for each flag and guard that holds it, `count_held` is the number of
+    these flags. `marker` tells the plans of several environments apart. `made` says when and from which commit, as
+    far as that is known, and with which options that let the plan do more. `hidden_refusals` and `hidden_held` count
+    those that are left out.
     """
 
     title: str
@@ -123,6 +132,7 @@ class PlanView(Struct, frozen=True, kw_only=True):
     widest: tuple[str, ...] = ()
     marker: str = "plan"
     made: str = ""
+    count_held: int = 0
     hidden_refusals: int = 0
     hidden_held: int = 0
 
@@ -146,7 +156,8 @@ def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
         headline=last.replace("; 1 API calls;", "; 1 API call;"),
         effects=effect_rows(plan, ordered),
         costs=tuple(_costs(plan)),
-        widest=tuple(widest_moves(plan.to_apply)),
+        count_held=len(plan.held),
+        widest=tuple(widest_moves(plan.to_apply)) if len(plan.flags) > 1 else (),
         marker=f"plan-{plan.environment}" if plan.environment else "plan",
         made=_made(plan),
     )
@@ -208,8 +219,9 @@ def flag_link(plan: Plan, flag_id: str | None) -> str:
 
 def _facts(plan: Plan) -> list[str]:
     facts = [f"{counted(plan.unchanged, 'flag')} unchanged"] if plan.unchanged else []
-    if plan.unmanaged:
-        facts.append(f"{counted(len(plan.unmanaged), 'flag')} not managed here: {first_named(plan.unmanaged)}")
+    released = {item.key for item in plan.released if not item.path}
+    if others := [key for key in plan.unmanaged if key not in released]:
+        facts.append(f"{counted(len(others), 'flag')} not managed here: {first_named(others)}")
     if plan.requests:
         facts.append(f"read with {counted(plan.requests, 'request')}")
     return facts

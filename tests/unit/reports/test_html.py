@@ -145,12 +145,12 @@ def test_a_page_counts_users() -> None:
 
 
 def test_the_verdict_and_the_effects_come_first() -> None:
-    """Above the flags: the refusal, the line that ends the text plan, a row for each effect, the gravest first."""
+    """Above the flags: the refusal, the line that ends the text plan, a row for each effect, the worst first."""
     text = " ".join(words(parsed(plan_page_of(a_rich_plan()))).split())
     places = [
         text.index(part)
-        for part in ("Refused as unsafe", "Plan: 1 create", "Effects, the gravest first",
-                     "rankingvariant c removed", "pricing-pageweights, payload of c", "--allow exposure", "Fields")
+        for part in ("Refused as unsafe", "Plan: 1 create", "--allow exposure", "Effects, worst first",
+                     "rankingvariant c removed", "pricing-pageweights, payload of c", "Fields")
     ]  # fmt: skip
     assert places == sorted(places)
 

@@ -228,3 +228,46 @@ def test_the_marker_tells_environments_apart() -> None:
     plan = SMALL_PLANS["everyday"]()
     texts = {render(PLAN, "markdown", replace(plan, environment=name)).split("\n")[0] for name in "ab"}
     assert texts == {"<!-- reconciler:plan-a -->", "<!-- reconciler:plan-b -->"}
+
+
+HELD = Refusal(guard="rebucket", message="no", override="--allow rebucket:shop", alternatives=("wait",))
+
+
+def test_a_held_flag_is_told_in_the_first_sentence_and_with_the_label() -> None:
+    """The last line of the text plan counts what is sent; a pull request's label saves editing a workflow."""
+    page = rendered(moved("shop", Fraction(1, 2), held=(HELD,)), moved("other", Fraction(1, 5)))
+    assert "max exposure change 20%; 1 flag held by safety checks**" in page.splitlines()[3]
+    assert "| `shop` | held by safety check rebucket: rollout 0 → 50% |" in page
+    told = (
+        "To continue anyway: `--allow rebucket:shop`, or the label `flags-allow:rebucket:shop` on the pull request."
+    )
+    assert f"- `shop` `rebucket`: no Safer: wait. {told}" in page.splitlines()
+
+
+@pytest.mark.parametrize("override", ["--unarchive", "--allow 'rebucket:a b'", "--allow rebucket:" + "x" * 30, ""])
+def test_a_label_is_named_only_where_it_can_be_set(override: str) -> None:
+    """GitHub takes 50 characters, and labels are no shell words."""
+    page = rendered(moved("shop", Fraction(1, 2), held=(replace(HELD, override=override),)))
+    assert "flags-allow" not in page
+    assert (override or "No --allow overrides this.") in page
+
+
+def test_nothing_is_said_twice_and_no_column_is_empty() -> None:
+    """What the row says is not said again above details; a side that no field has is no column."""
+    page = rendered(moved("shop", Fraction(1, 2)))
+    assert "Max exposure change" not in page
+    assert "At most" not in page
+    assert "**Exposure**" in page.splitlines()
+    assert "Exposure" not in rendered(harmless(1))
+    new, gone = (ValueChange(path="/name", before=a, after=b) for a, b in ((None, "n"), ("n", None)))
+    assert '| | field | git |\n|---|---|---|\n| `+` | `name` | `"n"` |' in rendered(a_flag_plan("a", changes=(new,)))
+    assert "| | field | live |" in rendered(a_flag_plan("a", changes=(gone,)))
+
+
+def test_a_long_line_of_moves_is_wrapped() -> None:
+    """A block in a comment has no wrapping of its own."""
+    matrix = tuple((f"from-{n}", f"to-{n}", Fraction(1, 10)) for n in range(8))
+    page = rendered(a_flag_plan("a", exposure=an_exposure(a_transition(matrix=matrix))))
+    found = page[page.index("  move ") :].split("```")[0].splitlines()
+    assert len(found) > 1
+    assert max(map(len, found)) <= 100
