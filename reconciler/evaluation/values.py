@@ -162,7 +162,7 @@ def _texts(conditions: Sequence[Condition]) -> tuple[list[str], list[int] | None
     if len(families) > 1:
         starts, ends = ([*family.texts[:_MOST_JOINED], "~"] for family in (families[0], families[-1]))
         texts |= dict.fromkeys(text for a, b in product(starts, ends) for text in (a + b, b + a, b))
-    fresh = next((text for text in _FRESH if text not in texts), _FRESH[0] * (1 + max(map(len, texts))))
+    fresh = next((text for text in _FRESH if text not in texts), _FRESH[0] * (1 + max(map(len, texts), default=0)))
     texts[fresh] = None
     texts.pop("", None)
     if not all(family.is_complete for family in families):

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from reconciler.evaluation.conditions import matches_condition
 from reconciler.evaluation.exposure import FlagExposure
 from reconciler.evaluation.rules import ALWAYS_TRUE
+from reconciler.files.schema import load_schema
 from reconciler.model.flag import (
     Condition,
     Dependencies,
@@ -280,3 +282,29 @@ def test_exposure_twice_is_exposure_once() -> None:
 
     assert with_exposure(once) == once
     assert once.summary.max_exposure_change == once.flags[0].exposure.switched > 0  # type: ignore[union-attr]
+
+
+OPERATORS: tuple[str, ...] = tuple(load_schema("flag")["$defs"]["condition"]["properties"]["op"]["enum"])
+ANSWERS: tuple[Any, ...] = (None, "1", "US", ["1"], [])
+
+
+@pytest.mark.parametrize("prop", ["country", "version"])
+@pytest.mark.parametrize("op", OPERATORS)
+def test_a_condition_without_values_is_one_like_others(op: str, prop: str) -> None:
+    """Live and declared, alone and beside others on the same property: who moves is who matches."""
+    empty = Condition(prop=prop, op=op, values=())
+    for conditions in (
+        (empty,),
+        (empty, empty),
+        *((empty, Condition(prop=prop, op=other, values=())) for other in OPERATORS),
+    ):
+        segments = (replace(US, conditions=conditions, percentage=100),)
+        matched = any(all(matches_condition(item, {prop: value}) for item in conditions) for value in ANSWERS)
+        with_it = replace(FLAG, target_segments=segments)
+        for before, after in ((FLAG, with_it), (with_it, FLAG)):
+            moved = [
+                item
+                for item in exposure_of_flag(a_plan(before, after)).transitions
+                if "US" in (item.before_segment, item.after_segment)
+            ]
+            assert bool(moved) is matched, conditions
