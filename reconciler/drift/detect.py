@@ -105,7 +105,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             flags=tuple(
                 explained(item, versions.get(item.desired.key, ()), timelines, self.now) for item in compared
             ),
-            missing=view.missing,
+            missing=tuple(key for key in view.missing if self._spec(key).archived is not True),
             unmanaged=view.unmanaged,
             duplicates={key: ids for key, ids in view.live.duplicates.items() if key in view.keys},
             known=frozenset(key for key, flag in self.desired.flags.items() if flag.is_known(self.now)),

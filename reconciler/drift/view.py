@@ -14,7 +14,7 @@ from reconciler.api.listing import FEW_KEYS, by_key, find_including_archived
 from reconciler.api.live import fetch_live_state
 from reconciler.api.pages import PAGE_SIZE
 from reconciler.errors import BudgetError, UsageError
-from reconciler.model.config import idle_targets, matcher
+from reconciler.model.config import has_wildcard, idle_targets, matcher
 from reconciler.model.flag import DesiredState, LiveState
 from reconciler.model.versions import parse_time
 
@@ -108,11 +108,11 @@ async def view_of_edits(
 ) -> View:
     """The declared flags that the feed of versions names, and those known to differ; none: no request."""
     known_keys = desired.flags.keys() | set(edited)
-    idle = [
-        f'The target "{target}" matches no flag that is declared or was edited.'
-        for target in targets
-        if not any(map(matcher([target]), known_keys))
-    ]
+    named = {target for target in targets if not has_wildcard(target)}
+    if unknown := named - known_keys:
+        found = await find_including_archived(client, unknown, most=FEW_KEYS)
+        idle_targets(sorted(unknown), known_keys | {flag.key for flag in found})
+    idle = idle_targets([*filter(has_wildcard, targets)], known_keys, "neither declared nor edited since then")
     keys = tuple(sorted(keys_in_scope(desired, targets) & {*edited, *known}))
     unmanaged = tuple(sorted(key for key in filter(matcher(targets), edited) if key not in desired.flags))
     live = LiveState(project_id=client.project_id, flags={}, is_complete=False)

@@ -41,3 +41,16 @@ def test_a_flag_that_stays_archived_is_not_edited(repository: Repository) -> Non
     repository.write("flags/old.yaml", "key: old\narchived: true\nname: ''\ntags: []\n")
     repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\n')
     assert "stays archived" not in repository.run("plan").out
+
+
+@pytest.mark.parametrize("more", ["", "name: Old\nenabled: true\nvariants: [{key: a}]\ntags: [x]\n"])
+def test_a_flag_that_is_not_there_is_archived_enough(repository: Repository, more: str) -> None:
+    """Neither planned nor drift, also for a look at edits alone, and for one that remembers."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\n")
+    repository.write("flags/old.yaml", f"key: old\narchived: true\n{more}")
+    assert repository.run("plan", "--detailed-exitcode").code == 0
+    for options in ((), ("--target", "old"), ("--since", "1h"), ("--state", "drift.json"), ("--state", "drift.json")):
+        ran = repository.run("drift", *options)
+        assert (ran.code, "old" in ran.out) == (0, False), ran.out
+    repository.write("flags/old.yaml", "key: old\nvariants: [{key: a}]\n")
+    assert repository.run("drift").code == 2
