@@ -14,7 +14,7 @@ from msgspec import Struct
 from reconciler.api.listing import read_list
 from reconciler.errors import AccessError, ApiError
 from reconciler.model.flag import Unset
-from reconciler.planning.foreign import foreign_flags, told_of_foreign
+from reconciler.planning.pruning import foreign_flags, told_of_foreign
 from reconciler.text import counted
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from reconciler.cli.checkout import current_commit
 from reconciler.cli.commit_files import changes_since
 from reconciler.cli.failures import remember_key
 from reconciler.cli.output import reason_of, try_write_file
-from reconciler.cli.progress import ProgressDisplay
-from reconciler.cli.request_log import RequestLog
+from reconciler.cli.progress import ProgressDisplay, RequestLog
 from reconciler.cli.signals import run_until_signal
 from reconciler.errors import GuardRefusedError, InvalidInputError, ReconcilerError, UnreviewedError
 from reconciler.files.config_file import PLACEHOLDER, find_config, load_config

@@ -1,6 +1,6 @@
-"""How far a command is, shown on the terminal that it runs in.
+"""How far a command is, shown on the terminal that it runs in; and what is said of its requests.
 
-Everywhere else nothing is shown: without a terminal, with --quiet, in CI. What is shown goes to stderr and is gone
+Everywhere else no progress is shown: without a terminal, with --quiet, in CI. It goes to stderr and is gone
 at the end. Commands only note where they are, which costs nothing; drawing is `progress_bar`'s, in a thread of its
 own, and is imported and begun only when a command has taken a while.
 """
@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
@@ -19,9 +20,11 @@ from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
     from types import TracebackType
 
     from reconciler.api.client import Client
+    from reconciler.api.transport import Exchange, Wait
     from reconciler.cli.output import Output
     from reconciler.cli.progress_bar import Bar
 
@@ -32,6 +35,9 @@ _NO = frozenset({"", "0", "false"})
 """Values of CI that say it is none; any other says it is one."""
 
 _WIPE = b"\r\x1b[K"
+
+_LONG_WAIT = 1.0
+"""Seconds from which a pause between two tries of a request is said."""
 
 
 class ProgressDisplay:
@@ -129,3 +135,29 @@ def _wipe() -> None:
 
 
 before_abrupt_end(_wipe)
+
+
+class RequestLog:
+    """Says of requests on stderr that one waits, and with --verbose each of them. Never the key.
+
+    A pause that many calls share is said once.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._said: datetime | None = None
+
+    def request(self, exchange: Exchange) -> None:
+        """One attempt, answered or not: method, path, status, milliseconds, which attempt of its call."""
+        status = "no answer" if exchange.status is None else exchange.status
+        took = f"{exchange.seconds * 1000:.0f} ms, attempt {exchange.attempt}"
+        self._output.debug(f"{exchange.method} {exchange.path} {status}, {took}")
+
+    def wait(self, wait: Wait) -> None:
+        """A pause before a call is repeated."""
+        if wait.seconds < _LONG_WAIT or (self._said and wait.until <= self._said + timedelta(seconds=1)):
+            return
+        self._said = wait.until
+        why = "no answer" if wait.status is None else str(wait.status)
+        asked = f"the server asks for {wait.asked:,.0f} s; " if wait.asked and wait.asked > wait.seconds else ""
+        self._output.info(f"{why}: {asked}waiting {wait.seconds:,.0f} s, until {wait.until:%H:%M} UTC")

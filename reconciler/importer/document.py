@@ -182,3 +182,21 @@ def _remove_from_variant(variant: dict[str, Json], tokens: tuple[str, ...]) -> t
         return name, rest[0]
     del variant[name]
     return (name,)
+
+
+def keep_rollouts(document: dict[str, Json], declared: Mapping[str, Json]) -> dict[str, Json]:
+    """The document with the rollouts of the declared one, and with its percentages there.
+
+    What is live there is a step on the way. A segment is told by its name; one that is gone takes its rollout along.
+    """
+    kept = dict(document)
+    if "rollout" in declared:
+        kept |= {name: declared[name] for name in ("rolloutPercentage", "rollout") if name in declared}
+    rolled = {item["name"]: item for item in declared.get("targetSegments") or () if "rollout" in item}
+    if rolled and kept.get("targetSegments"):
+        kept["targetSegments"] = [_with_rollout(item, rolled.get(item["name"])) for item in kept["targetSegments"]]
+    return kept
+
+
+def _with_rollout(segment: dict[str, Json], declared: dict[str, Json] | None) -> dict[str, Json]:
+    return segment if declared is None else segment | {name: declared[name] for name in ("percentage", "rollout")}

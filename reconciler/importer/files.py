@@ -10,8 +10,7 @@ from msgspec import Struct, field
 
 from reconciler.files.flag_layout import TEAM_FIELDS
 from reconciler.files.format import add_environment, flag_to_yaml, rewrite_flag
-from reconciler.importer.document import represent
-from reconciler.importer.rollouts import keep_rollouts
+from reconciler.importer.document import keep_rollouts, represent
 from reconciler.importer.spelling import preserve_spelling
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.importer.document import keep_rollouts
 from reconciler.importer.fields import document_of
 from reconciler.importer.ignored import without_ignored
 from reconciler.importer.not_declarable import find_faults
-from reconciler.importer.rollouts import keep_rollouts
 from reconciler.importer.spelling import preserve_spelling
 from reconciler.model.config import ignored_of
 from reconciler.model.fields import FIELDS, VARIANT_FIELDS

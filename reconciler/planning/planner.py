@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.diagnostics import LEFT_OUT
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model.canonical import fingerprint
 from reconciler.model.config import has_wildcard, idle_targets, matcher
 from reconciler.model.flag import Unset
 from reconciler.planning.compare import Differences, compare_flags, compare_new, with_details
-from reconciler.planning.foreign import foreign_flags, told_of_foreign
 from reconciler.planning.held import held_as_archived, held_as_duplicate, held_as_unmet
 from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live, desired_for_new, live_as_renamed
-from reconciler.planning.operations import EditFlag, ImpossibleCallError, apply_in_any_order, apply_operations
+from reconciler.planning.operations import ImpossibleCallError, apply_in_any_order
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlannedRollout, PlanOptions, ValueChange
+from reconciler.planning.pruning import plan_pruned, warn_of_pruning
 from reconciler.planning.remarks import (
     problem,
     problems_with,
@@ -127,20 +126,6 @@ class Planner(Struct, frozen=True, kw_only=True):
             warnings=(*ordered.notes, *remarks),
         )
 
-    def plan_prune(self, live: LiveFlag) -> FlagPlan:
-        """The plan that archives a live flag that is declared no more."""
-        operation = EditFlag(flag_key=live.key, body={"archive": True})
-        return FlagPlan(
-            key=live.key,
-            flag_id=live.id,
-            action=Action.ARCHIVE,
-            changes=(ValueChange(path="/archived", before=False, after=True),),
-            operations=(operation,),
-            fingerprint=fingerprint(live),
-            before=live.spec,
-            after=apply_operations(live.spec, (operation,)),
-        )
-
 
 def is_left_archived(desired: DesiredFlag, live: LiveFlag, options: PlanOptions) -> bool:
     """Whether the flag is archived live and nothing says that it may come back; a guard reports it."""
@@ -176,7 +161,7 @@ def build_plan(
     unmanaged = _unmanaged(desired, live, is_in_scope)
     unchanged = len(in_scope) - len(planned)
     if options.prune:
-        pruned = [planner.plan_prune(flag) for flag in unmanaged if config.managed_tag in (flag.spec.tags or ())]
+        pruned = [plan_pruned(flag) for flag in unmanaged if config.managed_tag in (flag.spec.tags or ())]
         planned += pruned
         unmanaged = [flag for flag in unmanaged if flag.key not in {item.key for item in pruned}]
     return Plan(
@@ -192,8 +177,7 @@ def build_plan(
         warnings=(
             *_warnings(desired, live),
             *_idle_targets(desired, live, options),
-            *_left_out(desired, options),
-            *_foreign(desired, live, config, options, is_in_scope),
+            *(warn_of_pruning(desired, live, config, is_in_scope) if options.prune else ()),
             *(text for flag in frozen.values() for text in _told_of_frozen(planner, flag, live)),
             *_told_of_unplanned(planner, considered, {plan.key for plan in planned}, live),
         ),
@@ -234,29 +218,6 @@ def _rollouts(declared: Iterable[DesiredFlag], live: LiveState) -> Iterator[Plan
                     on_fail=placed.rollout.on_fail,
                     window=placed.rollout.window,
                 )
-
-
-def _foreign(
-    desired: DesiredState,
-    live: LiveState,
-    config: Config,
-    options: PlanOptions,
-    is_in_scope: Callable[[str], bool],
-) -> Iterator[str]:
-    """What a deletion may take although another repository declares it."""
-    if not options.prune or config.managed_tag is None:
-        return
-    found = foreign_flags(desired.flags.keys(), live.flags.values(), config.managed_tag)
-    if keys := tuple(filter(is_in_scope, found)):
-        yield told_of_foreign(keys, config.managed_tag)
-
-
-def _left_out(desired: DesiredState, options: PlanOptions) -> Iterator[str]:
-    """What a deletion may rest on: files that look like flag files and were not read."""
-    places = [item.position.file for item in desired.warnings if item.rule in LEFT_OUT and item.position]
-    if options.prune and places:
-        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-        yield f"--prune takes for gone what files that are not read declare: {places[0]}{more}."
 
 
 def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) -> tuple[str, ...]:

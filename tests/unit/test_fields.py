@@ -13,7 +13,9 @@ from reconciler.model import canonical, wire
 from reconciler.model.fields import FIELD, FIELDS, NEW_FLAG, Field, ValueKind
 from reconciler.model.flag import UNSET, FlagSpec
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "flag.schema.json").read_text("utf-8"))
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+SCHEMA = json.loads((SCHEMAS / "flag.schema.json").read_text("utf-8"))
+CONFIG = json.loads((SCHEMAS / "config.schema.json").read_text("utf-8"))
 
 
 def test_the_table_holds_every_field_of_a_flag() -> None:
@@ -23,10 +25,11 @@ def test_the_table_holds_every_field_of_a_flag() -> None:
 
 
 def test_the_schema_declares_the_same_fields() -> None:
-    """A flag file can say each field, and an environment all of them but the key."""
+    """A flag file can say each field, an environment all of them but the key, and defaults all but `archived` too."""
     public = {field.public for field in FIELDS}
     assert SCHEMA["properties"].keys() == {"key", "onlyIn", "environments", *public, *TEAM_FIELDS}
     assert SCHEMA["$defs"]["environment"]["properties"].keys() >= public
+    assert CONFIG["$defs"]["defaults"]["properties"].keys() >= public - {"archived"}
 
 
 @pytest.mark.parametrize("kind", ValueKind)

@@ -12,7 +12,7 @@ from looks import BOB, edit
 
 from reconciler.api.transport import Exchange, Wait
 from reconciler.cli.output import Output
-from reconciler.cli.request_log import RequestLog
+from reconciler.cli.progress import RequestLog
 
 if TYPE_CHECKING:
     from conftest import Repository
