@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.output import write_file
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.files.decode import defaults_for
 from reconciler.files.format import rewrite_flag
 from reconciler.files.load import load_desired
 from reconciler.files.rules.fields import parse_moment
@@ -41,6 +42,12 @@ def acknowledge(config: Config, keys: Sequence[str], until: str | None, reason: 
         declared = find_declared_flags(config)[key]
         wanted = {name: value for name, value in declared.document.items() if name != "knownReason"}
         wanted |= {"knownUntil": until} | ({"knownReason": reason} if reason else {})
-        text = rewrite_flag(declared.text, declared.index, wanted, environment=overlay_of(config, declared))
+        text = rewrite_flag(
+            declared.text,
+            declared.index,
+            wanted,
+            environment=overlay_of(config, declared),
+            defaults=defaults_for(key, config),
+        )
         write_file(declared.path, text, private=False)
     return f"Drift of {counted(len(keys), 'flag')} is known until {until}: commit the change."

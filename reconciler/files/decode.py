@@ -87,6 +87,19 @@ def for_environment(
     return merged
 
 
+def said_for(
+    document: dict[str, Json], environment: str | None, defaults: Mapping[str, Json] = NO_DEFAULTS
+) -> dict[str, Json]:
+    """What a document itself says for an environment, without what it leaves to `defaults`.
+
+    null: a default that it takes away. An overlay's map is whole, with what it has from the default below it.
+    """
+    own = for_environment(document, environment)
+    seen = for_environment(document, environment, defaults)
+    said = {name: seen[name] for name in own if name in seen}
+    return said | {name: None for name in defaults if name not in seen}
+
+
 def origin_of(document: dict[str, Json], environment: str | None, pointer: str) -> str:
     """The pointer into the document as written, for a pointer into what `for_environment` gives.
 

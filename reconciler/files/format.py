@@ -6,7 +6,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import ReconcilerError
-from reconciler.files.decode import ENVIRONMENT_FIELDS, for_environment, is_declared_in, without_opt_outs
+from reconciler.files.decode import (
+    ENVIRONMENT_FIELDS,
+    NO_DEFAULTS,
+    for_environment,
+    is_declared_in,
+    said_for,
+    without_opt_outs,
+)
 from reconciler.files.listing import TEST_SUFFIXES
 from reconciler.files.schema import check
 from reconciler.files.yaml.edit import rewrite_document
@@ -101,16 +108,18 @@ def rewrite_flag(
     wanted: Mapping[str, Json],
     *,
     environment: str | None,
+    defaults: Mapping[str, Json] = NO_DEFAULTS,
     remarks: Sequence[str] | None = None,
 ) -> str:
-    """The text of a file in which document `index` declares `wanted`, and nothing else, for an environment.
+    """The text of a file in which document `index` says `wanted`, and nothing else, for an environment.
 
     With `environment` None the document itself changes. Otherwise its overlay for that environment does, so that
-    the document means what it did for all others. `remarks` replaces the read-only comments on top; None leaves
+    the document means what it did for all others. `defaults` are those of the environment; what `wanted` leaves to
+    them is not written, and null takes one away. `remarks` replaces the read-only comments on top; None leaves
     them alone. Comments and all other lines stay.
     """
     document = read_documents(text, "")[index].value
-    root = dict(wanted) if environment is None else _with_overlay(document, wanted, environment)
+    root = dict(wanted) if environment is None else _with_overlay(document, wanted, environment, defaults)
     if environment is None:
         root |= {name: document[name] for name in ENVIRONMENT_FIELDS if name in document}
     changed = text if same_json(document, root) else rewrite_document(text, index, root)
@@ -124,15 +133,20 @@ def add_environment(
     *,
     environment: str,
     environments: Sequence[str],
+    defaults: Mapping[str, Mapping[str, Json]] = NO_DEFAULTS,
     remarks: Sequence[str] = (),
 ) -> str:
-    """The text of a file in which document `index`, which has no flag for an environment, declares `wanted` for it.
+    """The text of a file in which document `index`, which has no flag for an environment, says `wanted` for it.
 
-    What all `environments` that have the flag say alike stands on top, the rest in their overlays. It means what it
-    did for the others. `remarks` are added to the read-only comments on top.
+    What all `environments` that have the flag say alike stands on top, the rest in their overlays, which lie over
+    the `defaults` of each. It means what it did for the others. `remarks` are added to the read-only comments on top.
     """
     document = read_documents(text, "")[index].value
-    seen = {name: for_environment(document, name) for name in environments if is_declared_in(document, name)}
+    seen = {
+        name: said_for(document, name, defaults.get(name, NO_DEFAULTS))
+        for name in environments
+        if is_declared_in(document, name)
+    }
     seen[environment] = dict(wanted)
     first, *others = seen.values()
     common = {
@@ -143,7 +157,11 @@ def add_environment(
     former = document.get("environments") or {}
     overlays = {name: value for name, value in former.items() if name not in seen}
     for name, body in seen.items():
-        rest = {field: value for field, value in body.items() if field not in common}
+        rest = {
+            field: _over(defaults.get(name, NO_DEFAULTS).get(field), value)
+            for field, value in body.items()
+            if field not in common
+        }
         overlays |= {name: rest} if rest else {}
     root = common
     if "onlyIn" in document and not set(environments) <= seen.keys():
@@ -156,12 +174,21 @@ def add_environment(
     return _with_remarks(changed, index, [*known, *(line for line in remarks if line not in known)])
 
 
-def _with_overlay(document: Mapping[str, Json], wanted: Mapping[str, Json], environment: str) -> dict[str, Json]:
-    """The document whose merge with its overlay for an environment is `wanted`."""
+def _over(default: Json, value: Json) -> Json:
+    """What an overlay says so that a field has a value: maps are merged with what lies below them."""
+    return (_patch(default, value, {}) or value) if isinstance(default, dict) and isinstance(value, dict) else value
+
+
+def _with_overlay(
+    document: Mapping[str, Json], wanted: Mapping[str, Json], environment: str, defaults: Mapping[str, Json]
+) -> dict[str, Json]:
+    """The document that says `wanted` once its overlay for an environment is merged over it and the defaults."""
     base = {key: value for key, value in document.items() if key not in ENVIRONMENT_FIELDS}
     overlays = dict(document.get("environments") or {})
-    if not same_json(for_environment(dict(document), environment), dict(wanted)):
-        overlays[environment] = _patch(base, wanted, overlays.get(environment) or {})
+    after = for_environment(dict(wanted), None, defaults)
+    if not same_json(for_environment(dict(document), environment, defaults), after):
+        before = for_environment(base, None, defaults)
+        overlays[environment] = _patch(before, after, overlays.get(environment) or {})
     if not overlays.get(environment, True) and environment not in (document.get("environments") or {}):
         del overlays[environment]
     only = {"onlyIn": document["onlyIn"]} if "onlyIn" in document else {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.errors import InvalidInputError
-from reconciler.files.decode import for_environment, is_declared_in
+from reconciler.files.decode import defaults_for, is_declared_in, said_for
 from reconciler.files.listing import list_flag_files, read_flag_file
 from reconciler.files.yaml.reader import read_source
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class Declared(Struct, frozen=True, kw_only=True):
     """A flag document in a file: `index` counts the documents from 0; `shown` is what users call the file.
 
-    `document` is what the file says as the environment sees it, `text` the whole file. `is_overlaid`: the document
-    has an overlay for that environment. `is_absent`: it declares the flag for other environments only.
+    `document` is what the file says as the environment sees it, without what it leaves to defaults (null: none
+    counts); `text` is the whole file. `is_overlaid`: the document has an overlay for that environment. `is_absent`:
+    it declares the flag for other environments only.
     """
 
     path: Path
@@ -59,7 +60,7 @@ def find_declared_flags(config: Config) -> Mapping[str, Declared]:
                     path=root / file.shown,
                     shown=file.shown,
                     index=index,
-                    document=for_environment(value, config.environment),
+                    document=said_for(value, config.environment, defaults_for(key, config)),
                     text=content.decode(errors="replace"),
                     is_overlaid=config.environment in (value.get("environments") or {}),
                     is_absent=not is_declared_in(value, config.environment),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
+from reconciler.files.decode import defaults_for
 from reconciler.files.flag_layout import TEAM_FIELDS
 from reconciler.files.format import add_environment, flag_to_yaml, rewrite_flag
 from reconciler.importer.document import keep_rollouts, represent
@@ -77,6 +78,7 @@ def build_import(
     config: Config,
     *,
     keys: Mapping[str, str],
+    neighbours: Sequence[Config] = (),
     taken: Iterable[str] = (),
     minimal: bool = False,
 ) -> ImportResult:
@@ -85,9 +87,10 @@ def build_import(
     `taken` are the names in the directory of flags: a new file gets another one. `minimal`: without what a new flag
     has anyway.
 
-    In a repository with several environments a new document is for the configuration's one alone (`onlyIn`); a flag
+    In a repository with environments a new document is for the configuration's one alone (`onlyIn`); a flag
     that is declared already gets its differences as an overlay of that environment; one that only others have is
-    declared for it too, what is common on top. It stays what it was for the others. `keys` gives keys by flag id.
+    declared for it too, what is common on top. It stays what it was for the others: `neighbours` tells their
+    defaults. `keys` gives keys by flag id.
     """
     draft = _Draft()
     names = {name.casefold() for name in taken}
@@ -106,7 +109,7 @@ def build_import(
         if known is None:
             _add_file(draft, config.flags_dir / _free_name(flag.key, names), shown, config)
         elif known.is_absent:
-            _join_file(draft, known, shown, config)
+            _join_file(draft, known, shown, config, neighbours)
         else:
             draft.taken.append((flag.key, known.shown))
             _change_file(draft, known, shown, config)
@@ -134,13 +137,15 @@ def _free_name(key: str, taken: set[str]) -> str:
 
 def _add_file(draft: _Draft, path: Path, shown: Representation, config: Config) -> None:
     document = dict(shown.document or {})
-    if len(config.environments) > 1:
+    if config.environments:
         document["onlyIn"] = [config.environment]
     text = flag_to_yaml(document, shown.remarks)
     draft.files[path] = FileChange(path=path, text=text, is_new=True, keys=(shown.key,))
 
 
-def _join_file(draft: _Draft, known: Declared, shown: Representation, config: Config) -> None:
+def _join_file(
+    draft: _Draft, known: Declared, shown: Representation, config: Config, neighbours: Sequence[Config]
+) -> None:
     before = draft.files.get(known.path)
     document = preserve_spelling(dict(shown.document or {}), known.document, config)
     changed = add_environment(
@@ -149,6 +154,7 @@ def _join_file(draft: _Draft, known: Declared, shown: Representation, config: Co
         keep_rollouts(document | _of_team(known), known.document),
         environment=config.environment or "",
         environments=config.environments,
+        defaults={item.environment or "": defaults_for(shown.key, item) for item in (*neighbours, config)},
         remarks=shown.remarks,
     )
     keys = (*(before.keys if before else ()), shown.key)
@@ -163,7 +169,14 @@ def _change_file(draft: _Draft, known: Declared, shown: Representation, config: 
     before = draft.files.get(known.path)
     text = before.text if before else known.text
     document = keep_rollouts((shown.document or {}) | _of_team(known), known.document)
-    changed = rewrite_flag(text, known.index, document, environment=overlay_of(config, known), remarks=shown.remarks)
+    changed = rewrite_flag(
+        text,
+        known.index,
+        document,
+        environment=overlay_of(config, known),
+        defaults=defaults_for(shown.key, config),
+        remarks=shown.remarks,
+    )
     if changed == text:
         draft.unchanged.append(shown.key)
         return

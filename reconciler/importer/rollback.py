@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.files.decode import defaults_for
 from reconciler.importer.document import keep_rollouts
 from reconciler.importer.fields import document_of
 from reconciler.importer.ignored import without_ignored
 from reconciler.importer.not_declarable import find_faults
 from reconciler.importer.spelling import preserve_spelling
+from reconciler.model.canonical import same_json
 from reconciler.model.config import ignored_of
 from reconciler.model.fields import FIELDS, VARIANT_FIELDS
 from reconciler.model.flag import UNSET, Unset
@@ -41,26 +43,32 @@ class Rollback(Struct, frozen=True, kw_only=True):
 
 
 def roll_back(document: Mapping[str, Json], version: FlagSpec, config: Config) -> Rollback:
-    """The document with the values that a version shows for the fields that it declares; no field is added.
+    """The document with the values that a version shows for the fields that it, or a default, declares.
 
-    `document` is what the file says as the environment sees it, `version` what "Get version details" shows. A
-    variant that the version has and the file has not is added with what is shown of it; inclusions are in no
-    version, and stay with their variant.
+    `document` is what the file says as the environment sees it, `version` what "Get version details" shows. A field
+    that is left to a default is added where the version has another value. A variant that the version has and the
+    file has not is added with what is shown of it; inclusions are in no version, and stay with their variant.
     """
-    shown, hidden = _restorable(document, version)
-    wanted = dict(document)
-    values = without_ignored(document_of(shown, config, document), ignored_of(version.key, config), config)
-    for name in document:
+    defaults = defaults_for(version.key, config)
+    declared = {name: value for name, value in {**defaults, **document}.items() if value is not None}
+    shown, hidden = _restorable(declared, version)
+    wanted = dict(declared)
+    values = without_ignored(document_of(shown, config, declared), ignored_of(version.key, config), config)
+    for name, value in declared.items():
         if name == "variants" and name in values:
-            wanted[name] = _variants(document[name], values[name])
+            wanted[name] = _variants(value, values[name])
         elif name in values:
             wanted[name] = values[name]
-    wanted = keep_rollouts(wanted, document)
+    wanted = keep_rollouts(wanted, declared)
     faults = find_faults(wanted, config)
     if not faults:
-        wanted = preserve_spelling(wanted, document, config)
-    changed = tuple(name for name in document if wanted[name] != document[name])
-    return Rollback(document=wanted, changed=changed, not_shown=tuple(hidden), obstacles=faults)
+        wanted = preserve_spelling(wanted, declared, config)
+    said = {name: wanted.get(name) for name in document}
+    said |= {
+        name: wanted[name] for name in defaults if name in wanted and not same_json(wanted[name], defaults[name])
+    }
+    changed = tuple(name for name in declared if wanted[name] != declared[name])
+    return Rollback(document=said, changed=changed, not_shown=tuple(hidden), obstacles=faults)
 
 
 def _restorable(document: Mapping[str, Json], version: FlagSpec) -> tuple[FlagSpec, list[str]]:

@@ -29,12 +29,11 @@ def preserve_spelling(document: dict[str, Json], keep: Mapping[str, Json], confi
     """
     if not keep:
         return document
-    wanted = decode_document(document, NOWHERE, config.deployments).spec
-    kept = decode_document(dict(keep), NOWHERE, config.deployments).spec
+    wanted, kept = _spec_of(document, config), _spec_of(keep, config)
     chosen = dict(document)
     for field in FIELDS:
         name, public = field.name, field.public
-        if public not in keep or public not in document:
+        if keep.get(public) is None or document.get(public) is None:
             continue
         new, old = getattr(wanted, name), getattr(kept, name)
         if name == "target_segments":
@@ -43,6 +42,12 @@ def preserve_spelling(document: dict[str, Json], keep: Mapping[str, Json], confi
         if is_same and _names_only(name, old, wanted):
             chosen[public] = keep[public]
     return chosen
+
+
+def _spec_of(document: Mapping[str, Json], config: Config) -> FlagSpec:
+    """What a document declares; null takes a default away."""
+    body = {name: value for name, value in document.items() if value is not None}
+    return decode_document(body, NOWHERE, config.deployments).spec
 
 
 def _names_only(name: str, value: Json, wanted: FlagSpec) -> bool:

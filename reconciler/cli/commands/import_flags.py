@@ -84,8 +84,10 @@ def import_flags(
     for key in (declared.keys() & set(targets)) - found:
         output.warning(f'"{key}" is declared, but not live: there is nothing to import.')
     keys = {flag.id: flag.key for flag in live.flags.values()}
-    neighbours = _with_neighbours(config)
-    result = build_import(flags, declared, neighbours, keys=keys, taken=_names(config.flags_dir), minimal=minimal)
+    config, neighbours = _with_neighbours(config)
+    result = build_import(
+        flags, declared, config, keys=keys, neighbours=neighbours, taken=_names(config.flags_dir), minimal=minimal
+    )
     if not force:
         _refuse_taken(result)
     _warn(result, live, config, output)
@@ -95,14 +97,18 @@ def import_flags(
     return 0
 
 
-def _with_neighbours(config: Config) -> Config:
-    """The configuration with the environments alone that share its directory of flags."""
+def _with_neighbours(config: Config) -> tuple[Config, list[Config]]:
+    """The configuration with the environments alone that share its directory of flags, and those of them.
+
+    Without any where each environment has a directory of its own.
+    """
     if not config.environments:
-        return config
-    others = load_configs(config.file, needs_flags=False)
-    named = load_config(config.file, config.environment, needs_flags=False).flags_dir
-    shared = [item.environment or "" for item in others if item.flags_dir == named]
-    return structs.replace(config, environments=tuple(shared))
+        return config, []
+    every = load_configs(config.file, needs_flags=False)
+    named = next(item.flags_dir for item in every if item.environment == config.environment)
+    shared = [item for item in every if item.flags_dir == named]
+    names = tuple(item.environment or "" for item in shared) if len(shared) > 1 or len(every) == 1 else ()
+    return structs.replace(config, environments=names), shared
 
 
 def _declared(config: Config, *, is_mended: bool) -> Mapping[str, Declared]:

@@ -13,6 +13,7 @@ from reconciler.cli.planning import require_flag, resolve_credentials, run_with_
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.errors import InvalidInputError, ReconcilerError, RejectedError
 from reconciler.files.config_file import find_config, load_config
+from reconciler.files.decode import defaults_for
 from reconciler.files.format import rewrite_flag
 from reconciler.files.load import load_desired
 from reconciler.importer import find_declared_flags, overlay_of, roll_back
@@ -39,8 +40,8 @@ NOT_FOUND = (400, 404)
 def rollback(settings: Settings, *, key: str, number: int, out: Path | None, api_key_file: Path | None) -> int:
     """Rewrite a flag's YAML to the values of version N, for review like any change. Applies nothing.
 
-    Only fields that the file declares change, and every comment stays. What versions do not show, as inclusions,
-    stays as it is and is named. `reconciler history KEY` lists the versions.
+    Only fields change that the file or `defaults` declare, and every comment stays. What versions do not show, as
+    inclusions, stays as it is and is named. `reconciler history KEY` lists the versions.
 
     \b
       reconciler rollback new-checkout --to 12
@@ -106,7 +107,13 @@ def _refuse_faulty(rolled: Rollback, declared: Declared, number: int) -> None:
 
 
 def _write(rolled: Rollback, declared: Declared, config: Config, out: Path | None) -> None:
-    text = rewrite_flag(declared.text, declared.index, rolled.document, environment=overlay_of(config, declared))
+    text = rewrite_flag(
+        declared.text,
+        declared.index,
+        rolled.document,
+        environment=overlay_of(config, declared),
+        defaults=defaults_for(declared.document["key"], config),
+    )
     if out is not None or text != declared.text:
         write_file(out or declared.path, text, private=False)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from emulators import KEY, OTHER_PROJECT, PROJECT, USER, flag_of, seeded
+import yaml
+from emulators import KEY, OTHER_PROJECT, PROJECT, USER, ask, flag_of, seeded
 
 if TYPE_CHECKING:
     from conftest import Repository
@@ -163,3 +165,136 @@ def test_validate_warns_of_switches_that_are_left_out(
     assert "unmanaged-switch" not in repository.run("plan").err
     repository.write("reconciler.yaml", CONFIG % DEFAULTS)
     assert "[unmanaged-switch]" not in repository.run("validate").out
+
+
+MAPS = "{rolloutWeights: {control: 1, treatment: 1}, enabled: true}"
+OTHER_MAPS = "{rolloutWeights: {only: 1, b: 2}, enabled: false}"
+
+
+def variants(weights: dict[str, int]) -> dict[str, Any]:
+    return {"variants": [{"key": key} for key in weights], "rolloutWeights": weights}
+
+
+@pytest.mark.parametrize("order", [("staging", "prod"), ("prod", "staging")])
+@pytest.mark.parametrize(
+    ("staging", "prod"),
+    [
+        ({"control": 1, "treatment": 1}, {"control": 3, "treatment": 1}),
+        ({"control": 1, "treatment": 1}, {"only": 1, "b": 2}),
+        ({"x": 1, "y": 3}, {"only": 1}),
+        ({"control": 1, "treatment": 1, "c": 1}, {"control": 1}),
+    ],
+)
+@pytest.mark.parametrize("where", ["top", "each", "one"])
+def test_environments_join_by_import_over_defaults_that_are_maps(
+    repository: Repository, where: str, staging: dict[str, int], prod: dict[str, int], order: tuple[str, str]
+) -> None:
+    """An overlay's map is merged with the default below it: each environment gets exactly what it has live."""
+    (repository.root / "flags/new-checkout.yaml").unlink()
+    store = repository.emulator.store
+    store.add_project(OTHER_PROJECT)
+    store.add_key(KEY, USER, [PROJECT, OTHER_PROJECT])
+    seeded(repository.emulator, [{"key": "a", **variants(staging), "enabled": True}])
+    seeded(repository.emulator, [{"key": "a", **variants(prod), "projectId": OTHER_PROJECT}])
+    top, ours, theirs = {
+        "top": (f"defaults: {MAPS}\n", "", ""),
+        "each": ("", f", defaults: {MAPS}", f", defaults: {OTHER_MAPS}"),
+        "one": (f"defaults: {MAPS}\n", "", f", defaults: {OTHER_MAPS}"),
+    }[where]
+    repository.write(
+        "reconciler.yaml",
+        f'version: 1\n{top}environments:\n  staging: {{projectId: "7"{ours}}}\n'
+        f'  prod: {{projectId: "{OTHER_PROJECT}"{theirs}}}\n',
+    )
+    for name in order:
+        ran = repository.run("import", "--env", name, "--target", "a")
+        assert ran.code == 0, ran.err
+    text = (repository.root / "flags/a.yaml").read_text()
+    assert [last_line(repository, "--env", name) for name in order] == ["No changes."] * 2, text
+    for name in order:
+        ran = repository.run("import", "--env", name, "--target", "a", "--force")
+        assert ran.out.endswith("0 new, 0 updated, 1 unchanged.\n"), (repository.root / "flags/a.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "environments: {prod: null, staging: {rolloutWeights: {treatment: 3}}}",
+        "onlyIn: [staging]\nenvironments: {staging: {rolloutWeights: null}}",
+        "onlyIn: [staging]\nrolloutWeights: null",
+        "onlyIn: [staging]\nrolloutWeights: {treatment: 4, control: 1}",
+    ],
+)
+def test_a_join_leaves_the_others_what_they_declare_over_defaults(repository: Repository, declared: str) -> None:
+    """Also where an overlay completes a default, or takes it away."""
+    (repository.root / "flags/new-checkout.yaml").unlink()
+    store = repository.emulator.store
+    store.add_project(OTHER_PROJECT)
+    store.add_key(KEY, USER, [PROJECT, OTHER_PROJECT])
+    seeded(repository.emulator, [{"key": "a", **variants({"control": 5, "treatment": 1}), "enabled": True}])
+    other = {"key": "a", **variants({"control": 1, "treatment": 2}), "projectId": OTHER_PROJECT}
+    seeded(repository.emulator, [other])
+    repository.write(
+        "reconciler.yaml",
+        f'version: 1\ndefaults: {MAPS}\nenvironments:\n  staging: {{projectId: "7"}}\n'
+        f'  prod: {{projectId: "{OTHER_PROJECT}"}}\n',
+    )
+    repository.write("flags/a.yaml", f"key: a\n{declared}\n")
+    before = repository.run("plan", "--env", "staging", "--format", "json", "--target", "a").out
+    assert repository.run("import", "--env", "prod", "--target", "a").code == 0
+    after = repository.run("plan", "--env", "staging", "--format", "json", "--target", "a").out
+    assert [json.loads(text)["digest"] for text in (before, after)] == [json.loads(before)["digest"]] * 2
+    assert last_line(repository, "--env", "prod") == "No changes."
+
+
+def test_rollback_says_what_differs_from_a_default(repository: Repository) -> None:
+    """A field that only the defaults declare is written where the version has another value, and only there."""
+    with_defaults(repository, "name: f\n", name="f", enabled=True, rolloutPercentage=0)
+    flag = flag_of(repository.emulator, "f")
+    assert ask(repository.emulator, "PATCH", f"/flags/{flag['id']}", {"enabled": False}).status == 200
+    assert last_line(repository) == "No changes."
+    ran = repository.run("rollback", "f", "--to", "1")
+    assert ran.code == 0, ran.err
+    assert "  ~ enabled\n" in ran.out
+    path = repository.root / "flags/new-checkout.yaml"
+    assert path.read_text() == "key: f\nname: f\nenabled: true\n"
+    assert repository.run("rollback", "f", "--to", "2").code == 0
+    assert last_line(repository) == "No changes."
+    path.write_text("key: f\nenabled: null\n")
+    assert repository.run("rollback", "f", "--to", "1").out.endswith("declares these values already.\n")
+    assert path.read_text() == "key: f\nenabled: null\n"
+
+
+def test_rollback_of_an_environment_changes_a_default_there(repository: Repository) -> None:
+    """In the overlay, which lies over the defaults; other environments keep what they have."""
+    live = {"key": "f", **variants({"control": 3, "treatment": 1}), "enabled": True, "tags": ["managed"]}
+    seeded(repository.emulator, [live])
+    repository.write(
+        "reconciler.yaml",
+        f'version: 1\ndefaults: {MAPS}\nenvironments:\n  staging: {{projectId: "7"}}\n  prod: {{projectId: "8"}}\n',
+    )
+    repository.write("flags/new-checkout.yaml", "key: f\nvariants: [{key: control}, {key: treatment}]\n")
+    assert repository.run("rollback", "f", "--to", "1", "--env", "staging").code == 0
+    text = (repository.root / "flags/new-checkout.yaml").read_text()
+    assert text.endswith("environments:\n  staging: {rolloutWeights: {control: 3}}\n"), text
+    assert last_line(repository, "--env", "staging", "--target", "f") == "No changes."
+
+
+def test_acknowledging_drift_keeps_what_an_overlay_takes_away(repository: Repository) -> None:
+    """Only the day is added."""
+    store = repository.emulator.store
+    store.add_project(OTHER_PROJECT)
+    repository.write(
+        "reconciler.yaml",
+        f'version: 1\ndefaults: {MAPS}\nenvironments:\n  staging: {{projectId: "7"}}\n  prod: {{projectId: "8"}}\n',
+    )
+    path = repository.write(
+        "flags/new-checkout.yaml", "key: new-checkout\nenvironments:\n  staging: {rolloutWeights: null}\n"
+    )
+    ran = repository.run(
+        "drift", "--env", "staging", "--acknowledge", "new-checkout", "--until", "2999-01-01", "--reason", "r"
+    )
+    assert ran.code == 0, ran.err
+    found = yaml.safe_load(path.read_text())
+    assert "rolloutWeights" not in found
+    assert found["environments"]["staging"]["rolloutWeights"] is None

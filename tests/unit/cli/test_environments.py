@@ -145,3 +145,17 @@ def test_an_environment_with_files_of_its_own_is_not_named_in_them(repository: R
     assert repository.run("import", "--env", "staging").code == 0
     assert "onlyIn" not in (repository.root / "staging/a.yaml").read_text()
     assert last_line(repository, "staging") == NO_CHANGES
+
+
+def test_a_repository_of_one_environment_may_get_another(repository: Repository) -> None:
+    """What was imported from the first is not turned on, or made, in the second."""
+    one, _, rest = CONFIG.partition("  prod:")
+    repository.write("reconciler.yaml", one)
+    assert repository.run("import", "--env", "staging").code == 0
+    assert document(repository, "a")["onlyIn"] == ["staging"]
+    assert last_line(repository, "staging") == NO_CHANGES
+    assert repository.run("import", "--env", "staging", "--force").out.endswith("0 updated, 2 unchanged.\n")
+    repository.write("reconciler.yaml", f"{one}  prod:{rest}")
+    assert [last_line(repository, name) for name in ("staging", "prod", "test")] == [NO_CHANGES] * 3
+    assert repository.run("import", "--env", "prod").code == 0
+    assert document(repository, "a")["onlyIn"] == ["staging", "prod"]
