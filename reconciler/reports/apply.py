@@ -6,20 +6,29 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from reconciler.errors import FORBIDDEN, UNAUTHORIZED
+from reconciler.reports.danger import KEY_LENGTH
+from reconciler.reports.fitting import first_that_fit
 from reconciler.reports.json_report import FORMAT_VERSION, render_json
+from reconciler.reports.plan_markdown import effect_row, effects_table
 from reconciler.reports.plan_view import call_line
 from reconciler.reports.sanitize import code_span, defuse, markdown_text, visible
 from reconciler.reports.text_layout import TextLayout
-from reconciler.text import counted
+from reconciler.text import counted, cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from reconciler.apply import ApplyReport, FlagOutcome, OperationOutcome
+    from reconciler.reports.effects import EffectRow
     from reconciler.reports.registry import RenderOptions
     from reconciler.strict_json import Json
 
 SYMBOLS = {"applied": "✓", "failed": "✗", "unknown": "?", "skipped": "·", "held": "!"}
+_REFUSALS = {UNAUTHORIZED, FORBIDDEN}
+_ROOM = 24_000
+"""Characters of the table of effects: the reviewed plan stands below it in one comment."""
+
 _STYLES = {"applied": "green", "failed": "red", "unknown": "yellow", "skipped": "dim", "held": "red"}
 
 
@@ -43,6 +52,11 @@ class ApplySection(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     calls: tuple[CallOutcomeLine, ...]
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there is more to say than the status."""
+        return bool(self.error or self.notes or self.calls)
+
 
 class ApplyView(Struct, frozen=True, kw_only=True):
     """A whole report; `last_line` has one shape. `verified` is None where nothing was read back."""
@@ -56,14 +70,15 @@ def apply_view(report: ApplyReport) -> ApplyView:
     """The view of a report. Holds no user ids: errors are shown as they were written."""
     words = ", ".join(f"{count} {status}" for status, count in report.summary.items() if status in SYMBOLS)
     verified = {True: "; verified", False: "; NOT verified", None: "; not verified by a read-back"}
+    refused: dict[str, str] = {}
     return ApplyView(
-        sections=tuple(_section(outcome) for outcome in report.outcomes),
+        sections=tuple(_section(outcome, refused) for outcome in report.outcomes),
         last_line=f"Apply: {words}; {report.unchanged} unchanged{verified[report.verified]}",
         verified=report.verified,
     )
 
 
-def _section(outcome: FlagOutcome) -> ApplySection:
+def _section(outcome: FlagOutcome, refused: dict[str, str]) -> ApplySection:
     done = sum(operation.status == "applied" for operation in outcome.operations)
     total = len(outcome.operations)
     return ApplySection(
@@ -71,14 +86,22 @@ def _section(outcome: FlagOutcome) -> ApplySection:
         key=visible(outcome.key),
         status=outcome.status,
         detail=counted(total, "call") if done == total else f"{done} of {counted(total, 'call')} made",
-        error=None if outcome.error is None else visible(outcome.error),
+        error=None if outcome.error is None else visible(_error(outcome, outcome.error, refused)),
         notes=tuple(map(visible, _notes(outcome))),
         calls=tuple(
             _line(operation, outcome)
             for operation in outcome.operations
-            if (operation.status != "applied" or operation.is_added) and outcome.status not in {"held", "skipped"}
+            if (operation.status != "applied" or operation.is_added) and outcome.status != "held"
         ),
     )
+
+
+def _error(outcome: FlagOutcome, error: str, refused: dict[str, str]) -> str:
+    """The error of a flag; one that the key met at an earlier flag too is said there, by `refused`."""
+    if not _REFUSALS & {operation.http_status for operation in outcome.operations}:
+        return error
+    first = refused.setdefault(error.replace(outcome.flag_id or "", ""), outcome.key)
+    return error if first == outcome.key else f"Refused as {first} was."
 
 
 def _notes(outcome: FlagOutcome) -> Iterator[str]:
@@ -128,15 +151,27 @@ def render_apply_text(report: ApplyReport, options: RenderOptions) -> str:
     return layout.render()
 
 
-def render_apply_markdown(report: ApplyReport, _: RenderOptions) -> str:
-    """The report as Markdown, its last line first."""
-    return defuse("\n\n".join(_blocks(apply_view(report)))) + "\n"
+def render_apply_markdown(report: ApplyReport, options: RenderOptions) -> str:
+    """The report as Markdown: its last line, the table of effects with what came of each flag, and the rest."""
+    return defuse("\n\n".join(_blocks(apply_view(report), options.effects))) + "\n"
 
 
-def _blocks(view: ApplyView) -> Iterator[str]:
+def _blocks(view: ApplyView, effects: Sequence[EffectRow]) -> Iterator[str]:
     yield f"**{view.last_line}**"
-    if view.sections:
-        yield "\n".join(line for section in view.sections for line in _flag_lines(section))
+    yield from _effects(view, effects)
+    told = [section for section in view.sections if not effects or section.has_more]
+    if told:
+        yield "\n".join(line for section in told for line in _flag_lines(section))
+
+
+def _effects(view: ApplyView, effects: Sequence[EffectRow]) -> Iterator[str]:
+    """The rows that fit, each with the outcome of its flag; of a flag that was only released there is none."""
+    ends = {cut(item.key, KEY_LENGTH): f"{item.symbol} {item.status}" for item in view.sections}
+    rows = [f"{effect_row(row)} {ends.get(row.key, '')} |" for row in effects]
+    shown = rows[: first_that_fit(rows, _ROOM)]
+    yield from effects_table(shown, "outcome")
+    if len(shown) < len(rows):
+        yield f"**{counted(len(rows) - len(shown), 'more row')} did not fit into the table.**"
 
 
 def _flag_lines(section: ApplySection) -> Iterator[str]:

@@ -134,9 +134,10 @@ def effect_row(row: EffectRow) -> str:
     return f"| {row.level} | {code_span(row.key, in_table=True)} | {change} | {affected} |"
 
 
-def effects_table(rows: Sequence[str]) -> tuple[str, ...]:
-    """The table of effects as one block; none where it has no rows."""
-    head = ("| | flag | change | who is affected |", "|---|---|---|---|")
+def effects_table(rows: Sequence[str], *more: str) -> tuple[str, ...]:
+    """The table of effects as one block; none where it has no rows. `more` are columns after the usual ones."""
+    columns = ("", "flag", "change", "who is affected", *more)
+    head = (f"|{' |'.join(f' {name}'.rstrip() for name in columns)} |", "|---" * len(columns) + "|")
     return ("\n".join([*head, *rows]),) if rows else ()
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.evaluation.comparison import UserReport, UsersReport
     from reconciler.model.flag import FlagSpec
     from reconciler.planning.plan import Plan
+    from reconciler.reports.effects import EffectRow
     from reconciler.reports.findings import FindingsReport
     from reconciler.reports.verdicts import VerdictsReport
     from reconciler.rollouts.report import AdvanceReport
@@ -35,12 +36,14 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
 
     `terminal` is what text is laid out for; `verbose` has a text plan show calls, notes and costs too;
     `show_users` shows user ids instead of counting them;
+    `effects` is the table of the plan that an apply report is about;
     `error` becomes the `error` member of a JSON document.
     """
 
     terminal: Terminal = Terminal()
     verbose: bool = False
     show_users: bool = False
+    effects: tuple[EffectRow, ...] = ()
     error: ReconcilerError | None = None
 
 

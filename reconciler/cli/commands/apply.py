@@ -35,6 +35,7 @@ from reconciler.model.rollout import closed_until
 from reconciler.planning.guards import WINDOW
 from reconciler.planning.plan import Refusal
 from reconciler.planning.plan_file import check_saved
+from reconciler.reports.effects import effect_rows
 from reconciler.reports.registry import APPLY, PLAN, RenderOptions, render
 from reconciler.text import time_text
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from reconciler.cli.planning import Loaded, Planned
     from reconciler.errors import GuardRefusedError
     from reconciler.planning.plan import Plan
+    from reconciler.reports.effects import EffectRow
 
 _NOTHING_SENT = "Nothing was sent that changes a flag."
 
@@ -87,7 +89,8 @@ def apply(
             _save(planned.plan, display.out)
         shown = _show(planned.plan, display, output)
         report = _empty_report(planned.plan) if planned.plan.is_empty else _ask_and_do(planned, choices, output)
-    return _report(report, shown, display, choices, output)
+    effects = () if planned.plan.is_empty else effect_rows(planned.plan)
+    return _report(report, display, choices, output, shown=shown, effects=effects)
 
 
 def _in_window(planned: Planned) -> Planned:
@@ -224,9 +227,17 @@ def _empty_report(plan: Plan) -> ApplyReport:
     return ApplyReport(outcomes=(), unchanged=plan.unchanged, verified=True)
 
 
-def _report(report: ApplyReport, shown: str, display: OutputOptions, choices: ApplyArguments, output: Output) -> int:
+def _report(
+    report: ApplyReport,
+    display: OutputOptions,
+    choices: ApplyArguments,
+    output: Output,
+    *,
+    shown: str,
+    effects: tuple[EffectRow, ...],
+) -> int:
     """Write the report of the apply, also where a file cannot be written, and give the exit code."""
-    failure, options = report.failure, render_options(display, output)
+    failure, options = report.failure, replace(render_options(display, output), effects=effects)
 
     def present(error: ReconcilerError | None) -> str:
         if display.form == "text" and not report.outcomes:

@@ -329,3 +329,18 @@ def test_a_change_that_is_forbidden_names_what_may_be_the_cause(
     assert ran.code == 4, ran
     assert "approvals" in ran.out + ran.err
     assert "has no access to this project" not in ran.out + ran.err
+
+
+def test_the_markdown_report_says_what_changed(repository: Repository) -> None:
+    """What a workflow shows as its summary begins with the table that was reviewed, with what came of each flag."""
+    repository.write("flags/other-flag.yaml", "key: other-flag\narchived: true\n")
+    repository.write("flags/third.yaml", "key: third\nvariants: [{key: 'on'}]\nbucketingSalt: x\n")
+    reviewed = repository.run("plan", "--format", "markdown").out
+    ran = repository.run("apply", "--auto-approve", "--format", "markdown")
+    rows = [line for line in reviewed.splitlines() if line.startswith(("| high", "| medium", "| low"))]
+    assert len(rows) == 3
+    assert ran.out.splitlines()[2] == "| | flag | change | who is affected | outcome |"
+    for row in rows:
+        assert f"{row} ✓ applied |" in ran.out
+    again = repository.run("apply", "--auto-approve", "--format", "markdown")
+    assert "| flag |" not in again.out
