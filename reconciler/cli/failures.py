@@ -23,7 +23,7 @@ from reconciler.errors import (
     ReconcilerError,
     UsageError,
 )
-from reconciler.reports.sanitize import for_log
+from reconciler.reports.sanitize import for_log, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -159,7 +159,7 @@ def failure_text(error: ReconcilerError) -> str:
     lines = []
     if isinstance(error, InvalidInputError):
         for finding in error.diagnostics:
-            place = f"{finding.position}: " if finding.position else ""
+            place = f"{visible(str(finding.position))}: " if finding.position else ""
             lines.append(f"{place}{finding.severity.value}: {finding.message} [{finding.rule}]")
             lines += [f"    hint: {finding.hint}"] if finding.hint else []
     label = "Refused" if isinstance(error, GuardRefusedError) else "Error"

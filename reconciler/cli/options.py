@@ -35,14 +35,14 @@ class Settings(Struct, frozen=True, kw_only=True):
 class PlanArguments(Struct, frozen=True, kw_only=True):
     """The options that shape a plan, as they were given."""
 
-    targets: tuple[str, ...] = ()
-    changed_since: str | None = None
-    prune: bool = False
-    unarchive: bool = False
-    allow: tuple[str, ...] = ()
-    shield: bool = False
-    shard: tuple[int, int] | None = None
-    api_key_file: Path | None = None
+    targets: tuple[str, ...]
+    changed_since: str | None
+    prune: bool
+    unarchive: bool
+    allow: tuple[str, ...]
+    shield: bool
+    shard: tuple[int, int] | None
+    api_key_file: Path | None
 
 
 class OutputOptions(Struct, frozen=True, kw_only=True):
@@ -58,13 +58,13 @@ class OutputOptions(Struct, frozen=True, kw_only=True):
 class ApplyArguments(Struct, frozen=True, kw_only=True):
     """How to apply, and what to write about it."""
 
-    auto_approve: bool = False
-    reviewed: Path | None = None
-    on_refusal: str = "hold"
-    on_error: str = "continue"
-    report: Path | None = None
-    no_verify: bool = False
-    expect_commit: str | None = None
+    auto_approve: bool
+    reviewed: Path | None
+    on_refusal: str
+    on_error: str
+    report: Path | None
+    no_verify: bool
+    expect_commit: str | None
 
 
 class ShardType(click.ParamType[tuple[int, int]]):

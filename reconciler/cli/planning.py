@@ -30,6 +30,7 @@ from reconciler.planning.releases import releases
 from reconciler.planning.review import REVIEW
 from reconciler.preview import read_and_plan
 from reconciler.reports.json_report import render_json
+from reconciler.reports.sanitize import visible
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def load(settings: Settings, output: Output) -> Loaded:
     config = load_config(find_config(settings.config), settings.environment)
     desired = load_desired(config, today=now().date())
     for warning in desired.warnings:
-        place = f"{warning.position}: " if warning.position else ""
+        place = f"{visible(str(warning.position))}: " if warning.position else ""
         output.warning(f"{place}{warning.message} [{warning.rule}]")
     output.debug(f"Loaded {counted(len(desired.flags), 'flag')} from {counted(desired.files, 'file')}.")
     return Loaded(config=config, desired=desired)

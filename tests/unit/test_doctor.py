@@ -85,6 +85,10 @@ def test_a_key_without_access_to_the_project_is_refused() -> None:
         (-20, CheckStatus.OK),
         (120, CheckStatus.WARN),
         (-120, CheckStatus.WARN),
+        (30, CheckStatus.OK),
+        (31, CheckStatus.WARN),
+        (300, CheckStatus.WARN),
+        (301, CheckStatus.FAIL),
         (3600, CheckStatus.FAIL),
     ],
 )

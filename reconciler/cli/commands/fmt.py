@@ -15,6 +15,7 @@ from reconciler.files.config_file import find_config, load_configs
 from reconciler.files.format import check_format, format_text, leave_out_defaults
 from reconciler.files.listing import FileListing as Files
 from reconciler.files.listing import FlagFile, list_flag_files, read_flag_file, refuse_file
+from reconciler.reports.sanitize import visible
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
     problems = [item for item in found if item.is_error]
     for item in found:
         if not item.is_error:
-            output.warning(f"{item.position}: {item.message} [{item.rule}]")
+            output.warning(f"{visible(str(item.position))}: {item.message} [{item.rule}]")
     changed: dict[Path, str] = {}
     for file in files:
         before, after, findings = _format(file, configs)

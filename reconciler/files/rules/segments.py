@@ -63,8 +63,6 @@ def unknown_variant(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
     if keys is None:
         return
     for path, weights in flag.weights:
-        if weights.keys() <= keys:
-            continue
         for key in weights:
             if key not in keys and not ignored.covers("variants", key):
                 yield Finding(

@@ -116,6 +116,15 @@ def test_what_the_file_is_silent_about_stays_unsaid(repository: Repository) -> N
     assert "bucketingKey" not in (repository.root / "flags/new-checkout.yaml").read_text().split("targetSegments")[1]
 
 
+def test_a_version_that_the_server_fails_to_show_is_not_said_to_be_missing(edited: Repository) -> None:
+    """A failure of the server is told as one."""
+    edited.emulator.store.versions_of = None  # type: ignore[assignment,method-assign]
+    ran = edited.run("rollback", "new-checkout", "--to", "1")
+    assert (ran.code, ran.out) == (1, "")
+    assert "has no version" not in ran.err
+    assert "500" in ran.err
+
+
 def test_a_version_of_another_flag_is_not_written(edited: Repository) -> None:
     """With any answer of the server, the file gets its own flag's version or nothing."""
     store = edited.emulator.store

@@ -321,6 +321,16 @@ def test_ids_of_amplitude(tmp_path: Path) -> None:
         assert len(list(session.warnings())) == 1
 
 
+def test_a_key_of_amplitude_that_a_file_names_is_warned_of_as_well(tmp_path: Path) -> None:
+    """As where the file names none, and that is Amplitude's own key."""
+    root = a_repository(tmp_path, CHECKOUT | {"bucketingKey": "amplitude_id"})
+    with a_session(root) as (session, _):
+        assert any("bucketed by amplitude_id" in warning for warning in session.warnings())
+    root = a_repository(tmp_path, CHECKOUT | {"bucketingKey": "user_id"})
+    with a_session(root) as (session, _):
+        assert not any("amplitude_id" in warning for warning in session.warnings())
+
+
 def test_ofrep(client: httpx.Client) -> None:
     """One flag and all, with the value by the type of the payloads; unknown flags, contexts and keys are refused."""
     ada = {"context": {"targetingKey": "ada@example.com", "plan": "pro", "country": "US"}}

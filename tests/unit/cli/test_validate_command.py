@@ -164,7 +164,9 @@ def test_every_form_says_how_much_was_read(repository: Repository) -> None:
     for form in ("json", "github", "sarif"):
         assert repository.run("validate", "--format", form).err == "Read 3 flags in 2 files.\n"
         assert repository.run("validate", "--format", form, "--quiet").err == ""
-    for name in ("new-checkout.yaml", "sub/two.yml"):
+    repository.write("flags/a.test.yaml", "tests: [{name: x, flag: new-checkout, never: gone}]\n")
+    assert repository.run("validate").out == "No findings; read 3 flags in 3 files.\n"
+    for name in ("new-checkout.yaml", "sub/two.yml", "a.test.yaml"):
         (repository.root / "flags" / name).unlink()
     assert repository.run("validate").out == "No findings; read 0 flags in 0 files.\n"
 
@@ -215,6 +217,7 @@ def test_a_name_that_looks_like_a_flag_files_is_an_error(repository: Repository,
         ("a.YAML.BAK", "backup-file"),
         ("#a.yaml#", "backup-file"),
         ("a.yaml (copy)", "backup-file"),
+        ("a.yaml\n.bak", "backup-file"),
         (".a.yaml.swp", "hidden-file"),
         ("a.yaml.json", "json-file"),
         ("a.json.", "json-file"),
@@ -244,13 +247,14 @@ def test_what_is_not_read_is_told(repository: Repository, name: str, rule: str) 
     repository.write(f"flags/{name}", "key: not-read\n")
     ran = repository.run("validate")
     assert (ran.code, ran.out.count(f"[{rule}]")) == (0, 1)
-    assert f"flags/{name}:1:1: warning: This file is not read: " in ran.out
+    shown = name.replace("\n", "\\n")
+    assert f"flags/{shown}:1:1: warning: This file is not read: " in ran.out
     assert ran.out.endswith("1 warning; read 1 flag in 1 file.\n")
     assert repository.run("validate", f"flags/{name}").out.count(f"[{rule}]") == 1
     for command in ("plan", "fmt", "drift"):
         ran = repository.run(command)
         assert ran.code in {0, 2}
-        assert f"flags/{name}:1:1: This file is not read" in ran.err
+        assert f"flags/{shown}:1:1: This file is not read" in ran.err
 
 
 def test_what_is_no_flag_file_is_not_told(repository: Repository) -> None:

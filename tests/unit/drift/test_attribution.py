@@ -193,6 +193,16 @@ def test_versions_that_show_no_variants_end_what_is_known_of_one() -> None:
     assert (found.version, found.basis) == (2, Basis.OLDEST_VERSION)
 
 
+def test_no_payload_is_one_value_however_versions_show_it() -> None:
+    """Null and an empty object are the same to the API: no edit is claimed between them."""
+    shown = [None, {}, {}]
+    specs = [FlagSpec(key=KEY, variants=(Variant(key="on", payload=value),)) for value in shown]
+    versions = [a_version(3 - index, spec) for index, spec in enumerate(specs)]
+    change = ValueChange(path="/variants/on/payload", before=None, after={"a": 1})
+    found = attribute(change, live_flag(specs[0]), versions, {})
+    assert (found.version, found.basis) == (1, Basis.VERSION)
+
+
 def a_version(number: int, spec: FlagSpec | None = None) -> Version:
     """What BOB made of a flag on a day of January 2030."""
     return Version(version=number, created_at=f"2030-01-0{number}", created_by=BOB, flag=live_flag(spec))

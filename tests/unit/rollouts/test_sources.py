@@ -146,6 +146,14 @@ def test_addresses_are_https_or_this_machine(source: GuardSource, address: str) 
     assert not address or address not in found.why
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_this_machine_may_be_asked_without_tls(host: str) -> None:
+    """It is asked: nothing listens there, and that is what is said."""
+    found = asked(JSON, OutsideSources(environ={"URL": f"http://{host}:9"}))
+    assert found.verdict is Verdict.UNKNOWN
+    assert "https" not in found.why
+
+
 def test_no_variable_leads_to_the_key() -> None:
     """Neither by its name nor by what it holds; nothing is sent."""
     with serving(lambda _path, _query: (200, "{}")) as (url, served):
