@@ -126,10 +126,13 @@ def _cohort_answers(conditions: Sequence[Condition]) -> PropertyAnswers:
 
 
 def _list_answers(conditions: Sequence[Condition], texts: Sequence[str], *, is_free: bool) -> PropertyAnswers:
-    """Lists of what conditions about sets name, and of one text for each other answer of a single one."""
+    """Lists of what conditions about sets name, and of one text for each other answer of a single one.
+
+    By itself an empty text counts as missing; in a list it is a text as any other.
+    """
     named = {value for condition in conditions if condition.op.startswith("set ") for value in condition.values}
     alike: dict[tuple[int, str], str] = {}
-    for text in texts:
+    for text in (*texts, ""):
         if text not in named:
             boolean = text.lower() if text.lower() in {"true", "false"} else ""
             alike.setdefault((mask_of(conditions, [text]), boolean), text)

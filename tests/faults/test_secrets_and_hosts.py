@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import html
 import json
 import socket
 import threading
@@ -61,7 +62,10 @@ def forms_of(key: str) -> list[str]:
     """Every way in which the key may be written down."""
     encoded = base64.b64encode(key.encode()).decode()
     quoted = urllib.parse.quote(key, safe="")
-    return [key, json.dumps(key)[1:-1], quoted, quoted.lower(), urllib.parse.quote_plus(key), encoded.rstrip("=")]
+    ways = ("\\u{:04x}", "%{:02x}", "&#{};", "&#x{:X};", "\\x{:02x}")
+    escaped = ["".join(way.format(ord(item)) for item in key) for way in ways]
+    usual = [key, json.dumps(key)[1:-1], quoted, quoted.lower(), urllib.parse.quote_plus(key), html.escape(key)]
+    return [*escaped, *usual, encoded.rstrip("="), key.encode().hex()]
 
 
 def faults_for(key: str) -> dict[str, Callable[[Arrival], Fault | None]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode, urlsafe_b64encode
+from html import escape
+from quopri import encodestring
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler.api.credentials import ApiKey, pattern_of, quotation
 
-SECRET = 'canary/4f+7d"9a&2b=8c?1e\\60'
+SECRET = 'canary/4f+7d"9a&2b=8c?1e\\60\\<%41>'
 
 FORMS = {
     "plain": SECRET,
@@ -23,6 +25,28 @@ FORMS = {
     "url, mixed case": quote(SECRET, safe="").replace("%2F", "%2f").replace("%3F", "%3f"),
     "json": json.dumps({"key": SECRET}),
     "json, slashes escaped": json.dumps(SECRET).replace("/", "\\/"),
+    "json, all escaped": "".join(f"\\u{ord(item):04X}" for item in SECRET),
+    "json, some escaped": json.dumps(SECRET).replace("4", "\\u0034"),
+    "json in json": json.dumps(json.dumps(SECRET)),
+    "json in json, all escaped": json.dumps("".join(f"\\u{ord(item):04x}" for item in SECRET)),
+    "a literal": "".join(f"\\x{ord(item):02x}" for item in SECRET),
+    "a literal with braces": "".join(f"\\u{{{ord(item):x}}}" for item in SECRET),
+    "octal": "".join(f"\\{ord(item):03o}" for item in SECRET),
+    "url, all escaped": "".join(f"%{ord(item):02x}" for item in SECRET),
+    "url in url": quote(quote(SECRET, safe=""), safe=""),
+    "html": escape(SECRET),
+    "html in html": escape(escape(SECRET)),
+    "html, named": SECRET.replace("&", "&amp;").replace("/", "&sol;").replace("+", "&plus;").replace("=", "&equals;"),
+    "html, decimal": "".join(f"&#{ord(item)};" for item in SECRET),
+    "html, hexadecimal": "".join(f"&#x{ord(item):x};" for item in SECRET),
+    "html, with zeros and without semicolons": "".join(f"&#X{ord(item):06X}" for item in SECRET),
+    "html in json": json.dumps("".join(f"&#x{ord(item):X};" for item in SECRET)),
+    "quoted-printable": encodestring(SECRET.encode()).decode(),
+    "quoted-printable, all escaped": "".join(f"={ord(item):02X}" for item in SECRET),
+    "hexadecimal": SECRET.encode().hex(),
+    "hexadecimal, in capitals": SECRET.encode().hex().upper(),
+    "base64 in a url": quote(b64encode(SECRET.encode()).decode(), safe=""),
+    "base64 in json": json.dumps(b64encode(SECRET.encode()).decode()).replace("/", "\\/"),
     "base64": b64encode(SECRET.encode()).decode(),
     "base64 for urls": urlsafe_b64encode(SECRET.encode()).decode(),
     "base64 of the header": b64encode(f"Bearer {SECRET}".encode()).decode(),
@@ -53,6 +77,31 @@ def test_no_base64_keeps_the_key(lead: bytes, secret: str, trail: bytes) -> None
     """Wherever the key stands in what was encoded, its part of the base64 text is gone."""
     for encode in (b64encode, urlsafe_b64encode):
         assert "***" in ApiKey(secret).redact(encode(lead + secret.encode() + trail).decode())
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=40), st.data())
+def test_no_mixture_of_escapes_keeps_the_key(secret: str, data: st.DataObject) -> None:
+    """Each letter and digit of the key written in another way; its signs are escaped or not."""
+    ways = ["{0}", "\\u{1:04x}", "&#{1};", "&#x{1:X};", "%{1:02X}", "\\x{1:02x}"]
+    plain = "".join(item if item.isalnum() else "x" for item in secret)
+    text = "".join(data.draw(st.sampled_from(ways)).format(item, ord(item)) for item in plain)
+    assert ApiKey(plain).redact(f"<{text}>") == "<***>"
+
+
+def test_what_stands_around_the_key_is_kept() -> None:
+    """Also where it is escaped more often than the key, and where the key comes several times."""
+    key = "canary-4f7d9a2b8c"
+    html = "".join(f"&#{ord(item)};" for item in key)
+    text = f"a {key} &amp;amp;amp;lt; {html}{html} b &amp;#x41; {key}c \\\\\\\\ {html.replace('&', '&amp;')}."
+    expected = "a *** &amp;amp;amp;lt; ****** b &amp;#x41; ***c \\\\\\\\ ***."
+    assert ApiKey(key).redact(text) == expected
+
+
+def test_a_long_key_in_a_long_text_is_found_soon() -> None:
+    """Of as many signs as a key may have, which may be escapes themselves."""
+    for secret in ("a1" * 2048, "\\" * 4096, "%25" * 1365, "&amp;" * 819):
+        text = secret[:-1] * 4 + "\\" * 1000 + "&amp;" * 1000
+        assert "***" in ApiKey(secret).redact(text + secret)
 
 
 def test_a_tiny_key_does_not_eat_the_text() -> None:

@@ -108,7 +108,7 @@ CASES: dict[str, tuple[list[FlagSpec], list[LiveFlag], dict[str, Any]]] = {
     "cohort-conditions": ([FlagSpec(key="f", target_segments=())], [a_live(target_segments=(SEGMENT,))], {}),
     "unread-file": (
         [FlagSpec(key="g")],
-        [a_live(**LIVE_TAGS), a_live("g", "8")],
+        [a_live(**LIVE_TAGS), a_live("g", "8", **LIVE_TAGS)],
         {"prune": True, "unread": {"f": "flags/f.ymal"}},
     ),
     "deployments": ([FlagSpec(key="f", deployments=("999",))], [a_live()], {"seen": {"deployments": frozenset("1")}}),
