@@ -249,4 +249,12 @@ def _row(row: ExposureRow) -> Iterator[str]:
     yield f"  now  {bar_text(row.before, _BAR_WIDTH)}  {legend(row.before)}"
     yield f"  then {bar_text(row.after, _BAR_WIDTH)}  {legend(row.after)}"
     if row.moves:
-        yield from wrap(row.moves_in_words, _LINE, initial_indent="  move ", subsequent_indent=" " * 7)
+        yield from _wrapped("  move ", row.moves_in_words)
+
+
+def _wrapped(head: str, words: str) -> Iterator[str]:
+    """The words after the head, broken after commas only: no move is on two lines."""
+    whole = words.replace(" ", "\xa0").replace(",\xa0", ", ")
+    indent = " " * len(head)
+    lines = wrap(whole, _LINE, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)
+    yield from (line.replace("\xa0", " ") for line in lines)

@@ -271,3 +271,4 @@ def test_a_long_line_of_moves_is_wrapped() -> None:
     found = page[page.index("  move ") :].split("```")[0].splitlines()
     assert len(found) > 1
     assert max(map(len, found)) <= 100
+    assert all(re.fullmatch(r" {2}(move| {4}) (\d+% from-\d → to-\d(, |,?$))+", line) for line in found)
