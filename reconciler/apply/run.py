@@ -14,9 +14,10 @@ from reconciler.apply.steps import steps_of
 from reconciler.apply.verify import Verifier
 from reconciler.errors import AccessError, ApiError, InterruptedRunError
 from reconciler.planning.planner import Planner
+from reconciler.planning.precedence import earlier_flags
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from reconciler.api.client import Client
     from reconciler.errors import ReconcilerError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from reconciler.model.flag import DesiredState, LiveState
     from reconciler.planning.plan import FlagPlan, Plan
     from reconciler.progress import Progress
+
+STILL_NEEDED = "Skipped: what depends on it was to be turned off first, and was not ({})."
 
 
 async def apply_plan(
@@ -58,7 +61,7 @@ async def apply_plan(
     )
     runs = [FlagRun(context, flag) for flag in plan.to_apply]
     before, since = client.requests, client.server_date
-    await _send_side_by_side(context, runs)
+    await _send_side_by_side(context, runs, earlier_flags(plan, live))
     verified = await Verifier(context, runs).run() if _may_read_back(context) else {}
     if _may_read_back(context):
         await note_edits_by_others(context, runs, since)
@@ -101,16 +104,27 @@ def _may_read_back(context: ApplyContext) -> bool:
     return context.options.verify and (may_read or not is_over)
 
 
-async def _send_side_by_side(context: ApplyContext, runs: list[FlagRun]) -> None:
+async def _send_side_by_side(
+    context: ApplyContext, runs: list[FlagRun], earlier: Mapping[str, Mapping[str, bool]]
+) -> None:
     # Where the first failure is to stop everything, nothing else is under way when it comes. No more flags are under
     # way than have their turn within a second or two: what was seen of them would grow old.
     at_once = min(context.options.concurrency, 2 * context.planner.config.requests.per_second)
     places = asyncio.Semaphore(1 if context.options.on_error_abort else at_once)
     conflicts = ConflictChecker(context, runs)
+    by_key, ended = {run.plan.key: run for run in runs}, {run.plan.key: asyncio.Event() for run in runs}
 
     async def one(run: FlagRun) -> None:
-        async with places:
-            await _send_one(context, run, conflicts)
+        awaited = earlier.get(run.plan.key, {})
+        for key in awaited:
+            await ended[key].wait()
+        failed = [key for key, is_needed in awaited.items() if is_needed and by_key[key].status is not Status.APPLIED]
+        if failed and not context.cancellation.is_set:
+            run.leave(STILL_NEEDED.format(", ".join(failed)))
+        else:
+            async with places:
+                await _send_one(context, run, conflicts)
+        ended[run.plan.key].set()
         context.progress.flag_ended(run.plan.key)
 
     await asyncio.gather(*(one(run) for run in runs))
