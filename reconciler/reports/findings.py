@@ -10,6 +10,7 @@ from msgspec import Struct
 from reconciler import __version__
 from reconciler.diagnostics import Severity
 from reconciler.reports.json_report import FORMAT_VERSION, finding_document, render_json
+from reconciler.reports.rule_help import RULE_HELP
 from reconciler.reports.sanitize import command_text, uri_reference, visible
 from reconciler.reports.text_layout import TextLayout
 from reconciler.text import counted
@@ -70,8 +71,7 @@ def render_github(report: FindingsReport, _: RenderOptions) -> str:
 def render_sarif(report: FindingsReport, _: RenderOptions) -> str:
     """The findings as a SARIF 2.1.0 log, for code scanning; at most as many results as GitHub takes."""
     rules = sorted({item.rule for item in report.findings})
-    described = [{"id": rule, "shortDescription": {"text": rule.replace("-", " ")}} for rule in rules]
-    driver = {"name": "reconciler", "semanticVersion": __version__, "rules": described}
+    driver = {"name": "reconciler", "semanticVersion": __version__, "rules": list(map(_described, rules))}
     results = [_result(item, rules, report.directory) for item in report.findings[:_MOST_SARIF_RESULTS]]
     return render_json(
         {
@@ -93,6 +93,13 @@ def _annotation(item: Diagnostic, directory: str) -> str:
     listed = ",".join(f"{name}={command_text(value, property_value=True)}" for name, value in properties.items())
     message = f"{item.message} {item.hint}" if item.hint else item.message
     return f"::{item.severity.value} {listed}::{command_text(message)}"
+
+
+def _described(rule: str) -> dict[str, Json]:
+    """A rule with what it is about and what to do; code scanning shows `help` beside each result."""
+    words = RULE_HELP.get(rule, "")
+    texts = {name: {"text": words} for name in ("fullDescription", "help") if words}
+    return {"id": rule, "shortDescription": {"text": rule.replace("-", " ")}, **texts}
 
 
 def _result(item: Diagnostic, rules: list[str], directory: str) -> dict[str, Json]:

@@ -12,11 +12,14 @@ import pytest
 from builders import a_position
 from faults.hostile_strings import HOSTILE as MORE_HOSTILE
 from jsonschema import Draft4Validator
+from msgspec.structs import replace
 from small_plans import HOSTILE
 
 from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
 from reconciler.reports.findings import FindingsReport
 from reconciler.reports.registry import FINDINGS, render
+from reconciler.reports.rule_help import RULE_HELP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,3 +157,31 @@ def test_a_file_whose_name_is_no_utf_8_is_named_by_its_bytes() -> None:
     )
     (run,) = sarif_log([finding])["runs"]
     assert unquote_to_bytes(run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]) == name
+
+
+def rules_in_code() -> set[str]:
+    """The ids of all rules: those that code names where it makes a finding, and those of schemas and tables."""
+    made = re.compile(
+        r'''rule="([a-z0-9-]+)"|Finding\(\s*"([a-z0-9-]+)"'''
+        r'''|(?:_refuse|_warn|repeated|problem)\([\w.() /"\s]+,\s*"([a-z-]+)"'''
+        r'''|return "([a-z]+(?:-[a-z]+)+)", f?"|_FILE: Final = "([a-z-]+)"'''
+    )
+    package = Path(__file__).parents[3] / "reconciler"
+    found = {name for path in package.rglob("*.py") for names in made.findall(path.read_text()) for name in names}
+    schemas = Path(__file__).parents[3] / "schemas"
+    found |= {
+        name for path in schemas.glob("*.json") for name in re.findall(r'"rule": "([a-z-]+)"', path.read_text())
+    }
+    return (found | DOCUMENT_RULES.keys() | CONFIG_RULES.keys()) - {""}
+
+
+def test_sarif_explains_every_rule() -> None:
+    """Each rule that a finding can have comes with help, of at least a sentence, and no other has any."""
+    assert rules_in_code() == RULE_HELP.keys()
+    findings = [replace(WARNING, rule=rule) for rule in RULE_HELP]
+    described = sarif_log(findings)["runs"][0]["tool"]["driver"]["rules"]
+    assert len(described) > 100
+    for rule in described:
+        assert rule["help"]["text"] == rule["fullDescription"]["text"] == RULE_HELP[rule["id"]]
+        assert re.fullmatch(r"[A-Z`].{20,}[.]", rule["help"]["text"])
+    assert list(SARIF.iter_errors(sarif_log(findings))) == []
