@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import re
 import select
@@ -12,16 +11,16 @@ import time
 import unicodedata
 from base64 import b64encode, urlsafe_b64encode
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
 
 from msgspec import Struct
 
 from reconciler.errors import AccessError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 KEY_VARIABLE = "AMPLITUDE_MANAGEMENT_API_KEY"
@@ -151,9 +150,9 @@ class ApiKey:
         return self._secret
 
     def redact(self, text: str) -> str:
-        """The text with the key, plain or in URL, JSON or base64 form, replaced by `***`."""
+        """The text with the key, plain or encoded in any usual way, replaced by `***`."""
         pattern = pattern_of(self._secret)
-        return pattern.sub("***", text) if pattern else text
+        return _redacted(text, pattern) if pattern else text
 
 
 def read_key(environ: Mapping[str, str], key_file: Path | str | None, *, origin: Origin) -> ApiKey:
@@ -240,14 +239,76 @@ _SHORTEST_REPLACED = 6
 _LONGEST_QUOTE = 300
 
 
+_MOST_READINGS = 40
+"""How many ways to unescape a text are tried: by each family of escapes, by all, and again within the result."""
+
+_BACKSLASH = (
+    r"\\(?:u(?:00|\{0*)(?P<u>[2-7][0-9a-f])\}?|U0{6}(?P<U>[2-7][0-9a-f])|x(?P<x>[2-7][0-9a-f])|(?P<o>[01][0-7]{2})"
+    r"|(?P<sign>[^a-z0-9\s]))"
+)
+_PERCENT = r"%(?P<p>[2-7][0-9a-f])"
+_MAIL = r"=(?P<m>[2-7][0-9a-f])|(?P<fold>=?\r?\n[ \t]*)"
+_HTML = r"(?P<html>&(?:#x?[0-9a-f]{1,8};?|(?:amp|lt|gt|quot);?|[a-z]{2,31};))"
+_FAMILIES = tuple(
+    re.compile(family, re.ASCII | re.IGNORECASE)
+    for family in (f"{_BACKSLASH}|{_PERCENT}|{_MAIL}|{_HTML}", _BACKSLASH, _PERCENT, _MAIL, _HTML)
+)
+"""One escaped character: of any kind; as JSON and programs have it; as URLs; as mail, whose lines go on; as HTML."""
+
+
 def pattern_of(secret: str) -> re.Pattern[str] | None:
-    """What matches every form in which a secret may turn up in a text; None for one too short to look for."""
+    """What matches a secret as it is, in base64 and as hexadecimal digits; None for one too short to look for."""
     if len(secret) < _SHORTEST_REPLACED:
         return None
-    plain = {secret, json.dumps(secret)[1:-1], json.dumps(secret)[1:-1].replace("/", "\\/"), *_in_base64(secret)}
-    escaped = {quote(secret, safe=""), quote_plus(secret), quote(secret)}
-    forms = [re.escape(text) for text in plain] + [_any_case_of_escapes(text) for text in escaped]
+    forms = [*map(re.escape, (secret, *_in_base64(secret))), f"(?i:{secret.encode().hex()})"]
     return re.compile("|".join(sorted(forms, key=lambda form: (-len(form), form))))
+
+
+def _redacted(text: str, pattern: re.Pattern[str]) -> str:
+    """The text without what matches, also where the text has to be unescaped once, or several times, to match."""
+    text = pattern.sub("***", text)
+    found: set[tuple[int, int]] = set()
+    for plain, places in _readings(text):
+        found |= {(places[match.start()], places[match.end()]) for match in pattern.finditer(plain)}
+    shown, done = [], 0
+    for start, end in sorted(found):
+        if start >= done:
+            shown += [text[done:start], "***"]
+        done = max(done, end)
+    return "".join([*shown, text[done:]])
+
+
+def _readings(text: str) -> Iterator[tuple[str, list[int]]]:
+    """The text unescaped in one way and another, and where in it each character of the result began."""
+    seen, pending = {text}, [(text, [*range(len(text) + 1)])]
+    while pending:
+        plain, places = pending.pop(0)
+        for family in _FAMILIES:
+            reading = _unescaped(plain, places, family)
+            if reading[0] not in seen and len(seen) <= _MOST_READINGS:
+                seen.add(reading[0])
+                pending.append(reading)
+                yield reading
+
+
+def _unescaped(text: str, places: list[int], family: re.Pattern[str]) -> tuple[str, list[int]]:
+    """The text with one level of escapes taken away, and its places."""
+    parts, kept, end = [], [], 0
+    for match in family.finditer(text):
+        start, character = match.start(), _character_of(match)
+        parts += [text[end:start], character]
+        kept += [*places[end:start], *([places[start]] * len(character))]
+        end = match.end()
+    return "".join([*parts, text[end:]]), kept + places[end:]
+
+
+def _character_of(match: re.Match[str]) -> str:
+    kind, value = match.lastgroup, match[match.lastgroup or 0]
+    if kind == "html":
+        return unescape(value)
+    if kind == "sign":
+        return value
+    return "" if kind == "fold" else chr(int(value, 8 if kind == "o" else 16))
 
 
 def quotation(text: str) -> str:
@@ -255,10 +316,6 @@ def quotation(text: str) -> str:
     visible = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)
     line = " ".join(visible.split())
     return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 1] + "…"
-
-
-def _any_case_of_escapes(text: str) -> str:
-    return re.sub(r"%[0-9A-F]{2}", lambda escape: f"(?i:{escape[0]})", re.escape(text))
 
 
 def _in_base64(secret: str) -> list[str]:
