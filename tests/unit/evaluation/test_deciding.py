@@ -77,6 +77,10 @@ def a_segment(*conditions: Condition, percentage: int = 100, **fields: Any) -> T
         (asked("gp:t", "is", "x"), asked("gp:t", "is", "y"), False),
         (asked("gp:t", "is", "x"), asked("gp:t", "is", "(none)"), False),
         (asked("gp:t", "is", "true"), asked("gp:t", "is", "TRUE"), True),
+        (asked("gp:t", "set is not", "x"), asked("gp:t", "is", ""), True),
+        (asked("gp:t", "set contains", "x"), asked("gp:t", "glob match", ""), True),
+        (asked("gp:t", "set contains", "x"), asked("gp:t", "less or equal", ""), True),
+        (asked("gp:t", "is", ""), asked("gp:t", "is not", "x"), False),
     ],
 )
 def test_conditions_that_can_be_true_together(first: Condition, second: Condition, is_possible: bool) -> None:
