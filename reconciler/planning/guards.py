@@ -82,7 +82,7 @@ def _rebucket(flag: FlagPlan, _: Facts) -> Iterator[str]:
     if "targetSegments" in body and "bucketingKey" not in body and flag.after is not None:
         names += [f"bucketingKey of {new.name}" for _, new in rekeyed_segments(flag.before, flag.after)]
     if names:
-        yield f'"{flag.key}" is enabled, and a change of {", ".join(names)} distributes its users again.'
+        yield f'"{flag.key}" is enabled, and a change of {", ".join(names)} re-buckets its users.'
 
 
 def _cohort_conditions(flag: FlagPlan, _: Facts) -> Iterator[str]:

@@ -200,7 +200,7 @@ def test_a_terminal_gives_each_reason_once(repository: Repository, command: tupl
     """The plan says why; what stands below it only names the guard. In a log of stderr alone the reason is whole."""
     repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingSalt: other\n")
     both = "\n".join(at_terminal(*command, columns=200, with_stdout=True).lines)
-    assert both.count("distributes its users again") == 1
+    assert both.count("re-buckets its users") == 1
     assert both.count("--allow rebucket:new-checkout") == 1
     assert "Error: Refused as unsafe by rebucket" in both
     assert "--allow rebucket:new-checkout" in repository.run(*command).err
