@@ -11,7 +11,7 @@ import hashlib
 import json
 from fractions import Fraction
 from math import gcd, lcm
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.model.fields import FIELDS, VARIANT_FIELDS, ValueKind
 from reconciler.model.flag import UNSET, Unset, Weights
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from reconciler.model.fields import Field
     from reconciler.model.flag import FlagSpec, LiveFlag, Number, TargetSegment, Variant
     from reconciler.strict_json import Json
+
+_MOST_PARTS: Final = 10_000
+"""The most parts of a whole for which a double is taken to be one of them."""
 
 
 def canonical_json(value: Json) -> Json:
@@ -55,8 +58,14 @@ def weight_ratio(weights: Weights) -> tuple[tuple[str, Number], ...]:
 
 
 def exact(number: Number) -> Fraction | int:
-    """A number as it is written: a fraction of JSON is a decimal, not the double next to it."""
-    return number if isinstance(number, int) else Fraction(str(number))
+    """A number as it is meant: a fraction of JSON is a decimal, not the double next to it.
+
+    A double right next to a fraction of few parts is that fraction: 33.333333333333336 is a third of 100.
+    """
+    if isinstance(number, int):
+        return number
+    near = Fraction(number).limit_denominator(_MOST_PARTS)
+    return near if float(near) == number else Fraction(str(number))
 
 
 def whole_weights(weights: Weights) -> Weights:
