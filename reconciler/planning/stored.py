@@ -29,6 +29,8 @@ _LARGEST_EXACT_DOUBLE: Final = 2**53
 _ROUNDED: Final = 0.011
 """Percentages of two decimals that make 100 together: one of them may be off by a hundredth more than rounding."""
 
+_WITH_NUMBERS: Final = frozenset({"/rolloutWeights", "/targetSegments"})
+
 
 def how_stored(change: FieldChange) -> str:
     """In which form the live value is the declared one, in a few words; "" where it is another value."""
@@ -84,11 +86,13 @@ def without_settled(plan: Plan, live: LiveState, history: History | None) -> Pla
 def _same(path: str, formed: Json, live: Json) -> bool:
     if path == "/tags" and isinstance(formed, list) and isinstance(live, list):
         return {*formed} == {*live}
-    return same_json(formed, live) or (_has_weights(path) and _nearly(formed, live))
+    return _nearly(formed, live) if path in _WITH_NUMBERS else same_json(formed, live)
 
 
 def _nearly(formed: Json, live: Json) -> bool:
-    """Whether two values are equal but for numbers that are rounded percentages."""
+    """Whether two values are equal but for numbers that are rounded percentages, or are written otherwise."""
+    if isinstance(formed, _Spellings):
+        return live in formed
     if isinstance(formed, dict) and isinstance(live, dict):
         return formed.keys() == live.keys() and all(_nearly(formed[key], live[key]) for key in formed)
     if isinstance(formed, list) and isinstance(live, list):
@@ -96,10 +100,6 @@ def _nearly(formed: Json, live: Json) -> bool:
     if isinstance(formed, float) and isinstance(live, int | float) and not isinstance(live, bool):
         return abs(formed - live) <= _ROUNDED
     return same_json(formed, live)
-
-
-def _has_weights(path: str) -> bool:
-    return path in {"/rolloutWeights", "/targetSegments"}
 
 
 def _trimmed(value: Json) -> Json:
@@ -144,17 +144,20 @@ def _in_segments(form: Form, name: str) -> Form:
     )
 
 
+class _Spellings(frozenset[str]):
+    """A text and, where it is a number, how that number may be written: the form in which it comes back varies."""
+
+
 def _numbers(conditions: Json) -> Json:
-    return [item | {"values": [*map(_number, item["values"])]} for item in conditions]
+    return [item | {"values": [*map(_spellings, item["values"])]} for item in conditions]
 
 
-def _number(text: str) -> str:
-    """A text that looks like a number, as that number is written."""
+def _spellings(text: str) -> _Spellings:
     try:
         number = float(text)
     except ValueError:
-        return text
-    return str(int(number)) if number.is_integer() else str(number)
+        return _Spellings({text})
+    return _Spellings({text, str(number), *({str(int(number))} if number.is_integer() else ())})
 
 
 _FORMS: Final[tuple[tuple[tuple[str, ...], str, Form], ...]] = (

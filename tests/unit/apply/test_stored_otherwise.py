@@ -26,7 +26,7 @@ LIVE_THREE = {
 }
 SEGMENT = TargetSegment(
     name="S",
-    conditions=(Condition(prop="version", op="is", values=("1.10", "2")),),
+    conditions=(Condition(prop="version", op="is", values=("1.0", "1.10", "2", "-0")),),
     percentage=100,
     rollout_weights=Weights.of({"treatment": 1}),
 )
@@ -113,6 +113,23 @@ def test_another_value_is_no_form_of_the_declared_one() -> None:
     assert look(world).stored == ()
 
 
+def _asking(values: list[str]) -> list[Any]:
+    return [{"name": "S", "conditions": [{"prop": "version", "op": "is", "values": values}], "percentage": 1}]
+
+
+NUMERALS = (
+    (["1.0", "1.10"], ["1.0", "1.1"], "with values as numbers"),
+    (["1.0", "1.10"], ["1", "1.1"], "with values as numbers"),
+    (["2e3", "007", "x"], ["2000", "7", "x"], "with values as numbers"),
+    (["2e3", "007"], ["2000.0", "007"], "with values as numbers"),
+    (["-0", "+5"], ["0", "5"], "with values as numbers"),
+    (["1.0"], ["1.01"], ""),
+    (["1.1"], ["1.10"], ""),
+    (["x"], ["X"], ""),
+    (["1", "2"], ["1"], ""),
+)
+
+
 @pytest.mark.parametrize(
     ("path", "declared", "live", "how"),
     [
@@ -128,6 +145,7 @@ def test_another_value_is_no_form_of_the_declared_one() -> None:
         ("/rolloutWeights", {"a": 1, "b": 2}, {"a": 33, "b": 67}, ""),
         ("/rolloutWeights", {"a": 1, "b": 2}, {"a": 33.33}, ""),
         ("/enabled", True, False, ""),
+        *(("/targetSegments", _asking(declared), _asking(live), how) for declared, live, how in NUMERALS),
     ],
 )
 def test_forms(path: str, declared: Any, live: Any, how: str) -> None:
