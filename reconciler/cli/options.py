@@ -20,6 +20,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+"""A file that a command reads."""
+
+
+class OutputPath(click.Path):
+    """A file, or a directory of files, that a command writes: `check_destinations` looks at it before it begins."""
+
+
+OUTPUT = OutputPath(dir_okay=False, path_type=Path)
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -100,16 +108,40 @@ class GuardType(click.ParamType[str]):
 
 
 def shared_options(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
-    """The options of every command; the command gets them as its first argument."""
+    """The options of every command; the command gets them as its first argument, once its outputs are looked at."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         settings = Settings(**{name: kwargs.pop(name) for name in Settings.__struct_fields__})  # type: ignore[arg-type]
+        _check_outputs(settings, click.get_current_context())
         return function(settings, *args, **kwargs)
 
     for option in reversed(_SHARED):
         wrapper = option(wrapper)
     return wrapper
+
+
+def _check_outputs(settings: Settings, ctx: click.Context) -> None:
+    """See that the files that the command is to write can be written, and that it reads none of them."""
+    files: dict[str, Path] = {}
+    caches: dict[str, Path] = {}
+    inputs: list[tuple[str, Path]] = []
+    for param in ctx.command.params:
+        value, kind = ctx.params.get(param.name or ""), param.type
+        if isinstance(kind, OutputPath) and value is not None:
+            (files if kind.file_okay else caches)[_name_of(param)] = value
+        elif isinstance(kind, click.Path):
+            paths = value if isinstance(value, tuple) else (value,)
+            inputs += [(_name_of(param), path) for path in paths if path is not None]
+    if files or caches:
+        from reconciler.cli.destinations import check_destinations  # noqa: PLC0415 - most commands write no file
+
+        check_destinations(settings, files, inputs, caches=caches)
+
+
+def _name_of(param: click.Parameter) -> str:
+    """How users write a parameter: `--out`, or `PLAN.json` of an argument."""
+    return param.opts[0] if isinstance(param, click.Option) else (param.metavar or "").strip("[].")
 
 
 _SHARED: tuple[Callable[[Any], Any], ...] = (
@@ -166,13 +198,13 @@ _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
 )
 
 output_option = click.option(
-    "--output", "output_file", type=FILE, metavar="FILE", help="Write the result to a file instead of stdout."
+    "--output", "output_file", type=OUTPUT, metavar="FILE", help="Write the result to a file instead of stdout."
 )
 
 _show_users_option = click.option("--show-users", is_flag=True, help="Show user ids, which are otherwise counted.")
 
 _SAVING: tuple[Callable[[Any], Any], ...] = (
-    click.option("--out", type=FILE, metavar="PLAN.json", help="Save the plan, for `show` and `apply`."),
+    click.option("--out", type=OUTPUT, metavar="PLAN.json", help="Save the plan, for `show` and `apply`."),
     click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes that are not made."),
 )
 
@@ -201,7 +233,7 @@ _APPLY: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         help="After a failure, go on with the other flags, or stop.",
     ),
-    click.option("--report", type=FILE, metavar="FILE", help="Write the report, or why there is none, as JSON."),
+    click.option("--report", type=OUTPUT, metavar="FILE", help="Write the report, or why there is none, as JSON."),
     click.option("--no-verify", is_flag=True, help="Do not read back what was written."),
     click.option(
         "--expect-commit",

@@ -16,6 +16,7 @@ from reconciler.api.live import find_flag
 from reconciler.api.member_cache import decode_cache, encode_cache
 from reconciler.cli.checkout import current_commit
 from reconciler.cli.commit_files import changes_since
+from reconciler.cli.destinations import CACHED
 from reconciler.cli.failures import remember_key
 from reconciler.cli.output import reason_of, try_write_file
 from reconciler.cli.progress import ProgressDisplay, RequestLog
@@ -265,7 +266,7 @@ def _inclusion_cache(
     if directory is None:
         yield None
         return
-    path = directory / f"inclusions-{project_id}.json"
+    path = directory / CACHED.format(project_id)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

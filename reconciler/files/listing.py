@@ -86,7 +86,7 @@ def list_flag_files(root: Path, flags_dir: Path) -> FileListing:
 
     A name that only looks as if it ended in such a suffix, or has it in capitals, is an error. JSON, backups, and
     YAML of which the name, or a directory's on the way, begins with a dot, are warnings; so is anything else that is
-    not clearly of another kind, or, where the directory is that of reconciler.yaml, what has nearly such a suffix.
+    not clearly of another kind.
     What is below `.git` is git's. `root` is the directory of reconciler.yaml. Never raises for what is found there.
     """
     files: list[FlagFile] = []
@@ -105,9 +105,7 @@ def list_flag_files(root: Path, flags_dir: Path) -> FileListing:
                 pending.append((entry.path, name + "/", hides))
             elif not hides and entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
                 files.append(FlagFile(entry.path, name))
-            elif found := _left_out(entry, name, is_hidden=hides) or _other(
-                entry, name, only_near=hides or shown == "."
-            ):
+            elif found := _left_out(entry, name, is_hidden=hides) or _other(entry, name, only_near=hides):
                 if found.is_error:
                     refused.append(found)
                 else:

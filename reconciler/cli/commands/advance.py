@@ -10,10 +10,9 @@ import click
 from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
 from reconciler.cli.advancing import AdvanceArguments, Running, advance_once
-from reconciler.cli.destinations import check_destinations
 from reconciler.cli.failures import failures_written_to
 from reconciler.cli.options import (
-    FILE,
+    OUTPUT,
     GuardType,
     OutputOptions,
     Settings,
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     type=GuardType(),
     help="Override a safety check, for all flags or for that of KEY; may be repeated.",
 )
-@click.option("--report", type=FILE, metavar="FILE", help="Write the report, or why there is none, as JSON.")
+@click.option("--report", type=OUTPUT, metavar="FILE", help="Write the report, or why there is none, as JSON.")
 @key_file_option
 def advance(
     settings: Settings,
@@ -73,8 +72,6 @@ def advance(
       reconciler advance --env production --dry-run
       reconciler advance --env production --format json --report advance.json
     """  # noqa: D301 - the backspace tells click not to wrap
-    outputs = {"--output": output_file, "--report": report}
-    check_destinations(settings, outputs, {"--api-key-file": api_key_file})
     output = Output.of(settings)
     with failures_written_to(report):
         loaded = load(settings, output)

@@ -13,7 +13,6 @@ from reconciler.apply import ApplyOptions, ApplyReport, apply_plan, refused_repo
 from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
 from reconciler.cli.commit_files import check_commit
-from reconciler.cli.destinations import check_destinations
 from reconciler.cli.failures import failures_written_to
 from reconciler.cli.options import (
     FILE,
@@ -74,9 +73,6 @@ def apply(
       reconciler plan --record review.json, and after the review: reconciler apply --reviewed review.json
       reconciler apply plan.json --auto-approve --report report.json
     """  # noqa: D301 - the backspace tells click not to wrap
-    outputs = {"--out": display.out, "--output": display.output_file, "--report": choices.report}
-    inputs = {"PLAN.json": plan_file, "--reviewed": choices.reviewed, "--api-key-file": arguments.api_key_file}
-    check_destinations(settings, outputs, inputs)
     output = Output.of(settings)
     with failures_written_to(choices.report):
         if plan_file is None:

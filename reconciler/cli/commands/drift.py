@@ -8,9 +8,8 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.cli.destinations import check_destinations
 from reconciler.cli.options import (
-    FILE,
+    OUTPUT,
     OutputOptions,
     Settings,
     format_option,
@@ -66,7 +65,7 @@ class _Run(Struct, frozen=True, kw_only=True):
 @click.option("--since", metavar="TIME", help="Only flags edited since then: ISO 8601, or 30m, 2h, 1d. Cheap.")
 @click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Send at most N requests.")
 @click.option("--strict", is_flag=True, help="Exit with 2 where flags were edited outside git, too.")
-@click.option("--state", type=FILE, metavar="FILE", help="Remember the outcome, for the next run to compare with.")
+@click.option("--state", type=OUTPUT, metavar="FILE", help="Remember the outcome, for the next run to compare with.")
 @click.option(
     "--acknowledge", multiple=True, metavar="KEY", help="Write into the flag's file that its drift is known."
 )
@@ -116,8 +115,6 @@ def drift(
         return 0
     if until is not None or reason is not None:
         raise UsageError("--until and --reason go with --acknowledge KEY.")
-    outputs = {"--output": output_file, "--state": state}
-    check_destinations(settings, outputs, {"--api-key-file": api_key_file})
     output, options = Output.of(settings), _options(targets, since, budget)
     loaded = load(settings, output)
     run = _Run(loaded=loaded, options=options, memory=_load_state(state, loaded.config))

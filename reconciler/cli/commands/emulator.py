@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.destinations import check_destinations
 from reconciler.cli.emulation import accept_environment_key, create_emulator
-from reconciler.cli.options import FILE, Settings, shared_options
+from reconciler.cli.options import OUTPUT, Settings, shared_options
 from reconciler.cli.output import Output
 from reconciler.cli.signals import TerminatedError
 from reconciler.errors import InvalidInputError
@@ -28,7 +27,7 @@ _MILLISECONDS = 1000
 @click.command
 @shared_options
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port [default: any free one].")
-@click.option("--state", type=FILE, metavar="FILE", help="Keep the state in a JSON file [default: in memory].")
+@click.option("--state", type=OUTPUT, metavar="FILE", help="Keep the state in a JSON file [default: in memory].")
 @click.option("--latency", type=click.IntRange(0, 60_000), default=0, metavar="MS", help="Wait before each answer.")
 @click.option("--rate", type=click.IntRange(1), metavar="N", help="Answer 429 beyond N requests a second.")
 def emulator(settings: Settings, *, port: int, state: Path | None, latency: int, rate: int | None) -> int:
@@ -41,7 +40,6 @@ def emulator(settings: Settings, *, port: int, state: Path | None, latency: int,
     \b
       reconciler emulator --port 8765 --state emulator.json
     """  # noqa: D301 - the backspace tells click not to wrap
-    check_destinations(settings, {"--state": state})
     output = Output.of(settings)
     configs = _configs(settings)
     served = create_emulator(state=state, latency=latency / _MILLISECONDS, rate=rate, configs=configs)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.destinations import check_destinations
 from reconciler.cli.options import OutputOptions, Settings, format_option, output_option, shared_options
 from reconciler.cli.output import Output, write_report
 from reconciler.cli.planning import load
@@ -38,7 +37,6 @@ def export(settings: Settings, *, form: str, output_file: Path | None) -> int:
     \b
       reconciler export --format typescript --output src/flags.ts
     """  # noqa: D301 - the backspace tells click not to wrap
-    check_destinations(settings, {"--output": output_file}, {})
     output = Output.of(settings)
     loaded = load(settings, output)
     specs = [flag.spec for flag in loaded.desired.flags.values() if flag.spec.archived is not True]

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.destinations import check_destinations
-from reconciler.cli.options import FILE, OutputOptions, PlanArguments, Settings, plan_options, shared_options
+from reconciler.cli.options import (
+    OUTPUT,
+    OutputOptions,
+    OutputPath,
+    PlanArguments,
+    Settings,
+    plan_options,
+    shared_options,
+)
 from reconciler.cli.output import Output, write_report
 from reconciler.cli.planning import load, make_plan, refusal_of, resolve_scope, say_refusal
 from reconciler.planning.review import encode_record, record_of
@@ -27,13 +34,13 @@ CHANGES = 2
 @plan_options(PLAN)
 @click.option(
     "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OutputPath(file_okay=False, path_type=Path),
     metavar="DIR",
     help="Keep inclusions there; for a day, read only those of flags that changed.",
 )
 @click.option(
     "--record",
-    type=FILE,
+    type=OUTPUT,
     metavar="FILE",
     help="Write the review record: a digest of each flag's plan, for `apply --reviewed`. It holds no user ids.",
 )
@@ -50,8 +57,6 @@ def plan(
       reconciler plan --out plan.json && reconciler apply plan.json
       reconciler plan --changed-since origin/main --format markdown --output comment.md
     """  # noqa: D301 - the backspace tells click not to wrap
-    outputs = {"--out": display.out, "--output": display.output_file, "--record": record}
-    check_destinations(settings, outputs, {"--api-key-file": arguments.api_key_file})
     output = Output.of(settings)
     loaded = load(settings, output)
     scope = resolve_scope(arguments, loaded, output)

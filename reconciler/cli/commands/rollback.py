@@ -49,7 +49,8 @@ def rollback(settings: Settings, *, key: str, number: int, out: Path | None, api
     output = Output.of(settings)
     config = load_config(find_config(settings.config), settings.environment)
     declared = _declared(config, key)
-    check_destinations(settings, {"--out": out}, {"--api-key-file": api_key_file}, rewrites=declared.path)
+    inputs = [("--api-key-file", api_key_file)] if api_key_file else []
+    check_destinations(settings, {"--out": out}, inputs, rewrites=declared.path)
     version = _read(config, key, number, api_key_file, output)
     rolled = roll_back(declared.document, version.flag.spec, config)
     _refuse_faulty(rolled, declared, number)

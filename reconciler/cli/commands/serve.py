@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.destinations import check_destinations
 from reconciler.cli.emulation import accept_environment_key
 from reconciler.cli.failures import as_reconciler_error
-from reconciler.cli.options import FILE, Settings, key_file_option, shared_options
+from reconciler.cli.options import FILE, OUTPUT, Settings, key_file_option, shared_options
 from reconciler.cli.output import Output
 from reconciler.cli.signals import TerminatedError
 from reconciler.errors import ReconcilerError, UsageError
@@ -72,7 +73,9 @@ class OverrideType(click.ParamType[tuple[str | None, str, str]]):
     help="Give one user this variant; may be repeated.",
 )
 @click.option("--cohorts", type=FILE, metavar="FILE", help="Members of cohorts: a JSON object of lists of user ids.")
-@click.option("--record", type=FILE, metavar="FILE", help="Keep the users that are evaluated, for evaluate --users.")
+@click.option(
+    "--record", type=OUTPUT, metavar="FILE", help="Keep the users that are evaluated, for evaluate --users."
+)
 @click.option("--amplitude-ids", is_flag=True, help="Make an amplitude_id of the user's id where none is sent.")
 @click.option("--no-watch", is_flag=True, help="Do not look for changes of the files.")
 @key_file_option
@@ -101,6 +104,7 @@ def serve(
       reconciler serve --from live,files --set new-checkout=treatment
       reconciler serve --from plan.json
     """  # noqa: D301 - the backspace tells click not to wrap
+    check_destinations(settings, {"--record": record}, [("--from", Path(source))])
     output = Output.of(settings)
     session = start_session(
         settings,

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.destinations import check_destinations
 from reconciler.cli.options import OutputOptions, Settings, output_options, shared_options
 from reconciler.cli.output import Output, write_report
 from reconciler.cli.plan_file import read_plan_file
@@ -24,7 +23,6 @@ def show(settings: Settings, *, plan_file: Path, display: OutputOptions) -> int:
       reconciler show plan.json
       reconciler show plan.json --format html --output plan.html
     """  # noqa: D301 - the backspace tells click not to wrap
-    check_destinations(settings, {"--output": display.output_file}, {"PLAN.json": plan_file})
     output = Output.of(settings)
     saved = read_plan_file(plan_file)
     output.info("This is what the file says: only `apply` compares it with the flag files and the live state.")

@@ -11,7 +11,6 @@ import click
 
 from reconciler.api.parents import read_with_parents
 from reconciler.cli.commit_files import commit_error, declared_at
-from reconciler.cli.destinations import check_destinations
 from reconciler.cli.options import Settings, key_file_option, output_options, shared_options
 from reconciler.cli.output import Output, directory_in_repository, write_report
 from reconciler.cli.planning import now, resolve_credentials, run_with_client
@@ -69,7 +68,6 @@ def test(
       reconciler test flags/tests/checkout.test.yaml --against origin/main --format github
     """  # noqa: D301 - the backspace tells click not to wrap
     output = Output.of(settings)
-    check_destinations(settings, {"--output": display.output_file}, {"--api-key-file": api_key_file})
     file = find_config(settings.config)
     configs = load_configs(file, settings.environment)
     decided: list[Decided] = []

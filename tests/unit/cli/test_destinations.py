@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
+
+from reconciler.cli.main import COMMANDS
+from reconciler.cli.options import OutputPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,12 +98,64 @@ def test_a_flag_file_is_kept_where_the_configuration_is_not_valid(repository: Re
     assert contents() == before
 
 
-def test_a_new_file_among_flags_would_be_read(repository: Repository) -> None:
-    """The next run would take a report for a flag."""
-    for name in ("flags/report.yaml", "flags/deep/report.yml"):
-        (repository.root / name).parent.mkdir(exist_ok=True)
-        check_refused(repository, "plan", "--output", name)
-    assert repository.run("plan", "--output", "flags/report.txt").code == 0
+WRITING = (
+    ("plan", "--output"), ("plan", "--out"), ("plan", "--record"), ("plan", "--cache"),
+    ("show plan.json", "--output"), ("apply --auto-approve", "--report"), ("drift", "--state"), ("drift", "--output"),
+    ("advance", "--report"),
+    ("export --format sdk", "--output"), ("test", "--output"), ("serve", "--record"), ("emulator", "--state"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "option"), WRITING)
+@pytest.mark.parametrize("name", ["flags/report.yaml", "flags/deep/report.yml", "flags/plan.json", "flags/report"])
+def test_a_new_file_among_flags_would_be_read(repository: Repository, command: str, option: str, name: str) -> None:
+    """The next run would take a report for a flag, or warn of it, and what it names as declared."""
+    repository.run("plan", "--out", "plan.json")
+    repository.emulator.log.clear()
+    (repository.root / name).parent.mkdir(exist_ok=True)
+    check_refused(repository, *command.split(), option, name)
+
+
+def test_every_path_of_every_command_is_an_output_or_is_read() -> None:
+    """A new option says which of the two it is: what is written is looked at before the command begins."""
+    found = {
+        (name, param.opts[0]): isinstance(param.type, OutputPath)
+        for name, entry in COMMANDS.items()
+        for param in entry.load().params
+        if isinstance(param.type, click.Path) and param.opts[0] not in {"--config", "--api-key-file"}
+    }
+    written = {(command.split()[0], option) for command, option in WRITING}
+    written |= {("apply", "--output"), ("apply", "--out"), ("advance", "--output")}
+    read = {
+        ("apply", "--reviewed"), ("apply", "plan_file"), ("evaluate", "--users"), ("fmt", "paths"),
+        ("serve", "--cohorts"), ("show", "plan_file"), ("test", "paths"), ("validate", "paths"),
+    }  # fmt: skip
+    own_check = {("import", "--out"), ("rollback", "--out")}
+    assert found == dict.fromkeys(written, True) | dict.fromkeys(read | own_check, False)
+
+
+@pytest.mark.parametrize(
+    ("command", "other"),
+    [
+        (("plan", "--out"), "inclusions-7.json"),
+        (("plan", "--output"), "sub/../inclusions-7.json"),
+        (("plan", "--api-key-file"), "inclusions-7.json"),
+    ],
+)
+def test_the_file_of_a_cache_is_one_of_its_own(repository: Repository, command: tuple[str, ...], other: str) -> None:
+    """It is named after the project, in the directory that is given."""
+    (repository.root / "sub").mkdir()
+    repository.write("inclusions-7.json", "k" * 32)
+    check_refused(repository, *command, other, "--cache", ".")
+
+
+def test_what_serve_reads_is_kept(repository: Repository) -> None:
+    """The saved plan that it serves, and the members of cohorts."""
+    repository.run("plan", "--out", "plan.json")
+    repository.write("cohorts.json", "{}")
+    repository.emulator.log.clear()
+    check_refused(repository, "serve", "--from", "plan.json", "--record", "plan.json")
+    check_refused(repository, "serve", "--cohorts", "cohorts.json", "--record", "cohorts.json")
 
 
 def test_show_drift_rollback_and_emulator_are_held_to_it(repository: Repository) -> None:

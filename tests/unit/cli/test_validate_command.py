@@ -281,17 +281,6 @@ def test_what_is_no_flag_file_is_not_told(repository: Repository) -> None:
     assert repository.run("validate").out == "No findings; read 1 flag in 1 file.\n"
 
 
-def test_beside_the_configuration_only_names_like_yaml_are_told(repository: Repository) -> None:
-    """Where flags lie in the root of a repository, other files are of other tools."""
-    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nflags: .\n')
-    for name in ("pyproject.toml", "Procfile", "notes.txt"):
-        repository.write(name, "key: a-flag\n")
-    repository.write("sub/a.ymal", "key: a-flag\n")
-    out = repository.run("validate").out
-    assert out.count("[unread-file]") == 1
-    assert "sub/a.ymal:1:1: warning" in out
-
-
 def test_many_files_that_are_not_read_fill_no_report(repository: Repository) -> None:
     """The first are named and the rest counted; the flags that are read stay read."""
     for number in range(150):
