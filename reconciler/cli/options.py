@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 from msgspec import Struct
 
+from reconciler.cli.completion import complete_environment, complete_key, complete_override
 from reconciler.reports.registry import formats
 
 if TYPE_CHECKING:
@@ -99,7 +101,9 @@ class GuardType(click.ParamType[str]):
 
         guard, colon, key = str(value).partition(":")
         if guard not in ALLOWABLE:
-            self.fail(f"{guard!r} is none of {', '.join(sorted(ALLOWABLE))}.", param, ctx)
+            near = get_close_matches(guard, ALLOWABLE, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            self.fail(f"{guard!r} is none of {', '.join(sorted(ALLOWABLE))}.{hint}", param, ctx)
         if colon and guard not in ALLOWABLE_BY_FLAG:
             self.fail(f"{guard!r} is about the whole plan: it takes no key of a flag.", param, ctx)
         if colon and not key:
@@ -158,6 +162,7 @@ _SHARED: tuple[Callable[[Any], Any], ...] = (
         "environment",
         metavar="NAME",
         envvar="RECONCILER_ENV",
+        shell_complete=complete_environment,
         help="The environment (RECONCILER_ENV).",
     ),
     click.option("--verbose", "-v", is_flag=True, help="Say more on stderr; show where a defect is."),
@@ -173,10 +178,28 @@ key_file_option = click.option(
 )
 """The one way to give a key besides the environment; every command that asks the server takes it."""
 
+target_option = click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="GLOB",
+    shell_complete=complete_key,
+    help="Only flags whose key matches; may be repeated.",
+)
+
+allow_option = click.option(
+    "--allow",
+    multiple=True,
+    type=GuardType(),
+    shell_complete=complete_override,
+    help="Override a safety check, for all flags or for that of KEY; may be repeated.",
+)
+
+key_argument = click.argument("key", shell_complete=complete_key)
+"""The key of one flag."""
+
 _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
-    ),
+    target_option,
     click.option(
         "--changed-since", metavar="GITREF", help="Only flags that are declared otherwise than at that commit."
     ),
@@ -184,12 +207,7 @@ _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
         "--prune", is_flag=True, help="Archive live flags that carry `managedTag` and are declared no more."
     ),
     click.option("--unarchive", is_flag=True, help="Bring back flags that declare `archived: false`."),
-    click.option(
-        "--allow",
-        multiple=True,
-        type=GuardType(),
-        help="Override a guard, for all flags or for that of KEY; may be repeated.",
-    ),
+    allow_option,
     click.option(
         "--shield", is_flag=True, help="Hide intermediate states behind a temporary segment (2 more calls)."
     ),

@@ -24,6 +24,7 @@ from reconciler.cli.signals import run_until_signal
 from reconciler.errors import GuardRefusedError, InvalidInputError, ReconcilerError, UnreviewedError
 from reconciler.files.config_file import PLACEHOLDER, find_config, load_config
 from reconciler.files.load import load_desired
+from reconciler.model.config import misspelt_overrides
 from reconciler.model.flag import LiveState
 from reconciler.planning.plan import Action, Plan, PlanOptions
 from reconciler.planning.planner import scope_of
@@ -228,14 +229,18 @@ def make_plan(
             options,
             now=now(),
             progress=progress,
-            cache=known,
+            cache=members,
             review=review,
             only=only,
             history=history_of(config, loaded.desired),
         )
 
-    with _inclusion_cache(cache, config.project_id, credentials.origin, output) as known:
+    with _inclusion_cache(cache, config.project_id, credentials.origin, output) as members:
         plan, live = run_with_client(config, credentials, output, work)
+    if only is None:
+        known = loaded.desired.flags.keys() | live.flags.keys() | live.duplicates.keys()
+        for sentence in misspelt_overrides(options.allow, known):
+            output.warning(sentence)
     flags = counted(len(live.flags), "live flag")
     output.debug(f"Read {flags} with {counted(plan.requests, 'request')} from {credentials.origin}.")
     stamped = replace(plan, origin=str(credentials.origin), created_at=now(), commit=commit)

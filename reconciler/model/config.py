@@ -13,7 +13,7 @@ from reconciler.errors import UnknownTargetError
 from reconciler.strict_json import split_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from reconciler.model.rollout import GuardSource, Strategy, Window
@@ -121,6 +121,16 @@ def idle_targets(
             hint = f' Did you mean "{near[0]}"?' if near else ""
             raise UnknownTargetError(f'There is no flag "{target}", {lack}.{hint}')
     return tuple(sentences)
+
+
+def misspelt_overrides(allowed: Iterable[str], keys: Collection[str]) -> Iterator[str]:
+    """A sentence for each `KIND:KEY` of overrides whose key is none of these, with the key that may be meant."""
+    for override in sorted(allowed):
+        _, colon, key = override.partition(":")
+        if colon and key not in keys:
+            near = get_close_matches(key, keys, n=1)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            yield f'--allow {override} overrides nothing: there is no flag "{key}".{hint}'
 
 
 ANY: Final = "*"

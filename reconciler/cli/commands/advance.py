@@ -13,18 +13,19 @@ from reconciler.cli.advancing import AdvanceArguments, Running, advance_once
 from reconciler.cli.failures import failures_written_to
 from reconciler.cli.options import (
     OUTPUT,
-    GuardType,
     OutputOptions,
     Settings,
+    allow_option,
     format_option,
     key_file_option,
     output_option,
     shared_options,
+    target_option,
 )
 from reconciler.cli.output import Output, write_report
 from reconciler.cli.planning import load, now, open_client, resolve_credentials
 from reconciler.cli.progress import ProgressDisplay
-from reconciler.model.config import idle_targets
+from reconciler.model.config import idle_targets, misspelt_overrides
 from reconciler.reports.registry import ADVANCE, render
 from reconciler.rollouts.report import AdvanceReport
 
@@ -38,16 +39,9 @@ if TYPE_CHECKING:
 @shared_options
 @format_option(ADVANCE)
 @output_option
-@click.option(
-    "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
-)
+@target_option
 @click.option("--dry-run", "is_dry_run", is_flag=True, help="Send GET only, and show what would be done.")
-@click.option(
-    "--allow",
-    multiple=True,
-    type=GuardType(),
-    help="Override a safety check, for all flags or for that of KEY; may be repeated.",
-)
+@allow_option
 @click.option("--report", type=OUTPUT, metavar="FILE", help="Write the report, or why there is none, as JSON.")
 @key_file_option
 def advance(
@@ -76,6 +70,8 @@ def advance(
     with failures_written_to(report):
         loaded = load(settings, output)
         for warning in idle_targets(targets, loaded.desired.flags.keys(), "at least none that is declared"):
+            output.warning(warning)
+        for warning in misspelt_overrides(allow, loaded.desired.flags.keys()):
             output.warning(warning)
         arguments = AdvanceArguments(targets=targets, allow=frozenset(allow), is_dry_run=is_dry_run)
         found = _advance(loaded, arguments, api_key_file, output)

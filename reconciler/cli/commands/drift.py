@@ -16,6 +16,7 @@ from reconciler.cli.options import (
     key_file_option,
     output_option,
     shared_options,
+    target_option,
 )
 from reconciler.cli.output import Output, write_report
 from reconciler.cli.planning import history_of, load, now, resolve_credentials, run_with_client
@@ -59,9 +60,7 @@ class _Run(Struct, frozen=True, kw_only=True):
 @shared_options
 @format_option(DRIFT)
 @output_option
-@click.option(
-    "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
-)
+@target_option
 @click.option("--since", metavar="TIME", help="Only flags edited since then: ISO 8601, or 30m, 2h, 1d. Cheap.")
 @click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Send at most N requests.")
 @click.option("--strict", is_flag=True, help="Exit with 2 where flags were edited outside git, too.")

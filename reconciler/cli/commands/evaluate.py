@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 import click
 
 from reconciler.api.parents import read_with_parents
-from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
+from reconciler.cli.options import Settings, format_option, key_argument, key_file_option, shared_options
 from reconciler.cli.output import Output
 from reconciler.cli.planning import load, now, resolve_credentials, run_with_client
 from reconciler.cli.progress import ProgressDisplay
@@ -52,7 +52,7 @@ class PropertyType(click.ParamType[tuple[str, str]]):
 
 
 @click.command
-@click.argument("key")
+@key_argument
 @shared_options
 @click.option("--user-id", metavar="ID", help="The user's id.")
 @click.option("--device-id", metavar="ID", help="The user's device id.")

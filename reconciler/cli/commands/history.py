@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
+from reconciler.cli.options import Settings, format_option, key_argument, key_file_option, shared_options
 from reconciler.cli.output import Output
 from reconciler.cli.planning import require_flag, resolve_credentials, run_with_client
 from reconciler.drift import FlagHistory, history_entries
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command
-@click.argument("key")
+@key_argument
 @shared_options
 @format_option(HISTORY)
 @key_file_option

@@ -10,7 +10,7 @@ import click
 from msgspec import structs
 from msgspec.structs import replace
 
-from reconciler.cli.options import Settings, key_file_option, shared_options
+from reconciler.cli.options import Settings, key_file_option, shared_options, target_option
 from reconciler.cli.output import Output, raise_complaints, reason_of, try_write_file
 from reconciler.cli.planning import resolve_credentials, run_with_client
 from reconciler.errors import ApiError, InvalidInputError, ReconcilerError
@@ -43,9 +43,7 @@ MENDED = frozenset({"ignored-field", "unkept-member"})
     metavar="DIR",
     help="Write to this directory [default: the configured directory of flags].",
 )
-@click.option(
-    "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
-)
+@target_option
 @click.option("--force", is_flag=True, help="Update flags that files declare already; their comments stay.")
 @click.option("--minimal", is_flag=True, help="Leave out what a new flag has anyway.")
 @click.option("--no-inclusions", is_flag=True, help="Do not read users and cohorts: two requests less per variant.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.destinations import check_destinations
-from reconciler.cli.options import FILE, Settings, key_file_option, shared_options
+from reconciler.cli.options import FILE, Settings, key_argument, key_file_option, shared_options
 from reconciler.cli.output import Output, raise_complaints, write_file
 from reconciler.cli.planning import require_flag, resolve_credentials, run_with_client
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
@@ -32,7 +32,7 @@ NOT_FOUND = (400, 404)
 
 
 @click.command
-@click.argument("key")
+@key_argument
 @shared_options
 @click.option("--to", "number", type=click.IntRange(min=1), required=True, metavar="N", help="The version.")
 @click.option("--out", type=FILE, metavar="FILE", help="Write the changed file here, and leave the flag's own alone.")

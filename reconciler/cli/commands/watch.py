@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.advancing import AdvanceArguments
-from reconciler.cli.options import GuardType, Settings, key_file_option, shared_options
+from reconciler.cli.options import Settings, allow_option, key_file_option, shared_options, target_option
 from reconciler.cli.output import Output
 from reconciler.cli.watching import Rounds
 from reconciler.errors import UsageError
@@ -50,15 +50,8 @@ class SpanType(click.ParamType[float]):
     metavar="PORT",
     help="Serve metrics for Prometheus on 127.0.0.1; 0 takes a free port.",
 )
-@click.option(
-    "--target", "targets", multiple=True, metavar="GLOB", help="Only flags whose key matches; may be repeated."
-)
-@click.option(
-    "--allow",
-    multiple=True,
-    type=GuardType(),
-    help="Override a safety check of rollouts, for all flags or for that of KEY; may be repeated.",
-)
+@target_option
+@allow_option
 @key_file_option
 def watch(
     settings: Settings,

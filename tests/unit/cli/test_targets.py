@@ -51,3 +51,22 @@ def test_a_flag_that_is_declared_and_not_live_cannot_be_imported(repository: Rep
     repository.write("flags/to-come.yaml", "key: to-come\nvariants: [{key: 'on'}]\n")
     ran = repository.run("import", "--target", "to-come")
     assert (ran.code, '"to-come" is declared, but not live' in ran.err) == (0, True)
+
+
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
+def test_an_override_of_a_flag_that_is_nowhere_is_a_warning(repository: Repository, command: tuple[str, ...]) -> None:
+    """It overrides nothing, so it can only be misspelt; keys of flags that are only live are known."""
+    ran = repository.run(*command, "--allow", "rebucket:new-chekout", "--allow", "kill-switch:other-flag")
+    assert ran.code == 0
+    assert (
+        'Warning: --allow rebucket:new-chekout overrides nothing: there is no flag "new-chekout". '
+        'Did you mean "new-checkout"?' in ran.err
+    )
+    assert "kill-switch" not in ran.err
+
+
+def test_an_override_that_there_is_not_names_the_nearest(repository: Repository) -> None:
+    """64, before any request."""
+    ran = repository.run("plan", "--allow", "rebuckt:new-checkout")
+    assert (ran.code, "Did you mean rebucket?" in ran.err) == (64, True)
+    assert repository.emulator.log == []
