@@ -31,7 +31,7 @@ async def note_edits_by_others(context: ApplyContext, runs: Sequence[FlagRun], s
     from stands for it. One request for each page, and none where no flag took several calls. Without a feed nothing
     is noted, and a failure of it changes nothing else.
     """
-    watched = {run.flag_id: run for run in runs if run.flag_id is not None and len(run.made) >= _FEWEST_CALLS}
+    watched = {run.flag_id: run for run in runs if run.flag_id is not None and _sent(run) >= _FEWEST_CALLS}
     edits = [flag.last_modified_at for flag in context.live.flags.values() if flag.last_modified_at is not None]
     start = since.isoformat().replace("+00:00", "Z") if since else max(edits, default=None)
     if not watched or start is None:
@@ -45,6 +45,11 @@ async def note_edits_by_others(context: ApplyContext, runs: Sequence[FlagRun], s
         made.setdefault(version.flag.id, []).append(version)
     for flag_id, run in watched.items():
         run.editors = _editors(run, [item for item in made.get(flag_id, ()) if _is_within(item, run)])
+
+
+def _sent(run: FlagRun) -> int:
+    """How many calls were sent, also those of which the read-back shows nothing: an edit may have undone them."""
+    return sum(step.attempts > 0 for step in run.steps)
 
 
 def _is_within(version: Version, run: FlagRun) -> bool:

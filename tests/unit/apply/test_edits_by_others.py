@@ -65,6 +65,21 @@ def test_nothing_is_said_without_such_an_edit_or_a_feed(editor: str | None, sett
     assert report.exit_code == 0
 
 
+@pytest.mark.parametrize("variant", ["control", "treatment"])
+def test_an_edit_of_what_a_call_has_set_is_named_too(variant: str) -> None:
+    """Between two calls, of the field of the first or of the second: undone or overwritten, it is told."""
+    variants = (Variant(key="control", name="C"), Variant(key="treatment", name="T"))
+    emulator = an_emulator(a_live_flag("f"))
+    path = f"/flags/{flag_of(emulator, 'f')['id']}/variants/{variant}"
+    world = a_world(emulator, FlagSpec(key="f", variants=variants))
+
+    def edit() -> None:
+        emulator.edit_as(OTHER_USER, "PATCH", path, {"name": "by hand"})
+
+    report = world.apply(lambda: after_writes(world, 1, edit)).report
+    assert OTHER_USER in report.outcomes[0].editors
+
+
 def test_one_call_asks_for_no_versions() -> None:
     """There is nothing between a look and one call that the feed could tell of."""
     world = a_world(an_emulator(a_live_flag("f")), FlagSpec(key="f", name="n"))
