@@ -16,22 +16,27 @@ from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live, live_as_renamed
 from reconciler.planning.plan import ValueChange
 from reconciler.planning.planner import stays_archived
+from reconciler.planning.remarks import orders_of
 from reconciler.planning.stored import how_stored
+from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from reconciler.model.flag import DesiredFlag, FlagSpec, LiveFlag, Variant, Version
     from reconciler.model.versions import Place, Timeline
     from reconciler.planning.plan import FieldChange
 
+_MOST_ORDERS = 5
+
 
 class DifferingFlag(Struct, frozen=True, kw_only=True):
     """A declared flag that differs. `pairs` maps declared variant keys to the live variants they are.
 
     `wanted` is what is declared as it is compared. `stored` are the fields that differ by the form alone in which the
-    server keeps them; `changes` are the others.
+    server keeps them; `changes` are the others. `orders` are those of the variants, live and declared, where no call
+    makes them equal: that is no change.
     """
 
     desired: DesiredFlag
@@ -40,6 +45,7 @@ class DifferingFlag(Struct, frozen=True, kw_only=True):
     changes: tuple[FieldChange, ...]
     pairs: Mapping[str, Variant]
     stored: tuple[StoredOtherwise, ...] = ()
+    orders: tuple[Sequence[str], Sequence[str]] | None = None
 
 
 def compare_with_live(
@@ -61,7 +67,8 @@ def compare_with_live(
     spec = desired_for_live(kept, live.spec, managed_tag, shows_tags=shows_tags)
     seen = live_as_renamed(spec, live.spec)
     changes = with_details(compare_flags(spec, seen).changes)
-    if not changes:
+    orders = None if live.spec.archived else orders_of(kept, live.spec)
+    if not changes and orders is None:
         return None
     forms = {change.path: how for change in changes if (how := how_stored(change))}
     return DifferingFlag(
@@ -71,7 +78,19 @@ def compare_with_live(
         changes=tuple(change for change in changes if change.path not in forms),
         pairs=pair_variants(spec, seen),
         stored=tuple(StoredOtherwise(key=desired.key, path=path, how=how) for path, how in forms.items()),
+        orders=orders,
     )
+
+
+def told_of_orders(compared: Iterable[DifferingFlag]) -> tuple[str, ...]:
+    """What is to be known of variants that stand in another order than declared, in one warning; or none."""
+    found = [(item.desired.key, *item.orders) for item in compared if item.orders is not None]
+    if not found:
+        return ()
+    flags = [f'"{key}": {", ".join(live)}, declared is {", ".join(declared)}' for key, live, declared in found]
+    more = f"; and {counted(len(flags) - _MOST_ORDERS, 'flag')} more" if len(flags) > _MOST_ORDERS else ""
+    named = "; ".join(flags[:_MOST_ORDERS])
+    return (f"The order of variants decides bucketing and cannot be changed by the API: {named}{more}.",)
 
 
 def explained(

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from reconciler.api.hydration import hydrate
 from reconciler.api.versions import read_feed, read_versions
 from reconciler.drift.cause import place_of
-from reconciler.drift.compare import DifferingFlag, compare_with_live, explained
+from reconciler.drift.compare import DifferingFlag, compare_with_live, explained, told_of_orders
 from reconciler.drift.edits import edits_of, places_of
 from reconciler.drift.report import DriftReport, FieldOfFlag, Sweep
 from reconciler.drift.state import compare_with, not_looked_at
@@ -120,7 +120,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             edits=edits,
             edits_since=self._edits_since if edits is not None else None,
             last_look=self.memory.looked_at if self.memory else None,
-            warnings=(*view.warnings, *warnings, *complaints),
+            warnings=(*view.warnings, *told_of_orders(found), *warnings, *complaints),
         )
 
     async def _view(self) -> View:

@@ -44,7 +44,8 @@ class ImportResult(Struct, frozen=True, kw_only=True):
 
     `files` are those to write, `unchanged` the flags whose file says it all already, `skipped` those that no file
     can hold, `partial` those of which something is left out, `named` those with segments that got a name; `taken` the
-    flags that are declared already, with the file that declares them.
+    flags that are declared already, with the file that declares them; `reordered` those of them whose file listed the
+    variants in another order.
     """
 
     files: tuple[FileChange, ...] = ()
@@ -53,6 +54,7 @@ class ImportResult(Struct, frozen=True, kw_only=True):
     partial: tuple[Representation, ...] = ()
     named: tuple[Representation, ...] = ()
     taken: tuple[tuple[str, str], ...] = ()
+    reordered: tuple[str, ...] = ()
 
 
 class _Draft(Struct):
@@ -62,6 +64,7 @@ class _Draft(Struct):
     partial: list[Representation] = field(default_factory=list)
     named: list[Representation] = field(default_factory=list)
     taken: list[tuple[str, str]] = field(default_factory=list)
+    reordered: list[str] = field(default_factory=list)
 
 
 def overlay_of(config: Config, declared: Declared) -> str | None:
@@ -112,6 +115,7 @@ def build_import(
             _join_file(draft, known, shown, config, neighbours)
         else:
             draft.taken.append((flag.key, known.shown))
+            draft.reordered += [flag.key] if _is_reordered(known.document, shown.document) else []
             _change_file(draft, known, shown, config)
     return ImportResult(
         files=tuple(draft.files.values()),
@@ -120,6 +124,7 @@ def build_import(
         partial=tuple(draft.partial),
         named=tuple(draft.named),
         taken=tuple(draft.taken),
+        reordered=tuple(draft.reordered),
     )
 
 
@@ -159,6 +164,11 @@ def _join_file(
     )
     keys = (*(before.keys if before else ()), shown.key)
     draft.files[known.path] = FileChange(path=known.path, text=changed, is_new=False, keys=keys)
+
+
+def _is_reordered(before: Mapping[str, Json], after: Mapping[str, Json]) -> bool:
+    old, new = ([item["key"] for item in document.get("variants") or ()] for document in (before, after))
+    return [key for key in old if key in new] != [key for key in new if key in old]
 
 
 def _of_team(known: Declared) -> dict[str, Json]:

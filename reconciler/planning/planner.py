@@ -266,6 +266,8 @@ def _told_of_frozen(planner: Planner, flag: DesiredFlag, live: LiveState) -> Ite
     if plan is not None:
         paths = ", ".join(change.path for change in plan.changes)
         yield f"{until}: it differs in {paths}, and that is left as it is."
+    if found is not None:
+        yield from planner.told_of(flag, found)
 
 
 def scope_of(options: PlanOptions) -> Callable[[str], bool]:

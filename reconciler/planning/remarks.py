@@ -43,18 +43,24 @@ def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
 
 def remark_on_order(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
     """That live variants stand in another order than declared, which no call can change."""
+    if orders := orders_of(desired, live):
+        reached, declared = orders
+        yield (
+            f"The order of variants decides bucketing and cannot be changed by the API: it will be "
+            f"{', '.join(reached)}, declared is {', '.join(declared)}."
+        )
+
+
+def orders_of(desired: FlagSpec, live: FlagSpec) -> tuple[list[str], list[str]] | None:
+    """The order in which all calls leave the variants, and the declared one; None where it is that."""
     if isinstance(desired.variants, Unset) or isinstance(live.variants, Unset):
-        return
+        return None
     pairs = pair_variants(desired, live)
     stay = [variant.key for variant in live.variants if variant.key in {item.key for item in pairs.values()}]
     names = {variant.key: key for key, variant in pairs.items()}
     reached = [names[key] for key in stay] + [item.key for item in desired.variants if item.key not in pairs]
     declared = [variant.key for variant in desired.variants]
-    if reached != declared:
-        yield (
-            f"The order of variants decides bucketing and cannot be changed by the API: it will be "
-            f"{', '.join(reached)}, declared is {', '.join(declared)}."
-        )
+    return (reached, declared) if reached != declared else None
 
 
 def remarks_on_forms(changes: Iterable[FieldChange]) -> Iterator[str]:

@@ -219,6 +219,10 @@ def _warn(result: ImportResult, live: LiveState, config: Config, output: Output)
     for shown in result.named:
         names = ", ".join(f'"{name}"' for name in shown.named)
         output.warning(f"{shown.key}: segments without a name are called {names} in the file.")
+    for key in result.reordered:
+        output.warning(
+            f"{key}: its file gets the live order of variants: it decides bucketing, and no call changes it."
+        )
     untagged = [key for key, flag in live.flags.items() if config.managed_tag not in (flag.spec.tags or ())]
     if config.managed_tag and live.shows_tags and (count := len(set(untagged) & _imported(result))):
         verb = "does" if count == 1 else "do"

@@ -26,6 +26,41 @@ def test_another_order_of_variants_is_said_on_every_plan(repository: Repository,
     assert "order of variants" not in repository.run("plan").out
 
 
+def test_another_order_of_variants_is_said_of_a_frozen_flag(repository: Repository) -> None:
+    """It is not applied, but what it declares cannot be reached either."""
+    repository.write("flags/new-checkout.yaml", REVERSED + "frozenUntil: 2999-01-01\n")
+    assert "it will be control, treatment, declared is treatment, control" in repository.run("plan").out
+
+
+@pytest.mark.parametrize("more", ["", "rolloutPercentage: 50\n"])
+def test_another_order_of_variants_is_said_by_drift(repository: Repository, more: str) -> None:
+    """Beside other drift or alone; it is none itself. A few flags are named, the others counted."""
+    repository.write("flags/new-checkout.yaml", REVERSED + more)
+    words = '"new-checkout": control, treatment, declared is treatment, control.'
+    for form in ("text", "markdown"):
+        ran = repository.run("drift", "--format", form)
+        assert ran.code == (2 if more else 0)
+        assert "declared is treatment, control" in ran.out
+    (warning,) = json.loads(repository.run("drift", "--format", "json").out)["warnings"]
+    assert warning.endswith(f"cannot be changed by the API: {words}")
+    keys = [f"flag-{number}" for number in range(7)]
+    seeded(repository.emulator, [{"key": key, "variants": [{"key": "a"}, {"key": "b"}]} for key in keys])
+    for key in keys:
+        repository.write(f"flags/{key}.yaml", f"key: {key}\nvariants: [{{key: b}}, {{key: a}}]\n")
+    (warning,) = json.loads(repository.run("drift", "--format", "json").out)["warnings"]
+    assert warning.count("declared is") == 5
+    assert warning.endswith("; and 3 flags more.")
+
+
+def test_import_says_that_it_takes_the_live_order_of_variants(repository: Repository) -> None:
+    """A file that declared another one is rewritten, and that is the only place where it changes."""
+    path = repository.write("flags/new-checkout.yaml", REVERSED)
+    ran = repository.run("import", "--target", "new-checkout", "--force")
+    assert "new-checkout: its file gets the live order of variants" in ran.err
+    assert path.read_text().index("control") < path.read_text().index("treatment")
+    assert "live order" not in repository.run("import", "--target", "new-checkout", "--force").err
+
+
 def test_a_flag_that_stays_archived_is_not_edited(repository: Repository) -> None:
     """Declared fields and the managed tag wait until it comes back, and the plan says which."""
     seeded(repository.emulator, [{"key": "old", "name": "", "archived": True}])
