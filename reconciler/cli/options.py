@@ -174,7 +174,7 @@ key_file_option = click.option(
     "--api-key-file",
     type=FILE,
     metavar="FILE",
-    help="Read the key from a file instead of AMPLITUDE_MANAGEMENT_API_KEY.",
+    help="Read the key from a file, not AMPLITUDE_MANAGEMENT_API_KEY.",
 )
 """The one way to give a key besides the environment; every command that asks the server takes it."""
 
@@ -192,7 +192,7 @@ allow_option = click.option(
     multiple=True,
     type=GuardType(),
     shell_complete=complete_override,
-    help="Override a safety check, for all flags or for that of KEY; may be repeated.",
+    help="Override a safety check, for all flags or one; may be repeated.",
 )
 
 key_argument = click.argument("key", shell_complete=complete_key)
@@ -200,17 +200,11 @@ key_argument = click.argument("key", shell_complete=complete_key)
 
 _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
     target_option,
-    click.option(
-        "--changed-since", metavar="GITREF", help="Only flags that are declared otherwise than at that commit."
-    ),
-    click.option(
-        "--prune", is_flag=True, help="Archive live flags that carry `managedTag` and are declared no more."
-    ),
+    click.option("--changed-since", metavar="GITREF", help="Only flags that changed in git since that commit."),
+    click.option("--prune", is_flag=True, help="Archive live flags with `managedTag` that are declared no more."),
     click.option("--unarchive", is_flag=True, help="Bring back flags that declare `archived: false`."),
     allow_option,
-    click.option(
-        "--shield", is_flag=True, help="Hide intermediate states behind a temporary segment (2 more calls)."
-    ),
+    click.option("--shield", is_flag=True, help="Hide states in between by a temporary segment; 2 more calls."),
     click.option("--shard", type=ShardType(), help="Only the I-th of N parts of all flags."),
     key_file_option,
 )
@@ -223,41 +217,38 @@ _show_users_option = click.option("--show-users", is_flag=True, help="Show user 
 
 _SAVING: tuple[Callable[[Any], Any], ...] = (
     click.option("--out", type=OUTPUT, metavar="PLAN.json", help="Save the plan, for `show` and `apply`."),
-    click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes that are not made."),
+    click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are left to make."),
 )
 
 
 _APPLY: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--auto-approve", is_flag=True, help="Do not ask. Needed where there is no terminal, but for a saved plan."
-    ),
+    click.option("--auto-approve", is_flag=True, help="Do not ask; needed without a terminal, but for a saved plan."),
     click.option(
         "--reviewed",
         type=FILE,
         metavar="FILE",
-        help="A review record of `plan --record`: hold each flag that is not planned as it was reviewed.",
+        help="Hold what is not planned as this record of `plan --record` says.",
     ),
     click.option(
         "--on-refusal",
         type=click.Choice(["hold", "abort"]),
         default="hold",
         show_default=True,
-        help="Where a safety check holds a flag, go on with the others, or send nothing.",
+        help="Where a flag is held, hold it alone, or send nothing at all.",
     ),
     click.option(
         "--on-error",
         type=click.Choice(["continue", "abort"]),
         default="continue",
         show_default=True,
-        help="After a failure, go on with the other flags, or stop.",
+        help="After a failure, go on with other flags, or stop.",
     ),
-    click.option("--report", type=OUTPUT, metavar="FILE", help="Write the report, or why there is none, as JSON."),
+    click.option("--report", type=OUTPUT, metavar="FILE", help="Write the report as JSON, or why there is none."),
     click.option("--no-verify", is_flag=True, help="Do not read back what was written."),
     click.option(
         "--expect-commit",
         metavar="SHA",
-        help="Refuse where another commit is checked out, such as one that is no longer the branch's tip, or where "
-        "flag files are not as it has them.",
+        help="Refuse unless this commit and its files are checked out.",
     ),
 )
 

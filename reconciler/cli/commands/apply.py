@@ -28,6 +28,7 @@ from reconciler.cli.output import Output, StdoutError, render_options, try_write
 from reconciler.cli.plan_file import read_plan_file, read_record_file
 from reconciler.cli.planning import Scope, load, make_plan, now, open_client, refusal_of, resolve_scope, say_refusal
 from reconciler.cli.progress import ProgressDisplay
+from reconciler.cli.sections import SectionedCommand
 from reconciler.errors import PartlyAppliedError, ReconcilerError, StalePlanError, UnknownTargetError, UsageError
 from reconciler.files.config_file import find_config, load_config
 from reconciler.model.rollout import closed_until
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 _NOTHING_SENT = "Nothing was sent that changes a flag."
 
 
-@click.command
+@click.command(cls=SectionedCommand)
 @click.argument("plan_file", metavar="[PLAN.json]", required=False, type=FILE)
 @shared_options
 @plan_options(APPLY)

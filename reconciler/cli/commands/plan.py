@@ -18,6 +18,7 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import Output, write_report
 from reconciler.cli.planning import load, make_plan, refusal_of, resolve_scope, say_refusal
+from reconciler.cli.sections import SectionedCommand
 from reconciler.planning.review import encode_record, record_of
 from reconciler.reports.json_report import render_json
 from reconciler.reports.plan_view import names_users
@@ -29,20 +30,20 @@ if TYPE_CHECKING:
 CHANGES = 2
 
 
-@click.command
+@click.command(cls=SectionedCommand)
 @shared_options
 @plan_options(PLAN)
 @click.option(
     "--cache",
     type=OutputPath(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Keep inclusions there; for a day, read only those of flags that changed.",
+    help="Keep inclusions there, and read only those of changed flags for a day.",
 )
 @click.option(
     "--record",
     type=OUTPUT,
     metavar="FILE",
-    help="Write the review record: a digest of each flag's plan, for `apply --reviewed`. It holds no user ids.",
+    help="Write the review record for `apply --reviewed`; it holds no user ids.",
 )
 def plan(
     settings: Settings, *, arguments: PlanArguments, display: OutputOptions, cache: Path | None, record: Path | None

@@ -354,3 +354,18 @@ def test_a_warning_that_cannot_be_written_fails_nothing(repository: Repository) 
     assert "Plan: 0 create, 1 update" in ran.stdout
     told = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert "Warning: " in told.stderr
+
+
+@pytest.mark.parametrize("name", ["plan", "apply"])
+def test_help_of_many_options_has_sections(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each option stands in one section, what is common to all commands in the last."""
+    assert run([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    titles = re.findall(r"^(\S.*):$", text, re.MULTILINE)
+    assert titles == ["Which flags", "Safety", *(["Applying"] if name == "apply" else []), "Output", "Options"]
+    command = COMMANDS[name].load()
+    for param in command.params:
+        if isinstance(param, click.Option):
+            assert len(re.findall(rf"^  (?:-\w, )?{param.opts[0]} ", text, re.MULTILINE)) == 1, param.opts
+    assert "--config" in text.partition("\nOptions:")[2]
+    assert "--allow" in text.partition("\nSafety:")[2].partition("\n\n")[0]
