@@ -92,11 +92,12 @@ def _same(path: str, formed: Json, live: Json) -> bool:
 def _nearly(formed: Json, live: Json) -> bool:
     """Whether two values are equal but for numbers that are rounded percentages, or are written otherwise."""
     if isinstance(formed, _Spellings):
-        return live in formed
-    if isinstance(formed, dict) and isinstance(live, dict):
-        return formed.keys() == live.keys() and all(_nearly(formed[key], live[key]) for key in formed)
-    if isinstance(formed, list) and isinstance(live, list):
-        return len(formed) == len(live) and all(map(_nearly, formed, live))
+        return isinstance(live, str) and live in formed
+    if isinstance(formed, dict):
+        same = isinstance(live, dict) and formed.keys() == live.keys()
+        return same and all(_nearly(formed[key], live[key]) for key in formed)
+    if isinstance(formed, list):
+        return isinstance(live, list) and len(formed) == len(live) and all(map(_nearly, formed, live))
     if isinstance(formed, float) and isinstance(live, int | float) and not isinstance(live, bool):
         return abs(formed - live) <= _ROUNDED
     return same_json(formed, live)

@@ -145,6 +145,11 @@ NUMERALS = (
         ("/rolloutWeights", {"a": 1, "b": 2}, {"a": 33, "b": 67}, ""),
         ("/rolloutWeights", {"a": 1, "b": 2}, {"a": 33.33}, ""),
         ("/enabled", True, False, ""),
+        ("/targetSegments", _asking(["1.0"]), None, ""),
+        ("/targetSegments", _asking(["1.0"]), [None], ""),
+        ("/targetSegments", _asking(["1.0"]), [], ""),
+        ("/targetSegments", None, _asking(["1.0"]), ""),
+        ("/rolloutWeights", {"a": 1}, None, ""),
         *(("/targetSegments", _asking(declared), _asking(live), how) for declared, live, how in NUMERALS),
     ],
 )
