@@ -133,7 +133,7 @@ class Advance(Struct, frozen=True, kw_only=True):
     async def _standing(self, facts: _Facts) -> Standing:
         found = self._position(facts)
         standing = Standing(key=facts.flag.key, placed=facts.placed, position=found, declared_at=facts.since)
-        if found.may_fail and facts.live is not None:
+        if found.asks_guards and facts.live is not None:
             standing = replace(standing, answers=await self._answers(facts.placed, facts.live, found))
         return decided(standing, self._why_no_step(facts.flag))
 

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """A guard's verdict on a step, and what it rests on."""
+    """A guard's verdict on a step, and what it rests on.
+
+    `lacks_data`: it is unknown only because the source, which answered, knows of too few requests.
+    """
 
     guard: str
     verdict: Verdict
     why: str = ""
+    lacks_data: bool = False
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -41,6 +45,10 @@ class Question(Struct, frozen=True, kw_only=True):
 
 class SourceError(ReconcilerError):
     """A source did not answer, or not with counts. The message names no address and nothing that was answered."""
+
+
+class NoDataError(SourceError):
+    """A source answered, and knows nothing of a variant yet."""
 
 
 class Sources(Protocol):
@@ -70,23 +78,27 @@ def ask(name: str, source: GuardSource, question: Question, sources: Sources) ->
             return Answer(guard=name, verdict=Verdict.UNKNOWN, why="there is no variant to compare")
         found = sources.counts(source, [*others, source.against], question.seconds)
     except SourceError as error:
-        return Answer(guard=name, verdict=Verdict.UNKNOWN, why=str(error))
+        lacks_data = isinstance(error, NoDataError)
+        return Answer(guard=name, verdict=Verdict.UNKNOWN, why=str(error), lacks_data=lacks_data)
     return _worst(name, source.against, others, found, question.tests * len(others))
 
 
 def _worst(name: str, against: str, others: Sequence[str], found: dict[str, Counts], tests: int) -> Answer:
     """The worst verdict of the variants, with the counts that it rests on."""
     control = found[against]
-    answers = [
-        Answer(
-            guard=name,
-            verdict=compare(found[variant], control, tests),
-            why=f"{variant} {_said(found[variant])}, {against} {_said(control)}",
-        )
-        for variant in others
-    ]
+    answers = [_compared(name, (variant, found[variant]), (against, control), tests) for variant in others]
     order = (Verdict.WORSE, Verdict.UNKNOWN, Verdict.FINE)
-    return min(answers, key=lambda answer: order.index(answer.verdict))
+    return min(answers, key=lambda answer: (order.index(answer.verdict), answer.lacks_data))
+
+
+def _compared(name: str, variant: tuple[str, Counts], control: tuple[str, Counts], tests: int) -> Answer:
+    verdict = compare(variant[1], control[1], tests)
+    return Answer(
+        guard=name,
+        verdict=verdict,
+        why=", ".join(f"{key} {_said(counts)}" for key, counts in (variant, control)),
+        lacks_data=verdict is Verdict.UNKNOWN and variant[1].are_valid and control[1].are_valid,
+    )
 
 
 def _said(counts: Counts) -> str:

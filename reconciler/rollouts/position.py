@@ -67,8 +67,18 @@ class Position(Struct, frozen=True, kw_only=True):
 
     @property
     def may_fail(self) -> bool:
-        """Whether users have the step by this rollout, so that its guards are asked."""
+        """Whether users have a step by this rollout, so that guards can end it."""
         return self.phase in {Phase.WAITING, Phase.DUE} and self.step > 0
+
+    @property
+    def asks_guards(self) -> bool:
+        """Whether guards decide anything now: users have a step, or the first one may be made."""
+        return self.may_fail or self.phase is Phase.DUE
+
+    @property
+    def has_no_users(self) -> bool:
+        """Whether no user has anything of it yet, so that there are no data to be had."""
+        return self.step == 0 and self.base == 0
 
 
 def held(why: str) -> Position:

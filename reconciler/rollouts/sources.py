@@ -19,7 +19,7 @@ from msgspec import Struct
 from reconciler.api.credentials import KEY_VARIABLE
 from reconciler.api.http import httpx
 from reconciler.errors import ReconcilerError
-from reconciler.rollouts.guards import SourceError
+from reconciler.rollouts.guards import NoDataError, SourceError
 from reconciler.rollouts.sequential import Counts, Verdict
 from reconciler.strict_json import parse_json, split_pointer
 
@@ -124,7 +124,7 @@ class _Reading(Struct, frozen=True):
             case {"status": "success", "data": {"resultType": "vector", "result": [{"value": [_, value]}]}}:
                 return self._number(value)
             case {"status": "success", "data": {"result": []}}:
-                raise SourceError(f"a query of {self.source.variable} has no data for {self.variant}")
+                raise NoDataError(f"a query of {self.source.variable} has no data for {self.variant}")
             case _:
                 pass
         raise SourceError(f"a query of {self.source.variable} does not give one number for {self.variant}")
@@ -138,7 +138,7 @@ class _Reading(Struct, frozen=True):
             elif isinstance(value, dict) and name in value:
                 value = value[name]
             else:
-                raise SourceError(f"the answer of {self.source.variable} has no {pointer} for {self.variant}")
+                raise NoDataError(f"the answer of {self.source.variable} has no {pointer} for {self.variant}")
         return self._number(value)
 
     def _number(self, value: Any) -> float:  # noqa: ANN401 - JSON

@@ -66,20 +66,22 @@ class Standing(Struct, frozen=True, kw_only=True):
 def decided(standing: Standing, closed: str = "") -> Standing:
     """A standing with what is to be done now. `closed` says why no step up may be made; it holds no rollback.
 
-    Worse does what `onFail` says, unknown holds, and a step up, but for the first, needs every guard to say better or
-    equal.
+    Worse does what `onFail` says, unknown holds, and a step up needs every guard to say better or equal. Before the
+    first step, while no user has it, a source that can be asked may still lack data.
     """
     position, rollout = standing.position, standing.placed.rollout
-    verdicts = {answer.verdict for answer in standing.answers}
-    if position.may_fail and Verdict.WORSE in verdicts:
+    if position.may_fail and Verdict.WORSE in {answer.verdict for answer in standing.answers}:
         return _failed(standing)
     if position.phase is not Phase.DUE or position.next_step is None:
         return replace(standing, why=position.why)
-    if position.step > 0 and (
-        verdicts - {Verdict.FINE} or {answer.guard for answer in standing.answers} != set(rollout.guards)
-    ):
-        names = [answer.guard for answer in standing.answers if answer.verdict is not Verdict.FINE]
-        return replace(standing, why=f"{', '.join(names) or 'a guard'}: not known yet")
+    agreeing = {
+        answer.guard
+        for answer in standing.answers
+        if answer.verdict is Verdict.FINE or (answer.lacks_data and position.has_no_users)
+    }
+    if against := [name for name in rollout.guards if name not in agreeing]:
+        worse = [answer.guard for answer in standing.answers if answer.verdict is Verdict.WORSE]
+        return replace(standing, why=f"{', '.join(worse or against)}: {'worse' if worse else 'not known yet'}")
     if closed:
         return replace(standing, why=closed)
     move = Move(kind=MoveKind.UP, before=position.live, after=position.next_step.percentage)

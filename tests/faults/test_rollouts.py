@@ -223,9 +223,9 @@ class Simulation:
         assert before.percentage == (values[place - 1] if place else base), "one step at a time"
         falls = [two for one, two in pairwise(earlier) if two.at >= since and two.share < one.share]
         assert not falls, "none back after a rollback without a later declaration"
+        said = {verdict for at, verdict in self.answers if at == after.at}
+        assert said == ({Verdict.FINE} if self.rollout.guards else set()), "every guard agreed"
         if place or before.percentage in values:
-            said = {verdict for at, verdict in self.answers if at == after.at}
-            assert said == ({Verdict.FINE} if self.rollout.guards else set()), "every guard agreed"
             stood = max(since, next(one.at for one in _standing(earlier)))
             assert after.at - stood >= (self.rollout.steps[place - 1].hold or timedelta(0)), "it stood long enough"
         assert self.rollout.window is None or WINDOW is None or WINDOW.is_open(after.at), "the window was open"

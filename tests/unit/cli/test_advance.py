@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +19,7 @@ from looks import BOB, edit
 from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Ran, Repository
@@ -44,6 +48,31 @@ targetSegments:
     rollout: {steps: ["5% 1h", "50%"]}
     rolloutWeights: {treatment: 1}
 """
+
+
+@contextmanager
+def a_source(answer: Any) -> Iterator[str]:
+    """The address of a server on this machine that answers so; None: with 503."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(answer).encode()
+            self.send_response(503 if answer is None else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is logged."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @dataclass
@@ -171,10 +200,64 @@ def test_unknown_holds(rig: Rig, code: int) -> None:
 
 
 def test_a_guard_without_its_variable_is_unknown(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CHECK")
     rig.run()
+    monkeypatch.delenv("CHECK")
     assert "CHECK is not set" in rig.run(after=30).out
     assert rig.live() == 1
+
+
+@pytest.mark.parametrize("code", [None, 1, 2, 127])
+def test_the_first_step_needs_its_guards_too(rig: Rig, monkeypatch: pytest.MonkeyPatch, code: int | None) -> None:
+    """It is not made while a variable is not set, or a command says worse or does not know."""
+    if code is None:
+        monkeypatch.delenv("CHECK")
+    else:
+        rig.guard_says(code)
+    (rollout,) = rig.rollouts(after=1)
+    assert rollout["why"] == f"check: {'worse' if code == 1 else 'not known yet'}"
+    assert (rollout["phase"], rollout["move"], rig.live(), rig.writes()) == ("due", None, 0, [])
+
+
+COUNTS = CONFIG.replace(
+    "{command: CHECK}", "{json: COUNTS, failed: /$variant/bad, of: /$variant/all, against: control}"
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_made"),
+    [
+        ({}, True),
+        ({"treatment": {"bad": 0, "all": 0}, "control": {"bad": 0, "all": 0}}, True),
+        ({"treatment": {"bad": 0, "all": 500}, "control": {"bad": 0, "all": 500}}, True),
+        ({"treatment": {"bad": 90, "all": 100}, "control": {"bad": 0, "all": 500}}, False),
+        ({"treatment": {"bad": 9, "all": 0}, "control": {"bad": 0, "all": 0}}, False),
+        ({"treatment": {"bad": "many", "all": 0}, "control": {"bad": 0, "all": 0}}, False),
+        (None, False),
+    ],
+)
+def test_before_the_first_step_there_may_be_no_data(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, answer: Any, is_made: bool
+) -> None:
+    """As long as no user has anything of it, and the source can be asked."""
+    with a_source(answer) as address:
+        monkeypatch.setenv("COUNTS", address)
+        rig.commit(FLAG, config=COUNTS)
+        rig.run()
+        assert rig.live() == (1 if is_made else 0)
+        rig.run(after=30)
+        fine = is_made and bool(answer) and answer["control"]["all"] == 500
+        assert rig.live() == (10 if fine else 1 if is_made else 0)
+
+
+def test_where_users_have_it_the_first_step_needs_data(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rollout that begins above 0."""
+    edit(rig.repository.emulator, BOB, KEY, rolloutPercentage=3)
+    with a_source({}) as address:
+        monkeypatch.setenv("COUNTS", address)
+        rig.hours = 1
+        rig.commit(FLAG.replace("1% 2h", "5% 2h").replace("check]", "check], attempt: 2"), config=COUNTS)
+        assert rig.rollouts(after=1)[0]["why"] == "check: not known yet"
+    assert rig.live() == 3
 
 
 @pytest.mark.parametrize(("on_fail", "percentage", "enabled"), [("hold", 1, True), ("off", 1, False)])
