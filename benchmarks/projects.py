@@ -102,18 +102,20 @@ def _flag(random: Random, number: int, inclusions: Inclusions) -> dict[str, Json
     word = random.choice(_WORDS)
     keys = ["control", "treatment", "holdout"][: 2 + number % 2]
     segments = 1 if inclusions.value else 4 - len(keys)
+    mode = random.choice(["remote", "local"])
+    bucketing_key = "amplitude_id" if mode == "remote" else "user_id"  # local evaluation has no amplitude_id
     return {
         "key": f"{word}-{number:05d}",
         "name": f"{word.capitalize()} {number}",
         "description": f"What users see of {word} in round {number}; ask the team before changing it",
         "enabled": random.random() < 0.8,
-        "evaluationMode": random.choice(["remote", "local"]),
-        "bucketingKey": "amplitude_id",
+        "evaluationMode": mode,
+        "bucketingKey": bucketing_key,
         "bucketingSalt": f"salt{random.getrandbits(32):08x}",
         "rolloutPercentage": random.randrange(0, 101, 5),
         "rolloutWeights": {key: random.randint(1, 3) for key in keys},
         "variants": [_variant(random, key, inclusions) for key in keys],
-        "targetSegments": [_segment(random, index, keys) for index in range(segments)],
+        "targetSegments": [_segment(random, index, keys, bucketing_key) for index in range(segments)],
         "deployments": random.sample(list(DEPLOYMENTS), k=2),
         "tags": [word, f"team-{random.randrange(20)}"],
         "owner": f"team-{random.randrange(20)}",
@@ -133,7 +135,7 @@ def _variant(random: Random, key: str, inclusions: Inclusions) -> dict[str, Json
     return variant
 
 
-def _segment(random: Random, index: int, keys: list[str]) -> dict[str, Json]:
+def _segment(random: Random, index: int, keys: list[str], bucketing_key: str) -> dict[str, Json]:
     return {
         "name": f"Segment {index + 1}",
         "conditions": [
@@ -141,6 +143,6 @@ def _segment(random: Random, index: int, keys: list[str]) -> dict[str, Json]:
             {"prop": "gp:plan", "op": "is not", "values": ["trial"]},
         ],
         "percentage": random.randrange(10, 101, 10),
-        "bucketingKey": "amplitude_id",
+        "bucketingKey": bucketing_key,
         "rolloutWeights": {random.choice(keys): 1},
     }
