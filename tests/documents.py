@@ -1,8 +1,8 @@
 """Runs what documentation says: its `sh` blocks line by line, and its files where it says what is in them.
 
 A fenced block `sh` holds commands; one that ends in `# exit code N` has to end with N, every other with 0. A block
-with a file's name behind its language (`yaml reconciler.yaml`) is that file. `<!-- live: KEY {...} -->` is an
-edit of a live flag by hand at that point. Everything else is words.
+with a file's name behind its language (`yaml reconciler.yaml`) is that file; with `+` before the name it is added to
+the file's end. `<!-- live: KEY {...} -->` is an edit of a live flag by hand at that point. Everything else is words.
 """
 
 from __future__ import annotations
@@ -44,14 +44,19 @@ class Reader:
             if part["key"]:
                 self.edit_by_hand(part["key"], json.loads(part["edit"]))
             elif part["file"]:
-                file = self.directory / part["file"]
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(part["body"], encoding="utf-8")
+                self.write(part["file"], part["body"])
             elif part["language"] == "sh":
                 for command in commands(part["body"]):
                     self.run(command)
                     count += 1
         return count
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of that name; where the name begins with `+`, add to it."""
+        file = self.directory / name.removeprefix("+")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a" if name.startswith("+") else "w", encoding="utf-8") as stream:
+            stream.write(text)
 
     def run(self, command: str) -> str:
         """Run one line of shell; what it prints on stdout."""
