@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler import __version__
+from reconciler.cli.commands.init import template_text
 from reconciler.cli.main import COMMANDS, cli
 from reconciler.files.schema import load_schema
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
-TEMPLATES = ROOT / "reconciler" / "cli" / "templates"
 EXAMPLES = {
     "examples/ci/github/flags-plan.yml": "github/flags-plan.yml",
     "examples/ci/github/flags-apply.yml": "github/flags-apply.yml",
@@ -74,7 +73,7 @@ def generated() -> dict[str, str]:
         "docs/flag-files.md": "\n".join([FIELDS_HEAD, *_fields()]),
     }
     for target, template in EXAMPLES.items():
-        files[target] = (TEMPLATES / template).read_text(encoding="utf-8").replace("@VERSION@", __version__)
+        files[target] = template_text(template)
     return files
 
 

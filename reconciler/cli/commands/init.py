@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from textwrap import indent
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec import Struct
 
 from reconciler import __version__
 from reconciler.cli.checkout import checkout_of
 from reconciler.cli.options import Settings, shared_options
 from reconciler.cli.output import Output, raise_complaints, write_file
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, UsageError
+from reconciler.files.config_file import CONFIG_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _BASE: Final = {
-    "flags/example.yaml": "example.yaml",
     ".pre-commit-config.yaml": "pre-commit-config.yaml",
     ".gitignore": "gitignore",
 }
@@ -33,7 +35,7 @@ _CI: Final[Mapping[str, Mapping[str, str]]] = {
     "gitlab": {".gitlab-ci.yml": "gitlab-ci.yml"},
     "none": {},
 }
-"""Which template becomes which file of the repository."""
+"""Which template becomes which file at the top of the repository; the example stands beside the configuration."""
 
 _STEPS: Final[Mapping[str, str]] = {
     "github": "In the repository's settings make the environments flags-plan (with required reviewers), flags-apply "
@@ -44,6 +46,23 @@ _STEPS: Final[Mapping[str, str]] = {
 }
 
 
+class Place(Struct, frozen=True, kw_only=True):
+    """Where the configuration is: its `file`, seen from the directory `top` for which workflows and hooks are."""
+
+    top: Path = Path()
+    file: str = CONFIG_NAME
+
+    @property
+    def directory(self) -> str:
+        """The directory of the configuration, seen from the top: `""` or `"a/b/"`."""
+        return self.file.removesuffix(PurePosixPath(self.file).name)
+
+    @property
+    def option(self) -> str:
+        """What names the configuration to a command that runs at the top."""
+        return "" if self.file == CONFIG_NAME else f" --config {self.file}"
+
+
 @click.command
 @shared_options
 @click.option(
@@ -51,9 +70,10 @@ _STEPS: Final[Mapping[str, str]] = {
 )
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
 def init(settings: Settings, *, ci: str, force: bool) -> int:
-    """Write reconciler.yaml, flags/example.yaml, a .pre-commit configuration, and CI files, here or next to --config.
+    """Write reconciler.yaml and flags/example.yaml, here or at --config, a .pre-commit configuration, and CI files.
 
-    A file that exists is kept and named, unless --force, and the others are written. The CI files validate every pull
+    The last two and .gitignore go to the top of the git checkout, where their tools look for them. A file that exists
+    is kept and named, unless --force, and the others are written. The CI files validate every pull
     request, plan those that come from no fork, apply what is merged, look for drift and advance rollouts; the key is
     only ever a secret of a protected environment.
 
@@ -61,11 +81,15 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
       reconciler init
       reconciler init --ci gitlab
     """  # noqa: D301 - the backspace tells click not to wrap
-    config = settings.config or Path("reconciler.yaml")
-    files = {config: _template("reconciler.yaml").replace("@TAG@", _managed_tag(config.absolute().parent))}
+    config = settings.config or Path(CONFIG_NAME)
+    place = _place_of(config)
+    files = {
+        config: template_text("reconciler.yaml").replace("@TAG@", _managed_tag(config.absolute().parent)),
+        config.parent / "flags" / "example.yaml": template_text("example.yaml"),
+    }
     branch = _default_branch(config.absolute().parent)
     for name, source in {**_BASE, **_CI[ci]}.items():
-        files[config.parent / name] = _template(source).replace("branches: [main]", f"branches: [{branch}]")
+        files[place.top / name] = template_text(source, place).replace("branches: [main]", f"branches: [{branch}]")
     taken = [path for path in files if path.exists() or path.is_symlink()]
     kept = [] if force else taken
     output = Output.of(settings)
@@ -73,7 +97,8 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
     try:
         for path, text in files.items():
             if path in kept:
-                written.append(f"= {path.as_posix()}\n")
+                same = " (unchanged)" if _is_same(path, text) else ""
+                written.append(f"= {path.as_posix()}{same}\n")
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, text, private=False)
@@ -82,16 +107,57 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
         unsaid = output.print_done("".join(written))
     raise_complaints("", (), unsaid)
     for path in kept:
-        if path.read_bytes() != files[path].encode():
+        if not _is_same(path, files[path]):
             wanted = indent(files[path], "    ")
             output.print(f"\n{path.as_posix()} exists and was kept. What init would have written:\n\n{wanted}")
     output.print(_next_steps(config, ci))
     return 0
 
 
-def _template(name: str) -> str:
+def template_text(name: str, place: Place | None = None) -> str:
+    """A template, filled in for a configuration at that place, by default `reconciler.yaml` at the top."""
     text = resources.files("reconciler.cli").joinpath("templates", name).read_text(encoding="utf-8")
-    return text.replace("@VERSION@", __version__)
+    place = place or Place()
+    values = {
+        "@VERSION@": __version__,
+        "@CONFIG@": place.option,
+        "@FILE@": place.file,
+        "@FILE_RE@": re.escape(place.file),
+        "@AT@": place.directory,
+        "@AT_RE@": re.escape(place.directory),
+    }
+    for word, value in values.items():
+        text = text.replace(word, value)
+    return text
+
+
+def _place_of(config: Path) -> Place:
+    """The place of a configuration in its checkout; outside of one the top is its own directory.
+
+    Raises UsageError for a path that would have to be written otherwise in workflows, patterns and shells.
+    """
+    place = Place(top=config.parent, file=config.name)
+    with suppress(ReconcilerError):
+        checkout = checkout_of(config.absolute().parent)
+        place = Place(top=Path(os.path.relpath(checkout.top)), file=checkout.prefix + config.name)
+    if not _is_plain_path(place.file):
+        raise UsageError(
+            f"{place.file!r} cannot be named in workflows: init writes for paths of letters, digits, -, _, . and /."
+        )
+    return place
+
+
+_is_plain_path = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/-]*").fullmatch
+
+
+def _is_same(path: Path, text: str) -> bool:
+    """Whether a file holds what init would have written; of patterns all of them, among others."""
+    if not path.is_file():
+        return False
+    content = path.read_bytes()
+    if path.name == ".gitignore":
+        return set(content.splitlines()) >= set(text.encode().splitlines()[1:])
+    return content == text.encode()
 
 
 def _default_branch(directory: Path) -> str:
@@ -123,11 +189,12 @@ def _managed_tag(directory: Path) -> str:
 
 def _next_steps(config: Path, ci: str) -> str:
     example = (config.parent / "flags/example.yaml").as_posix()
+    option = "" if config == Path(CONFIG_NAME) else f" --config {config.as_posix()}"
     steps = [
         f"Put the project's id into {config.as_posix()}.",
-        "Set AMPLITUDE_MANAGEMENT_API_KEY to a management key, and see with `reconciler doctor` that it works.",
+        f"Set AMPLITUDE_MANAGEMENT_API_KEY to a management key; `reconciler doctor{option}` says whether it works.",
         f"Look at {example} and delete it.",
-        "Write the flags that there are as files: `reconciler import`. The next plan only puts `managedTag` on them.",
+        f"Write the live flags as files: `reconciler import{option}`. The next plan only puts `managedTag` on them.",
         _STEPS[ci],
     ]
     return "\nNext:\n" + "".join(f"  {number}. {step}\n" for number, step in enumerate(steps, start=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,59 @@ def test_config_names_the_place(empty: Repository, tmp_path: Path) -> None:
     assert set(written(tmp_path / "empty" / "service")) == {
         "flags.yaml", "flags/example.yaml", ".pre-commit-config.yaml", ".gitignore",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+@pytest.mark.parametrize("started", ["", "team", "team/checkout"])
+def test_ci_files_go_to_the_top_of_the_checkout(
+    empty: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: str, ci: str
+) -> None:
+    """Wherever init is started: CI and hooks are read there only, and each names the configuration from there."""
+    root, place = tmp_path / "empty", "team/checkout/flags.yaml"
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    (root / started).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(root / started)
+    config = os.path.relpath(root / place, root / started)
+    assert empty.run("init", "--ci", ci, "--config", config).code == 0
+    names = GITHUB if ci == "github" else [".gitlab-ci.yml"]
+    found = {name: text for name, text in written(root).items() if not name.startswith(".git/")}
+    assert set(found) == {place, "team/checkout/flags/example.yaml", ".pre-commit-config.yaml", ".gitignore", *names}
+    for name in names:
+        calls = re.findall(
+            r"^[^#\n]*?reconciler (?:plan|apply|drift|advance|fmt|validate)\b.*", found[name], re.MULTILINE
+        )
+        assert calls
+        assert all(f" --config {place}" in call for call in calls), name
+        assert not re.search(r"@[A-Z_]+@", found[name])
+    watched = "".join(re.findall(r"(?:paths|changes): .*", "".join(found[name] for name in names)))
+    assert '"team/checkout/flags/**' in watched
+    assert f'"{place}"' in watched
+    for hook in yaml.safe_load(found[".pre-commit-config.yaml"])["repos"][0]["hooks"]:
+        assert hook["entry"].endswith(f" --config {place}")
+        assert re.search(hook["files"], "team/checkout/flags/a.yaml")
+        assert not re.search(hook["files"], "flags/a.yaml")
+    monkeypatch.chdir(root)
+    assert empty.run("validate", "--config", place).code == 0
+
+
+def test_what_is_there_already_is_said_to_be(empty: Repository, tmp_path: Path) -> None:
+    """A second run prints no file that is as it would write it, nor patterns that .gitignore has among others."""
+    empty.run("init")
+    ignored = tmp_path / "empty" / ".gitignore"
+    ignored.write_text("node_modules\n" + ignored.read_text())
+    again = empty.run("init")
+    assert again.out.count(" (unchanged)\n") == len([*BASE, *GITHUB])
+    assert "exists and was kept" not in again.out
+
+
+@pytest.mark.parametrize(
+    "name", ["my flags/reconciler.yaml", "a'b/reconciler.yaml", "-x/reconciler.yaml", "$x/r.yaml"]
+)
+def test_a_path_that_no_workflow_can_name_is_refused(empty: Repository, tmp_path: Path, name: str) -> None:
+    """Before anything is written."""
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path / "empty", check=True)
+    assert empty.run("init", f"--config={name}").code == 64
+    assert [path.name for path in (tmp_path / "empty").iterdir()] == [".git"]
 
 
 def workflows(empty: Repository, directory: Path) -> dict[str, Any]:
