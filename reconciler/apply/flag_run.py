@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from reconciler.apply.context import ApplyContext
     from reconciler.apply.steps import Step
     from reconciler.planning.operations import Operation
-    from reconciler.planning.plan import FlagPlan
+    from reconciler.planning.plan import FieldChange, FlagPlan
 
 SENDS = 3
 """How often one operation is sent at most, each time after the flag was read and seen not to have it."""
@@ -62,6 +62,8 @@ OTHER_ID = (
     "The create was answered with the id {}, which is {}: nothing more was sent. Look in Amplitude what became of it;"
     " the next plan reads what is there."
 )
+
+SHARED_KEYS = " A key is unique over flags, experiments, mutual exclusion groups and holdouts."
 
 LAG = (0.25, 0.5, 1.0, 2.0)
 """Seconds before each further try of a call that meets a 404 although this run made the flag: it may show late."""
@@ -267,13 +269,22 @@ class FlagRun:
             step.end(status, error=reason)
             self.leave(reason, Status.FAILED if any(item.attempts for item in self.steps) else status)
             return
-        step.end(status, http_status=getattr(error, "status", None), error=str(error))
+        reason = f"{error}{self._refused(step, error)}"
+        step.end(status, http_status=getattr(error, "status", None), error=reason)
         self.is_conflict = isinstance(error, ChangedMeanwhileError)
         sent = self.made if self.is_conflict else any(item.attempts for item in self.steps)
-        self.leave(str(error), Status.FAILED if sent and status is Status.SKIPPED else status)
+        self.leave(reason, Status.FAILED if sent and status is Status.SKIPPED else status)
         is_failure = isinstance(error, ApiError) and self.status is not Status.SKIPPED
         if ends_the_run(error) or (self.context.options.on_error_abort and is_failure):
             self.context.cancellation.stop(error, self.plan.key)  # type: ignore[arg-type] # both are ReconcilerErrors
+
+    def _refused(self, step: Step, error: Exception) -> str:
+        """What the server refused, in sentences; empty where it refused nothing."""
+        if not (isinstance(error, RejectedError | AccessError) and step.attempts):
+            return ""
+        body = step.to_send.request(self.flag_id or UNKNOWN_ID).body
+        carried = f" The call carried {', '.join(body)}." if isinstance(body, dict) else ""
+        return carried + (SHARED_KEYS if step.operation.CREATES_FLAG else "")
 
     async def look(self) -> LiveFlag | None:
         """The flag as it is now, found by its key while its id is not known. Raises ApiError."""
@@ -323,12 +334,16 @@ class FlagRun:
 
     def stored_otherwise(self, live: LiveFlag) -> tuple[StoredField, ...]:
         """The fields that differ from the declaration by the form alone in which they are kept; none if others do."""
+        found = [StoredField(path=change.path, how=how_stored(change)) for change in self.changes_left(live)]
+        return tuple(found) if all(item.how for item in found) else ()
+
+    def changes_left(self, live: LiveFlag) -> tuple[FieldChange, ...]:
+        """The fields that differ from the declaration; none where they cannot be told."""
         try:
             plan = self._plan_left(live, as_whole=self.is_new)
         except InvalidInputError:
             return ()
-        found = [StoredField(path=change.path, how=how_stored(change)) for change in plan.changes] if plan else []
-        return tuple(found) if all(item.how for item in found) else ()
+        return plan.changes if plan else ()
 
     def _plan_left(self, live: LiveFlag, *, as_whole: bool = False) -> FlagPlan | None:
         declared = self.context.desired.flags.get(self.plan.key)

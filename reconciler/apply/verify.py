@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from reconciler.api.live import refetch
 from reconciler.apply.ambiguous import segments_lost
 from reconciler.apply.context import ends_the_run
+from reconciler.apply.differences import differences
 from reconciler.apply.report import Status
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
 from reconciler.planning.operations import remaining
@@ -26,10 +29,14 @@ if TYPE_CHECKING:
 
 TWICE = "Several live flags carry this key now (ids {}): another client made one as well. Archive all but one."
 ARCHIVED_MEANWHILE = "The flag was archived by hand meanwhile; all calls were made. Plan again."
+ARCHIVED_MIDWAY = "The flag was archived by hand meanwhile."
 _PATIENCE = 1.0
 """Seconds of a pause after which a difference of the form alone is no write that shows late."""
 
-NOT_SHOWN = "The server said that it was done, but reading the flag back does not show it."
+NOT_SHOWN = (
+    "The server said that it was done, but reading the flag back does not show it: it may wait for an approval, or"
+    " was ignored."
+)
 
 
 class Verifier:
@@ -38,6 +45,7 @@ class Verifier:
     def __init__(self, context: ApplyContext, runs: Sequence[FlagRun]) -> None:
         self._context = context
         self._waiting = [run for run in runs if run.status in {Status.APPLIED, Status.FAILED} and run.made]
+        self._failed = [run for run in self._waiting if run.status is Status.FAILED]
         for run in set(runs) - set(self._waiting):
             context.progress.read_back(run.plan.key)
         self._left: dict[str, list[Operation]] = {}
@@ -63,6 +71,9 @@ class Verifier:
         self._learn()
         for run in self._waiting:
             self._give_up(run)
+        for run in self._failed:
+            if _is_archived_by_others(run, run.seen):
+                run.leave(f"{run.error} {ARCHIVED_MIDWAY}", Status.FAILED)
         return self.verified
 
     async def _look(self) -> bool:
@@ -146,11 +157,11 @@ class Verifier:
         if self._failure is not None:
             run.leave(f"What was applied could not be read back: {self._failure}", Status.UNKNOWN)
             return
-        if self._was_archived(run):
+        if _is_archived_by_others(run, self._live.get(run.plan.key)):
             run.leave(ARCHIVED_MEANWHILE, Status.UNKNOWN)
             return
         self._note_what_is_not_shown(run)
-        reason = f"Read back, the flag is not as declared: {_named(self._left[run.plan.key])}."
+        reason = f"Read back, the flag is not as declared: {self._differences(run)}."
         if conflict := self._conflict(run):
             reason += f" {conflict}"
         elif losses := self._losses(run):
@@ -160,10 +171,10 @@ class Verifier:
             )
         run.leave(reason, Status.UNKNOWN)
 
-    def _was_archived(self, run: FlagRun) -> bool:
-        """Whether the flag is archived although neither the plan nor the declaration says so."""
-        live, after = self._live.get(run.plan.key), run.plan.after
-        return live is not None and live.spec.archived is True and not (after is not None and after.archived)
+    def _differences(self, run: FlagRun) -> str:
+        live = self._live.get(run.plan.key)
+        changes = () if live is None else run.changes_left(live)
+        return differences(changes) if changes else _named(self._left[run.plan.key])
 
     def _conflict(self, run: FlagRun) -> str | None:
         return run.conflict(self._live.get(run.plan.key))
@@ -194,6 +205,8 @@ def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
     """What the flag still lacks; of a flag that failed half-way, only what was sent counts."""
     if live is None:
         return list(run.plan.operations)
+    if run.status is Status.FAILED and _is_archived_by_others(run, live):
+        live = replace(live, spec=replace(live.spec, archived=False))
     try:
         left = run.operations_left_of_whole(live)
     except InvalidInputError:
@@ -201,6 +214,12 @@ def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
     if run.status is Status.APPLIED:
         return left
     return [step.operation for step in _missing(run, left)]
+
+
+def _is_archived_by_others(run: FlagRun, live: LiveFlag | None) -> bool:
+    """Whether the flag is archived although neither the plan nor the declaration says so."""
+    after = run.plan.after
+    return live is not None and live.spec.archived is True and not (after is not None and after.archived)
 
 
 def _named(operations: Sequence[Operation]) -> str:
