@@ -53,9 +53,9 @@ served: .venv/.dev sdks
 faults: .venv/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/faults
 
-# The long form of the programme of rollouts: 10,000 of them, with what goes wrong; prints what was counted.
+# The long form of the programme of rollouts: 10,000 of them, with what goes wrong, and guards that count; prints what was counted.
 rollouts: .venv/.dev
-	$(BIN)/python -m pytest -n $(JOBS) -m long -q -s tests/faults/test_rollouts.py
+	$(BIN)/python -m pytest -n $(JOBS) -m long -q -s tests/faults/test_rollouts.py tests/faults/test_guarded_rollouts.py
 
 # The long form of the programme of claims about all users, beside Amplitude's engine; prints what was counted.
 claims: .venv/.dev
