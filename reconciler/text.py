@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from unicodedata import category
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
     from fractions import Fraction
 
+_SHAPELESS: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Controls, format characters, halves of pairs, ends of lines and paragraphs."""
+
+_BLANK: Final = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u2800\u3164\uffa0\ufff0\ufff1\ufff2\ufff3\ufff4"
+    "\ufff5\ufff6\ufff7\ufff8\U00013441\U00013442\U00016fe4\U0001d159"
+).union(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0000, 0xE1000))))
+"""Letters, marks and symbols without a shape: fillers, blanks, selectors, and what Unicode keeps free for more."""
+
 _GRID = 2_000_000
 """Less than one in so many is below the resolution of Amplitude's hash, and no user."""
 
 _SMALLEST = 20_000
 """Less than one in so many would be rounded to 0."""
+
+
+def has_no_shape(character: str) -> bool:
+    """Whether a character shows nothing by itself, or changes how others are shown."""
+    return character in _BLANK or category(character) in _SHAPELESS
+
+
+def needs_base(character: str) -> bool:
+    """Whether a character is shown on the one before it, or is a blank that is no plain space."""
+    return category(character)[0] == "M" or (character != " " and category(character) == "Zs")
 
 
 def counted(count: int, noun: str) -> str:

@@ -29,7 +29,7 @@ from reconciler.diagnostics import (
 )
 from reconciler.errors import UsageError
 from reconciler.files.yaml.scalars import MAX_BYTES
-from reconciler.text import counted
+from reconciler.text import counted, has_no_shape, needs_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,9 +43,6 @@ MAX_LEFT_OUT: Final = 100
 """Files that are named because they are not read; more are only counted."""
 
 MAX_TOTAL_BYTES: Final = 50 * 1024 * 1024
-
-_FILLERS: Final = frozenset("\u115f\u1160\u2800")
-"""Letters and symbols that show nothing."""
 
 _is_backup = re.compile(r".*\.ya?ml[^a-z0-9].*", re.DOTALL).fullmatch
 """`a.yaml~`, `a.yaml.bak`, `#a.yaml#` and other backup names of editors."""
@@ -163,7 +160,7 @@ def _plain(name: str) -> str:
     Blanks are among them, and signs on letters.
     """
     decomposed = unicodedata.normalize("NFKD", name)
-    seen = "".join(item for item in decomposed if unicodedata.category(item)[0] not in "CMZ" and item not in _FILLERS)
+    seen = "".join(item for item in decomposed if item != " " and not has_no_shape(item) and not needs_base(item))
     return seen.rstrip(".")
 
 

@@ -56,6 +56,7 @@ RULE_HELP: Final = {
     "invalid-variant": "Neither the key of a variant nor a transition from one to another.",
     "invalid-variant-key": "A variant's key has letters, digits, `-` and `_` only.",
     "invalid-window": "The time zone of a window is not known to this machine, or its days or hours have no meaning.",
+    "invisible-character": "A name or tag holds a character that is not seen, or a mark without a letter. Remove it.",
     "irregular-file": "A link, a pipe or a device among the flag files is not followed. Put a file in its place.",
     "json-file": "A JSON file below the directory of flags is not read. Flag files are YAML.",
     "key-not-nfc": "A key that is not in Unicode form NFC can look like another one. Write it with composed letters.",

@@ -9,20 +9,9 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-_HIDDEN = re.compile(
-    "["
-    "\x00-\x1f\x7f-\x9f"  # C0 (line breaks and tabs among them), DEL, C1
-    "\u00ad\u034f\u061c"  # soft hyphen, grapheme joiner, Arabic letter mark
-    "\u115f\u1160\u3164\uffa0"  # Hangul fillers: letters without a shape
-    "\u17b4\u17b5\u180b-\u180f"  # Khmer inherent vowels, Mongolian selectors and vowel separator
-    "\u200b-\u200f\u2028-\u202e"  # zero width, direction marks, line and paragraph separators, overrides
-    "\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb"  # joiners, isolates, variation selectors, BOM, interlinear marks
-    "\ud800-\udfff"  # lone surrogates
-    "\U000e0000-\U000e0fff"  # tags and more selectors
-    "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # number signs that reach over what follows
-    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # controls of hieroglyphs, shorthand, music
-    "]"
-)
+from reconciler.text import has_no_shape, needs_base
+
+_NOT_PLAIN = re.compile("[^ -~]+")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _COMMAND_START = re.compile(r"^(\s*):(?=:)")
 _COMMAND_ANYWHERE = re.compile(r"##(?=\[|vso\[)")
@@ -33,8 +22,11 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.]+")
 
 
 def visible(text: str) -> str:
-    """One line of text in which every character has a shape: controls, bidi and zero-width ones become escapes."""
-    return _HIDDEN.sub(_escape, text)
+    """One line of text in which every character has a shape, and one of its own.
+
+    Controls, bidi, zero-width and blank characters become escapes, and so do marks with no letter to stand on.
+    """
+    return _NOT_PLAIN.sub(_shown, text)
 
 
 def visible_lines(text: str) -> str:
@@ -113,9 +105,14 @@ def _defuse_line(line: str) -> str:
     return break_markers(_COMMAND_START.sub(r"\1: ", line))
 
 
-def _escape(match: re.Match[str]) -> str:
-    char = match[0]
-    return _SHORT[char] if char in _SHORT else ascii(char)[1:-1]
+def _shown(match: re.Match[str]) -> str:
+    start, shown = match.start(), ""
+    has_base = start > 0 and match.string[start - 1].isalnum()
+    for character in match[0]:
+        is_hidden = has_no_shape(character) or (needs_base(character) and not has_base)
+        shown += _SHORT.get(character, ascii(character)[1:-1]) if is_hidden else character
+        has_base = not is_hidden and not character.isspace()
+    return shown
 
 
 def _entities(text: str) -> str:

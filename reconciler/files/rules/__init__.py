@@ -33,6 +33,7 @@ DOCUMENT_RULES: Final[Mapping[str, Callable[[ParsedFlag], Iterator[Finding]]]] =
     "duplicate-segment": segments.duplicate_segment,
     "empty-values": segments.empty_values,
     "outer-space": fields.outer_space,
+    "invisible-character": fields.invisible_character,
     "not-nfc": fields.not_normalized,
     "duplicate-tag": fields.duplicate_tag,
     "local-amplitude-id": fields.local_amplitude_id,

@@ -13,6 +13,14 @@ from reconciler.files.schema import quoted, suggest
 from reconciler.model.config import NOTHING, ignored_of
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY
 from reconciler.strict_json import join_pointer
+from reconciler.text import has_no_shape, needs_base
+
+_ATTACHED: Final = frozenset("\u180b\u180c\u180d\u200c\u200d").union(
+    map(chr, (*range(0xFE00, 0xFE10), *range(0xE0020, 0xE0080), *range(0xE0100, 0xE01F0)))
+)
+"""What scripts and emoji need behind another character: joiners, selectors, and the tags of which flags are made."""
+
+_KEYCAPS: Final = frozenset("0123456789#*")
 
 _SWITCHES: Final = ("enabled", "rolloutPercentage", "targetSegments")
 
@@ -26,9 +34,7 @@ if TYPE_CHECKING:
 
 def outer_space(flag: ParsedFlag) -> Iterator[Finding]:
     """Space around a name or description cannot be seen, and a server may trim it: then it differs for ever."""
-    places = [("", flag.body), *((f"/variants/{index}", item) for index, item in flag.variants)]
-    places += [(f"/targetSegments/{index}", item) for index, item in flag.segments]
-    for path, part in places:
+    for path, part in _named(flag):
         for name in ("name", "description"):
             text = part.get(name)
             if isinstance(text, str) and text != text.strip():
@@ -41,6 +47,38 @@ def outer_space(flag: ParsedFlag) -> Iterator[Finding]:
                     severity=Severity.WARNING,
                     hint="Write `|-` instead of `|`." if is_line else None,
                 )
+
+
+def _named(flag: ParsedFlag) -> Iterator[tuple[str, dict[str, Json]]]:
+    """The flag, its variants and its segments, each with its pointer."""
+    yield "", flag.body
+    yield from ((f"/variants/{index}", item) for index, item in flag.variants)
+    yield from ((f"/targetSegments/{index}", item) for index, item in flag.segments)
+
+
+def invisible_character(flag: ParsedFlag) -> Iterator[Finding]:
+    """A name says what it looks like: nothing in it is unseen, or shown on what stands before it."""
+    names = [(f"{path}/name", part["name"]) for path, part in _named(flag) if isinstance(part.get("name"), str)]
+    for path, text in (*names, *((f"/tags/{index}", tag) for index, tag in strings(flag.body.get("tags")))):
+        if message := _what_is_unseen(text):
+            yield Finding(rule="invisible-character", message=message, path=path)
+
+
+def _what_is_unseen(text: str) -> str:
+    """What is wrong with a name, or ""."""
+    base = ""
+    for character in text:
+        if has_no_shape(character):
+            if character not in _ATTACHED or (base.isascii() and base not in _KEYCAPS):
+                return f"U+{ord(character):04X} is not seen: two names could look the same and differ."
+        elif needs_base(character):
+            if not base:
+                return (
+                    f"U+{ord(character):04X} has nothing to stand on: it shows on what stands before, or not at all."
+                )
+        else:
+            base = character.strip()
+    return "" if text.strip() or not text else "The name shows nothing."
 
 
 def not_normalized(flag: ParsedFlag) -> Iterator[Finding]:

@@ -37,6 +37,15 @@ ANYTHING = st.text(max_size=60) | st.sampled_from(HOSTILE)
         ("\ud800", "\\ud800"),
         ("\U000e0041", "\\U000e0041"),
         ("\u3164\u00ad", "\\u3164\\xad"),
+        ("a\u2800\u115f\u1160\uffa0\U0001d159", "a\\u2800\\u115f\\u1160\\uffa0\\U0001d159"),
+        ('"\u0301\u0302x"', '"\\u0301\\u0302x"'),
+        ("\u20dd", "\\u20dd"),
+        ("a \u0308", "a \\u0308"),
+        ("\u200b\u0308", "\\u200b\\u0308"),
+        ("x\u0301\u0302 \u0928\u093f", "x\u0301\u0302 \u0928\u093f"),
+        ('"\u00a0"', '"\\xa0"'),
+        ("\u3000", "\\u3000"),
+        ("50\u00a0%, \u65e5\u3000\u672c", "50\u00a0%, \u65e5\u3000\u672c"),
     ],
 )
 def test_what_has_no_shape_becomes_an_escape(text: str, shown: str) -> None:
