@@ -17,7 +17,8 @@ from reconciler.evaluation.rules import (
     variant_keys,
     variants_of,
 )
-from reconciler.model.flag import OFF, Unset
+from reconciler.model.flag import OFF, UNSET
+from reconciler.model.reads import MEMBERS
 from reconciler.planning.dependents import child_name, children_of, served_variants
 from reconciler.planning.order_search import splits_evenly
 from reconciler.planning.segments import SHIELD_NAME, is_shielded, pair_segments, rekeyed_segments
@@ -26,7 +27,7 @@ from reconciler.text import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.model.flag import FlagSpec, LiveState, TargetSegment
+    from reconciler.model.flag import FlagSpec, LiveState, MemberKind, TargetSegment
     from reconciler.planning.plan import FlagPlan, Plan
 
 
@@ -192,21 +193,22 @@ def _serves(spec: FlagSpec, allowed: frozenset[str]) -> bool:
 
 
 def _listed_twice(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
-    """Users who are put into two lists, one of which nothing declares: the first variant of the two wins."""
-    old = _in_two_lists(before) if before else {}
-    for (first, second), users in _in_two_lists(after).items():
-        if more := len(users - old.get((first, second), set())):
-            yield (
-                f'{counted(more, "user")} would be listed for "{first}" and for "{second}": "{first}" comes first '
-                "and wins. Take them out of one of the two lists."
-            )
+    """Users and cohorts that are put into two lists: the first variant of the two wins."""
+    for kind in MEMBERS:
+        old = _in_two_lists(before, kind) if _was_on(before) else {}
+        for (first, second), members in _in_two_lists(after, kind).items():
+            if more := len(members - old.get((first, second), set())):
+                yield (
+                    f'{counted(more, kind.removesuffix("s"))} would be listed for "{first}" and for "{second}": '
+                    f'"{first}" comes first and wins. Keep each in one of the two lists.'
+                )
 
 
-def _in_two_lists(spec: FlagSpec) -> dict[tuple[str, str], set[str]]:
-    """By each pair of variants, in their order, the users whom both list."""
-    lists = [(item.key, set(item.users)) for item in variants_of(spec) if not isinstance(item.users, Unset)]
+def _in_two_lists(spec: FlagSpec, kind: MemberKind) -> dict[tuple[str, str], set[str]]:
+    """By each pair of variants, in their order, the users or cohorts that both list."""
+    lists = [(item.key, set(found)) for item in variants_of(spec) if (found := getattr(item, kind)) is not UNSET]
     pairs = (((first, second), one & other) for (first, one), (second, other) in combinations(lists, 2))
-    return {pair: users for pair, users in pairs if users}
+    return {pair: members for pair, members in pairs if members}
 
 
 def _was_on(before: FlagSpec | None) -> TypeGuard[FlagSpec]:

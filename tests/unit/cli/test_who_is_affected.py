@@ -146,15 +146,30 @@ def test_a_new_payload_is_told_with_the_share_that_gets_it(repository: Repositor
         assert NOBODY not in text
 
 
-def test_a_user_in_a_list_that_is_not_managed_is_warned_of(repository: Repository) -> None:
-    """The first variant wins: the warning names both, another user is nothing to warn of."""
+@pytest.mark.parametrize(
+    ("kind", "listed", "other"), [("users", "ada@example.com", "eve@example.com"), ("cohorts", "c1", "c2")]
+)
+def test_a_user_in_a_list_that_is_not_managed_is_warned_of(
+    repository: Repository, kind: str, listed: str, other: str
+) -> None:
+    """The first variant wins: the warning names both, another user is nothing to warn of. Cohorts likewise."""
     seeded(repository.emulator, [LIVE])
-    for user, is_told in (("ada@example.com", True), ("eve@example.com", False)):
-        variants = f"[{{key: control, inclusions: {{users: [{user}]}}}}, {{key: treatment}}]"
+    for member, is_told in ((listed, True), (other, False)):
+        variants = f"[{{key: control, inclusions: {{{kind}: [{member}]}}}}, {{key: treatment}}]"
         repository.write("flags/f.yaml", f"key: f\nvariants: {variants}\n")
         (flag,) = json.loads(repository.run("plan", "--target", "f", "--format", "json").out)["flags"]
         told = [text for text in flag["warnings"] if '"control"' in text and '"treatment"' in text]
         assert bool(told) is is_told
+
+
+def test_lists_that_share_a_user_are_warned_of_when_the_flag_goes_on(repository: Repository) -> None:
+    """While it was off, no user saw which variant wins."""
+    lists = [{"key": "control", "users": ["ada@example.com"]}, {"key": "treatment", "users": ["ada@example.com"]}]
+    seeded(repository.emulator, [{**LIVE, "variants": lists, "enabled": False}])
+    repository.write("flags/f.yaml", "key: f\nenabled: true\n")
+    assert '1 user would be listed for "control" and for "treatment"' in repository.run("plan", "--target", "f").out
+    repository.write("flags/f.yaml", "key: f\nname: New\n")
+    assert "would be listed" not in repository.run("plan", "--target", "f").out
 
 
 def test_lists_are_read_only_where_they_matter(repository: Repository) -> None:
