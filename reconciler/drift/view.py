@@ -152,12 +152,11 @@ def _may_be_edited(flag: LiveFlag | None, since: datetime) -> bool:
 
 
 class Choice(Struct, frozen=True, kw_only=True):
-    """The reads that a budget allows, and those that it does not, sorted.
+    """The reads that a budget does not allow, sorted; those that it does are made.
 
     `waiting` counts the reads that take turns; `turn` are those of them that are chosen, in the order of turns.
     """
 
-    chosen: frozenset[Read]
     skipped: tuple[Read, ...]
     turn: tuple[Read, ...] = ()
     waiting: int = 0
@@ -173,12 +172,12 @@ def allocate_budget(
     """
     ordered = sorted(needed)
     if room is None or len(ordered) <= room:
-        return Choice(chosen=frozenset(ordered), skipped=(), turn=tuple(ordered), waiting=len(ordered))
+        return Choice(skipped=(), turn=tuple(ordered), waiting=len(ordered))
     urgent = frozenset(_from(after, [read for read in ordered if read.key in first])[: room // 2])
     turn = _from(after, [read for read in ordered if read not in urgent])[: room - len(urgent)]
     chosen = urgent.union(turn)
     skipped = tuple(read for read in ordered if read not in chosen)
-    return Choice(chosen=chosen, skipped=skipped, turn=tuple(turn), waiting=len(ordered))
+    return Choice(skipped=skipped, turn=tuple(turn), waiting=len(ordered))
 
 
 def _from(after: Read | None, ordered: list[Read]) -> list[Read]:

@@ -157,7 +157,6 @@ class LiveFlag(Struct, frozen=True, kw_only=True):
     last_modified_by: str | None = None
     last_modified_at: str | None = None
     parent_dependencies: Dependencies | None = None
-    unknown_fields: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -39,10 +39,6 @@ T = TypeVar("T")
 
 _ARCHIVE_MARKERS = ("archived", "deleted", "archive")
 
-_KNOWN = frozenset(field.public for field in FIELDS) | set(_ARCHIVE_MARKERS) | {
-    "key", "id", "projectId", "createdBy", "lastModifiedBy", "createdAt", "lastModifiedAt", "parentDependencies",
-}  # fmt: skip
-
 _DECIDES_NOTHING = frozenset({"id", "description", "createdBy", "createdAt", "lastModifiedBy", "lastModifiedAt"})
 _SEGMENT_FIELDS = _DECIDES_NOTHING | {"name", "conditions", "percentage", "bucketingKey", "rolloutWeights"}
 _CONDITION_FIELDS = _DECIDES_NOTHING | {"type", "prop", "op", "values"}
@@ -146,7 +142,6 @@ def decode_flag(answer: Json, where: str = "flag", *, archived: bool = False) ->
         last_modified_by=_by(body, "lastModifiedBy", where),
         last_modified_at=_by(body, "lastModifiedAt", where),
         parent_dependencies=_dependencies(body.get("parentDependencies"), f"{where}/parentDependencies"),
-        unknown_fields=tuple(sorted(set(body) - _KNOWN)),
     )
 
 

@@ -171,7 +171,6 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `refusals` are of guards that refuse the whole plan; those that hold one flag are in its `held`.
 
-    `frozen` names the declared flags in scope that are left alone for now: `warnings` tell what of them differs.
     `released` is what a change since a commit lets go of, sorted. `deployments` gives the configured names of the ids
     that changes of deployments hold.
     `origin` is the server (scheme, host, port) that was read, `requests` how many reads that took.
@@ -184,7 +183,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     environment: str | None
     flags: tuple[FlagPlan, ...]
     unmanaged: tuple[str, ...] = ()
-    frozen: frozenset[str] = frozenset()
     unchanged: int = 0
     options: PlanOptions = field(default_factory=PlanOptions)
     refusals: tuple[Refusal, ...] = ()

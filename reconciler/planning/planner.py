@@ -170,7 +170,6 @@ def build_plan(
         environment=config.environment,
         flags=tuple(sorted(planned, key=lambda flag: flag.key)),
         unmanaged=tuple(flag.key for flag in unmanaged),
-        frozen=frozenset(frozen),
         unchanged=unchanged,
         options=options,
         rollouts=tuple(_rollouts(considered, live)),

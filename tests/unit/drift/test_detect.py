@@ -151,7 +151,6 @@ def test_urgent_reads_take_half_the_room_at_most() -> None:
     """So that the others have their turn, however many flags are urgent."""
     choice = allocate_budget(READS, 4, first={"b", "c"}, after=None)
     assert choice.turn == (READS[0], READS[1])
-    assert choice.chosen - set(choice.turn) == {READS[2], READS[3]}
     assert choice.skipped == (READS[4], READS[5])
 
 
