@@ -15,7 +15,7 @@ from reconciler.api.listing import read_list
 from reconciler.errors import AccessError, ApiError
 from reconciler.model.flag import Unset
 from reconciler.planning.pruning import foreign_flags, told_of_foreign
-from reconciler.text import counted
+from reconciler.text import counted, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
@@ -33,6 +33,8 @@ USEFUL_CONNECTIONS = 20
 TOLERATED_SKEW = timedelta(seconds=30)
 LARGEST_SKEW = timedelta(minutes=5)
 """A saved plan is refused when it seems to come from so far in the future."""
+
+_MOST_DEPLOYMENTS = 20
 
 
 class CheckStatus(StrEnum):
@@ -157,19 +159,19 @@ async def _deployments(client: Client, config: Config) -> Check:
     ids = {item.id for item in usable}
     lost = [f"{name} ({number})" for name, number in sorted(config.deployments.items()) if number not in ids]
     aside = "".join(f" {item}" for item in known.unread)
+    there = first_of([f"{item.label} ({item.id})" for item in usable], _MOST_DEPLOYMENTS)
     if not lost:
         return Check(
             name="deployments",
             status=CheckStatus.WARN if aside else CheckStatus.OK,
-            message=f"the project has {len(ids)}; configured here: {named}{aside and '.'}{aside}",
+            message=f"the project has {len(ids)}{there and ': '}{there}; configured here: {named}{aside and '.'}{aside}",
             advice="Correct them in Amplitude." if aside else "",
         )
-    there = ", ".join(f"{item.label} ({item.id})" for item in usable) or "none"
     return Check(
         name="deployments",
         status=CheckStatus.FAIL,
         message=f"reconciler.yaml names some that the project does not have: {', '.join(lost)}{aside and '.'}{aside}",
-        advice=f"Correct `deployments`. The project has: {there}.",
+        advice=f"Correct `deployments`. The project has: {there or 'none'}.",
     )
 
 

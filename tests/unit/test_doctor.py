@@ -59,6 +59,17 @@ def test_a_deployment_that_does_not_exist_fails() -> None:
     assert exit_code(found.values()) == 1
 
 
+def test_the_deployments_of_the_project_are_named() -> None:
+    """A plan that attaches one that the project does not have points here: each with its id, the first twenty of many."""
+    assert "the project has 3: web (67), mobile (68), server (69); configured here: none" in (
+        checks(a_world(an_emulator(a_live_flag())))["deployments"].message
+    )
+    many = an_emulator(a_live_flag(), projects={"7": {str(number): "app" for number in range(100, 125)}})
+    found = checks(a_world(many))["deployments"].message
+    assert found.count("app (") == 20
+    assert "5 more; configured here" in found
+
+
 def test_an_empty_project_is_a_warning() -> None:
     """It may be the wrong one."""
     assert checks(a_world(an_emulator()))["project"].status is CheckStatus.WARN
