@@ -159,19 +159,19 @@ async def _deployments(client: Client, config: Config) -> Check:
     ids = {item.id for item in usable}
     lost = [f"{name} ({number})" for name, number in sorted(config.deployments.items()) if number not in ids]
     aside = "".join(f" {item}" for item in known.unread)
-    there = first_of([f"{item.label} ({item.id})" for item in usable], _MOST_DEPLOYMENTS)
+    there = first_of([f"{item.label} ({item.id})" for item in usable], _MOST_DEPLOYMENTS) or "none"
     if not lost:
         return Check(
             name="deployments",
             status=CheckStatus.WARN if aside else CheckStatus.OK,
-            message=f"the project has {len(ids)}{there and ': '}{there}; configured here: {named}{aside and '.'}{aside}",
+            message=f"the project has {len(ids)}: {there}; configured here: {named}{aside and '.'}{aside}",
             advice="Correct them in Amplitude." if aside else "",
         )
     return Check(
         name="deployments",
         status=CheckStatus.FAIL,
         message=f"reconciler.yaml names some that the project does not have: {', '.join(lost)}{aside and '.'}{aside}",
-        advice=f"Correct `deployments`. The project has: {there or 'none'}.",
+        advice=f"Correct `deployments`. The project has: {there}.",
     )
 
 

@@ -60,7 +60,7 @@ def test_a_deployment_that_does_not_exist_fails() -> None:
 
 
 def test_the_deployments_of_the_project_are_named() -> None:
-    """A plan that attaches one that the project does not have points here: each with its id, the first twenty of many."""
+    """A plan that attaches one that the project does not have points here: the first twenty, with their ids."""
     assert "the project has 3: web (67), mobile (68), server (69); configured here: none" in (
         checks(a_world(an_emulator(a_live_flag())))["deployments"].message
     )
