@@ -135,10 +135,10 @@ def _reached_rules(spec: FlagSpec | None) -> tuple[SegmentRule, ...]:
     rules = flag_rules(spec)
     if spec is None or spec.evaluation_mode != "local":
         return rules
-    return tuple(SegmentRule(rule.segment, rule.conditions) if _has_no_value(rule) else rule for rule in rules)
+    return tuple(SegmentRule(rule.segment, rule.conditions) if lacks_value(rule) else rule for rule in rules)
 
 
-def _has_no_value(rule: SegmentRule) -> bool:
+def lacks_value(rule: SegmentRule) -> bool:
     """Whether a rule hashes what clients that evaluate locally do not have."""
     hashed = rule.bucketing
     return hashed is not None and (hashed.key, hashed.unit) == (DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT)

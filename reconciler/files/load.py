@@ -31,7 +31,7 @@ from reconciler.files.listing import (
     refuse_total,
 )
 from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
-from reconciler.files.rules.fields import expired, unknown_environment, unmanaged_switch
+from reconciler.files.rules.fields import expired, unknown_environment, unmanaged_bucketing, unmanaged_switch
 from reconciler.files.rules.parsed_flag import ParsedFlag
 from reconciler.files.schema import check, quoted
 from reconciler.files.unread import keys_among_tests, told_of_tests, unread_keys
@@ -338,6 +338,7 @@ class Checking(Struct, kw_only=True):
                 self._report(document, (item,), config)
         if self.tells_unmanaged and self.errors == self.errors_before:
             self._report(document, unmanaged_switch(view, config), config)
+            self._report(document, unmanaged_bucketing(view, config), config)
 
     def _register(self, document: Document, start: SourcePosition) -> None:
         """A flag key stands once in all files."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from msgspec.structs import replace
 
-from reconciler.evaluation.exposure import BY_RULES, FlagExposure, exposure_of
+from reconciler.evaluation.exposure import BY_RULES, FlagExposure, exposure_of, lacks_value
 from reconciler.evaluation.rules import (
     flag_bucketing,
     flag_rules,
@@ -146,6 +146,24 @@ def _evaluation_mode(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
         )
 
 
+def _local_without_id(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
+    if _was_on(before) and before.evaluation_mode != after.evaluation_mode:
+        return  # said of the mode
+    known = _unreached(before) if before else {}
+    if names := [name for name in _unreached(after) if name not in known]:
+        yield (
+            f"Local evaluation has no amplitude_id, by which users of {' and '.join(names)} are bucketed: they get "
+            "no variant. Set bucketingKey to user_id or device_id."
+        )
+
+
+def _unreached(spec: FlagSpec) -> dict[str, None]:
+    """The names of segments whose users local evaluation gives nothing, for want of what is hashed."""
+    if spec.evaluation_mode != "local":
+        return {}
+    return dict.fromkeys(rule.segment for rule in flag_rules(spec) if lacks_value(rule))
+
+
 def _captures_everyone(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     old = {rule.segment for rule in flag_rules(before)[:-1] if not rule.conditions} if before else set()
     for rule in flag_rules(after)[:-1]:
@@ -222,6 +240,7 @@ WARNINGS: tuple[Callable[[FlagSpec | None, FlagSpec], Iterator[str]], ...] = (
     _variant_order,
     _listed_twice,
     _evaluation_mode,
+    _local_without_id,
     _captures_everyone,
     _no_weights,
 )

@@ -221,3 +221,57 @@ def test_conditions_that_exclude_each_other(
     shown = flag["exposure"]["transitions"]
     found = {(item["beforeSegment"], item["afterSegment"]): item["switched"] for item in shown}
     assert found == transitions
+
+
+OWN_KEY = (
+    "targetSegments: [{{everyone: true, name: S, percentage: 50, bucketingKey: {}, rolloutWeights: {{a: 1}}}}]\n"
+)
+LOCAL_LACKS = {
+    "a new flag without a key": ("", {"All Other Users"}),
+    "a new flag with the key": ("bucketingKey: amplitude_id\n", {"All Other Users"}),
+    "a key that there is": ("bucketingKey: user_id\n", set()),
+    "groups": ("bucketingKey: org\nbucketingUnit: org\n", set()),
+    "all or nothing": ("rolloutPercentage: 100\n", set()),
+    "a segment's own key": (f"bucketingKey: user_id\n{OWN_KEY.format('amplitude_id')}", {"S"}),
+    "a segment's own key that there is": (OWN_KEY.format("device_id"), {"All Other Users"}),
+}
+
+
+@pytest.mark.parametrize("case", LOCAL_LACKS)
+def test_a_local_flag_by_amplitude_id_reaches_no_user(repository: Repository, case: str) -> None:
+    """The plan of a create says so and reaches nobody by it; once the flag is live, an edit of its name does not."""
+    declared, lacking = LOCAL_LACKS[case]
+    text = "key: new\nenabled: true\nevaluationMode: local\nrolloutWeights: {a: 1}\nvariants: [{key: a}]\n"
+    text += declared if "rolloutPercentage" in declared else declared + "rolloutPercentage: 50\n"
+    repository.write("flags/new-checkout.yaml", text)
+    (flag,) = json.loads(repository.run("plan", "--format", "json").out)["flags"]
+    warnings = [item for item in flag["warnings"] if "Local evaluation has no amplitude_id" in item]
+    assert len(warnings) == bool(lacking)
+    assert all(f"users of {name} " in warnings[0] for name in lacking)
+    for item in flag["exposure"]["transitions"]:
+        assert (item["switched"] == 0) == (item["afterSegment"] in lacking)
+    assert repository.run("apply", "--auto-approve").code == 0
+    repository.write("flags/new-checkout.yaml", text + "name: Other\n")
+    assert "no amplitude_id" not in repository.run("plan").out
+
+
+@pytest.mark.parametrize(
+    ("declared", "defaults", "warns"),
+    [
+        ("", "", True),
+        ("bucketingKey: amplitude_id\n", "", True),
+        ("bucketingKey: user_id\n", "", False),
+        ("", "defaults: {bucketingKey: user_id}\n", False),
+        ("", 'ignore: [{flags: "*", paths: [/bucketingKey]}]\n', False),
+        ("archived: true\n", "", False),
+        ("bucketingUnit: org\n", "", False),
+    ],
+)
+def test_validate_warns_of_a_local_flag_without_its_key(
+    repository: Repository, declared: str, defaults: str, warns: bool
+) -> None:
+    """The server's own choice for a new flag is amplitude_id. Warnings do not fail."""
+    repository.write("reconciler.yaml", f'version: 1\nprojectId: "7"\n{defaults}')
+    repository.write("flags/new-checkout.yaml", f"key: f\nevaluationMode: local\n{declared}")
+    ran = repository.run("validate")
+    assert (ran.code, ran.out.count("[local-amplitude-id]")) == (0, warns)
