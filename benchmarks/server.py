@@ -7,7 +7,7 @@ import re
 import subprocess
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
@@ -40,6 +40,10 @@ class Traffic:
     def busiest_second(self) -> int:
         """The most arrivals in any window of one second."""
         return most_in_a_second(self.arrivals)
+
+    def between(self, first: float, last: float) -> Traffic:
+        """Those requests that arrived from one time to another, of any method."""
+        return replace(self, arrivals=tuple(time for time in self.arrivals if first <= time <= last))
 
     @property
     def per_second(self) -> float:
