@@ -8,8 +8,11 @@ be read says nothing, and the value is taken for the same: an older declaration 
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from reconciler.cli.checkout import checkout_of, is_content
 from reconciler.cli.walk import Sought, Spot, Walk
@@ -19,7 +22,6 @@ from reconciler.model.versions import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import datetime
 
     from reconciler.cli.checkout import Checkout
     from reconciler.cli.walk import Document
@@ -47,7 +49,19 @@ def timelines(
             found |= _Look(config, desired, until).timelines(known)
         except ReconcilerError as error:
             found |= {place: Timeline(gap=str(error)) for place in known}
-    return found
+    untold = [place for place in known if found[place].since is None]
+    return found | {place: replace(found[place], placed_at=_placed_at(config, desired, place[0])) for place in untold}
+
+
+def _placed_at(config: Config, desired: DesiredState, key: str) -> datetime | None:
+    """When the file of a flag, or the configuration, was last written or put there; None where that is not known."""
+    root = config.file.parent
+    try:
+        found = [path.stat() for path in (config.file, root / desired.flags[key].source.file)]
+    except OSError:
+        return None
+    # Copies may keep the time of the last write, but never that of the place.
+    return datetime.fromtimestamp(max(time for item in found for time in (item.st_mtime, item.st_ctime)), UTC)
 
 
 class _Look:

@@ -69,10 +69,12 @@ class Timeline(Struct, frozen=True, kw_only=True):
     """What a branch declared of one field, newest first: the present value, and older ones as far as was asked.
 
     `gap` says in a sentence why an older value is not known; empty where everything that was asked for is there.
+    `placed_at` is told where no commit is: when the files that declare it now were written, or put where they are.
     """
 
     values: tuple[DeclaredValue, ...] = ()
     gap: str = ""
+    placed_at: datetime | None = None
 
     @property
     def since(self) -> DeclaredValue | None:

@@ -48,10 +48,10 @@ def how_stored(change: FieldChange) -> str:
 
 
 def without_settled(plan: Plan, live: LiveState, history: History | None) -> Plan:
-    """The plan without flags that differ by forms alone and were edited since git declares what it declares.
+    """The plan without flags that differ by forms alone and were edited since the files say what they say.
 
     What an apply has sent, and the server keeps otherwise, is not sent for ever: such flags count as unchanged, and a
-    warning says how each field is kept. Where git does not tell since when it declares one, the flag stays planned.
+    warning says how each field is kept. Where git does not tell since when it declares one, its file's time counts.
     """
     forms = {
         flag.key: named
@@ -65,8 +65,8 @@ def without_settled(plan: Plan, live: LiveState, history: History | None) -> Pla
     def is_settled(key: str, path: str) -> bool:
         found = live.flags.get(key)
         edited = parse_time(found.last_modified_at) if found else None
-        declared = since[key, path].since
-        at = declared.at if declared else None
+        declared = since[key, path]
+        at = declared.since.at if declared.since else declared.placed_at
         return edited is not None and at is not None and edited > at
 
     settled = {key: named for key, named in forms.items() if all(is_settled(key, path) for path in named)}

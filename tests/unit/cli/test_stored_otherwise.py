@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -61,6 +63,28 @@ def test_it_is_sent_once_and_said_ever_after(normalising: Repository, declared: 
     ran = normalising.run("drift")
     assert ran.code == 0
     assert "stored otherwise" in ran.out
+
+
+def test_it_is_sent_once_for_each_writing_of_the_file_without_git(normalising: Repository) -> None:
+    """Where git tells nothing, the file's own time does; one that keeps its time of writing counts from its copy."""
+    shutil.rmtree(normalising.root / ".git")
+    path = normalising.write("flags/new-checkout.yaml", PLAIN + "tags: [Growth, managed]\n")
+    sent = len(normalising.emulator.writes)
+    assert normalising.run("apply", "--auto-approve").code == 0
+    for _ in range(2):
+        ran = normalising.run("apply", "--auto-approve")
+        assert (ran.code, ran.out.splitlines()[-1]) == (0, "No changes.")
+        assert f'"{KEY}": /tags is stored otherwise (in lower case)' in ran.out
+    assert len(normalising.emulator.writes) == sent + 1
+    copy = normalising.root / "copy.yaml"
+    shutil.copy2(path, copy)
+    os.utime(copy, (0, 0))
+    copy.replace(path)
+    assert path.stat().st_mtime == 0
+    assert normalising.run("plan", "--detailed-exitcode").code == 2
+    assert normalising.run("apply", "--auto-approve").code == 0
+    normalising.write("reconciler.yaml", (normalising.root / "reconciler.yaml").read_text())
+    assert normalising.run("plan", "--detailed-exitcode").code == 2
 
 
 def test_a_later_declaration_is_sent_again(normalising: Repository) -> None:
