@@ -212,7 +212,8 @@ def _next_steps(flag: FlagDrift, environment: str | None) -> Iterator[tuple[str,
     allow = f" --allow {shlex.quote(f'kill-switch:{flag.key}')}" if is_turned_off(flag) else ""
     yield "adopt it", f"reconciler import --target {key} --force{where}"
     yield "undo it", f"reconciler apply --target {key}{allow}{where}"
-    yield "leave it", f"reconciler drift --acknowledge {key} --until DATE{where}"
+    if flag.known_until is None:
+        yield "leave it", f"reconciler drift --acknowledge {key} --until DATE{where}"
 
 
 def _author(item: AttributedChange, now: datetime | None) -> AuthorLine:

@@ -34,7 +34,7 @@ _MOST_CALLS = 6
 def render_plan_text(plan: Plan, options: RenderOptions) -> str:
     """The plan as text; its last line is `last_line` of the view, never broken and without colour."""
     view, layout = plan_view(plan, show_users=options.show_users), TextLayout(options.terminal)
-    if view.flags:
+    if view.effects:
         layout.line((f"Plan for {view.title}", "bold"), ("; fields read live → git", "dim"))
         if view.made:
             layout.line((f"{view.made}.", "dim"))

@@ -211,6 +211,7 @@ def test_what_a_change_lets_go_of_is_named(committed: Repository) -> None:
     ran = committed.run("plan", "--changed-since", "HEAD")
     fields = "enabled (live: true), variants/treatment/inclusions/users (live: not read)"
     assert f"new-checkout: released: {fields}" in ran.out
+    assert ran.out.startswith("Plan for project 7 (us)"), "rows have their head, also where nothing is to be sent"
     assert "other-flag: released, live: off, 0 %" in ran.out
     assert "ada" not in ran.out
     document = json.loads(committed.run("plan", "--changed-since", "HEAD", "--format", "json").out)

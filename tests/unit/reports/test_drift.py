@@ -100,6 +100,15 @@ def test_the_text_of_a_report() -> None:
     )
 
 
+def test_known_drift_needs_no_acknowledgement_again() -> None:
+    """It can still be adopted or undone."""
+    report = a_report()
+    known = replace(report, flags=tuple(replace(flag, known_until=NOON.date()) for flag in report.flags))
+    assert "--acknowledge" in text(report)
+    assert "undo it" in text(known)
+    assert "--acknowledge" not in text(known) + markdown(known)
+
+
 def test_the_markdown_of_a_report() -> None:
     """The verdict comes first; what is missing before what differs; a list that every chat tool can show."""
     assert markdown(a_report(notice=Notification.NEW)) == (
