@@ -12,10 +12,10 @@ from fractions import Fraction
 from functools import lru_cache
 from hashlib import sha256
 from math import floor
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
-from reconciler.model.flag import Condition, Unset, Variant, Weights
+from reconciler.model.flag import Condition, Unset, Variant, Weights, or_else
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from reconciler.model.flag import FlagSpec, LiveFlag, Number
     from reconciler.strict_json import Json
 
-T = TypeVar("T")
 
 OFF: Final = "off"
 LOCAL: Final = "local"
@@ -83,7 +82,7 @@ def flag_config(
 ) -> dict[str, Json]:
     """One flag's configuration. `parents`: the keys, by id, of the delivered flags that it depends on."""
     spec = flag.spec
-    mode = _or(spec.evaluation_mode, "remote")
+    mode = or_else(spec.evaluation_mode, "remote")
     config: dict[str, Json] = {
         "key": spec.key,
         "metadata": {"deployed": deployed, "evaluationMode": mode, "flagType": "release"},
@@ -101,7 +100,7 @@ def variants_of(spec: FlagSpec) -> tuple[Variant, ...]:
     """The variants in their order; where they are not shown, those that the weights name."""
     if not isinstance(spec.variants, Unset):
         return spec.variants
-    return tuple(Variant(key=key) for key in _or(spec.rollout_weights, Weights()))
+    return tuple(Variant(key=key) for key in spec.rollout_weights or ())
 
 
 def payload_of(variant: Variant) -> Json:
@@ -126,7 +125,7 @@ def pattern_of(glob: str) -> str:
 
 
 def _is_attached(spec: FlagSpec, deployment: str | None) -> bool:
-    return deployment is None or deployment in _or(spec.deployments, ())
+    return deployment is None or deployment in (spec.deployments or ())
 
 
 def _enter(flag_id: str, project: Mapping[str, LiveFlag], parents: dict[str, list[str]]) -> None:
@@ -182,13 +181,13 @@ def _variants(spec: FlagSpec) -> dict[str, Json]:
 def _segments(spec: FlagSpec) -> Iterator[dict[str, Json]]:
     yield from (_inclusion(variant) for variant in variants_of(spec) if variant.users or variant.cohorts)
     keys = [variant.key for variant in variants_of(spec)]
-    own_key = _or(spec.bucketing_key, DEFAULT_BUCKETING_KEY)
-    for segment in _or(spec.target_segments, ()):
+    own_key = or_else(spec.bucketing_key, DEFAULT_BUCKETING_KEY)
+    for segment in spec.target_segments or ():
         bucket = _allocation(
-            spec, _or(segment.bucketing_key, own_key), keys, segment.percentage, segment.rollout_weights
+            spec, or_else(segment.bucketing_key, own_key), keys, segment.percentage, segment.rollout_weights
         )
         yield _segment(segment.name, [condition_of(item) for item in segment.conditions], bucket)
-    rest = _allocation(spec, own_key, keys, _or(spec.rollout_percentage, 0), _or(spec.rollout_weights, Weights()))
+    rest = _allocation(spec, own_key, keys, or_else(spec.rollout_percentage, 0), spec.rollout_weights or Weights())
     yield _segment(ALL_OTHER_USERS, [], rest)
 
 
@@ -252,7 +251,7 @@ def _distributions(weighed: list[tuple[str, int | Fraction]]) -> list[dict[str, 
 
 
 def _selector(spec: FlagSpec, key: str) -> list[str]:
-    unit = _or(spec.bucketing_unit, "") or DEFAULT_BUCKETING_UNIT
+    unit = or_else(spec.bucketing_unit, "") or DEFAULT_BUCKETING_UNIT
     if unit != DEFAULT_BUCKETING_UNIT:
         return ["context", "groups", unit, "group_name"]
     return _property(key)
@@ -278,7 +277,3 @@ def condition_of(condition: Condition) -> dict[str, Json]:
     elif op not in _AS_THEY_ARE:
         return dict(_NEVER)
     return {"selector": _property(condition.prop), "op": op, "values": values}
-
-
-def _or(value: T | Unset, default: T) -> T:
-    return default if isinstance(value, Unset) else value

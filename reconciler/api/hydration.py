@@ -112,7 +112,7 @@ async def _unless_hidden(
 
 def _completed(variants: Sequence[Variant], flag: LiveFlag) -> tuple[Variant, ...]:
     """Endpoint 5's variants; what it hides is taken from the list, and what both hide is empty."""
-    listed = {item.key: item for item in (() if isinstance(flag.spec.variants, Unset) else flag.spec.variants)}
+    listed = {item.key: item for item in flag.spec.variants or ()}
     return tuple(_filled(variant, listed.get(variant.key)) for variant in variants)
 
 
@@ -140,7 +140,7 @@ def _with_members(flag: LiveFlag, members: Mapping[tuple[str, str], tuple[str, .
                 users=members.get((item.key, "users"), item.users),
                 cohorts=members.get((item.key, "cohorts"), item.cohorts),
             )
-            for item in (() if isinstance(flag.spec.variants, Unset) else flag.spec.variants)
+            for item in flag.spec.variants or ()
         ),
     )
 

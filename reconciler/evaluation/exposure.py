@@ -288,7 +288,6 @@ def _listed_variants(spec: FlagSpec | None, kind: MemberKind) -> dict[str, str]:
     """The variant of each listed user or cohort; one in two lists gets the first."""
     found: dict[str, str] = {}
     for variant in variants_of(spec):
-        members = getattr(variant, kind)
-        for member in () if isinstance(members, Unset) else members:
+        for member in getattr(variant, kind) or ():
             found.setdefault(member, variant.key)
     return found

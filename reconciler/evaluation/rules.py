@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import floor
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from reconciler.evaluation.hashing import DISTRIBUTIONS, RESIDUES
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
-from reconciler.model.flag import OFF, Condition, Unset, Weights
+from reconciler.model.flag import OFF, Condition, Unset, Weights, or_else
 
 if TYPE_CHECKING:
     from reconciler.model.flag import FlagSpec, Number, TargetSegment, Variant
-
-T = TypeVar("T")
 
 
 ALL_OTHER_USERS: Final = "All Other Users"
@@ -76,8 +74,8 @@ def flag_rules(spec: FlagSpec | None) -> tuple[SegmentRule, ...]:
     rest = _rule(
         ALL_OTHER_USERS,
         frozenset(),
-        _or(spec.rollout_percentage, 0),
-        cuts_of(variants, _or(spec.rollout_weights, Weights())),
+        or_else(spec.rollout_percentage, 0),
+        cuts_of(variants, spec.rollout_weights or Weights()),
         bucketing,
     )
     return (*(segment_rule(segment, variants, bucketing) for segment in segments_of(spec)), rest)
@@ -90,7 +88,7 @@ def segment_rule(segment: TargetSegment, variants: tuple[str, ...], bucketing: B
         conditions_to_fail(segment),
         segment.percentage,
         cuts_of(variants, segment.rollout_weights),
-        Bucketing(bucketing.salt, _or(segment.bucketing_key, bucketing.key), bucketing.unit),
+        Bucketing(bucketing.salt, or_else(segment.bucketing_key, bucketing.key), bucketing.unit),
     )
 
 
@@ -111,22 +109,22 @@ def variants_of(spec: FlagSpec | None) -> tuple[Variant, ...]:
 
 def segments_of(spec: FlagSpec) -> tuple[TargetSegment, ...]:
     """The target segments in order; none where they are not shown."""
-    return _or(spec.target_segments, ())
+    return spec.target_segments or ()
 
 
 def variant_keys(spec: FlagSpec) -> tuple[str, ...]:
     """The keys of the variants in the order that decides bucketing."""
     if not isinstance(spec.variants, Unset):
         return tuple(variant.key for variant in spec.variants)
-    return () if isinstance(spec.rollout_weights, Unset) else tuple(spec.rollout_weights)
+    return tuple(spec.rollout_weights or ())
 
 
 def flag_bucketing(spec: FlagSpec) -> Bucketing:
     """What the flag hashes for users whom no segment with a key of its own matches."""
     return Bucketing(
-        _or(spec.bucketing_salt, ""),
-        _or(spec.bucketing_key, DEFAULT_BUCKETING_KEY),
-        _or(spec.bucketing_unit, DEFAULT_BUCKETING_UNIT) or DEFAULT_BUCKETING_UNIT,
+        or_else(spec.bucketing_salt, ""),
+        or_else(spec.bucketing_key, DEFAULT_BUCKETING_KEY),
+        or_else(spec.bucketing_unit, DEFAULT_BUCKETING_UNIT) or DEFAULT_BUCKETING_UNIT,
     )
 
 
@@ -183,7 +181,3 @@ def atom_of(condition: Condition) -> Condition:
         type=condition.type,
         unlisted=condition.unlisted,
     )
-
-
-def _or(value: T | Unset, default: T) -> T:
-    return default if isinstance(value, Unset) else value

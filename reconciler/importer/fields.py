@@ -65,7 +65,7 @@ def _value(spec: FlagSpec, field: Field, config: Config, keep: Mapping[str, Json
 
 
 def _keys(spec: FlagSpec) -> tuple[str, ...]:
-    return () if isinstance(spec.variants, Unset) else tuple(variant.key for variant in spec.variants)
+    return tuple(variant.key for variant in spec.variants or ())
 
 
 def own_weights(spec: FlagSpec) -> dict[str, Json]:

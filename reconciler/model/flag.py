@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -37,6 +37,14 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
+
+T = TypeVar("T")
+
+
+def or_else(value: T | Unset, otherwise: T) -> T:
+    """The value, or another one where it is not said. For lists `value or ()` is enough: UNSET is false."""
+    return otherwise if isinstance(value, Unset) else value
+
 
 OFF: Final = "off"
 """The variant of users who get none; no variant may have this key."""

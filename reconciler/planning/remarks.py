@@ -105,9 +105,9 @@ def unaddressable(desired: DesiredFlag, operations: Iterable[Operation]) -> Iter
 
 
 def _named_variants(spec: FlagSpec) -> Iterator[tuple[str, str]]:
-    for key in () if isinstance(spec.rollout_weights, Unset) else spec.rollout_weights:
+    for key in spec.rollout_weights or ():
         yield "/rolloutWeights", key
-    for index, segment in enumerate(() if isinstance(spec.target_segments, Unset) else spec.target_segments):
+    for index, segment in enumerate(spec.target_segments or ()):
         for key in segment.rollout_weights:
             yield f"/targetSegments/{index}/rolloutWeights", key
 

@@ -13,7 +13,6 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.evaluation.rules import variants_of
-from reconciler.model.flag import UNSET, Unset
 from reconciler.planning.operations import (
     AddMembers,
     ClearUsers,
@@ -187,8 +186,7 @@ def _listed(
         key = made_by.variant_key
     elif made_by is not None:
         return ()
-    members = next((getattr(variant, kind) for variant in variants_of(before) if variant.key == key), UNSET)
-    return () if isinstance(members, Unset) else members
+    return next((getattr(variant, kind) for variant in variants_of(before) if variant.key == key), None) or ()
 
 
 class _Graph:

@@ -36,7 +36,7 @@ def shielded_segments(spec: FlagSpec) -> tuple[TargetSegment, ...]:
         name=SHIELD_NAME,
         conditions=(ALWAYS_TRUE,),
         percentage=0 if isinstance(spec.rollout_percentage, Unset) else spec.rollout_percentage,
-        rollout_weights=Weights() if isinstance(spec.rollout_weights, Unset) else spec.rollout_weights,
+        rollout_weights=spec.rollout_weights or Weights(),
         bucketing_key=flag_bucketing(spec).key,
     )
     return (*without_shield(segments_of(spec)), shield)

@@ -189,7 +189,7 @@ def fields_in(body: dict[str, Json], bodies: Iterable[dict[str, Json]]) -> dict[
 
 def union(members: tuple[str, ...] | Unset, added: tuple[str, ...]) -> tuple[str, ...]:
     """A list with members added that it does not have yet."""
-    present = () if isinstance(members, Unset) else members
+    present = members or ()
     known = set(present)
     return (*present, *(member for member in added if member not in known))
 
@@ -197,12 +197,12 @@ def union(members: tuple[str, ...] | Unset, added: tuple[str, ...]) -> tuple[str
 def difference(members: tuple[str, ...] | Unset, removed: tuple[str, ...]) -> tuple[str, ...]:
     """A list without these members."""
     gone = set(removed)
-    return () if isinstance(members, Unset) else tuple(member for member in members if member not in gone)
+    return tuple(member for member in members or () if member not in gone)
 
 
 def weights_of(spec: FlagSpec) -> Weights:
     """The weights of a flag; empty ones where they are not said."""
-    return Weights() if isinstance(spec.rollout_weights, Unset) else spec.rollout_weights
+    return spec.rollout_weights or Weights()
 
 
 def with_weight(spec: FlagSpec, key: str, weight: Number) -> Weights:
