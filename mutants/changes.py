@@ -108,6 +108,19 @@ def function_lines(source: bytes) -> int:
     return lines
 
 
+@cache
+def lines_of_function(source: bytes, line: int) -> int:
+    """The lines of the innermost function around a line, or the line alone, as the bits of a number."""
+    around = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body[0].lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    innermost = max(around, key=lambda node: node.lineno, default=None)
+    return bits(innermost.body[0].lineno, innermost.end_lineno or line) if innermost else bits(line, line)
+
+
 def bits(first: int, last: int) -> int:
     """The lines from `first` to `last` as bits of a number."""
     return ((1 << (last - first + 1)) - 1) << first

@@ -79,6 +79,9 @@ def _switch(test: str) -> None:
 
         tracer = coverage.Coverage.current()
         assert tracer is not None
+        if sys.gettrace() is None:  # Python stops tracing when the recursion limit is met in it
+            tracer.stop()
+            tracer.start()
         tracer.switch_context(test)
         _NOW.write_text(test)
 

@@ -77,6 +77,19 @@ def test_what_no_test_notices_is_listed_and_the_rest_is_killed(tmp_path: Path) -
     assert (project / "shop/price.py").read_text() == CODE
 
 
+def test_lines_that_were_not_seen_to_run_are_reached_by_who_runs_their_function(tmp_path: Path) -> None:
+    """Where the recursion limit is met, lines are no longer seen: not those after it, not those of later tests."""
+    project = shop(tmp_path)
+    deep = "def deep():\n    try:\n        deep()\n    except RecursionError:\n        raise ValueError from None\n"
+    price = CODE.replace(
+        "    if amount", "    try:\n        deep()\n    except ValueError:\n        pass\n    if amount"
+    )
+    (project / "shop/price.py").write_text(f"{deep}\n{price}")
+    said = mutants(project, "--seed", "2", "--", "shop/price.py")
+    assert said.count("not reached;") == 1, said
+    assert "return 2" in said
+
+
 def test_what_a_killed_process_left_is_passed_over(tmp_path: Path) -> None:
     """Half a file of what it ran keeps nothing from being learned of the others."""
     project = shop(tmp_path)
