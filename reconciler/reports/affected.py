@@ -90,7 +90,10 @@ def _parts(flag: FlagPlan, exposure: FlagExposure) -> Iterator[str]:
         yield f"temporarily wrong variant during apply: {percent(flag.transient)}"
     if not is_new:
         yield from map(moved, found[1:_MOST_SEGMENTS])
-    if rest := found[1 if is_new else _MOST_SEGMENTS :]:
+    rest = found[1 if is_new else _MOST_SEGMENTS :]
+    if len(rest) == 1:
+        yield f"{percent(rest[0].switched)} of {name(rest[0].after_segment) if is_new else _segment(rest[0])}"
+    elif rest:
         yield f"at most {percent(rest[0].switched)} of {counted(len(rest), 'more segment')}"
 
 

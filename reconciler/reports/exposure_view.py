@@ -184,7 +184,8 @@ def moves_in(matrix: Iterable[Move]) -> tuple[Move, ...]:
 
 
 def _row(item: SegmentTransition, indexes: dict[str, int], *, is_new: bool) -> ExposureRow:
-    names = " → ".join(dict.fromkeys(visible(name) for name in (item.before_segment, item.after_segment)))
+    sides = (item.after_segment,) if is_new else (item.before_segment, item.after_segment)
+    names = " → ".join(dict.fromkeys(map(visible, sides)))
     return ExposureRow(
         segment=f"{names} of {visible(item.clients)}" if item.clients else names,
         before=_shares(item.before, indexes),

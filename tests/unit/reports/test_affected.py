@@ -119,6 +119,22 @@ def test_an_excluded_way_and_an_unchanged_segment_are_not_drawn() -> None:
     assert row.change == "targeting narrowed"
 
 
+@pytest.mark.parametrize(
+    ("more", "words_of_rest"), [(1, "; 25% of All Other Users"), (2, "; at most 50% of 2 more segments")]
+)
+def test_one_more_segment_of_a_new_flag_is_named(more: int, words_of_rest: str) -> None:
+    """A count of one says less than its name; users of a flag that did not exist come from nowhere."""
+    segments = tuple(
+        a_segment(f"S{number}", conditions=(a_condition(values=(str(number),)),), percentage=100 // (number + 1))
+        for number in range(more)
+    )
+    new = a_full_flag(rollout_percentage=25, target_segments=segments)
+    assert words(new, None) == f"reaches 100% of S0{words_of_rest}"
+    text = render(PLAN, "text", planned(new, None))
+    assert "      S0: reaches 100%" in text
+    assert "→ S0" not in text
+
+
 def test_a_new_flag_is_no_headline() -> None:
     """Its reach is in its row; the largest exposure change is that of flags that exist."""
     plan = planned(a_full_flag(rollout_percentage=100), None)
