@@ -15,7 +15,7 @@ from math import floor
 from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
-from reconciler.model.flag import Condition, Unset, Variant, Weights, or_else
+from reconciler.model.flag import OFF, Condition, Unset, Variant, Weights, or_else
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from reconciler.strict_json import Json
 
 
-OFF: Final = "off"
 LOCAL: Final = "local"
 ALL_OTHER_USERS: Final = "All Other Users"
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from reconciler.delivery import OFF, payload_of
+from reconciler.delivery import payload_of
+from reconciler.model.flag import OFF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

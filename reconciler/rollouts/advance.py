@@ -175,7 +175,7 @@ class Advance(Struct, frozen=True, kw_only=True):
         )
 
     def _why_no_step(self, flag: DesiredFlag) -> str:
-        """What keeps every rollout of a flag from a step up, whatever its guards say."""
+        """What keeps every rollout of a flag from a step up, also where its guards allow it."""
         if flag.expires is not None and flag.expires < self.now.date():
             return f"the flag has expired on {flag.expires}"
         windows = [self.config.windows[name] for name in self.config.apply_windows]

@@ -64,7 +64,7 @@ def _after_creation(levels: list[Level]) -> list[Level]:
 def attempt_since(timeline: Timeline | None, attempt: int) -> datetime | None:
     """Since when a rollout is declared with this attempt or a higher one; None where git does not tell.
 
-    The timeline is that of the whole rollout, so that other edits of it begin nothing anew, and neither does a revert
+    The timeline is that of the whole rollout, so that other edits of it begin nothing again, nor does a revert
     to an earlier attempt. It has to be committed as it is.
     """
     since: datetime | None = None

@@ -41,7 +41,7 @@ class Phase(StrEnum):
     DUE = "due"
     """The next step may be made, if the guards agree."""
     HELD = "held"
-    """Somebody's hand, or a gap in what is known: nothing is done until it is put right."""
+    """An edit by hand, or a gap in what is known: nothing is done until it is put right."""
     ROLLED_BACK = "rolled-back"
     """It went down after it was declared; it stays there until git declares a higher attempt."""
     DONE = "done"

@@ -57,7 +57,7 @@ class OutsideSources(Struct, frozen=True, kw_only=True):
         """What a command's exit code says: 0 better or equal, 1 worse, anything else unknown. Raises SourceError."""
         try:
             command = shlex.split(self._value(source.variable))
-            process = subprocess.Popen(  # noqa: S603 - whoever runs this chose the command, in the environment
+            process = subprocess.Popen(  # noqa: S603 - the environment of the run names the command
                 command,
                 env=self._environment(question),
                 stdin=subprocess.DEVNULL,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.delivery import LOCAL, OFF, deliver, flag_config, variants_of
+from reconciler.delivery import LOCAL, deliver, flag_config, variants_of
 from reconciler.errors import ReconcilerError
+from reconciler.model.flag import OFF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

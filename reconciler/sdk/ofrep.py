@@ -9,8 +9,9 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from reconciler.delivery import ALL_OTHER_USERS, OFF, variants_of
+from reconciler.delivery import ALL_OTHER_USERS, variants_of
 from reconciler.evaluation.users import InvalidUserError, user_of_json
+from reconciler.model.flag import OFF
 from reconciler.values import NO_VALUE, value_of
 
 if TYPE_CHECKING:

@@ -64,7 +64,7 @@ def watch(
 ) -> int:
     """Look for drift and advance rollouts, again and again, until a signal comes.
 
-    For where a schedule is not enough: those of hosted CI run late. Files are read anew in every round, so that
+    For where a schedule is not enough: those of hosted CI run late. Files are read again in every round, so that
     something else has to keep the checkout up to date. Rounds share `requests.dailyBudget`. A round that fails is
     said on stderr, and the next one tries again. Drift is shown, never healed.
 

@@ -142,7 +142,7 @@ def unmanaged_switch(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
     if left and body.get("archived") is not True:
         yield Finding(
             rule="unmanaged-switch",
-            message=f"The document leaves {_and(left)} out: whoever edits that in Amplitude is not seen.",
+            message=f"The document leaves {_and(left)} out: edits in Amplitude are not seen there.",
             path="/key",
             severity=Severity.WARNING,
             hint="Declare it, give it a value under `defaults` in reconciler.yaml, or name it under `ignore`.",
@@ -150,7 +150,7 @@ def unmanaged_switch(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
 
 
 def local_amplitude_id(flag: ParsedFlag) -> Iterator[Finding]:
-    """Local evaluation knows no amplitude_id: a share that is bucketed by it gives nobody a variant."""
+    """Local evaluation knows no amplitude_id: a share that is bucketed by it gives no user a variant."""
     if flag.body.get("evaluationMode") != "local":
         return
     places = [("", flag.body), *((f"/targetSegments/{index}", item) for index, item in flag.segments)]
