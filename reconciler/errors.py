@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from typing import Self
 
     from reconciler.diagnostics import Diagnostic
@@ -64,14 +65,20 @@ class UnknownTargetError(UsageError):
 
 
 class InvalidInputError(ReconcilerError):
-    """Flag files or configuration are invalid. `diagnostics` holds every finding, errors and warnings."""
+    """Flag files or configuration are invalid. `diagnostics` holds every finding, errors and warnings.
+
+    `directory` is where the names of their files start, as far as that is known.
+    """
 
     exit_code = 3
     kind = "invalid"
 
-    def __init__(self, message: str, diagnostics: Sequence[Diagnostic] = ()) -> None:
+    def __init__(
+        self, message: str, diagnostics: Sequence[Diagnostic] = (), *, directory: Path | None = None
+    ) -> None:
         super().__init__(message)
         self.diagnostics = tuple(diagnostics)
+        self.directory = directory
 
 
 class GuardRefusedError(ReconcilerError):

@@ -24,6 +24,7 @@ from reconciler.errors import (
     UsageError,
 )
 from reconciler.reports.sanitize import for_log, visible
+from reconciler.reports.text_layout import PLAIN_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -155,12 +156,17 @@ _EXTRA = re.compile(r"unexpected extra argument \(([\w*?-]+)\)")
 
 
 def failure_text(error: ReconcilerError) -> str:
-    """The words for stderr: every finding and every guard, then the sentence."""
+    """The words for stderr: every finding with its line in the file, and every guard, then the sentence."""
     lines = []
-    if isinstance(error, InvalidInputError):
+    if isinstance(error, InvalidInputError) and error.diagnostics:
+        from reconciler.cli.source_lines import source_lines  # noqa: PLC0415 - `--help` needs none of it
+        from reconciler.reports.findings import source_lines_of  # noqa: PLC0415
+
+        sources = source_lines(error.diagnostics, error.directory) if error.directory else {}
         for finding in error.diagnostics:
             place = f"{visible(str(finding.position))}: " if finding.position else ""
             lines.append(f"{place}{finding.severity.value}: {finding.message} [{finding.rule}]")
+            lines += source_lines_of(finding, sources, PLAIN_WIDTH)
             lines += [f"    hint: {finding.hint}"] if finding.hint else []
     label = "Refused" if isinstance(error, GuardRefusedError) else "Error"
     return "\n".join([*lines, f"{label}: {error}"]) + "\n"

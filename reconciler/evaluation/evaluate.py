@@ -1,8 +1,8 @@
 """Which variant users get of a flag, and why.
 
 The order is the engine's: off when the flag is off; dependencies; inclusions in variant order; the first target
-segment that matches, whether or not it allocates the user; all other users. Sticky bucketing belongs to experiments
-and is not evaluated: the flags API does not show it.
+segment that matches, whether or not it allocates the user; all other users. Sticky bucketing, which flags and
+experiments have that are evaluated remotely, is left out: the flags API does not show it.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def _parse(file: Path, content: bytes) -> Document:
         found = _several_documents() if index else _findings(document.value)
         diagnostics += [document.diagnose(item) for item in found if not document.is_broken_at(item.path)]
     if diagnostics:
-        raise InvalidInputError(f"{file.name} is invalid.", diagnostics)
+        raise InvalidInputError(f"{file.name} is invalid.", diagnostics, directory=file.parent)
     return reading.documents[0]
 
 
@@ -256,7 +256,7 @@ def _flags_directory(
         is_overlaid = environment is not None and "flags" in document.value["environments"][environment]
         path = join_pointer(("environments", environment, "flags")) if is_overlaid and environment else "/flags"
         finding = Finding(rule="flags-directory", message=message, path=path)
-        raise InvalidInputError(message, [document.diagnose(finding)])
+        raise InvalidInputError(message, [document.diagnose(finding)], directory=file.parent)
     return directory
 
 

@@ -100,7 +100,7 @@ def load_tested(
 def _desired(checking: Checking) -> DesiredState:
     diagnostics = checking.diagnostics()
     if any(item.is_error for item in diagnostics):
-        raise InvalidInputError(_summary(diagnostics), diagnostics)
+        raise InvalidInputError(_summary(diagnostics), diagnostics, directory=checking.configs[0].file.parent)
     flags = dict(sorted(checking.flags.items(), key=itemgetter(0)))
     return DesiredState(
         flags=flags,

@@ -12,11 +12,11 @@ from reconciler.diagnostics import Severity
 from reconciler.reports.json_report import FORMAT_VERSION, finding_document, render_json
 from reconciler.reports.rule_help import RULE_HELP
 from reconciler.reports.sanitize import command_text, uri_reference, visible
-from reconciler.reports.text_layout import TextLayout
-from reconciler.text import counted
+from reconciler.reports.text_layout import TextLayout, columns_of
+from reconciler.text import counted, cut
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.diagnostics import Diagnostic
     from reconciler.reports.registry import RenderOptions
@@ -24,24 +24,34 @@ if TYPE_CHECKING:
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 _MOST_SARIF_RESULTS = 25_000
+_MARGIN = "    | "
 
 
 class FindingsReport(Struct, frozen=True, kw_only=True):
-    """Findings, how much was read ("8 flags in 8 files"), and where the names of files start in the repository."""
+    """Findings, how much was read ("8 flags in 8 files"), and where the names of files start in the repository.
+
+    `lines` are the lines that findings point at, by file and number, as far as they are to be shown.
+    """
 
     findings: Sequence[Diagnostic]
     read: str = ""
     directory: str = ""
+    lines: Mapping[tuple[str, int], str] = {}
 
 
 def render_findings_text(report: FindingsReport, options: RenderOptions) -> str:
-    """A line per finding, `file:line:column: error: message [rule]`, and a last line with the counts."""
+    """A line per finding, `file:line:column: error: message [rule]`, and a last line with the counts.
+
+    Below it the line in the file, where that is known, with a caret at the column.
+    """
     findings, layout = report.findings, TextLayout(options.terminal)
     for item in findings:
         place = (f"{item.position}: ", "bold") if item.position else ""
         layout.line(
             place, (item.severity.value, _STYLES[item.severity]), f": {item.message} ", (f"[{item.rule}]", "dim")
         )
+        for source in source_lines_of(item, report.lines, layout.terminal.columns):
+            layout.verbatim(source)
         if item.hint:
             layout.line(f"hint: {item.hint}", indent=4)
     layout.blank()
@@ -50,6 +60,24 @@ def render_findings_text(report: FindingsReport, options: RenderOptions) -> str:
     read = f"; read {report.read}" if report.read else ""
     layout.verbatim(f"{', '.join(named) or 'No findings'}{read}.")
     return layout.render()
+
+
+def source_lines_of(item: Diagnostic, lines: Mapping[tuple[str, int], str], columns: int) -> tuple[str, ...]:
+    """The line that a finding points at and one with a caret below it; none where the line is not known.
+
+    Of a line that is too wide for so many columns the part around the place is shown.
+    """
+    place = item.position
+    line = lines.get((place.file, place.line)) if place else None
+    if place is None or not line or not line.strip() or place.column > len(line) + 1:
+        return ()
+    room, at = columns - len(_MARGIN), place.column - 1
+    start = max(0, at - room // 3) if len(line) > room else len(line) - len(line.lstrip())
+    before = ("…" if start and line[:start].strip() else "") + visible(line[min(start, at) : at])
+    shown = before + visible(line[at:]).rstrip()
+    if columns_of(shown) > room:
+        shown = cut(shown, room)
+    return f"{_MARGIN}{shown}", f"{_MARGIN}{' ' * columns_of(before)}^"
 
 
 def render_findings_json(report: FindingsReport, _: RenderOptions) -> str:

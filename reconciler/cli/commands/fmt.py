@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 UNFORMATTED = 2
 
 
+_FIX_FIRST = "Fix these errors first; no file was written."
+
+
 @click.command
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @shared_options
@@ -55,7 +58,7 @@ def fmt(settings: Settings, *, paths: tuple[Path, ...], check: bool) -> int:
         if after != before:
             changed[file] = after
     if problems:
-        raise InvalidInputError("Fix these errors first; no file was written.", problems)
+        raise InvalidInputError(_FIX_FIRST, problems, directory=Path.cwd())
     complaints: list[str] = []
     done: list[str] = []
     try:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from reconciler.cli.options import Settings, format_option, shared_options
 from reconciler.cli.output import Output, directory_in_repository
+from reconciler.cli.source_lines import source_lines
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.errors import InvalidInputError
 from reconciler.files.config_file import PLACEHOLDER, find_config, load_configs
@@ -47,6 +48,7 @@ def validate(settings: Settings, *, paths: tuple[Path, ...], form: str) -> int:
         findings=checked.findings,
         read=_extent(checked),
         directory=directory_in_repository(file.parent, os.environ),
+        lines=source_lines(checked.findings, file.parent) if form == "text" else {},
     )
     output.print(render(FINDINGS, form, report, RenderOptions(terminal=output.terminal())))
     if form != "text":

@@ -398,3 +398,37 @@ def test_an_ignored_path_below_a_value_without_parts_is_not_there(repository: Re
     assert repository.run("validate").out == "No findings; read 1 flag in 1 file.\n"
     repository.write("flags/new-checkout.yaml", f"{flag}description: x\n")
     assert repository.run("validate").out.count("[ignored-field]") == 1
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "drift", "fmt"])
+@pytest.mark.parametrize("started", ["", "flags"])
+def test_findings_show_their_line(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, command: str, started: str
+) -> None:
+    """Of files and of the configuration, wherever the command is started; JSON has the place alone."""
+    monkeypatch.chdir(repository.root / started)
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutWeights: {control: x}\n")
+    ran = repository.run(command)
+    assert f"    | rolloutWeights: {{control: x}}\n    | {' ' * 26}^\n" in ran.out + ran.err
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nregoin: eu\n')
+    ran = repository.run(command)
+    assert "    | regoin: eu\n    | ^\n" in ran.out + ran.err
+    assert "regoin: eu" not in repository.run("validate", "--format", "json").out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key: f\nvariants:\n  - key: a\n    inclusions:\n      users:\n        - a,canary\n",
+        "key: f\nvariants: [{key: a, inclusions: {users: [canary]}, bogus: 1}]\n",
+        "key: f\ntargetSegments: [{name: S, percentage: 250, conditions: [{prop: user_id, values: [canary]}]}]\n",
+        "key: f\nbogus: canary@example.com\n",
+    ],
+)
+def test_lines_that_may_hold_users_are_not_shown(repository: Repository, text: str) -> None:
+    """A finding never carries an id into a log."""
+    repository.write("flags/f.yaml", text)
+    for command in ("validate", "plan"):
+        ran = repository.run(command)
+        assert ran.code == 3
+        assert "canary" not in ran.out + ran.err

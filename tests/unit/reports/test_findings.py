@@ -185,3 +185,42 @@ def test_sarif_explains_every_rule() -> None:
         assert rule["help"]["text"] == rule["fullDescription"]["text"] == RULE_HELP[rule["id"]]
         assert re.fullmatch(r"[A-Z`].{20,}[.]", rule["help"]["text"])
     assert list(SARIF.iter_errors(sarif_log(findings))) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "shown", "caret"),
+    [
+        ("rolloutPercentage: 250", 20, "rolloutPercentage: 250", "250"),
+        ("    - key: treatmnt", 12, "- key: treatmnt", "treatmnt"),
+        ('  - {key: "日本語", zzz: 1}', 18, '- {key: "日本語", zzz: 1}', "zzz"),
+        ("key: a\x1b[31mb", 6, "key: a\\x1b[31mb", "a"),
+        ("x" * 200 + ": wrong" + "y" * 200, 203, None, "wrong"),
+        ("key:", 5, "key:", ""),
+    ],
+)
+def test_the_line_is_shown_with_a_caret(line: str, column: int, shown: str | None, caret: str) -> None:
+    """At the column of the place, whatever the line's characters take; of a long line the part around it."""
+    item = replace(ERROR, position=a_position(line=3, column=column), hint=None)
+    report = FindingsReport(findings=[item], lines={(item.position.file, 3): line})  # type: ignore[union-attr]
+    _, above, below, *_ = render(FINDINGS, "text", report).splitlines()
+    assert above.startswith("    | ")
+    assert below.strip(" |") == "^"
+    assert shown is None or above == f"    | {shown}"
+    assert len(above) <= 80
+    width = 0
+    for index, sign in enumerate(above):
+        if width == below.index("^"):
+            assert above[index:].startswith(caret)
+            break
+        width += 2 if ord(sign) > 0x2FFF else 1
+    else:
+        assert caret == ""
+
+
+@pytest.mark.parametrize("column", [1, 9])
+def test_a_place_that_is_not_in_its_line_shows_none(column: int) -> None:
+    """The file was changed since, or the line is empty."""
+    item = replace(ERROR, position=a_position(line=3, column=column), hint=None)
+    line = "" if column == 1 else "key: a"
+    report = FindingsReport(findings=[item], lines={(item.position.file, 3): line})  # type: ignore[union-attr]
+    assert "^" not in render(FINDINGS, "text", report)
