@@ -33,6 +33,7 @@ from reconciler.planning.review import REVIEW
 from reconciler.preview import read_and_plan
 from reconciler.reports.json_report import render_json
 from reconciler.reports.sanitize import visible
+from reconciler.rollouts.lookout import Lookout
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -221,8 +222,10 @@ def make_plan(
         return Planned(plan=plan, loaded=loaded, live=live, credentials=None)
     credentials = resolve_credentials(config, key_file, output)
 
+    history = history_of(config, loaded.desired)
+
     async def work(client: Client, progress: Progress) -> tuple[Plan, LiveState]:
-        return await read_and_plan(
+        plan, live = await read_and_plan(
             client,
             loaded.desired,
             config,
@@ -232,8 +235,11 @@ def make_plan(
             cache=members,
             review=review,
             only=only,
-            history=history_of(config, loaded.desired),
+            history=history,
         )
+        lookout, sent = Lookout(client=client, config=config, history=history, now=now()), client.requests
+        rollouts = await lookout.standings(plan.rollouts, loaded.desired.flags, live.flags)
+        return replace(plan, rollouts=rollouts, requests=plan.requests + client.requests - sent), live
 
     with _inclusion_cache(cache, config.project_id, credentials.origin, output) as members:
         plan, live = run_with_client(config, credentials, output, work)

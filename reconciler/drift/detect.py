@@ -26,7 +26,7 @@ from reconciler.progress import Progress
 from reconciler.text import time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from reconciler.api.client import Client
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from reconciler.model.flag import DesiredState, FlagSpec, LiveFlag, Version
     from reconciler.model.reads import Read
     from reconciler.model.versions import History, Place, Timeline
+    from reconciler.planning.plan import PlannedRollout
+
+    RolloutLook = Callable[[Mapping[str, LiveFlag], int | None], Awaitable[tuple[PlannedRollout, ...]]]
 
 
 async def detect_drift(
@@ -50,14 +53,16 @@ async def detect_drift(
     memory: DriftState | None = None,
     progress: Progress | None = None,
     history: History | None = None,
+    rollouts: RolloutLook | None = None,
 ) -> DriftReport:
     """What differs live from the declaration, and who made it so.
 
     Requests are counted from the client's first; where there is a budget, the client's own `requests.dailyBudget`
     should be no more, because repetitions count. With `memory`, what differed last time is looked at first, a sweep
     goes on where it ended, and `notice` says how the two looks compare. `history` tells since when git declares what
-    differs; without it no cause is known. Raises ApiErrors: what cannot be read is
-    neither drift nor its absence. BudgetError where the budget does not even show which flags there are.
+    differs; without it no cause is known. `rollouts` tells where those of the flags that are compared stand,
+    given their live flags and for how many there is room. Raises ApiErrors: what cannot be read is neither drift nor
+    its absence. BudgetError where the budget does not even show which flags there are.
     """
     look = DriftDetector(
         client=client,
@@ -68,6 +73,7 @@ async def detect_drift(
         memory=memory,
         progress=progress or Progress(),
         history=history,
+        rollouts=rollouts,
     )
     report = await look.report()
     if memory is None:
@@ -88,6 +94,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
     memory: DriftState | None
     progress: Progress
     history: History | None
+    rollouts: RolloutLook | None
 
     async def report(self) -> DriftReport:
         """Read what the options ask for, compare, and name who changed what."""
@@ -97,6 +104,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         versions, warnings = await self._versions(compared)
         timelines = self._timelines(compared)
         edits, complaints = await self._edits(view, versions)
+        rollouts = await self._rollouts(view)
         scope = self.options
         return DriftReport(
             project_id=self.config.project_id,
@@ -117,6 +125,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             stored=tuple(sorted(place for item in found for place in item.stored)),
             sweep=None if scope.budget is None else _sweep(choice),
             requests=self.client.requests,
+            rollouts=rollouts,
             edits=edits,
             edits_since=self._edits_since if edits is not None else None,
             last_look=self.memory.looked_at if self.memory else None,
@@ -242,6 +251,13 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         missing = {key: flag_id for key, flag_id in missing.items() if not known.get(key)}
         read = await read_versions(self.client, missing)
         return {key: known.get(key) or read.get(key) or shown[key] for key in sorted(shown)}
+
+    async def _rollouts(self, view: View) -> tuple[PlannedRollout, ...]:
+        """Where the rollouts of the flags that are compared stand, as far as there is room."""
+        if self.rollouts is None:
+            return ()
+        room = None if self.options.budget is None else max(self.options.budget - self.client.requests, 0)
+        return await self.rollouts(dict(view.existing), room)
 
     def _timelines(self, compared: Iterable[DifferingFlag]) -> Mapping[Place, Timeline]:
         """Since when git declares what differs."""

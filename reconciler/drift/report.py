@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reconciler.drift.edits import Edit
     from reconciler.model.reads import Read
     from reconciler.model.versions import DeclaredValue
-    from reconciler.planning.plan import FieldChange
+    from reconciler.planning.plan import FieldChange, PlannedRollout
 
 
 class Basis(StrEnum):
@@ -147,6 +147,7 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     `since` is the time before which edits were not looked for, `looked_at` that of the look. `gaps` say why it is
     not known of some values since when git declares them. `stored` are no drift: no call would change them.
     `edits` are those outside git since `edits_since`, which are no drift by themselves either; None: not looked for.
+    `rollouts` are those of the flags that were compared that are still to reach their ends: they are no drift.
     `last_look` is the time of the run before this one that a state file remembers.
     """
 
@@ -166,6 +167,7 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     gaps: tuple[str, ...] = ()
     sweep: Sweep | None = None
     stored: tuple[StoredOtherwise, ...] = ()
+    rollouts: tuple[PlannedRollout, ...] = ()
     edits: tuple[Edit, ...] | None = None
     edits_since: datetime | None = None
     last_look: datetime | None = None

@@ -126,11 +126,26 @@ class Released(Struct, frozen=True, kw_only=True):
     live: Json
 
 
+class RolloutStanding(Struct, frozen=True, kw_only=True):
+    """Where a rollout stands: its phase, the number of the step that stands (0 before the first) and since when.
+
+    `upcoming` is the percentage of the next step and `due_at` from when on it may be made; None where there is none.
+    `why` says in words what keeps it.
+    """
+
+    phase: str
+    step: int = 0
+    since: datetime | None = None
+    upcoming: int | None = None
+    due_at: datetime | None = None
+    why: str = ""
+
+
 class PlannedRollout(Struct, frozen=True, kw_only=True):
     """A rollout that is still to reach its end: no call of a plan moves it, `advance` makes its steps.
 
     `path` is the place of the percentage, as a JSON Pointer; `live` is None where there is no such place yet. `steps`
-    are percentages with the seconds that they stand, None for the last one.
+    are percentages with the seconds that they stand, None for the last one. `standing` is None where it is not known.
     """
 
     key: str
@@ -140,6 +155,7 @@ class PlannedRollout(Struct, frozen=True, kw_only=True):
     guards: tuple[str, ...] = ()
     on_fail: str = "rollback"
     window: str | None = None
+    standing: RolloutStanding | None = None
 
     @property
     def adds(self) -> tuple[float, ...]:

@@ -24,13 +24,13 @@ from reconciler.planning.plan import (
     LeafChange,
     MembersChange,
     Plan,
-    PlannedRollout,
     PlanOptions,
     Refusal,
     Released,
     ValueChange,
 )
 from reconciler.planning.planner import scope_of
+from reconciler.planning.rollout_json import declared_rollouts, decode_rollout, encode_rollout
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -72,39 +72,12 @@ def encode_plan(plan: Plan) -> dict[str, Json]:
     if plan.released:
         document["released"] = [{"key": item.key, "path": item.path, "live": item.live} for item in plan.released]
     if plan.rollouts:
-        document["rollouts"] = [_encode_rollout(item) for item in plan.rollouts]
+        document["rollouts"] = [encode_rollout(item) for item in plan.rollouts]
     if plan.deployments:
         document["deployments"] = dict(plan.deployments)
     if plan.hourly_drift_requests is not None:
         document["hourlyDriftRequests"] = plan.hourly_drift_requests
     return document | {"digest": digest_of(document)}
-
-
-def _encode_rollout(rollout: PlannedRollout) -> dict[str, Json]:
-    return {
-        "key": rollout.key,
-        "path": rollout.path,
-        "live": rollout.live,
-        "steps": [
-            {"percentage": percentage, "seconds": seconds, "adds": adds}
-            for (percentage, seconds), adds in zip(rollout.steps, rollout.adds, strict=True)
-        ],
-        "guards": list(rollout.guards),
-        "onFail": rollout.on_fail,
-        "window": rollout.window,
-    }
-
-
-def _decode_rollout(document: dict[str, Json]) -> PlannedRollout:
-    return PlannedRollout(
-        key=document["key"],
-        path=document["path"],
-        live=document["live"],
-        steps=tuple((step["percentage"], step["seconds"]) for step in document["steps"]),
-        guards=tuple(document["guards"]),
-        on_fail=document["onFail"],
-        window=document["window"],
-    )
 
 
 def digest_of(document: dict[str, Json]) -> str:
@@ -186,20 +159,10 @@ def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:
             raise StalePlanError(f"The saved plan is stale: its {name} are not those of now. Make a new one.")
 
 
-def _declared_rollouts(document: dict[str, Json]) -> list[Json]:
-    """The rollouts without how far they are, which changes with every step."""
-    rollouts = document.get("rollouts", ())
-    return [
-        {name: value for name, value in item.items() if name not in {"live", "steps"}}
-        | {"steps": [{name: step[name] for name in ("percentage", "seconds")} for step in item["steps"]]}
-        for item in rollouts
-    ]
-
-
 _SHOWN_BESIDE: Final[dict[str, Callable[[dict[str, Json]], Json]]] = {
     "warnings": lambda document: sorted(document["warnings"]),
     "names of deployments": lambda document: document.get("deployments", {}),
-    "rollouts": _declared_rollouts,
+    "rollouts": declared_rollouts,
 }
 """What a plan shows beside its flags and can be made again."""
 
@@ -342,7 +305,7 @@ def _decode(document: dict[str, Json]) -> Plan:
         ),
         refusals=tuple(map(_decode_refusal, document["refusals"])),
         released=tuple(Released(**item) for item in document.get("released", ())),
-        rollouts=tuple(map(_decode_rollout, document.get("rollouts", ()))),
+        rollouts=tuple(map(decode_rollout, document.get("rollouts", ()))),
         deployments=document.get("deployments", {}),
         warnings=tuple(document["warnings"]),
         created_at=_made(document["createdAt"]),

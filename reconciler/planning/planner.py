@@ -30,7 +30,7 @@ from reconciler.planning.remarks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from reconciler.model.config import Config
@@ -157,6 +157,7 @@ def build_plan(
     in_scope = [desired.flags[key] for key in filter(is_in_scope, desired.flags)]
     frozen = {flag.key: flag for flag in in_scope if now is not None and flag.is_frozen(now)}
     considered = [flag for flag in in_scope if flag.key not in frozen]
+    rollouts = tuple(open_rollouts(considered, live.flags))
     planned = [plan for flag in considered if (plan := _plan_declared(planner, flag, live))]
     unmanaged = _unmanaged(desired, live, is_in_scope)
     unchanged = len(in_scope) - len(planned)
@@ -164,6 +165,7 @@ def build_plan(
         pruned = [plan_pruned(flag) for flag in unmanaged if config.managed_tag in (flag.spec.tags or ())]
         planned += pruned
         unmanaged = [flag for flag in unmanaged if flag.key not in {item.key for item in pruned}]
+    reads = live.requests + len({item.key for item in rollouts if item.live is not None})
     return Plan(
         project_id=config.project_id,
         region=config.region,
@@ -172,7 +174,7 @@ def build_plan(
         unmanaged=tuple(flag.key for flag in unmanaged),
         unchanged=unchanged,
         options=options,
-        rollouts=tuple(_rollouts(considered, live)),
+        rollouts=rollouts,
         warnings=(
             *_warnings(desired, live),
             *_idle_targets(desired, live, options),
@@ -182,7 +184,7 @@ def build_plan(
         ),
         deployments=_names_of_deployments(planned, config),
         requests=live.requests,
-        hourly_drift_requests=None if options.targets or options.shard else HOURS_OF_A_DAY * live.requests,
+        hourly_drift_requests=None if options.targets or options.shard else HOURS_OF_A_DAY * reads,
     )
 
 
@@ -198,10 +200,10 @@ def _names_of_deployments(planned: Iterable[FlagPlan], config: Config) -> dict[s
     return {number: name for name, number in sorted(config.deployments.items()) if number in ids}
 
 
-def _rollouts(declared: Iterable[DesiredFlag], live: LiveState) -> Iterator[PlannedRollout]:
+def open_rollouts(declared: Iterable[DesiredFlag], live: Mapping[str, LiveFlag]) -> Iterator[PlannedRollout]:
     """The rollouts that are still to reach their ends."""
     for flag in declared:
-        found = live.flags.get(flag.key)
+        found = live.get(flag.key)
         for placed in flag.rollouts:
             now = None if found is None else placed.percentage_in(found.spec)
             if now != placed.end and flag.spec.archived is not True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.planning.plan_file import encode_change
+from reconciler.planning.rollout_json import encode_rollout
 from reconciler.reports.json_report import FORMAT_VERSION, render_json
 from reconciler.text import time_text
 
@@ -44,6 +45,8 @@ def render_drift_json(report: DriftReport, options: RenderOptions) -> str:
         document["storedOtherwise"] = [
             {"key": item.key, "path": item.path, "how": item.how} for item in report.stored
         ]
+    if report.rollouts:
+        document["rollouts"] = [encode_rollout(item) for item in report.rollouts]
     return render_json(document, options.error)
 
 

@@ -18,6 +18,7 @@ from reconciler.reports.danger import Danger, danger_of
 from reconciler.reports.fields import field_lines
 from reconciler.reports.fitting import first_named
 from reconciler.reports.plan_view import place_text, project_title
+from reconciler.reports.rollouts import standing_text
 from reconciler.reports.sanitize import visible
 from reconciler.text import ago, counted, cut, first_of, time_text
 
@@ -271,6 +272,7 @@ def _facts(report: DriftReport) -> Iterator[str]:
         yield f"Edits before {time_text(report.since)} were not checked"
     for gap in report.gaps:
         yield f"Since when git says so is not known of some values: {visible(gap.rstrip('.'))}"
+    yield from (visible(standing_text(item)) for item in report.rollouts)
     if report.unmanaged:
         yield f"{counted(len(report.unmanaged), 'flag')} not managed here: {first_named(report.unmanaged)}"
     if report.stored:

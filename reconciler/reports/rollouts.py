@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from reconciler.reports.json_report import FORMAT_VERSION, render_json
 from reconciler.reports.text_layout import TextLayout
+from reconciler.rollouts.lookout import standing_of
+from reconciler.rollouts.position import Phase
 from reconciler.strict_json import split_pointer
 from reconciler.text import time_text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from reconciler.planning.plan import PlannedRollout
+    from reconciler.planning.plan import PlannedRollout, RolloutStanding
     from reconciler.reports.registry import RenderOptions
     from reconciler.rollouts.report import AdvanceReport
     from reconciler.rollouts.standing import Move, Standing
@@ -29,18 +31,49 @@ def span_text(seconds: int) -> str:
 
 
 def schedule_text(rollout: PlannedRollout) -> str:
-    """What a plan says of a rollout: its steps, and which share of the place's users each of them adds."""
+    """What a plan says of a rollout: where it stands, its steps, and which share of the place's users each adds."""
     steps = ", ".join(
         (f"{percentage}%" if seconds is None else f"{percentage}% for {span_text(seconds)}")
         + (f" (adds {adds:g}%)" if adds else "")
         for (percentage, seconds), adds in zip(rollout.steps, rollout.adds, strict=True)
     )
-    tokens = split_pointer(rollout.path)
-    users = "All Other Users" if len(tokens) == 1 else f"segment {tokens[1]}"
-    said = [f"{rollout.key} is let out in steps, of {users}: {rollout.live or 0:g}% live; steps {steps}"]
+    said = [f"{rollout.key} is let out in steps, of {_users(rollout)}: {rollout.live or 0:g}% live; steps {steps}"]
     said += [f"guards {', '.join(rollout.guards)}, on failure {rollout.on_fail}"] if rollout.guards else []
     said += [f"in the window {rollout.window}"] if rollout.window else []
-    return "; ".join(said) + ". `reconciler advance --dry-run` says where it stands."
+    return "; ".join([*said, _where(rollout)]) + "."
+
+
+def standing_text(rollout: PlannedRollout) -> str:
+    """Where a rollout stands: `f, All Other Users: rollout: step 3 of 6, 25%, since …; 50% from … on`."""
+    return f"{rollout.key}, {_users(rollout)}: {_where(rollout)}"
+
+
+def _users(rollout: PlannedRollout) -> str:
+    tokens = split_pointer(rollout.path)
+    return "All Other Users" if len(tokens) == 1 else f"segment {tokens[1]}"
+
+
+def _where(rollout: PlannedRollout) -> str:
+    if rollout.standing is None:
+        return f"rollout: {rollout.live or 0:g}% live, and `reconciler advance --dry-run` says where it stands"
+    return f"rollout: {where_text(rollout.standing, len(rollout.steps), rollout.live or 0)}".rstrip(".")
+
+
+def where_text(standing: RolloutStanding, steps: int, live: float) -> str:
+    """The step that stands and what comes next, or what keeps a rollout where it is."""
+    at = f" at {time_text(standing.since)}" if standing.since else ""
+    match standing.phase:
+        case Phase.ROLLED_BACK:
+            return f"rolled back{at}: {standing.why}"
+        case Phase.HELD:
+            return f"held: {standing.why}"
+        case Phase.DONE:
+            return f"done, {live:g}%"
+        case _:
+            since = at.replace(" at ", ", since ")
+            step = f"step {standing.step} of {steps}, {live:g}%{since}"
+            due = f"; {standing.upcoming}% from {time_text(standing.due_at)} on" if standing.due_at else ""
+            return (step if standing.step else f"before step 1 of {steps}") + due
 
 
 def place_text(key: str, segment: str | None) -> str:
@@ -73,16 +106,11 @@ def last_line(report: AdvanceReport) -> str:
 
 
 def _said(item: Standing) -> str:
-    position, steps = item.position, len(item.placed.rollout.steps)
+    position = item.position
     if item.move is not None:
         return _moved(item.move, item.why)
-    where = f"step {position.step} of {steps}, {position.live:g}%" if position.step else f"before step 1 of {steps}"
-    if position.next_step is not None and position.due_at is not None:
-        next_text = f"{position.next_step.percentage}% from {time_text(position.due_at)} on"
-        return f"{where}; {next_text}" + (f"; {item.why}" if item.why else "")
-    if position.phase == "done":
-        return f"done, {position.live:g}%"
-    return f"{position.phase}: {item.why or position.why}"
+    where = where_text(standing_of(position), len(item.placed.rollout.steps), position.live)
+    return where if not item.why or item.why == position.why else f"{where}; {item.why}"
 
 
 def _moved(move: Move, why: str) -> str:

@@ -7,49 +7,45 @@ a look before each write and a read-back.
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.api.live import fetch_live_state
-from reconciler.api.versions import read_versions
 from reconciler.model.canonical import fields_that_moved
 from reconciler.model.config import matcher
 from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec
 from reconciler.model.rollout import closed_until
-from reconciler.model.versions import Timeline
 from reconciler.planning.guards import ALLOWABLE, WINDOW
 from reconciler.planning.held import hold
 from reconciler.planning.plan import PlanOptions
 from reconciler.preview import read_and_plan
 from reconciler.rollouts.guards import Question, ask, variants_with_users
-from reconciler.rollouts.levels import attempt_since, levels_of
-from reconciler.rollouts.position import Position, held, position
+from reconciler.rollouts.lookout import Lookout
 from reconciler.rollouts.standing import (
     MoveKind,
     Standing,
     decided,
     moved_spec,
     one_way,
-    why_not_moved,
 )
 from reconciler.text import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
 
     from reconciler.api.client import Client
     from reconciler.model.config import Config
-    from reconciler.model.flag import LiveFlag, LiveState, Version
+    from reconciler.model.flag import LiveFlag, LiveState
     from reconciler.model.rollout import PlacedRollout
-    from reconciler.model.versions import History, Place
+    from reconciler.model.versions import History
     from reconciler.planning.plan import FlagPlan, Plan
     from reconciler.progress import Progress
     from reconciler.rollouts.guards import Answer, Sources
-
-_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+    from reconciler.rollouts.lookout import Facts
+    from reconciler.rollouts.position import Position
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -57,21 +53,6 @@ class Look(Struct, frozen=True, kw_only=True):
 
     standings: tuple[Standing, ...]
     live: Mapping[str, LiveFlag]
-
-
-class _Facts(Struct, frozen=True, kw_only=True):
-    """What is known of one rollout: declared, live, and in the past of both."""
-
-    flag: DesiredFlag
-    placed: PlacedRollout
-    live: LiveFlag | None
-    versions: Sequence[Version]
-    timeline: Timeline
-
-    @property
-    def since(self) -> datetime | None:
-        """Since when the attempt is declared."""
-        return attempt_since(self.timeline, self.placed.rollout.attempt)
 
 
 class Advance(Struct, frozen=True, kw_only=True):
@@ -95,23 +76,11 @@ class Advance(Struct, frozen=True, kw_only=True):
         keys = tuple(declared)
         state = await fetch_live_state(self.client, self._nothing(), targets=keys, progress=self.progress)
         live = {key: state.flags[key] for key in keys if key in state.flags}
-        versions = await read_versions(
-            self.client, {key: flag.id for key, flag in live.items()}, progress=self.progress
+        lookout = Lookout(
+            client=self.client, config=self.config, history=self.history, now=self.now, progress=self.progress
         )
-        timelines = self._timelines(declared)
-        standings = [
-            await self._standing(
-                _Facts(
-                    flag=flag,
-                    placed=placed,
-                    live=live.get(key),
-                    versions=versions.get(key, ()),
-                    timeline=timelines.get((key, placed.declared_at), Timeline()),
-                )
-            )
-            for key, flag in declared.items()
-            for placed in flag.rollouts
-        ]
+        found = await lookout.look(tuple(declared.values()), live)
+        standings = [await self._standing(*item) for item in found]
         return Look(standings=one_way(standings), live=live)
 
     def _in_scope(self) -> dict[str, DesiredFlag]:
@@ -126,35 +95,11 @@ class Advance(Struct, frozen=True, kw_only=True):
         }
         return replace(self.desired, flags=flags)
 
-    def _timelines(self, declared: Mapping[str, DesiredFlag]) -> Mapping[Place, Timeline]:
-        places = [(key, placed.declared_at) for key, flag in declared.items() for placed in flag.rollouts]
-        return self.history(places, _EVER)
-
-    async def _standing(self, facts: _Facts) -> Standing:
-        found = self._position(facts)
+    async def _standing(self, facts: Facts, found: Position) -> Standing:
         standing = Standing(key=facts.flag.key, placed=facts.placed, position=found, declared_at=facts.since)
         if found.asks_guards and facts.live is not None:
             standing = replace(standing, answers=await self._answers(facts.placed, facts.live, found))
         return decided(standing, self._why_no_step(facts.flag))
-
-    def _position(self, facts: _Facts) -> Position:
-        placed, live = facts.placed, facts.live
-        if why := why_not_moved(facts.flag, self.now):
-            return held(why)
-        if live is None:
-            return held("the flag does not exist yet, or its key is not the only one")
-        if live.spec.archived:
-            return held("the flag is archived live")
-        if facts.since is None:
-            return held(f"it is not known since when it is declared. {facts.timeline.gap or 'It is not committed.'}")
-        segments = live.spec.target_segments or ()
-        if placed.segment is not None and [item.name for item in segments].count(placed.segment) != 1:
-            return held("there is not exactly one live segment of this name")
-        known = levels_of(placed, live, facts.versions, facts.since)
-        if known.gap:
-            return held(known.gap)
-        window = self.config.windows.get(placed.rollout.window) if placed.rollout.window else None
-        return position(placed.rollout, known.levels, facts.since, self.now, window)
 
     async def _answers(self, placed: PlacedRollout, live: LiveFlag, found: Position) -> tuple[Answer, ...]:
         """What the guards say, asked one after the other in a thread: their sources may take their time."""

@@ -32,17 +32,21 @@ from reconciler.drift import (
 from reconciler.drift.view import parse_since
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.files.config_file import find_config, load_config
+from reconciler.planning.planner import open_rollouts
 from reconciler.reports.json_report import render_json
 from reconciler.reports.registry import DRIFT
+from reconciler.rollouts.lookout import Lookout
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
     from pathlib import Path
 
     from reconciler.api.client import Client
     from reconciler.cli.planning import Loaded
     from reconciler.drift import DriftReport, DriftState
     from reconciler.model.config import Config
+    from reconciler.model.flag import LiveFlag
+    from reconciler.planning.plan import PlannedRollout
     from reconciler.progress import Progress
 
 DRIFTED = 2
@@ -134,18 +138,26 @@ def _options(targets: tuple[str, ...], since: str | None, budget: int | None) ->
 
 def _detect(run: _Run, key_file: Path | None, output: Output) -> DriftReport:
     credentials = resolve_credentials(run.loaded.config, key_file, output)
-    config = _within_budget(run.loaded.config, run.options.budget)
+    config, desired = _within_budget(run.loaded.config, run.options.budget), run.loaded.desired
+    history = history_of(config, desired)
 
     def work(client: Client, progress: Progress) -> Awaitable[DriftReport]:
+        lookout = Lookout(client=client, config=config, history=history, now=now())
+
+        def rollouts(live: Mapping[str, LiveFlag], most: int | None) -> Awaitable[tuple[PlannedRollout, ...]]:
+            known = open_rollouts([desired.flags[key] for key in live], live)
+            return lookout.standings(tuple(known), desired.flags, live, most)
+
         return detect_drift(
             client,
-            run.loaded.desired,
+            desired,
             config,
             run.options,
             now=now(),
             memory=run.memory,
             progress=progress,
-            history=history_of(config, run.loaded.desired),
+            history=history,
+            rollouts=rollouts,
         )
 
     return run_with_client(config, credentials, output, work)
