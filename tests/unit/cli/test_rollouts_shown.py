@@ -98,9 +98,8 @@ def test_what_it_costs(rig: Rig) -> None:
     without = json.loads(rig.repository.run("drift", "--format", "json", "--budget", budget).out)
     assert with_one["requests"] == without["requests"] + 1
     assert "standing" not in without["rollouts"][0]
-    assert (
-        "`reconciler advance --dry-run` says where it stands" in rig.repository.run("drift", "--budget", budget).out
-    )
+    text = rig.repository.run("drift", "--budget", budget).out
+    assert "`reconciler advance --dry-run` says where it stands" in text
     edit(rig.repository.emulator, BOB, KEY, rolloutPercentage=100)
     done = json.loads(rig.repository.run("drift", "--format", "json").out)
     assert (done["requests"], "rollouts" in done) == (without["requests"], False)
