@@ -80,7 +80,7 @@ def _give_up(run: FlagRun, step: Step, error: Exception, failure: Exception | No
 
 def _compare(run: FlagRun, step: Step, live: LiveFlag) -> WriteOutcome:
     """What one read of the flag says of the step; a flag that was found gives the run its id."""
-    left = _operations_left(run, live)
+    left = _operations_left(run, live, as_whole=step.is_added)
     pending = [item for item in run.steps if item.is_open]
     planned = [item.operation for item in pending]
     extra = [] if left is None else [item for item in left if not item.is_covered_by(planned)]
@@ -114,9 +114,10 @@ def _hidden(live: LiveFlag) -> set[str]:
     return {field.edit for field in FIELDS if field.edit and isinstance(getattr(live.spec, field.name), Unset)}
 
 
-def _operations_left(run: FlagRun, live: LiveFlag) -> list[Operation] | None:
+def _operations_left(run: FlagRun, live: LiveFlag, *, as_whole: bool) -> list[Operation] | None:
+    """What is left to do; a call that no plan showed may be about what the file of a new flag leaves out."""
     try:
-        return run.operations_left(live)
+        return run.operations_left_of_whole(live) if as_whole else run.operations_left(live)
     except InvalidInputError:
         return None
 

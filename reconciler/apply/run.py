@@ -62,8 +62,10 @@ async def apply_plan(
     runs = [FlagRun(context, flag) for flag in plan.to_apply]
     before, since = client.requests, client.server_date
     await _send_side_by_side(context, runs, earlier_flags(plan, live))
-    verified = await Verifier(context, runs).run() if _may_read_back(context) else {}
-    if _may_read_back(context):
+    # A server may have switched on what it made, so new flags are read back in any case.
+    to_verify = runs if options.verify else [run for run in runs if run.is_new]
+    verified = await Verifier(context, to_verify).run() if _may_read_back(context) else {}
+    if options.verify and _may_read_back(context):
         await note_edits_by_others(context, runs, since)
     sent = [run.outcome(verified.get(run.plan.key)) for run in runs]
     outcomes = sorted([*sent, *map(_held, plan.held)], key=lambda item: item.key)
@@ -72,7 +74,7 @@ async def apply_plan(
     return ApplyReport(
         outcomes=tuple(outcomes),
         unchanged=plan.unchanged,
-        verified=all(known) if known else None,
+        verified=False if False in known else (True if known and options.verify else None),
         requests=client.requests - before,
         stopped_by=reason,
         signal_number=reason.exit_code - 128 if isinstance(reason, InterruptedRunError) else None,
@@ -101,7 +103,7 @@ def _may_read_back(context: ApplyContext) -> bool:
     reason = context.cancellation.reason
     is_over = isinstance(reason, InterruptedRunError) or (reason is not None and ends_the_run(reason))
     may_read = isinstance(reason, AccessError) and reason.may_read
-    return context.options.verify and (may_read or not is_over)
+    return may_read or not is_over
 
 
 async def _send_side_by_side(

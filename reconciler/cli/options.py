@@ -244,7 +244,7 @@ _APPLY: tuple[Callable[[Any], Any], ...] = (
         help="After a failure, go on with other flags, or stop.",
     ),
     click.option("--report", type=OUTPUT, metavar="FILE", help="Write the report as JSON, or why there is none."),
-    click.option("--no-verify", is_flag=True, help="Do not read back what was written."),
+    click.option("--no-verify", is_flag=True, help="Do not read back what was written, save new flags."),
     click.option(
         "--expect-commit",
         metavar="SHA",

@@ -61,11 +61,13 @@ class Differences(Struct, frozen=True):
 def compare_new(desired: FlagSpec, project_id: str) -> Differences:
     """Every declared field of a flag that does not exist.
 
-    POST with all it can carry, a PATCH for what else differs from what a new flag is, then inclusions.
+    POST with all it can carry, a PATCH for what else differs from what a new flag is, then inclusions. Where there is
+    a PATCH, it carries every declared switch, also one that a new flag has so: a server may begin otherwise.
     """
     changes: list[FieldChange] = []
     body: dict[str, Json] = {"projectId": project_id, "key": desired.key}
     rest: dict[str, Json] = {}
+    as_new: dict[str, Json] = {}
     for field in FIELDS:
         wanted = getattr(desired, field.name)
         if isinstance(wanted, Unset):
@@ -76,11 +78,13 @@ def compare_new(desired: FlagSpec, project_id: str) -> Differences:
             body[field.public] = value
         elif field.edit and wanted != field.new:
             rest[field.edit] = value
+        elif field.edit and field.may_start_on:
+            as_new[field.edit] = value
     variants = desired.variants or ()
     body["variants"] = [encode_variant(variant) for variant in variants]
     operations: list[Operation] = [CreateFlag(flag_key=desired.key, body=body)]
     if rest:
-        operations.append(EditFlag(flag_key=desired.key, body=rest))
+        operations.append(EditFlag(flag_key=desired.key, body=rest | as_new))
     for variant in variants:
         operations += (call for found in _members(desired.key, variant, None) for call in found.operations)
     return Differences(tuple(changes), tuple(operations))

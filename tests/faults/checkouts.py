@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import subprocess
@@ -17,6 +18,8 @@ from emulators import KEY, PROJECT
 from fault_injection import Arrival, FaultInjector
 from faults.drills import a_wired_world
 
+from reconciler.api.limits import RetryPolicy
+from reconciler.apply import ApplyOptions
 from reconciler.emulator import RawRequest, serve
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
@@ -25,6 +28,7 @@ from reconciler.model.wire import encode_field
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import pytest
     from faults.drills import WiredWorld
     from faults.scenarios import Scenario
 
@@ -87,6 +91,17 @@ class Ran:
     code: int
     out: str
     err: str
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands in this process retry and look again without waiting."""
+    quick = functools.partial(RetryPolicy, attempts=2, base=0.001, longest=0.002)
+    monkeypatch.setattr("reconciler.api.transport.RetryPolicy", quick)
+    monkeypatch.setattr("reconciler.apply.ambiguous.LOOKS", (0.0,))
+    monkeypatch.setattr("reconciler.apply.ambiguous.LOOKS_FOR_CREATE", (0.0,))
+    monkeypatch.setattr("reconciler.apply.flag_run.LAG", (0.0,))
+    hasty = functools.partial(ApplyOptions, read_back_delays=(0.001,))
+    monkeypatch.setattr("reconciler.cli.commands.apply.ApplyOptions", hasty)
 
 
 @contextmanager

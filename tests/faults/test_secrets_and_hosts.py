@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import html
 import json
 import socket
@@ -17,12 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from emulators import KEY, a_live_flag
 from fault_injection import Cut, Drip, Respond, Truncate
-from faults.checkouts import Checkout, a_checkout
+from faults.checkouts import Checkout, a_checkout, hurry
 from faults.scenarios import SCENARIOS, Scenario, live_variants
 from faults.tcp_proxy import a_proxy
 
-from reconciler.api.limits import RetryPolicy
-from reconciler.apply import ApplyOptions
 from reconciler.cli.main import run
 from reconciler.model.flag import FlagSpec, Variant
 
@@ -105,14 +102,8 @@ def faults_for(key: str) -> dict[str, Callable[[Arrival], Fault | None]]:
 
 @pytest.fixture(autouse=True)
 def haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries and looks without waiting: what is said matters, not when."""
-    quick = functools.partial(RetryPolicy, attempts=2, base=0.001, longest=0.002)
-    monkeypatch.setattr("reconciler.api.transport.RetryPolicy", quick)
-    monkeypatch.setattr("reconciler.apply.ambiguous.LOOKS", (0.0,))
-    monkeypatch.setattr("reconciler.apply.ambiguous.LOOKS_FOR_CREATE", (0.0,))
-    monkeypatch.setattr("reconciler.apply.flag_run.LAG", (0.0,))
-    hasty = functools.partial(ApplyOptions, read_back_delays=(0.0,))
-    monkeypatch.setattr("reconciler.cli.commands.apply.ApplyOptions", hasty)
+    """What is said matters, not when."""
+    hurry(monkeypatch)
 
 
 @contextmanager
