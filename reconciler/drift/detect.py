@@ -103,7 +103,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         compared = tuple(item for item in found if item.changes)
         versions, warnings = await self._versions(compared)
         timelines = self._timelines(compared)
-        edits, complaints = await self._edits(view, versions)
+        edits, complaints, newest = await self._edits(view, versions)
         rollouts = await self._rollouts(view)
         scope = self.options
         return DriftReport(
@@ -127,6 +127,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             requests=self.client.requests,
             rollouts=rollouts,
             edits=edits,
+            newest=newest,
             edits_since=self._edits_since if edits is not None else None,
             last_look=self.memory.looked_at if self.memory else None,
             warnings=(*view.warnings, *told_of_orders(found), *warnings, *complaints),
@@ -217,28 +218,36 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
 
     async def _edits(
         self, view: View, known: Mapping[str, Sequence[Version]]
-    ) -> tuple[tuple[Edit, ...] | None, tuple[str, ...]]:
-        """What was edited outside git, and why that is not known. `known` are versions that were read before."""
+    ) -> tuple[tuple[Edit, ...] | None, tuple[str, ...], Mapping[str, int]]:
+        """What was edited outside git, or why that is not known, and the newest version of each flag that was edited.
+
+        `known` are versions that were read before.
+        """
         start = self._edits_since
         if start is None:
-            return None, ()
+            return None, (), {}
         try:
             feed = view.feed if self.options.since else await read_feed(self.client, time_text(start))
             if feed is None:
-                return None, ("Edits outside git are not known: the server does not show the feed of versions.",)
+                return None, ("Edits outside git are not known: the server does not show the feed of versions.",), {}
             found = await self._edited(feed.later(start), known)
         except BudgetError:
             if not self._is_spent:
                 raise
-            return None, ("The request budget left no room to look for edits outside git.",)
+            return None, ("The request budget left no room to look for edits outside git.",), {}
         declared = self.desired.flags
         places = [place for key in found.keys() & declared.keys() for place in places_of(found[key], key, start)]
         timelines = self.history(places, start) if self.history and places else {}
         tag = self.config.managed_tag
+        reported = self.memory.newest if self.memory else {}
         edits = (
-            item for key, shown in found.items() for item in edits_of(shown, declared.get(key), start, timelines, tag)
+            item
+            for key, shown in found.items()
+            for item in edits_of(
+                shown, declared.get(key), start, timelines, tag, after=reported.get(shown[0].flag.id, 0)
+            )
         )
-        return tuple(edits), ()
+        return tuple(edits), (), {shown[0].flag.id: shown[0].version for shown in found.values()}
 
     async def _edited(self, feed: Feed, known: Mapping[str, Sequence[Version]]) -> dict[str, Sequence[Version]]:
         """The versions, newest first, of the flags that the feed names, by key; read where it does not show all."""

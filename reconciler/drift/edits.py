@@ -50,28 +50,31 @@ def edits_of(
     start: datetime,
     timelines: Mapping[Place, Timeline],
     managed_tag: str | None,
+    *,
+    after: int = 0,
 ) -> tuple[Edit, ...]:
     """The edits of one flag since a time, oldest first. `versions` are newest first; `desired` None: not declared.
 
+    Versions up to `after` were reported before, also where they are of the second at which the time begins.
     `timelines` are those of `places_of`, back to that time: what git said then counts as its own.
     """
     found = []
-    for before, after in _steps(versions, start):
-        changes = () if before is None else compare(before.flag.spec, after.flag.spec)
+    for old, new in _steps(versions, start, after):
+        changes = () if old is None else compare(old.flag.spec, new.flag.spec)
         if desired is not None:
-            wanted = desired_for_live(desired.spec, after.flag.spec, managed_tag, shows_tags=True)
+            wanted = desired_for_live(desired.spec, new.flag.spec, managed_tag, shows_tags=True)
             changes = tuple(
-                item for item in changes if not _is_of_git(item, desired, wanted, after.flag.spec, timelines)
+                item for item in changes if not _is_of_git(item, desired, wanted, new.flag.spec, timelines)
             )
-        if changes or (before is None and after.version <= 1 and desired is None):
+        if changes or (old is None and new.version <= 1 and desired is None):
             found.append(
                 Edit(
-                    key=after.flag.key,
-                    flag_id=after.flag.id,
+                    key=new.flag.key,
+                    flag_id=new.flag.id,
                     is_declared=desired is not None,
-                    version=after.version,
-                    at=after.created_at,
-                    by=after.created_by,
+                    version=new.version,
+                    at=new.created_at,
+                    by=new.created_by,
                     changes=changes,
                 )
             )
@@ -80,9 +83,9 @@ def edits_of(
 
 def places_of(versions: Sequence[Version], key: str, start: datetime) -> Iterator[Place]:
     """Where what was changed since a time would be declared."""
-    for before, after in _steps(versions, start):
-        if before is not None:
-            yield from (place_of(key, change) for change in compare(before.flag.spec, after.flag.spec))
+    for old, new in _steps(versions, start):
+        if old is not None:
+            yield from (place_of(key, change) for change in compare(old.flag.spec, new.flag.spec))
 
 
 def compare(before: FlagSpec, after: FlagSpec) -> tuple[FieldChange, ...]:
@@ -90,14 +93,19 @@ def compare(before: FlagSpec, after: FlagSpec) -> tuple[FieldChange, ...]:
     return with_details(compare_flags(after, before).changes)
 
 
-def _steps(versions: Sequence[Version], start: datetime) -> Iterator[tuple[Version | None, Version]]:
-    """The edits since a time, oldest first, each as the version before it and the last one that it made."""
+def _steps(
+    versions: Sequence[Version], start: datetime, reported: int = 0
+) -> Iterator[tuple[Version | None, Version]]:
+    """The edits since a time, oldest first, each as the version before it and the last one that it made.
+
+    Those up to the version `reported` are left out.
+    """
     oldest_first = list(reversed(versions))
     times = [parse_time(version.created_at) for version in oldest_first]
     first: int | None = None
     for index, version in enumerate(oldest_first):
         at = times[index]
-        if at is not None and at < start:
+        if version.version <= reported or (at is not None and at < start):
             continue
         first = index if first is None else first
         if index + 1 < len(oldest_first) and _is_one_go(version, oldest_first[index + 1]):

@@ -148,7 +148,8 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     not known of some values since when git declares them. `stored` are no drift: no call would change them.
     `edits` are those outside git since `edits_since`, which are no drift by themselves either; None: not looked for.
     `rollouts` are those of the flags that were compared that are still to reach their ends: they are no drift.
-    `last_look` is the time of the run before this one that a state file remembers.
+    `last_look` is the time of the run before this one that a state file remembers, and `newest` what the next one is
+    to remember: the newest version of each flag that was edited since, by its id.
     """
 
     project_id: str
@@ -171,6 +172,7 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     edits: tuple[Edit, ...] | None = None
     edits_since: datetime | None = None
     last_look: datetime | None = None
+    newest: Mapping[str, int] = {}
     notice: Notification | None = None
     requests: int = 0
     warnings: tuple[str, ...] = ()

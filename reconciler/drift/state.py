@@ -35,7 +35,9 @@ _FLAG_ITSELF = ""
 class DriftState(Struct, frozen=True, kw_only=True):
     """`differences` are fingerprints by field; `swept_to` is the read behind which the next sweep goes on.
 
-    `looked_at` is the time of the last run that looked at the whole project and could tell.
+    `looked_at` is the time of the last run that looked at the whole project and could tell. `newest` has, by the ids
+    of the flags that were edited before it, the newest version that it saw: times are of whole seconds, and an edit
+    of its own second may have come before it or after.
     """
 
     project_id: str
@@ -44,6 +46,7 @@ class DriftState(Struct, frozen=True, kw_only=True):
     differences: Mapping[FieldOfFlag, str]
     swept_to: Read | None = None
     looked_at: datetime | None = None
+    newest: Mapping[str, int] = {}
 
 
 def empty_state(config: Config) -> DriftState:
@@ -92,6 +95,7 @@ def encode_state(memory: DriftState) -> dict[str, Json]:
         if memory.swept_to is None
         else [memory.swept_to.key, memory.swept_to.variant, memory.swept_to.kind],
         "lookedAt": None if memory.looked_at is None else time_text(memory.looked_at),
+        "newest": dict(sorted(memory.newest.items())),
     }
 
 
@@ -140,13 +144,15 @@ def updated_state(
         if place.key in declared and place.key not in in_scope
     }
     last = report.sweep.last if report.sweep else None
+    is_whole = in_scope >= frozenset(declared) and not is_partial
     return DriftState(
         project_id=memory.project_id,
         region=memory.region,
         environment=memory.environment,
         differences=kept | _differences(report, memory),
         swept_to=last or memory.swept_to,
-        looked_at=report.looked_at if in_scope >= frozenset(declared) and not is_partial else memory.looked_at,
+        looked_at=report.looked_at if is_whole else memory.looked_at,
+        newest=report.newest if is_whole else memory.newest,
     )
 
 
@@ -187,6 +193,7 @@ def _decode(document: dict[str, Json]) -> DriftState:
             for item in document["differences"]
         },
         looked_at=parse_time(document.get("lookedAt")),
+        newest={_text(key): int(version) for key, version in document.get("newest", {}).items()},
         swept_to=None if swept_to is None else Read(*(_text(part) for part in swept_to)),
     )
 

@@ -58,3 +58,32 @@ def test_a_state_file_tells_how_old_the_last_good_look_is(repository: Repository
     del state["lookedAt"]  # as an earlier version wrote it
     (repository.root / "state.json").write_text(json.dumps(state))
     assert "last good look" not in repository.run(*run).out
+
+
+def test_an_edit_of_the_second_of_a_look_is_told_once(repository: Repository) -> None:
+    """Times are of whole seconds: what came before the look and what came after it are told apart by versions."""
+    run = ("drift", "--state", "state.json", "--format", "json")
+
+    def told() -> list[tuple[str, int]]:
+        ran = repository.run(*run)
+        assert ran.code == 0, ran
+        return [(item["key"], item["version"]) for item in json.loads(ran.out)["edits"] or ()]
+
+    repository.run(*run)
+    file = repository.root / "state.json"
+    edit(repository.emulator, BOB, "other-flag", rolloutPercentage=30)
+    assert ("other-flag", 2) in told()
+    state = json.loads(file.read_text())
+    second = repository.run("history", "other-flag", "--format", "json").out
+    state["lookedAt"] = json.loads(second)["versions"][0]["createdAt"][:19] + "Z"
+    file.write_text(json.dumps(state))
+    edit(repository.emulator, BOB, "other-flag", rolloutPercentage=40)
+    kept = file.read_text()
+    assert told() == [("other-flag", 3)]
+    file.write_text(kept)
+    assert json.loads(repository.run(*run).out)["edits"][0]["changes"] == [
+        {"path": "/rolloutPercentage", "before": 30, "after": 40}
+    ]
+    state = json.loads(file.read_text()) | {"lookedAt": state["lookedAt"]}
+    file.write_text(json.dumps(state))
+    assert told() == []
