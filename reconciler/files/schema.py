@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA_NAMES: Final = (
     "flag", "config", "test", "plan", "record", "report", "drift", "advance",
-    "verdicts", "evaluation", "findings", "failure",
+    "history", "verdicts", "evaluation", "findings", "doctor", "failure",
 )  # fmt: skip
 """The schemas that `reconciler schema` prints."""
 

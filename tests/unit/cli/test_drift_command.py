@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import OTHER_USER
+from jsonschema import Draft202012Validator, ValidationError
 from looks import edit, include
+
+from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
     from conftest import Ran, Repository  # type: ignore[import-not-found]
@@ -33,6 +36,21 @@ def document(ran: Ran) -> dict[str, Any]:
     """The JSON on stdout."""
     found: dict[str, Any] = json.loads(ran.out)
     return found
+
+
+def assert_valid(found: dict[str, Any], name: str) -> None:
+    """Hold a document against a published schema, of which no object takes more than it names."""
+    Draft202012Validator(closed(load_schema(name))).validate(found)
+
+
+def closed(schema: Any) -> Any:
+    """The schema with every object closed: what is added to a document is added to its schema."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: closed(value) for key, value in schema.items()}
+    return inner | ({"additionalProperties": False} if isinstance(inner.get("properties"), dict) else {})
 
 
 def test_no_drift_is_0(repository: Repository) -> None:
@@ -277,3 +295,28 @@ def test_a_state_file_is_not_read_without_end(repository: Repository, monkeypatc
     monkeypatch.setattr("reconciler.cli.commands.drift._MOST_BYTES", 1_000)
     ran = repository.run("drift", "--state", "/dev/zero")
     assert (ran.code, "too big for a state file" in ran.err) == (1, True)
+
+
+def test_histories_and_checks_are_documents_of_their_schemas(repository: Repository) -> None:
+    """With changes of every form, steps of a rollout, and none; of checks that are well, odd and failed."""
+    steps = 'rolloutPercentage: 100\nrollout: {steps: ["10% 1d", "50% 1d", "100%"]}\n'
+    repository.write("flags/new-checkout.yaml", f"key: new-checkout\nenabled: true\n{steps}")
+    edit(repository.emulator, OTHER_USER, "new-checkout", rolloutPercentage=50)
+    edit(repository.emulator, OTHER_USER, "new-checkout", tags=["a"], description="Other", enabled=False)
+    segment = {"name": "S", "conditions": [], "percentage": 10, "rolloutWeights": {"control": 1}}
+    edit(repository.emulator, OTHER_USER, "new-checkout", targetSegments=[segment])
+    ran = repository.run("history", "new-checkout", "--format", "json")
+    assert_valid(document(ran), "history")
+    assert [bool(entry["changes"]) for entry in document(ran)["versions"]] == [True, True, True, False]
+    assert "step 2 of 3" in [entry.get("step") for entry in document(ran)["versions"]]
+    checks = [document(repository.run("doctor", "--format", "json"))]
+    config = repository.root / "reconciler.yaml"
+    config.write_text(config.read_text() + 'deployments: {tv: "99"}\n')
+    checks.append(document(repository.run("doctor", "--format", "json")))
+    repository.emulator.store.keys.clear()
+    checks.append(document(repository.run("doctor", "--format", "json")))
+    for found in checks:
+        assert_valid(found, "doctor")
+    assert [found["ok"] for found in checks] == [True, False, False]
+    with pytest.raises(ValidationError):
+        assert_valid(checks[0] | {"checks": [{}]}, "doctor")
