@@ -132,7 +132,9 @@ def _with_code_points(text: str) -> str:
 def _payload_lines(label: str, change: ValueChange) -> Iterator[FieldLine]:
     leaves = change.details
     if not 0 < len(leaves) <= _MOST_MEMBERS or any(leaf.before is leaf.after for leaf in leaves):
-        yield _value_line(label, change.before, change.after, show_users=True)
+        yield _line(
+            label, flow_text(change.before), flow_text(change.after)
+        )  # no payload is null: both sides are there
         return
     for leaf in leaves:
         sides = (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from msgspec.structs import replace
 
+from reconciler.planning.compare import with_details
 from reconciler.planning.plan import LeafChange, MembersChange, ValueChange
 from reconciler.reports.fields import FieldLine, field_lines
 
@@ -147,3 +150,13 @@ def test_new_variants_are_a_line_each() -> None:
         FieldLine(symbol="+", label="variants/on", after='{"name": "On", "inclusions": {"users": [1 user]}}'),
         FieldLine(symbol="+", label="variants/b", after="no fields"),
     )
+
+
+@pytest.mark.parametrize("value", ["#fff", 5, False, {"a": 1}, [1], {}])
+def test_no_payload_is_null_and_a_change_of_it_no_addition(value: object) -> None:
+    """As the API has it: a payload is always there, at least as null; so it is in each direction."""
+    for before, after in ((None, value), (value, None)):
+        (change,) = with_details((ValueChange(path="/variants/a/payload", before=before, after=after),))
+        (line,) = lines(change)
+        texts = [json.dumps(side) for side in (before, after)]
+        assert line == ("~", "variants/a/payload", *texts)
