@@ -147,7 +147,7 @@ def _other(entry: os.DirEntry[str], name: str, *, only_near: bool) -> Diagnostic
     stem, dot, suffix = entry.name.casefold().rpartition(".")
     if not entry.is_file(follow_symlinks=False):
         return None
-    near = get_close_matches(suffix, ("yaml", "yml"), n=1, cutoff=_NEAR) if dot else []
+    near = [right for right in ("yaml", "yml") if dot and get_close_matches(suffix, [right], cutoff=_NEAR)]
     if not near and (only_near or _is_other(entry.name.casefold())):
         return None
     found = _warn(name, UNREAD_FILE, "This file is not read: flag files end in .yaml or .yml.")

@@ -104,10 +104,10 @@ def decode_plan(document: dict[str, Json]) -> Plan:
     check_digest(document)
     try:
         plan = _decode(document)
-        _check_sense(plan)
         again = encode_plan(plan)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, InvalidResponseError) as error:
         raise StalePlanError(f"The saved plan cannot be read ({type(error).__name__}). Make a new one.") from error
+    _check_sense(plan)
     names = document.keys() | again.keys()
     for name in sorted(names - {"tool", "createdAt", "digest"}):
         if name not in document or name not in again or document[name] != again[name]:
@@ -117,19 +117,22 @@ def decode_plan(document: dict[str, Json]) -> Plan:
     return plan
 
 
+_CONTRADICTS = "The saved plan contradicts itself:"
+
+
 def _check_sense(plan: Plan) -> None:
-    """See that the parts of a saved plan fit together: the flags, options and refusals. Raises ValueError."""
+    """See that the parts of a saved plan fit together: the flags, options and refusals. Raises StalePlanError."""
     options, keys = plan.options, {flag.key for flag in plan.flags}
     if plan.refusals or (plan.held and not plan.to_apply):
-        raise ValueError("a plan of which nothing may be sent is not saved")
+        raise StalePlanError(f"{_CONTRADICTS} a plan of which nothing may be sent is not saved")
     if not all(map(scope_of(options), (*keys, *plan.unmanaged))) or keys & {*plan.unmanaged}:
-        raise ValueError("what a plan names is in its scope, once")
+        raise StalePlanError(f"{_CONTRADICTS} what a plan names is in its scope, once")
     if any(options.allows(refusal.guard, flag.key) for flag in plan.held for refusal in flag.held):
-        raise ValueError("a guard that is overridden holds nothing")
+        raise StalePlanError(f"{_CONTRADICTS} a guard that is overridden holds nothing")
     if not options.prune and any(flag.action is Action.ARCHIVE and flag.source is None for flag in plan.flags):
-        raise ValueError("a flag that is not declared is archived by --prune alone")
+        raise StalePlanError(f"{_CONTRADICTS} a flag that is not declared is archived by --prune alone")
     if not options.unarchive and any(flag.action is Action.UNARCHIVE for flag in plan.flags):
-        raise ValueError("a flag comes back from the archive by --unarchive alone")
+        raise StalePlanError(f"{_CONTRADICTS} a flag comes back from the archive by --unarchive alone")
 
 
 def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:

@@ -109,7 +109,10 @@ def set_stale(ground: Ground) -> None:
 
 @pytest.mark.parametrize("layout", [*OF_THE_CHECKOUT, *OF_NONE])
 def test_no_layout_runs_a_program_or_speaks_for_the_checkout(ground: Ground, layout: str) -> None:
-    """Plan, plan since a commit, apply of a commit: the commit is the checkout's or none, and no program ran."""
+    """Plan, plan since a commit, apply of a commit: the commit is the checkout's or none, and no program ran.
+
+    Neither does one run for any other command that asks git.
+    """
     commit = ground.git(ground.top, "rev-parse", "HEAD")
     known = layout in OF_THE_CHECKOUT
     (OF_THE_CHECKOUT | OF_NONE)[layout](ground)
@@ -128,6 +131,12 @@ def test_no_layout_runs_a_program_or_speaks_for_the_checkout(ground: Ground, lay
     assert planned["commit"] == (commit if known else None)
     applied = ground.call("apply", *options, "--expect-commit", claimed, "--auto-approve")
     assert applied.returncode == 6, applied.stderr
+    assert ground.traces() == ""
+    for command in (("test", "--against", "HEAD"), ("drift",), ("advance", "--dry-run"), ("validate",)):
+        assert ground.call(*command, *options).returncode in {0, 1, 2, 64}
+    (ground.sub / "reconciler.yaml").unlink()
+    ground.call("init", directory=ground.sub)
+    assert (ground.sub / "reconciler.yaml").exists()
     assert ground.traces() == ""
 
 
