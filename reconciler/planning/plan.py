@@ -146,6 +146,7 @@ class PlannedRollout(Struct, frozen=True, kw_only=True):
 
     `path` is the place of the percentage, as a JSON Pointer; `live` is None where there is no such place yet. `steps`
     are percentages with the seconds that they stand, None for the last one. `standing` is None where it is not known.
+    `start` is the percentage after the plan where that is not the live one, as of a flag that is turned on.
     """
 
     key: str
@@ -156,11 +157,12 @@ class PlannedRollout(Struct, frozen=True, kw_only=True):
     on_fail: str = "rollback"
     window: str | None = None
     standing: RolloutStanding | None = None
+    start: float | None = None
 
     @property
     def adds(self) -> tuple[float, ...]:
         """How many percent of the place's users each step adds: a percentage that grows takes no user out."""
-        before, found = self.live or 0, []
+        before, found = (self.live if self.start is None else self.start) or 0, []
         for percentage, _ in self.steps:
             found.append(max(0, percentage - before))
             before = max(before, percentage)

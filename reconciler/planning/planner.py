@@ -157,8 +157,8 @@ def build_plan(
     in_scope = [desired.flags[key] for key in filter(is_in_scope, desired.flags)]
     frozen = {flag.key: flag for flag in in_scope if now is not None and flag.is_frozen(now)}
     considered = [flag for flag in in_scope if flag.key not in frozen]
-    rollouts = tuple(open_rollouts(considered, live.flags))
     planned = [plan for flag in considered if (plan := _plan_declared(planner, flag, live))]
+    rollouts = tuple(open_rollouts(considered, live.flags, {plan.key: plan.after for plan in planned}))
     unmanaged = _unmanaged(desired, live, is_in_scope)
     unchanged = len(in_scope) - len(planned)
     if options.prune:
@@ -200,12 +200,15 @@ def _names_of_deployments(planned: Iterable[FlagPlan], config: Config) -> dict[s
     return {number: name for name, number in sorted(config.deployments.items()) if number in ids}
 
 
-def open_rollouts(declared: Iterable[DesiredFlag], live: Mapping[str, LiveFlag]) -> Iterator[PlannedRollout]:
-    """The rollouts that are still to reach their ends."""
+def open_rollouts(
+    declared: Iterable[DesiredFlag], live: Mapping[str, LiveFlag], planned: Mapping[str, FlagSpec | None]
+) -> Iterator[PlannedRollout]:
+    """The rollouts that are still to reach their ends; `planned` is what a plan makes of flags."""
     for flag in declared:
-        found = live.get(flag.key)
+        found, after = live.get(flag.key), planned.get(flag.key)
         for placed in flag.rollouts:
             now = None if found is None else placed.percentage_in(found.spec)
+            then = None if now is None or after is None else placed.percentage_in(after)
             if now != placed.end and flag.spec.archived is not True:
                 yield PlannedRollout(
                     key=flag.key,
@@ -218,6 +221,7 @@ def open_rollouts(declared: Iterable[DesiredFlag], live: Mapping[str, LiveFlag])
                     guards=placed.rollout.guards,
                     on_fail=placed.rollout.on_fail,
                     window=placed.rollout.window,
+                    start=None if then == now else then,
                 )
 
 

@@ -28,6 +28,8 @@ def encode_rollout(rollout: PlannedRollout) -> dict[str, Json]:
         "onFail": rollout.on_fail,
         "window": rollout.window,
     }
+    if rollout.start is not None:
+        document["start"] = rollout.start
     if (standing := rollout.standing) is not None:
         upcoming: Json = {"percentage": standing.upcoming, "dueAt": _time(standing.due_at)}
         document["standing"] = {
@@ -54,6 +56,7 @@ def decode_rollout(document: dict[str, Json]) -> PlannedRollout:
         guards=tuple(document["guards"]),
         on_fail=document["onFail"],
         window=document["window"],
+        start=document.get("start"),
         standing=_decode_standing(document["standing"]) if "standing" in document else None,
     )
 
@@ -74,7 +77,7 @@ def declared_rollouts(document: dict[str, Json]) -> list[Json]:
     """The rollouts without how far they are, which changes with every step."""
     rollouts = document.get("rollouts", ())
     return [
-        {name: value for name, value in item.items() if name not in {"live", "steps", "standing"}}
+        {name: value for name, value in item.items() if name not in {"live", "start", "steps", "standing"}}
         | {"steps": [{name: step[name] for name in ("percentage", "seconds")} for step in item["steps"]]}
         for item in rollouts
     ]

@@ -37,7 +37,9 @@ def schedule_text(rollout: PlannedRollout) -> str:
         + (f" (adds {adds:g}%)" if adds else "")
         for (percentage, seconds), adds in zip(rollout.steps, rollout.adds, strict=True)
     )
-    said = [f"{rollout.key} is let out in steps, of {_users(rollout)}: {rollout.live or 0:g}% live; steps {steps}"]
+    then = "" if rollout.start is None else f", {rollout.start:g}% after this plan"
+    live = f"{rollout.live or 0:g}% live{then}"
+    said = [f"{rollout.key} is let out in steps, of {_users(rollout)}: {live}; steps {steps}"]
     said += [f"guards {', '.join(rollout.guards)}, on failure {rollout.on_fail}"] if rollout.guards else []
     said += [f"in the window {rollout.window}"] if rollout.window else []
     return "; ".join([*said, _where(rollout)]) + "."

@@ -145,7 +145,7 @@ def _detect(run: _Run, key_file: Path | None, output: Output) -> DriftReport:
         lookout = Lookout(client=client, config=config, history=history, now=now())
 
         def rollouts(live: Mapping[str, LiveFlag], most: int | None) -> Awaitable[tuple[PlannedRollout, ...]]:
-            known = open_rollouts([desired.flags[key] for key in live], live)
+            known = open_rollouts([desired.flags[key] for key in live], live, {})
             return lookout.standings(tuple(known), desired.flags, live, most)
 
         return detect_drift(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from histories import git
 from jsonschema import Draft202012Validator
+from looks import edit
 
 from reconciler.files.schema import load_schema
 
@@ -187,6 +188,17 @@ def test_a_plan_shows_the_steps_and_whom_each_adds(repository: Repository) -> No
         assert "let out in steps, of All Other Users" in page, form
     repository.write("flags/new-checkout.yaml", FLAG.replace("100", "10").partition("rollout: ")[0])
     assert "let out" not in repository.run("plan").out
+
+
+def test_the_steps_of_a_flag_that_is_turned_on_count_from_0(repository: Repository) -> None:
+    """The plan sets the percentage to 0, so what was live before says nothing of whom a step adds."""
+    edit(repository.emulator, "grace@example.com", "new-checkout", enabled=False, rolloutPercentage=50)
+    says = "50% live, 0% after this plan; steps 1% for 2h (adds 1%), 10% for 1d (adds 9%), 100% (adds 90%); guards"
+    assert says in repository.run("plan", "--allow", "kill-switch", "--out", "plan.json").out
+    assert says in repository.run("show", "plan.json").out
+    shown = json.loads((repository.root / "plan.json").read_text())["rollouts"]
+    Draft202012Validator(load_schema("plan")["properties"]["rollouts"]).validate(shown)
+    assert (shown[0]["live"], shown[0]["start"], [step["adds"] for step in shown[0]["steps"]]) == (50, 0, [1, 9, 90])
 
 
 def test_a_merge_that_takes_a_rollout_out_is_a_change_of_the_flag(repository: Repository) -> None:
