@@ -71,7 +71,10 @@ class StateWriter:
 
 
 class StateFile:
-    """A file that always holds the state after the last write. It is replaced as a whole, never half-written."""
+    """A file that always holds the state after the last write. It is replaced as a whole, never half-written.
+
+    Users are in it, and keys: its mode is 0600.
+    """
 
     def __init__(self, path: Path, store: Store) -> None:
         self._path = path
@@ -90,7 +93,9 @@ class StateFile:
 
     def save(self) -> None:
         """Writes the state beside the file, then puts it in its place."""
-        self._beside.write_bytes(self._writer.dump(self._store))
+        descriptor = os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(self._writer.dump(self._store))
         self._beside.replace(self._path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,6 +63,7 @@ def test_nothing_is_left_beside_the_file(tmp_path: Path) -> None:
     emulator = an_emulator(state_file=tmp_path / "state.json")
     ask(emulator, "POST", "/flags", {"projectId": "7", "key": "made"})
     assert [item.name for item in tmp_path.iterdir()] == ["state.json"]
+    assert stat.S_IMODE((tmp_path / "state.json").stat().st_mode) == 0o600
 
 
 def test_a_refused_write_leaves_the_file_alone(tmp_path: Path) -> None:
