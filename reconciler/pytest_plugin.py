@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import httpx
 
@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Which flags are served."""
     parser.addini("reconciler_config", "The reconciler.yaml whose flags the fixture `flags` serves.", default="")
     parser.addini("reconciler_env", "Its environment.", default="")
+    parser.addini("reconciler_deployment", "The deployment whose key `flags.deployment_key` is.", default="")
     parser.getgroup("reconciler").addoption(
         "--flags-from",
         default="files",
@@ -33,12 +34,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Flags:
-    """The server: `url` is its address, `deployment_key` a key that it takes."""
+    """The server: `url` is its address; the name of each deployment is a key that it takes."""
 
-    def __init__(self, url: str, deployment_key: str, client: httpx.Client) -> None:
+    def __init__(self, url: str, deployments: Sequence[str], client: httpx.Client) -> None:
         self.url = url
-        self.deployment_key = deployment_key
+        self._deployments = deployments
         self._client = client
+
+    @property
+    def deployment_key(self) -> str:
+        """The key of the only deployment, or of the chosen one. Raises ValueError where none of several is chosen."""
+        if len(self._deployments) > 1:
+            raise ValueError(
+                f"Several deployments have flags of their own: {', '.join(self._deployments)}. Choose one with "
+                "reconciler_deployment in pytest's configuration, or use the name of one as the key."
+            )
+        return self._deployments[0]
 
     def set(self, flag: str, variant: str, *, user: str | None = None) -> None:
         """Give everyone, or one user by their id, this variant until the test ends; `off` is one too.
@@ -70,8 +81,9 @@ def served_flags(request: pytest.FixtureRequest) -> Iterator[Flags]:
     session = start_session(settings, Output(quiet=True), source=request.config.getoption("--flags-from"))
     from reconciler.emulator.server import serve  # noqa: PLC0415 - an extra, as start_session says
 
+    deployments = _chosen(request.config.getini("reconciler_deployment"), session.deployment_names)
     with serve(session.app, on_stop=session.feed.close) as url, httpx.Client(base_url=url) as client:
-        yield Flags(url, session.deployment_names[0], client)
+        yield Flags(url, deployments, client)
 
 
 @pytest.fixture
@@ -80,6 +92,13 @@ def flags(served_flags: Flags) -> Iterator[Flags]:
     served_flags.clear()
     yield served_flags
     served_flags.clear()
+
+
+def _chosen(name: str, deployments: Sequence[str]) -> Sequence[str]:
+    """The deployment of that name alone; all of them where none is named."""
+    if name and name not in deployments:
+        raise pytest.UsageError(f'reconciler_deployment: there is no deployment "{name}": {", ".join(deployments)}.')
+    return [name] if name else deployments
 
 
 def _path(config: pytest.Config, name: str) -> Path | None:

@@ -1,0 +1,75 @@
+"""The fixture for applications, where the configuration names several deployments."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from workflow_runner import bare_environ
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FLAG = """\
+key: banner
+enabled: true
+rolloutPercentage: 0
+variants: [{key: "on"}]
+deployments: [web]
+"""
+TEST = """\
+import json, urllib.request
+
+def asked(flags, key):
+    address = f"{flags.url}/v1/vardata?user_id=u&flag_keys=banner"
+    request = urllib.request.Request(address, headers={"Authorization": f"Api-Key {key}"})
+    return json.load(urllib.request.urlopen(request))
+
+def test_chosen(flags):
+    flags.set("banner", "on")
+    assert asked(flags, flags.deployment_key)["banner"]["key"] == "on"
+
+def test_named(flags):
+    flags.set("banner", "on")
+    assert asked(flags, "web")["banner"]["key"] == "on"
+    assert asked(flags, "ios") == {}
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """An application whose flag is attached to the second of two deployments."""
+    config = 'version: 1\nprojectId: "7"\ndeployments: {ios: "68", web: "67"}\n'
+    for name, text in (("reconciler.yaml", config), ("flags/banner.yaml", FLAG), ("test_app.py", TEST)):
+        file = tmp_path / "app" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return tmp_path / "app"
+
+
+def ran(app: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """The application's tests, run as its developers do."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "reconciler.pytest_plugin", "-p", "no:cacheprovider"]
+    home = app.parent / str(len(options))
+    home.mkdir()
+    environ = {**bare_environ(home), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run([*command, *options], cwd=app, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_the_deployment_is_chosen_in_the_configuration_of_pytest(app: Path) -> None:
+    """Flags are attached to deployments, so another one's key would show the application other flags."""
+    done = ran(app, "-o", "reconciler_deployment=web")
+    assert done.stdout.splitlines()[-1].startswith("2 passed"), done.stdout + done.stderr
+
+
+def test_none_is_guessed(app: Path) -> None:
+    """Where several are named and none is chosen, the key says so; who names a deployment needs none."""
+    done = ran(app)
+    assert "ios, web" in done.stdout
+    assert "reconciler_deployment" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("1 failed, 1 passed"), done.stdout + done.stderr
+    done = ran(app, "-o", "reconciler_deployment=tv")
+    assert 'no deployment "tv"' in done.stdout + done.stderr
+    assert "passed" not in done.stdout
