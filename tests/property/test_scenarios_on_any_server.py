@@ -77,9 +77,9 @@ def only(**fields: Any) -> tuple[FlagSpec, ...]:
 
 
 def depends(emulator: Emulator) -> None:
-    """A child of the flag, on as it is."""
+    """A child of the flag, on as it is, whose key comes behind."""
     named = {flag_of(emulator, "f")["id"]: ["treatment"]}
-    seeded(emulator, [a_live_flag("child", parentDependencies={"flags": named, "operator": "all"})])
+    seeded(emulator, [a_live_flag("later", parentDependencies={"flags": named, "operator": "all"})])
 
 
 def an_archived_experiment(emulator: Emulator) -> None:
@@ -164,7 +164,7 @@ CASES = {
         fails_by="archived_details edit_variant_verb approvals",
     ),
     "parent and child go": Case(
-        specs=(FlagSpec(key="f", archived=True), FlagSpec(key="child", archived=True)),
+        specs=(FlagSpec(key="f", archived=True), FlagSpec(key="later", archived=True)),
         blames="archive",
         prepare=depends,
     ),
