@@ -22,12 +22,15 @@ _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 def source_lines(findings: Iterable[Diagnostic], directory: Path) -> Mapping[tuple[str, int], str]:
     """Lines by file and number, for findings whose files are named as seen from `directory`.
 
-    Files that cannot be read give none. Lines that may hold ids of users are left out: logs need not have them.
+    Files that cannot be read give none. Lines that may hold ids of users are left out: logs need not have them. So is
+    the first line, where a finding is about the whole file.
     """
     wanted: dict[str, set[int]] = {}
     for item in findings:
-        if item.position is not None and not _IDS.search(item.path):
-            wanted.setdefault(item.position.file, set()).add(item.position.line)
+        place = item.position
+        is_whole = place is not None and (item.path, place.line, place.column) == ("", 1, 1)
+        if place is not None and not is_whole and not _IDS.search(item.path):
+            wanted.setdefault(place.file, set()).add(place.line)
     found: dict[tuple[str, int], str] = {}
     for name in list(wanted)[:_MOST_FILES]:
         lines = _lines_of(directory / name)

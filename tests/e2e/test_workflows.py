@@ -380,6 +380,18 @@ def test_the_action_validates_plans_applies_and_looks_for_drift(world: World) ->
     assert not run_action(world, "drift", issue="false")[0].succeeded
 
 
+def test_the_action_shows_all_findings_in_the_summary(world: World) -> None:
+    """GitHub annotates ten lines only. Where nothing is found there is nothing to read."""
+    assert run_action(world, "validate", management_key="")[0].summary == ""
+    for number in range(12):
+        world.write(f"flags/wrong-{number}.yaml", f"key: wrong-{number}\nrolloutPercentage: 250\n")
+    run, _ = run_action(world, "validate", management_key="")
+    assert not run.succeeded
+    assert run.log.count("::error file=") == run.summary.count("[whole-percentage]") == 12
+    assert run.summary.startswith("```\n")
+    assert run.summary.endswith("```\n")
+
+
 @pytest.mark.parametrize("changed", ["service/reconciler.yaml", "service/all/x.yaml", "docs/y.md", "other/z.md"])
 def test_the_action_watches_what_the_configuration_names(world: World, changed: str) -> None:
     """With a configuration in a subdirectory an old run overwrites nothing that a newer one applied."""

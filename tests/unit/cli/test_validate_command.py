@@ -432,3 +432,12 @@ def test_lines_that_may_hold_users_are_not_shown(repository: Repository, text: s
         ran = repository.run(command)
         assert ran.code == 3
         assert "canary" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("name", ["UP.YAML", ".hidden.yaml", "x.json"])
+def test_a_finding_about_a_file_points_at_no_line(repository: Repository, name: str) -> None:
+    """Its first line has nothing to do with it."""
+    repository.write(f"flags/{name}", "key: f\n")
+    ran = repository.run("validate")
+    assert f"flags/{name}:1:1" in ran.out
+    assert "key: f" not in ran.out
