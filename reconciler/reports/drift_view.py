@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from reconciler.drift import AttributedChange, Attribution, DriftReport, Edit, FlagDrift, Sweep
     from reconciler.planning.plan import FieldChange
+    from reconciler.strict_json import Json
 
 _NOTICES = {
     Notification.NEW: "New since the last run.",
@@ -152,8 +153,13 @@ def _rank(flag: FlagDrift) -> tuple[bool, bool, Danger]:
 
 def is_turned_off(flag: FlagDrift) -> bool:
     """Whether the flag was turned off live, or its rollout set to 0, or it was archived: git says otherwise."""
-    live = {item.change.path: item.change.before for item in flag.changes if isinstance(item.change, ValueChange)}
+    live = _live_values(flag)
     return live.get("/enabled") is False or live.get("/archived") is True or live.get("/rolloutPercentage") == 0
+
+
+def _live_values(flag: FlagDrift) -> dict[str, Json]:
+    """The live values of fields that differ, by path."""
+    return {item.change.path: item.change.before for item in flag.changes if isinstance(item.change, ValueChange)}
 
 
 def _section(flag: FlagDrift, report: DriftReport) -> DriftSection:
@@ -207,12 +213,15 @@ def _lines(change: FieldChange) -> Iterator[DriftLine]:
 
 def _next_steps(flag: FlagDrift, environment: str | None) -> Iterator[tuple[str, str]]:
     key, where = shlex.quote(flag.key), f" --env {shlex.quote(environment)}" if environment else ""
+    live = _live_values(flag)
+    back = " --unarchive" if live.get("/archived") is True else ""
     if flag.cause is Cause.NOT_APPLIED:
-        yield "apply it", f"reconciler apply --target {key}{where}"
+        yield "apply it", f"reconciler apply --target {key}{back}{where}"
         return
-    allow = f" --allow {shlex.quote(f'kill-switch:{flag.key}')}" if is_turned_off(flag) else ""
+    is_off = live.get("/enabled") is False or live.get("/rolloutPercentage") == 0
+    allow = f" --allow {shlex.quote(f'kill-switch:{flag.key}')}" if is_off else ""
     yield "adopt it", f"reconciler import --target {key} --force{where}"
-    yield "undo it", f"reconciler apply --target {key}{allow}{where}"
+    yield "undo it", f"reconciler apply --target {key}{back}{allow}{where}"
     if flag.known_until is None:
         yield "leave it", f"reconciler drift --acknowledge {key} --until DATE{where}"
 

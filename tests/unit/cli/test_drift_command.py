@@ -320,3 +320,26 @@ def test_histories_and_checks_are_documents_of_their_schemas(repository: Reposit
     assert [found["ok"] for found in checks] == [True, False, False]
     with pytest.raises(ValidationError):
         assert_valid(checks[0] | {"checks": [{}]}, "doctor")
+
+
+@pytest.mark.parametrize(
+    ("edited", "options"),
+    [
+        ({"archive": True}, "--unarchive"),
+        ({"archive": True, "enabled": False}, "--unarchive --allow kill-switch:new-checkout"),
+        ({"enabled": False}, "--allow kill-switch:new-checkout"),
+        ({"rolloutPercentage": 0}, "--allow kill-switch:new-checkout"),
+        ({"rolloutPercentage": 60}, ""),
+    ],
+)
+def test_what_drift_says_undoes_it(repository: Repository, edited: dict[str, Any], options: str) -> None:
+    """The command as it is shown, and no override that it does not need."""
+    declared = "key: new-checkout\narchived: false\nenabled: true\nrolloutPercentage: 10\n"
+    repository.write("flags/new-checkout.yaml", declared)
+    edit(repository.emulator, OTHER_USER, "new-checkout", **edited)
+    shown = repository.run("drift").out
+    (line,) = [line for line in shown.splitlines() if "undo it: " in line]
+    command = line.partition("undo it: reconciler ")[2]
+    assert command == f"apply --target new-checkout {options}".rstrip()
+    assert repository.run(*command.split(), "--auto-approve").code == 0
+    assert repository.run("drift").code == 0
