@@ -163,7 +163,8 @@ def test_what_was_turned_off_comes_first_and_is_undone_by_name() -> None:
         )
         shown = text(a_report(flags=flags))
         assert shown.index("~ z") < shown.index("~ a")
-        assert "undo it: reconciler apply --target z --allow kill-switch:z" in shown
+        override = "--unarchive" if path == "/archived" else "--allow kill-switch:z"
+        assert f"undo it: reconciler apply --target z {override}" in shown
         assert "undo it: reconciler apply --target a\n" in shown
 
 
