@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from hashlib import sha256
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from reconciler import __version__
 from reconciler.diagnostics import SourcePosition
@@ -34,9 +34,9 @@ from reconciler.planning.rollout_json import declared_rollouts, decode_rollout, 
 from reconciler.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
-    from reconciler.planning.plan import FieldChange
+    from reconciler.planning.plan import FieldChange, PlannedRollout
     from reconciler.strict_json import Json
 
 
@@ -135,12 +135,15 @@ def _check_sense(plan: Plan) -> None:
         raise StalePlanError(f"{_CONTRADICTS} a flag comes back from the archive by --unarchive alone")
 
 
-def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:
+def check_saved(
+    document: dict[str, Json], again: Plan, now: datetime, declared: Iterable[PlannedRollout] = ()
+) -> None:
     """Compare a saved plan with the same plan made again now, from the files and the live state of today.
 
     Flags count that the saved plan touches or holds, no others: `again` is about these alone. Of others count the
-    plan's warnings, and the steps of rollouts. Raises StalePlanError that says what is different: its age, the
-    version, server, project or commit, flags, by key, or what else was shown.
+    plan's warnings, and the steps of rollouts; one that is `declared` may have reached its end meanwhile. Raises
+    StalePlanError that says what is different: its age, the version, server, project or commit, flags by key, or what
+    else was shown.
     """
     _check_age(_made(document["createdAt"]), now)
     fresh = encode_plan(again)
@@ -157,17 +160,19 @@ def check_saved(document: dict[str, Json], again: Plan, now: datetime) -> None:
     if stale:
         more = f" and {counted(len(stale) - _MOST_NAMED, 'more flag')}" if len(stale) > _MOST_NAMED else ""
         raise StalePlanError(f"The saved plan is stale: {', '.join(stale[:_MOST_NAMED])}{more}. Make a new one.")
-    for name, shown in _SHOWN_BESIDE.items():
-        if shown(document) != shown(fresh):
-            raise StalePlanError(f"The saved plan is stale: its {name} are not those of now. Make a new one.")
+    for what, are_same in (
+        ("warnings", sorted(document["warnings"]) == sorted(fresh["warnings"])),
+        ("names of deployments", document.get("deployments") == fresh.get("deployments")),
+        ("rollouts", _has_rollouts_of(document, fresh, declared)),
+    ):
+        if not are_same:
+            raise StalePlanError(f"The saved plan is stale: its {what} are not those of now. Make a new one.")
 
 
-_SHOWN_BESIDE: Final[dict[str, Callable[[dict[str, Json]], Json]]] = {
-    "warnings": lambda document: sorted(document["warnings"]),
-    "names of deployments": lambda document: document.get("deployments", {}),
-    "rollouts": declared_rollouts,
-}
-"""What a plan shows beside its flags and can be made again."""
+def _has_rollouts_of(document: dict[str, Json], fresh: dict[str, Json], declared: Iterable[PlannedRollout]) -> bool:
+    shown, now = (declared_rollouts(item.get("rollouts", ())) for item in (document, fresh))
+    known = now + declared_rollouts(map(encode_rollout, declared))
+    return all(item in shown for item in now) and all(item in known for item in shown)
 
 
 def _what_changed(saved: dict[str, Json], now: dict[str, Json] | None) -> str:

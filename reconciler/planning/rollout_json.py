@@ -9,6 +9,7 @@ from reconciler.planning.plan import PlannedRollout, RolloutStanding
 from reconciler.text import time_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from reconciler.strict_json import Json
@@ -73,9 +74,8 @@ def _decode_standing(document: dict[str, Json]) -> RolloutStanding:
     )
 
 
-def declared_rollouts(document: dict[str, Json]) -> list[Json]:
-    """The rollouts without how far they are, which changes with every step."""
-    rollouts = document.get("rollouts", ())
+def declared_rollouts(rollouts: Iterable[dict[str, Json]]) -> list[Json]:
+    """The rollouts of a document without how far they are, which changes with every step."""
     return [
         {name: value for name, value in item.items() if name not in {"live", "start", "steps", "standing"}}
         | {"steps": [{name: step[name] for name in ("percentage", "seconds")} for step in item["steps"]]}

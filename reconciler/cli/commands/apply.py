@@ -35,6 +35,7 @@ from reconciler.model.rollout import closed_until
 from reconciler.planning.guards import WINDOW
 from reconciler.planning.plan import Refusal
 from reconciler.planning.plan_file import check_saved
+from reconciler.planning.planner import open_rollouts
 from reconciler.reports.effects import effect_rows
 from reconciler.reports.registry import APPLY, PLAN, RenderOptions, render
 from reconciler.text import time_text
@@ -130,7 +131,7 @@ def _plan(
         planned = make_plan(loaded, Scope(options=saved.plan.options), arguments.api_key_file, output, only=only)
     except UnknownTargetError as error:
         raise StalePlanError(f"The saved plan cannot be made again: {error} Make a new one.") from error
-    check_saved(saved.document, planned.plan, now())
+    check_saved(saved.document, planned.plan, now(), open_rollouts(loaded.desired.flags.values(), {}, {}))
     return planned
 
 

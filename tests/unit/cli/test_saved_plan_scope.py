@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import OTHER_USER, seeded
+
+from reconciler.planning.plan_file import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +52,52 @@ def test_what_happens_elsewhere_leaves_a_plan_alone(repository: Repository, why:
     assert len(repository.emulator.writes) == len(
         [entry for entry in repository.emulator.writes if repository.live("new-checkout")["id"] in entry.path]
     )
+
+
+ROLLED = """\
+key: rolled
+enabled: true
+rolloutPercentage: 100
+rollout:
+  steps: [10% 1h, 100%]
+  onFail: off
+"""
+
+
+@pytest.fixture
+def rolled(repository: Repository) -> Repository:
+    """A saved plan that shows a rollout of a flag which it does not touch."""
+    seeded(repository.emulator, [{"key": "rolled", "enabled": True, "rolloutPercentage": 10, "tags": ["managed"]}])
+    repository.write("flags/rolled.yaml", ROLLED)
+    save(repository)
+    repository.emulator.log.clear()
+    return repository
+
+
+@pytest.mark.parametrize("percentage", [50, 100])
+def test_a_rollout_elsewhere_may_move_on_and_end(rolled: Repository, percentage: int) -> None:
+    """Where it stands is its own matter."""
+    edit(rolled, "rolled", rolloutPercentage=percentage)
+    ran = rolled.run("apply", "plan.json", "--auto-approve")
+    assert ran.code == 0, ran.err
+
+
+@pytest.mark.parametrize("change", ["taken away", "another step", "another flag's"])
+def test_a_rollout_that_is_shown_is_one_that_is_declared(rolled: Repository, change: str) -> None:
+    """A file that shows others was edited, also where its digest fits."""
+    document = json.loads((rolled.root / "plan.json").read_text("utf-8"))
+    (shown,) = document["rollouts"]
+    if change == "another step":
+        shown["steps"][0]["seconds"] = 86_400
+    elif change == "another flag's":
+        document["rollouts"].append({**shown, "key": "quiet"})
+    else:
+        del document["rollouts"]
+    rolled.write("plan.json", json.dumps({**document, "digest": digest_of(document)}))
+    ran = rolled.run("apply", "plan.json", "--auto-approve")
+    assert ran.code == 6
+    assert "its rollouts are not those of now" in ran.err
+    assert rolled.emulator.writes == []
 
 
 BENEATH: dict[str, tuple[Callable[[Repository], None], str]] = {
