@@ -100,6 +100,9 @@ def list_flag_files(root: Path, flags_dir: Path) -> FileListing:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 pending.append((entry.path, name + "/", hides))
+                if not hides and _suffix_of(entry.name):
+                    message = "This is a directory, and no flag file; the files in it are read."
+                    left_out.append((FlagFile(entry.path, name), _warn(name, UNREAD_FILE, message)))
             elif not hides and entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
                 files.append(FlagFile(entry.path, name))
             elif found := _left_out(entry, name, is_hidden=hides) or _other(entry, name, only_near=hides):
@@ -123,8 +126,7 @@ def list_flag_files(root: Path, flags_dir: Path) -> FileListing:
 def _left_out(entry: os.DirEntry[str], name: str, *, is_hidden: bool) -> Diagnostic | None:
     """What there is to say of an entry that is not read; None where it does not look like a flag file."""
     plain = _plain(entry.name)
-    folded = plain.casefold()
-    right = next((suffix for suffix in SUFFIXES if folded.endswith(suffix)), None)
+    folded, right = plain.casefold(), _suffix_of(entry.name)
     is_json, is_backup = folded.endswith(".json"), _is_backup(folded)
     if is_hidden:
         message = "This file is not read: names that begin with a dot are left out."
@@ -145,13 +147,17 @@ def _left_out(entry: os.DirEntry[str], name: str, *, is_hidden: bool) -> Diagnos
 def _other(entry: os.DirEntry[str], name: str, *, only_near: bool) -> Diagnostic | None:
     """A warning of any other file that may be meant as a flag; `only_near`: of nearly the right suffix alone."""
     stem, dot, suffix = entry.name.casefold().rpartition(".")
-    if not entry.is_file(follow_symlinks=False):
-        return None
     near = [right for right in ("yaml", "yml") if dot and get_close_matches(suffix, [right], cutoff=_NEAR)]
     if not near and (only_near or _is_other(entry.name.casefold())):
         return None
     found = _warn(name, UNREAD_FILE, "This file is not read: flag files end in .yaml or .yml.")
     return replace(found, hint=f"Rename it to {entry.name[: len(stem)]}.{near[0]}.") if near else found
+
+
+def _suffix_of(name: str) -> str | None:
+    """The suffix of a flag file with which a name ends, or seems to."""
+    folded = _plain(name).casefold()
+    return next((suffix for suffix in SUFFIXES if folded.endswith(suffix)), None)
 
 
 def _plain(name: str) -> str:

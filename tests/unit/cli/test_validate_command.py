@@ -238,7 +238,6 @@ def test_a_name_that_looks_like_a_flag_files_is_an_error(repository: Repository,
         ("b.txt", "unread-file"),
         ("b", "unread-file"),
         ("yaml", "unread-file"),
-        ("b.yaml/b", "unread-file"),
         ("b.bak", "unread-file"),
     ],
 )
@@ -340,6 +339,26 @@ def test_what_a_file_that_is_not_read_declares_is_not_archived(repository: Repos
     assert f"flags/{name}" in repository.run("plan").err
     repository.run("apply", "--prune", "--auto-approve", "--allow", "unread-file:gone")
     assert repository.live("gone")["archived"] is True
+
+
+@pytest.mark.parametrize("name", ["gone.yaml", "gone.yml", "sub/gone.YAML"])
+def test_a_directory_that_is_called_like_a_flag_file_is_told(repository: Repository, name: str) -> None:
+    """The flag that it seems to be is not archived; files in it are read as in any other."""
+    seeded(repository.emulator, [{"key": "gone", "tags": ["managed"]}])
+    repository.write(f"flags/{name}/other.yaml", "key: new-checkout-2\n")
+    ran = repository.run("validate")
+    assert f"flags/{name}:1:1: warning: This is a directory, and no flag file" in ran.out
+    assert ran.out.endswith("read 2 flags in 2 files.\n")
+    assert f"flags/{name} may declare it" in " ".join(repository.run("plan", "--prune").out.split())
+
+
+@pytest.mark.parametrize("name", ["gone.ymal", "gone", "gone.toml"])
+def test_a_link_under_another_name_is_told(repository: Repository, name: str) -> None:
+    """It is not followed: what it leads to is unknown, and its name may be that of a flag."""
+    seeded(repository.emulator, [{"key": "gone", "tags": ["managed"]}])
+    (repository.root / "flags" / name).symlink_to("nowhere")
+    assert f"flags/{name}:1:1: warning: This file is not read" in repository.run("validate").out
+    assert f"flags/{name} may declare it" in " ".join(repository.run("plan", "--prune").out.split())
 
 
 def test_tests_of_a_flag_hold_no_archive(repository: Repository) -> None:
