@@ -56,9 +56,13 @@ def shown(variant: Any) -> tuple[Any, ...] | None:
 
 
 def given(client: Any, user: dict[str, Any], keys: set[str] | None = None) -> dict[str, Any]:
-    """What a user gets of the flags, without those of which that is the default."""
+    """What a user gets of the deployed flags, without those of which that is the default."""
     found = client.evaluate_v2(User(**user), keys)
-    return {key: variant for key, variant in found.items() if not (variant.metadata or {}).get("default")}
+    return {
+        key: variant
+        for key, variant in found.items()
+        if variant.metadata.get("deployed", True) and not variant.metadata.get("default")
+    }
 
 
 def test_the_claims_hold_for_all_users(capsys: pytest.CaptureFixture[str]) -> None:
