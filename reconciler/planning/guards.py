@@ -230,7 +230,7 @@ FLAG_GUARDS: tuple[FlagGuard, ...] = (
     FlagGuard(
         name="unread-file", check=_unread_file, alternatives=("rename the file, so that it is read, or take it away",)
     ),
-    FlagGuard(name="deployments", check=_deployments, alternatives=("see `reconciler doctor` for those there are",)),
+    FlagGuard(name="deployments", check=_deployments, alternatives=("see `reconciler doctor -v` for what there is",)),
     FlagGuard(
         name="rebucket",
         check=_rebucket,

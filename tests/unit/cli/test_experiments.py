@@ -135,6 +135,8 @@ def test_deployments_are_checked_before_anything_is_sent(
     assert asked(repository, "/deployments") == 1
     if is_held:
         assert f"Deployment {deployment} cannot be attached" in ran.out
+        assert "see `reconciler doctor -v` for what there is" in ran.out
+        assert "web (67)" in repository.run("doctor", "-v").out
         assert repository.run("apply", "--auto-approve").code == 7
         assert repository.live("new-checkout")["rolloutPercentage"] == 50
 
