@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from reconciler.reports.json_report import FORMAT_VERSION, render_json
 from reconciler.reports.text_layout import TextLayout
-from reconciler.rollouts.lookout import standing_of
 from reconciler.rollouts.position import Phase
 from reconciler.strict_json import split_pointer
 from reconciler.text import time_text
@@ -108,11 +107,16 @@ def last_line(report: AdvanceReport) -> str:
 
 
 def _said(item: Standing) -> str:
-    position = item.position
+    position, steps = item.position, len(item.placed.rollout.steps)
     if item.move is not None:
         return _moved(item.move, item.why)
-    where = where_text(standing_of(position), len(item.placed.rollout.steps), position.live)
-    return where if not item.why or item.why == position.why else f"{where}; {item.why}"
+    where = f"step {position.step} of {steps}, {position.live:g}%" if position.step else f"before step 1 of {steps}"
+    if position.next_step is not None and position.due_at is not None:
+        next_text = f"{position.next_step.percentage}% from {time_text(position.due_at)} on"
+        return f"{where}; {next_text}" + (f"; {item.why}" if item.why else "")
+    if position.phase == "done":
+        return f"done, {position.live:g}%"
+    return f"{position.phase}: {item.why or position.why}"
 
 
 def _moved(move: Move, why: str) -> str:

@@ -62,7 +62,7 @@ def test_the_step_that_stands_and_the_next(rig: Rig) -> None:
         assert standing["next"] == {"percentage": 50, "dueAt": "2030-01-08T11:00:00Z"}
     rig.repository.run("plan", "--out", "plan.json")
     assert said in rig.repository.run("show", "plan.json").out
-    assert "step 2 of 4, 10%, since 2030-01-07T11:00:00Z" in rig.run("--dry-run").out
+    assert "step 2 of 4, 10%; 50% from 2030-01-08T11:00:00Z on" in rig.run("--dry-run").out
 
 
 def test_a_rollback_is_seen(rig: Rig) -> None:
