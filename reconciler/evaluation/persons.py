@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from reconciler.evaluation.hashing import DISTRIBUTIONS, RESIDUES, coordinates, hash_of
-from reconciler.evaluation.values import mask_of, user_with
+from reconciler.evaluation.values import in_any_case, mask_of, user_with
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
 
 if TYPE_CHECKING:
@@ -186,6 +186,8 @@ def _find_value(key: str, item: Chosen | None, areas: Sequence[Area]) -> str | N
     def fits(text: str) -> bool:
         return item is None or mask_of(item.conditions, text) == item.mask
 
+    if item is not None and item.is_listed:
+        texts += sorted(text for text in in_any_case(set(texts)).difference(texts) if fits(text))
     listed = next((text for text in texts if all(area.holds(text) for area in areas)), None)
     if item is not None and item.is_listed:
         return listed

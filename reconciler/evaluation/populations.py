@@ -122,7 +122,7 @@ class Properties:
 class Chosen(Struct, frozen=True):
     """The answers of one property that a user is to give: values that give them, and the mask of the conditions.
 
-    `is_listed`: a condition that names the values is among those that are met, so there are no others.
+    `is_listed`: the user's value is one that a condition names: there are no others, but spellings of true and false.
     """
 
     name: Any
@@ -132,8 +132,11 @@ class Chosen(Struct, frozen=True):
 
     @property
     def is_listed(self) -> bool:
-        """Whether a condition that is met names all values that meet it."""
-        return any(self.mask >> bit & 1 and item.op == "is" for bit, item in enumerate(self.conditions))
+        """Whether a condition that is met, or is the denial of one, names all values that answer so."""
+        return any(
+            item.op in {"is", "is not"} and (item.op == "is") == bool(self.mask >> bit & 1)
+            for bit, item in enumerate(self.conditions)
+        )
 
 
 class _Property:

@@ -158,7 +158,7 @@ def _texts(conditions: Sequence[Condition]) -> tuple[list[str], list[int] | None
     """
     exact = [condition for condition in conditions if condition.op in _LISTS or condition.op.startswith("set ")]
     named = {value for condition in exact for value in condition.values}
-    listed = named if all(condition.op in _LISTS for condition in conditions) else _in_any_case(named)
+    listed = named if all(condition.op in _LISTS for condition in conditions) else in_any_case(named)
     families = list(_families(conditions, listed))
     texts = dict.fromkeys(value for condition in conditions for value in condition.values)
     texts |= dict.fromkeys((*sorted(listed), *(text for family in families for text in family.texts)))
@@ -209,7 +209,7 @@ def _mixed(conditions: Sequence[Condition], families: list[_Family], listed: set
     return [unlisted | sum(chosen) for chosen in product(*choices)]
 
 
-def _in_any_case(texts: set[str]) -> set[str]:
+def in_any_case(texts: set[str]) -> set[str]:
     """The texts; true and false, which `is` takes in any case, in all cases."""
     booleans = {text.lower() for text in texts} & {"true", "false"}
     return texts | {"".join(word) for item in booleans for word in product(*zip(item, item.upper(), strict=True))}

@@ -94,6 +94,26 @@ def test_conditions_that_can_be_true_together(first: Condition, second: Conditio
         assert OfficialFlag(flag).assign(verdict.person.user) == ("a", "first")
 
 
+@pytest.mark.parametrize(("op", "claimed"), [("is", True), ("is not", False)])
+@pytest.mark.parametrize("word", ["true", "False"])
+def test_spellings_of_true_and_false_are_hashed_apart(word: str, op: str, claimed: bool) -> None:
+    """`is` takes both in any case, and users with different spellings may get different variants."""
+    spellings = {word.lower(), word.upper(), word.title(), word[0].upper() + word[1:].lower()}
+    found = set()
+    for number in range(20):
+        flag = replace(FLAG, bucketing_key="gp:x", bucketing_salt=f"s{number}", rollout_percentage=70)
+        if claimed:
+            verdict = decide(flag, conditions=(asked("gp:x", op, word),), never=(Outcome("off"),))
+        else:
+            others = a_segment(asked("gp:x", op, word))
+            verdict = decide(replace(flag, target_segments=(others,)), never=(Outcome("off"),))
+        official = OfficialFlag(flag)
+        variants = {official.assign({"user_properties": {"x": text}})[0] for text in spellings}
+        found.add(verdict.status)
+        assert verdict.status is Status.REFUTED or "off" not in variants
+    assert Status.REFUTED in found
+
+
 @pytest.mark.parametrize("key", ["user_id", "device_id", "gp:team"])
 def test_users_without_what_is_hashed_get_no_variant(key: str) -> None:
     """Where all others get one; a claim can leave them out, and everyone has an amplitude_id."""
