@@ -17,7 +17,7 @@ from reconciler.reports.text_layout import TextLayout
 from reconciler.text import counted, cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from reconciler.apply import ApplyReport, FlagOutcome, OperationOutcome
     from reconciler.reports.effects import EffectRow
@@ -58,24 +58,49 @@ class ApplySection(Struct, frozen=True, kw_only=True):
         return bool(self.error or self.notes or self.calls)
 
 
+class AppliedEffect(Struct, frozen=True, kw_only=True):
+    """A row of the plan's table of effects, and what came of its flag.
+
+    `number` is the place of the flag's section, from 1; None and `outcome` "" for a flag that was only released.
+    """
+
+    row: EffectRow
+    outcome: str = ""
+    number: int | None = None
+
+
 class ApplyView(Struct, frozen=True, kw_only=True):
-    """A whole report; `last_line` has one shape. `verified` is None where nothing was read back."""
+    """A whole report; `last_line` has one shape. `verified` is None where nothing was read back.
+
+    `effects` is the plan's table, worst first; empty where the plan is not at hand.
+    """
 
     sections: tuple[ApplySection, ...]
     last_line: str
     verified: bool | None = None
+    effects: tuple[AppliedEffect, ...] = ()
 
 
-def apply_view(report: ApplyReport) -> ApplyView:
+def apply_view(report: ApplyReport, effects: Iterable[EffectRow] = ()) -> ApplyView:
     """The view of a report. Holds no user ids: errors are shown as they were written."""
     words = ", ".join(f"{count} {status}" for status, count in report.summary.items() if status in SYMBOLS)
     verified = {True: "; verified", False: "; NOT verified", None: "; not verified by a read-back"}
     refused: dict[str, str] = {}
+    sections = tuple(_section(outcome, refused) for outcome in report.outcomes)
     return ApplyView(
-        sections=tuple(_section(outcome, refused) for outcome in report.outcomes),
+        sections=sections,
+        effects=tuple(_applied_effects(sections, effects)),
         last_line=f"Apply: {words}; {report.unchanged} unchanged{verified[report.verified]}",
         verified=report.verified,
     )
+
+
+def _applied_effects(sections: Iterable[ApplySection], effects: Iterable[EffectRow]) -> Iterator[AppliedEffect]:
+    found = {cut(item.key, KEY_LENGTH): (number, item) for number, item in enumerate(sections, start=1)}
+    for row in effects:
+        number, section = found.get(row.key, (None, None))
+        outcome = f"{section.symbol} {section.status}" if section else ""
+        yield AppliedEffect(row=row, outcome=outcome, number=number)
 
 
 def _section(outcome: FlagOutcome, refused: dict[str, str]) -> ApplySection:
@@ -153,21 +178,20 @@ def render_apply_text(report: ApplyReport, options: RenderOptions) -> str:
 
 def render_apply_markdown(report: ApplyReport, options: RenderOptions) -> str:
     """The report as Markdown: its last line, the table of effects with what came of each flag, and the rest."""
-    return defuse("\n\n".join(_blocks(apply_view(report), options.effects))) + "\n"
+    return defuse("\n\n".join(_blocks(apply_view(report, options.effects)))) + "\n"
 
 
-def _blocks(view: ApplyView, effects: Sequence[EffectRow]) -> Iterator[str]:
+def _blocks(view: ApplyView) -> Iterator[str]:
     yield f"**{view.last_line}**"
-    yield from _effects(view, effects)
-    told = [section for section in view.sections if not effects or section.has_more]
+    yield from _effects(view.effects)
+    told = [section for section in view.sections if not view.effects or section.has_more]
     if told:
         yield "\n".join(line for section in told for line in _flag_lines(section))
 
 
-def _effects(view: ApplyView, effects: Sequence[EffectRow]) -> Iterator[str]:
-    """The rows that fit, each with the outcome of its flag; of a flag that was only released there is none."""
-    ends = {cut(item.key, KEY_LENGTH): f"{item.symbol} {item.status}" for item in view.sections}
-    rows = [f"{effect_row(row)} {ends.get(row.key, '')} |" for row in effects]
+def _effects(effects: Iterable[AppliedEffect]) -> Iterator[str]:
+    """The rows that fit."""
+    rows = [f"{effect_row(effect.row)} {effect.outcome} |" for effect in effects]
     shown = rows[: first_that_fit(rows, _ROOM)]
     yield from effects_table(shown, "outcome")
     if len(shown) < len(rows):

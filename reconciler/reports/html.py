@@ -46,9 +46,9 @@ def render_drift_html(report: DriftReport, _: RenderOptions) -> str:
     return _render("drift.html.j2", view, *_drift_verdict(view))
 
 
-def render_apply_html(report: ApplyReport, _: RenderOptions) -> str:
+def render_apply_html(report: ApplyReport, options: RenderOptions) -> str:
     """The apply report as an HTML page."""
-    view = apply_view(report)
+    view = apply_view(report, options.effects)
     return _render("apply.html.j2", view, *_apply_verdict(view))
 
 

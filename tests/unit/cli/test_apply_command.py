@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -329,6 +330,18 @@ def test_a_change_that_is_forbidden_names_what_may_be_the_cause(
     assert ran.code == 4, ran
     assert "approvals" in ran.out + ran.err
     assert "has no access to this project" not in ran.out + ran.err
+
+
+def test_the_page_of_an_apply_says_what_changed(repository: Repository) -> None:
+    """A row for each flag that leads to its section, with what came of it."""
+    repository.write("flags/other-flag.yaml", "key: other-flag\narchived: true\n")
+    page = repository.run("apply", "--auto-approve", "--format", "html").out
+    table = page.partition('id="changes"')[2].partition("</table>")[0]
+    assert table.count("✓ applied") == 2
+    for key in ("new-checkout", "other-flag"):
+        (number,) = re.findall(rf'href="#flag-(\d)"><code>{key}', table)
+        assert re.search(rf'id="flag-{number}"(?s:.){{0,400}}{key}', page)
+    assert 'id="changes"' not in repository.run("apply", "--auto-approve", "--format", "html").out
 
 
 def test_the_markdown_report_says_what_changed(repository: Repository) -> None:
