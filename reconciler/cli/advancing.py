@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.apply import ApplyOptions, ApplyReport, Status, apply_plan
-from reconciler.cli.planning import history_of, now, refusal_of
+from reconciler.cli.planning import REFUSED, history_of, now, refusal_of
 from reconciler.rollouts.advance import Advance
 from reconciler.rollouts.report import AdvanceReport, merged, with_outcomes
 from reconciler.rollouts.sources import OutsideSources
@@ -125,7 +125,7 @@ def _refused(report: AdvanceReport, kinds: Collection[MoveKind], refusal: GuardR
     return replace(
         report,
         standings=standings,
-        refusals=(*report.refusals, str(refusal)),
+        refusals=(*report.refusals, str(refusal).removeprefix(f"{REFUSED}. ")),
         guards=(*report.guards, *refusal.guards),
     )
 

@@ -318,9 +318,9 @@ def refusal_of(plan: Plan, *, addition: str = "", all_or_nothing: bool = False) 
 def say_refusal(failure: ReconcilerError, refusal: GuardRefusedError, output: Output, *, is_shown: bool) -> None:
     """Write what a refused command ends with to stderr: `refusal`, and in `failure` what else went wrong.
 
-    Where the plan stands right above (`is_shown`) the guards are only named: it says what each of them refuses.
+    Where the result stands right above (`is_shown`) the guards are only named: it says what each of them refuses.
     """
-    brief = f"{REFUSED} by {', '.join(refusal.guards)}: the plan above says why, and what overrides it."
+    brief = f"{REFUSED} by {', '.join(refusal.guards)}: what stands above says why, and what overrides it."
     output.error(str(failure).replace(refusal.message, brief) if is_shown else str(failure))
 
 

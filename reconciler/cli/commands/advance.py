@@ -23,8 +23,9 @@ from reconciler.cli.options import (
     target_option,
 )
 from reconciler.cli.output import Output, write_report
-from reconciler.cli.planning import load, now, open_client, resolve_credentials
+from reconciler.cli.planning import load, now, open_client, resolve_credentials, say_refusal
 from reconciler.cli.progress import ProgressDisplay
+from reconciler.errors import GuardRefusedError
 from reconciler.model.config import idle_targets, misspelt_overrides
 from reconciler.reports.registry import ADVANCE, render
 from reconciler.rollouts.report import AdvanceReport
@@ -79,10 +80,11 @@ def advance(
     files = [] if report is None else [(report, render(ADVANCE, "json", found))]
     display = OutputOptions(form=form, output_file=output_file)
     failure = write_report(ADVANCE, found, display, output, failure=failure, files=files)
-    if failure:
+    if isinstance(failure, GuardRefusedError):
+        say_refusal(failure, failure, output, is_shown=output.is_beside(display))
+    elif failure:
         output.error(str(failure))
-        return failure.exit_code
-    return 0
+    return failure.exit_code if failure else 0
 
 
 def _advance(loaded: Loaded, arguments: AdvanceArguments, key_file: Path | None, output: Output) -> AdvanceReport:

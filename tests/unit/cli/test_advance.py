@@ -291,3 +291,14 @@ def test_nothing_to_do_needs_no_key(rig: Rig, monkeypatch: pytest.MonkeyPatch) -
     rig.commit("key: new-checkout\nenabled: true\n")
     assert rig.run().out == "No rollouts.\n"
     assert rig.repository.emulator.log == []
+
+
+def test_a_refusal_is_named_once(rig: Rig) -> None:
+    """Neither in the report nor in the error do its first words stand twice; it says no more than was asked."""
+    rig.commit(FLAG, config=CONFIG + "safety: {maxUpdates: 0}\n")
+    rig.hours = 1
+    ran = rig.repository.run("advance")
+    assert ran.code == 5
+    assert "Refused: updates: " in ran.out
+    assert ran.err.count("Refused as unsafe") == 1
+    assert "Error: Refused as unsafe: updates: " in ran.err
