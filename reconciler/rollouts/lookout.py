@@ -103,7 +103,8 @@ class Lookout(Struct, frozen=True, kw_only=True):
     ) -> tuple[PlannedRollout, ...]:
         """The rollouts with where they stand, those of the first `most` live flags; of all where that is None.
 
-        They go without it where versions cannot be read: it tells, and decides nothing.
+        They go without it where versions cannot be read, or this checkout does not tell since when they are declared,
+        as a shallow clone: it tells, and decides nothing.
         """
         keys = dict.fromkeys(item.key for item in rollouts if item.key in live)
         flags = [declared[key] for key in [*keys][:most]]
@@ -111,7 +112,7 @@ class Lookout(Struct, frozen=True, kw_only=True):
             found = await self.look(flags, live) if flags else []
         except ApiError:
             return tuple(rollouts)
-        known = {(facts.flag.key, facts.placed.path): standing_of(where) for facts, where in found}
+        known = {(facts.flag.key, facts.placed.path): standing_of(where) for facts, where in found if facts.since}
         return tuple(replace(item, standing=known.get((item.key, item.path))) for item in rollouts)
 
 

@@ -7,6 +7,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from histories import git
 from jsonschema import Draft202012Validator
 from looks import BOB, edit
 from rollout_rigs import FLAG, KEY, SEGMENTS, Rig, a_rig
@@ -76,7 +77,16 @@ def test_a_rollback_is_seen(rig: Rig) -> None:
     assert rig.repository.run("drift").code == 0
 
 
-def test_a_hand_and_a_clone_without_history_are_seen(rig: Rig) -> None:
+def test_a_checkout_that_does_not_tell_says_nothing(rig: Rig) -> None:
+    """A shallow clone holds `advance` there; a plan that is made in one does not call the rollout held."""
+    rig.commit(FLAG + "notes: x\n")
+    git(rig.repository.root, "clone", "--quiet", "--depth=1", f"file://{rig.repository.root}", "shallow")
+    for command in ("plan", "drift"):
+        text = rig.repository.run(command, "--config", "shallow/reconciler.yaml").out
+        assert "rollout: 0% live, and `reconciler advance --dry-run` says where it stands" in text
+
+
+def test_a_hand_in_the_web_app_is_seen(rig: Rig) -> None:
     """What holds a rollout."""
     edit(rig.repository.emulator, BOB, KEY, rolloutPercentage=7)
     assert all(f"{ROLLOUT}held: 7% is no step of the rollout, set by bob" in line for line in shown(rig)), shown(rig)
