@@ -10,11 +10,12 @@ from reconciler.model.fields import FIELDS, is_path_segment
 from reconciler.model.flag import Unset
 from reconciler.model.reads import hidden_fields, path_of
 from reconciler.planning.ignored import kept_segments
+from reconciler.planning.operations import RemoveDeployment
 from reconciler.planning.operations.base import VariantOperation
 from reconciler.planning.stored import how_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.model.flag import DesiredFlag, FlagSpec
     from reconciler.planning.operations import Operation
@@ -93,15 +94,19 @@ def problems_with(desired: DesiredFlag, live: FlagSpec) -> Iterator[Diagnostic]:
         yield from _removed_but_named(desired, live)
 
 
-def unaddressable(desired: DesiredFlag, operations: Iterable[Operation]) -> Iterator[Diagnostic]:
-    """Calls to a live variant whose key cannot stand in the path of a request."""
-    keys = (item.variant_key for item in operations if isinstance(item, VariantOperation))
-    for key in dict.fromkeys(key for key in keys if not is_path_segment(key)):
+def unaddressable(desired: DesiredFlag, operations: Sequence[Operation]) -> Iterator[Diagnostic]:
+    """Calls to a live variant, or for a live deployment, whose key or id cannot stand in the path of a request."""
+    variants = [item.variant_key for item in operations if isinstance(item, VariantOperation)]
+    for key in dict.fromkeys(key for key in variants if not is_path_segment(key)):
         message = (
             f'No request can name the variant "{key}" of "{desired.key}": give it another key, or delete it, in '
             "Amplitude."
         )
         yield problem(desired, "unaddressable-variant", message, "/variants")
+    deployments = [item.deployment for item in operations if isinstance(item, RemoveDeployment)]
+    for name in (name for name in deployments if not is_path_segment(name)):
+        message = f'No request can name the deployment "{name}" of "{desired.key}": detach it in Amplitude.'
+        yield problem(desired, "unaddressable-deployment", message, "/deployments")
 
 
 def _named_variants(spec: FlagSpec) -> Iterator[tuple[str, str]]:

@@ -94,6 +94,7 @@ RULE_HELP: Final = {
     "too-many-findings": "The rest of the file was not checked. Fix the findings above it first.",
     "too-many-users": "More users are listed than the API takes for a variant. Use a cohort or a segment.",
     "too-many-values": "The file holds more values than are read. Split it.",
+    "unaddressable-deployment": "A live deployment has an id that no address can name. Detach it in Amplitude.",
     "unaddressable-variant": "A live variant has a key that no address can name. Rename or remove it in Amplitude.",
     "unkept-member": "The declared variants leave out a part of one that `ignore` keeps as it is live.",
     "unkept-place": "`ignore` names a place that cannot be left alone. The message says which can.",

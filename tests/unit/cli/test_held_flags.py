@@ -46,6 +46,11 @@ HELD: dict[str, tuple[list[dict[str, Any]], str, str]] = {
         "variants: [{key: control}]\n",
         "unmet-declaration",
     ),
+    "a live deployment that no path can name is to go": (
+        [LIVE | {"deployments": ["67", "a/b"]}],
+        "deployments: ['67']\nname: New\n",
+        "unmet-declaration",
+    ),
     "a rename that matches nothing": (
         [LIVE],
         "variants: [{key: control}, {key: new, renamedFrom: tretment}]\n",
