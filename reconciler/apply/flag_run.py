@@ -31,10 +31,10 @@ from reconciler.errors import (
 )
 from reconciler.model.canonical import fields_that_moved
 from reconciler.model.fields import FIELD
-from reconciler.model.flag import FlagSpec, LiveFlag
+from reconciler.model.flag import UNSET, FlagSpec, LiveFlag
 from reconciler.planning.normalise import declared_whole
 from reconciler.planning.operations import UNKNOWN_ID, RemoveUserAt, without_inclusions
-from reconciler.planning.planner import is_left_archived
+from reconciler.planning.planner import is_left_archived, stays_archived
 from reconciler.planning.stored import how_stored
 
 if TYPE_CHECKING:
@@ -354,4 +354,7 @@ class FlagRun:
         planner = self.context.planner
         if is_left_archived(declared, live, planner.options):
             raise InvalidInputError(f'"{live.key}" was archived meanwhile: nothing is known to be left to do.')
+        if stays_archived(declared, live):  # by this run: planning would not look at what its other calls did
+            declared = replace(declared, spec=replace(declared.spec, archived=UNSET))
+            live = replace(live, spec=replace(live.spec, archived=False))
         return planner.plan_flag(declared, live)

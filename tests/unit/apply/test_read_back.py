@@ -165,3 +165,38 @@ def test_a_failure_that_was_looked_into_says_what_was_found() -> None:
     assert "may or may not have taken effect" not in text
     assert "failed on the server (500). Reading the flag afterwards shows that it had no effect." in text
     assert render(APPLY, "json", report).count("had no effect") == 2
+
+
+RENAMED = FlagSpec(
+    key="f",
+    archived=True,
+    variants=(Variant(key="control"), Variant(key="new", renamed_from="treatment")),
+    rollout_weights=Weights.of({"control": 1, "new": 1}),
+)
+
+
+def test_what_a_rename_leaves_behind_is_mended_where_the_flag_is_archived_as_well() -> None:
+    """The archive that the plan ends with does not hide what its other calls did not do."""
+    world = a_world(an_emulator(a_live_flag("f"), behaviour=Behaviour(rename_rewrites=False)), RENAMED)
+    report = applied(world)
+    assert (report.exit_code, report.verified) == (0, True), render(APPLY, "text", report)
+    assert flag_of(world.emulator, "f")["archived"] is True
+    assert flag_of(world.emulator, "f")["rolloutWeights"]["new"] == 1
+
+
+@pytest.mark.parametrize("archived_edits", ["accepted", "refused"])
+def test_a_call_that_was_ignored_is_told_where_the_flag_is_archived_as_well(archived_edits: Any) -> None:
+    """A variant whose edit was answered with success and not made is not verified, with the archive in place."""
+    emulator = an_emulator(a_live_flag("f"), behaviour=Behaviour(archived_edits=archived_edits))
+    real = emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        is_ignored = request.method == "PATCH" and request.path.endswith("/variants/treatment")
+        return ApiResponse(status=200, body=b"OK") if is_ignored else real(request)
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    variants = (Variant(key="control"), Variant(key="treatment", name="Renamed"))
+    (outcome,) = applied(a_world(emulator, FlagSpec(key="f", archived=True, variants=variants))).outcomes
+    assert flag_of(emulator, "f")["archived"] is True
+    assert (outcome.status.value, outcome.verified) == ("unknown", False)
+    assert "may wait for an approval" in str(outcome.operations[0].error)
