@@ -76,3 +76,18 @@ def test_where_that_fails_the_flag_is_said_to_be_on(
 
 def _refused(arrival: Arrival, status: int) -> Respond | None:
     return Respond(status=status, body=b'{"error":"no"}') if arrival.method == "PATCH" else None
+
+
+def test_a_call_that_sets_a_new_flag_up_carries_every_declared_switch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one goes out anyway, the server's own start lasts for no longer than that."""
+    spec = FlagSpec(key="new", enabled=False, rollout_percentage=50, variants=ON)
+    with a_checkout(tmp_path, Scenario(name="starts-on", live=(), specs=(spec,)), Behaviour(new_flag="on")) as made:
+        hurry(monkeypatch)
+        monkeypatch.chdir(tmp_path)
+        for name in ("RECONCILER_API_URL", "AMPLITUDE_MANAGEMENT_API_KEY"):
+            monkeypatch.setenv(name, made.environ[name])
+        assert _applied() == 0
+        bodies = [entry.body for entry in made.world.emulator.log if entry.method == "PATCH"]
+        assert bodies == [{"enabled": False, "rolloutPercentage": 50}]
