@@ -155,14 +155,14 @@ def _meant(error: click.UsageError) -> str:
 _EXTRA = re.compile(r"unexpected extra argument \(([\w*?-]+)\)")
 
 
-def failure_text(error: ReconcilerError) -> str:
-    """The words for stderr: every finding with its line in the file, and every guard, then the sentence."""
+def failure_text(error: ReconcilerError, *, shows_lines: bool = True) -> str:
+    """The words for stderr: every finding, with its line in the file if it is to be shown, and then the sentence."""
     lines = []
     if isinstance(error, InvalidInputError) and error.diagnostics:
         from reconciler.cli.source_lines import source_lines  # noqa: PLC0415 - `--help` needs none of it
         from reconciler.reports.findings import source_lines_of  # noqa: PLC0415
 
-        sources = source_lines(error.diagnostics, error.directory) if error.directory else {}
+        sources = source_lines(error.diagnostics, error.directory) if error.directory and shows_lines else {}
         for finding in error.diagnostics:
             place = f"{visible(str(finding.position))}: " if finding.position else ""
             lines.append(f"{place}{finding.severity.value}: {finding.message} [{finding.rule}]")

@@ -108,7 +108,7 @@ class Session:
         try:
             content = await asyncio.to_thread(self._source.read)
         except Exception as error:  # noqa: BLE001 - what was served goes on after any error
-            problem = failure_text(as_reconciler_error(error)).rstrip()
+            problem = failure_text(as_reconciler_error(error), shows_lines=False).rstrip()
             if problem != self.problem:
                 self._output.print_to_stderr(f"{problem}\nStill serving the last valid state.")
             self.problem = problem
