@@ -142,7 +142,6 @@ def _with_segment_names(spec: FlagSpec) -> tuple[FlagSpec, tuple[str, ...]]:
         if not name.strip():
             free = (f"Segment {number}{suffix}" for suffix in chain([""], (f" ({again})" for again in count(2))))
             name = next(candidate for candidate in free if candidate not in taken)
-            taken.add(name)
             made.append(name)
         named.append(replace(segment, name=name))
     return (replace(spec, target_segments=tuple(named)), tuple(made)) if made else (spec, ())

@@ -230,6 +230,20 @@ def test_a_submodule_and_a_link_change_what_is_in_them(
         assert ran == code
 
 
+def test_without_a_workspace_the_checkout_around_the_file_is_the_top(
+    github: GithubState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next one, also where that is in another one."""
+    for directory in (".git", "inner/.git"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "inner/reconciler.yaml").write_text("version: 1\n" + TOP)
+    monkeypatch.chdir(tmp_path / "inner")
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    github.comparisons[f"{COMMIT}...main"] = {"status": "identical"}
+    assert run(github, "tip", **RUN) == 0
+    assert "says of flags, reconciler.yaml." in capsys.readouterr().out
+
+
 def test_without_a_checkout_the_workspace_is_the_top(
     github: GithubState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

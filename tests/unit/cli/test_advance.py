@@ -13,6 +13,8 @@ from histories import git
 from looks import BOB, edit
 from rollout_rigs import CONFIG, FLAG, KEY, SEGMENTS, Rig, a_rig
 
+from reconciler.emulator.errors import RefusedError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -291,6 +293,19 @@ def test_nothing_to_do_needs_no_key(rig: Rig, monkeypatch: pytest.MonkeyPatch) -
     rig.commit("key: new-checkout\nenabled: true\n")
     assert rig.run().out == "No rollouts.\n"
     assert rig.repository.emulator.log == []
+
+
+def test_a_move_that_the_server_refuses_counts_as_not_made(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The JSON says so in its sum, and the live flag is as it was."""
+
+    def refuse(*_: object) -> bool:
+        raise RefusedError(403, "this change needs an approval")
+
+    monkeypatch.setattr("reconciler.emulator.protection.Protection.is_pending", refuse)
+    ran = rig.repository.run("advance", "--format", "json")
+    summary = json.loads(ran.out)["summary"]
+    assert ran.code != 0
+    assert (summary["up"], summary["notMade"], rig.live()) == (0, 1, 0)
 
 
 def test_a_refusal_is_named_once(rig: Rig) -> None:

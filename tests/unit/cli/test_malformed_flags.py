@@ -189,6 +189,8 @@ def test_an_id_or_key_that_cannot_be_used_is_refused_when_it_is_read(
     assert ran.code == 0, ran.err
     assert f"the {field} at flags/0/{field} cannot be used" in " ".join(ran.err.split())
     assert [path.name for path in (repository.root / "out").iterdir()] == ["new-checkout.yaml"]
+    says = {"empty": "it is empty", "very long": "it has 5000 characters, more than"}
+    assert says.get(why, "it is no word of letters, digits") in " ".join(ran.err.split())
     assert len(ran.err) < 1000
 
 
