@@ -7,6 +7,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from emulators import a_live_flag, seeded
 from histories import git
 from jsonschema import Draft202012Validator
 from looks import BOB, edit
@@ -99,6 +100,17 @@ def test_guards_are_not_asked_by_a_plan(rig: Rig) -> None:
     rig.guard_says(1)
     assert all("step 1 of 4, 1%" in line for line in shown(rig))
     assert rig.live() == 1
+
+
+def test_a_step_makes_no_plan_of_another_flag_stale(rig: Rig) -> None:
+    """A saved plan shows where the rollout stood; it may stand elsewhere when the plan is applied."""
+    seeded(rig.repository.emulator, [a_live_flag("search", projectId="7")])
+    rig.repository.write("flags/search.yaml", "key: search\ndescription: new\n")
+    rig.commit(FLAG)
+    assert rig.repository.run("plan", "--out", "plan.json").code == 0
+    rig.run()
+    ran = rig.repository.run("apply", "plan.json", "--auto-approve")
+    assert (ran.code, rig.repository.live("search")["description"]) == (0, "new"), ran
 
 
 def test_what_it_costs(rig: Rig) -> None:
