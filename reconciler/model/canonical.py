@@ -1,8 +1,8 @@
 """The one definition of "equal", and fingerprints built on it.
 
 Rules (each tested in tests/unit/test_canonical.py): JSON numbers by value, so 1 and 1.0 are equal and true and 1
-are not; weights by ratio; users, cohorts, tags, deployments and the values of a
-condition as sets; segments in order.
+are not; weights by ratio; users, cohorts, tags, deployments, the conditions of a
+segment, all of which must hold, and the values of a condition as sets; segments in order.
 """
 
 from __future__ import annotations
@@ -87,12 +87,13 @@ def canonical_segment(segment: TargetSegment) -> Json:
 
     What the reference does not list is left out: no declaration can say it.
     """
+    conditions = [
+        {"type": item.type, "prop": item.prop, "op": item.op, "values": canonical_set(item.values)}
+        for item in segment.conditions
+    ]
     return {
         "name": segment.name,
-        "conditions": [
-            {"type": item.type, "prop": item.prop, "op": item.op, "values": canonical_set(item.values)}
-            for item in segment.conditions
-        ],
+        "conditions": list({canonical_text(item): item for item in sorted(conditions, key=canonical_text)}.values()),
         "percentage": canonical_json(segment.percentage),
         "bucketingKey": None if segment.bucketing_key is UNSET else segment.bucketing_key,
         "rolloutWeights": dict(weight_ratio(segment.rollout_weights)),

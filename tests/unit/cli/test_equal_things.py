@@ -64,6 +64,22 @@ def test_weights_are_ratios_of_exact_decimals(
     assert last_line(repository) == "No changes."
 
 
+@pytest.mark.parametrize("more", [[], [{**CONDITION, "values": ["CA", "US", "CA"]}]])
+def test_conditions_that_all_must_hold_have_no_order(repository: Repository, more: list[Any]) -> None:
+    """Neither their order nor a copy is a change, nor drift, nor shown beside one; another condition is."""
+    plan = {**CONDITION, "prop": "plan", "values": ["pro"]}
+    declared = "{prop: country, op: is, values: [US, CA]}, {prop: plan, op: is, values: [pro]}"
+    segment = "targetSegments: [{name: s, conditions: [%s], percentage: %d, rolloutWeights: {a: 1}}]\n"
+    beside(repository, segment % (declared, 10), targetSegments=[a_segment(conditions=[plan, CONDITION, *more])])
+    assert last_line(repository) == "No changes."
+    assert repository.run("drift").code == 0
+    repository.write("flags/new-checkout.yaml", f"key: f\n{segment % (declared, 20)}")
+    ran = repository.run("plan", "-v")
+    assert ("targetSegments/s/percentage" in ran.out, "s/conditions" in ran.out) == (True, False)
+    repository.write("flags/new-checkout.yaml", f"key: f\n{segment % (declared.replace('[pro]', '[free]'), 10)}")
+    assert last_line(repository).startswith("Plan: 0 create, 1 update")
+
+
 def test_thirds_of_a_hundred_are_not_thirds(repository: Repository) -> None:
     """33.34 is not a third: that is a change, as long as it was not edited after the file said what it says."""
     beside(repository, "rolloutWeights: {a: 1, b: 1, c: 1}\n", rolloutWeights={"a": 33.34, "b": 33.33, "c": 33.33})
