@@ -107,6 +107,17 @@ def _trimmed(value: Json) -> Json:
     return value.strip() if isinstance(value, str) else value
 
 
+def _other_line_ends(value: Json) -> Json:
+    """The line ends of forms on web pages; they come back as such, or as plain ones where they were sent."""
+    if not isinstance(value, str):
+        return value
+    return value.replace("\r\n", "\n") if "\r\n" in value else value.replace("\n", "\r\n")
+
+
+def _trimmed_each(value: Json) -> Json:
+    return [item.strip() for item in value] if isinstance(value, list) else value
+
+
 def _lower(value: Json) -> Json:
     return [item.lower() for item in value] if isinstance(value, list) else value
 
@@ -163,7 +174,9 @@ def _spellings(text: str) -> _Spellings:
 
 _FORMS: Final[tuple[tuple[tuple[str, ...], str, Form], ...]] = (
     (("/name", "/description"), "without space around it", _trimmed),
+    (("/name", "/description"), "with other line ends", _other_line_ends),
     (("/tags",), "in lower case", _lower),
+    (("/tags",), "without space around them", _trimmed_each),
     (("/payload",), "as an empty object", _object),
     (("/payload",), "without members that are null", _without_nulls),
     (("/payload",), "with large numbers as doubles", _doubles),

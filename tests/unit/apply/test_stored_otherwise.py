@@ -135,6 +135,12 @@ NUMERALS = (
     [
         ("/name", "x", "x ", ""),
         ("/name", "X ", "x", ""),
+        ("/name", "Caf\u00e9", "Cafe\u0301", ""),
+        ("/description", "a\nb\n", "a\r\nb\r\n", "with other line ends"),
+        ("/description", "a\r\nb", "a\nb", "with other line ends"),
+        ("/variants/a/description", " a\nb", "a\r\nb", "without space around it and with other line ends"),
+        ("/description", "a\nb", "a b", ""),
+        ("/tags", [" A", "b"], ["A", "b"], "without space around them"),
         ("/tags", ["A", "B"], ["b", "a"], "in lower case"),
         ("/tags", ["A", "B"], ["a"], ""),
         ("/variants/a/payload", None, {}, "as an empty object"),
