@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from reconciler.drift.attribution import reading
 from reconciler.drift.cause import place_of
+from reconciler.files.decode import with_field
 from reconciler.files.past import comparable
 from reconciler.model.flag import Unset
 from reconciler.model.versions import parse_time
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.model.flag import DesiredFlag, FlagSpec, Version
     from reconciler.model.versions import Place, Timeline
     from reconciler.planning.plan import FieldChange
+    from reconciler.strict_json import Json
 
 _ONE_GO: Final = timedelta(seconds=60)
 """Versions of one editor that follow each other so closely are one edit: an apply takes several calls."""
@@ -62,9 +64,8 @@ def edits_of(
     for old, new in _steps(versions, start, after):
         changes = () if old is None else compare(old.flag.spec, new.flag.spec)
         if desired is not None:
-            wanted = desired_for_live(desired.spec, new.flag.spec, managed_tag, shows_tags=True)
             changes = tuple(
-                item for item in changes if not _is_of_git(item, desired, wanted, new.flag.spec, timelines)
+                item for item in changes if not _is_of_git(item, desired, new.flag.spec, timelines, managed_tag)
             )
         if changes or (old is None and new.version <= 1 and desired is None):
             found.append(
@@ -121,22 +122,43 @@ def _is_one_go(one: Version, other: Version) -> bool:
 
 
 def _is_of_git(
-    change: FieldChange, desired: DesiredFlag, wanted: FlagSpec, spec: FlagSpec, timelines: Mapping[Place, Timeline]
+    change: FieldChange,
+    desired: DesiredFlag,
+    spec: FlagSpec,
+    timelines: Mapping[Place, Timeline],
+    managed_tag: str | None,
 ) -> bool:
     """Whether git says what the change made of the field, or said it since the time that is looked at.
 
-    `wanted` is what is declared as it compares with `spec`, the flag after the change.
+    `spec` is the flag after the change.
     """
+
+    def says(declared: FlagSpec) -> bool:
+        said = value_in(desired_for_live(declared, spec, managed_tag, shows_tags=True))
+        return not isinstance(said, Unset) and said == value_in(spec)
+
     value_in = reading(change.path, {})
-    said = value_in(wanted)
-    if not isinstance(said, Unset) and said == value_in(spec):
+    declares_weights = not isinstance(desired.spec.rollout_weights, Unset)
+    declares_variants = not isinstance(desired.spec.variants, Unset)
+    if says(desired.spec):
         return True
-    if change.path == "/rolloutWeights" and isinstance(wanted.rollout_weights, Unset):
-        return not isinstance(wanted.variants, Unset)  # they come and go with the variants, which git declares
+    if change.path == "/rolloutWeights" and declares_variants and not declares_weights:
+        return True  # they come and go with the variants
     if change.path == "/targetSegments" and is_shielded(spec):
         return True
     if isinstance(change, MembersChange):
         return False
-    timeline = timelines.get(place_of(desired.key, change))
-    earlier = timeline.values if timeline else ()
-    return any(comparable(change.path, item.value) == comparable(change.path, change.after) for item in earlier)
+    place = place_of(desired.key, change)
+    timeline = timelines.get(place)
+    return any(
+        comparable(change.path, item.value) == comparable(change.path, change.after)
+        or any(map(says, _with_value(desired.spec, place, item.value)))
+        for item in (timeline.values if timeline else ())
+    )
+
+
+def _with_value(spec: FlagSpec, place: Place, value: Json | Unset) -> Iterator[FlagSpec]:
+    """The declaration with a value that git said earlier; none where that is no value of a whole field."""
+    earlier = None if isinstance(value, Unset) else with_field(spec, place[1].removeprefix("/"), value)
+    if earlier is not None:
+        yield earlier

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from reconciler.files.rollouts import decode_rollouts
 from reconciler.files.rules.fields import parse_moment
 from reconciler.model.config import NOTHING, ignored_of
@@ -146,6 +148,22 @@ def decode_document(
         known_until=None if known_until is None else parse_moment(known_until),
         known_reason=get("knownReason"),
     )
+
+
+def with_field(spec: FlagSpec, public: str, value: Json) -> FlagSpec | None:
+    """A declaration with another value of one field, by its name in files, that some file has said.
+
+    Ids stand for deployments. None where there is no such field, or the value is none of it: nothing was checked.
+    """
+    field = next(((name, read) for name, key, read in _READERS if key == public), None)
+    if field is None:
+        return None
+    name, read = field
+    try:
+        changed: FlagSpec = replace(spec, **{name: read(value)})
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return changed
 
 
 def _decode_spec(body: dict[str, Json], deployments: Mapping[str, str]) -> FlagSpec:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
 
 import pytest
+from emulators import an_emulator
+from histories import git
 from jsonschema import Draft202012Validator
 from looks import BOB, edit
 
+from reconciler.emulator import Behaviour
+from reconciler.emulator.server import serve
 from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
@@ -87,3 +92,57 @@ def test_an_edit_of_the_second_of_a_look_is_told_once(repository: Repository) ->
     state = json.loads(file.read_text()) | {"lookedAt": state["lookedAt"]}
     file.write_text(json.dumps(state))
     assert told() == []
+
+
+PLAIN = "key: new-checkout\nrolloutPercentage: 10\n"
+SEGMENT = """targetSegments:
+  - name: US
+    conditions: [{prop: country, op: is, values: [US]}]
+    percentage: 50
+    rolloutWeights: {treatment: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "enabled: false\n",
+        "archived: true\n",
+        SEGMENT,
+        "tags: [growth]\n",
+        "variants: [{key: control}, {key: treatment}, {key: third, payload: {a: 1}}]\n",
+        "variants: [{key: control}, {key: treatment, payload: {a: 1}}]\n",
+        "rolloutWeights: {control: 1, treatment: 3}\n",
+        "rolloutWeights: {control: 0, treatment: 3}\n",
+    ],
+    ids=["switch", "archive", "segment", "tags", "variant", "payload", "weights", "zero"],
+)
+@pytest.mark.parametrize("shown", ["stored", "percentages"])
+def test_what_git_declared_for_a_while_is_no_edit(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, declared: str, shown: Literal["stored", "percentages"]
+) -> None:
+    """It was applied, and is declared otherwise before the next look. The server keeps it in a form of its own."""
+    emulator = an_emulator(behaviour=Behaviour(weights_shown=shown))
+    emulator.load(repository.emulator.dump())
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nmanagedTag: managed\n')
+    repository.write(".gitignore", "state.json\n")
+    git(repository.root, "init", "--quiet", "--initial-branch=main")
+    with serve(emulator.app) as url:
+        monkeypatch.setenv("RECONCILER_API_URL", url)
+        commit(repository, PLAIN + "enabled: true\n", -2)
+        assert repository.run("apply", "--auto-approve").code == 0
+        assert repository.run("drift", "--state", "state.json").code == 0
+        commit(repository, PLAIN + declared, -1)
+        assert repository.run("apply", "--auto-approve").code == 0
+        commit(repository, PLAIN + "name: New\n", 1)
+        ran = repository.run("drift", "--state", "state.json", "--format", "json")
+    # The flags themselves were made in the second of the first look, if that passed so fast.
+    assert [item for item in json.loads(ran.out)["edits"] if item["changes"]] == []
+
+
+def commit(repository: Repository, text: str, hours: int) -> None:
+    """Commit a declaration, so many hours from now."""
+    repository.write("flags/new-checkout.yaml", text)
+    git(repository.root, "add", "--all")
+    when = datetime.now(UTC) + timedelta(hours=hours)
+    git(repository.root, "commit", "--quiet", "--message=m", at=int(when.timestamp()))
