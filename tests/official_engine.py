@@ -18,7 +18,7 @@ from reconciler.sdk.engine import FastEngine, context_of
 if TYPE_CHECKING:
     from reconciler.model.flag import Condition, FlagSpec
 
-__all__ = ["FastEngine", "OfficialFlag", "official_condition"]
+__all__ = ["FastEngine", "OfficialFlag", "official_condition", "target_of"]
 
 
 class OfficialFlag:
@@ -30,10 +30,19 @@ class OfficialFlag:
 
     def assign(self, user: dict[str, Any]) -> tuple[str, str]:
         """The variant of a user and the name of the segment that decided."""
-        result = self._engine.evaluate_flag({"context": context_of(user), "result": {}}, self._flag)
+        return self.assign_target(target_of(user))
+
+    def assign_target(self, target: dict[str, Any]) -> tuple[str, str]:
+        """The same for a user as the engine takes one."""
+        result = self._engine.evaluate_flag(target, self._flag)
         assert result is not None
         assert result.key is not None
         return result.key, (result.metadata or {})["segmentName"]
+
+
+def target_of(user: dict[str, Any]) -> dict[str, Any]:
+    """A user as the engine takes one, to be used for any number of flags."""
+    return {"context": context_of(user), "result": {}}
 
 
 def official_condition(condition: Condition, user: dict[str, Any]) -> bool:

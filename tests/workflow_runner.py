@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ import yaml
 from reconciler import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 INSTALL = f"python -I -m pip install amplitude-flag-reconciler=={__version__}"
 PINNED = re.compile(r"[\w-]+/[\w.-]+@[0-9a-f]{40}\Z")
@@ -53,11 +54,12 @@ class Runner:
     environ: dict[str, str]
     contexts: dict[str, str]
     artifacts: dict[str, str] = field(default_factory=dict)
+    call: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
 
     def run(self, file: Path, **event: str) -> dict[str, JobRun]:
         """Run every job of a workflow, in its order, for an event given by its contexts."""
         runs: dict[str, JobRun] = {}
-        for name, job in yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"].items():
+        for name, job in _read(file)["jobs"].items():
             needed = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
             contexts = {**self.contexts, **event}
             for need in needed:
@@ -71,6 +73,23 @@ class Runner:
             runs[name] = self.run_steps(job["steps"], contexts)
             runs[name].outputs = {key: filled(value, contexts) for key, value in job.get("outputs", {}).items()}
         return runs
+
+    def run_action(self, file: Path, event: str, **inputs: str) -> tuple[JobRun, dict[str, str]]:
+        """Run a composite action with its defaults and these inputs: what it leaves, and its contexts.
+
+        The tools of PATH take the place of its installation.
+        """
+        action = _read(file)
+        given = {name.replace("_", "-"): value for name, value in inputs.items()}
+        defaults = {name: fields.get("default", "") for name, fields in action["inputs"].items()}
+        contexts = {f"inputs.{name}": filled(str(value), {}) for name, value in {**defaults, **given}.items()}
+        in_place = {
+            "name": "In place of the installation",
+            "shell": "bash",
+            "run": 'mkdir "$RUNNER_TEMP/reconciler"; ln -s "${PATH%%:*}" "$RUNNER_TEMP/reconciler/bin"',
+        }
+        contexts["github.event_name"] = event
+        return self.run_steps([in_place, *action["runs"]["steps"][1:]], contexts), contexts
 
     def run_steps(self, steps: list[dict[str, Any]], contexts: dict[str, str]) -> JobRun:
         """Run steps until one fails; outputs of steps become contexts."""
@@ -122,7 +141,7 @@ class Runner:
             **{name: filled(str(value), contexts) for name, value in step.get("env", {}).items()},
         }
         options = ["--noprofile", "--norc", "-eo", "pipefail"] if step.get("shell") == "bash" else ["-e"]
-        done = subprocess.run(
+        done = self.call(
             ["bash", *options, "-c", script],
             cwd=self.checkout,
             env=environ,
@@ -136,6 +155,12 @@ class Runner:
             name, _, value = line.partition("=")
             contexts[f"steps.{step['id']}.outputs.{name}"] = value
         return done.returncode == 0
+
+
+@cache
+def _read(file: Path) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return read
 
 
 def filled(text: str, contexts: Mapping[str, str]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from emulators import KEY, OTHER_USER, flag_of
 from github_server import TOKEN
-from workflow_runner import PINNED, filled
+from workflow_runner import PINNED
 
 from reconciler.ci.review import record_in
 
@@ -326,30 +326,9 @@ def test_a_rollout_is_advanced_on_a_schedule(world: World) -> None:
 
 
 def run_action(world: World, mode: str, *, event: str = "push", **inputs: str) -> tuple[JobRun, dict[str, str]]:
-    """Run the composite action with its defaults and these inputs; what it leaves, and its contexts."""
-    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-    given = {"mode": mode, "management-key": KEY, "github-token": TOKEN} | {
-        name.replace("_", "-"): value for name, value in inputs.items()
-    }
-    defaults = {name: fields.get("default", "") for name, fields in action["inputs"].items()}
-    contexts = {f"inputs.{name}": filled(str(value), {}) for name, value in {**defaults, **given}.items()} | {
-        "github.event_name": event
-    }
-    steps: list[dict[str, Any]] = action["runs"]["steps"]
-    installed = world.runner.directory / "installed"
-    if not installed.exists():
-        (installed / "bin").mkdir(parents=True)
-        for name in ("python", "reconciler"):
-            tool = Path(world.environ["PATH"].partition(":")[0]) / name
-            (installed / "bin" / name).write_bytes(tool.read_bytes())
-            (installed / "bin" / name).chmod(0o755)
-    in_place = {
-        "name": "In place of the installation",
-        "shell": "bash",
-        "run": 'ln -s "$INSTALLED" "$RUNNER_TEMP/reconciler"',
-    }
-    world.runner.environ["INSTALLED"] = str(installed)
-    return world.runner.run_steps([in_place, *steps[1:]], contexts), contexts
+    """Run the action in a mode, with the key and the token."""
+    given = {"management_key": KEY, "github_token": TOKEN, **inputs}
+    return world.runner.run_action(ROOT / "action.yml", event, mode=mode, **given)
 
 
 def test_the_action_validates_plans_applies_and_looks_for_drift(world: World) -> None:
