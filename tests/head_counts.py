@@ -94,8 +94,9 @@ class HeadCount:
         groups: dict[str, Counter[tuple[str, str]]] = {}
         pairs = Counter(zip(old[:everyone], new[:everyone], strict=True))
         for ((before, left), (after, entered)), number in pairs.items():
-            path = dict.fromkeys(_OFF_SEGMENT.get(name, name) for name in (left, entered))
-            groups.setdefault(" → ".join(path), Counter())[before, after] += number
+            one, other = (_OFF_SEGMENT.get(name, name) for name in (left, entered))
+            path = one if one == other else f"those moving from {one} to {other}"
+            groups.setdefault(path, Counter())[before, after] += number
         for path, group in groups.items():
             size = group.total()
             moves = {f"{a} → {b}": 100 * number / size for (a, b), number in group.items() if a != b}
