@@ -57,9 +57,9 @@ def _plan_verdict(view: PlanView) -> tuple[str, str]:
         return "alarm", REFUSED
     if not view.flags:
         return "calm", "No changes: live matches git."
-    held = view.count_held
-    would = f"{counted(len(view.flags) - held, 'flag')} would change"
-    return ("alarm", f"{would}, {held} held by safety checks.") if held else ("work", f"{would}.")
+    held, others = view.count_held, len(view.flags) - view.count_held
+    would = f"{counted(others, 'flag')} would change" if others else "Nothing would change"
+    return ("alarm", f"{would}, {counted(held, 'flag')} held by safety checks.") if held else ("work", f"{would}.")
 
 
 def _drift_verdict(view: DriftView) -> tuple[str, str]:

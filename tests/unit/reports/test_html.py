@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import html5lib
 import pytest
-from builders import a_plan, a_report
+from builders import a_flag_plan, a_plan, a_report
 from pages import a_hostile_drift, a_large_plan, a_rich_plan, all_pages, plan_page_of
 from small_plans import HOSTILE, PERSON, SMALL_PLANS
 
 from reconciler.apply import Status
 from reconciler.drift import DriftReport, FieldOfFlag
+from reconciler.planning.plan import Refusal
 from reconciler.reports.registry import APPLY, DRIFT, PLAN, RenderOptions, render
 from reconciler.reports.sanitize import visible
 
@@ -259,3 +260,18 @@ def test_no_line_of_a_page_is_a_command_to_a_build_log() -> None:
         render(APPLY, "html", a_report(error=" ".join(HOSTILE))),
     )
     assert not [line for page in pages for line in page.split("\n") if re.search(r"^\s*::|##\[|##vso\[", line)]
+
+
+@pytest.mark.parametrize(
+    ("others", "verdict"),
+    [
+        (0, "Nothing would change, 1 flag held by safety checks."),
+        (2, "2 flags would change, 1 flag held by safety checks."),
+    ],
+)
+def test_the_verdict_says_what_is_held(others: int, verdict: str) -> None:
+    """Held flags are no changes, and their colour is their own."""
+    held = a_flag_plan("held", held=(Refusal(guard="rebucket", message="no", override=""),))
+    page = plan_page_of(a_plan(held, *(a_flag_plan(f"f{number}") for number in range(others))))
+    assert verdict in page
+    assert page.count('class="card held"') == 1
