@@ -10,6 +10,7 @@ from worlds import OTHER_USER, World, a_world, after_writes, an_emulator
 
 from reconciler.emulator import Behaviour
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.reports.registry import APPLY, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,9 +89,12 @@ def test_an_archive_by_hand_midway_is_told_where_edits_of_archived_flags_are_ref
     def archive() -> None:
         emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{flag_id}", {"archive": True})
 
-    outcome = outcome_of(world, lambda: after_writes(world, writes, archive))
+    report = world.apply(lambda: after_writes(world, writes, archive)).report
+    assert report is not None
+    (outcome,) = report.outcomes
     assert outcome.status.value == "failed"
     assert str(outcome.error).endswith("The flag was archived by hand meanwhile.")
+    assert render(APPLY, "text", report).count("was rejected (400)") == 1
     statuses = [item.status.value for item in outcome.operations]
     assert statuses == ["applied"] * writes + ["failed"] + ["skipped"] * (2 - writes)
     assert "the flag is archived" in outcome.users_see
