@@ -13,7 +13,7 @@ from answered_steps import run_here
 from emulators import KEY, USER
 from quarter_faults import FAULTS, Fault, LostError
 from quarter_rules import Permit, Proposal, Rules
-from team import KEYS, PROJECTS, Merge, Pull, Record, Team, copied, difference, resolved, segment
+from team import KEYS, PROJECTS, Merge, Place, Pull, Record, Team, copied, difference, resolved, seen, segment
 
 from reconciler.emulator import RefusedError
 
@@ -161,6 +161,7 @@ class Quarter:
                 assert len(comments) <= 1
                 if comments:
                     pull.shown[environment] = shown
+                    pull.grounds |= {(environment, key): self.grounds(environment, key, documents) for key in shown}
                 if shown:
                     asked = self.asked(pull.number)
                     proposal = Proposal(documents=documents, since=proposed, shown=shown, asked=asked)
@@ -179,6 +180,10 @@ class Quarter:
     def difference(self, environment: str, key: str, documents: dict[str, Record]) -> Record:
         """What differs of a flag, live and declared."""
         return difference(self.rules.known[environment, key], resolved(documents[key], environment))
+
+    def grounds(self, environment: str, key: str, documents: dict[str, Record]) -> tuple[Record, Record]:
+        """What is live of a flag, and what is declared."""
+        return seen(self.rules.known[environment, key]), seen(resolved(documents[key], environment))
 
     # Main
 
@@ -207,7 +212,7 @@ class Quarter:
         asked = self.asked(number) if number else frozenset()
         if number:
             self.github.add_pull(number, head)
-        self.team.merges.append(Merge(head, copied(documents), copied_shown(pull), asked))
+        self.team.merges.append(Merge(head, copied(documents), copied_shown(pull), asked, dict(pull.grounds)))
         for environment in PROJECTS:
             self.counts["dropped runs"] += environment in self.waiting
             self.waiting[environment] = head, before
@@ -276,14 +281,17 @@ class Quarter:
         """What the run of a push may write."""
         states = {merge.commit: merge.documents for merge in self.team.merges}
         reviewed: Record = {}
+        grounds: dict[Place, tuple[Record, Record]] = {}
         for merge in merges:
             reviewed |= merge.shown.get(environment, {})
+            grounds |= merge.grounds
         return Permit(
             environment=environment,
             documents=states[head],
             keys=self.touched(environment, states[base], states[head]),
             reviewed=reviewed if any(environment in merge.shown for merge in merges) else None,
             asked=frozenset().union(*(merge.asked for merge in merges)),
+            grounds=grounds,
         )
 
     def undo(self) -> None:

@@ -33,6 +33,9 @@ class Permit:
     keys: set[str]
     reviewed: Record | None = None
     asked: frozenset[str] = frozenset()
+    grounds: dict[Place, tuple[Record, Record]] = field(default_factory=dict)
+    """From which live flag and which declaration each flag was reviewed."""
+
     before: dict[Place, Record] = field(default_factory=dict)
     """What was live as the run began."""
 
@@ -143,6 +146,9 @@ class Rules:
             if permit.reviewed is not None and permit.reviewed.get(key) != shown:
                 assert after == before
                 self.counts["changes held as not reviewed"] += 1
+            elif permit.reviewed is not None and permit.grounds[place] != (seen(before), seen(declared)):
+                assert after == before or not difference(after, declared), ("neither held nor applied", place)
+                self.counts["changes reviewed from another state"] += 1
             elif kept_off and not declared["archived"]:
                 assert after == before, ("a switch that has to stay off, written partly", place)
                 self.counts["changes held as they would turn a switch on again"] += 1

@@ -105,6 +105,8 @@ class Pull:
     number: int
     changes: dict[str, tuple[str | None, Record]]
     shown: dict[str, dict[str, Record]] = field(default_factory=dict)
+    grounds: dict[Place, tuple[Record, Record]] = field(default_factory=dict)
+    """What was live and what was declared as the plan was made: the order of calls follows from both."""
 
 
 @dataclass(slots=True)
@@ -115,6 +117,7 @@ class Merge:
     documents: dict[str, Record]
     shown: dict[str, dict[str, Record]] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
+    grounds: dict[Place, tuple[Record, Record]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
