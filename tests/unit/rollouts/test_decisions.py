@@ -66,6 +66,7 @@ UP = Move(kind=MoveKind.UP, before=1, after=10)
         (Position(phase=Phase.WAITING, step=2, live=10, why="x"), "off", answers(FINE), None, "x"),
         (Position(phase=Phase.HELD, step=2, live=10, why="x"), "off", answers(WORSE), None, "x"),
         (Position(phase=Phase.DONE, step=3, live=100), "off", answers(WORSE), None, ""),
+        (Position(phase=Phase.WAITING, step=1, next_step=STEPS[1], live=1), "off", answers(FINE, FINE), None, ""),
         (FIRST, "off", answers(WORSE, UNKNOWN), None, "errors: worse"),
         (FIRST, "hold", answers(UNKNOWN, UNKNOWN, lacks_data=True), Move(kind=MoveKind.UP, before=0, after=1), ""),
         (FIRST, "hold", answers(UNKNOWN, UNKNOWN), None, "errors, slow: not known yet"),
@@ -176,6 +177,8 @@ def test_what_is_missing_is_unknown() -> None:
     assert asked(nothing, "off").why == asked(nothing).why == "there is no variant to compare"
     many = Said({"on": Counts(70, 1000), "off": Counts(30, 1000)})
     assert [asked(many, "on", tests=count).verdict for count in (1, 1000)] == [WORSE, FINE]
+    shared = Said({"on": Counts(63, 1000), "more": Counts(30, 1000), "off": Counts(30, 1000)})
+    assert [asked(shared, *variants).verdict for variants in (["on"], ["on", "more"])] == [WORSE, FINE]
 
 
 def test_variants_with_users() -> None:
@@ -308,6 +311,11 @@ def test_reports_are_merged() -> None:
     assert merged([]) is None
     assert both is not None
     assert (both.requests, both.unchanged, both.verified, len(both.outcomes)) == (7, 0, True, 2)
+    assert [item.key for item in both.outcomes] == ["applied-flag", "failed-flag"]
+    ended = SourceError("ended")
+    stopped = merged([first, a_report(Status.SKIPPED, stopped_by=ended, signal_number=15)])
+    assert stopped is not None
+    assert (stopped.stopped_by, stopped.signal_number) == (ended, 15)
     wrong = merged([second, a_report(Status.APPLIED, verified=False)])
     assert wrong is not None
     assert wrong.verified is False
