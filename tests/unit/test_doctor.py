@@ -109,12 +109,16 @@ def test_the_clock_is_held_against_the_servers(skew: int, status: CheckStatus) -
     world = WiredWorld(
         emulator=emulator, desired=a_world(emulator).desired, config=a_config(requests=FAST), wire=Wire(emulator)
     )
-    assert checks(world, SERVER_TIME + timedelta(seconds=skew))["clock"].status is status
+    found = checks(world, SERVER_TIME + timedelta(seconds=skew))["clock"]
+    where = "from" if status is CheckStatus.OK else "ahead of" if skew > 0 else "behind"
+    assert (found.status, found.message) == (status, f"{abs(skew)} s {where} the server's")
+    assert bool(found.advice) is (status is not CheckStatus.OK)
 
 
 def test_an_unknown_server_time_is_said() -> None:
     """A server without a Date header leaves the clock unchecked."""
-    assert checks(a_world(an_emulator(a_live_flag())))["clock"].status is CheckStatus.WARN
+    found = checks(a_world(an_emulator(a_live_flag())))["clock"]
+    assert (found.status, found.message) == (CheckStatus.WARN, "the server does not say what time it is")
 
 
 @pytest.mark.parametrize(
