@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.apply.report import Status
 from reconciler.errors import GuardRefusedError, PartlyAppliedError
@@ -245,6 +246,19 @@ def test_gaps_in_versions(known: list[Version], gap: str) -> None:
     live = a_live_flag(a_flag(enabled=True, rollout_percentage=1))
     assert levels_of(a_standing().placed, live, known, NOW) == Known(gap=gap)
     assert timedelta(minutes=10) == CREATION
+
+
+@pytest.mark.parametrize("fields", [{"enabled": UNSET}, {"rollout_percentage": UNSET}])
+def test_a_version_that_does_not_show_what_it_was(fields: dict[str, Any]) -> None:
+    blank = [
+        replace(item, flag=a_live_flag(replace(item.flag.spec, **fields))) for item in versions((0, True, -9, "a"))
+    ]
+    wrong_time = [replace(item, created_at="soon") for item in versions((0, True, -9, "a"))]
+    live = a_live_flag(a_flag(enabled=True, rollout_percentage=1))
+    for first in (blank, wrong_time):
+        known = [*versions((1, True, 5, "a"), first=2), *first]
+        gap = "version 1 of the flag does not show what it was"
+        assert levels_of(a_standing().placed, live, known, NOW) == Known(gap=gap)
 
 
 def an_advance(*standings: Standing, **fields: Any) -> AdvanceReport:
