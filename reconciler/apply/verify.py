@@ -217,9 +217,10 @@ def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
 
 
 def _is_archived_by_others(run: FlagRun, live: LiveFlag | None) -> bool:
-    """Whether the flag is archived although neither the plan nor the declaration says so."""
-    after = run.plan.after
-    return live is not None and live.spec.archived is True and not (after is not None and after.archived)
+    """Whether the flag is archived although it was not, and neither the plan nor the declaration says so."""
+    states = (run.plan.before, run.plan.after)
+    was_or_is_to_be = any(state is not None and state.archived is True for state in states)
+    return live is not None and live.spec.archived is True and not was_or_is_to_be
 
 
 def _named(operations: Sequence[Operation]) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from emulators import a_live_flag, flag_of, variant_of
 from jsonschema import Draft202012Validator
-from worlds import OTHER_USER, PROJECT, World, a_world, after_writes, an_emulator
+from msgspec.structs import replace
+from worlds import OTHER_USER, PROJECT, UNGUARDED, World, a_world, after_writes, an_emulator
 
 from reconciler.apply import ApplyOptions
 from reconciler.emulator import ApiResponse, Behaviour
@@ -182,6 +183,23 @@ def test_what_a_rename_leaves_behind_is_mended_where_the_flag_is_archived_as_wel
     assert (report.exit_code, report.verified) == (0, True), render(APPLY, "text", report)
     assert flag_of(world.emulator, "f")["archived"] is True
     assert flag_of(world.emulator, "f")["rolloutWeights"]["new"] == 1
+
+
+def test_an_unarchive_that_had_no_effect_is_no_archive_by_hand() -> None:
+    """The flag is archived as it was before: nobody is blamed, and the call is not told as made."""
+    emulator = an_emulator(a_live_flag("f", archived=True))
+    real = emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        return ApiResponse(status=200, body=b"OK") if request.method == "PATCH" else real(request)
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    declared = FlagSpec(key="f", archived=False, rollout_percentage=10)
+    (outcome,) = applied(a_world(emulator, declared, options=replace(UNGUARDED, unarchive=True))).outcomes
+    assert (outcome.status.value, outcome.verified) == ("unknown", False)
+    assert "by hand" not in str(outcome.error)
+    assert "archived" in str(outcome.error)
+    assert [item.status.value for item in outcome.operations] == ["unknown"]
 
 
 @pytest.mark.parametrize("archived_edits", ["accepted", "refused"])
