@@ -31,7 +31,6 @@ class Case(Struct, frozen=True):
     is_list_of_users: bool = False
 
 
-__Pair = tuple[Case, ...]
 GATE: Final = Condition(prop="dependencies", op="is", values=("not met",), type="dependencies")
 """Stands for what other flags decide: whether they hold a user back."""
 

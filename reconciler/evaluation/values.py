@@ -277,7 +277,6 @@ def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[s
     patterns = sorted({_tokens(item.op, value) for item in conditions for value in item.values})
     letters = {token for tokens, _ in patterns for token in tokens if len(token) == 1}
     letters |= {letter for token in letters for letter in (token.lower(), token.upper()) if len(letter) == 1}
-    letters.discard("")
     known = letters | set("".join(listed))
     fresh = next(letter for letter in map(chr, (*range(97, 123), *range(0xE000, 0xF8FF))) if letter not in known)
     alphabet = (fresh, *sorted(letters | {"/"}))

@@ -13,8 +13,9 @@ from random_claims import alone
 
 from reconciler.evaluation.assertions import Assertion, Bound, Outcome, Share, Status
 from reconciler.evaluation.deciding import Decider
+from reconciler.evaluation.evaluate import FlagWithParents
 from reconciler.evaluation.hashing import coordinates, hash_of
-from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.flag import UNSET, Condition, Dependencies, FlagSpec, LiveFlag, TargetSegment, Variant, Weights
 
 if TYPE_CHECKING:
     from reconciler.evaluation.assertions import Verdict
@@ -162,7 +163,9 @@ def test_one_user_of_a_million_is_found() -> None:
     assert verdict.person is not None
     assert OfficialFlag(rare).assign(verdict.person.user)[0] == "a"
     other = replace(rare, bucketing_salt="other", rollout_weights=Weights.of({"a": 20_000_000, "b": 1}))
-    assert decide(other, rare, never=(Outcome("b", "a"),)).status is Status.UNDECIDED
+    verdict = decide(other, rare, never=(Outcome("b", "a"),))
+    assert verdict.status is Status.UNDECIDED
+    assert verdict.reason == 'Users of "All Other Users" may get a -> b, but no such user was found.'
 
 
 @pytest.mark.parametrize(("key", "prop"), [("user_id", "user_id"), ("gp:plan", "gp:plan")])
@@ -217,3 +220,180 @@ def test_shares_that_no_number_of_hashes_meets_exactly(op: str, percentage: int,
 
     assert decide(flag, shares=shares).status is Status.PROVED
     assert decide(flag, shares=off).status is (Status.PROVED if op == "<=" else Status.REFUTED)
+
+
+US = asked("country", "is", "US")
+THERE = (asked("user_id", "is not", "(none)"),)
+REST, OTHERS, LISTS = "/rolloutPercentage", "All Other Users", "the inclusions of "
+LISTED = replace(
+    FLAG,
+    variants=(Variant(key="a", users=("u",), cohorts=("c",)), Variant(key="b")),
+    target_segments=(a_segment(US),),
+)
+UNSAID = "Flag files do not say what a flag depends on"
+LACKS = "not declared, and it depends on that: declare it, or fill it with --against live."
+
+
+def behind_parent(flag: FlagSpec | None = FLAG, *, live: bool = True, depends: bool = True) -> FlagWithParents:
+    """The flag, of files or live, whose users must get a of the flag p."""
+    if flag is None:
+        return FlagWithParents(flag=None)
+    needs = Dependencies(flags=(("2", ("a",)),), operator="all") if depends else None
+    found = LiveFlag(id="1" if live else "", project_id="1", spec=flag, parent_dependencies=needs)
+    parent = LiveFlag(id="2", project_id="1", spec=replace(FLAG, key="p", rollout_percentage=50))
+    return FlagWithParents(flag=found, parents=(parent,) if depends else ())
+
+
+def causes_of(verdict: Verdict) -> list[tuple[str, str, str]]:
+    """The segment, path and variant of each cause."""
+    return [(cause.segment, cause.path, cause.variant) for cause in verdict.causes]
+
+
+@pytest.mark.parametrize(
+    ("side", "given", "reason"),
+    [
+        (behind_parent(), {"p": "c"}, "The flag p has no variant c."),
+        (behind_parent(), {"q": "a", "p": "a", "o": "a"}, "The flag does not depend on o, q."),
+        (behind_parent(depends=False), {"q": "a", "p": "a"}, "The flag does not depend on p, q."),
+        *(
+            (side, {"q": "", "p": ""}, f"{UNSAID} (p, q): it takes --against live.")
+            for side in (behind_parent(None), behind_parent(live=False, depends=False))
+        ),
+        (behind_parent(), {"p": "off"}, None),
+        (behind_parent(live=False), {"p": "off"}, None),
+    ],
+)  # fmt: skip
+def test_given_variants(side: FlagWithParents, given: dict[str, str], reason: str | None) -> None:
+    """What cannot be given is said in order of the names; what can be decides: off of the parent is off here."""
+    claim = Assertion(name="x", flag="f", source=a_position(), always=(Outcome("off"),), given=tuple(given.items()))
+
+    verdict = Decider(side).decide(claim)
+
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED if reason else Status.PROVED, reason)
+    assert verdict.reached == (frozenset() if reason else {"dependencies", "off"})
+
+
+def test_users_behind_parents() -> None:
+    """One user is held back by name; of all users one who gets through is found, and none where none can be."""
+
+    def decided(flag: FlagSpec = FLAG, **claim: Any) -> Verdict:
+        return Decider(behind_parent(flag)).decide(Assertion(name="x", flag="f", source=a_position(), **claim))
+
+    held = decided(user={"user_id": "u"}, expected="a", given=(("p", "off"),))
+    assert (held.status, causes_of(held)) == (Status.REFUTED, [("its dependencies", "dependencies", "off")])
+    assert held.reached == {"dependencies", "a", "off"}
+    through = decided(never=(Outcome("a"),))
+    assert (through.status, causes_of(through)) == (Status.REFUTED, [(OTHERS, REST, "a")])
+    stopped = decided(never=(Outcome("off"),), conditions=THERE)
+    assert (stopped.status, causes_of(stopped)) == (Status.REFUTED, [("its dependencies", "dependencies", "off")])
+    rare = replace(FLAG, rollout_weights=Weights.of({"a": 1, "b": 20_000_000}))
+    left = decided(rare, never=(Outcome("a"),))
+    reason = "The flags that this one depends on decide: name what users have with `given`."
+    assert (left.status, left.reason, left.person) == (Status.UNDECIDED, reason, None)
+
+
+@pytest.mark.parametrize(
+    ("flag", "user", "expected", "causes"),
+    [
+        (FLAG, {"user_id": "x"}, "b", None),
+        (FLAG, {"user_id": "x"}, "a", (OTHERS, REST, "b")),
+        (FLAG, {}, "b", (OTHERS, REST, "off")),
+        (LISTED, {"user_id": "x", "country": "US"}, "b", ("first", "/targetSegments/0", "a")),
+        (LISTED, {"user_id": "u", "country": "US"}, "b", (f"{LISTS}a", "/variants/0/inclusions/users", "a")),
+        (LISTED, {"cohort_ids": ["c"]}, "b", (f"{LISTS}a", "/variants/0/inclusions/cohorts", "a")),
+        (replace(FLAG, bucketing_key="amplitude_id"), {"user_id": "x"}, "a",
+         "The flag is bucketed by amplitude_id: give the user one."),
+        (replace(FLAG, bucketing_salt=UNSET), {"user_id": "x"}, "a", f"bucketingSalt is {LACKS}"),
+        (replace(FLAG, bucketing_salt=UNSET, bucketing_key=UNSET), {}, "a",
+         f"bucketingSalt, bucketingKey are {LACKS}"),
+        (replace(FLAG, rollout_percentage=UNSET, rollout_weights=UNSET), {}, "a", f"rolloutPercentage is {LACKS}"),
+    ],
+)  # fmt: skip
+def test_one_user(
+    flag: FlagSpec, user: dict[str, Any], expected: str, causes: tuple[str, str, str] | str | None
+) -> None:
+    """What gave another variant than expected, and else what it takes to know."""
+    verdict = decide(flag, user=user, expected=expected)
+
+    if isinstance(causes, str):
+        status = Status.UNDECIDED if "amplitude_id" in causes else Status.UNDECLARED
+        assert (verdict.status, verdict.reason, verdict.reached) == (status, causes, {REST})
+    elif causes is None:
+        assert (verdict.status, causes_of(verdict), verdict.reached) == (Status.PROVED, [], {REST, expected})
+    else:
+        assert (verdict.status, causes_of(verdict)) == (Status.REFUTED, [causes])
+        assert verdict.person is not None
+        assert (verdict.person.user, verdict.reached) == (user, {causes[1], causes[2], expected})
+
+
+def test_variants_that_no_state_has() -> None:
+    """A claim that would hold of any flag is not decided: each is named once, in the order of the claim."""
+    stray = (Outcome("d"), Outcome("*", "c"), Outcome("off", "d"))
+    shares = (Share(Outcome("e"), (Bound("<=", Fraction(1)),), ""),)
+
+    verdict = decide(FLAG, conditions=THERE, never=stray, shares=shares)
+
+    assert verdict.status is Status.UNDECIDED
+    assert verdict.reason == "The flag has no variant d, c, e, before or after."
+    assert decide(replace(FLAG, variants=UNSET, rollout_percentage=0), never=stray).status is Status.PROVED
+    assert decide(replace(FLAG, variants=FLAG.variants[:1]), FLAG, never=(Outcome("b"),)).status is Status.PROVED
+    assert decide(FLAG, never=(*stray, Outcome("off"))).status is Status.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("always", "causes"),
+    [
+        ((Outcome("a", "a"),), ["a", "off"]),
+        ((Outcome("*", "a"),), ["a", "a"]),
+        ((Outcome("a", "a"), Outcome("off", "a")), None),
+        ((Outcome("a"), Outcome("b")), ["a", "off"]),
+        ((Outcome("a"), Outcome("b"), Outcome("off")), None),
+        ((Outcome("a", "c"),), None),
+    ],
+)
+def test_what_always_means(always: tuple[Outcome, ...], causes: list[str] | None) -> None:
+    """Any of the moves from the same variant will do, and any of the variants; who starts elsewhere is not meant."""
+    flag = replace(FLAG, variants=(*FLAG.variants, Variant(key="c")))
+
+    verdict = decide(replace(flag, rollout_percentage=50), flag, conditions=THERE, always=always)
+
+    assert verdict.status is (Status.REFUTED if causes else Status.PROVED)
+    assert causes_of(verdict) == [(OTHERS, REST, variant) for variant in causes or ()]
+    assert verdict.reached >= {REST, "a", "b", "off"}
+
+
+def test_what_breaks_a_share() -> None:
+    """The share as it is beside what was claimed, and who has it; between two hashes it is only expected."""
+    quarter = Share(Outcome("a"), (Bound("<=", Fraction(1, 4)),), "<= 25%")
+    none_of_it = Share(Outcome("off", "*"), (Bound("==", Fraction(0)),), "0%")
+    some_of_it = Share(Outcome("a", "b"), (Bound(">=", Fraction(1, 4)),), ">= 25%")
+
+    plain = decide(FLAG, shares=(quarter,))
+    lost = decide(replace(FLAG, rollout_percentage=50), FLAG, shares=(none_of_it,))
+    absent = decide(replace(FLAG, rollout_percentage=50), FLAG, shares=(some_of_it,))
+    expected = decide(replace(FLAG, bucketing_salt="t"), FLAG, shares=(some_of_it,))
+
+    assert (plain.share, causes_of(plain)) == ((quarter, Fraction(536870925, 2**30)), [(OTHERS, REST, "a")])
+    assert lost.share == (none_of_it, Fraction(2**30 - 1, 2**31))
+    assert [cause.variant for cause in lost.causes] == ["a", "off"]
+    assert (absent.status, absent.share) == (Status.REFUTED, (some_of_it, Fraction(0)))
+    assert [cause.variant for cause in absent.causes] == ["a", "a"]
+    assert expected.status is Status.UNDECIDED
+    assert expected.reason == "Users are re-bucketed: what share goes from one variant to another is only expected."
+    assert decide(LISTED, conditions=(asked("user_id", "is", "u"),), shares=(quarter,)).status is Status.PROVED
+
+
+def test_rules_and_what_gives_no_variant() -> None:
+    """Rules go by their place and name, without lists of users; a flag that gives none is named for its reason."""
+    assert list(Decider(alone(LISTED)).rules()) == [("/targetSegments/0", "first"), (REST, OTHERS)]
+    for side, cause in (
+        (alone(replace(FLAG, archived=True)), ("an archived flag", "/archived", "off")),
+        (alone(replace(FLAG, enabled=False)), ("a disabled flag", "/enabled", "off")),
+        (behind_parent(None), ("an absent flag", "", "off")),
+    ):
+        claim = Assertion(name="x", flag="f", source=a_position(), always=(Outcome("a"),))
+        assert causes_of(Decider(side).decide(claim)) == [cause]
+    by_list = decide(LISTED, never=(Outcome("a"),))
+    assert causes_of(by_list) == [(f"{LISTS}a", "/variants/0/inclusions/cohorts", "a")]
+    no_cohort = replace(LISTED, variants=(Variant(key="a", users=("u",)), Variant(key="b")))
+    assert causes_of(decide(no_cohort, never=(Outcome("a"),))) == [("first", "/targetSegments/0", "a")]

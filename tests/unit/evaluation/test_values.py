@@ -1,0 +1,232 @@
+"""Examples of values for each answer that some conditions allow; bounds of shares, and outcomes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from reconciler.evaluation.assertions import TOLERANCE, Bound, Outcome, Share
+from reconciler.evaluation.populations import Chosen, Properties
+from reconciler.evaluation.values import answers_of, user_with
+from reconciler.model.flag import Condition
+
+NONE, FIRST, SECOND, BOTH = range(4)
+"""Which of two conditions are true."""
+LEAST = "-1.7976931348623157e+308"
+
+
+def asked(op: str, *values: str, prop: str = "gp:n", type_: str = "property") -> Condition:
+    """A condition."""
+    return Condition(prop=prop, op=op, values=values, type=type_)
+
+
+def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
+    """The examples of each answer, of conditions of which all answers are known."""
+    answers = answers_of(conditions)
+    assert not answers.is_free
+    return {found.mask: found.values for found in answers.known}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ([asked("is", "x"), asked("is not", "y")], {SECOND: (None, "other"), BOTH: ("x",), NONE: ("y",)}),
+        ([asked("is", "other", "x")], {NONE: (None, "another"), FIRST: ("other", "x")}),
+        (
+            [asked("is", "other", "another", "x", "y", "z")],
+            {NONE: (None, "other" * 8), FIRST: ("other", "another", "x", "y", "z")},
+        ),
+        ([asked("is", "(none)")], {FIRST: (None, "(none)"), NONE: ("other",)}),
+        ([asked("strange", "a")], {NONE: (None, "a", "other")}),
+        (
+            [asked("greater", "5"), asked("less", "7")],
+            {
+                NONE: (None, "nan"),
+                SECOND: ("5", "-inf", "4", LEAST, "-"),
+                FIRST: ("7", "inf", "8", "7.000000000000001", "7x", "other"),
+                BOTH: ("6", "5.000000000000001", "5x"),
+            },
+        ),
+        (
+            [asked("greater or equal", str(2**53 + 1))],
+            {
+                NONE: (None, "nan", "-inf", "9007199254740991", LEAST, "-"),
+                FIRST: (
+                    "9007199254740993", "inf", "9007199254740992.0", "9007199254740994.0", "9007199254740993x",
+                    "other",
+                ),
+            },
+        ),
+        (
+            [asked("greater", "1.0.0", prop="version")],
+            {
+                NONE: (None, "1.0.0", "0.0.0", "0.0.0-", "1.0.0-a", "-"),
+                FIRST: ("1.0.1", "1.1.0", "2.0.0", "1.0.1-", "1.0.0x", "other"),
+            },
+        ),
+        (
+            [asked("less", "1.0.0-a", prop="version")],
+            {
+                NONE: (None, "1.0.0-a", "1.0.1", "1.1.0", "2.0.0", "1.0.0-a-", "1.0.0-a!", "other"),
+                FIRST: ("0.0.0", "0.0.0-", "-"),
+            },
+        ),
+        ([asked("greater", "b")], {NONE: (None, "b", "A"), FIRST: ("bx", "other")}),
+        (
+            [asked("contains", "aB"), asked("does not contain", "b")],
+            {SECOND: (None, "c", "other"), FIRST: ("aB", "AB"), NONE: ("b", "B")},
+        ),
+        (
+            [asked("glob match", "a/*"), asked("glob match", "a/**")],
+            {NONE: (None, "b", "other"), BOTH: ("a/*", "a/**", "a/"), SECOND: ("a//",)},
+        ),
+        (
+            [asked("set contains", "x"), asked("set contains", "y")],
+            {NONE: (None, "x", "y", "other"), FIRST: (["x"],), SECOND: (["y"],), BOTH: (["x", "y"],)},
+        ),
+        (
+            [asked("set is", "x", "y"), asked("set is not", "z")],
+            {NONE: (None, "x", "y", "z", "other"), SECOND: (["x"],), BOTH: (["x", "y"],)},
+        ),
+        (
+            [asked("set contains", "x"), asked("is", "y")],
+            {NONE: (None, "x", "other"), SECOND: ("y",), FIRST: (["x"],), BOTH: (["x", "y"],)},
+        ),
+        (
+            [asked("is", "a", prop="", type_="cohort"), asked("is not", "b", "c", prop="", type_="cohort")],
+            {SECOND: (None,), BOTH: (["a"],), NONE: (["b"],), FIRST: (["a", "b"],)},
+        ),
+    ],
+)  # fmt: skip
+def test_examples_of_each_answer(conditions: list[Condition], expected: dict[int, tuple[Any, ...]]) -> None:
+    """Around every constant, a missing property first, and no answer besides."""
+    assert shown(*conditions) == expected
+
+
+@pytest.mark.parametrize(
+    ("prop", "limit", "spelling"),
+    [
+        ("gp:n", "5", "05"),
+        ("gp:n", "-1", "-01"),
+        ("gp:n", "0.5", "00.5"),
+        ("version", "1.0.0", "01.0.0"),
+    ],
+)
+def test_an_equal_number_that_is_not_listed(prop: str, limit: str, spelling: str) -> None:
+    """`is not` goes by letters and comparisons by numbers: another spelling meets both."""
+    conditions = [asked(op, limit, prop=prop) for op in ("greater or equal", "less or equal", "is not")]
+
+    assert shown(*conditions)[0b111][0] == spelling
+
+
+@pytest.mark.parametrize(
+    ("listed", "spelling"), [((), "inf"), (("inf",), "INF"), (("inf", "INF"), "Inf")]
+)  # fmt: skip
+def test_infinity_is_spelled_as_no_list_says(listed: tuple[str, ...], spelling: str) -> None:
+    """Above the largest number there is only what reads as infinite."""
+    found = shown(asked("greater", "1.7976931348623157e+308"), asked("is not", "1", *listed))
+
+    assert spelling in found[BOTH]
+    assert not set(found[BOTH]) & set(listed)
+
+
+@pytest.mark.parametrize(("count", "is_free"), [(6, False), (7, True)])
+def test_lists_of_many_elements(count: int, is_free: bool) -> None:
+    """Up to seven elements, one that no condition names among them, every list is tried; then any answer counts."""
+    conditions = tuple(asked("set contains", f"v{number}") for number in range(count))
+
+    answers = answers_of(conditions)
+
+    assert answers.is_free is is_free
+    assert len(answers.known) == (1 + count if is_free else 2**count)
+
+
+@pytest.mark.parametrize("type_", ["odd", "property"])
+def test_what_is_known_of_no_value(type_: str) -> None:
+    """A condition of an unknown type, and patterns that are too many to search, may be answered in any way."""
+    patterns = [f"{'?' * number}*a*{number}*b*" for number in range(12)]
+    condition = asked("glob match", *patterns, type_=type_)
+
+    answers = answers_of((condition,))
+
+    assert answers.is_free
+    assert len(answers.known) == (2 if type_ == "property" else 0)
+
+
+@pytest.mark.parametrize(
+    ("prop", "type_", "value", "user"),
+    [
+        ("gp:plan", "property", "pro", {"user_properties": {"plan": "pro"}}),
+        ("country", "property", "US", {"country": "US"}),
+        ("userdata_cohort", "cohort", ["c"], {"cohort_ids": ["c"]}),
+        ("gp:plan", "property", None, {}),
+        ("gp:plan", "property", "", {"user_properties": {"plan": ""}}),
+    ],
+)
+def test_the_user_of_one_value(prop: str, type_: str, value: object, user: dict[str, Any]) -> None:
+    """Properties of users, built-in ones and cohorts each stand in their place; a missing one stands nowhere."""
+    assert user_with(asked("is", "x", prop=prop, type_=type_), value) == user
+
+
+def test_answers_together() -> None:
+    """The least answers of each property that matters, all of a whole one; none where an excluded mask holds."""
+    plan, team, country = asked("is", "pro"), asked("is not", "x"), asked("is", "US", prop="country")
+    properties = Properties((plan, team, country))
+    both, all_three = properties.mask_of((plan, team)), properties.mask_of((plan, team, country, country))
+    pro = Chosen("gp:n", (plan, team), BOTH, ("pro",))
+    off = Chosen("country", (country,), NONE, (None, "other"))
+    there = Chosen("country", (country,), FIRST, ("US",))
+
+    assert (both, all_three) == (0b011, 0b111)
+    assert list(properties.answers(both, ())) == [(pro,)]
+    assert list(properties.answers(both, (), ["country"])) == [(pro, off), (pro, there)]
+    assert list(properties.answers(both, (all_three,))) == [(pro, off)]
+    assert list(properties.answers(both, (both,))) == []
+    assert [properties.can_be(both, left) for left in ((), (all_three,), (both,), (0b100, 0b001))] == [
+        True, True, False, False
+    ]  # fmt: skip
+    assert [item.is_listed for item in (pro, off, there)] == [True, False, True]
+    assert properties.is_exact("gp:n")
+
+
+EDGE = Fraction(1, 4)
+STEP = TOLERANCE / 10
+
+
+@pytest.mark.parametrize(
+    ("op", "holds"),
+    [
+        ("<=", [True, True, True, True, True, True, False]),
+        (">=", [False, True, True, True, True, True, True]),
+        ("<", [True, False, False, False, False, False, False]),
+        (">", [False, False, False, False, False, False, True]),
+        ("==", [False, True, True, True, True, True, False]),
+    ],
+)
+def test_bounds_hold_within_a_millionth(op: str, holds: list[bool]) -> None:
+    """On both sides of both edges of the tolerance, the edges themselves among them."""
+    places = (-TOLERANCE - STEP, -TOLERANCE, -STEP, Fraction(0), STEP, TOLERANCE, TOLERANCE + STEP)
+
+    assert [Bound(op, EDGE).holds(EDGE + place) for place in places] == holds
+    assert Fraction(1, 1_000_000) == TOLERANCE
+    between = Share(Outcome("a"), (Bound(">=", EDGE), Bound("<=", 2 * EDGE)), "")
+    assert [between.holds(part * EDGE) for part in (0, 1, 2, 3)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text", "met"),
+    [
+        (Outcome("a"), "a", ["aa", "ba"]),
+        (Outcome("a", "b"), "b -> a", ["ba"]),
+        (Outcome("a", "a"), "a -> a", ["aa"]),
+        (Outcome("*", "a"), "a -> *", ["ab"]),
+        (Outcome("a", "*"), "* -> a", ["ba"]),
+        (Outcome("*", "*"), "* -> *", ["ab", "ba"]),
+    ],
+)
+def test_outcomes(outcome: Outcome, text: str, met: list[str]) -> None:
+    """A star is any other variant: who keeps one makes no move, unless both sides are named."""
+    assert [pair for pair in ("aa", "ab", "ba", "bb") if outcome.meets(tuple(pair))] == met
+    assert str(outcome) == text
