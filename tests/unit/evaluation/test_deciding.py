@@ -140,6 +140,10 @@ def test_users_without_what_is_hashed_lose_a_variant_that_all_had() -> None:
     assert verdict.status is Status.REFUTED
     assert verdict.person is not None
     assert "user_id" not in verdict.person.user
+    by_device = replace(FLAG, bucketing_key="device_id")
+    nothing = decide(by_device, FLAG, never=(Outcome("off", "off"),))
+    assert nothing.person is not None
+    assert nothing.person.user == {}
     there = (asked("user_id", "is not", "(none)"),)
     assert decide(FLAG, everyone, conditions=there, never=(Outcome("off", "a"),)).status is Status.PROVED
 
@@ -253,7 +257,7 @@ def causes_of(verdict: Verdict) -> list[tuple[str, str, str]]:
     ("side", "given", "reason"),
     [
         (behind_parent(), {"p": "c"}, "The flag p has no variant c."),
-        (behind_parent(), {"q": "a", "p": "a", "o": "a"}, "The flag does not depend on o, q."),
+        (behind_parent(), dict.fromkeys("tsrqpo", "a"), "The flag does not depend on o, q, r, s, t."),
         (behind_parent(depends=False), {"q": "a", "p": "a"}, "The flag does not depend on p, q."),
         *(
             (side, {"q": "", "p": ""}, f"{UNSAID} (p, q): it takes --against live.")
@@ -284,7 +288,9 @@ def test_users_behind_parents() -> None:
     assert held.reached == {"dependencies", "a", "off"}
     through = decided(never=(Outcome("a"),))
     assert (through.status, causes_of(through)) == (Status.REFUTED, [(OTHERS, REST, "a")])
-    stopped = decided(never=(Outcome("off"),), conditions=THERE)
+    stopped = decided(replace(FLAG, bucketing_salt="s1", rollout_percentage=50), never=(Outcome("off"),))
+    assert stopped.person is not None
+    assert stopped.person.user["user_id"] == "user-2"  # user-1 is let through, and is off by the rollout
     assert (stopped.status, causes_of(stopped)) == (Status.REFUTED, [("its dependencies", "dependencies", "off")])
     rare = replace(FLAG, rollout_weights=Weights.of({"a": 1, "b": 20_000_000}))
     left = decided(rare, never=(Outcome("a"),))
@@ -303,6 +309,7 @@ def test_users_behind_parents() -> None:
         (LISTED, {"cohort_ids": ["c"]}, "b", (f"{LISTS}a", "/variants/0/inclusions/cohorts", "a")),
         (replace(FLAG, bucketing_key="amplitude_id"), {"user_id": "x"}, "a",
          "The flag is bucketed by amplitude_id: give the user one."),
+        (replace(FLAG, bucketing_key="amplitude_id"), {"amplitude_id": "1"}, "off", (OTHERS, REST, "a")),
         (replace(FLAG, bucketing_salt=UNSET), {"user_id": "x"}, "a", f"bucketingSalt is {LACKS}"),
         (replace(FLAG, bucketing_salt=UNSET, bucketing_key=UNSET), {}, "a",
          f"bucketingSalt, bucketingKey are {LACKS}"),

@@ -38,6 +38,7 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
             [asked("is", "other", "another", "x", "y", "z")],
             {NONE: (None, "other" * 8), FIRST: ("other", "another", "x", "y", "z")},
         ),
+        ([asked("is", "")], {NONE: (None, "other")}),
         ([asked("is", "(none)")], {FIRST: (None, "(none)"), NONE: ("other",)}),
         ([asked("strange", "a")], {NONE: (None, "a", "other")}),
         (
@@ -77,6 +78,10 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
         (
             [asked("contains", "aB"), asked("does not contain", "b")],
             {SECOND: (None, "c", "other"), FIRST: ("aB", "AB"), NONE: ("b", "B")},
+        ),
+        (
+            [asked("glob match", "a*"), asked("glob match", "a**")],
+            {NONE: (None, "b", "other"), BOTH: ("a*", "a**", "a"), SECOND: ("a/",)},
         ),
         (
             [asked("glob match", "a/*"), asked("glob match", "a/**")],
@@ -188,6 +193,7 @@ def test_answers_together() -> None:
         True, True, False, False
     ]  # fmt: skip
     assert [item.is_listed for item in (pro, off, there)] == [True, False, True]
+    assert not Chosen("gp:n", (asked("contains", "x"),), NONE, ("y",)).is_listed
     assert properties.is_exact("gp:n")
 
 
