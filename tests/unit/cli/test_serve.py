@@ -314,8 +314,14 @@ def test_ids_of_amplitude(tmp_path: Path) -> None:
         assert {variants(client, user)["new-checkout"] for user in people} == {"off"}
         assert {variants(client, user | {"amplitude_id": 7})["new-checkout"] for user in people} != {"off"}
         salt, ids = session.warnings()
-        assert "new-checkout: no bucketingSalt is known" in salt
-        assert "--amplitude-ids" in ids
+        assert salt == (
+            "new-checkout: no bucketingSalt is known, so shares are right and fall on other users than in "
+            "production. --from live,files is exact."
+        )
+        assert ids == (
+            "new-checkout: bucketed by amplitude_id, which SDKs do not send, so a share gives no variant. "
+            "--amplitude-ids makes one of the user's id: right shares, other users than in production."
+        )
     with a_session(root, amplitude_ids=True) as (session, client):
         assert {variants(client, user)["new-checkout"] for user in people} == {"control", "treatment"}
         assert len(list(session.warnings())) == 1
@@ -329,6 +335,18 @@ def test_a_key_of_amplitude_that_a_file_names_is_warned_of_as_well(tmp_path: Pat
     root = a_repository(tmp_path, CHECKOUT | {"bucketingKey": "user_id"})
     with a_session(root) as (session, _):
         assert not any("amplitude_id" in warning for warning in session.warnings())
+
+
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (6, " and 1 more"), (7, " and 2 more")])
+def test_warnings_name_five_flags_that_are_on(tmp_path: Path, count: int, more: str) -> None:
+    """In order of their keys; those that are off or archived give no share, and are not named."""
+    bare = {name: value for name, value in CHECKOUT.items() if name != "bucketingSalt"}
+    names = [f"flag-{number}" for number in range(count)]
+    off = [bare | {"key": "a-off", "enabled": False}, bare | {"key": "a-gone", "archived": True}]
+    with a_session(a_repository(tmp_path, *off, *(bare | {"key": name} for name in names))) as (session, _):
+        (warning,) = session.warnings()
+        assert session.deployment_names == ["mobile", "web"]
+    assert warning.partition(":")[0] == ", ".join(names[:5]) + more
 
 
 def test_ofrep(client: httpx.Client) -> None:
