@@ -133,6 +133,17 @@ def test_validation_and_drift_run_as_they_stand(world: World, gitlab: GitlabStat
     assert "environment" not in JOBS["flags validate"]
 
 
+def test_a_rollout_is_advanced_on_a_schedule(world: World, gitlab: GitlabState) -> None:
+    """One step with one write; the next run waits, and the watch for drift does not mind."""
+    rollout = "key: new-checkout\nrolloutPercentage: 100\nrollout: {steps: ['50% 1h', '100%']}\n"
+    world.write("flags/new-checkout.yaml", rollout)
+    world.commit()
+    assert run_jobs(world, gitlab, ("flags advance",)) == {"flags advance": 0}
+    assert world.live_rollout() == 50
+    assert run_jobs(world, gitlab, ("flags advance", "flags drift")) == {"flags advance": 0, "flags drift": 0}
+    assert (world.live_rollout(), len(world.emulator.writes)) == (50, 1)
+
+
 def test_no_job_has_the_key_and_the_token() -> None:
     """Each secret is scoped to an environment, and a job has one environment."""
     for name, job in JOBS.items():
