@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from reconciler.evaluation.exposure import exposure_of
 from reconciler.model.canonical import exact, same_json
 from reconciler.model.versions import parse_time
 from reconciler.planning.plan import ValueChange
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.model.flag import LiveState
     from reconciler.model.versions import History
-    from reconciler.planning.plan import FieldChange, Plan
+    from reconciler.planning.plan import FieldChange, FlagPlan, Plan
     from reconciler.strict_json import Json
 
     Form = Callable[[Json], Json]
@@ -52,11 +53,14 @@ def without_settled(plan: Plan, live: LiveState, history: History | None) -> Pla
 
     What an apply has sent, and the server keeps otherwise, is not sent for ever: such flags count as unchanged, and a
     warning says how each field is kept. Where git does not tell since when it declares one, its file's time counts.
+    That an edit came later does not prove that the value was sent: what moves users is always sent.
     """
     forms = {
         flag.key: named
         for flag in plan.flags
-        if flag.changes and all((named := {change.path: how_stored(change) for change in flag.changes}).values())
+        if flag.changes
+        and not _moves_users(flag)
+        and all((named := {change.path: how_stored(change) for change in flag.changes}).values())
     }
     if history is None or not forms:
         return plan
@@ -83,6 +87,11 @@ def without_settled(plan: Plan, live: LiveState, history: History | None) -> Pla
     )
 
 
+def _moves_users(flag: FlagPlan) -> bool:
+    """Whether more users get another variant than rounding moves."""
+    return flag.after is None or exposure_of(flag.before, flag.after).switched * 100 > _ROUNDED
+
+
 def _same(path: str, formed: Json, live: Json) -> bool:
     if path == "/tags" and isinstance(formed, list) and isinstance(live, list):
         return {*formed} == {*live}
@@ -99,7 +108,7 @@ def _nearly(formed: Json, live: Json) -> bool:
     if isinstance(formed, list):
         return isinstance(live, list) and len(formed) == len(live) and all(map(_nearly, formed, live))
     if isinstance(formed, float) and isinstance(live, int | float) and not isinstance(live, bool):
-        return abs(formed - live) <= _ROUNDED
+        return abs(formed - live) <= _ROUNDED and (formed == 0) is (live == 0)
     return same_json(formed, live)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-SHORT, LONG = range(3), range(3, 203)
+SHORT, LONG = range(1, 2), range(2, 202)
 EVENTS = 60
 BUCKETING = {"bucketingKey": "user_id", "bucketingSalt": "salt"}
 """One for all flags: what was counted for one need not be counted again for another."""
