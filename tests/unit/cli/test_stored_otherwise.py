@@ -104,23 +104,22 @@ def test_other_values_are_drift_as_ever(normalising: Repository) -> None:
     assert normalising.run("drift").code == 2
 
 
+ZIP = 'conditions: [{prop: zip, op: is, values: ["7"]}], percentage: 50, rolloutWeights: {control: 1}'
+ALL = "everyone: true, conditions: [], percentage: 100, rolloutWeights: {control: 1}"
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
-    [
-        ('{name: s, conditions: [{prop: zip, op: is, values: ["7"]}], percentage: 50, rolloutWeights: {control: 1}}',
-         '{name: s, conditions: [{prop: zip, op: is, values: ["007"]}], percentage: 50, rolloutWeights: {control: 1}}'),
-        ('{name: s, everyone: true, conditions: [], percentage: 100, rolloutWeights: {control: 1}}',
-         '{name: s, everyone: true, conditions: [], percentage: 100, rolloutWeights: {control: 9999, treatment: 1}}'),
-    ],
-)  # fmt: skip
+    [(ZIP, ZIP.replace("7", "007")), (ALL, ALL.replace("{control: 1}", "{control: 9999, treatment: 1}"))],
+)
 def test_what_moves_users_is_sent_although_others_edited_the_flag_since(
     normalising: Repository, first: str, second: str
 ) -> None:
     """A later edit does not prove that the value was sent; "007" and "7" are other users, and 0 is no rounding."""
-    declared = PLAIN + "enabled: true\ntargetSegments:\n  - "
-    commit(normalising, f"{declared}{first}\n", -2)
+    declared = PLAIN + "enabled: true\ntargetSegments:\n  - {name: s, "
+    commit(normalising, declared + first + "}\n", -2)
     assert normalising.run("apply", "--auto-approve").code == 0
-    commit(normalising, f"{declared}{second}\n", -1)
+    commit(normalising, declared + second + "}\n", -1)
     edit(normalising.emulator, BOB, KEY, description="by hand")
     assert normalising.run("plan", "--detailed-exitcode").code == 2
     assert normalising.run("apply", "--auto-approve").code == 0
