@@ -113,8 +113,10 @@ def drift(
     if acknowledge:
         from reconciler.cli.acknowledge import acknowledge as write_acknowledgement  # noqa: PLC0415 - a look writes none
 
+        given = {"--format": form != "text", "--output": output_file, "--target": targets, "--since": since}
+        _refuse_idle(given | {"--budget": budget, "--strict": strict, "--state": state})
         config = load_config(find_config(settings.config), settings.environment)
-        Output.of(settings).print(write_acknowledgement(config, acknowledge, until, reason))
+        Output.of(settings).print(f"{write_acknowledgement(config, acknowledge, until, reason)}\n")
         return 0
     if until is not None or reason is not None:
         raise UsageError("--until and --reason go with --acknowledge KEY.")
@@ -129,6 +131,12 @@ def drift(
         output.error(str(failure))
         return failure.exit_code
     return DRIFTED if report.is_drifted or (strict and report.edits) else 0
+
+
+def _refuse_idle(given: Mapping[str, object]) -> None:
+    """Raise UsageError if there are options that are only for a look."""
+    if idle := ", ".join(name for name, value in given.items() if value):
+        raise UsageError(f"--acknowledge compares nothing: leave {idle} out.")
 
 
 def _options(targets: tuple[str, ...], since: str | None, budget: int | None) -> DriftOptions:

@@ -32,7 +32,7 @@ def test_known_drift_is_shown_and_ends_with_0(repository: Repository) -> None:
     assert repository.run("drift").code == 2
     ran = repository.run("drift", "--acknowledge", KEY, "--until", "2099-12-24", "--reason", "the incident: #1")
     assert ran.code == 0
-    assert "Drift of 1 flag is known until 2099-12-24" in ran.out
+    assert ran.out == "Drift of 1 flag is known until 2099-12-24: commit the change.\n"
     assert text_of(repository) == AS_LIVE + 'knownUntil: "2099-12-24"\nknownReason: "the incident: #1"\n'
     for form in ("text", "markdown", "html"):
         shown = repository.run("drift", "--format", form)
@@ -100,6 +100,14 @@ def test_an_environment_has_its_own(repository: Repository) -> None:
         (("--acknowledge", KEY, "--until", "2020-01-01"), 64, "is no date to come"),
         (("--acknowledge", KEY, "--until", "tomorrow"), 64, "is no date to come"),
         (("--acknowledge", KEY, "--until", "2099-02-30"), 64, "is no date to come"),
+        (("--acknowledge", KEY, "--until", "2099-12-24", "--format", "json"), 64, "leave --format out"),
+        (("--acknowledge", KEY, "--until", "2099-12-24", "--output", "o.md"), 64, "leave --output out"),
+        (("--acknowledge", KEY, "--until", "2099-12-24", "--since", "1h"), 64, "leave --since out"),
+        (
+            ("--acknowledge", KEY, "--until", "2099-12-24", "--strict", "--budget", "5"),
+            64,
+            "leave --budget, --strict out",
+        ),
         (("--until", "2099-12-24"), 64, "go with --acknowledge"),
         (("--reason", "x"), 64, "go with --acknowledge"),
         (
