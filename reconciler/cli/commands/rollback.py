@@ -55,7 +55,9 @@ def rollback(settings: Settings, *, key: str, number: int, out: Path | None, api
     rolled = roll_back(declared.document, version.flag.spec, config)
     _refuse_faulty(rolled, declared, number)
     _write(rolled, declared, config, out)
-    raise_complaints("", (), output.print_done("".join(f"{line}\n" for line in _lines(rolled, declared, version))))
+    raise_complaints(
+        "", (), output.print_done("".join(f"{line}\n" for line in _lines(rolled, declared, version, out)))
+    )
     return 0
 
 
@@ -119,11 +121,12 @@ def _write(rolled: Rollback, declared: Declared, config: Config, out: Path | Non
         write_file(out or declared.path, text, private=False)
 
 
-def _lines(rolled: Rollback, declared: Declared, version: Version) -> Iterator[str]:
-    """What changed and what could not, a line each."""
+def _lines(rolled: Rollback, declared: Declared, version: Version, out: Path | None) -> Iterator[str]:
+    """What changed and what could not, a line each; the first names the file that was written."""
     by = f" by {version.created_by}" if version.created_by else ""
     key = declared.document["key"]
-    yield f"{key}  {declared.shown}: version {version.version} of {version.created_at}{by}"
+    file = declared.shown if out is None else out.as_posix()
+    yield f"{key}  {file}: version {version.version} of {version.created_at}{by}"
     for name in rolled.changed:
         yield f"  ~ {name}"
     for name in rolled.not_shown:

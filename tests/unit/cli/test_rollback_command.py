@@ -56,8 +56,10 @@ def test_undeclared_fields_stay_undeclared(edited: Repository) -> None:
 
 
 def test_out_leaves_the_file_alone(edited: Repository) -> None:
-    """With --out the result goes elsewhere."""
-    assert edited.run("rollback", "new-checkout", "--to", "1", "--out", "old.yaml").code == 0
+    """With --out the result goes elsewhere, and the report names that file."""
+    ran = edited.run("rollback", "new-checkout", "--to", "1", "--out", "old.yaml")
+    assert ran.code == 0
+    assert ran.out.startswith("new-checkout  old.yaml: version 1 of ")
     assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT
     assert "rolloutPercentage: 10 # half" in (edited.root / "old.yaml").read_text()
 
