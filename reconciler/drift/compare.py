@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.drift.attribution import attribute
 from reconciler.drift.cause import cause_of, place_of
@@ -17,7 +18,7 @@ from reconciler.planning.normalise import desired_for_live, live_as_renamed
 from reconciler.planning.plan import ValueChange
 from reconciler.planning.planner import stays_archived
 from reconciler.planning.remarks import orders_of
-from reconciler.planning.stored import how_stored
+from reconciler.planning.stored import how_stored, moves_users
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import FieldChange
 
 _MOST_ORDERS = 5
+
+_DECIDING: Final = {"/rolloutWeights": "rollout_weights", "/targetSegments": "target_segments"}
+"""What decides who gets which variant, of that of which servers may keep another form."""
 
 
 class DifferingFlag(Struct, frozen=True, kw_only=True):
@@ -70,7 +74,7 @@ def compare_with_live(
     orders = None if live.spec.archived else orders_of(kept, live.spec)
     if not changes and orders is None:
         return None
-    forms = {change.path: how for change in changes if (how := how_stored(change))}
+    forms = _forms(changes, spec, seen)
     return DifferingFlag(
         desired=desired,
         live=live,
@@ -80,6 +84,14 @@ def compare_with_live(
         stored=tuple(StoredOtherwise(key=desired.key, path=path, how=how) for path, how in forms.items()),
         orders=orders,
     )
+
+
+def _forms(changes: Iterable[FieldChange], spec: FlagSpec, seen: FlagSpec) -> dict[str, str]:
+    """In which form the server keeps what differs by its form alone, by path; not where that moves users."""
+    forms = {change.path: how for change in changes if (how := how_stored(change))}
+    named = {path: name for path, name in _DECIDING.items() if path in forms}
+    declared = replace(seen, **{name: getattr(spec, name) for name in named.values()})
+    return {path: how for path, how in forms.items() if path not in named or not moves_users(seen, declared)}
 
 
 def told_of_orders(compared: Iterable[DifferingFlag]) -> tuple[str, ...]:

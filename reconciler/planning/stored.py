@@ -19,9 +19,9 @@ from reconciler.planning.plan import ValueChange
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.model.flag import LiveState
+    from reconciler.model.flag import FlagSpec, LiveState
     from reconciler.model.versions import History
-    from reconciler.planning.plan import FieldChange, FlagPlan, Plan
+    from reconciler.planning.plan import FieldChange, Plan
     from reconciler.strict_json import Json
 
     Form = Callable[[Json], Json]
@@ -59,7 +59,8 @@ def without_settled(plan: Plan, live: LiveState, history: History | None) -> Pla
         flag.key: named
         for flag in plan.flags
         if flag.changes
-        and not _moves_users(flag)
+        and flag.after is not None
+        and not moves_users(flag.before, flag.after)
         and all((named := {change.path: how_stored(change) for change in flag.changes}).values())
     }
     if history is None or not forms:
@@ -87,9 +88,9 @@ def without_settled(plan: Plan, live: LiveState, history: History | None) -> Pla
     )
 
 
-def _moves_users(flag: FlagPlan) -> bool:
-    """Whether more users get another variant than rounding moves."""
-    return flag.after is None or exposure_of(flag.before, flag.after).switched * 100 > _ROUNDED
+def moves_users(before: FlagSpec | None, after: FlagSpec) -> bool:
+    """Whether more users get another variant than rounding moves: then it is no question of form."""
+    return exposure_of(before, after).switched * 100 > _ROUNDED
 
 
 def _same(path: str, formed: Json, live: Json) -> bool:
