@@ -152,7 +152,7 @@ class ApiKey:
     def redact(self, text: str) -> str:
         """The text with the key, plain or encoded in any usual way, replaced by `***`."""
         pattern = pattern_of(self._secret)
-        return _redacted(text, pattern) if pattern else text
+        return redact_matches(text, pattern) if pattern else text
 
 
 def read_key(environ: Mapping[str, str], key_file: Path | str | None, *, origin: Origin) -> ApiKey:
@@ -264,7 +264,7 @@ def pattern_of(secret: str) -> re.Pattern[str] | None:
     return re.compile("|".join(sorted(forms, key=lambda form: (-len(form), form))))
 
 
-def _redacted(text: str, pattern: re.Pattern[str]) -> str:
+def redact_matches(text: str, pattern: re.Pattern[str]) -> str:
     """The text without what matches, also where the text has to be unescaped once, or several times, to match."""
     text = pattern.sub("***", text)
     found: set[tuple[int, int]] = set()

@@ -11,12 +11,16 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from reconciler.api.credentials import quotation
+from reconciler.api.credentials import quotation, redact_matches
 from reconciler.api.http import httpx
 from reconciler.errors import TOO_MANY_REQUESTS, AccessError, AmbiguousError, ApiError, NotSentError, RejectedError
+from reconciler.model.flag import ID_PROPERTIES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reconciler.api.credentials import ApiKey, Origin
+    from reconciler.strict_json import Json
 
 NOT_SENT = (
     httpx.ConnectError,
@@ -70,9 +74,9 @@ class ErrorFactory(Struct, frozen=True):
             )
         return AmbiguousError(f"{call} broke off ({words}).", call.doubt)
 
-    def of_status(self, call: Call, status: int, *, body: str, location: str) -> ApiError:
-        """The error for an answer that is not a success."""
-        said = quotation(self.key.redact(body))
+    def of_status(self, call: Call, status: int, *, body: str, location: str, sent: Json = None) -> ApiError:
+        """The error for an answer that is not a success; `sent` is the request's body, whose users are not quoted."""
+        said = quotation(_without_users(self.key.redact(body), call, sent))
         quoted = f' The server said: "{said}".' if said else ""
         if status in _REDIRECT:
             return RejectedError(
@@ -112,6 +116,30 @@ class ErrorFactory(Struct, frozen=True):
     @property
     def _region(self) -> str:
         return f"`{self.origin.region}`" if self.origin.region else f"the one behind {self.origin}"
+
+
+def _without_users(text: str, call: Call, sent: Json) -> str:
+    """The text without the ids of users that the request named, where they stand as words of their own."""
+    ids = () if call.path.endswith("cohorts") else {user for user in _users_in(sent) if user}
+    if not ids:
+        return text
+    words = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
+    return redact_matches(text, re.compile(rf"(?<!\w)(?:{words})(?!\w)"))
+
+
+def _users_in(body: Json) -> Iterator[str]:
+    """The ids of users in the body of a request: inclusions, and values of conditions on ids. Payloads hold none."""
+    if isinstance(body, list):
+        for item in body:
+            yield from _users_in(item)
+    if not isinstance(body, dict):
+        return
+    for name, value in body.items():
+        names_users = name in {"inclusions", "users"} or (name == "values" and body.get("prop") in ID_PROPERTIES)
+        if names_users and isinstance(value, list):
+            yield from (item for item in value if isinstance(item, str))
+        elif name != "payload":
+            yield from _users_in(value)
 
 
 def is_success(status: int) -> bool:

@@ -308,16 +308,20 @@ class Transport:
             self.server_date = http_date(response.headers.get("date", "")) or self.server_date
             if is_success(response.status_code):
                 return response.status_code, await read_body(response)
-            return await self._refusal(call, response)
+            return await self._refusal(call, response, content)
         except OversizedBodyError:
             return Failure(_oversized(call))
         finally:
             await response.aclose()
 
-    async def _refusal(self, call: Call, response: httpx.Response) -> Failure:
+    async def _refusal(self, call: Call, response: httpx.Response, content: bytes | None) -> Failure:
         excerpt = await read_excerpt(response)
         error = self._errors.of_status(
-            call, response.status_code, body=excerpt, location=response.headers.get("location", "")
+            call,
+            response.status_code,
+            body=excerpt,
+            location=response.headers.get("location", ""),
+            sent=None if content is None else json.loads(content),
         )
         return Failure(error, retry_after(response.headers, now=self._clock.date()))
 

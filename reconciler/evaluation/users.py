@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.errors import UsageError
+from reconciler.model.flag import ID_PROPERTIES
 from reconciler.strict_json import MalformedJsonError, parse_json
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ BUILT_IN: Final = frozenset({
 LONGEST_LINE: Final = 1_000_000
 """Bytes of one line: the bound of the memory that reading takes."""
 
-_IDS = ("user_id", "device_id", "amplitude_id")
 _MAPPINGS = ("user_properties", "groups", "group_properties", "group_cohort_ids")
 _COHORTS = "cohort_ids"
 
@@ -103,7 +103,7 @@ def _field(name: str, values: list[str]) -> Json:
 
 def check_user(user: User) -> None:
     """Raises InvalidUserError where a built-in field of a user, as SDKs describe one, is not of its form."""
-    for name in _IDS:
+    for name in ID_PROPERTIES:
         if name in user and (isinstance(user[name], bool) or not isinstance(user[name], str | int)):
             raise InvalidUserError(f"{name} is a string or a whole number.")
     for name in _MAPPINGS:

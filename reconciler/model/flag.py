@@ -77,6 +77,10 @@ class Weights(Struct, frozen=True):
         return (key for key, _ in self.pairs)
 
 
+ID_PROPERTIES: Final = ("user_id", "device_id", "amplitude_id")
+"""The properties of users whose values are ids, which are personal data."""
+
+
 class Condition(Struct, frozen=True, kw_only=True, cache_hash=True):
     """One condition of a segment. Live conditions of a type other than `property` cannot be sent back.
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.model.canonical import same_json
+from reconciler.model.flag import ID_PROPERTIES
 from reconciler.planning.plan import MembersChange
 from reconciler.reports.sanitize import visible
 from reconciler.strict_json import join_pointer, split_pointer
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _MOST_MEMBERS = 24
 _SETS = {"/tags", "/deployments"}
 _SEGMENT_PARTS = {"name", "conditions", "percentage"}
-_PERSONAL_PROPS = frozenset({"user_id", "device_id", "amplitude_id"})
 
 
 class FieldLine(Struct, frozen=True, kw_only=True):
@@ -248,7 +248,7 @@ def redacted(value: Json, *, show_users: bool) -> Json:
         return value
     if isinstance(value, dict):
         prop, values = value.get("prop"), value.get("values")
-        if isinstance(prop, str) and prop in _PERSONAL_PROPS and isinstance(values, list | tuple):
+        if isinstance(prop, str) and prop in ID_PROPERTIES and isinstance(values, list | tuple):
             return value | {"values": Counted(count=len(values), noun="id")}
         return {key: _redacted_member(key, item) for key, item in value.items()}
     if isinstance(value, list | tuple):

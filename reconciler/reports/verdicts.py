@@ -15,6 +15,7 @@ from msgspec import Struct
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.evaluation.assertions import Status
 from reconciler.evaluation.rules import ALL_OTHER_USERS
+from reconciler.model.flag import ID_PROPERTIES
 from reconciler.reports.findings import FindingsReport
 from reconciler.reports.findings import render_github as render_annotations
 from reconciler.reports.json_report import FORMAT_VERSION, render_json
@@ -39,7 +40,6 @@ _STYLES: Final = {
     Status.UNDECIDED: "bold yellow",
     Status.UNDECLARED: "bold yellow",
 }
-_IDS: Final = ("user_id", "device_id", "amplitude_id")
 
 
 class Decided(Struct, frozen=True, kw_only=True):
@@ -211,11 +211,11 @@ def _person_text(person: Person | None, *, show_users: bool) -> str:
 
 
 def _facts(person: Person, *, show_users: bool) -> Iterator[str]:
-    for name in sorted(person.user, key=lambda name: name not in _IDS):
+    for name in sorted(person.user, key=lambda name: name not in ID_PROPERTIES):
         value = person.user[name]
         if isinstance(value, dict):
             yield from (f"{name}.{inner} {json.dumps(item, ensure_ascii=False)}" for inner, item in value.items())
-        elif name in _IDS and name not in person.made_up and not show_users:
+        elif name in ID_PROPERTIES and name not in person.made_up and not show_users:
             yield f"{name} (listed, not shown)"
         else:
             yield f"{name} {json.dumps(value, ensure_ascii=False)}"
