@@ -10,6 +10,7 @@ import pytest
 from emulators import OTHER_USER
 from jsonschema import Draft202012Validator, ValidationError
 from looks import edit, include
+from published_schemas import closed
 
 from reconciler.files.schema import load_schema
 
@@ -41,16 +42,6 @@ def document(ran: Ran) -> dict[str, Any]:
 def assert_valid(found: dict[str, Any], name: str) -> None:
     """Hold a document against a published schema, of which no object takes more than it names."""
     Draft202012Validator(closed(load_schema(name))).validate(found)
-
-
-def closed(schema: Any) -> Any:
-    """The schema with every object closed: what is added to a document is added to its schema."""
-    if isinstance(schema, list):
-        return [closed(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {key: closed(value) for key, value in schema.items()}
-    return inner | ({"additionalProperties": False} if isinstance(inner.get("properties"), dict) else {})
 
 
 def test_no_drift_is_0(repository: Repository) -> None:

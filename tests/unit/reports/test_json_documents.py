@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from builders import a_plan, a_position, a_report, an_empty_plan
 from jsonschema import Draft202012Validator
+from published_schemas import closed
 from small_plans import SMALL_PLANS
 
 from reconciler.apply import Status
@@ -31,18 +32,6 @@ FINDING = Diagnostic(
     path="/x",
     hint="h",
 )
-
-
-def closed(schema: Any) -> Any:
-    """The schema, allowing no member that it does not name: fields may be added, but only together with it."""
-    if isinstance(schema, list):
-        return [closed(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {key: closed(value) for key, value in schema.items()}
-    return inner | (
-        {"additionalProperties": False} if "properties" in inner and inner.get("type") == "object" else {}
-    )
 
 
 def assert_valid(document: dict[str, Any], name: str) -> None:
