@@ -29,17 +29,18 @@ def acknowledge(config: Config, keys: Sequence[str], until: str | None, reason: 
     files are invalid, ReconcilerError for a flag that no file declares; then nothing is written.
     """
     if until is None:
-        raise UsageError("--acknowledge needs --until DATE: drift that is known for ever is no drift, declare it.")
+        raise UsageError("--acknowledge needs --until DATE. To keep what is live for good, declare it.")
     end = parse_moment(until)
     if end is None or not is_to_come(end, datetime.now(UTC)):
         raise UsageError(f"--until {until!r} is no date to come: use YYYY-MM-DD, or a time with its zone.")
     load_desired(config)
+    known, keys = find_declared_flags(config), [*dict.fromkeys(keys)]
     for key in keys:
-        declared = find_declared_flags(config).get(key)
+        declared = known.get(key)
         if declared is None or declared.is_absent:
             raise ReconcilerError(f'No file declares a flag "{key}": there is nothing to acknowledge.')
     for key in keys:
-        declared = find_declared_flags(config)[key]
+        declared = find_declared_flags(config)[key]  # as it is after the file was written for another key
         wanted = {name: value for name, value in declared.document.items() if name != "knownReason"}
         wanted |= {"knownUntil": until} | ({"knownReason": reason} if reason else {})
         text = rewrite_flag(

@@ -33,7 +33,7 @@ from reconciler.planning.review import REVIEW
 from reconciler.preview import read_and_plan
 from reconciler.reports.json_report import render_json
 from reconciler.reports.sanitize import visible
-from reconciler.rollouts.lookout import Lookout
+from reconciler.rollouts.reader import RolloutReader
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -237,8 +237,8 @@ def make_plan(
             only=only,
             history=history,
         )
-        lookout, sent = Lookout(client=client, config=config, history=history, now=now()), client.requests
-        rollouts = await lookout.standings(plan.rollouts, loaded.desired.flags, live.flags)
+        reader, sent = RolloutReader(client=client, config=config, history=history, now=now()), client.requests
+        rollouts = await reader.standings(plan.rollouts, loaded.desired.flags, live.flags)
         return replace(plan, rollouts=rollouts, requests=plan.requests + client.requests - sent), live
 
     with _inclusion_cache(cache, config.project_id, credentials.origin, output) as members:

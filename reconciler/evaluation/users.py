@@ -90,7 +90,8 @@ def read_users(stream: IO[bytes], file: str) -> Iterator[User | Diagnostic]:
             yield user_of_json(parse_json(line.rstrip(b"\r\n")))
         except MalformedJsonError as error:
             # Each line is parsed for itself: the parser's line is always 1.
-            yield _finding(file, number, str(error).replace(" at line 1, column", " at column"))
+            message = str(error).replace(" at line 1, column", " at column")
+            yield _finding(file, number, f"{message} Each line is one user, as a JSON object.")
         except InvalidUserError as error:
             yield _finding(file, number, str(error))
 

@@ -22,7 +22,7 @@ from reconciler.planning.held import hold
 from reconciler.planning.plan import PlanOptions
 from reconciler.preview import read_and_plan
 from reconciler.rollouts.guards import Question, ask, variants_with_users
-from reconciler.rollouts.lookout import Lookout
+from reconciler.rollouts.reader import RolloutReader
 from reconciler.rollouts.standing import (
     MoveKind,
     Standing,
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import FlagPlan, Plan
     from reconciler.progress import Progress
     from reconciler.rollouts.guards import Answer, Sources
-    from reconciler.rollouts.lookout import Facts
     from reconciler.rollouts.position import Position
+    from reconciler.rollouts.reader import Facts
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -76,10 +76,10 @@ class Advance(Struct, frozen=True, kw_only=True):
         keys = tuple(declared)
         state = await fetch_live_state(self.client, self._nothing(), targets=keys, progress=self.progress)
         live = {key: state.flags[key] for key in keys if key in state.flags}
-        lookout = Lookout(
+        reader = RolloutReader(
             client=self.client, config=self.config, history=self.history, now=self.now, progress=self.progress
         )
-        found = await lookout.look(tuple(declared.values()), live)
+        found = await reader.positions(tuple(declared.values()), live)
         standings = [await self._standing(*item) for item in found]
         return Look(standings=one_way(standings), live=live)
 

@@ -35,7 +35,7 @@ from reconciler.files.config_file import find_config, load_config
 from reconciler.planning.planner import open_rollouts
 from reconciler.reports.json_report import render_json
 from reconciler.reports.registry import DRIFT
-from reconciler.rollouts.lookout import Lookout
+from reconciler.rollouts.reader import RolloutReader
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -150,11 +150,11 @@ def _detect(run: _Run, key_file: Path | None, output: Output) -> DriftReport:
     history = history_of(config, desired)
 
     def work(client: Client, progress: Progress) -> Awaitable[DriftReport]:
-        lookout = Lookout(client=client, config=config, history=history, now=now())
+        reader = RolloutReader(client=client, config=config, history=history, now=now())
 
         def rollouts(live: Mapping[str, LiveFlag], most: int | None) -> Awaitable[tuple[PlannedRollout, ...]]:
             known = open_rollouts([desired.flags[key] for key in live], live, {})
-            return lookout.standings(tuple(known), desired.flags, live, most)
+            return reader.standings(tuple(known), desired.flags, live, most)
 
         return detect_drift(
             client,

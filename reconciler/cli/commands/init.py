@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -142,7 +143,8 @@ def _place_of(config: Path) -> Place:
         place = Place(top=Path(os.path.relpath(checkout.top)), file=checkout.prefix + config.name)
     if not _is_plain_path(place.file):
         raise UsageError(
-            f"{place.file!r} cannot be named in workflows: init writes for paths of letters, digits, -, _, . and /."
+            f"The path {place.file!r} has a character that workflows and hooks cannot name as it is: rename the"
+            " directories, to letters, digits, -, _ and . alone."
         )
     return place
 
@@ -189,7 +191,7 @@ def _managed_tag(directory: Path) -> str:
 
 def _next_steps(config: Path, ci: str) -> str:
     example = (config.parent / "flags/example.yaml").as_posix()
-    option = "" if config == Path(CONFIG_NAME) else f" --config {config.as_posix()}"
+    option = "" if config == Path(CONFIG_NAME) else f" --config {shlex.quote(config.as_posix())}"
     steps = [
         f"Put the project's id into {config.as_posix()}.",
         f"Set AMPLITUDE_MANAGEMENT_API_KEY to a management key; `reconciler doctor{option}` says whether it works.",

@@ -124,6 +124,13 @@ def test_config_names_the_place(empty: Repository, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_the_commands_that_come_next_can_be_pasted(empty: Repository) -> None:
+    """A path with a space is quoted in them."""
+    ran = empty.run("init", "--ci", "none", "--config", "my service/flags.yaml")
+    assert ran.code == 0
+    assert "`reconciler doctor --config 'my service/flags.yaml'`" in ran.out
+
+
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 @pytest.mark.parametrize("started", ["", "team", "team/checkout"])
 def test_ci_files_go_to_the_top_of_the_checkout(

@@ -79,8 +79,9 @@ def test_a_second_time_replaces_the_first_and_its_reason(repository: Repository)
 def test_several_flags_of_one_file(repository: Repository) -> None:
     (repository.root / "flags/other.yaml").unlink()
     repository.write(FILE, AS_LIVE + "---\nkey: other-flag\n")
-    options = ("--acknowledge", KEY, "--acknowledge", "other-flag", "--until", "2099-12-24")
-    assert repository.run("drift", *options).code == 0
+    options = ("--acknowledge", KEY, "--acknowledge", "other-flag", "--acknowledge", KEY, "--until", "2099-12-24")
+    ran = repository.run("drift", *options)
+    assert (ran.code, ran.out) == (0, "Drift of 2 flags is known until 2099-12-24: commit the change.\n")
     assert (
         text_of(repository) == AS_LIVE + 'knownUntil: "2099-12-24"\n---\nkey: other-flag\nknownUntil: "2099-12-24"\n'
     )

@@ -95,6 +95,7 @@ def test_lines_are_users() -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
+        ('{"user_id": "x"', "Not JSON at column 16. Each line is one user, as a JSON object."),
         (f'{{"user_id": "{SECRET}"', "Not JSON at column"),
         (f'["{SECRET}"]', "A user is a JSON object."),
         (f'"{SECRET}"', "A user is a JSON object."),

@@ -45,8 +45,8 @@ class Facts(Struct, frozen=True, kw_only=True):
         return attempt_since(self.timeline, self.placed.rollout.attempt)
 
 
-class Lookout(Struct, frozen=True, kw_only=True):
-    """What positions are found by, beside the flags: a client that reads versions, git, and the time."""
+class RolloutReader(Struct, frozen=True, kw_only=True):
+    """Reads where rollouts stand: by a client that reads versions, what git declares since when, and the time."""
 
     client: Client
     config: Config
@@ -54,7 +54,7 @@ class Lookout(Struct, frozen=True, kw_only=True):
     now: datetime
     progress: Progress | None = None
 
-    async def look(
+    async def positions(
         self, flags: Collection[DesiredFlag], live: Mapping[str, LiveFlag]
     ) -> list[tuple[Facts, Position]]:
         """Each rollout of the flags and where it stands: a read of versions for each live flag. Raises ApiErrors."""
@@ -109,7 +109,7 @@ class Lookout(Struct, frozen=True, kw_only=True):
         keys = dict.fromkeys(item.key for item in rollouts if item.key in live)
         flags = [declared[key] for key in [*keys][:most]]
         try:
-            found = await self.look(flags, live) if flags else []
+            found = await self.positions(flags, live) if flags else []
         except ApiError:
             return tuple(rollouts)
         known = {(facts.flag.key, facts.placed.path): standing_of(where) for facts, where in found if facts.since}
