@@ -12,6 +12,7 @@ from reconciler.drift.cause import cause_of, place_of
 from reconciler.drift.report import AttributedChange, Attribution, Cause, FlagDrift, StoredOtherwise
 from reconciler.model.canonical import pair_variants
 from reconciler.model.flag import Unset
+from reconciler.model.versions import parse_time
 from reconciler.planning.compare import compare_flags, with_details
 from reconciler.planning.ignored import keep_ignored
 from reconciler.planning.normalise import desired_for_live, live_as_renamed
@@ -39,7 +40,8 @@ class DifferingFlag(Struct, frozen=True, kw_only=True):
     """A declared flag that differs. `pairs` maps declared variant keys to the live variants they are.
 
     `wanted` is what is declared as it is compared. `stored` are the fields that differ by the form alone in which the
-    server keeps them; `changes` are the others. `orders` are those of the variants, live and declared, where no call
+    server keeps them; `changes` are the others. `doubtful` are those of `stored` that move users: no question of form
+    where they were not sent yet. `orders` are those of the variants, live and declared, where no call
     makes them equal: that is no change.
     """
 
@@ -49,6 +51,7 @@ class DifferingFlag(Struct, frozen=True, kw_only=True):
     changes: tuple[FieldChange, ...]
     pairs: Mapping[str, Variant]
     stored: tuple[StoredOtherwise, ...] = ()
+    doubtful: tuple[FieldChange, ...] = ()
     orders: tuple[Sequence[str], Sequence[str]] | None = None
 
 
@@ -74,7 +77,7 @@ def compare_with_live(
     orders = None if live.spec.archived else orders_of(kept, live.spec)
     if not changes and orders is None:
         return None
-    forms = _forms(changes, spec, seen)
+    forms = {change.path: how for change in changes if (how := how_stored(change))}
     return DifferingFlag(
         desired=desired,
         live=live,
@@ -82,16 +85,28 @@ def compare_with_live(
         changes=tuple(change for change in changes if change.path not in forms),
         pairs=pair_variants(spec, seen),
         stored=tuple(StoredOtherwise(key=desired.key, path=path, how=how) for path, how in forms.items()),
+        doubtful=tuple(change for change in changes if change.path in forms and _moves_users(change, spec, seen)),
         orders=orders,
     )
 
 
-def _forms(changes: Iterable[FieldChange], spec: FlagSpec, seen: FlagSpec) -> dict[str, str]:
-    """In which form the server keeps what differs by its form alone, by path; not where that moves users."""
-    forms = {change.path: how for change in changes if (how := how_stored(change))}
-    named = {path: name for path, name in _DECIDING.items() if path in forms}
-    declared = replace(seen, **{name: getattr(spec, name) for name in named.values()})
-    return {path: how for path, how in forms.items() if path not in named or not moves_users(seen, declared)}
+def _moves_users(change: FieldChange, spec: FlagSpec, seen: FlagSpec) -> bool:
+    name = _DECIDING.get(change.path)
+    return name is not None and moves_users(seen, replace(seen, **{name: getattr(spec, name)}))
+
+
+def with_unsent(found: DifferingFlag, timelines: Mapping[Place, Timeline]) -> DifferingFlag:
+    """The flag with what moves users and was not edited since it is declared among its changes: it was never sent."""
+    edited = parse_time(found.live.last_modified_at)
+
+    def is_unsent(change: FieldChange) -> bool:
+        declared_at = timelines[place_of(found.desired.key, change)].begins_at
+        return edited is not None and declared_at is not None and edited <= declared_at
+
+    unsent = tuple(filter(is_unsent, found.doubtful))
+    paths = {change.path for change in unsent}
+    stored = tuple(item for item in found.stored if item.path not in paths)
+    return replace(found, changes=(*found.changes, *unsent), stored=stored)
 
 
 def told_of_orders(compared: Iterable[DifferingFlag]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from reconciler.api.hydration import hydrate
 from reconciler.api.versions import read_feed, read_versions
 from reconciler.drift.cause import place_of
-from reconciler.drift.compare import DifferingFlag, compare_with_live, explained, told_of_orders
+from reconciler.drift.compare import DifferingFlag, compare_with_live, explained, told_of_orders, with_unsent
 from reconciler.drift.edits import edits_of, places_of
 from reconciler.drift.report import DriftReport, FieldOfFlag, Sweep
 from reconciler.drift.state import compare_with, not_looked_at
@@ -100,6 +100,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         """Read what the options ask for, compare, and name who changed what."""
         view = await self._view()
         choice, found = await self._compare(view)
+        found = self._with_unsent(found)
         compared = tuple(item for item in found if item.changes)
         versions, warnings = await self._versions(compared)
         timelines = self._timelines(compared)
@@ -267,6 +268,14 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             return ()
         room = None if self.options.budget is None else max(self.options.budget - self.client.requests, 0)
         return await self.rollouts(dict(view.existing), room)
+
+    def _with_unsent(self, found: Sequence[DifferingFlag]) -> tuple[DifferingFlag, ...]:
+        """What only looks as if the server kept it in another form, told apart by since when git declares it."""
+        places = [place_of(item.desired.key, change) for item in found for change in item.doubtful]
+        if not self.history or not places:
+            return tuple(found)
+        timelines = self.history(places, None)
+        return tuple(with_unsent(item, timelines) if item.doubtful else item for item in found)
 
     def _timelines(self, compared: Iterable[DifferingFlag]) -> Mapping[Place, Timeline]:
         """Since when git declares what differs."""

@@ -82,6 +82,11 @@ class Timeline(Struct, frozen=True, kw_only=True):
         present = self.values[0] if self.values else None
         return present if present is not None and present.at is not None else None
 
+    @property
+    def begins_at(self) -> datetime | None:
+        """When the present value was declared: by its commit, or else by its files; None where neither tells."""
+        return self.since.at if self.since else self.placed_at
+
 
 Place: TypeAlias = tuple[str, str]
 """A flag key and a JSON Pointer into its document, variants by key and segments by name."""

@@ -70,8 +70,7 @@ def without_settled(plan: Plan, live: LiveState, history: History | None) -> Pla
     def is_settled(key: str, path: str) -> bool:
         found = live.flags.get(key)
         edited = parse_time(found.last_modified_at) if found else None
-        declared = since[key, path]
-        at = declared.since.at if declared.since else declared.placed_at
+        at = since[key, path].begins_at
         return edited is not None and at is not None and edited > at
 
     settled = {key: named for key, named in forms.items() if all(is_settled(key, path) for path in named)}

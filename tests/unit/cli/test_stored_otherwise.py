@@ -127,12 +127,13 @@ def test_what_moves_users_is_sent_although_others_edited_the_flag_since(
 
 
 @pytest.mark.parametrize("declared", ["007", "8"])
-def test_what_moves_users_is_drift_in_whichever_form(normalising: Repository, declared: str) -> None:
-    """Users of "007" are others than those of "7", whether git is ahead or the flag was edited."""
+def test_what_moves_users_and_was_never_sent_is_drift(normalising: Repository, declared: str) -> None:
+    """Users of "007" are others than those of "7": git is ahead, and the live value is no form of it."""
     text = PLAIN + "enabled: true\ntargetSegments:\n  - {name: s, "
     commit(normalising, text + ZIP + "}\n", -2)
     assert normalising.run("apply", "--auto-approve").code == 0
-    commit(normalising, text + ZIP.replace("7", declared) + "}\n", -1)
+    commit(normalising, text + ZIP.replace("7", declared) + "}\n", 1)
     ran = normalising.run("drift")
     assert ran.code == 2
+    assert "not applied yet" in ran.out
     assert "stored otherwise" not in ran.out
