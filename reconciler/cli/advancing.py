@@ -105,7 +105,7 @@ class _Run(Struct, frozen=True, kw_only=True):
         if self.is_dry_run:
             held = {flag.key: flag.held[0].message for flag in plan.held}
             return replace(report, standings=_as_planned(report, held))
-        config = self.advance.config
+        config = self.advance.config_of_moves
         done = await apply_plan(
             plan,
             self.running.client,

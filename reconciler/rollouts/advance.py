@@ -68,6 +68,11 @@ class Advance(Struct, frozen=True, kw_only=True):
     allow: frozenset[str] = frozenset()
     progress: Progress | None = None
 
+    @property
+    def config_of_moves(self) -> Config:
+        """What moves are planned, applied and read back by: no tag is added."""
+        return replace(self.config, managed_tag=None)
+
     async def look(self) -> Look:
         """Where each rollout stands and what is to be done with it. Sends GET only. Raises ApiErrors."""
         declared = self._in_scope()
@@ -90,8 +95,7 @@ class Advance(Struct, frozen=True, kw_only=True):
     def _nothing(self) -> DesiredState:
         """The same flags, of which nothing is declared: nothing beyond the list is read of them."""
         flags = {
-            key: DesiredFlag(spec=FlagSpec(key=key), source=flag.source, frozen_until=flag.frozen_until)
-            for key, flag in self.desired.flags.items()
+            key: DesiredFlag(spec=FlagSpec(key=key), source=flag.source) for key, flag in self.desired.flags.items()
         }
         return replace(self.desired, flags=flags)
 
@@ -142,7 +146,7 @@ class Advance(Struct, frozen=True, kw_only=True):
         plan, live = await read_and_plan(
             self.client,
             desired,
-            replace(self.config, managed_tag=None, ignore=()),
+            self.config_of_moves,
             PlanOptions(targets=keys, allow=frozenset(allow)),
             now=self.now,
             progress=self.progress,

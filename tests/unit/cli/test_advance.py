@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from emulators import seeded
 from histories import git
 from looks import BOB, edit
 from rollout_rigs import CONFIG, FLAG, KEY, SEGMENTS, Rig, a_rig
@@ -76,6 +78,7 @@ def test_a_rollout_goes_up_step_by_step(rig: Rig) -> None:
 
 def test_a_dry_run_sends_nothing_that_writes(rig: Rig) -> None:
     (rollout,) = rig.rollouts("--dry-run")
+    assert rollout["declaredAt"] == "2030-01-07T08:00:00Z"
     assert rollout["move"] == {"kind": "up", "before": 0, "after": 1, "status": "planned", "error": None}
     assert (rig.live(), rig.writes()) == (0, [])
 
@@ -131,6 +134,12 @@ def test_the_first_step_needs_its_guards_too(rig: Rig, monkeypatch: pytest.Monke
     assert (rollout["phase"], rollout["move"], rig.live(), rig.writes()) == ("due", None, 0, [])
 
 
+LIVE_BETA = {
+    "name": "Beta",
+    "conditions": [{"type": "property", "prop": "country", "op": "is", "values": ["US"]}],
+    "percentage": 0,
+    "rolloutWeights": {"treatment": 1},
+}
 COUNTS = CONFIG.replace(
     "{command: CHECK}", "{json: COUNTS, failed: /$variant/bad, of: /$variant/all, against: control}"
 )
@@ -203,7 +212,8 @@ def test_a_hand_in_the_web_app_is_respected(rig: Rig) -> None:
     ("text", "why"),
     [
         (FLAG + "frozenUntil: 2030-06-01\n", "frozen until 2030-06-01"),
-        (FLAG + "expires: 2030-01-01\n", "expired on 2030-01-01"),
+        (FLAG + "expires: 2030-01-06\n", "the flag has expired on 2030-01-06"),
+        (FLAG + "archived: true\n", "the flag is declared as archived"),
         (FLAG.replace("enabled: true", "enabled: false"), "git says that the flag is off"),
         (FLAG.replace("guards: [check]", "start: 2030-02-01T00:00:00Z"), "1% from 2030-02-01T00:00:00Z on"),
         (FLAG.replace("guards: [check]", "window: office"), None),
@@ -214,6 +224,95 @@ def test_what_the_file_says_keeps_it(rig: Rig, text: str, why: str | None) -> No
     ran = rig.run(after=0 if why else 12)
     assert rig.live() == 0
     assert (why or "from 2030-01-08T08:00:00Z on") in ran.out
+
+
+@pytest.mark.parametrize(
+    ("text", "config"),
+    [
+        (FLAG + "expires: 2030-01-07\n", CONFIG),
+        (FLAG, CONFIG + "managedTag: ours\n"),
+        (FLAG + "description: new\ntags: [x]\n", CONFIG),
+    ],
+)
+def test_what_does_not_keep_it(rig: Rig, text: str, config: str) -> None:
+    """The day on which it expires, a tag that it lacks, and what is still to be applied.
+
+    One call, of the percentage alone, and no other declared flag is made.
+    """
+    rig.repository.write("flags/other.yaml", "key: not-there-yet\nenabled: true\n")
+    rig.commit(text, config=config)
+    rig.run()
+    assert rig.writes() == [{"rolloutPercentage": 1}]
+
+
+@pytest.mark.parametrize(
+    ("live", "why"),
+    [
+        ({"archive": True}, "the flag is archived live"),
+        ({"targetSegments": []}, "there is not exactly one live segment of this name"),
+        ({"targetSegments": [LIVE_BETA, LIVE_BETA]}, "there is not exactly one live segment of this name"),
+        ({"enabled": False}, "the flag is off live, set by bob@example.com"),
+    ],
+)
+def test_what_is_live_keeps_it(rig: Rig, live: dict[str, Any], why: str) -> None:
+    rig.commit(FLAG + SEGMENTS)
+    edit(rig.repository.emulator, BOB, KEY, targetSegments=[LIVE_BETA])
+    edit(rig.repository.emulator, BOB, KEY, **live)
+    *_, rollout = rig.rollouts(after=1)
+    assert (rollout["path"], rollout["phase"], rollout["why"]) == ("/targetSegments/Beta/percentage", "held", why)
+
+
+def test_a_flag_that_does_not_exist_is_held(rig: Rig) -> None:
+    rig.commit(FLAG.replace(KEY, "not-there-yet"))
+    (rollout,) = rig.rollouts()
+    assert (rollout["phase"], rollout["live"]) == ("held", 0)
+    assert rollout["why"] == "the flag does not exist yet, or its key is not the only one"
+
+
+def test_flags_move_by_their_own_steps(rig: Rig) -> None:
+    """Each with a call of its own; targets choose among them."""
+    emulator = rig.repository.emulator
+    seeded(emulator, [{"key": "search", "enabled": True, "rolloutPercentage": 0, "projectId": "7"}])
+    rig.repository.write(
+        "flags/search.yaml", 'key: search\nrolloutPercentage: 5\nrollout: {steps: ["3% 1h", "5%"]}\n'
+    )
+    rig.hours = 1
+    rig.commit(FLAG)
+    rig.run("--target", "se*")
+    assert rig.writes() == [{"rolloutPercentage": 3}]
+    (first, second) = rig.rollouts(after=2)
+    assert [item["key"] for item in (first, second)] == [KEY, "search"]
+    assert [item["move"]["after"] for item in (first, second)] == [1, 5]
+    assert sorted(body["rolloutPercentage"] for body in rig.writes()) == [1, 5]
+
+
+def test_a_guard_is_told_how_long_a_step_has_stood(rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Since the declaration before the first step, and at least a minute."""
+    seen = tmp_path / "seen"
+    script = f"import os; open({str(seen)!r}, 'a').write(os.environ['RECONCILER_SECONDS'] + ' ')"
+    monkeypatch.setenv("CHECK", f'{sys.executable} -c "{script}"')
+    rig.run("--dry-run")
+    rig.run(after=0.5)
+    rig.run(after=1)
+    assert seen.read_text().split() == ["60", "1800", "3600"]
+
+
+@pytest.mark.parametrize(("failed", "is_worse"), [(68, True), (67, False)])
+def test_all_tests_of_a_rollout_share_the_chance_of_a_false_alarm(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, failed: int, is_worse: bool
+) -> None:
+    """Two guards before each of three steps up, of one variant: six.
+
+    68 failures of 1,000 against 30 are too many for six tests, and would not be for eight; 67 would be for four.
+    """
+    answer = {"treatment": {"bad": failed, "all": 1000}, "control": {"bad": 30, "all": 1000}}
+    second = COUNTS.rstrip() + "\n" + COUNTS.splitlines()[-1].replace("check:", "slow:") + "\n"
+    with a_source(answer) as address:
+        monkeypatch.setenv("COUNTS", address)
+        rig.commit(FLAG.replace("[check]", "[check, slow]"), config=second)
+        edit(rig.repository.emulator, BOB, KEY, rolloutPercentage=1)
+        (rollout,) = rig.rollouts(after=3)
+    assert rollout["move"]["kind"] == ("rollback" if is_worse else "up")
 
 
 def test_nothing_is_made_of_what_is_not_committed(rig: Rig) -> None:
