@@ -135,7 +135,7 @@ class _Look(Struct, frozen=True):
 
     def _on_a_step(self, index: int) -> Position:
         step, since = self.rollout.steps[index], self._stood()
-        if step.hold is None or index + 1 == len(self.rollout.steps):
+        if step.hold is None:
             live = self.levels[-1].percentage
             return Position(phase=Phase.DONE, step=index + 1, since=since, base=self._base(), live=live)
         return self._waits(step=index + 1, since=since, earliest=since + step.hold)

@@ -60,7 +60,7 @@ def compare(variant: Counts, control: Counts, tests: int = 1) -> Verdict:
         return Verdict.FINE
     if variant.failed + control.failed < LEAST_FAILED:
         return Verdict.UNKNOWN
-    return Verdict.WORSE if log_evidence(variant, control) >= log(max(tests, 1) / ALPHA) else Verdict.FINE
+    return Verdict.WORSE if log_evidence(variant, control) >= log(tests / ALPHA) else Verdict.FINE
 
 
 def log_evidence(variant: Counts, control: Counts) -> float:

@@ -65,7 +65,7 @@ class OutsideSources(Struct, frozen=True, kw_only=True):
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError) as error:
             raise SourceError(f"the command of {source.variable} cannot be run: {_reason(error)}") from error
         try:
             code = process.wait(self.command_seconds)

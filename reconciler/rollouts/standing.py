@@ -57,11 +57,6 @@ class Standing(Struct, frozen=True, kw_only=True):
     move: Move | None = None
     why: str = ""
 
-    @property
-    def place(self) -> tuple[str, str]:
-        """The flag's key and the place of the percentage."""
-        return self.key, self.placed.path
-
 
 def decided(standing: Standing, closed: str = "") -> Standing:
     """A standing with what is to be done now. `closed` says why no step up may be made; it holds no rollback.

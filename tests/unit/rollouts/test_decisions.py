@@ -12,13 +12,14 @@ from reconciler.apply.report import Status
 from reconciler.errors import GuardRefusedError, PartlyAppliedError
 from reconciler.model.flag import UNSET, Version, Weights
 from reconciler.model.rollout import GuardSource, PlacedRollout, Rollout, Step
+from reconciler.model.versions import DeclaredValue, Timeline
 from reconciler.rollouts.guards import Answer, NoDataError, Question, SourceError, ask, variants_with_users
-from reconciler.rollouts.levels import CREATION, Known, levels_of
+from reconciler.rollouts.levels import CREATION, Known, attempt_since, levels_of
 from reconciler.rollouts.position import Level, Phase, Position
 from reconciler.rollouts.report import AdvanceReport, merged, with_outcomes
 from reconciler.rollouts.sequential import Counts, Verdict
 from reconciler.rollouts.standing import Move, MoveKind, Standing, decided, moved_spec, one_way, why_not_moved
-from tests.builders import a_desired_flag, a_flag, a_live_flag, a_report, a_segment, a_variant
+from tests.builders import a_condition, a_desired_flag, a_flag, a_live_flag, a_report, a_segment, a_variant
 
 NOW = datetime(2030, 1, 7, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -106,8 +107,13 @@ def test_no_step_up_beside_a_fall() -> None:
 
 
 def test_the_fields_of_moves() -> None:
-    """Percentages of the places that move, whole where they are; off goes before all; segments stay otherwise."""
-    live = a_flag(target_segments=(a_segment("Beta", percentage=1), a_segment("Staff", percentage=2.5)))
+    """Percentages of the places that move, whole where they are; off goes before all; segments stay otherwise.
+
+    Fields that this client does not know are not sent: the server keeps them.
+    """
+    more = (("later", "1"),)
+    unlisted = a_segment("Beta", percentage=1, conditions=(replace(a_condition(), unlisted=more),), unlisted=more)
+    live = a_flag(target_segments=(unlisted, a_segment("Staff", percentage=2.5)))
     own, beta = a_standing(move=UP), a_standing(segment="Beta", move=Move(kind=MoveKind.UP, before=1, after=10.0))
     assert moved_spec(live, [own]) == {"rollout_percentage": 10}
     assert moved_spec(live, [a_standing(), beta]) == {
@@ -218,6 +224,8 @@ def versions(*shown: tuple[float, bool, float, str], first: int = 1) -> list[Ver
         ([(100, True, 0, "a"), (100, False, 1, "a"), (0, True, 2, "a")], 1, 1),
         ([(10, True, 0, "a"), (20, True, 1, "a"), (0, True, 2, "a")], 1, 0),
         ([(100, True, 0, "a"), (50, True, 1, "a"), (0, True, 2, "a")], 1, 2),
+        ([(100, True, 0, "a"), (100, True, 1, "a"), (0, True, 2, "a"), (1, True, 60, "a")], 1, 2),
+        ([(0, True, 0, "a"), (0, True, 1, "a"), (1, True, 60, "a")], 1, 0),
         ([(100, True, -1, "a"), (0, True, 1, "a")], 2, 0),
         ([(100, True, 0, "a"), (0, True, 1, "a")], 2, 0),
     ],
@@ -259,6 +267,28 @@ def test_a_version_that_does_not_show_what_it_was(fields: dict[str, Any]) -> Non
         known = [*versions((1, True, 5, "a"), first=2), *first]
         gap = "version 1 of the flag does not show what it was"
         assert levels_of(a_standing().placed, live, known, NOW) == Known(gap=gap)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "declared", "since"),
+    [
+        (1, [], None),
+        (1, [({}, 5)], 5),
+        (1, [({}, 5), ({}, 3)], 3),
+        (1, [({}, 5), (UNSET, 3)], 5),
+        (1, [({}, 5), ("10%", 3)], 5),
+        (1, [({}, 5), ({"attempt": "one"}, 3), (UNSET, 1)], 3),
+        (2, [({"attempt": 2}, 5), ({"attempt": 2, "guards": []}, 3), ({"attempt": 1}, 1)], 3),
+        (2, [({"attempt": 2}, 5), ({"attempt": 3}, 3), ({}, 2), ({"attempt": 2}, 1)], 3),
+        (2, [({"attempt": 2}, 5), ({"attempt": "two"}, 3)], 5),
+        (2, [({"attempt": 2}, None), ({"attempt": 2}, 3)], None),
+    ],
+)
+def test_since_when_an_attempt_is_declared(attempt: int, declared: list[tuple[Any, int | None]], since: Any) -> None:
+    """Other edits and higher attempts begin nothing again; a file that was wrong then counts as a first attempt."""
+    values = [DeclaredValue(value=value, at=None if hour is None else NOW + hour * HOUR) for value, hour in declared]
+    found = attempt_since(Timeline(values=tuple(values)), attempt)
+    assert found == (None if since is None else NOW + since * HOUR)
 
 
 def an_advance(*standings: Standing, **fields: Any) -> AdvanceReport:

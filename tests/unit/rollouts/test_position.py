@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
 from reconciler.model.rollout import Rollout, Step, parse_window
-from reconciler.rollouts.position import Level, Phase, position
+from reconciler.rollouts.position import Level, Phase, Position, position
 
 START = datetime(2030, 1, 7, 8, tzinfo=UTC)  # a Monday
 HOUR = timedelta(hours=1)
@@ -50,6 +51,44 @@ def test_positions(pairs: list[tuple[float, float]], now: float, phase: Phase, s
     assert found.due_at == (None if due is None else at(due))
 
 
+NEXT = ROLLOUT.steps
+DOWN = "it went down to {}, set by ada@example.com; raise `attempt` to try again"
+
+
+@pytest.mark.parametrize(
+    ("known", "now", "phase", "shares", "rest"),
+    [
+        (levels((0.5, -9)), 0, "due", (0.5, 0.5), {"since": at(0), "next_step": NEXT[0], "due_at": at(0)}),
+        (levels((0, -9), (0.5, -5)), 0, "due", (0.5, 0.5), {"since": at(0), "next_step": NEXT[0], "due_at": at(0)}),
+        (levels((0, -9), (1, 0)), 1, "waiting", (0, 1),
+         {"step": 1, "since": at(0), "next_step": NEXT[1], "due_at": at(2)}),
+        (levels((0, -9), (10, 1), (10, 2)), 3, "waiting", (0, 10),
+         {"step": 2, "since": at(1), "next_step": NEXT[2], "due_at": at(25)}),
+        (levels((10, -9), (10, -1)), 24, "due", (10, 10),
+         {"step": 2, "since": at(0), "next_step": NEXT[2], "due_at": at(24)}),
+        (levels((3, 1), (100, 2)), 3, "done", (3, 100), {"step": 4, "since": at(2)}),
+        (levels((10, -9), (1, 0)), 3, "rolled-back", (10, 1),
+         {"since": at(0), "why": DOWN.format("1% at 2030-01-07 08:00 UTC")}),
+        (levels((10, 0), (1, 1), (50, 2), (2.5, 3), (10, 4)), 5, "rolled-back", (10, 10),
+         {"since": at(3), "why": DOWN.format("2.5% at 2030-01-07 11:00 UTC")}),
+        ([Level(percentage=10, at=at(1)), Level(percentage=10, at=at(2), enabled=False)], 3, "rolled-back", (10, 10),
+         {"since": at(2), "why": "it was turned off at 2030-01-07 10:00 UTC; raise `attempt` to try again"}),
+        ([Level(percentage=5, at=at(-9), enabled=False, by="bob@example.com")], 3, "held", (0, 5),
+         {"why": "the flag is off live, set by bob@example.com"}),
+        (levels((2.5, -9)), 3, "held", (2.5, 2.5),
+         {"why": "2.5% is no step of the rollout, set by ada@example.com"}),
+        ([], 3, "held", (0, 0), {"why": "the versions of the flag are not shown"}),
+    ],
+)  # fmt: skip
+def test_all_that_is_said_of_a_position(
+    known: list[Level], now: float, phase: str, shares: tuple[float, float], rest: dict[str, Any]
+) -> None:
+    """The percentages of before and of now; what is not named is 0, nothing or empty."""
+    nothing = {"step": 0, "since": None, "next_step": None, "due_at": None, "why": ""}
+    expected = Position(phase=Phase(phase), base=shares[0], live=shares[1], **nothing | rest)
+    assert position(ROLLOUT, known, START, at(now)) == expected
+
+
 def test_a_rollback_ends_with_a_later_declaration() -> None:
     """And with nothing else: the same levels, declared before or after the fall."""
     known = levels((0, -9), (1, -5), (0, -1))
@@ -71,15 +110,17 @@ def test_what_is_off_is_at_zero() -> None:
 
 
 def test_gaps_hold() -> None:
-    """Not committed, declared in the future, no versions."""
-    assert position(ROLLOUT, levels((0, -9)), None, at(1)).phase is Phase.HELD
-    assert position(ROLLOUT, levels((0, -9)), at(2), at(1)).phase is Phase.HELD
-    assert position(ROLLOUT, [], START, at(1)).phase is Phase.HELD
+    """Not committed, declared in the future."""
+    unknown, later = (position(ROLLOUT, levels((0, -9)), declared, at(1)) for declared in (None, at(2)))
+    assert (unknown.phase, later.phase) == (Phase.HELD, Phase.HELD)
+    assert unknown.why == "git does not tell since when this attempt is declared"
+    assert later.why == "it is declared at a time that is still to come, 2030-01-07 10:00 UTC: is a clock wrong?"
 
 
 def test_a_start_and_a_window_delay() -> None:
     """Both have to have come; the window is asked of now, too, since a run may be late."""
-    later = Rollout(steps=ROLLOUT.steps, start=at(5))
+    later, past = Rollout(steps=ROLLOUT.steps, start=at(5)), Rollout(steps=ROLLOUT.steps, start=at(-5))
+    assert position(past, levels((0, -9), (1, 0)), START, at(1)).due_at == at(2)
     assert position(later, levels((0, -9)), START, at(4)).phase is Phase.WAITING
     assert position(later, levels((0, -9)), START, at(5)).phase is Phase.DUE
     window = parse_window("mon-thu", "09:00-16:00", "Europe/Berlin")

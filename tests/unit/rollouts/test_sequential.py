@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import log, sqrt
 from random import Random
+from statistics import NormalDist
 
 import pytest
 
-from reconciler.rollouts.sequential import ALPHA, Counts, Verdict, compare
+from reconciler.rollouts.sequential import ALPHA, Counts, Verdict, compare, log_evidence
 
 LOOKS = 144
 
@@ -71,6 +73,36 @@ def test_clear_cases() -> None:
     assert compare(Counts(10, 1000), Counts(100, 1000)) is Verdict.FINE
     assert compare(Counts(100, 1000), Counts(10, 1000)) is Verdict.WORSE
     assert compare(Counts(1000, 1000), Counts(0, 1000)) is Verdict.WORSE
+    huge = float(2**57 - 16)
+    assert compare(Counts(4 * huge, 4 * huge), Counts(huge - 16, huge)) is Verdict.FINE, (
+        "so near that no variance is left"
+    )
+
+
+def test_the_least_that_says_something() -> None:
+    """100 requests of each, and 5 failures of both."""
+    assert compare(Counts(50, 100), Counts(0, 100)) is Verdict.WORSE
+    assert compare(Counts(3, 100), Counts(2, 10_000)) is not Verdict.UNKNOWN
+    assert compare(Counts(2, 100), Counts(2, 10_000)) is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("variant", "control"), [(Counts(70, 1000), Counts(30, 1000)), (Counts(9, 200), Counts(300, 9000))]
+)
+def test_the_evidence_is_the_mixture_that_is_promised(variant: Counts, control: Counts) -> None:
+    """How much likelier each difference makes what was seen, summed in small steps.
+
+    They are weighed by a normal mixture whose deviation is the share that fails in both.
+    """
+    pooled = (variant.failed + control.failed) / (variant.of + control.of)
+    seen = NormalDist(0, sqrt(pooled * (1 - pooled) * (1 / variant.of + 1 / control.of)))
+    difference = variant.failed / variant.of - control.failed / control.of
+    mixture, width = NormalDist(0, pooled), pooled / 100
+    ratio = sum(
+        mixture.pdf(step * width) * width * seen.pdf(difference - step * width) / seen.pdf(difference)
+        for step in range(-800, 801)
+    )
+    assert log_evidence(variant, control) == pytest.approx(log(ratio), abs=1e-6)
 
 
 def test_several_tests_share_the_chance_of_a_false_alarm() -> None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.model.rollout import GuardSource
-from reconciler.rollouts.guards import Answer, Question, ask
+from reconciler.rollouts.guards import Answer, NoDataError, Question, ask
 from reconciler.rollouts.sequential import Counts, Verdict
 from reconciler.rollouts.sources import OutsideSources
 
@@ -136,6 +137,79 @@ def test_json_is_read_by_pointers() -> None:
         assert sources.counts(JSON, ["control"], 90) == {"control": Counts(10, 1000)}
 
 
+def test_what_a_pointer_leads_to() -> None:
+    """Keys of objects and places in lists; keys of variants go into the address as one part of its path."""
+    document = json.dumps({"rows": [{"a/b": 3}, {"a/b": "1e3"}]})
+    source = GuardSource(kind="json", variable="URL", failed="/rows/0/$variant", of="/rows/1/$variant", against="c")
+    with serving(lambda _path, _query: (200, document)) as (url, served):
+        sources = OutsideSources(environ={"URL": f"{url}/$variant"})
+        with pytest.raises(NoDataError, match=r"^the answer of URL has no /rows/0/\$variant for c$"):
+            sources.counts(source, ["c"], 90)
+        assert [path for path, _ in served.asked] == ["/c"]
+    pointed = replace(source, failed="/rows/0/a~1b", of="/rows/1/a~1b")
+    with serving(lambda _path, _query: (200, document)) as (url, served):
+        assert OutsideSources(environ={"URL": f"{url}/$variant"}).counts(pointed, ["a/b"], 90) == {
+            "a/b": Counts(3, 1000)
+        }
+        assert [path for path, _ in served.asked] == ["/a%2Fb"]
+
+
+NOT_ONE = "a query of PROM does not give one number for treatment"
+SCALAR = {"status": "success", "data": {"resultType": "scalar", "result": [1, "5"]}}
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "answer", "why", "lacks_data"),
+    [
+        (PROMETHEUS, 200, SCALAR, "treatment 5 of 5, control 5 of 5", True),
+        (PROMETHEUS, 200, json.loads(vector()), "a query of PROM has no data for treatment", True),
+        (PROMETHEUS, 200, json.loads(vector("1", "2")), NOT_ONE, False),
+        (PROMETHEUS, 200, {**SCALAR, "status": "error"}, NOT_ONE, False),
+        (PROMETHEUS, 200, json.loads(vector("x")), "PROM does not give a number for treatment", False),
+        (JSON, 200, {}, "the answer of URL has no /$variant/failed for treatment", True),
+        (JSON, 200, {"treatment": [1]}, "the answer of URL has no /$variant/failed for treatment", True),
+        (JSON, 200, {"treatment": {"failed": True}}, "URL does not give a number for treatment", False),
+        (JSON, 200, {"treatment": {"failed": None}}, "URL does not give a number for treatment", False),
+        (JSON, 404, {}, "URL answered with 404", False),
+        (JSON, 302, {}, "URL answered with 302", False),
+        (JSON, 200, "1" * 1_000_000, "URL answered with more than a megabyte", False),
+        (JSON, 200, "1" * 999_998, "the answer of URL has no /$variant/failed for treatment", True),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_an_answer(source: GuardSource, status: int, answer: Any, why: str, lacks_data: bool) -> None:
+    """In words that tell which variable and which variant; and whether there are only no data yet."""
+    with serving(lambda _path, _query: (status, json.dumps(answer))) as (url, _):
+        found = asked(source, OutsideSources(environ={"PROM": url, "URL": url}))
+    assert found == Answer(guard="g", verdict=Verdict.UNKNOWN, why=why, lacks_data=lacks_data)
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("http://example.com", "URL is no address that begins with https://, nor one of this machine"),
+        ("ftp://127.0.0.1", "URL is no address that begins with https://, nor one of this machine"),
+        ("http://127.0.0.1:9", "URL does not answer: ConnectError"),
+        ("https://127.0.0.1:9", "URL does not answer: ConnectError"),
+        ("https://x:y", "URL does not answer: InvalidURL"),
+        (" ", "URL is not set"),
+        (f"https://127.0.0.1/{KEY}", "URL holds the management key, which no guard may see"),
+    ],
+)
+def test_what_is_said_of_an_address(address: str, why: str) -> None:
+    sources = OutsideSources(environ={"URL": address}, has_key=lambda text: KEY in text)
+    assert asked(JSON, sources) == Answer(guard="g", verdict=Verdict.UNKNOWN, why=why)
+
+
+def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(lambda _path, _query: (200, "{}")) as (url, served):
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        asked(JSON, OutsideSources(environ={"URL": url}))
+        assert len(served.asked) == 1
+
+
 @pytest.mark.parametrize(
     "address", ["http://example.com", "ftp://127.0.0.1", "file:///etc/passwd", "x", "http://", ""]
 )
@@ -187,23 +261,41 @@ def test_a_command_gets_the_question_and_no_key(tmp_path: Path) -> None:
         "OTHER": "kept",
     }
     sources = OutsideSources(environ=environ, has_key=lambda text: KEY in text)
-    assert asked(COMMAND, sources).verdict is Verdict.FINE
+    question = replace(QUESTION, segment="Beta", percentage=2.5)
+    assert asked(COMMAND, sources, question) == Answer(guard="g", verdict=Verdict.FINE)
     given = json.loads(seen.read_text())
     assert KEY not in json.dumps(given)
     assert given["OTHER"] == "kept"
     named = {name: value for name, value in given.items() if name.startswith("RECONCILER_")}
     assert named == {
         "RECONCILER_FLAG": "f",
-        "RECONCILER_SEGMENT": "",
-        "RECONCILER_PERCENTAGE": "10",
+        "RECONCILER_SEGMENT": "Beta",
+        "RECONCILER_PERCENTAGE": "2.5",
         "RECONCILER_SECONDS": "90",
         "RECONCILER_VARIANTS": "control,treatment",
     }
 
 
-@pytest.mark.parametrize("command", ["", " ", "/no/such/program", "'unclosed", "/"])
-def test_a_command_that_cannot_be_run_is_unknown(command: str) -> None:
-    assert asked(COMMAND, OutsideSources(environ={"CHECK": command})).verdict is Verdict.UNKNOWN
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("", "CHECK is not set"),
+        (" ", "CHECK is not set"),
+        ("/no/such/program", "the command of CHECK cannot be run: No such file or directory"),
+        ("'unclosed", "the command of CHECK cannot be run: ValueError"),
+        ("/", "the command of CHECK cannot be run: Permission denied"),
+    ],
+)
+def test_a_command_that_cannot_be_run_is_unknown(command: str, why: str) -> None:
+    found = asked(COMMAND, OutsideSources(environ={"CHECK": command}))
+    assert found == Answer(guard="g", verdict=Verdict.UNKNOWN, why=why)
+
+
+def test_a_command_has_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    """What it writes is not shown: a result on the standard output stays alone there."""
+    command = f"{sys.executable} -c \"import sys; print('x'); print('y', file=sys.stderr)\""
+    assert asked(COMMAND, OutsideSources(environ={"CHECK": command})).verdict is Verdict.FINE
+    assert tuple(capfd.readouterr()) == ("", "")
 
 
 def test_a_command_that_hangs_is_ended_with_its_children() -> None:
