@@ -41,7 +41,7 @@ def find_declared_flags(config: Config) -> Mapping[str, Declared]:
     """Every flag document of the configuration's directory by its key; none where the directory does not exist.
 
     Raises InvalidInputError with every finding where a file is refused as YAML, since it is unknown what it
-    declares, and where two documents claim one key. Schema and rules are not looked at.
+    declares. Schema and rules are not looked at, nor whether two documents claim one key: `load_desired` does that.
     """
     found: dict[str, Declared] = {}
     if not config.flags_dir.is_dir():
@@ -61,7 +61,7 @@ def find_declared_flags(config: Config) -> Mapping[str, Declared]:
                     shown=file.shown,
                     index=index,
                     document=said_for(value, config.environment, defaults_for(key, config)),
-                    text=content.decode(errors="replace"),
+                    text=content.decode(),
                     is_overlaid=config.environment in (value.get("environments") or {}),
                     is_absent=not is_declared_in(value, config.environment),
                 )

@@ -364,12 +364,24 @@ def test_several_environments_get_overlays(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read_stop_the_import(tmp_path: Path) -> None:
-    """It is unknown what a broken file declares, so that nothing is written beside it."""
+    """It is unknown what a broken file declares, so that nothing is written beside it; a backup declares nothing."""
     repository = a_repository(tmp_path, an_emulator(a_live_flag()))
-    repository.write("broken.yaml", "key: [\n")
-    with pytest.raises(InvalidInputError):
+    for name in ("broken.yaml", "broken-too.yaml", "new-checkout.yaml~"):
+        repository.write(name, "key: [\n")
+    with pytest.raises(InvalidInputError, match=r"^Flag files cannot be read: correct them first\.") as caught:
         repository.adopt()
-    assert set(repository.texts()) == {"broken.yaml"}
+    assert {item.position.file for item in caught.value.diagnostics} == {"flags/broken.yaml", "flags/broken-too.yaml"}
+    assert len(repository.texts()) == 3
+
+
+@pytest.mark.parametrize("text", ["- a list\n", "key: 7\n", "name: no key\n", "text\n"])
+def test_documents_that_declare_no_flag_are_passed_over(tmp_path: Path, text: str) -> None:
+    """What is wrong with them is said where files are loaded."""
+    repository = a_repository(tmp_path, an_emulator(a_live_flag()))
+    repository.write("odd.yaml", text)
+    repository.write("new-checkout.yaml~", "key: [\n")
+    repository.adopt()
+    assert document(repository)["key"] == "new-checkout"
 
 
 def test_reading_costs_the_fewest_requests(tmp_path: Path) -> None:

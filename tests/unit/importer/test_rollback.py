@@ -47,8 +47,7 @@ def test_variants_keep_what_the_version_does_not_show() -> None:
     """Inclusions and hidden fields stay with their variant; others come and go with the version."""
     found = rolled({"variants": [{"key": "third"}, {"key": "control"}], "rolloutWeights": {"control": 1, "third": 1}})
     assert found.document["variants"] == [{"key": "third"}, DOCUMENT["variants"][0]]
-    assert "variants/control/description" in found.not_shown
-    assert "variants/control/inclusions/users" in found.not_shown
+    assert found.not_shown == ("enabled", "tags", "variants/control/description", "variants/control/inclusions/users")
 
 
 def test_weights_of_variants_that_go_do_not_stay() -> None:
@@ -85,6 +84,16 @@ def test_cohort_segments_are_not_rolled_back() -> None:
     found = rolled({"targetSegments": [segment | {"conditions": [cohort]}]}, document)
     assert found.document["targetSegments"] == document["targetSegments"]
     assert "targetSegments" in found.not_shown
+
+
+def test_defaults_are_rolled_back_where_they_say_otherwise() -> None:
+    """Added to the file, unless it sets the field to null."""
+    config = a_config(defaults={"enabled": False, "rolloutPercentage": 7, "tags": ["a", "b"], "description": "x"})
+    version = {"enabled": True, "rolloutPercentage": 7, "tags": ["b", "a"], "description": "y"}
+    answer = {"id": "1", "projectId": "7", "key": "flag", **version}
+    found = roll_back({"key": "flag", "description": None}, decode_flag(answer).spec, config)
+    assert found.document == {"key": "flag", "description": None, "enabled": True}
+    assert (found.changed, found.not_shown) == (("enabled",), ())
 
 
 def test_what_no_file_can_hold_is_an_obstacle() -> None:
