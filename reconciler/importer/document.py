@@ -69,9 +69,9 @@ def represent(
     spec, read_only = _without_read_only_segments(flag.spec)
     spec, named = _with_segment_names(spec)
     ignored = ignored_of(flag.key, config)
-    said = without_ignored(dict(keep or {}), ignored, config)
+    said = without_ignored(dict(keep or {}), ignored, config, keep or {})
     keep = {name: value for name, value in said.items() if value is not None}
-    document = without_ignored(document_of(spec, config, keep, minimal=minimal), ignored, config)
+    document = without_ignored(document_of(spec, config, keep, minimal=minimal), ignored, config, keep)
     left_out: dict[str, str] = {}
     while obstacles := find_not_declarable(document, flag, config):
         # Each round takes something away, so that this ends; what takes nothing away hid behind what did.

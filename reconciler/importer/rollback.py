@@ -53,7 +53,7 @@ def roll_back(document: Mapping[str, Json], version: FlagSpec, config: Config) -
     declared = {name: value for name, value in {**defaults, **document}.items() if value is not None}
     shown, hidden = _restorable(declared, version)
     wanted = dict(declared)
-    values = without_ignored(document_of(shown, config, declared), ignored_of(version.key, config), config)
+    values = without_ignored(document_of(shown, config, declared), ignored_of(version.key, config), config, declared)
     for name, value in declared.items():
         if name == "variants" and name in values:
             wanted[name] = _variants(value, values[name])

@@ -163,6 +163,13 @@ class Ignored(Struct, frozen=True):
         """Whether the place that these tokens lead to is ignored as a whole."""
         return self.at(*tokens).is_whole
 
+    def at_declared(self, *tokens: str) -> Ignored:
+        """The same as `at`, of a place that is declared: `ANY` in the end of a path is about the others."""
+        found = self
+        for token in tokens:
+            found = Ignored(tuple(path for path in found.paths if path != (ANY,))).at(token)
+        return found
+
 
 WHOLE: Final = Ignored(((),))
 NOTHING: Final = Ignored()

@@ -86,7 +86,10 @@ def _weights(desired: FlagSpec, live: FlagSpec, ignored: Ignored) -> Weights:
 def _variants(desired: FlagSpec, live: FlagSpec, ignored: Ignored) -> tuple[Variant, ...]:
     pairs = pair_variants(desired, live)
     known = {found.key: key for key, found in pairs.items()}
-    wanted = {item.key: _variant(item, pairs.get(item.key), ignored.at(item.key)) for item in desired.variants or ()}
+    wanted = {
+        item.key: _variant(item, pairs.get(item.key), ignored.at_declared(item.key))
+        for item in desired.variants or ()
+    }
     return _with_kept(
         tuple(wanted.values()),
         tuple(replace(item, **_UNMANAGED) for item in live.variants or ()),
@@ -98,15 +101,15 @@ def _variants(desired: FlagSpec, live: FlagSpec, ignored: Ignored) -> tuple[Vari
 def _variant(wanted: Variant, live: Variant | None, ignored: Ignored) -> Variant:
     if live is None or not ignored:
         return wanted
-    kept: dict[str, Any] = {name: UNSET for name in VARIANT_FIELDS if ignored.covers(name)}
-    members = ignored.at("inclusions")
-    for kind in ("users", "cohorts"):
-        inner, declared, present = members.at(kind), getattr(wanted, kind), getattr(live, kind)
+    kept: dict[str, Any] = {name: UNSET for name in VARIANT_FIELDS if ignored.at_declared(name).is_whole}
+    members = ignored.at_declared("inclusions")
+    for kind in MEMBERS:
+        inner, declared, present = members.at_declared(kind), getattr(wanted, kind), getattr(live, kind)
         if inner.is_whole:
             kept[kind] = UNSET
         elif inner and not isinstance(declared, Unset) and not isinstance(present, Unset):
             kept[kind] = _members(declared, present, inner)
-    inner = ignored.at("payload")
+    inner = ignored.at_declared("payload")
     if inner and "payload" not in kept and not isinstance(wanted.payload, Unset):
         kept["payload"] = _value(wanted.payload, live.payload, inner)
     return replace(wanted, **kept)
@@ -118,7 +121,7 @@ def _value(wanted: Json, live: Json, ignored: Ignored) -> Json:
         return wanted
     merged: dict[str, Json] = {}
     for key, value in (wanted or {}).items():
-        inner = ignored.at(key)
+        inner = ignored.at_declared(key)
         merged[key] = _value(value, live.get(key), inner) if inner and not inner.is_whole else value
     for key, value in live.items():
         inner = ignored.at(key)
@@ -139,7 +142,7 @@ def _segments(
     partner: dict[int, TargetSegment] = {}
     made = []
     for segment, found in pair_segments(wanted, rest):
-        made.append(segment if found is None else _segment(segment, found, ignored.at(segment.name)))
+        made.append(segment if found is None else _segment(segment, found, ignored.at_declared(segment.name)))
         partner[id(found)] = made[-1]
     return _with_kept(
         tuple(made),
@@ -153,13 +156,13 @@ def _segment(wanted: TargetSegment, live: TargetSegment, ignored: Ignored) -> Ta
     if not ignored or live.name != wanted.name:
         return wanted
     kept: dict[str, Any] = {}
-    if ignored.covers("conditions"):
+    if ignored.at_declared("conditions").is_whole:
         kept["conditions"] = live.conditions
-    if ignored.covers("percentage"):
+    if ignored.at_declared("percentage").is_whole:
         kept["percentage"] = live.percentage
     if ignored.covers("bucketingKey"):
         kept["bucketing_key"] = live.bucketing_key
-    inner = ignored.at("rolloutWeights")
+    inner = ignored.at_declared("rolloutWeights")
     if inner:
         own = {} if inner.is_whole else wanted.rollout_weights.as_dict()
         theirs = {key: weight for key, weight in live.rollout_weights.pairs if inner.covers(key)}

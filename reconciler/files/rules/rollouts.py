@@ -69,7 +69,7 @@ def invalid_rollout(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
             if names.count(name) > 1 or name == ANY:
                 yield _invalid("A segment with a rollout needs a name that no other segment has, and not `*`.", path)
             place = ("targetSegments", str(name), "percentage")
-        if isinstance(key, str) and ignored_of(key, config).covers(*place):
+        if isinstance(key, str) and ignored_of(key, config).at_declared(*place).is_whole:
             yield _invalid("`ignore` in reconciler.yaml leaves this percentage to others.", path)
 
 

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from emulators import flag_of, seeded
 
+from reconciler.files.yaml.reader import read_documents
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import Repository
 
 COUNTRY = {"type": "property", "prop": "country", "op": "is", "values": ["US"]}
@@ -131,6 +135,29 @@ CHANGES: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
     ),
     "a tag": ("tags: [new]\n", ("/tags/ops",), {"tags": ["managed", "new", "ops"]}),
     "a deployment": ("deployments: ['69']\n", ("/deployments/mobile",), {"deployments": ["68", "69"]}),
+    "all other variants": (
+        "variants: [{key: control, payload: {layout: b}}]\nrolloutWeights: {control: 3}\n", ("/variants/*",),
+        {"rolloutWeights": {"control": 3, "treatment": 1}, "payload": {"layout": "b"}},
+    ),
+    "all other fields of a variant": (
+        "variants: [{key: control, payload: {layout: b}}, {key: treatment, inclusions: {users: [eve]}}]\n",
+        ("/variants/control/*", "/variants/treatment/*", "/variants/treatment/inclusions/*"),
+        {"payload": {"layout": "b"}, "users": ["eve"]},
+    ),
+    "all other members of a payload, and one inside": (
+        "variants: [{key: control, payload: {layout: b, limits: {min: 2}}}, {key: treatment}]\n",
+        ("/variants/control/payload/*", "/variants/control/payload/limits/max"),
+        {"payload": {"layout": "b", "limits": {"max": 5, "min": 2}, "by": "ops"}},
+    ),
+    "all other users": (
+        "variants: [{key: control}, {key: treatment, inclusions: {users: [eve@example.com]}}]\n",
+        ("/variants/*/inclusions/users/*",),
+        {"users": ["ada@example.com", "eve@example.com", "grace@example.com"]},
+    ),
+    "all other segments": (SEGMENT % (0, "{control: 1}"), ("/targetSegments/*",), {"percentages": [5, 0]}),
+    "all else of a segment": (
+        SEGMENT % (60, "{control: 1}"), ("/targetSegments/ops", "/targetSegments/mine/*"), {"percentages": [5, 60]},
+    ),
 }  # fmt: skip
 
 
@@ -207,6 +234,57 @@ def test_import_leaves_ignored_places_out(repository: Repository, case: str) -> 
     assert repository.run("plan").out.splitlines()[-1] == "No changes."
     name = paths[0].split("/")[1]
     assert (name in text) is (case != "all variants")
+
+
+def test_a_rollout_of_a_segment_stands_beside_a_rule_about_all_others(repository: Repository) -> None:
+    """What the file declares is not what `*` in the end of a path leaves to others."""
+    rolled = SEGMENT % (60, "{control: 1}, rollout: {steps: [5% 1h, 60%]}")
+    ignoring(repository, rolled, "/targetSegments/*")
+    assert repository.run("validate").code == 0
+    ignoring(repository, rolled, "/targetSegments/*/percentage")
+    assert repository.run("validate").code == 3
+
+
+def payload_of(variants: list[dict[str, Any]]) -> tuple[list[str], Any]:
+    return [item["key"] for item in variants], variants[0]["payload"]
+
+
+STARRED: dict[str, tuple[str, str, Callable[[Any], Any], Any]] = {
+    "segments": (
+        "/targetSegments/*", SEGMENT % (60, "{control: 1}"),
+        lambda found: [(item["name"], item["percentage"]) for item in found], [("mine", 50)],
+    ),
+    "variants": (
+        "/variants/*", "variants: [{key: control, payload: {by: me}}]\n", payload_of,
+        (["control"], {"layout": "a", "limits": {"max": 5, "min": 1}, "by": "ops"}),
+    ),
+    "members": (
+        "/variants/control/payload/*", "variants: [{key: control, payload: {by: me}}, {key: treatment}]\n",
+        payload_of, (["control", "treatment"], {"by": "ops"}),
+    ),
+    "tags": ("/tags/*", "tags: [mine, new]\n", list, ["mine"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("case", "command"),
+    [
+        *((case, ("import", "--force", "--target", "f")) for case in STARRED),
+        ("segments", ("rollback", "f", "--to", "1")),
+        ("tags", ("rollback", "f", "--to", "1")),
+    ],
+)
+def test_what_a_file_declares_stays_declared_beside_a_rule_about_all_others(
+    repository: Repository, case: str, command: tuple[str, ...]
+) -> None:
+    """With its live value, or that of a version; what it does not declare does not come in."""
+    path, declared, shown, expected = STARRED[case]
+    ignoring(repository, declared, path)
+    assert repository.run("plan").out.splitlines()[-1] != "No changes."
+    assert repository.run(*command).code == 0
+    (document,) = read_documents((repository.root / "flags/new-checkout.yaml").read_bytes(), "")
+    assert shown(document.value[declared.partition(":")[0]]) == expected
+    assert repository.run("plan").out.splitlines()[-1] == "No changes."
 
 
 def test_rollback_leaves_ignored_places_alone(repository: Repository) -> None:
