@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
-from itertools import permutations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -50,10 +49,7 @@ class SegmentTransition(Struct, frozen=True, kw_only=True):
     @property
     def clients(self) -> str:
         """Whose transition it is: `deployment 67`, `clients that evaluate locally`; "" where it is all clients'."""
-        if self.deployments:
-            noun = "deployments" if len(self.deployments) > 1 else "deployment"
-            return f"{noun} {', '.join(self.deployments)}"
-        return f"clients that evaluate {_MODES.get(self.mode, self.mode)}" if self.mode else ""
+        return _clients_in_words(self.deployments, self.mode)
 
     @property
     def excess(self) -> Fraction:
@@ -64,13 +60,30 @@ class SegmentTransition(Struct, frozen=True, kw_only=True):
 _MODES = {"local": "locally", "remote": "remotely"}
 
 
+def _clients_in_words(deployments: tuple[str, ...], mode: str) -> str:
+    if deployments:
+        noun = "deployments" if len(deployments) > 1 else "deployment"
+        return f"{noun} {', '.join(deployments)}"
+    return f"clients that evaluate {_MODES.get(mode, mode)}" if mode else ""
+
+
 class ListedMove(Struct, frozen=True, kw_only=True):
-    """How many listed users, or cohorts, get another variant; BY_RULES on a side is the variant of their segment."""
+    """How many listed users, or cohorts, get another variant; BY_RULES on a side is the variant of their segment.
+
+    It is that of all clients, or of some, as a SegmentTransition.
+    """
 
     kind: MemberKind
     before: str
     after: str
     count: int
+    deployments: tuple[str, ...] = ()
+    mode: str = ""
+
+    @property
+    def clients(self) -> str:
+        """As of a SegmentTransition."""
+        return _clients_in_words(self.deployments, self.mode)
 
 
 class PayloadShare(Struct, frozen=True, kw_only=True):
@@ -118,13 +131,16 @@ def exposure_of(before: FlagSpec | None, after: FlagSpec) -> FlagExposure:
     """
     old, new = _reached_rules(before), _reached_rules(after)
     pairs = [(old[i], new[k]) for i, k in segment_combinations(old, new)]
+    others = tuple(other_clients(before, after))
     exposure = FlagExposure(
         transitions=(
             *(_transition(x, y) for x, y in pairs),
-            *_of_deployments(before, after),
-            *_of_modes(before, after),
+            *(item for clients in others for item in _of_clients(before or after, after, clients)),
         ),
-        listed=tuple(_listed_moves(before, after)),
+        listed=(
+            *_listed_moves(before, after),
+            *(item for clients in others for item in _listed_of_clients(before or after, after, clients)),
+        ),
     )
     exposure = replace(exposure, payloads=tuple(_payloads(before, after, exposure)))
     return replace(exposure, notes=tuple(_notes(before, after, exposure, pairs)))
@@ -144,42 +160,34 @@ def lacks_value(rule: SegmentRule) -> bool:
     return hashed is not None and (hashed.key, hashed.unit) == (DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT)
 
 
-def _of_deployments(before: FlagSpec | None, after: FlagSpec) -> Iterator[SegmentTransition]:
-    """What becomes of the clients of deployments that the flag leaves or gets: they are given nothing on one side."""
-    if before is None or isinstance(before.deployments, Unset) or isinstance(after.deployments, Unset):
+class Clients(Struct, frozen=True):
+    """Clients that the flag leaves, or else gets: of deployments, or of a mode of evaluation."""
+
+    are_left: bool
+    deployments: tuple[str, ...] = ()
+    mode: str = ""
+
+
+def other_clients(before: FlagSpec | None, after: FlagSpec) -> Iterator[Clients]:
+    """The clients that the flag leaves or gets: they are given nothing on one side."""
+    if before is None:
         return
-    gone, come = ({*one} - {*other} for one, other in permutations((before.deployments, after.deployments)))
-    if gone:
-        yield from _lost(before, deployments=tuple(sorted(gone)))
-    if come:
-        yield from _gained(after, deployments=tuple(sorted(come)))
+    if not isinstance(before.deployments, Unset) and not isinstance(after.deployments, Unset):
+        for left, one, other in ((True, before, after), (False, after, before)):
+            if found := sorted({*(one.deployments or ())} - {*(other.deployments or ())}):
+                yield Clients(left, deployments=tuple(found))
+    modes = before.evaluation_mode, after.evaluation_mode
+    if not isinstance(modes[0], Unset) and not isinstance(modes[1], Unset) and modes[0] != modes[1]:
+        yield from (Clients(True, mode=modes[0]), Clients(False, mode=modes[1]))
 
 
-def _of_modes(before: FlagSpec | None, after: FlagSpec) -> Iterator[SegmentTransition]:
-    """What becomes of the clients that evaluate in the mode which the flag leaves, and in the one that it gets."""
-    if before is None or Unset.UNSET in {before.evaluation_mode, after.evaluation_mode}:
-        return
-    if before.evaluation_mode != after.evaluation_mode:
-        yield from _lost(before, mode=str(before.evaluation_mode))
-        yield from _gained(after, mode=str(after.evaluation_mode))
-
-
-def _lost(before: FlagSpec, *, deployments: tuple[str, ...] = (), mode: str = "") -> Iterator[SegmentTransition]:
-    """Some clients are given nothing any more."""
-    if is_on(before):
-        rules = _reached_rules(before)
-        yield from (
-            _transition(rule, SegmentRule(rule.segment), deployments=deployments, mode=mode) for rule in rules
-        )
-
-
-def _gained(after: FlagSpec, *, deployments: tuple[str, ...] = (), mode: str = "") -> Iterator[SegmentTransition]:
-    """Some clients are given nothing yet."""
-    if is_on(after):
-        rules = _reached_rules(after)
-        yield from (
-            _transition(SegmentRule(rule.segment), rule, deployments=deployments, mode=mode) for rule in rules
-        )
+def _of_clients(before: FlagSpec, after: FlagSpec, clients: Clients) -> Iterator[SegmentTransition]:
+    """What becomes of clients that the flag leaves or gets."""
+    spec = before if clients.are_left else after
+    for rule in _reached_rules(spec) if is_on(spec) else ():
+        nothing = SegmentRule(rule.segment)
+        sides = (rule, nothing) if clients.are_left else (nothing, rule)
+        yield _transition(*sides, deployments=clients.deployments, mode=clients.mode)
 
 
 def _payloads(before: FlagSpec | None, after: FlagSpec, exposure: FlagExposure) -> Iterator[PayloadShare]:
@@ -268,7 +276,8 @@ def _bucketing_notes(after: FlagSpec, pairs: list[tuple[SegmentRule, SegmentRule
 
 def listed_in_words(listed: Iterable[ListedMove], kind: MemberKind) -> str:
     """How many listed users, or cohorts, go where: `2 from control to off, 1 from off to treatment`; "" for none."""
-    return ", ".join(f"{item.count} from {item.before} to {item.after}" for item in listed if item.kind == kind)
+    found = [(item, f" in {item.clients}" if item.clients else "") for item in listed if item.kind == kind]
+    return ", ".join(f"{item.count} from {item.before} to {item.after}{where}" for item, where in found)
 
 
 def _listed_moves(before: FlagSpec | None, after: FlagSpec) -> Iterator[ListedMove]:
@@ -282,6 +291,19 @@ def _listed_moves(before: FlagSpec | None, after: FlagSpec) -> Iterator[ListedMo
         for (x, y), count in sorted(moves.items()):
             if x != y:
                 yield ListedMove(kind=kind, before=x, after=y, count=count)
+
+
+def _listed_of_clients(before: FlagSpec, after: FlagSpec, clients: Clients) -> Iterator[ListedMove]:
+    """Who is listed for what of clients that the flag leaves or gets; a flag that goes on or off says it of all."""
+    if not (is_on(before) and is_on(after)):
+        return
+    for kind in MEMBERS:
+        listed = Counter(_listed_variants(before if clients.are_left else after, kind).values())
+        for key, count in sorted(listed.items()):
+            x, y = (key, OFF) if clients.are_left else (OFF, key)
+            yield ListedMove(
+                kind=kind, before=x, after=y, count=count, deployments=clients.deployments, mode=clients.mode
+            )
 
 
 def _listed_variants(spec: FlagSpec | None, kind: MemberKind) -> dict[str, str]:

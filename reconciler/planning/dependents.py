@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
+from reconciler.evaluation.exposure import other_clients
 from reconciler.evaluation.rules import flag_rules, is_on, variants_of
 from reconciler.model.flag import OFF, UNSET
 from reconciler.model.reads import MEMBERS
@@ -104,14 +105,16 @@ def added_deployments(flag: FlagPlan) -> frozenset[str]:
 def hidden_lists_that_matter(plan: Plan) -> Iterator[tuple[str, Variant, MemberKind]]:
     """Lists of inclusions that were not read, as nothing declares them, and that decide whom the plan affects.
 
-    By the key of the flag, the live variant and the kind: those of a flag that goes on or off, of a variant that
-    goes or gets another payload, and those beside a list that is added to, where the first variant of two wins.
+    By the key of the flag, the live variant and the kind: those of a flag that goes on or off, or leaves or gets
+    clients, of a variant that goes or gets another payload, and those beside a list that is added to, where the first
+    variant of two wins.
     """
     for flag in plan.flags:
         before, after = flag.before, flag.after
-        if before is None or after is None or before.archived or not (is_on(before) or is_on(after)):
+        if before is None or after is None or not (is_on(before) or is_on(after)):
             continue
-        is_switched, gone = is_on(before) != is_on(after), lost_variants(flag) | _with_payload(flag)
+        is_switched = is_on(before) != is_on(after) or any(True for _ in other_clients(before, after))
+        gone = lost_variants(flag) | _with_payload(flag)
         added = {operation.member_kind for operation in flag.operations if isinstance(operation, AddMembers)}
         for variant, kind in product(variants_of(before), MEMBERS):
             if getattr(variant, kind) is UNSET and (is_switched or kind in added or variant.key in gone):

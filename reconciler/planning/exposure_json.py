@@ -26,7 +26,7 @@ def encode_exposure(exposure: FlagExposure) -> dict[str, Json]:
     }
     if exposure.listed:
         document["listed"] = [
-            {"kind": item.kind, "from": item.before, "to": item.after, "count": item.count}
+            {"kind": item.kind, "from": item.before, "to": item.after, "count": item.count, **_clients(item)}
             for item in exposure.listed
         ]
     if exposure.payloads:
@@ -46,7 +46,14 @@ def decode_exposure(body: dict[str, Json]) -> FlagExposure:
     return FlagExposure(
         transitions=tuple(_decode_transition(item) for item in body["transitions"]),
         listed=tuple(
-            ListedMove(kind=item["kind"], before=item["from"], after=item["to"], count=item["count"])
+            ListedMove(
+                kind=item["kind"],
+                before=item["from"],
+                after=item["to"],
+                count=item["count"],
+                deployments=tuple(item.get("deployments", ())),
+                mode=item.get("mode", ""),
+            )
             for item in body.get("listed", ())
         ),
         payloads=tuple(
@@ -71,7 +78,12 @@ def _encode_transition(item: SegmentTransition) -> dict[str, Json]:
         "switchedShare": str(item.switched),
         "unavoidableShare": str(item.unavoidable),
     }
-    document |= {"deployments": list(item.deployments)} if item.deployments else {}
+    return document | _clients(item)
+
+
+def _clients(item: SegmentTransition | ListedMove) -> dict[str, Json]:
+    """Whose it is, where it is not that of all clients."""
+    document: dict[str, Json] = {"deployments": list(item.deployments)} if item.deployments else {}
     return document | ({"mode": item.mode} if item.mode else {})
 
 

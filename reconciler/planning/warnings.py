@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import FlagPlan, Plan
 
 
+UNSEEN_LISTS = (
+    "Who is listed is not shown while the flag is archived: listed users and cohorts, if there are any, get their"
+    " variants again."
+)
+
+
 def with_exposure(plan: Plan, live: LiveState | None = None) -> Plan:
     """The same plan with the exposure of every flag, and what `warnings_of` says among the flag's warnings.
 
@@ -100,7 +106,15 @@ def warnings_of(flag_plan: FlagPlan, live: LiveState | None = None) -> tuple[str
     if after is None:
         return ()
     found = [text for warning in WARNINGS for text in warning(before, after)] if is_on(after) else []
+    if is_on(after) and _hides_lists(before):
+        found.append(UNSEEN_LISTS)
     return (*found, *_lost_fields(before, after), *_dependents(flag_plan, live))
+
+
+def _hides_lists(before: FlagSpec | None) -> bool:
+    """Whether a flag is archived, and its server does not show who is listed in such a one."""
+    lists = (getattr(variant, kind) for variant in variants_of(before) for kind in MEMBERS)
+    return before is not None and before.archived is True and any(members is UNSET for members in lists)
 
 
 def _salt(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:

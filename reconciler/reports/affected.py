@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.flag import OFF
 from reconciler.planning.plan import Action
+from reconciler.planning.warnings import UNSEEN_LISTS
 from reconciler.reports.exposure_view import matrix_of, moves_in
 from reconciler.reports.sanitize import visible
 from reconciler.text import counted, cut, first_of, percent
@@ -81,6 +82,8 @@ def _parts(flag: FlagPlan, exposure: FlagExposure) -> Iterator[str]:
     yield from map(reached if is_new else moved, found[:1])
     if exposure.listed:
         yield first_of([*map(_listed, exposure.listed)], _MOST_LISTED)
+    if UNSEEN_LISTS in flag.warnings:
+        yield "listed users, who are not shown while it is archived"
     yield from map(_payload, exposure.payloads[:_MOST_LISTED])
     if exposure.dependents:
         yield f"users of {first_of([name(key) for key in exposure.dependents], _MOST_LISTED)}, which depends on it"
@@ -110,7 +113,9 @@ def _serves(exposure: FlagExposure) -> bool:
 
 
 def _listed(item: ListedMove) -> str:
-    return f"{counted(item.count, 'listed ' + item.kind.removesuffix('s'))}: {name(item.before)} → {name(item.after)}"
+    who = counted(item.count, f"listed {item.kind.removesuffix('s')}")
+    clients = f" of {name(item.clients)}" if item.clients else ""
+    return f"{who}{clients}: {name(item.before)} → {name(item.after)}"
 
 
 def _payload(item: PayloadShare) -> str:

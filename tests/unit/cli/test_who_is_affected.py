@@ -6,7 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from emulators import DEPLOYMENTS, seeded
+from emulators import DEPLOYMENTS, an_emulator, seeded
+
+from reconciler.emulator import Behaviour
+from reconciler.emulator.server import serve
 
 if TYPE_CHECKING:
     from conftest import Repository
@@ -28,6 +31,8 @@ LIVE: dict[str, Any] = {
     "deployments": [],
 }
 ATTACHED, SERVED = [*DEPLOYMENTS][:1], {"rolloutPercentage": 100}
+LOST = [("users", "treatment", "off", 2), ("cohorts", "treatment", "off", 1)]
+GAINED = [("users", "off", "treatment", 2), ("cohorts", "off", "treatment", 1)]
 
 
 @pytest.mark.parametrize(
@@ -39,14 +44,9 @@ ATTACHED, SERVED = [*DEPLOYMENTS][:1], {"rolloutPercentage": 100}
             [("users", "treatment", "their segment", 1)],
             0,
         ),
-        ({}, "enabled: false", [("users", "treatment", "off", 2), ("cohorts", "treatment", "off", 1)], 0),
-        ({}, "archived: true", [("users", "treatment", "off", 2), ("cohorts", "treatment", "off", 1)], 0),
-        (
-            {"enabled": False},
-            "enabled: true",
-            [("users", "off", "treatment", 2), ("cohorts", "off", "treatment", 1)],
-            0,
-        ),
+        ({}, "enabled: false", LOST, 0),
+        ({}, "archived: true", LOST, 0),
+        ({"enabled": False}, "enabled: true", GAINED, 0),
         (
             {},
             "variants: [{key: control}]",
@@ -68,11 +68,14 @@ ATTACHED, SERVED = [*DEPLOYMENTS][:1], {"rolloutPercentage": 100}
             [("users", "their segment", "control", 1)],
             0,
         ),
-        (SERVED | {"deployments": ATTACHED}, "deployments: []", [], 100),
-        (SERVED, f"deployments: ['{ATTACHED[0]}']", [], 100),
-        (SERVED | {"deployments": ATTACHED}, f"deployments: {[*DEPLOYMENTS][:2]}", [], 100),
+        (SERVED | {"deployments": ATTACHED}, "deployments: []", LOST, 100),
+        (SERVED, f"deployments: ['{ATTACHED[0]}']", GAINED, 100),
+        (SERVED | {"deployments": ATTACHED}, f"deployments: {[*DEPLOYMENTS][:2]}", GAINED, 100),
         (SERVED | {"deployments": ATTACHED, "enabled": False}, "deployments: []", [], 0),
-        ({"deployments": ATTACHED}, "deployments: []", [], 0),
+        ({"deployments": ATTACHED}, "deployments: []", LOST, 0),
+        ({"deployments": ATTACHED}, f"deployments: {[*DEPLOYMENTS][1:2]}", [*LOST, *GAINED], 0),
+        ({"deployments": ATTACHED, "enabled": False}, "enabled: true\ndeployments: []", GAINED, 0),
+        ({"deployments": ATTACHED}, "enabled: false\ndeployments: []", LOST, 0),
         ({}, "name: New", [], 0),
         (SERVED | LOCAL, "rolloutPercentage: 0", [], 0),
         (SERVED | LOCAL | {"bucketingKey": "user_id"}, "rolloutPercentage: 0", [], 50),
@@ -100,6 +103,51 @@ def test_who_is_affected_is_counted(
         text = repository.run("plan", "--target", "f", "--format", form).out
         assert (NOBODY in text) is (not listed and not switched)
         assert "ada@example.com" not in text
+
+
+@pytest.mark.parametrize("mode", ["remote", "local"])
+def test_listed_users_of_clients_of_the_other_mode_are_counted(repository: Repository, mode: str) -> None:
+    """Clients of the mode that the flag leaves lose what their users are listed for; a saved plan says so too."""
+    other = {"remote": "local", "local": "remote"}[mode]
+    seeded(repository.emulator, [LIVE | {"evaluationMode": other}])
+    repository.write("flags/f.yaml", f"key: f\nevaluationMode: {mode}\n")
+    options = ("--target", "f", "--allow", "rebucket", "--format", "json")
+    (flag,) = json.loads(repository.run("plan", *options, "--out", "plan.json").out)["flags"]
+    found = {
+        (item["mode"], item["kind"], item["from"], item["to"], item["count"]) for item in flag["exposure"]["listed"]
+    }
+    assert found == {(other, *item) for item in LOST} | {(mode, *item) for item in GAINED}
+    assert (
+        f"2 listed users of clients that evaluate {other}ly: treatment → off"
+        in repository.run("show", "plan.json").out
+    )
+
+
+@pytest.mark.parametrize(
+    ("live", "behaviour", "told"),
+    [
+        ({}, {}, "2 listed users: off → treatment, 1 listed cohort: off → treatment"),
+        ({}, {"archived_details": "hidden"}, "listed users, who are not shown while it is archived"),
+        ({"enabled": False}, {"archived_details": "hidden"}, NOBODY),
+        ({"variants": [{"key": "control"}]}, {}, NOBODY),
+    ],
+)
+def test_listed_users_of_a_flag_that_comes_back_are_counted(
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    live: dict[str, Any],
+    behaviour: dict[str, Any],
+    told: str,
+) -> None:
+    """An archived flag that is on serves them from its unarchive on; where its lists are hidden, that is said."""
+    emulator = an_emulator(LIVE | {"archived": True} | live, behaviour=Behaviour(**behaviour))
+    repository.write("flags/f.yaml", "key: f\narchived: false\n")
+    with serve(emulator.app) as url:
+        monkeypatch.setenv("RECONCILER_API_URL", url)
+        for form in FORMS:
+            text = repository.run("plan", "--target", "f", "--unarchive", "--format", form).out
+            assert told in text
+            assert (NOBODY in text) is (told == NOBODY)
 
 
 def test_a_change_of_the_evaluation_mode_is_counted(repository: Repository) -> None:
