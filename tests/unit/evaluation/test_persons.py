@@ -1,12 +1,221 @@
-"""Made-up users with a wanted hash: murmur3 taken back, beside the hash itself."""
+"""Made-up users with wanted answers and hashes: which id is taken, where there is none; and murmur3 taken back."""
 
 from __future__ import annotations
 
+from itertools import count
 from random import Random
+from typing import TYPE_CHECKING, Any
 
 import mmh3
+import pytest
 
-from reconciler.evaluation.persons import _body_state, _last_block
+from reconciler.evaluation.persons import (
+    FIRST_AMPLITUDE_ID,
+    MOST_IDS,
+    Area,
+    NoPersonError,
+    Person,
+    _body_state,
+    _last_block,
+    area_of,
+    common_areas,
+    find_person,
+    numbered_persons,
+)
+from reconciler.evaluation.populations import Chosen, Properties
+from reconciler.evaluation.rules import Bucketing, SegmentRule
+from reconciler.model.flag import Condition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+ROWS, HALF = 42_949_673, 21_474_837
+"""Distribution values, and the end of the first of two equal variants."""
+
+
+def a_rule(
+    percentage: int = 50, *, key: str = "user_id", unit: str = "User", salt: str = "s", end: int = HALF
+) -> SegmentRule:
+    """A rule that hashes, of variants a and b."""
+    cuts = (("a", end), ("b", ROWS))
+    return SegmentRule("x", percentage=percentage, cuts=cuts, bucketing=Bucketing(salt, key, unit))
+
+
+def gets(text: str, percentage: int = 50, salt: str = "s") -> str:
+    """What `a_rule` gives, by murmur3 itself."""
+    hashed = mmh3.hash(f"{salt}/{text}", signed=False)
+    return "off" if hashed % 100 >= percentage else "a" if hashed // 100 < HALF else "b"
+
+
+def first(texts: Iterable[str], wanted: Callable[[str], bool]) -> str:
+    return next(text for text in texts if wanted(text))
+
+
+def numbered(form: str) -> Iterable[str]:
+    return (form.format(number) for number in count(1))
+
+
+def answering(*conditions: Condition) -> Chosen:
+    """The first way to meet the conditions on one property, as deciding asks for it."""
+    properties = Properties(conditions)
+    (chosen,) = next(item for item in properties.answers(properties.mask_of(conditions), ()) if item)
+    return chosen
+
+
+def asked(prop: str, op: str, *values: str) -> Condition:
+    return Condition(prop=prop, op=op, values=values)
+
+
+@pytest.mark.parametrize(
+    ("variant", "residues", "distributions"),
+    [
+        ("a", (0, 30), (0, HALF)),
+        ("b", (0, 30), (HALF, ROWS)),
+        ("off", (30, 100), (0, ROWS)),
+        ("c", (0, 0), (0, 0)),
+    ],
+)
+def test_the_area_of_a_variant(variant: str, residues: tuple[int, int], distributions: tuple[int, int]) -> None:
+    assert area_of(a_rule(30), variant) == Area("s", residues, distributions)
+
+
+def test_areas_of_one_salt_overlap() -> None:
+    """One for each salt, the smallest first; None where two have no hash in common."""
+    wide, other = Area("s", (0, 50), (10, 40)), Area("t", (0, 1), (0, 1))
+    assert common_areas([wide, Area("s", (20, 90), (0, 30))]) == [Area("s", (20, 50), (10, 30))]
+    assert common_areas([wide, other]) == [other, wide]
+    assert common_areas([]) == []
+    assert common_areas([wide, other, Area("s", (50, 60), (0, 99))]) is None
+    assert common_areas([wide, Area("s", (0, 99), (40, 50))]) is None
+    assert common_areas([Area("s", (60, 50), (60, 50))]) is None
+    assert Area("s", (20, 50), (10, 30)).size == 600
+
+
+@pytest.mark.parametrize("variant", ["a", "b", "off"])
+def test_an_area_holds_what_hashes_into_it(variant: str) -> None:
+    area = area_of(a_rule(), variant)
+    texts = [f"user-{number}" for number in range(200)]
+    assert [area.holds(text) for text in texts] == [gets(text) == variant for text in texts]
+
+
+@pytest.mark.parametrize("variant", ["a", "b", "off"])
+@pytest.mark.parametrize(
+    ("key", "unit", "form"),
+    [
+        ("user_id", "User", "user-{}"),
+        ("device_id", "User", "device-{}"),
+        ("gp:team_id", "User", "team-{}"),
+        ("amplitude_id", "User", f"{FIRST_AMPLITUDE_ID}{{}}"),
+        ("user_id", "org id", "org id-{}"),
+    ],
+)
+def test_the_first_number_that_hashes_as_wanted(key: str, unit: str, form: str, variant: str) -> None:
+    """In its place of the user, beside a user_id; without what is hashed where that gives the variant too."""
+    found = find_person((), [(a_rule(key=key, unit=unit), variant)])
+    wanted = first(numbered(form), lambda text: gets(text) == variant)
+    held = {"groups": {unit: [wanted]}} if unit != "User" else {key: wanted}
+    if key.startswith("gp:"):
+        held = {"user_properties": {"team_id": wanted}}
+    assert found.user == {"user_id": "user-1", **held}
+    assert found.made_up == {"user_id", key if unit == "User" else ""}
+
+
+def test_all_rules_at_once() -> None:
+    """Of two salts, one id has both hashes; of two keys, each has its own."""
+    both = find_person((), [(a_rule(), "a"), (a_rule(salt="t"), "off")])
+    wanted = first(numbered("user-{}"), lambda text: gets(text) == "a" and gets(text, salt="t") == "off")
+    assert both == Person({"user_id": wanted}, frozenset({"user_id"}))
+    apart = find_person((), [(a_rule(), "b"), (a_rule(key="device_id"), "a")])
+    assert gets(apart.user["user_id"]) == "b"
+    assert gets(apart.user["device_id"]) == "a"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "form"),
+    [
+        (answering(asked("user_id", "contains", "ann")), "ann{}"),
+        (answering(asked("user_id", "glob match", "a/*")), "a/*{}"),
+        (answering(asked("user_id", "is not", "x")), "user-{}"),
+    ],
+)
+def test_a_made_up_id_answers_the_conditions(chosen: Chosen, form: str) -> None:
+    """It begins with an example of what answers them, where the plain form does not answer."""
+    found = find_person((chosen,), [(a_rule(), "off")])
+    assert found.user == {"user_id": first(numbered(form), lambda text: gets(text) == "off")}
+
+
+LISTED = [f"v{number}" for number in range(9)]
+
+
+def test_a_listed_value_is_taken_as_it_is() -> None:
+    """The first that hashes as wanted, which is not made up; where none does, there is certainly no user."""
+    chosen = answering(asked("gp:x", "is", *LISTED))
+    found = find_person((chosen,), [(a_rule(key="gp:x"), "b")])
+    value = first(LISTED, lambda text: gets(text) == "b")
+    assert found == Person({"user_properties": {"x": value}, "user_id": "user-1"}, frozenset({"user_id"}))
+    lost = [text for text in LISTED if gets(text) != "b"]
+    with pytest.raises(NoPersonError) as caught:
+        find_person((answering(asked("gp:x", "is", *lost)),), [(a_rule(key="gp:x"), "b")])
+    assert caught.value.is_certain
+
+
+def test_true_and_false_in_any_case() -> None:
+    """A listed boolean answers in every spelling, of which one may hash as wanted."""
+    spellings = sorted({f"{a}{b}{c}{d}" for a in "tT" for b in "rR" for c in "uU" for d in "eE"} - {"true"})
+    variant = first("ab", lambda item: item != gets("true"))
+    found = find_person((answering(asked("gp:x", "is", "true")),), [(a_rule(key="gp:x"), variant)])
+    assert found.user["user_properties"] == {"x": first(spellings, lambda text: gets(text) == variant)}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "wanted", "is_certain"),
+    [
+        ((), [(a_rule(), "a"), (a_rule(), "b")], True),
+        ((), [(a_rule(), "c")], True),
+        ((), [(a_rule(100, key="amplitude_id"), "off")], True),
+        ((answering(asked("user_id", "glob match", "abc")),), [(a_rule(1), "a")], False),
+        ((answering(asked("gp:x", "is", "(none)")),), [(a_rule(key="gp:x"), "a")], True),
+        ((answering(asked("user_id", "is", "abc")),), [(a_rule(1), "a")], True),
+    ],
+)
+def test_where_no_user_is_found(chosen: tuple[Chosen, ...], wanted: Any, is_certain: bool) -> None:
+    """Certainly none: areas apart, or listed values alone; else it is only that none was found."""
+    with pytest.raises(NoPersonError) as caught:
+        find_person(chosen, wanted)
+    assert caught.value.is_certain is is_certain
+
+
+def test_what_may_be_missing_is_left_out() -> None:
+    """At 100 % only a user without what is hashed is off; the user_id is not made up then."""
+    assert find_person((), [(a_rule(100, key="device_id"), "off")]).user == {"user_id": "user-1"}
+    assert find_person((), [(a_rule(100), "off")]) == Person({})
+    free = Chosen("gp:x", (asked("gp:x", "is not", "a"),), 1, ("b", None))
+    assert find_person((free,), [(a_rule(100, key="gp:x"), "off")]).user == {
+        "user_id": "user-1",
+        "user_properties": {},
+    }
+
+
+def test_murmur3_is_solved_where_numbers_do_not_do() -> None:
+    """One id of 8 million: found with the wanted beginning, of letters and digits, and not by counting."""
+    rule = a_rule(100, end=5)
+    for chosen, front in ((), "user-"), ((answering(asked("user_id", "contains", "ann")),), "ann"):
+        text = find_person(chosen, [(rule, "a")]).user["user_id"]
+        assert mmh3.hash(f"s/{text}", signed=False) // 100 < 5
+        assert text.startswith(front)
+        assert text.removeprefix(front).isalnum()
+        assert not text.removeprefix(front).isdecimal() or int(text.removeprefix(front)) >= MOST_IDS
+
+
+def test_numbered_users() -> None:
+    """Ids of their own where the answers allow it, beside what the answers ask for."""
+    chosen = (answering(asked("country", "is", "US")), answering(asked("device_id", "is", "d")))
+    people = list(numbered_persons(chosen))
+    assert len(people) == 299
+    assert people[6] == Person(
+        {"country": "US", "device_id": "d", "user_id": "user-7", "amplitude_id": str(FIRST_AMPLITUDE_ID + 7)},
+        frozenset({"user_id", "amplitude_id"}),
+    )
 
 
 def test_the_last_block_leads_to_the_wanted_hash() -> None:
