@@ -73,7 +73,7 @@ class GitlabState(ForgeState):
             case "GET", ["user"]:
                 return 200, {"username": BOT}
             case "GET", ["projects", project, "merge_requests", number, "notes"] if project == PROJECT:
-                return 200, page(self.notes.get(int(number), []), query)
+                return 200, page(_sorted(self.notes.get(int(number), []), query, by="created_at"), query)
             case "POST", ["projects", project, "merge_requests", number, "notes"] if project == PROJECT:
                 return 201, self.add_comment(int(number), body["body"])
             case "PUT", ["projects", project, "merge_requests", number, "notes", note] if project == PROJECT:
@@ -91,8 +91,8 @@ class GitlabState(ForgeState):
             case ["repository", "commits", sha, "merge_requests"]:
                 return 200, page(self.requests_of.get(sha, []), query)
             case ["deployments"]:
-                found = [item for item in self.deployments if item["environment"] == query["environment"]]
-                return 200, page(found, query)
+                found = [item for item in reversed(self.deployments) if item["environment"] == query["environment"]]
+                return 200, page(_sorted(found, query, by="id"), query)
             case ["repository", "commits", sha]:
                 return 200, {"parent_ids": [self.parents[sha]] if sha in self.parents else []}
             case ["merge_requests", number]:
@@ -106,6 +106,14 @@ class GitlabState(ForgeState):
                 ]
                 return 200, page([item for item in members if query["query"] in str(item["username"])], query)
         return 404, {"message": "404 Not Found"}
+
+
+def _sorted(oldest_first: list[dict[str, Any]], query: dict[str, str], *, by: str) -> list[dict[str, Any]]:
+    """As GitLab sorts notes, of which by default the newest come first, and deployments, of which the oldest do."""
+    default = "desc" if by == "created_at" else "asc"
+    is_up = query.get("sort", default) == "asc"
+    assert (query.get("order_by", by), query.get("sort", default)) in {(by, "asc"), (by, "desc")}
+    return oldest_first if is_up else oldest_first[::-1]
 
 
 def a_gitlab() -> AbstractContextManager[GitlabState]:

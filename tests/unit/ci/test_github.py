@@ -158,6 +158,8 @@ RUN = {"GITHUB_SHA": COMMIT, "GITHUB_REF_NAME": "main"}
         ({"status": "ahead", "files": [{"filename": "reconciler.yaml"}]}, 1),
         ({"status": "ahead", "files": [{"filename": "x", "previous_filename": "flags/a.yaml"}]}, 1),
         ({"status": "ahead", "files": [{"filename": f"docs/{n}"} for n in range(300)]}, 1),
+        ({"status": "ahead", "files": [{"filename": f"docs/{n}"} for n in range(299)]}, 0),
+        ({"status": "ahead"}, 0),
         ({"status": "diverged", "files": []}, 1),
         ({"status": "behind", "files": []}, 1),
         ({}, 1),
@@ -277,6 +279,25 @@ def test_a_configuration_that_is_invalid_is_said_to_be_that(
     assert run(github, "tip", **RUN, GITHUB_WORKSPACE=str(tmp_path)) == 3
     assert "reconciler.yaml:1:10: error" in capsys.readouterr().err
     assert github.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"status": "diverged"}, f"{COMMIT[:12]} is not part of main any more: nothing is applied."),
+        ({"status": "ahead", "files": [{"filename": f"flags/{name}"} for name in "dbcab"]},
+         f"main has moved on since {COMMIT[:12]} (flags/a, flags/b, flags/c): the run of its newest commit applies."),
+        ({"status": "ahead", "files": [{"filename": f"{n}"} for n in range(300)]},
+         "main has moved on by more files than can be seen: run the workflow on its newest commit."),
+    ],
+)  # fmt: skip
+def test_why_a_commit_is_not_applied(
+    github: GithubState, capsys: pytest.CaptureFixture[str], answer: dict[str, str], words: str
+) -> None:
+    """With the first three files, sorted."""
+    github.comparisons[f"{COMMIT}...main"] = answer
+    assert run(github, *TIP, **RUN) == 1
+    assert words in capsys.readouterr().err
 
 
 def test_a_branch_may_have_slashes(github: GithubState) -> None:

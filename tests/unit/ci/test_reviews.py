@@ -128,7 +128,13 @@ def test_a_record_that_does_not_fit_is_left_out(forge: ForgeState, tmp_path: Pat
 
 @pytest.mark.parametrize(
     "line",
-    ["<!-- review-record:AAAA -->", "<!-- review-record:eJwDAAAAAAE= -->", record_line(b"{}"), record_line(b"[")],
+    [
+        "<!-- review-record:AAAA -->",
+        "<!-- review-record:A -->",
+        "<!-- review-record:eJwDAAAAAAE= -->",
+        record_line(b"{}"),
+        record_line(b"["),
+    ],
 )
 def test_a_record_that_cannot_be_read_is_none(line: str) -> None:
     """It may be cut, or of another version."""
@@ -150,7 +156,8 @@ def test_the_comment_says_what_came_of_it(forge: ForgeState, tmp_path: Path) -> 
         (tmp_path / "report.md").write_text(f"**{text}**\n", encoding="utf-8")
         assert run(forge, "outcome", "--body-file", str(tmp_path / "report.md"), *PUSH) == 0
     (body,) = forge.bodies(5)
-    assert body.startswith("<!-- reconciler:plan -->\n**applied: a**\n\nMerged by grace.\n")
+    above = "**applied: a**\n\nMerged by grace.\n\n<!-- the plan that was reviewed -->\n\nthe plan\n"
+    assert body.startswith(f"<!-- reconciler:plan -->\n{above}")
     assert body.count("the plan\n") == 1
     assert "held" not in body
     assert record_in(body) is not None
@@ -222,10 +229,15 @@ def test_before_the_first_success_the_base_is_before_the_first_run(
     assert capsys.readouterr().out == f"{'0a' * 20}\n"
 
 
-def test_without_a_base_nothing_is_applied(forge: ForgeState) -> None:
+def test_without_a_base_nothing_is_applied(forge: ForgeState, capsys: pytest.CaptureFixture[str]) -> None:
     """The first push to a branch has no commit before it; too many failures are not looked through."""
     assert run(forge, *SINCE[:-2]) == 1
     assert run(forge, *SINCE[:-1], "0" * 40) == 1
-    for _ in range(50):
+    forge.parents["1" * 40] = "0a" * 20
+    for _ in range(49):
         forge.deploy("flags-apply", "1" * 40, "failure")
+    assert run(forge, *SINCE) == 0
+    assert capsys.readouterr().out == f"{'0a' * 20}\n"
+    forge.deploy("flags-apply", "1" * 40, "failure")
     assert run(forge, *SINCE) == 1
+    assert "No deployment to flags-apply says which commit was applied last." in capsys.readouterr().err

@@ -1,0 +1,337 @@
+"""What steps of workflows are given and what they say, to the word; and what a forge leaves out of its answers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from forge_server import ForgeState, served
+from github_server import a_github
+from gitlab_server import a_gitlab
+
+from reconciler.ci.__main__ import ci, main
+from reconciler.ci.github import Github
+from reconciler.ci.gitlab import Gitlab
+from reconciler.ci.http import ForgeError, secure_address
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from github_server import GithubState
+    from gitlab_server import GitlabState
+
+BEFORE, HEAD = "b" * 40, "c" * 40
+PUSH = ("--before", BEFORE, "--head", HEAD)
+PLAN = "--author=TEXT --name=TEXT[plan]"
+TITLE = "Feature flags differ from git"
+SIGN = "<!-- reconciler:plan -->"
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GithubState]:
+    """The stand-in; repetitions wait for nothing."""
+    monkeypatch.setattr("reconciler.ci.http._PAUSES", (0.0, 0.0))
+    with a_github() as state:
+        yield state
+
+
+@pytest.fixture(params=[a_github, a_gitlab])
+def forge(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForgeState]:
+    """A stand-in of each; repetitions wait for nothing."""
+    monkeypatch.setattr("reconciler.ci.http._PAUSES", (0.0, 0.0))
+    with request.param() as state:
+        yield state
+
+
+def run(forge: GithubState | GitlabState, *arguments: str, **environ: str) -> int:
+    """Run the module as a job for pull request 5 would."""
+    own = {"GITHUB_REF": "refs/pull/5/merge", "CI_MERGE_REQUEST_IID": "5"}
+    return main(arguments, {**forge.environ, **own, **environ})
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("comment",
+         f"--body-file=FILE! --log=FILE --page=URL --number=N --record=FILE --update-only {PLAN}"),
+        ("base", "--environment=NAME! --head=SHA! --before=SHA"),
+        ("reviewed", f"--output=FILE! --required --before=SHA! --head=SHA! {PLAN}"),
+        ("outcome", f"--body-file=FILE! --log=FILE --before=SHA! --head=SHA! {PLAN}"),
+        ("settled", "--report=FILE!"),
+        ("allowed", "--number=N* --before=SHA --head=SHA"),
+        ("issue", f"--body-file=FILE --title=TEXT[{TITLE}] --label=TEXT* --close --author=TEXT --name=TEXT[drift]"),
+        ("tip", "--branch=TEXT --config=FILE --env=NAME --path=TEXT*"),
+    ],
+)  # fmt: skip
+def test_the_options_of_each_step(command: str, options: str) -> None:
+    """Workflows of users name them: `!` has to be given, `*` may be repeated. Each says what it is."""
+    found = []
+    for item in ci.commands[command].params:
+        assert isinstance(item, click.Option)
+        assert item.help
+        value = "" if item.is_flag else f"={item.make_metavar(click.Context(ci))}"
+        default = f"[{item.default}]" if isinstance(item.default, str) else ""
+        found.append(f"{item.opts[0]}{value}{'!' * item.required}{'*' * item.multiple}{default}")
+    assert " ".join(found) == options
+
+
+def test_a_comment_has_the_plan_its_page_and_its_run(
+    github: GithubState, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "plan.md").write_text("plan\n")
+    arguments = ("comment", "--body-file", str(tmp_path / "plan.md"), "--record", str(tmp_path / "none.json"))
+    environ = {"GITHUB_SERVER_URL": "https://github.example.com", "GITHUB_RUN_ID": "77"}
+    assert run(github, *arguments, "--page", "https://example.com/p", "--number", "9", **environ) == 0
+    link = "[run 77](https://github.example.com/example/flags/actions/runs/77)"
+    page = "[The whole plan as a page](https://example.com/p)"
+    assert github.bodies(9) == [f"{SIGN}\nplan\n\n{page}\n\n<sub>From {link}.</sub>\n"]
+    assert capsys.readouterr().out == "Comment on pull request 9: created.\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("Error: no\n", "Error: no"),
+        (None, "The flag files are invalid, or the job did not come to it."),
+    ],
+)
+def test_without_a_plan_the_log_is_shown(github: GithubState, tmp_path: Path, log: str | None, words: str) -> None:
+    """And without a log, why there may be none."""
+    if log is not None:
+        (tmp_path / "log").write_text(log)
+    files = ("--body-file", str(tmp_path / "plan.md"), "--log", str(tmp_path / "log"))
+    assert run(github, "comment", *files) == 0
+    (body,) = github.bodies(5)
+    assert body == f"{SIGN}\n**There is no plan.** The log of the run says more.\n\n```\n{words}\n```\n"
+    github.push(BEFORE, HEAD, "d" * 40)
+    github.add_pull(6, "d" * 40)
+    assert run(github, "outcome", *files, *PUSH) == 0
+    (body,) = github.bodies(6)
+    assert body.startswith(
+        f"{SIGN}\n**There is no report of the apply.** The log of the run says more.\n\n```\n{words}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"flags": [{"status": "applied"}, {"status": "held"}]}, "Settled: 1 flag applied, 1 held.\n"),
+        ({"flags": [], "error": None}, "Settled: 0 flags applied, 0 held.\n"),
+        ({"error": {"kind": "unreviewed"}, "flags": [{"status": "held"}]}, "Settled: 0 flags applied, 1 held.\n"),
+        ({"error": {"kind": "unreviewed"}}, "Settled: 0 flags applied, 0 held.\n"),
+        ({"flags": [{"status": "applied"}, {"status": "failed"}]}, None),
+        ({"error": {"kind": "guard"}, "flags": [{"status": "held"}]}, None),
+        ({"flags": [{}]}, None),
+        ({}, None),
+    ],
+)
+def test_what_is_settled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], document: dict[str, Any], said: str | None
+) -> None:
+    """Every flag applied or held, in a run that was not refused; what was not as reviewed is held for a review."""
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps(document))
+    assert main(["settled", "--report", str(report)], {}) == (0 if said else 1)
+    out, err = capsys.readouterr()
+    assert out == (said or "")
+    assert ("Something is left to do: the log of the apply says what." in err) is (said is None)
+
+
+def test_what_the_other_steps_say(forge: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of no pull request and of several, in the order in which they came in."""
+    forge.push(BEFORE, HEAD, *(digit * 40 for digit in "2134"))
+    for number in (12, 11):
+        forge.add_pull(number, str(number - 10) * 40)
+    forge.add_pull(11, "3" * 40)
+    (tmp_path / "report.md").write_text("**applied**\n")
+    outcome = ("outcome", "--body-file", str(tmp_path / "report.md"), *PUSH)
+    reviewed = ("reviewed", "--output", str(tmp_path / "r.json"))
+    forge.push(HEAD, BEFORE)
+    for arguments in (outcome, (*reviewed, *PUSH), (*reviewed, "--before", HEAD, "--head", BEFORE)):
+        assert run(forge, *arguments) == 0
+    assert run(forge, *reviewed, "--before", HEAD, "--head", BEFORE, "--required") == 5
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "What was applied is said in: pull requests #12, #11.",
+        "No review record: pull requests #12, #11. Only flags that the push changes are applied.",
+        "No review record: no pull request. Only flags that the push changes are applied.",
+    ]
+    assert "There is no review record: no pull request. Nothing is applied." in err
+
+
+def test_what_is_said_of_an_issue(github: GithubState, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its title is the default one; another name is another issue."""
+    (tmp_path / "drift.md").write_text("drift")
+    told = ("issue", "--body-file", str(tmp_path / "drift.md"))
+    for arguments in (("issue", "--close"), told, told, ("issue", "--close", "--name", "x"), ("issue", "--close")):
+        assert run(github, *arguments) == 0
+    said = ("none open", "opened", "unchanged", "none open", "closed")
+    assert capsys.readouterr().out.splitlines() == [f"Issue: {word}." for word in said]
+    assert [(item["title"], item["labels"]) for item in github.issues] == [(TITLE, [])]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "words"),
+    [
+        (("comment", "--body-file", "bytes"), {}, "bytes cannot be read"),
+        (("tip", "--path", "x"), {"GITHUB_SHA": HEAD}, "There is no GITHUB_SHA or no GITHUB_REF_NAME"),
+        (("tip", "--path", "x"), {"GITHUB_REF_NAME": "main"}, "There is no GITHUB_SHA or no GITHUB_REF_NAME"),
+        (("issue",), {}, "Give the text of the issue with --body-file, or --close."),
+        (("comment", "--body-file", "x"), {"GITHUB_REF": "refs/heads/main"}, "GITHUB_REF names no pull request"),
+        (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_API_V4_URL": "https://x", "CI_PROJECT_ID": "a/b"},
+         "CI_PROJECT_ID is 'a/b', not a number: this runs in a pipeline."),
+        (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_API_V4_URL": "https://x", "CI_PROJECT_ID": "1"},
+         "There is no GITLAB_TOKEN: "),
+        (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_PROJECT_ID": "1"}, "CI_API_V4_URL is ''"),
+        (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_API_V4_URL": "https://x", "CI_PROJECT_ID": "1",
+                                           "GITLAB_TOKEN": "t", "CI_MERGE_REQUEST_IID": ""},
+         "CI_MERGE_REQUEST_IID names no merge request: give its --number."),
+        (("nothing",), {}, "See `python -I -m reconciler.ci --help`."),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_named(
+    github: GithubState,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    environ: dict[str, str],
+    words: str,
+) -> None:
+    """Wrong usage, before anything is sent."""
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    monkeypatch.chdir(tmp_path)
+    assert run(github, *arguments, **environ) == 64
+    assert words in capsys.readouterr().err
+    assert github.requests == []
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("https://api.example.com/v3//", "https://api.example.com/v3"),
+        ("http://localhost:1/", "http://localhost:1"),
+        ("http://127.0.0.1", "http://127.0.0.1"),
+        ("http://[::1]:1", "http://[::1]:1"),
+        ("http://127.0.0.1.example.com", None),
+        ("http://api.example.com", None),
+        ("https://a:b", None),
+        ("", None),
+    ],
+)
+def test_addresses_that_a_token_may_be_sent_to(address: str, kept: str | None) -> None:
+    """Over https, or to this machine."""
+    if kept is not None:
+        assert secure_address(address, "URL") == kept
+    else:
+        with pytest.raises(UsageError, match=f"^URL is {address.rstrip('/')!r}: "):
+            secure_address(address, "URL")
+
+
+@pytest.mark.parametrize(
+    ("make", "environ", "line"),
+    [
+        (Github, {"GITHUB_SERVER_URL": "https://g", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "7"},
+         "\n<sub>From [run 7](https://g/a/b/actions/runs/7).</sub>\n"),
+        (Github, {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "7"}, ""),
+        (Github, {"GITHUB_SERVER_URL": "https://g", "GITHUB_RUN_ID": "7"}, ""),
+        (Github, {"GITHUB_SERVER_URL": "https://g", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "x"}, ""),
+        (Gitlab, {"CI_JOB_URL": "https://g/-/jobs/7", "CI_JOB_ID": "7"},
+         "\n<sub>From [job 7](https://g/-/jobs/7).</sub>\n"),
+        (Gitlab, {"CI_JOB_ID": "7"}, ""),
+        (Gitlab, {"CI_JOB_URL": "https://g/-/jobs/7"}, ""),
+    ],
+)  # fmt: skip
+def test_the_line_that_links_to_the_run(make: Any, environ: dict[str, str], line: str) -> None:
+    assert make("https://api.example.com", "1", "token").run_link(environ) == line
+
+
+def test_whose_comments_are_the_workflows(forge: Any) -> None:
+    """The one of the token, or the one that is named; users who are gone have none."""
+    make = Gitlab if "GITLAB_CI" in forge.environ else Github
+    forge.add_comment(5, "kept", login="ada")
+    gone = forge.add_comment(5, "x", login="ada")
+    gone |= {"body": None, "user": None, "author": None}
+    found = list(make.of(forge.environ).comments(5))
+    assert [(item.id, item.body, item.author) for item in found] == [(1, "kept", "ada"), (2, "", "")]
+    assert make.of(forge.environ, "ada").author() == "ada"
+    assert make.of(forge.environ).author() in {"github-actions[bot]", "project_31_bot_0123"}
+
+
+def test_what_users_who_are_gone_did(forge: Any) -> None:
+    """Labels that they set allow nothing, and a merge of theirs has no name."""
+    client = (Gitlab if "GITLAB_CI" in forge.environ else Github).of(forge.environ)
+    forge.add_label(5, "one", "ada")
+    forge.add_label(5, "two", "ada")
+    forge.events[5][1] |= {"actor": None, "user": None}
+    assert dict(client.label_setters(5)) == {"one": "ada"}
+    forge.push(BEFORE, HEAD, "d" * 40)
+    forge.add_pull(5, "d" * 40)
+    for item in [*getattr(forge, "pulls", {}).values(), *getattr(forge, "requests_of", {}).get("d" * 40, ())]:
+        item |= {"merged_by": None, "merge_user": None}
+    assert [(item.number, item.merged_by) for item in client.merged(BEFORE, HEAD)] == [(5, None)]
+    assert client.first_parent("e" * 40) is None
+
+
+def test_only_a_member_who_may_push_may(forge: Any) -> None:
+    """By the whole name, from the level of a developer on."""
+    client = (Gitlab if "GITLAB_CI" in forge.environ else Github).of(forge.environ)
+    forge.permissions = {"ada": "write", "ada-2": "read", "grace": "admin"}
+    assert [client.may_push(name) for name in ("ada", "ada-2", "grace", "ad")] == [True, False, True, False]
+
+
+def test_edits_are_repeated_and_creations_are_not(github: GithubState) -> None:
+    """After 500 and beyond, and where nothing answers; what is refused is not asked again."""
+    client = Github.of(github.environ)
+    comment = github.add_comment(5, "old")
+    for method in ("GET", "PATCH"):
+        github.failures += [500, 599]
+        path = "/issues/5/comments?per_page=9&page=1" if method == "GET" else f"/issues/comments/{comment['id']}"
+        assert client.request(method, path, {"body": "new"} if method == "PATCH" else None)
+    assert [method for method, _ in github.requests] == ["GET"] * 3 + ["PATCH"] * 3
+    for method, failures in (("POST", [500]), ("PATCH", [404]), ("GET", [500, 500, 500])):
+        github.failures += failures
+        with pytest.raises(ForgeError, match=rf"^GitHub answered {method} /x with {failures[0]}\."):
+            client.request(method, "/x")
+        assert github.failures == []
+
+
+class Odd(ForgeState):
+    """A server whose answers are no lists."""
+
+    def is_token(self, headers: Any) -> bool:
+        """Whether a request has a token."""
+        return "Bearer" in headers["Authorization"]
+
+    def handle(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
+        """The status and the JSON of one request."""
+        return 200, {"items": []}
+
+
+def test_answers_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No list where one is expected, no JSON, no answer at all."""
+    monkeypatch.setattr("reconciler.ci.http._PAUSES", (0.0, 0.0))
+    with served(Odd()) as state:
+        client = Github(state.url, "a/b", "t")
+        with pytest.raises(ForgeError, match=r"^Invalid response from GitHub to GET /x: expected a list\.$"):
+            list(client.items("/x"))
+        monkeypatch.setattr("forge_server.json.dumps", str)
+        with pytest.raises(ForgeError, match=r"^Invalid response from GitHub to GET /x: not JSON\.$"):
+            client.request("GET", "/x")
+    with pytest.raises(ForgeError, match=r"^GitHub did not answer GET /x: "):
+        client.request("GET", "/x")
+
+
+def test_a_hundred_items_are_a_page_and_no_more_is_asked(github: GithubState) -> None:
+    """Of 200 there is a third, empty page."""
+    for number in range(200):
+        github.add_comment(5, str(number))
+    found = [item.body for item in Github.of(github.environ).comments(5)]
+    assert found == [str(number) for number in range(200)]
+    pages = [path.partition("?")[2] for _, path in github.requests]
+    assert pages == [f"per_page=100&page={number}" for number in (1, 2, 3)]
