@@ -19,7 +19,7 @@ from reconciler.planning.normalise import desired_for_live, desired_for_new, liv
 from reconciler.planning.operations import ImpossibleCallError, apply_in_any_order
 from reconciler.planning.ordering import order_operations
 from reconciler.planning.plan import Action, FlagPlan, Plan, PlannedRollout, PlanOptions, ValueChange
-from reconciler.planning.pruning import plan_pruned, warn_of_pruning
+from reconciler.planning.pruning import is_prunable, plan_pruned, warn_of_pruning
 from reconciler.planning.remarks import (
     problem,
     problems_with,
@@ -162,7 +162,7 @@ def build_plan(
     unmanaged = _unmanaged(desired, live, is_in_scope)
     unchanged = len(in_scope) - len(planned)
     if options.prune:
-        pruned = [plan_pruned(flag) for flag in unmanaged if config.managed_tag in (flag.spec.tags or ())]
+        pruned = [plan_pruned(flag) for flag in unmanaged if is_prunable(flag, config)]
         planned += pruned
         unmanaged = [flag for flag in unmanaged if flag.key not in {item.key for item in pruned}]
     reads = live.requests + len({item.key for item in rollouts if item.live is not None})

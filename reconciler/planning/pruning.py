@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import LEFT_OUT
 from reconciler.model.canonical import fingerprint
+from reconciler.model.config import ignored_of
 from reconciler.planning.operations import EditFlag, apply_operations
 from reconciler.planning.plan import Action, FlagPlan, ValueChange
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredState, LiveFlag, LiveState
+
+
+def is_prunable(live: LiveFlag, config: Config) -> bool:
+    """Whether `--prune` archives a flag that is not declared: it has the managed tag, and no rule leaves it alone."""
+    return config.managed_tag in (live.spec.tags or ()) and not ignored_of(live.key, config).covers("archived")
 
 
 def plan_pruned(live: LiveFlag) -> FlagPlan:

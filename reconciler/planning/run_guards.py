@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from reconciler.model.reads import declared_lists
 from reconciler.planning.plan import Action
 from reconciler.planning.planner import scope_of
+from reconciler.planning.pruning import is_prunable
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _archives(facts: Facts) -> Iterator[str]:
 
 
 def _archived_by_other_shards(facts: Facts) -> Iterator[str]:
-    options, tag = facts.plan.options, facts.config.managed_tag
+    options = facts.plan.options
     if options.shard is None:
         return
     is_own, is_target = scope_of(options), scope_of(replace(options, shard=None))
@@ -80,7 +81,7 @@ def _archived_by_other_shards(facts: Facts) -> Iterator[str]:
         if flag.spec.archived or is_own(key) or not is_target(key):
             continue
         declared = facts.desired.flags.get(key)
-        is_pruned = options.prune and declared is None and tag in (flag.spec.tags or ())
+        is_pruned = options.prune and declared is None and is_prunable(flag, facts.config)
         if is_pruned or (declared is not None and declared.spec.archived is True):
             yield key
 

@@ -197,6 +197,21 @@ def test_an_archived_flag_stays_archived_where_that_is_ignored(repository: Repos
     assert repository.run("drift").code == 0
 
 
+@pytest.mark.parametrize("shard", [(), ("--shard", "1/2"), ("--shard", "2/2")])
+def test_prune_leaves_a_flag_of_which_the_archive_is_ignored(repository: Repository, shard: tuple[str, ...]) -> None:
+    """Declared or not: it neither is archived nor counts as an archive of another shard."""
+    ignoring(repository, "rolloutPercentage: 100\n", "/archived")
+    rules = 'safety: {maxArchives: 0}\nignore: [{flags: "ops-*", paths: [/archived]}]\n'
+    config = (repository.root / "reconciler.yaml").read_text().partition("ignore:")[0]
+    repository.write("reconciler.yaml", config + rules)
+    seeded(repository.emulator, [{"key": f"ops-{number}", "tags": ["managed"]} for number in range(4)])
+    repository.write("flags/other.yaml", "key: new-checkout\nenabled: true\n")
+    ran = repository.run("plan", "--prune", *shard)
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "No changes."), ran.out
+    seeded(repository.emulator, [{"key": "gone", "tags": ["managed"]}])
+    assert "gone: archived" in repository.run("plan", "--prune").out
+
+
 @pytest.mark.parametrize(
     ("path", "declared", "rule"),
     [
