@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.model.flag import Unset
+from reconciler.model.flag import OFF, Unset
 from reconciler.model.versions import since_when
-from reconciler.planning.segments import pair_segments
+from reconciler.planning.segments import pair_segments, without_shield
 from reconciler.strict_json import join_pointer
 from reconciler.text import time_text
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from reconciler.strict_json import Json
 
 UNASKED = "git was not asked."
+
+_SEGMENTS = "/targetSegments"
 
 
 class KillSwitch(Struct, frozen=True, kw_only=True):
@@ -87,10 +89,25 @@ def _turned_on(flag: FlagPlan) -> Iterator[TurnedOn]:
         yield one("/enabled", "enabled", True, _is_disabled)
     if before.rollout_percentage == 0 and after.rollout_percentage:
         yield one("/rolloutPercentage", "rolloutPercentage", after.rollout_percentage, _is_at_zero)
+    raised = set()
     for new, old in pair_segments(after.target_segments or (), before.target_segments or ()):
         if old is not None and old.percentage == 0 and new.percentage:
+            raised.add(old.name)
             path = join_pointer(("targetSegments", new.name, "percentage"))
             yield one(path, f"percentage of segment {new.name}", new.percentage, _SegmentAtZero(old.name))
+    for old in without_shield(before.target_segments or ()):
+        if old.percentage == 0 and old.name not in raised and _is_served_by_others(old, flag):
+            name = f"percentage of segment {old.name}, whose users others would serve,"
+            yield one(_SEGMENTS, name, None, _SegmentAtZero(old.name))
+
+
+def _is_served_by_others(segment: TargetSegment, flag: FlagPlan) -> bool:
+    """Whether users whom a segment at 0 gives nothing get a variant elsewhere: it goes, or others come before it."""
+    found = flag.exposure.transitions if flag.exposure else ()
+    cells = (
+        cell for item in found if item.before_segment == segment.name and not item.clients for cell in item.matrix
+    )
+    return any(share and old == OFF != new for old, new, share in cells)
 
 
 def _is_disabled(spec: FlagSpec) -> bool | None:
@@ -135,5 +152,7 @@ def _why(item: TurnedOn, off: Since, timeline: Timeline | None) -> str:
 
 
 def _words(item: TurnedOn) -> str:
+    if item.path == _SEGMENTS:
+        return "`targetSegments` as it is"
     value = str(item.wanted).lower() if isinstance(item.wanted, bool) else str(item.wanted)
     return f"`{item.path.rpartition('/')[2]}: {value}`"

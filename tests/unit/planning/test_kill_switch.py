@@ -15,6 +15,7 @@ from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Weights
 from reconciler.model.versions import DeclaredValue, Timeline
 from reconciler.planning.kill_switch import find_kill_switches, turned_on
 from reconciler.planning.plan import PlanOptions
+from reconciler.planning.segments import SHIELD_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -214,6 +215,46 @@ def test_a_segment_that_was_added_at_zero_counts_from_then() -> None:
     project.edit(targetSegments=[a_live_segment(0)])
     assert len(project.held()) == 1
     project.declare_now()
+    assert project.held() == []
+
+
+WIDE = Condition(prop="country", op="is", values=("US", "CA"))
+
+
+@pytest.mark.parametrize(
+    ("declared", "live"),
+    [
+        ((), ()),  # it is not declared
+        ((a_segment(40, "Other"),), (a_live_segment(40, "Other"),)),
+        ((structs.replace(a_segment(40, "New"), conditions=(WIDE,)),), ()),  # renamed, and widened
+        ((structs.replace(a_segment(40, "Wide"), conditions=(WIDE,)), a_segment(0, "Block")), ()),  # put behind
+    ],
+    ids=["gone", "gone beside others", "renamed and widened", "behind others"],
+)
+def test_users_of_a_segment_at_zero_are_not_given_to_others(
+    declared: tuple[TargetSegment, ...], live: tuple[dict[str, Any], ...]
+) -> None:
+    """A block that was added in front in an emergency holds until git says its segments later than that."""
+    project = a_project(a_declaration(target_segments=declared), targetSegments=[*live])
+    project.edit(targetSegments=[a_live_segment(0, "Block"), *live])
+    (message,) = project.held()
+    assert "percentage of segment Block, whose users others would serve, was set to 0 live by" in message
+    assert "git has not said `targetSegments` as it is since" in message
+    assert project.git.asked[-1] == (KEY, "/targetSegments")
+    project.declare_now()
+    assert project.held() == []
+
+
+def test_a_segment_at_zero_may_go_where_its_users_get_nothing_else() -> None:
+    """They are served no more than before; and the shield of an earlier run is no block."""
+    project = a_project(a_declaration(target_segments=(), rollout_percentage=0), rolloutPercentage=0)
+    project.edit(targetSegments=[a_live_segment(0, "Block")])
+    assert not project.world.plan().is_empty
+    assert project.held() == []
+    shield = a_live_segment(0, SHIELD_NAME) | {"conditions": []}
+    project = a_project(a_declaration(target_segments=()))
+    project.edit(targetSegments=[shield])
+    assert not project.world.plan().is_empty
     assert project.held() == []
 
 
