@@ -22,6 +22,7 @@ _LEAST_TEXT = 4_096
 
 _OUTCOME_ENDS = "<!-- the plan that was reviewed -->"
 _FENCE = re.compile(r"(`{3,}|~{3,})")
+_is_hidden_line = re.compile(r"<!-- [a-z-]+:[A-Za-z0-9+/=]+ -->").fullmatch
 
 CommentOutcome = Literal["created", "updated", "unchanged", "left out"]
 IssueOutcome = Literal["opened", "updated", "unchanged", "closed", "none open"]
@@ -51,11 +52,22 @@ def put_comment(
 
 
 def add_outcome(forge: Forge, number: int, text: str, *, name: str = "plan") -> CommentOutcome:
-    """Put what came of a plan above the plan in its comment, in place of an earlier outcome. Raises ForgeError."""
+    """Put what came of a plan above the plan in its comment, in place of an earlier outcome. Raises ForgeError.
+
+    The hidden line of the comment stays, also where the text is shortened.
+    """
     found = find_comment(forge, number, name)
     plan = "" if found is None else _without_outcome("\n".join(found.body.splitlines()), name)
-    separated = f"{text.rstrip()}\n\n{_OUTCOME_ENDS}\n\n{plan}" if plan else text
-    return put_comment(forge, number, separated, name=name)
+    hidden = hidden_line(plan)
+    plan = plan.rstrip().removesuffix(hidden)
+    separated = f"{text.rstrip()}\n\n{_OUTCOME_ENDS}\n\n{plan.rstrip()}\n" if plan else text
+    return put_comment(forge, number, separated, name=name, hidden=hidden)
+
+
+def hidden_line(body: str) -> str:
+    """The last line of a comment where readers do not see it; "" where they do. Lines above may be of flag files."""
+    last = body.rstrip().rpartition("\n")[2]
+    return last if _is_hidden_line(last) else ""
 
 
 def find_comment(forge: Forge, number: int, name: str) -> Comment | None:

@@ -13,7 +13,7 @@ import zlib
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from reconciler.ci.posts import find_comment
+from reconciler.ci.posts import find_comment, hidden_line
 from reconciler.errors import ReconcilerError
 from reconciler.files.schema import check
 from reconciler.planning.review import LABEL, ReviewRecord, decode_record
@@ -38,11 +38,8 @@ def record_line(content: bytes) -> str:
 
 
 def record_in(body: str) -> ReviewRecord | None:
-    """The review record in the last line of a comment; None where there is none or it cannot be read.
-
-    Lines above may hold text of flag files.
-    """
-    found = _is_record_line(body.rstrip().rpartition("\n")[2])
+    """The review record in the last line of a comment; None where there is none or it cannot be read."""
+    found = _is_record_line(hidden_line(body))
     if found is None:
         return None
     try:

@@ -163,6 +163,21 @@ def test_the_comment_says_what_came_of_it(forge: ForgeState, tmp_path: Path) -> 
     assert record_in(body) is not None
 
 
+@pytest.mark.parametrize("forge", [a_github], indirect=True)
+def test_a_record_stays_when_the_outcome_leaves_no_room_for_the_plan(forge: ForgeState, tmp_path: Path) -> None:
+    """A run that is started again has to hold what was not reviewed, as the first one did."""
+    pushed(forge, "d" * 40)
+    forge.add_pull(5, "d" * 40)
+    commented(forge, tmp_path, 5, "plan\n" * LIMIT, record({"a": DIGEST}))
+    (tmp_path / "report.md").write_text("failed: b\n" * 1_000, encoding="utf-8")
+    for _ in range(2):
+        assert run(forge, "outcome", "--body-file", str(tmp_path / "report.md"), *PUSH) == 0
+        assert reviewed(forge, tmp_path) == (0, {"a": DIGEST})
+    (body,) = forge.bodies(5)
+    assert len(body) <= LIMIT
+    assert body.count("review-record") == body.count("Merged by") == 1
+
+
 def test_a_pull_request_without_a_comment_gets_one(forge: ForgeState, tmp_path: Path) -> None:
     """What was applied is said in any case."""
     pushed(forge, "d" * 40)
