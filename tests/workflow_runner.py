@@ -47,7 +47,10 @@ class JobRun:
 
 @dataclass(slots=True, kw_only=True)
 class Runner:
-    """A machine on which jobs run, one after the other; `environ` is what every step sees."""
+    """A machine on which jobs run, one after the other; `environ` is what every step sees.
+
+    `deploy` is told of each job that has an environment: its name, the commit, and "success" or "failure".
+    """
 
     directory: Path
     checkout: Path
@@ -55,6 +58,7 @@ class Runner:
     contexts: dict[str, str]
     artifacts: dict[str, str] = field(default_factory=dict)
     call: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
+    deploy: Callable[[str, str, str], None] = lambda *_: None
 
     def run(self, file: Path, **event: str) -> dict[str, JobRun]:
         """Run every job of a workflow, in its order, for an event given by its contexts."""
@@ -72,6 +76,8 @@ class Runner:
                 continue
             runs[name] = self.run_steps(job["steps"], contexts)
             runs[name].outputs = {key: filled(value, contexts) for key, value in job.get("outputs", {}).items()}
+            if "environment" in job:
+                self.deploy(job["environment"], self.environ["GITHUB_SHA"], runs[name].result)
         return runs
 
     def run_action(self, file: Path, event: str, **inputs: str) -> tuple[JobRun, dict[str, str]]:

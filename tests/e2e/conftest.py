@@ -93,10 +93,11 @@ def world(tmp_path: Path) -> Iterator[World]:
                 "github.token": token,
                 "github.repository": github.environ["GITHUB_REPOSITORY"],
             },
+            deploy=github.deploy,
         )
         world = World(root=root, emulator=emulator, github=github, environ=environ, runner=runner)
         world.write("reconciler.yaml", f'version: 1\nprojectId: "{PROJECT}"\n')
         world.write("flags/new-checkout.yaml", FLAG)
         world.git("init", "--quiet", "--initial-branch", "main")
-        world.commit("begin")
+        runner.environ["GITHUB_SHA"] = world.commit("begin")
         yield world

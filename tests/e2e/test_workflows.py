@@ -57,8 +57,6 @@ def on_merge(
     if number:
         world.github.add_pull(number, commit)
     runs = world.runner.run(APPLY, **{"github.event.before": before})
-    state = "success" if runs["apply"].succeeded and not runs["apply"].is_skipped else "failure"
-    world.github.deploy("flags-apply", commit, state)
     world.git("branch", "--force", "main", commit)
     return runs
 
@@ -227,6 +225,22 @@ def test_what_a_dropped_run_was_to_apply_is_applied_by_the_next(world: World) ->
     assert world.live_rollout() == 50
     assert flag_of(world.emulator, "other-flag")
     assert "2 applied" in comments(world)[0]
+
+
+@pytest.mark.parametrize(("workflow", "event"), [(ADVANCE, {}), (DRIFT, {"inputs.undo": "other-*"})])
+def test_what_else_runs_before_the_apply_does_not_count_as_applied(
+    world: World, workflow: Path, event: dict[str, str]
+) -> None:
+    """A schedule, or drift that is undone: it runs for the commit that is still to be applied."""
+    a_pull_request(world, 50)
+    on_pull_request(world)
+    head = world.git("rev-parse", "HEAD")
+    world.github.deploy("flags-apply", world.git("rev-parse", "main"), "success")
+    world.runner.environ["GITHUB_SHA"] = head
+    assert not any(run.result == "failure" for run in world.runner.run(workflow, **event).values())
+    assert world.live_rollout() == 10
+    assert on_merge(world)["outcome"].succeeded
+    assert world.live_rollout() == 50
 
 
 def test_a_label_allows_what_a_guard_holds(world: World) -> None:

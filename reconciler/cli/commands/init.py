@@ -39,8 +39,9 @@ _CI: Final[Mapping[str, Mapping[str, str]]] = {
 """Which template becomes which file at the top of the repository; the example stands beside the configuration."""
 
 _STEPS: Final[Mapping[str, str]] = {
-    "github": "In the repository's settings make the environments flags-plan (with required reviewers), flags-apply "
-    "and flags-drift (limited to the default branch), each with the secret AMPLITUDE_MANAGEMENT_API_KEY.",
+    "github": "In the repository's settings make the environments flags-plan and flags-undo (with required reviewers), "
+    "flags-apply and flags-drift, all but flags-plan limited to the default branch, each with the secret "
+    "AMPLITUDE_MANAGEMENT_API_KEY.",
     "gitlab": "In the project's settings store AMPLITUDE_MANAGEMENT_API_KEY as a masked variable for the "
     "environments flags-plan, flags-apply and flags-drift, and schedule a pipeline for drift and rollouts.",
     "none": "Run `reconciler validate` and `reconciler plan` on every change, `reconciler apply` on what is merged.",
