@@ -125,7 +125,7 @@ class GithubState(ForgeState):
                 return 200, page([{"name": name} for name in names], query)
             case "GET", ["issues", number, "events"]:
                 return 200, page([{"event": "closed"}, *self.events.get(int(number), [])], query)
-            case "GET", ["collaborators", login, "permission"]:
+            case "GET", ["collaborators", login, "permission"] if not login.endswith("[bot]"):
                 return 200, {"permission": self.permissions.get(login, "read")}
         return 404, {"message": "Not Found"}
 

@@ -154,11 +154,12 @@ class Quarter:
             self.commit(f"proposed {pull.number}")
             for environment, pipeline in self.pipelines.items():
                 outcome = pipeline.plan(pull.number)
-                shown = {key: change for key in self.touched(environment, self.team.documents, documents)
-                         if (change := self.difference(environment, key, documents))}  # fmt: skip
+                touched = self.touched(environment, self.team.documents, documents)
+                shown = {key: change for key in touched if (change := self.difference(environment, key, documents))}
                 assert outcome.code in ({"2", "5"} if shown else {"0"}), (outcome, shown)
                 comments = self.comments(pull.number, pipeline.comment)
                 assert len(comments) <= 1
+                assert comments or not touched, "reviewers are not shown that there is nothing to do"
                 if comments:
                     pull.shown[environment] = shown
                     pull.grounds |= {(environment, key): self.grounds(environment, key, documents) for key in shown}

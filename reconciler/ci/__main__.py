@@ -12,7 +12,7 @@ import click
 from reconciler.ci.github import BOT, Github
 from reconciler.ci.gitlab import Gitlab
 from reconciler.ci.posts import add_outcome, close_issue, put_comment, put_issue
-from reconciler.ci.review import last_applied, overrides, record_line, reviewed_record
+from reconciler.ci.review import last_applied, overrides_of, record_in, record_line, reviewed_record
 from reconciler.ci.tip import check_tip, watched_paths
 from reconciler.cli.failures import report_failure
 from reconciler.errors import GuardRefusedError, ReconcilerError, UnreviewedError, UsageError
@@ -65,7 +65,7 @@ def _identity(name: str) -> Callable[[Any], Any]:
 @click.option("--page", metavar="URL", help="Where the whole plan can be seen.")
 @click.option("--number", type=int, metavar="N", help="The pull request [default: that of GITHUB_REF].")
 @click.option("--record", type=_PATH, metavar="FILE", help="The review record of the plan, kept in a hidden line.")
-@click.option("--update-only", is_flag=True, help="Create none where there is none.")
+@click.option("--update-only", is_flag=True, help="Create none where there is none, unless the record names a flag.")
 @_identity("plan")
 @click.pass_obj
 def comment(
@@ -88,7 +88,9 @@ def comment(
         text += f"\n[The whole plan as a page]({page})\n"
     text += forge.run_link(environ)
     hidden = record_line(_body(record).encode()) if record and record.exists() else ""
-    outcome = put_comment(forge, number, text, name=name, update_only=update_only, hidden=hidden)
+    # A reviewer who sees no comment is shown that nothing is done: the record has to say of which flags.
+    is_needed = not update_only or bool((kept := record_in(hidden)) and kept.keys)
+    outcome = put_comment(forge, number, text, name=name, update_only=not is_needed, hidden=hidden)
     return f"Comment on pull request {number}: {outcome}."
 
 
@@ -159,12 +161,16 @@ def outcome(
     name: str,
     author: str | None,
 ) -> str:
-    """Say in the comments of the pull requests of a push what was applied, what is held, and who merged."""
+    """Say in the comments of the pull requests of a push what was applied, what is held, and who merged.
+
+    Of pull requests without a comment the newest gets one: the others may be about anything but flags.
+    """
     forge, text = _forge(environ, author), _text(body_file, log, "There is no report of the apply.")
     pulls = forge.merged(before, head)
     for pull in pulls:
         merged = f"\nMerged by {markdown_text(pull.merged_by)}.\n" if pull.merged_by else ""
-        add_outcome(forge, pull.number, text + merged + forge.run_link(environ), name=name)
+        said = text + merged + forge.run_link(environ)
+        add_outcome(forge, pull.number, said, name=name, update_only=pull is not pulls[-1])
     return f"What was applied is said in: {_numbers(pulls)}."
 
 
@@ -187,18 +193,28 @@ def settled(*, report: Path) -> str:
 @click.option("--number", type=int, multiple=True, metavar="N", help="A pull request [default: that of GITHUB_REF].")
 @click.option("--before", metavar="SHA", help="Instead: of the pull requests of a push, the commit before it ...")
 @click.option("--head", metavar="SHA", help="... and the commit that is applied.")
+@_identity("plan")
 @click.pass_obj
-def allowed(environ: Mapping[str, str], *, number: tuple[int, ...], before: str | None, head: str | None) -> str:
+def allowed(
+    environ: Mapping[str, str],
+    *,
+    number: tuple[int, ...],
+    before: str | None,
+    head: str | None,
+    name: str,
+    author: str | None,
+) -> str:
     """Print the `--allow` options that labels of pull requests stand for, one in each line.
 
     A label such as flags-allow:rebucket or flags-allow:kill-switch:KEY counts where the person who set it may push.
+    Of a push that several pull requests make, the first form is for the flags of its own pull request.
     """
-    forge = _forge(environ)
+    forge = _forge(environ, author)
     if before and head:
         numbers = tuple(pull.number for pull in forge.merged(before, head))
+        kinds = overrides_of(forge, numbers, name)
     else:
-        numbers = number or (forge.pull_request_of(environ),)
-    kinds = {kind for item in numbers for kind in overrides(forge, item)}
+        kinds = overrides_of(forge, number or (forge.pull_request_of(environ),))
     return "\n".join(f"--allow={kind}" for kind in sorted(kinds))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -109,8 +110,13 @@ class Github(RestClient):
         return {name: setters[name] for name in names if name in setters}
 
     def may_push(self, login: str) -> bool:
-        """Whether a user may push to the repository."""
-        answer = self.request("GET", f"/collaborators/{quote(login, safe='')}/permission")
+        """Whether a user may push to the repository. An app is no user, and a user may be gone: they may not."""
+        try:
+            answer = self.request("GET", f"/collaborators/{quote(login, safe='')}/permission")
+        except ForgeError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return False
+            raise
         return answer.get("permission") in _MAY_PUSH
 
     def pull_request_of(self, environ: Mapping[str, str]) -> int:

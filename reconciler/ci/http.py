@@ -21,7 +21,12 @@ _PAUSES = (0.5, 2.0)
 
 
 class ForgeError(ReconcilerError):
-    """GitHub or GitLab did not do what was asked. The message says which request and what to do."""
+    """GitHub or GitLab did not do what was asked. The message says which request and what to do.
+
+    `status` is that of the answer; None where there is none, or it is not what is wrong.
+    """
+
+    status: int | None = None
 
 
 class _TransientError(ForgeError):
@@ -91,7 +96,9 @@ class RestClient:
             return _TransientError(message)
         if status in {401, 403, 404}:
             message += " Does the job have the permission (`permissions:` of the workflow, or the token's scope)?"
-        return ForgeError(message)
+        error = ForgeError(message)
+        error.status = status
+        return error
 
 
 def secure_address(address: str, variable: str) -> str:

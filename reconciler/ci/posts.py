@@ -51,17 +51,19 @@ def put_comment(
     return "updated"
 
 
-def add_outcome(forge: Forge, number: int, text: str, *, name: str = "plan") -> CommentOutcome:
+def add_outcome(
+    forge: Forge, number: int, text: str, *, name: str = "plan", update_only: bool = False
+) -> CommentOutcome:
     """Put what came of a plan above the plan in its comment, in place of an earlier outcome. Raises ForgeError.
 
-    The hidden line of the comment stays, also where the text is shortened.
+    The hidden line of the comment stays, also where the text is shortened. `update_only` as in `put_comment`.
     """
     found = find_comment(forge, number, name)
     plan = "" if found is None else _without_outcome("\n".join(found.body.splitlines()), name)
     hidden = hidden_line(plan)
     plan = plan.rstrip().removesuffix(hidden)
     separated = f"{text.rstrip()}\n\n{_OUTCOME_ENDS}\n\n{plan.rstrip()}\n" if plan else text
-    return put_comment(forge, number, separated, name=name, hidden=hidden)
+    return put_comment(forge, number, separated, name=name, update_only=update_only, hidden=hidden)
 
 
 def hidden_line(body: str) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.ci.posts import find_comment, hidden_line
 from reconciler.errors import ReconcilerError
 from reconciler.files.schema import check
+from reconciler.planning.guards import ALLOWABLE_BY_FLAG
 from reconciler.planning.review import LABEL, ReviewRecord, decode_record
 from reconciler.strict_json import MalformedJsonError, parse_json
 
@@ -91,11 +92,28 @@ def last_applied(forge: Forge, environment: str, head: str, before: str | None) 
     return forge.first_parent(seen[-1])
 
 
-def overrides(forge: Forge, number: int) -> tuple[str, ...]:
-    """What labels of a pull request allow, as `--allow` takes it, sorted. Raises ForgeError.
+def overrides_of(forge: Forge, numbers: Sequence[int], reviewed_as: str | None = None) -> frozenset[str]:
+    """What labels of pull requests allow, as `--allow` takes it. Raises ForgeError.
 
-    A label counts where the person who set it last may push.
+    A label that names no flag is about the flags of its own pull request: with `reviewed_as`, the name of comments,
+    those that its record names. Of several pull requests, one without a record can have no such label.
     """
+    allowed: set[str] = set()
+    for number in numbers:
+        kinds = _overrides(forge, number)
+        broad = {kind for kind in kinds if kind in ALLOWABLE_BY_FLAG}
+        comment = find_comment(forge, number, reviewed_as) if reviewed_as and broad else None
+        record = record_in(comment.body) if comment else None
+        if record is not None:
+            kinds = kinds - broad | {f"{kind}:{key}" for kind in broad for key in record.flags}
+        elif reviewed_as and len(numbers) > 1:
+            kinds -= broad
+        allowed |= kinds
+    return frozenset(allowed)
+
+
+def _overrides(forge: Forge, number: int) -> set[str]:
+    """What labels of a pull request allow. A label counts where the person who set it last may push."""
     setters = {label: login for label, login in forge.label_setters(number).items() if label.startswith(LABEL)}
     allowed = {label.removeprefix(LABEL) for label, login in setters.items() if forge.may_push(login)}
-    return tuple(sorted(filter(_is_override, allowed)))
+    return set(filter(_is_override, allowed))

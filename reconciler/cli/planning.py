@@ -94,9 +94,13 @@ def load(settings: Settings, output: Output) -> Loaded:
 
 
 class Scope(Struct, frozen=True, kw_only=True):
-    """The options of a plan, `--changed-since` resolved to targets, and what that change no longer declares."""
+    """The options of a plan, `--changed-since` resolved to targets, and what that change no longer declares.
+
+    `changed` are the flags that may be declared otherwise than at that commit.
+    """
 
     options: PlanOptions
+    changed: tuple[str, ...] = ()
     released: Mapping[str, tuple[str, ...]] = {}
 
 
@@ -115,11 +119,12 @@ def resolve_scope(arguments: PlanArguments, loaded: Loaded, output: Output) -> S
     changes = changes_since(loaded.config, loaded.desired, arguments.changed_since)
     if changes is None:
         output.info(f"The configuration may differ from {arguments.changed_since}: every flag is compared.")
-        return Scope(options=options)
+        return Scope(options=options, changed=tuple(filter(scope_of(options), loaded.desired.flags)))
     changed = tuple(filter(scope_of(options), changes.keys))
     output.debug(f"Flags declared otherwise than at {arguments.changed_since}: {', '.join(changed) or 'none'}.")
     released = {key: paths for key, paths in changes.released.items() if key in changed}
-    return Scope(options=replace(options, targets=changed or (EMPTY_TARGET,)), released=released)
+    targets = changed or (EMPTY_TARGET,)
+    return Scope(options=replace(options, targets=targets), changed=changed, released=released)
 
 
 def resolve_credentials(config: Config, key_file: Path | None, output: Output) -> Credentials:

@@ -19,6 +19,8 @@ from reconciler.planning.plan import ValueChange
 from reconciler.planning.plan_file import encode_change
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reconciler.model.flag import LiveFlag, LiveState
     from reconciler.planning.plan import FlagPlan, Plan
     from reconciler.strict_json import Json
@@ -38,7 +40,8 @@ _SHOWN_TEXT = 60
 class ReviewRecord(Struct, frozen=True, kw_only=True):
     """What was reviewed: a digest for each flag of the plan, and short changes, to explain a difference.
 
-    `changes` maps a flag's key to `{path: (before, after)}`, for numbers, booleans, null and short texts.
+    `changes` maps a flag's key to `{path: (before, after)}`, for numbers, booleans, null and short texts. `unchanged`
+    are flags that the change in git declares otherwise, and for which the plan had nothing to do.
     """
 
     project_id: str
@@ -46,10 +49,22 @@ class ReviewRecord(Struct, frozen=True, kw_only=True):
     commit: str | None
     flags: dict[str, str]
     changes: dict[str, dict[str, tuple[Json, Json]]] = {}
+    unchanged: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The flags that were looked at."""
+        return frozenset(self.flags).union(self.unchanged)
 
     def then(self, later: ReviewRecord) -> ReviewRecord:
         """Both as one; the later one counts for what both name."""
-        return replace(later, flags=self.flags | later.flags, changes=self.changes | later.changes)
+        earlier = {key: digest for key, digest in self.flags.items() if key not in later.unchanged}
+        return replace(
+            later,
+            flags=earlier | later.flags,
+            changes={key: short for key, short in self.changes.items() if key in earlier} | later.changes,
+            unchanged=tuple(sorted({*self.unchanged, *later.unchanged} - later.flags.keys())),
+        )
 
 
 def review_digest(flag: FlagPlan) -> str:
@@ -62,8 +77,8 @@ def review_digest(flag: FlagPlan) -> str:
     return "sha256:" + sha256(canonical_text(content).encode()).hexdigest()
 
 
-def record_of(plan: Plan) -> ReviewRecord:
-    """The record of a plan."""
+def record_of(plan: Plan, changed: Iterable[str] = ()) -> ReviewRecord:
+    """The record of a plan; `changed` are the flags that a change in git declares otherwise."""
     changes = {flag.key: short for flag in plan.flags if (short := _short_changes(flag))}
     return ReviewRecord(
         project_id=plan.project_id,
@@ -71,6 +86,7 @@ def record_of(plan: Plan) -> ReviewRecord:
         commit=plan.commit,
         flags={flag.key: review_digest(flag) for flag in plan.flags},
         changes=changes,
+        unchanged=tuple(sorted({*changed}.difference(flag.key for flag in plan.flags))),
     )
 
 
@@ -87,6 +103,8 @@ def encode_record(record: ReviewRecord) -> dict[str, Json]:
         document["changes"] = {
             key: {path: list(values) for path, values in changes.items()} for key, changes in record.changes.items()
         }
+    if record.unchanged:
+        document["unchanged"] = list(record.unchanged)
     return document
 
 
@@ -101,6 +119,7 @@ def decode_record(document: dict[str, Json]) -> ReviewRecord:
             key: {path: (before, after) for path, (before, after) in changes.items()}
             for key, changes in document.get("changes", {}).items()
         },
+        unchanged=tuple(document.get("unchanged", ())),
     )
 
 
@@ -126,8 +145,9 @@ def _reviewed(flag: FlagPlan, record: ReviewRecord, live: LiveFlag | None) -> Fl
     digest = record.flags.get(flag.key)
     if digest == review_digest(flag):
         return flag
-    why = "was not reviewed" if digest is None else "is not as it was reviewed"
-    details = "" if digest is None else _difference(flag, record.changes.get(flag.key, {}))
+    is_known = flag.key in record.keys
+    why = "is not as it was reviewed" if is_known else "was not reviewed"
+    details = _difference(flag, record.changes.get(flag.key, {})) if is_known else ""
     message = f'The change of "{flag.key}" {why}{details}{_last_edit(live)}.'
     ways = ("review a new plan of it", "apply it by name with `reconciler apply --target {key}`")
     return replace(flag, held=(*flag.held, hold(flag.key, REVIEW, message, ways)))

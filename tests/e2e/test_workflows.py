@@ -173,6 +173,37 @@ def test_a_merge_touches_only_what_it_changes(world: World) -> None:
     assert flag_of(world.emulator, "other-flag")["name"] == "Other"
 
 
+def test_nothing_to_do_in_the_review_is_no_review_of_what_is_to_do_later(world: World) -> None:
+    """The live flag was as the pull request wants it, and was edited before the merge: nobody saw that plan."""
+    world.edit_by_hand(rolloutPercentage=50)
+    a_pull_request(world, 50)
+    assert on_pull_request(world)["plan"].outputs["code"] == "0"
+    assert "No changes." in comments(world)[0]
+    world.edit_by_hand(rolloutPercentage=0)
+    assert not on_merge(world)["outcome"].succeeded
+    assert world.live_rollout() == 0
+    assert "was reviewed as unchanged and is 0 → 50 now" in comments(world)[0]
+
+
+@pytest.mark.parametrize("what", ["a field", "a file"])
+def test_what_a_pull_request_releases_is_said_in_its_comment(world: World, what: str) -> None:
+    """No call is made, but from then on it is not managed."""
+    world.write("flags/other.yaml", "key: other-flag\nvariants:\n  - key: treatment\n")
+    world.commit()
+    file = world.root / "flags/new-checkout.yaml"
+    world.git("checkout", "--quiet", "-B", "change", "main")
+    if what == "a file":
+        file.unlink()
+    else:
+        file.write_text(file.read_text(encoding="utf-8").replace("rolloutPercentage: 10\n", ""), encoding="utf-8")
+    world.commit()
+    world.git("checkout", "--quiet", "--detach", "main")
+    world.git("merge", "--quiet", "--no-ff", "--message", "merge", "change")
+    assert on_pull_request(world)["plan"].outputs["code"] == "0"
+    row = next(line for line in comments(world)[0].splitlines() if "new-checkout" in line)
+    assert "released" in row
+
+
 def test_an_edit_between_review_and_merge_holds_the_flag(world: World) -> None:
     """Nothing of it is sent; the comment says what differs and who did it, and the run fails."""
     a_pull_request(world, 50)

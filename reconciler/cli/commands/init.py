@@ -39,7 +39,7 @@ _CI: Final[Mapping[str, Mapping[str, str]]] = {
 """Which template becomes which file at the top of the repository; the example stands beside the configuration."""
 
 _STEPS: Final[Mapping[str, str]] = {
-    "github": "In the repository's settings make the environments flags-plan and flags-undo (with required reviewers), "
+    "github": "In the settings of the repository make the environments flags-plan and flags-undo with reviewers, "
     "flags-apply and flags-drift, all but flags-plan limited to the default branch, each with the secret "
     "AMPLITUDE_MANAGEMENT_API_KEY.",
     "gitlab": "In the project's settings store AMPLITUDE_MANAGEMENT_API_KEY as a masked variable for the "

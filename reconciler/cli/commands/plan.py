@@ -65,7 +65,7 @@ def plan(
     refusal = refusal_of(planned)
     files = [(display.out, render(PLAN, "json", planned))] if display.out and not refusal else []
     if record:
-        files.append((record, render_json(encode_record(record_of(planned)))))
+        files.append((record, render_json(encode_record(record_of(planned, scope.changed)))))
     failure = write_report(PLAN, planned, display, output, failure=refusal, files=files)
     if failure and refusal:
         say_refusal(failure, refusal, output, is_shown=output.is_beside(display))

@@ -92,6 +92,17 @@ def test_a_record_of_another_author_does_not_count(forge: ForgeState, tmp_path: 
     assert reviewed(forge, tmp_path, "--name", "plan-prod") == (0, {"a": DIGEST})
 
 
+def test_a_comment_is_needed_where_a_flag_was_looked_at(forge: ForgeState, tmp_path: Path) -> None:
+    """Nothing to do was what reviewers were shown, of these flags; what is to be done later was not reviewed."""
+    pushed(forge, "d" * 40)
+    forge.add_pull(5, "d" * 40)
+    empty = json.loads(record({}))
+    commented(forge, tmp_path, 5, "No changes.", json.dumps(empty), "--update-only")
+    assert forge.bodies(5) == []
+    commented(forge, tmp_path, 5, "No changes.", json.dumps(empty | {"unchanged": ["a"]}), "--update-only")
+    assert reviewed(forge, tmp_path) == (0, {})
+
+
 def test_records_of_several_pull_requests_are_one(forge: ForgeState, tmp_path: Path) -> None:
     """A merge queue pushes several: the later one counts for a flag that both name; what is open does not."""
     pushed(forge, "1" * 40, "2" * 40, "3" * 40)
@@ -179,12 +190,14 @@ def test_a_record_stays_when_the_outcome_leaves_no_room_for_the_plan(forge: Forg
 
 
 def test_a_pull_request_without_a_comment_gets_one(forge: ForgeState, tmp_path: Path) -> None:
-    """What was applied is said in any case."""
-    pushed(forge, "d" * 40)
+    """What was applied is said in any case, but not in what else was merged since the last apply."""
+    pushed(forge, "c" * 40, "d" * 40)
+    forge.add_pull(4, "c" * 40)
     forge.add_pull(5, "d" * 40)
     (tmp_path / "report.md").write_text("**applied**\n", encoding="utf-8")
     assert run(forge, "outcome", "--body-file", str(tmp_path / "report.md"), *PUSH) == 0
     assert "**applied**" in forge.bodies(5)[0]
+    assert forge.bodies(4) == []
 
 
 def test_labels_allow_where_their_setter_may_push(forge: ForgeState, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,6 +221,34 @@ def test_labels_allow_where_their_setter_may_push(forge: ForgeState, capsys: pyt
     assert capsys.readouterr().out == "--allow=kill-switch:new-checkout\n--allow=rebucket\n"
     assert run(forge, "allowed", "--number", "6") == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_label_is_about_the_flags_of_its_own_pull_request(
+    forge: ForgeState, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What another one of the same push changes is held, as its reviewers were shown."""
+    forge.permissions = {"grace": "write"}
+    pushed(forge, "1" * 40, "2" * 40, "3" * 40)
+    for number in (4, 5, 6):
+        forge.add_pull(number, str(number - 3) * 40)
+    for label in ("flags-allow:rebucket", "flags-allow:max-updates", "flags-allow:kill-switch:c"):
+        forge.add_label(5, label, "grace")
+    forge.add_label(6, "flags-allow:exposure", "grace")
+    commented(forge, tmp_path, 5, "plan", record({"a": DIGEST, "b": DIGEST}))
+    capsys.readouterr()
+    assert run(forge, "allowed", *PUSH) == 0
+    wanted = ["kill-switch:c", "max-updates", "rebucket:a", "rebucket:b"]
+    assert capsys.readouterr().out.splitlines() == [f"--allow={kind}" for kind in wanted]
+
+
+@pytest.mark.parametrize("forge", [a_github], indirect=True)
+def test_a_label_of_an_app_says_nothing(forge: ForgeState, capsys: pytest.CaptureFixture[str]) -> None:
+    """GitHub knows no permission of it, or of a user who is gone; that stops no apply."""
+    forge.permissions = {"grace": "write", "robot[bot]": ""}
+    forge.add_label(5, "flags-allow:rebucket", "robot[bot]")
+    forge.add_label(5, "flags-allow:exposure", "grace")
+    assert run(forge, "allowed") == 0
+    assert capsys.readouterr().out == "--allow=exposure\n"
 
 
 @pytest.mark.parametrize("forge", [a_github], indirect=True)

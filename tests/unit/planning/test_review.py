@@ -91,6 +91,26 @@ def test_a_flag_that_the_record_does_not_name_was_not_reviewed() -> None:
     assert message == 'The change of "new-checkout" was not reviewed.'
 
 
+def test_a_flag_that_had_nothing_to_do_was_not_reviewed_with_something_to_do() -> None:
+    """The record knows it, and says what is new."""
+    record = record_of(plan_of(), ["new-checkout", "other"])
+    (message,) = held(record, flag())
+    assert message.endswith("as it was reviewed: rolloutPercentage was reviewed as unchanged and is 10 → 50 now.")
+    document = json.loads(json.dumps(encode_record(record)))
+    assert document["unchanged"] == ["new-checkout", "other"]
+    assert check(document, "record") == ()
+    assert decode_record(document) == record
+    assert record_of(plan_of(flag()), ["new-checkout"]) == record_of(plan_of(flag()))
+
+
+def test_of_two_records_the_later_one_counts_for_each_flag() -> None:
+    """Also where it says that there is nothing to do."""
+    something, nothing = record_of(plan_of(flag())), record_of(plan_of(), ["new-checkout", "other"])
+    assert something.then(nothing) == nothing
+    later = nothing.then(something)
+    assert (later.flags, later.changes, later.unchanged) == (something.flags, something.changes, ("other",))
+
+
 def test_what_differs_is_said_as_far_as_it_is_short() -> None:
     """Values where they are short, that others differ where not."""
     (message,) = held(record_of(plan_of(flag())), flag(0))
