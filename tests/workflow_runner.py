@@ -77,7 +77,7 @@ class Runner:
             runs[name] = self.run_steps(job["steps"], contexts)
             runs[name].outputs = {key: filled(value, contexts) for key, value in job.get("outputs", {}).items()}
             if "environment" in job:
-                self.deploy(job["environment"], self.environ["GITHUB_SHA"], runs[name].result)
+                self.deploy(job["environment"], self.environ.get("GITHUB_SHA", ""), runs[name].result)
         return runs
 
     def run_action(self, file: Path, event: str, **inputs: str) -> tuple[JobRun, dict[str, str]]:
