@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from reconciler.evaluation.rules import ALWAYS_TRUE, conditions_to_fail, flag_bucketing, segments_of
+from reconciler.evaluation.populations import segment_combinations
+from reconciler.evaluation.rules import (
+    ALL_OTHER_USERS,
+    ALWAYS_TRUE,
+    SegmentRule,
+    conditions_to_fail,
+    flag_bucketing,
+    segment_rule,
+    segments_of,
+    variant_keys,
+)
 from reconciler.model.flag import UNSET, TargetSegment, Unset, Weights
 from reconciler.model.wire import losses_of
 
@@ -99,10 +109,36 @@ def with_bucketing_keys(declared: Segments, live: Segments, flag_key: str | Unse
 
 
 def rekeyed_segments(before: FlagSpec, after: FlagSpec) -> Iterator[tuple[TargetSegment, TargetSegment]]:
-    """The segments, old and new, whose users are bucketed by something else afterwards."""
-    for new, old in pair_segments(segments_of(after), segments_of(before)):
-        if old is not None and _key_of(old, before) != _key_of(new, after):
-            yield old, new
+    """The segments, old and new, whose users are bucketed by something else afterwards.
+
+    A new segment takes users over from one that goes, or that matches others than before, where both ask about the
+    same property, or one matches everyone, and a user can be in both: so a segment is split, or renamed and narrowed.
+    """
+    pairs = [*pair_segments(segments_of(after), segments_of(before))]
+    kept = {id(old) for new, old in pairs if old is not None and _conditions_of(old) == _conditions_of(new)}
+    given_up = [old for old in without_shield(segments_of(before)) if id(old) not in kept]
+    for new, old in pairs:
+        if old is not None:
+            source = old if _key_of(old, before) != _key_of(new, after) else None
+        else:
+            source = next((item for item in given_up if _rekeys(_rule_of(item, before), _rule_of(new, after))), None)
+        if source is not None:
+            yield source, new
+
+
+def _rule_of(segment: TargetSegment, spec: FlagSpec) -> SegmentRule:
+    return segment_rule(segment, variant_keys(spec), flag_bucketing(spec))
+
+
+def _rekeys(old: SegmentRule, new: SegmentRule) -> bool:
+    """Whether users of one rule can come under the other, and are bucketed under both, by another key."""
+    if old.bucketing is None or new.bucketing is None or old.bucketing.key == new.bucketing.key:
+        return False
+    asked, asked_before = ({item.prop for item in rule.conditions} for rule in (new, old))
+    if asked and asked_before and asked.isdisjoint(asked_before):
+        return False
+    rest = SegmentRule(ALL_OTHER_USERS)
+    return (0, 0) in segment_combinations((old, rest), (new, rest))
 
 
 def _name_and_conditions_of(segment: TargetSegment) -> tuple[str, frozenset[Condition]]:

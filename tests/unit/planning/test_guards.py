@@ -422,6 +422,43 @@ def test_a_segment_that_is_re_bucketed(live: TargetSegment, declared: TargetSegm
     assert not plan_of([spec], [a_live(target_segments=(live,), enabled=False)]).every_refusal
 
 
+def a_country(name: str, bucketing_key: str, *countries: str, **fields: Any) -> TargetSegment:
+    """A segment of some countries; of all users where there are none."""
+    conditions = (Condition(prop="country", op="is", values=countries),) if countries else ()
+    return a_keyed(name, bucketing_key, **{"conditions": conditions} | fields)
+
+
+WEST = a_country("west", "user_id", "US", "CA")
+
+
+@pytest.mark.parametrize(
+    ("live", "declared", "rekeyed"),
+    [
+        (WEST, (a_country("us", "device_id", "US"), a_country("ca", "device_id", "CA")), ["us", "ca"]),
+        (WEST, (a_country("west", "user_id", "US"), a_country("ca", "device_id", "CA")), ["ca"]),
+        (WEST, (a_country("all", "device_id", "US", "CA", "MX"),), ["all"]),
+        (WEST, (a_country("all", "device_id"),), ["all"]),
+        (a_country("all", "user_id"), (a_country("us", "device_id", "US"),), ["us"]),
+        (WEST, (a_country("us", "user_id", "US"), a_country("ca", "user_id", "CA")), []),
+        (WEST, (a_country("ca", "device_id", "CA"), WEST), []),  # what is new beside it moves users, but is no split
+        (WEST, (a_country("de", "device_id", "DE"),), []),  # no user can be in both
+        (WEST, (a_country("us", "device_id", "US", percentage=100),), []),  # all get one variant: nothing is hashed
+    ],
+)
+def test_a_segment_that_is_split_or_narrowed_under_another_name_keeps_its_key(
+    live: TargetSegment, declared: tuple[TargetSegment, ...], rekeyed: list[str]
+) -> None:
+    """A new segment that takes over users of one that goes, or lets them go, counts as that one."""
+    plan = plan_of([FlagSpec(key="f", target_segments=declared)], [a_live(target_segments=(live,))])
+    told = ", ".join(f"bucketingKey of {name}" for name in rekeyed)
+    messages = [item.message for item in plan.every_refusal if item.guard == "rebucket"]
+    assert messages == ([f'"f" is enabled, and a change of {told} re-buckets its users.'] if rekeyed else [])
+    (flag,) = plan.flags
+    assert [text for text in flag.warnings if text.startswith("The bucketing key of segment")] == [
+        f'The bucketing key of segment "{name}" changes: this re-buckets all its users.' for name in rekeyed
+    ]
+
+
 IN = Condition(prop="country", op="is", values=("US", "CA"))
 ON = Condition(prop="platform", op="is", values=("iOS",))
 SINCE = Condition(prop="version", op="greater", values=("4",))
