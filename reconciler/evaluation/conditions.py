@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import operator
 import re
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -79,10 +80,8 @@ def text_list(value: Any) -> list[str] | None:  # noqa: ANN401 - a property is a
         text = str(value)
         if not text.startswith("["):
             return None
-        try:
+        with suppress(json.JSONDecodeError):
             value = json.loads(text)
-        except json.JSONDecodeError:
-            return None
         if not isinstance(value, list):
             return None
     return [text_of(item) for item in value if item is not None]

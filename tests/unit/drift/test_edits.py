@@ -6,14 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from builders import a_desired_flag
+from builders import a_live_flag as a_live
 from emulators import USER, a_live_flag
-from looks import ADA, BOB, a_declaration, edit, look
+from looks import ADA, BOB, a_declaration, edit, flag_id_of, look
 from msgspec import Struct
 from worlds import World, a_world, an_emulator
 
 from reconciler.drift import empty_state, keys_in_scope, updated_state
+from reconciler.drift.edits import Edit, edits_of, places_of
 from reconciler.emulator import Behaviour
-from reconciler.model.flag import FlagSpec, Variant, Weights
+from reconciler.model.flag import UNSET, FlagSpec, Variant, Version, Weights
+from reconciler.planning.plan import ValueChange
 
 if TYPE_CHECKING:
     from reconciler.drift import DriftReport
@@ -152,3 +156,85 @@ def test_a_state_file_tells_each_edit_once(targets: tuple[str, ...]) -> None:
     memory = updated_state(memory, report, scope, [KEY], is_partial=bool(targets))
     again = told(look(project.world, memory))
     assert [item[0] for item in again] == ([KEY] if targets else [])
+
+
+def test_weights_come_with_the_variants() -> None:
+    """Where git says which variants there are and no weights, these are nothing by themselves; other fields are."""
+    both = tuple(Variant(key=key) for key in ("control", "treatment"))
+    for variants, paths in ((both, []), (UNSET, [["/rolloutWeights"]])):
+        project = a_project(a_declaration(variants=variants, rollout_weights=UNSET))
+        emulator = project.world.emulator
+        emulator.edit_as(BOB, "PATCH", f"/flags/{flag_id_of(emulator, KEY)}/variants/control", {"rolloutWeight": 3})
+        project.edit(description="by hand")
+        assert [item[3] for item in told(project.look())] == [*paths, ["/description"]]
+
+
+def test_edits_of_inclusions_are_told() -> None:
+    """Where versions show them."""
+    users = (Variant(key="a", users=("ada", "eve")), Variant(key="b"))
+    spec = FlagSpec(key=KEY, variants=users)
+    versions = [a_version(number, minute, users=who) for number, minute, who in ((2, 9, ("ada",)), (1, 0, ()))]
+    (edit_,) = edits_of(versions, a_desired_flag(spec), at(1), {}, None)
+    assert [change.path for change in edit_.changes] == ["/variants/a/inclusions/users"]
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def a_version(
+    number: int, minutes: float, by: str | None = BOB, *, percentage: int = 1, users: tuple[str, ...] = ()
+) -> Version:
+    """A version of a flag of two variants, some minutes after START."""
+    spec = FlagSpec(
+        key=KEY, rollout_percentage=percentage, variants=(Variant(key="a", users=users), Variant(key="b", users=()))
+    )
+    created_at = at(minutes).isoformat().replace("+00:00", "Z")
+    return Version(version=number, created_at=created_at, created_by=by, flag=a_live(spec, id="1"))
+
+
+def numbers(*shown: tuple[int, float, str | None], start: float = 0, after: int = 0, first: int = 1) -> list[int]:
+    """The edits of a flag that no file names, by their versions: each (percentage, minutes, editor), oldest first."""
+    made = [a_version(first + at, minutes, by, percentage=value) for at, (value, minutes, by) in enumerate(shown)]
+    return [item.version for item in edits_of(made[::-1], None, at(start), {}, None, after=after)]
+
+
+def test_what_is_one_edit() -> None:
+    """Of one editor whose name is known, within a minute of the one before; back to the start, and it is none."""
+    apart, close = (1, 0.0, BOB), (2, 10.0, BOB)
+    assert numbers(apart, close, (3, 11.0, BOB), start=1) == [3]
+    assert numbers(apart, close, (3, 11.1, BOB), start=1) == [2, 3]
+    assert numbers(apart, close, (3, 11.0, ADA), start=1) == [2, 3]
+    assert numbers(apart, (2, 10.0, None), (3, 11.0, None), start=1) == [2, 3]
+    assert numbers(apart, close, (1, 11.0, BOB), start=1) == []
+    assert numbers(apart, close, (3, 10.5, BOB), (4, 11.0, BOB), (5, 30.0, BOB), start=1) == [4, 5]
+
+
+def test_from_when_on_edits_count() -> None:
+    """From the start on, behind what was reported; the making of a flag is one where it is shown."""
+    shown = (1, 0.0, BOB), (2, 10.0, BOB), (3, 20.0, BOB)
+    assert numbers(*shown) == [1, 2, 3]
+    assert numbers(*shown, start=10) == [2, 3]
+    assert numbers(*shown, start=10.1) == [3]
+    assert numbers(*shown, start=10, after=2) == [3]
+    assert numbers(*shown, start=20.1) == []
+    assert numbers(*shown, first=2) == [3, 4], "older versions are not shown: what the first one changed is not known"
+    made = edits_of([a_version(1, 0)], a_desired_flag(FlagSpec(key=KEY)), at(0), {}, None)
+    assert made == (), "a declared flag is made by an apply"
+
+
+def test_all_that_is_said_of_an_edit() -> None:
+    known = [a_version(2, 9, ADA, percentage=5), a_version(1, 0)]
+    assert edits_of(known, None, at(1), {}, None) == (
+        Edit(
+            key=KEY,
+            flag_id="1",
+            is_declared=False,
+            version=2,
+            at="2030-01-01T00:09:00Z",
+            by=ADA,
+            changes=(ValueChange(path="/rolloutPercentage", before=1, after=5),),
+        ),
+    )
+    assert list(places_of(known, KEY, at(0))) == [(KEY, "/rolloutPercentage")]
+    assert list(places_of(known, KEY, at(10))) == []

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from random import Random
+from typing import Any
 
 import pytest
+from builders import a_flag, a_segment
+from builders import a_live_flag as a_live
 from emulators import a_live_flag
 from looks import ADA, BOB, edit, flag_id_of, history_of, include
 from worlds import an_emulator, random_live_flag
 
 from reconciler.drift.history import HistoryEntry, history_entries
+from reconciler.model.flag import UNSET, Version
+from reconciler.model.rollout import PlacedRollout, Rollout, Step
 from reconciler.planning.plan import ValueChange
 
 KEY = "new-checkout"
@@ -82,3 +88,32 @@ def test_replaying_the_changes_gives_the_newest_version(seed: int) -> None:
             fields[change.path] = change.after
     (now,) = emulator.store.flags.values()
     assert fields == {"/name": now["name"], "/rolloutPercentage": now["rolloutPercentage"]}
+
+
+STEPS = Rollout(steps=(Step(5, timedelta(hours=1)), Step(20, timedelta(hours=1)), Step(100)))
+ROLLOUTS = (PlacedRollout(rollout=STEPS, end=100), PlacedRollout(rollout=STEPS, end=100, segment="Beta"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "step"),
+    [
+        ((0, 0), (5, 0), "step 1 of 3"),
+        ((5, 0), (20, 0), "step 2 of 3"),
+        ((0, 5), (0, 100), "step 3 of 3 of segment Beta"),
+        ((0, 5), (5, 20), "step 1 of 3, step 2 of 3 of segment Beta"),
+        ((0, 0), (7, 0), ""),
+        ((20, 0), (5, 0), ""),
+        ((20, 0), (20, 0), ""),
+        ((None, 0), (5, 0), ""),
+        ((0, 0), (None, 0), ""),
+    ],
+)
+def test_steps_of_rollouts(before: tuple[Any, int], after: tuple[Any, int], step: str) -> None:
+    """What raised a percentage to that of a declared step; the first version that is shown makes none."""
+    versions = []
+    for number, (own, beta) in enumerate((before, after), 1):
+        percentage = UNSET if own is None else own
+        spec = a_flag(rollout_percentage=percentage, target_segments=(a_segment("Beta", percentage=beta),))
+        versions.append(Version(version=number, created_at="2030", created_by=None, flag=a_live(spec)))
+    newest, oldest = history_entries(versions, ROLLOUTS)
+    assert (newest.step, oldest.step) == (step, "")

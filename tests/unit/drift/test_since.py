@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -189,6 +189,7 @@ def test_a_budget_and_a_memory_sweep_what_the_feed_does_not_show() -> None:
     [
         ("2h", NOON - timedelta(hours=2)),
         ("90s", NOON - timedelta(seconds=90)),
+        ("30m", NOON - timedelta(minutes=30)),
         ("1d", NOON - timedelta(days=1)),
         ("2w", NOON - timedelta(weeks=2)),
         ("2030-01-02T14:00:00+02:00", NOON),
@@ -198,14 +199,15 @@ def test_a_budget_and_a_memory_sweep_what_the_feed_does_not_show() -> None:
     ],
 )
 def test_times_and_spans(text: str, expected: datetime) -> None:
-    """ISO 8601 is read as it stands, UTC where it names no zone; a span counts back from now."""
-    assert parse_since(text, NOON) == expected
+    """ISO 8601 is read as it stands, UTC where it names no zone; a span counts back from now. In UTC."""
+    for now in (NOON, NOON.astimezone(timezone(timedelta(hours=5)))):
+        assert (parse_since(text, now), parse_since(text, now).tzinfo) == (expected, UTC)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2 h", "-2h", "1y", "2030-13-01", "999999w", "\uff12h"])
 def test_other_times_are_refused(text: str) -> None:
     """What is neither a time nor a span is wrong usage."""
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=f"^--since {text!r} is no time: use ISO 8601, as in 2030"):
         parse_since(text, NOON)
 
 

@@ -400,6 +400,7 @@ def test_rules_and_what_gives_no_variant() -> None:
     ):
         claim = Assertion(name="x", flag="f", source=a_position(), always=(Outcome("a"),))
         assert causes_of(Decider(side).decide(claim)) == [cause]
+        assert list(Decider(side).rules()) == [(cause[1], cause[0])]
     by_list = decide(LISTED, never=(Outcome("a"),))
     assert causes_of(by_list) == [(f"{LISTS}a", "/variants/0/inclusions/cohorts", "a")]
     no_cohort = replace(LISTED, variants=(Variant(key="a", users=("u",)), Variant(key="b")))

@@ -10,7 +10,6 @@ import mmh3
 import pytest
 
 from reconciler.evaluation.persons import (
-    FIRST_AMPLITUDE_ID,
     MOST_IDS,
     Area,
     NoPersonError,
@@ -105,7 +104,7 @@ def test_an_area_holds_what_hashes_into_it(variant: str) -> None:
         ("user_id", "User", "user-{}"),
         ("device_id", "User", "device-{}"),
         ("gp:team_id", "User", "team-{}"),
-        ("amplitude_id", "User", f"{FIRST_AMPLITUDE_ID}{{}}"),
+        ("amplitude_id", "User", "100000000000{}"),
         ("user_id", "org id", "org id-{}"),
     ],
 )
@@ -197,11 +196,13 @@ def test_what_may_be_missing_is_left_out() -> None:
 
 
 def test_murmur3_is_solved_where_numbers_do_not_do() -> None:
-    """One id of 8 million: found with the wanted beginning, of letters and digits, and not by counting."""
-    rule = a_rule(100, end=5)
+    """One id of 24 million: found with the wanted beginning, of letters and digits, and not by counting."""
+    cuts = (("a", HALF), ("c", HALF + 3), ("b", ROWS))
+    rule = SegmentRule("x", percentage=60, cuts=cuts, bucketing=Bucketing("s", "user_id", "User"))
     for chosen, front in ((), "user-"), ((answering(asked("user_id", "contains", "ann")),), "ann"):
-        text = find_person(chosen, [(rule, "a")]).user["user_id"]
-        assert mmh3.hash(f"s/{text}", signed=False) // 100 < 5
+        text = find_person(chosen, [(rule, "c")]).user["user_id"]
+        hashed = mmh3.hash(f"s/{text}", signed=False)
+        assert (hashed % 100 < 60, HALF <= hashed // 100 < HALF + 3) == (True, True)
         assert text.startswith(front)
         assert text.removeprefix(front).isalnum()
         assert not text.removeprefix(front).isdecimal() or int(text.removeprefix(front)) >= MOST_IDS
@@ -213,7 +214,7 @@ def test_numbered_users() -> None:
     people = list(numbered_persons(chosen))
     assert len(people) == 299
     assert people[6] == Person(
-        {"country": "US", "device_id": "d", "user_id": "user-7", "amplitude_id": str(FIRST_AMPLITUDE_ID + 7)},
+        {"country": "US", "device_id": "d", "user_id": "user-7", "amplitude_id": "100000000007"},
         frozenset({"user_id", "amplitude_id"}),
     )
 
