@@ -201,7 +201,7 @@ def _payloads(before: FlagSpec | None, after: FlagSpec, exposure: FlagExposure) 
             sum((share for x, y, share in item.matrix if x == y == variant.key), Fraction(0))
             for item in exposure.transitions
         )
-        share, key = max(kept, default=Fraction(0)), variant.key
+        share, key = max(kept), variant.key
         if share or users[key] or cohorts[key]:
             yield PayloadShare(variant=key, share=share, users=users[key], cohorts=cohorts[key])
 

@@ -292,6 +292,9 @@ def test_users_behind_parents() -> None:
     assert stopped.person is not None
     assert stopped.person.user["user_id"] == "user-2"  # user-1 is let through, and is off by the rollout
     assert (stopped.status, causes_of(stopped)) == (Status.REFUTED, [("its dependencies", "dependencies", "off")])
+    nothing = replace(behind_parent().flag, parent_dependencies=Dependencies(flags=(), operator="any"))
+    free = Assertion(name="x", flag="f", source=a_position(), conditions=THERE, never=(Outcome("off"),))
+    assert Decider(FlagWithParents(flag=nothing)).decide(free).status is Status.PROVED
     rare = replace(FLAG, rollout_weights=Weights.of({"a": 1, "b": 20_000_000}))
     left = decided(rare, never=(Outcome("a"),))
     reason = "The flags that this one depends on decide: name what users have with `given`."
