@@ -9,18 +9,29 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
+import click
+import httpx
 import pytest
 from histories import git
 from looks import BOB, edit
+from rollout_rigs import CONFIG, a_rig
+from rollout_rigs import FLAG as ROLLOUT
 
+from reconciler.cli.advancing import AdvanceArguments
+from reconciler.cli.commands.watch import SpanType, _published
 from reconciler.cli.main import run
+from reconciler.cli.options import Settings
+from reconciler.cli.output import Output
+from reconciler.cli.watching import Rounds
 from reconciler.reports.metrics import Watched, metrics_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from conftest import Repository
 
@@ -125,3 +136,125 @@ def test_a_port_that_is_taken_is_wrong_usage(repository: Repository, capsys: pyt
     port = repository.url.rpartition(":")[2]
     assert run(["watch", "--metrics", port]) == 64
     assert "cannot be used" in capsys.readouterr().err
+
+
+class EnoughError(Exception):
+    """The rounds of a test are over."""
+
+
+TIMES = [datetime(2030, 1, day, hour, tzinfo=UTC) for day, hour in ((7, 8), (7, 23), (8, 0), (8, 1))]
+
+
+def rounds(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], object], **fields: Any
+) -> list[Watched]:
+    """What is known after each round: one, and one more after each of these acts; their clock is that of `TIMES`."""
+    seen: list[Watched] = []
+    monkeypatch.setattr("reconciler.cli.watching.now", lambda: TIMES[len(seen)])
+
+    def publish(watched: Watched) -> None:
+        seen.append(watched)
+        if len(seen) > len(acts):
+            raise EnoughError
+        acts[len(seen) - 1]()
+
+    settings = Settings(config=repository.root / "reconciler.yaml")
+    made = Rounds(
+        settings=settings,
+        arguments=AdvanceArguments(**fields),
+        key_file=None,
+        output=Output(),
+        seconds=0,
+        publish=publish,
+    )
+    with pytest.raises(EnoughError):
+        made.run()
+    return seen
+
+
+def test_what_rounds_see(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags that differ and flags that are not live; requests of the day, from midnight on those of the new one."""
+    repository.write("flags/gone.yaml", "key: gone\nenabled: true\n")
+    log, counts = repository.emulator.log, []
+
+    def act(percentage: int) -> Callable[[], object]:
+        def edit_it() -> None:
+            counts.append(sum(entry.method == "GET" for entry in log))
+            edit(repository.emulator, BOB, "new-checkout", rolloutPercentage=percentage)
+
+        return edit_it
+
+    seen = rounds(repository, monkeypatch, act(50), act(49))
+    counts.append(sum(entry.method == "GET" for entry in log))
+    assert [item.drifted for item in seen] == [2, 1, 2]
+    assert [item.requests for item in seen] == [counts[0], counts[1], counts[2] - counts[1]]
+    assert [(item.rounds, item.failures, item.last_round) for item in seen] == [
+        (number, 0, TIMES[number - 1]) for number in (1, 2, 3)
+    ]
+    assert repository.capture.readouterr().out.splitlines() == [
+        "2030-01-07T08:00:00Z Drift: 2 flags. No rollouts.",
+        "2030-01-07T23:00:00Z Drift: 1 flag. No rollouts.",
+        "2030-01-08T00:00:00Z Drift: 2 flags. No rollouts.",
+    ]
+
+
+def test_rounds_look_at_targets_alone(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.write("flags/gone.yaml", "key: gone\nenabled: true\n")
+    assert [item.drifted for item in rounds(repository, monkeypatch, targets=("go*",))] == [1]
+
+
+def test_a_failed_round_is_counted(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen before is still shown, and the reason is said with its time."""
+    file, text = "flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 10\n"
+    acts = (lambda: repository.write(file, "key: [\n"), lambda: repository.write(file, text))
+    seen = rounds(repository, monkeypatch, *acts)
+    assert [(item.rounds, item.failures, item.drifted) for item in seen] == [(1, 0, 1), (2, 1, 1), (3, 1, 0)]
+    assert [item.last_round for item in seen] == TIMES[:3]
+    assert [item.last_good for item in seen] == [TIMES[0], TIMES[0], TIMES[2]]
+    assert "Error: 2030-01-07T23:00:00Z " in repository.capture.readouterr().err
+
+
+def test_rounds_that_may_write_nothing(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guard of the run refuses the step: the round is a failed one, and says so. Allowed, the step is made."""
+    rig = a_rig(repository, tmp_path, monkeypatch)
+    rig.commit(ROLLOUT, config=CONFIG + "safety: {maxUpdates: 0}\n")
+    rig.hours = 1
+    (refused,) = rounds(repository, monkeypatch)
+    assert (refused.failures, refused.moves["up"], rig.live()) == (1, 0, 0)
+    assert "Error: Refused as unsafe: updates: " in repository.capture.readouterr().err
+    (allowed,) = rounds(repository, monkeypatch, allow=frozenset({"updates"}))
+    assert (allowed.failures, allowed.moves["up"], rig.live()) == (0, 1, 1)
+
+
+def test_where_metrics_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """At /metrics only, of Prometheus' type: what was published last, and zeros before that. None without a port."""
+    with _published(None, Output()) as publish:
+        publish(Watched())
+    assert capsys.readouterr().err == ""
+    with _published(0, Output()) as publish:
+        address = capsys.readouterr().err.strip().removeprefix("Metrics: ")
+        answers = [httpx.get(address)]
+        publish(Watched(rounds=5))
+        answers += [httpx.get(address), httpx.get(f"{address}/more")]
+    assert [(answer.status_code, answer.headers["content-type"]) for answer in answers] == [
+        (code, "text/plain; version=0.0.4; charset=utf-8") for code in (200, 200, 404)
+    ]
+    assert [answer.text for answer in answers] == [metrics_text(Watched()), metrics_text(Watched(rounds=5)), ""]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("5m", 300), ("2h", 7200), ("999999s", 999_999), ("1m", 60)]
+)
+def test_times_between_rounds(text: str, seconds: int) -> None:
+    """A whole number of seconds, minutes or hours."""
+    assert SpanType().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["0s", "5", "s", "05m", "1d", "1.5h", "1000000s", "5m ", "\u0665m", "-1s"])
+def test_what_is_no_time_between_rounds(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no time as in 30s, 5m or 1h"):
+        SpanType().convert(text, None, None)
