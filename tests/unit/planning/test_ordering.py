@@ -543,6 +543,27 @@ def test_unarchiving_with_new_names() -> None:
     assert words(found) == ["edit-flag archive", "create-variant c", "edit-flag targetSegments"]
 
 
+def test_unarchiving_what_names_a_new_variant_and_is_turned_on() -> None:
+    """The variant is there before the PATCH that names it, and that one turns the flag on."""
+    live = replace(a_flag(enabled=False, a=1), archived=True)
+
+    found = plan(live, replace(a_flag(a=1, c=1), target_segments=(a_segment(c=1),)))
+
+    assert words(found) == ["edit-flag archive", "create-variant c", "edit-flag targetSegments,enabled"]
+    assert found.operations[2].body["enabled"] is True  # type: ignore[union-attr]
+
+
+def test_unarchiving_what_was_on_and_is_declared_off() -> None:
+    """It never comes back on."""
+    live = replace(a_flag(30, a=1, b=1), archived=True)
+
+    found = plan(live, a_flag(60, enabled=False, a=1, b=1))
+
+    assert [call.body for call in found.operations] == [  # type: ignore[union-attr]
+        {"archive": False, "enabled": False, "rolloutPercentage": 60}
+    ]
+
+
 def test_archiving_comes_last() -> None:
     """After archiving no call may be taken."""
     live = a_flag(enabled=False, a=1, b=1)
