@@ -61,17 +61,17 @@ UNKNOWN = "and `reconciler advance --dry-run` says where it stands"
     [
         (
             a_planned(),
-            "f is let out in steps, of All Other Users: 5% live; steps 10% for 1h (adds 5%), 50% for 1d (adds 40%), "
-            f"100% (adds 50%); rollout: 5% live, {UNKNOWN}.",
+            ("f is let out in steps, of All Other Users: 5% live; steps 10% for 1h (adds 5%), 50% for 1d (adds 40%), "
+            f"100% (adds 50%); rollout: 5% live, {UNKNOWN}."),
         ),
         (
             a_planned(
                 path="/targetSegments/Beta/percentage", live=None, start=10, guards=("errors", "slow"),
                 on_fail="hold", window="office",
             ),
-            "f is let out in steps, of segment Beta: 0% live, 10% after this plan; steps 10% for 1h, 50% for 1d "
+            ("f is let out in steps, of segment Beta: 0% live, 10% after this plan; steps 10% for 1h, 50% for 1d "
             "(adds 40%), 100% (adds 50%); guards errors, slow, on failure hold; in the window office; "
-            f"rollout: 0% live, {UNKNOWN}.",
+            f"rollout: 0% live, {UNKNOWN}."),
         ),
         (
             a_planned(live=12.5, steps=((20, None),), standing=RolloutStanding(phase="held", why="By hand.")),
