@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from builders import a_config
 from emulators import a_live_flag
 from faults.drills import WiredWorld
 from faults.wire import Wire
+from looks import edit
 from msgspec.structs import replace
 from worlds import FAST, World, a_world, an_emulator
 
@@ -38,6 +40,74 @@ def test_all_is_well() -> None:
     assert list(found) == ["project", "clock", "deployments", "versions feed", "tags"]
     assert {check.status for name, check in found.items() if name != "clock"} == {CheckStatus.OK}
     assert exit_code(found.values()) == 0
+
+
+OFFERED = "offered: `drift --since` takes one request"
+UNCHECKED = "the server does not list them to this key, so those of reconciler.yaml are unchecked: "
+FEED_ADVICE = "`drift --since` reads the list of flags instead: a request for each 1,000 of them."
+TAGS_ADVICE = "Tags of flags that exist are not compared, and --prune, which goes by `managedTag`, finds nothing."
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "deployments", "expected"),
+    [
+        ({}, {"web": "67", "app": "68"}, {
+            "project": ("ok", "project 7 answers; flags: 1; pages of the list: 1", ""),
+            "deployments": (
+                "ok", "the project has 2: web (67), mobile (68); configured here: app (68), web (67)", ""),
+            "versions feed": ("ok", f"{OFFERED}; it names editors by e-mail", ""),
+            "tags": ("ok", "shown, so they are compared", ""),
+        }),
+        ({}, {"tv": "99", "old": "69", "app": "68"}, {
+            "deployments": (
+                "fail", "reconciler.yaml names some that the project does not have: old (69), tv (99)",
+                "Correct `deployments`. The project has: web (67), mobile (68)."),
+        }),
+        ({"feeds": "404", "tags": "absent"}, {}, {
+            "deployments": ("warn", f"{UNCHECKED}none", ""),
+            "versions feed": ("warn", "not offered to this key", FEED_ADVICE),
+            "tags": ("warn", "not shown by this server", TAGS_ADVICE),
+        }),
+        ({"feeds": "404"}, {"b": "2", "a": "1"}, {"deployments": ("warn", f"{UNCHECKED}a (1), b (2)", "")}),
+    ],
+)  # fmt: skip
+def test_what_each_check_says(
+    behaviour: dict[str, Any], deployments: dict[str, str], expected: dict[str, tuple[str, str, str]]
+) -> None:
+    """How it is and what to do, to the word; a deployment that was deleted is none."""
+    emulator = an_emulator(a_live_flag(), behaviour=Behaviour(**behaviour))
+    emulator.store.projects["7"]["69"]["deleted"] = True
+    found = checks(a_world(emulator, deployments=deployments))
+    said = {name: (check.status.value, check.message, check.advice) for name, check in found.items()}
+    assert said | expected == said
+
+
+@pytest.mark.parametrize(
+    ("editor", "said"),
+    [
+        ("ada@example.com", f"{OFFERED}; it names editors by e-mail"),
+        ("17", f"{OFFERED}; it names editors by id"),
+        (None, f"{OFFERED}; it does not name editors"),
+    ],
+)
+def test_how_the_feed_names_editors(editor: str | None, said: str) -> None:
+    """By the newest version."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, "bob@example.com", "new-checkout", description="x")
+    emulator.store.versions[-1]["createdBy"] = editor  # type: ignore[typeddict-item]
+    assert checks(a_world(emulator))["versions feed"].message == said
+
+
+def test_a_project_without_flags_shows_little() -> None:
+    """It may be the wrong one; the feed has no version, and no flag shows tags."""
+    found = checks(a_world(an_emulator(projects={"7": {}})))
+    assert {name: (check.status.value, check.message) for name, check in found.items() if name != "clock"} == {
+        "project": ("warn", "project 7 answers; flags: 0; pages of the list: 1"),
+        "deployments": ("ok", "the project has 0: none; configured here: none"),
+        "versions feed": ("ok", OFFERED),
+        "tags": ("warn", "there is no flag that could show them"),
+    }
+    assert found["project"].advice == "If it should have flags, check `projectId` and `region`."
 
 
 @pytest.mark.parametrize("refusal", ["403", "404"])
@@ -121,18 +191,27 @@ def test_an_unknown_server_time_is_said() -> None:
     assert (found.status, found.message) == (CheckStatus.WARN, "the server does not say what time it is")
 
 
+PACE = "over 4 connections, 100000 a run; the API allows a project 100 a second and 100000 a day"
+LOWER = "Lower `requests` in reconciler.yaml: beyond its limits the API refuses every client of the project."
+FEWER = "More than 20 connections are slower, not faster: lower `requests.concurrency`."
+
+
 @pytest.mark.parametrize(
-    ("requests", "status"),
+    ("requests", "status", "advice"),
     [
-        (Requests(), CheckStatus.OK),
-        (Requests(per_second=200), CheckStatus.WARN),
-        (Requests(daily_budget=200_000), CheckStatus.WARN),
-        (Requests(concurrency=64), CheckStatus.WARN),
+        (Requests(), CheckStatus.OK, ""),
+        (Requests(per_second=100, daily_budget=100_000, concurrency=20), CheckStatus.OK, ""),
+        (Requests(per_second=101), CheckStatus.WARN, LOWER),
+        (Requests(daily_budget=100_001), CheckStatus.WARN, LOWER),
+        (Requests(concurrency=21), CheckStatus.WARN, FEWER),
     ],
 )
-def test_limits_beyond_the_apis_are_a_warning(requests: Requests, status: CheckStatus) -> None:
+def test_limits_beyond_the_apis_are_a_warning(requests: Requests, status: CheckStatus, advice: str) -> None:
     """The API's limits hold for all clients of a project together."""
-    assert limits(a_config(requests=requests)).status is status
+    found = limits(a_config(requests=requests))
+    assert (found.name, found.status, found.advice) == ("limits", status, advice)
+    said = limits(a_config(requests=replace(requests, per_second=1, concurrency=4, daily_budget=100_000)))
+    assert said.message == f"up to 1 request a second {PACE}"
 
 
 def test_the_key_outranks_other_failures() -> None:

@@ -63,6 +63,16 @@ def test_a_user_of_an_sdk_is_taken_as_it_is() -> None:
     assert meets(user_of_json(given | {"plan": "free"}), "gp:plan", "pro")
 
 
+def test_groups_are_taken_as_they_are() -> None:
+    """One name or several, and what is known of each; null is nothing known."""
+    given = {
+        "groups": {"org": "acme", "team": ["a", 7], "none": []},
+        "group_properties": {"org": {"acme": {"plan": "pro"}, "other": None}, "team": None},
+        "group_cohort_ids": {"org": {"acme": ["c"], "other": None}, "team": None},
+    }
+    assert user_of_json(given) == given
+
+
 def test_null_is_nothing() -> None:
     """A null field is as if it were not there, cohort_ids too."""
     assert user_of_json({"user_id": None, "cohort_ids": None, "plan": None}) == {}
@@ -78,10 +88,17 @@ def test_options_make_a_user() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("properties", [[("groups", "{")], [("groups", "[]")], [("amplitude_id", "1")] * 2])
-def test_options_that_make_no_user(properties: list[tuple[str, str]]) -> None:
+@pytest.mark.parametrize(
+    ("properties", "says"),
+    [
+        ([("groups", "{")], "Not JSON at line 1, column 2"),
+        ([("groups", "[]")], "groups is an object."),
+        ([("amplitude_id", "1")] * 2, "amplitude_id is a string or a whole number."),
+    ],
+)
+def test_options_that_make_no_user(properties: list[tuple[str, str]], says: str) -> None:
     """Objects that are no JSON objects, and several ids, are wrong usage."""
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=f"^--property: {says}"):
         fields_of_options(None, None, properties)
 
 
@@ -105,6 +122,17 @@ def test_lines_are_users() -> None:
         (f'{{"user_properties": "{SECRET}"}}', "user_properties is an object."),
         (f'{{"groups": ["{SECRET}"]}}', "groups is an object."),
         (f'{{"cohort_ids": "{SECRET}"}}', "cohort_ids is a list."),
+        (f'{{"groups": {{"org": {{"{SECRET}": 1}}}}}}', "groups holds a name, or a list of names, for each type."),
+        (f'{{"groups": {{"org": ["a", ["{SECRET}"]]}}}}', "groups holds a name, or a list of names, for each type."),
+        (
+            f'{{"group_properties": {{"org": "{SECRET}"}}}}',
+            "group_properties holds an object of names for each type.",
+        ),
+        (f'{{"group_cohort_ids": {{"org": {{"a": "{SECRET}"}}}}}}', "group_cohort_ids holds a list for each name."),
+        (
+            f'{{"group_properties": {{"org": {{"a": ["{SECRET}"]}}}}}}',
+            "group_properties holds an object for each name.",
+        ),
         (f'{{"{SECRET}": 1, "{SECRET}": 2}}', "same key twice"),
         (f'{{"user_id": "{SECRET}", "x": NaN}}', "NaN"),
         (f'{{"user_id": "{SECRET}\\ud800"}}', "surrogate"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from builders import a_plan, a_position, a_report, an_empty_plan
@@ -13,7 +13,11 @@ from small_plans import SMALL_PLANS
 
 from reconciler.apply import Status
 from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.doctor import CheckStatus
+from reconciler.drift import Basis, Cause
+from reconciler.drift.report import Notification
 from reconciler.errors import AccessError, GuardRefusedError, InvalidInputError, ReconcilerError, UsageError
+from reconciler.evaluation.result import Allocation, Reason
 from reconciler.files.schema import SCHEMA_NAMES, load_schema
 from reconciler.planning.plan_file import encode_plan
 from reconciler.reports.findings import FindingsReport
@@ -23,6 +27,11 @@ from reconciler.reports.json_report import (
     render_json,
 )
 from reconciler.reports.registry import APPLY, FINDINGS, render
+from reconciler.rollouts.position import Phase
+from reconciler.rollouts.standing import MoveKind
+
+if TYPE_CHECKING:
+    from enum import StrEnum
 
 FINDING = Diagnostic(
     severity=Severity.ERROR,
@@ -47,6 +56,33 @@ def test_a_published_schema_is_a_schema(name: str) -> None:
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["$id"] == f"urn:reconciler:schema:{name}:1"
     assert {"title", "description"} <= schema.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (Allocation, "evaluation"),
+        (Reason, "evaluation"),
+        (Phase, "advance"),
+        (MoveKind, "advance"),
+        (Basis, "drift"),
+        (Cause, "drift"),
+        (Notification, "drift"),
+        (CheckStatus, "doctor"),
+    ],
+)
+def test_words_of_documents_are_those_of_the_schema(words: type[StrEnum], name: str) -> None:
+    """Each that there is."""
+    found: set[str] = set()
+
+    def look(part: Any) -> None:
+        if isinstance(part, dict):
+            found.update(part["enum"] if isinstance(part.get("enum"), list) else [part.get("const")])
+        for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            look(inner)
+
+    look(load_schema(name))
+    assert {item.value for item in words} <= found
 
 
 @pytest.mark.parametrize("name", SMALL_PLANS)
