@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.drift.attribution import attribute
+from reconciler.drift.attribution import attribute, reading
 from reconciler.drift.cause import cause_of, place_of
 from reconciler.drift.report import AttributedChange, Attribution, Cause, FlagDrift, StoredOtherwise
 from reconciler.model.canonical import pair_variants
@@ -95,15 +95,26 @@ def _moves_users(change: FieldChange, spec: FlagSpec, seen: FlagSpec) -> bool:
     return name is not None and moves_users(seen, replace(seen, **{name: getattr(spec, name)}))
 
 
-def with_unsent(found: DifferingFlag, timelines: Mapping[Place, Timeline]) -> DifferingFlag:
-    """The flag with what moves users and was not edited since it is declared among its changes: it was never sent."""
+def with_unsent(
+    found: DifferingFlag, timelines: Mapping[Place, Timeline], versions: Sequence[Version]
+) -> DifferingFlag:
+    """The flag with what moves users, and is no form of the server's own, among its changes.
+
+    That is what was not edited since it is declared, for it was never sent; and what a version shows as it is
+    declared, for so the server can keep it.
+    """
     edited = parse_time(found.live.last_modified_at)
 
     def is_unsent(change: FieldChange) -> bool:
-        declared_at = timelines[place_of(found.desired.key, change)].begins_at
+        timeline = timelines.get(place_of(found.desired.key, change))
+        declared_at = timeline.begins_at if timeline else None
         return edited is not None and declared_at is not None and edited <= declared_at
 
-    unsent = tuple(filter(is_unsent, found.doubtful))
+    def was_kept(change: FieldChange) -> bool:
+        wanted, value_in = reading(change.path, {})(found.wanted), reading(change.path, found.pairs)
+        return any(value_in(version.flag.spec) == wanted for version in versions)
+
+    unsent = tuple(change for change in found.doubtful if is_unsent(change) or was_kept(change))
     paths = {change.path for change in unsent}
     stored = tuple(item for item in found.stored if item.path not in paths)
     return replace(found, changes=(*found.changes, *unsent), stored=stored)

@@ -100,9 +100,9 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         """Read what the options ask for, compare, and name who changed what."""
         view = await self._view()
         choice, found = await self._compare(view)
-        found = self._with_unsent(found)
+        versions, warnings = await self._versions(tuple(item for item in found if item.changes or item.doubtful))
+        found = self._with_unsent(found, versions)
         compared = tuple(item for item in found if item.changes)
-        versions, warnings = await self._versions(compared)
         timelines = self._timelines(compared)
         edits, complaints, newest = await self._edits(view, versions)
         rollouts = await self._rollouts(view)
@@ -269,13 +269,16 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         room = None if self.options.budget is None else max(self.options.budget - self.client.requests, 0)
         return await self.rollouts(dict(view.existing), room)
 
-    def _with_unsent(self, found: Sequence[DifferingFlag]) -> tuple[DifferingFlag, ...]:
-        """What only looks as if the server kept it in another form, told apart by since when git declares it."""
+    def _with_unsent(
+        self, found: Sequence[DifferingFlag], versions: Mapping[str, Sequence[Version]]
+    ) -> tuple[DifferingFlag, ...]:
+        """What only looks as if the server kept it in another form, told apart by git and by versions."""
         places = [place_of(item.desired.key, change) for item in found for change in item.doubtful]
-        if not self.history or not places:
-            return tuple(found)
-        timelines = self.history(places, None)
-        return tuple(with_unsent(item, timelines) if item.doubtful else item for item in found)
+        timelines = self.history(places, None) if self.history and places else {}
+        return tuple(
+            with_unsent(item, timelines, versions.get(item.desired.key, ())) if item.doubtful else item
+            for item in found
+        )
 
     def _timelines(self, compared: Iterable[DifferingFlag]) -> Mapping[Place, Timeline]:
         """Since when git declares what differs."""

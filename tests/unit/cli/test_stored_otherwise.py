@@ -137,3 +137,40 @@ def test_what_moves_users_and_was_never_sent_is_drift(normalising: Repository, d
     assert ran.code == 2
     assert "not applied yet" in ran.out
     assert "stored otherwise" not in ran.out
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_what_the_server_kept_as_it_was_sent_and_was_edited_since_is_drift(
+    normalising: Repository, *, with_git: bool
+) -> None:
+    """A version shows the declared value, so another one that reads alike is an edit, and no form of the server's."""
+    if not with_git:
+        shutil.rmtree(normalising.root / ".git")
+    text = PLAIN + "enabled: true\ntargetSegments:\n  - {name: s, " + ZIP.replace("7", "007") + "}\n"
+    commit(normalising, text, -1) if with_git else normalising.write("flags/new-checkout.yaml", text)
+    assert normalising.run("apply", "--auto-approve").code == 0
+    assert normalising.run("drift").code == 0
+    (segment,) = normalising.live(KEY)["targetSegments"]
+    condition = {"type": "property", "prop": "zip", "op": "is", "values": ["7"]}
+    edit(normalising.emulator, BOB, KEY, targetSegments=[segment | {"conditions": [condition]}])
+    ran = normalising.run("drift")
+    assert ran.code == 2
+    assert "bob@example.com" in ran.out
+    assert "stored otherwise" not in ran.out
+
+
+def test_what_the_server_never_kept_as_it_was_sent_is_no_drift(
+    normalising: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no version shows the declared value, the live one is taken for a form of the server's own."""
+    emulator = an_emulator(behaviour=Behaviour(condition_values="numbers"))
+    emulator.load(normalising.emulator.dump())
+    commit(
+        normalising, PLAIN + "enabled: true\ntargetSegments:\n  - {name: s, " + ZIP.replace("7", "7.50") + "}\n", -1
+    )
+    with serve(emulator.app) as url:
+        monkeypatch.setenv("RECONCILER_API_URL", url)
+        assert normalising.run("apply", "--auto-approve").code == 0
+        ran = normalising.run("drift")
+    assert ran.code == 0, ran.out
+    assert "stored otherwise" in ran.out
