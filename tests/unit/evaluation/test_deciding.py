@@ -292,6 +292,9 @@ def test_users_behind_parents() -> None:
     assert stopped.person is not None
     assert stopped.person.user["user_id"] == "user-2"  # user-1 is let through, and is off by the rollout
     assert (stopped.status, causes_of(stopped)) == (Status.REFUTED, [("its dependencies", "dependencies", "off")])
+    strict = replace(behind_parent().parents[0], spec=replace(FLAG, key="p", rollout_percentage=0))
+    given = Assertion(name="x", flag="f", source=a_position(), never=(Outcome("a"),), given=(("p", "a"),))
+    assert Decider(replace(behind_parent(), parents=(strict,))).decide(given).status is Status.REFUTED
     nothing = replace(behind_parent().flag, parent_dependencies=Dependencies(flags=(), operator="any"))
     free = Assertion(name="x", flag="f", source=a_position(), conditions=THERE, never=(Outcome("off"),))
     assert Decider(FlagWithParents(flag=nothing)).decide(free).status is Status.PROVED

@@ -46,7 +46,7 @@ US = TargetSegment(
     ("before", "after", "found"),
     [
         ({"deployments": ("1", "3", "2")}, {"deployments": ("3", "4")}, [
-            Clients(True, ("1", "2")), Clients(False, ("4",))]),
+            Clients(True, ("1", "2"), ""), Clients(False, ("4",), "")]),
         ({"deployments": ("1",)}, {"deployments": ("1",)}, []),
         ({"deployments": UNSET}, {"deployments": ("1",)}, []),
         ({"deployments": ("1",)}, {"deployments": UNSET}, []),
@@ -90,8 +90,16 @@ def test_clients_that_are_left_have_transitions_of_their_own() -> None:
     assert (whole.clients, whole.switched) == ("", 0)
     assert (left.clients, left.before, left.after) == ("deployment 1", (("a", 1),), (("off", 1),))
     assert (got.clients, got.before, got.after) == ("deployment 2", (("off", 1),), (("a", 1),))
+    listed = [
+        (item.clients, item.kind, item.before, item.after, item.count) for item in exposure_of(one, other).listed
+    ]
+    members = [("users", "a", 2), ("users", "b", 1), ("cohorts", "a", 1)]
+    assert listed == [
+        *(("deployment 1", kind, key, "off", count) for kind, key, count in members),
+        *(("deployment 2", kind, "off", key, count) for kind, key, count in members),
+    ]
     off = exposure_of(replace(one, enabled=False), replace(other, enabled=False))
-    assert [item.clients for item in off.transitions] == [""]
+    assert ([item.clients for item in off.transitions], off.listed) == ([""], ())
 
 
 def moved(after: FlagSpec, before: FlagSpec | None = FLAG) -> list[tuple[str, str, str, int]]:
@@ -153,7 +161,7 @@ PER_SEGMENT = "Figures are per segment: how many users each segment has, the API
 EXPECTED = "Expected rather than exact: users are re-bucketed, independently of what they have now."
 STICKY = "With sticky bucketing (remote only), which the flags API does not show, fewer users switch."
 COHORT = replace(US, conditions=(Condition(prop="x", op="is", values=("c",), type="cohort"),))
-ODD = replace(US, unlisted=(("later", "1"), ("also", "2")))
+ODD = replace(US, unlisted=tuple((name, "1") for name in "dbfaec"))
 WITHOUT = "Users without user_id get no variant while users are bucketed, and get it when one variant is at 100 %."
 HALF = {"rollout_weights": Weights.of({"a": 1, "b": 1})}
 
@@ -169,7 +177,7 @@ HALF = {"rollout_weights": Weights.of({"a": 1, "b": 1})}
             PER_SEGMENT, STICKY, "Segments with cohorts: who is in a cohort is not known here and changes by itself.",
             WITHOUT)),
         ({"target_segments": (ODD,), "enabled": False}, {"target_segments": (ODD,), "enabled": False}, (
-            "Segments with fields that are not known here (also, later): they may match other users.",)),
+            "Segments with fields that are not known here (a, b, c, d, e, f): they may match other users.",)),
         ({"bucketing_unit": "org id"}, {"bucketing_unit": "org id"}, (
             "Bucketed by org id: shares are of these groups, not of users.",)),
         ({"bucketing_unit": ""}, {"bucketing_unit": ""}, ()),
