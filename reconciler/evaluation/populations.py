@@ -75,7 +75,10 @@ class Properties:
 
     def mask_of(self, conditions: Iterable[Condition]) -> int:
         """The mask of some of the conditions."""
-        return sum(self._bits[condition] for condition in frozenset(conditions))
+        mask = 0
+        for condition in conditions:
+            mask |= self._bits[condition]
+        return mask
 
     def can_be(self, required: int, excluded: Sequence[int]) -> bool:
         """Whether a user can meet all required conditions, and of each excluded mask not all."""

@@ -96,6 +96,8 @@ def with_bucketing_keys(declared: Segments, live: Segments, flag_key: str | Unse
 
     Where it is not, a segment keeps the key of the live one that it is; and where none is shown, none is said.
     """
+    if not any(isinstance(segment.bucketing_key, Unset) for segment in declared):
+        return declared
 
     def bucketed(segment: TargetSegment, found: TargetSegment | None) -> TargetSegment:
         if not isinstance(segment.bucketing_key, Unset):

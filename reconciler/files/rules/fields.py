@@ -67,7 +67,7 @@ def invisible_character(flag: ParsedFlag) -> Iterator[Finding]:
 def _what_is_unseen(text: str) -> str:
     """What is wrong with a name, or ""."""
     base = ""
-    for character in text:
+    for character in "" if text.isascii() and text.isprintable() else text:
         if has_no_shape(character):
             if character not in _ATTACHED or (base.isascii() and base not in _KEYCAPS):
                 return f"U+{ord(character):04X} is not seen: two names could look the same and differ."
@@ -83,8 +83,8 @@ def _what_is_unseen(text: str) -> str:
 
 def not_normalized(flag: ParsedFlag) -> Iterator[Finding]:
     """Two spellings of one character look the same and are different text, for targeting and in every comparison."""
-    for path, text in _texts(flag.body, ()):
-        if not text.isascii() and not is_normalized("NFC", text):
+    for path, text in _texts_beyond_ascii(flag.body):
+        if not is_normalized("NFC", text):
             yield Finding(
                 rule="not-nfc",
                 message="The text is not in Unicode form NFC: it can look like another text and differ from it.",
@@ -93,15 +93,22 @@ def not_normalized(flag: ParsedFlag) -> Iterator[Finding]:
             )
 
 
-def _texts(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _texts_beyond_ascii(value: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The texts of a document that have other characters than those of ASCII, with their places."""
     if isinstance(value, str):
         yield path, value
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from _texts(item, (*path, name))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _texts(item, (*path, index))
+        return
+    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if not _is_ascii(item):
+            yield from _texts_beyond_ascii(item, (*path, name))
+
+
+def _is_ascii(value: Json) -> bool:
+    if isinstance(value, str):
+        return value.isascii()
+    if isinstance(value, dict | list):
+        return all(map(_is_ascii, value.values() if isinstance(value, dict) else value))
+    return True
 
 
 def duplicate_tag(flag: ParsedFlag) -> Iterator[Finding]:

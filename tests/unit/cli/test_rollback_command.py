@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from emulators import ask
 
+from reconciler.emulator.requests import text_response
+
 if TYPE_CHECKING:
     from conftest import Repository
+
+    from reconciler.emulator import ApiResponse, RawRequest
 
 TEXT = """\
 # ours
@@ -120,11 +124,16 @@ def test_what_the_file_is_silent_about_stays_unsaid(repository: Repository) -> N
 
 def test_a_version_that_the_server_fails_to_show_is_not_said_to_be_missing(edited: Repository) -> None:
     """A failure of the server is told as one."""
-    edited.emulator.store.versions_of = None  # type: ignore[assignment,method-assign]
+    real = edited.emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        return text_response(422, "too old") if "/versions" in request.path else real(request)
+
+    edited.emulator.api.answer = answer  # type: ignore[method-assign]
     ran = edited.run("rollback", "new-checkout", "--to", "1")
     assert (ran.code, ran.out) == (1, "")
     assert "has no version" not in ran.err
-    assert "500" in ran.err
+    assert "too old" in ran.err
 
 
 def test_a_version_of_another_flag_is_not_written(edited: Repository) -> None:
