@@ -1,0 +1,342 @@
+"""The server that SDKs ask, over a feed of flags: what it refuses and why, streams, cohorts, OFREP, overrides."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from builders import a_condition, a_flag, a_live_flag, a_segment, a_variant
+from msgspec.structs import replace
+
+from reconciler.emulator.server import serve
+from reconciler.errors import UsageError
+from reconciler.model.flag import Dependencies, Weights
+from reconciler.sdk.app import SdkServer
+from reconciler.sdk.cohorts import Cohorts, read_cohorts
+from reconciler.sdk.feed import Deployment, Feed, Served, UnknownFlagError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from reconciler.model.flag import LiveFlag
+
+WEB = Deployment(id="67", project_id="7", names=frozenset({"web", "67", "client-67"}))
+AUTH = {"Authorization": "Api-Key web"}
+COHORTS = Cohorts(members={"beta": ("lin", "ann"), "other": ("ann",)}, last_modified=1234)
+MEMBER = replace(a_condition("userdata_cohort", "is", ("beta",)), type="cohort")
+SPEC = a_flag(
+    "new-checkout",
+    enabled=True,
+    evaluation_mode="local",
+    bucketing_key="user_id",
+    bucketing_salt="s",
+    rollout_percentage=100,
+    rollout_weights=Weights.of({"a": 1, "b": 1}),
+    variants=(a_variant("a", payload={"x": 1}), a_variant("b", payload={"x": 2})),
+    target_segments=(a_segment("Beta", conditions=(MEMBER,), rollout_weights=Weights.of({"a": 1})),),
+    deployments=("67",),
+)
+
+
+def a_feed(*flags: LiveFlag, deployments: tuple[Deployment, ...] = (WEB,)) -> Feed:
+    served = flags or (a_live_flag(SPEC, id="1"),)
+    return Feed(lambda: Served(flags={flag.id: flag for flag in served}, deployments=deployments))
+
+
+def ask(feed: Feed, method: str, path: str, cohorts: Cohorts = COHORTS, **given: Any) -> httpx.Response:
+    """The answer to one request, in process."""
+    given = {"headers": AUTH} | given
+
+    async def run() -> httpx.Response:
+        transport = httpx.ASGITransport(SdkServer(feed, cohorts).app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.request(method, path, **given)
+
+    return asyncio.run(run())
+
+
+def packed(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def user_of(text: str) -> dict[str, str]:
+    return {**AUTH, "X-Amp-Exp-User": text}
+
+
+KEYS = {**AUTH, "X-Amp-Exp-Flag-Keys": packed(b"{}")}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "given", "said"),
+    [
+        ("GET", "/sdk/v2/vardata", {"headers": user_of("%%%")}, "X-Amp-Exp-User is not JSON in base64."),
+        ("GET", "/sdk/v2/vardata", {"headers": user_of(packed(b"{"))}, "X-Amp-Exp-User is not JSON in base64."),
+        ("GET", "/sdk/v2/vardata", {"headers": user_of(packed(b"[1]"))}, "A user is a JSON object."),
+        ("GET", "/sdk/v2/flags", {"headers": KEYS}, "X-Amp-Exp-Flag-Keys is not a list."),
+        ("POST", "/sdk/v2/vardata", {"content": b"no"}, "The body is not JSON."),
+        ("POST", "/sdk/v2/vardata", {"content": b"[" * 100_000}, "The body is not JSON."),
+        ("POST", "/sdk/v2/vardata", {"json": {"user_id": []}}, "user_id is a string or a whole number."),
+        ("GET", "/v1/vardata", {"params": {"context": "{"}}, "context is not JSON."),
+        ("POST", "/ofrep/v1/evaluate/flags", {"content": b""}, "The body is not JSON."),
+        ("GET", "/sdk/v1/cohort/beta", {"params": {"maxCohortSize": "x"}}, "maxCohortSize is not a whole number."),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read(method: str, path: str, given: dict[str, Any], said: str) -> None:
+    answer = ask(a_feed(), method, path, **given)
+    assert (answer.status_code, answer.text) == (400, said)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": "Api-Key web"}, 200),
+        ({"Authorization": "api-key  web "}, 200),
+        ({"Authorization": "BEARER client-67"}, 200),
+        ({"X-API-Key": "67"}, 200),
+        ({"Authorization": "Basic web", "X-API-Key": "67"}, 200),
+        ({"Authorization": "Basic web"}, 401),
+        ({"Authorization": "Bearer", "X-API-Key": "67"}, 401),
+        ({"X-API-Key": "WEB"}, 401),
+    ],
+)
+def test_where_the_deployment_key_stands(headers: dict[str, str], status: int) -> None:
+    assert ask(a_feed(), "GET", "/v1/flags", headers=headers).status_code == status
+
+
+def test_an_unknown_deployment_key() -> None:
+    """The names are sorted, and for this machine only."""
+    said = "The deployment key is missing or unknown."
+    answer = ask(a_feed(), "GET", "/v1/flags", headers={})
+    assert (answer.status_code, answer.text) == (401, f"{said} Known here: 67, client-67, web.")
+    assert ask(a_feed(deployments=()), "GET", "/v1/flags").text == f"{said} Known here: none."
+    assert ask(a_feed(), "GET", "/v1/flags", headers={"Origin": "http://localhost"}).text == said
+
+
+def test_where_a_user_stands() -> None:
+    """The header outdoes the body, the query both; an empty body is none; null is absent."""
+    flag = replace(
+        SPEC, target_segments=(), variants=(a_variant("a", users=("ada",)), a_variant("b", users=("bob",)))
+    )
+    feed = a_feed(a_live_flag(flag))
+    header = user_of(packed(b'{"user_id": "bob", "device_id": null}'))
+    for given, key in (
+        ({"json": {"user_id": "ada"}}, "a"),
+        ({"json": {"user_id": "ada"}, "headers": header}, "b"),
+        ({"json": {"user_id": "bob"}, "params": {"user_id": "ada"}}, "a"),
+        ({"params": {"context": '{"user_id": "ada"}'}}, "a"),
+        ({"params": {"device_id": "bob"}}, "b"),
+    ):
+        found = ask(feed, "POST", "/v1/vardata", **given).json()  # type: ignore[arg-type]
+        assert found == {"new-checkout": {"key": key, "value": key}}
+
+
+def test_a_stream_has_the_flags_again_where_they_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And blanks in between, so that clients stay; it ends with the feed."""
+    monkeypatch.setattr("reconciler.sdk.app.KEEP_ALIVE_SECONDS", 0.02)
+    shown = [a_live_flag(SPEC, id="1")]
+    feed = Feed(lambda: Served(flags={shown[0].id: shown[0]}, deployments=(WEB,)))
+    with (
+        serve(SdkServer(feed, COHORTS).app, on_stop=feed.close) as url,
+        httpx.stream("GET", f"{url}/sdk/stream/v1/flags", headers=AUTH) as stream,
+    ):
+        assert stream.headers["cache-control"] == "no-cache"
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = filter(None, stream.iter_lines())
+        assert next(lines) == f"data: {feed.local(WEB).decode()}"
+        assert next(lines) == "data:  "
+        shown[0] = a_live_flag(replace(SPEC, enabled=False), id="1")
+        feed.refresh()
+        changed = next(line for line in lines if line != "data:  ")
+        assert json.loads(changed.removeprefix("data: "))[0]["segments"][0]["variant"] == "off"
+        feed.close()
+        assert set(lines) <= {"data:  "}
+
+
+def test_a_cohort() -> None:
+    """As it is, nothing where it has not changed, and a refusal where it is larger than wanted."""
+
+    def asked(cohort: str, **params: str) -> tuple[int, Any]:
+        answer = ask(a_feed(), "GET", f"/sdk/v1/cohort/{cohort}", params=params)
+        return answer.status_code, answer.json() if answer.status_code == 200 else answer.text
+
+    known = {"cohortId": "beta", "lastModified": 1234, "size": 2, "memberIds": ["lin", "ann"], "groupType": "User"}
+    assert asked("beta") == asked("beta", maxCohortSize="2", lastModified="1233") == (200, known)
+    assert asked("beta", maxCohortSize="9" * 50) == (200, known)
+    assert asked("gone") == (200, known | {"cohortId": "gone", "size": 0, "memberIds": []})
+    assert asked("beta", lastModified="1234") == (204, "")
+    assert asked("beta", maxCohortSize="1") == (413, "The cohort is larger than maxCohortSize.")
+
+
+def test_members_of_cohorts_are_in_them() -> None:
+    """By the user's id, unless the user says otherwise; without a file nothing is added."""
+    server = SdkServer(a_feed(), COHORTS)
+    assert server.known_user({"user_id": "ann"}) == {"user_id": "ann", "cohort_ids": ["beta", "other"]}
+    assert server.known_user({"user_id": "eve"}) == {"user_id": "eve", "cohort_ids": []}
+    for user in ({"user_id": "ann", "cohort_ids": []}, {"device_id": "ann"}, {"user_id": 7}):
+        assert server.known_user(user) == user
+    assert SdkServer(a_feed(), Cohorts()).known_user({"user_id": "ann"}) == {"user_id": "ann"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "override", "reason", "variant"),
+    [
+        ({}, None, "SPLIT", {"a", "b"}),
+        ({"enabled": False}, None, "DISABLED", {"off"}),
+        ({"rollout_percentage": 0}, None, "DEFAULT", {"off"}),
+        ({"variants": (a_variant("a", payload={"x": 1}, users=("u",)),)}, None, "TARGETING_MATCH", {"a"}),
+        ({}, "b", "STATIC", {"b"}),
+    ],
+)  # fmt: skip
+def test_reasons_of_ofrep(fields: dict[str, Any], override: str | None, reason: str, variant: set[str]) -> None:
+    """The key of the context is the user's id, unless it has one beside it."""
+    feed = a_feed(a_live_flag(replace(SPEC, **fields), id="1"))
+    if override:
+        feed.override("new-checkout", override)
+    for context in ({"targetingKey": "u"}, {"targetingKey": "eve", "user_id": "u"}):
+        answer = ask(feed, "POST", "/ofrep/v1/evaluate/flags/new-checkout", json={"context": context})
+        found = answer.json()
+        assert (answer.status_code, found["key"], found["reason"]) == (200, "new-checkout", reason)
+        assert found["variant"] in variant
+        assert found["metadata"].keys() <= {"segmentName", "deployed", "evaluationMode", "flagType", "default"}
+        assert ("value" in found) is (found["variant"] != "off")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "answer"),
+    [
+        ("/flags/f", {"context": {"targetingKey": "u"}}, 404,
+         {"key": "f", "errorCode": "FLAG_NOT_FOUND", "errorDetails": 'No flag "f" is attached to this deployment.'}),
+        ("/flags/f", {"context": []}, 400,
+         {"key": "f", "errorCode": "INVALID_CONTEXT", "errorDetails": "The context is an object."}),
+        ("/flags", {"context": {"targetingKey": []}}, 400,
+         {"errorCode": "INVALID_CONTEXT", "errorDetails": "user_id is a string or a whole number."}),
+    ],
+)  # fmt: skip
+def test_refusals_of_ofrep(path: str, body: Any, status: int, answer: dict[str, str]) -> None:
+    found = ask(a_feed(), "POST", f"/ofrep/v1/evaluate{path}", json=body)
+    assert (found.status_code, found.json()) == (status, answer)
+
+
+@pytest.mark.parametrize("body", [{}, {"context": None}, []])
+def test_ofrep_without_a_context(body: Any) -> None:
+    """A user of whom nothing is known; the answer has a tag that stands for it."""
+    found = ask(a_feed(), "POST", "/ofrep/v1/evaluate/flags", json=body)
+    assert [flag["variant"] for flag in found.json()["flags"]] == ["off"]
+    tag = found.headers["etag"]
+    assert (tag[0], tag[-1], len(tag)) == ('"', '"', 34)
+    again = ask(a_feed(), "POST", "/ofrep/v1/evaluate/flags", json=body, headers={**AUTH, "If-None-Match": tag})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+
+
+def test_without_the_engine_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags are served all the same."""
+    monkeypatch.setitem(sys.modules, "reconciler.sdk.engine", None)
+    answer = ask(a_feed(), "POST", "/sdk/v2/vardata", json={})
+    assert (answer.status_code, "`pip install 'amplitude-flag-reconciler[serve]'`" in answer.text) == (501, True)
+    assert ask(a_feed(), "GET", "/v1/flags").status_code == 200
+
+
+def test_a_configuration_is_made_once() -> None:
+    """Until its flag, what it depends on, or whether it belongs to the deployment differs."""
+    parent = a_live_flag(replace(SPEC, key="parent"), id="9")
+    needs = Dependencies(flags=(("9", ("a",)),), operator="all")
+    child = a_live_flag(SPEC, id="1", parent_dependencies=needs)
+    shown = {"1": child, "9": parent}
+    feed = Feed(lambda: Served(flags=dict(shown), deployments=(WEB,)))
+
+    def made(change: Callable[[], Any] = lambda: None) -> dict[str, Any]:
+        change()
+        feed.refresh()
+        return {config["key"]: config for config in feed.configs(WEB, local=True)}
+
+    first, second = made(), made()
+    assert all(first[key] is second[key] for key in ("new-checkout", "parent"))
+    text = feed.local(WEB)
+    assert feed.local(WEB) is text
+    moved = made(lambda: shown.update({"9": replace(parent, spec=replace(parent.spec, key="other"))}))
+    assert moved["new-checkout"]["dependencies"] == ["other"]
+    unattached = made(lambda: shown.update({"9": replace(parent, spec=replace(parent.spec, deployments=()))}))
+    assert (unattached["parent"]["metadata"]["deployed"], first["parent"]["metadata"]["deployed"]) == (False, True)
+    gone = made(lambda: shown.pop("9"))
+    assert (list(gone), "dependencies" in gone["new-checkout"]) == (["new-checkout"], False)
+    assert b'"parent"' not in feed.local(WEB)
+
+
+def test_overrides() -> None:
+    """Those of a user count more, by either id; those of one flag can be taken back alone."""
+    feed = a_feed(a_live_flag(SPEC, id="1"), a_live_flag(replace(SPEC, key="other"), id="2"))
+    feed.override("new-checkout", "a")
+    feed.override("new-checkout", "b", "lin")
+    feed.override("new-checkout", "b", "ann")
+    feed.override("other", "off", "lin")
+    overrides = feed.overrides
+    assert [overrides.variant_of("new-checkout", ids) for ids in ((None, "lin"), ("ann",), ("eve", None))] == [
+        "b",
+        "b",
+        "a",
+    ]
+    assert overrides.variant_of("other", ("eve",)) is None
+    (config, other) = feed.configs(WEB, local=True)
+    mark = {"segmentName": "override"}
+    by_ids = [
+        [{"selector": ["context", "user", name], "op": "is", "values": ["lin", "ann"]}]
+        for name in ("user_id", "device_id")
+    ]
+    assert config["segments"][:2] == [
+        {"metadata": mark, "conditions": by_ids, "variant": "b"}, {"metadata": mark, "variant": "a"},
+    ]  # fmt: skip
+    assert (len(other["segments"]), other["segments"][0]["variant"]) == (3, "off")
+    overrides.clear("new-checkout")
+    assert (overrides.everyone, overrides.users) == ({}, {"other": {"lin": "off"}})
+    overrides.clear()
+    assert overrides.users == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "variant", "said"),
+    [
+        ("gone", "a", 'There is no flag "gone".'),
+        ("new-checkout", "c", 'Flag "new-checkout" has no variant "c", only a, b, off.'),
+    ],
+)
+def test_overrides_of_what_there_is_not(key: str, variant: str, said: str) -> None:
+    with pytest.raises(UnknownFlagError) as caught:
+        a_feed().override(key, variant)
+    assert str(caught.value) == said
+
+
+def test_flags_of_several_projects() -> None:
+    """By key, in any project or in one."""
+    flags = a_live_flag(SPEC, id="1"), a_live_flag(SPEC, id="2", project_id="8")
+    feed = a_feed(*flags)
+    assert [feed.flag("new-checkout", project) for project in (None, "7", "8", "9")] == [flags[0], *flags, None]
+    assert feed.flag("other") is None
+
+
+def test_a_file_of_cohorts(tmp_path: Path) -> None:
+    """With the time of its last change in milliseconds; what is wrong with it is said with its name."""
+    file = tmp_path / "cohorts.json"
+    file.write_text('{"beta": ["lin"], "empty": []}')
+    os.utime(file, (1.5, 1.5))
+    assert read_cohorts(file) == Cohorts(members={"beta": ("lin",), "empty": ()}, last_modified=1500)
+    form = 'is not an object of lists of user ids, as in {"cohort-id": ["ada@example.com"]}.'
+    for text, said in (
+        ("[]", f" {form}"),
+        ('{"a": "b"}', f" {form}"),
+        ('{"a": [1]}', f" {form}"),
+        ("{", ": Not JSON"),
+    ):
+        file.write_text(text)
+        with pytest.raises(UsageError) as caught:
+            read_cohorts(file)
+        assert str(caught.value).startswith(f"{file}{said}")
+    with pytest.raises(UsageError) as caught:
+        read_cohorts(tmp_path / "gone")
+    assert str(caught.value) == f"{tmp_path / 'gone'} cannot be read: No such file or directory."
