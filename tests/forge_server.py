@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not self.state.is_token(self.headers):
             status, answer = 401, {"message": "Bad credentials"}
         else:
-            query = {name: values[0] for name, values in parse_qs(url.query).items()}
+            query = {name: ",".join(values) for name, values in parse_qs(url.query).items()}
             status, answer = self.state.handle(self.command, url.path, query, body)
         content = json.dumps(answer).encode()
         self.send_response(status)

@@ -88,6 +88,8 @@ class GitlabState(ForgeState):
         match path:
             case ["repository", "compare"] if (query["from"], query["to"]) in self.pushes:
                 return 200, {"commits": [{"id": sha} for sha in self.pushes[query["from"], query["to"]]]}
+            case ["repository", "merge_base"] if tuple(query["refs[]"].split(",")) in self.pushes:
+                return 200, {"id": query["refs[]"].partition(",")[0]}
             case ["repository", "commits", sha, "merge_requests"]:
                 return 200, page(self.requests_of.get(sha, []), query)
             case ["deployments"]:

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections import Counter
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import yaml
@@ -238,11 +239,8 @@ class Quarter:
     def apply(self, environment: str, head: str, pushed: str) -> None:
         """The run of a push."""
         pipeline = self.pipelines[environment]
-        base = next(
-            item["sha"]
-            for item in self.github.deployments
-            if item["environment"] == pipeline.deployments and "success" in item["states"]
-        )
+        deployments = [item for item in self.github.deployments if item["environment"] == pipeline.deployments]
+        base = next(item["sha"] for item in deployments if "success" in item["states"])
         newer = (
             self.git("diff", "--name-only", head, "main").splitlines() if head != self.team.merges[-1].commit else []
         )
@@ -250,9 +248,14 @@ class Quarter:
             "status": "ahead" if newer else "identical",
             "files": [{"filename": name} for name in newer],
         }
+        commits = [merge.commit for merge in self.team.merges]
+        for item in self.github.deployments:
+            is_before = commits.index(item["sha"]) <= commits.index(head)
+            self.github.comparisons[f"{item['sha']}...{head}"] = {"status": "ahead" if is_before else "behind"}
         merges = [*self.team.merged_since(base, head)]
         self.github.push(base, head, *(merge.commit for merge in merges))
-        permit = self.permit(environment, base, head, merges)
+        attempted = {item["sha"] for item in takewhile(lambda item: "success" not in item["states"], deployments)}
+        permit = self.permit(environment, {base, *attempted}, head, merges)
         self.rules.begin(permit)
         self.fault = Fault(self, self.random.choice(FAULTS), environment)
         is_lost = False
@@ -278,8 +281,8 @@ class Quarter:
         assert (outcome.reviewed is not None) is (permit.reviewed is not None), (outcome.reviewed, permit.reviewed)
         self.counts[f"applies with exit code {outcome.code}"] += 1
 
-    def permit(self, environment: str, base: str, head: str, merges: Sequence[Merge]) -> Permit:
-        """What the run of a push may write."""
+    def permit(self, environment: str, since: set[str], head: str, merges: Sequence[Merge]) -> Permit:
+        """What the run of a push may write: what is declared otherwise than when it was applied, or was to be."""
         states = {merge.commit: merge.documents for merge in self.team.merges}
         reviewed: Record = {}
         grounds: dict[Place, tuple[Record, Record]] = {}
@@ -289,7 +292,7 @@ class Quarter:
         return Permit(
             environment=environment,
             documents=states[head],
-            keys=self.touched(environment, states[base], states[head]),
+            keys=set().union(*(self.touched(environment, states[commit], states[head]) for commit in since)),
             reviewed=reviewed if any(environment in merge.shown for merge in merges) else None,
             asked=frozenset().union(*(merge.asked for merge in merges)),
             grounds=grounds,

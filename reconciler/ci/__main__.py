@@ -1,4 +1,4 @@
-"""`python -I -m reconciler.ci`: comment, base, reviewed, outcome, allowed, issue, tip; for steps of workflows."""
+"""`python -I -m reconciler.ci`: for steps of workflows. See the list of commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from reconciler.ci.github import BOT, Github
 from reconciler.ci.gitlab import Gitlab
 from reconciler.ci.posts import add_outcome, close_issue, put_comment, put_issue
-from reconciler.ci.review import last_applied, overrides_of, record_in, record_line, reviewed_record
+from reconciler.ci.review import attempted, last_applied, overrides_of, record_in, record_line, reviewed_record
 from reconciler.ci.tip import check_tip, watched_paths
 from reconciler.cli.failures import report_failure
 from reconciler.errors import GuardRefusedError, ReconcilerError, UnreviewedError, UsageError
@@ -111,6 +111,18 @@ def base(environ: Mapping[str, str], *, environment: str, head: str, before: str
             "Apply by hand, with `reconciler plan` and `reconciler apply`."
         )
     return commit
+
+
+@ci.command(name="attempted")
+@click.option("--environment", required=True, metavar="NAME", help="The environment of the job that applies.")
+@click.option("--head", required=True, metavar="SHA", help="The commit that is applied.")
+@click.pass_obj
+def attempted_commits(environ: Mapping[str, str], *, environment: str, head: str) -> str:
+    """Print a `--changed-since` option for each commit of which an apply failed since the last one that succeeded.
+
+    It may have changed flags that are declared now as they were before it.
+    """
+    return "\n".join(f"--changed-since={commit}" for commit in attempted(_forge(environ), environment, head))
 
 
 def _push(function: Callable[..., str]) -> Callable[..., str]:

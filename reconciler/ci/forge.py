@@ -56,6 +56,9 @@ class Forge(Protocol):
     def deployed(self, environment: str) -> Iterator[Deployment]:
         """What was deployed to an environment of the forge, the newest first."""
 
+    def is_ancestor(self, commit: str, head: str) -> bool:
+        """Whether a commit is `head` or came before it; not where it is gone, as after a push by force."""
+
     def first_parent(self, commit: str) -> str | None:
         """The first parent of a commit; None for the first commit of all."""
 

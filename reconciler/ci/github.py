@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from reconciler.ci.forge import Comment, Deployment, PullRequest
@@ -70,8 +70,7 @@ class Github(RestClient):
 
     def merged(self, before: str, head: str) -> tuple[PullRequest, ...]:
         """The pull requests with which the commits came in; see Forge. Raises ForgeError for too many commits."""
-        answer = self.request("GET", f"/compare/{quote(before, safe='')}...{quote(head, safe='')}")
-        commits = answer.get("commits") or []
+        commits = self._compared(before, head).get("commits") or []
         if len(commits) >= _MOST_COMMITS:
             raise ForgeError(f"There are {_MOST_COMMITS} commits or more since {before[:12]}: apply by hand.")
         numbers = dict.fromkeys(
@@ -93,6 +92,20 @@ class Github(RestClient):
             states = [status["state"] for status in self.items(f"/deployments/{item['id']}/statuses")]
             # A later deployment makes one that succeeded inactive.
             yield Deployment(commit=item["sha"], succeeded="success" in states)
+
+    def is_ancestor(self, commit: str, head: str) -> bool:
+        """Whether a commit is `head` or came before it; see Forge."""
+        try:
+            answer = self._compared(commit, head)
+        except ForgeError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return False
+            raise
+        return answer.get("status") in {"ahead", "identical"}
+
+    def _compared(self, before: str, head: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.request("GET", f"/compare/{quote(before, safe='')}...{quote(head, safe='')}")
+        return answer
 
     def first_parent(self, commit: str) -> str | None:
         """The first parent of a commit; None for the first commit of all."""

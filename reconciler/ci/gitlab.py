@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from reconciler.ci.forge import Comment, Deployment, PullRequest
-from reconciler.ci.http import RestClient, secure_address
+from reconciler.ci.http import ForgeError, RestClient, secure_address
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,6 +76,16 @@ class Gitlab(RestClient):
         """What was deployed to an environment, the newest first."""
         for item in self.items("/deployments", environment=environment, order_by="id", sort="desc"):
             yield Deployment(commit=item["sha"], succeeded=item["status"] == "success")
+
+    def is_ancestor(self, commit: str, head: str) -> bool:
+        """Whether a commit is `head` or came before it; see Forge."""
+        try:
+            answer = self.request("GET", "/repository/merge_base", query={"refs[]": [commit, head]})
+        except ForgeError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return False
+            raise
+        return bool(answer.get("id") == commit)
 
     def first_parent(self, commit: str) -> str | None:
         """The first parent of a commit; None for the first commit of all."""

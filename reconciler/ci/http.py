@@ -52,7 +52,7 @@ class RestClient:
         path: str,
         body: Mapping[str, object] | None = None,
         *,
-        query: Mapping[str, str | int] | None = None,
+        query: Mapping[str, str | int | list[str]] | None = None,
     ) -> Any:  # noqa: ANN401 - JSON
         """The answer to one request below the address.
 
@@ -77,7 +77,11 @@ class RestClient:
                 return
 
     def _send(
-        self, method: str, path: str, body: Mapping[str, object] | None, query: Mapping[str, str | int] | None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        query: Mapping[str, str | int | list[str]] | None,
     ) -> Any:  # noqa: ANN401 - JSON
         try:
             response = self._client.request(method, path, json=body, params=query)

@@ -80,16 +80,39 @@ def last_applied(forge: Forge, environment: str, head: str, before: str | None) 
     Where no deployment succeeded it is the commit before the first one, and `before`, the commit before the push of
     `head`, where there is none but of `head`. Raises ForgeError.
     """
-    seen: list[str] = []
-    for deployment in islice(forge.deployed(environment), _MOST_DEPLOYMENTS):
-        if deployment.succeeded:
-            return deployment.commit
-        seen.append(deployment.commit)
-    if len(seen) == _MOST_DEPLOYMENTS:
-        return None
-    if set(seen) <= {head}:
+    applied, others, is_whole = _deployed(forge, environment, head)
+    if applied is not None or not is_whole:
+        return applied
+    if not others:
         return before if before and before.strip("0") else None
-    return forge.first_parent(seen[-1])
+    return forge.first_parent(others[-1])
+
+
+def attempted(forge: Forge, environment: str, head: str) -> list[str]:
+    """The commits before `head` of which an apply to the environment has begun, and none has succeeded since.
+
+    What they declared may be live in part. Raises ForgeError.
+    """
+    return _deployed(forge, environment, head)[1]
+
+
+def _deployed(forge: Forge, environment: str, head: str) -> tuple[str | None, list[str], bool]:
+    """The commit that was applied last, the others since then, the newest first, and whether all were looked at.
+
+    Only commits before `head` count: a branch may have been rewritten.
+    """
+    others: dict[str, None] = {}
+    known: dict[str, bool] = {head: True}
+    deployments = list(islice(forge.deployed(environment), _MOST_DEPLOYMENTS))
+    for deployment in deployments:
+        commit = deployment.commit
+        if commit not in known:
+            known[commit] = forge.is_ancestor(commit, head)
+        if known[commit] and deployment.succeeded:
+            return commit, [*others], True
+        if known[commit] and commit != head:
+            others[commit] = None
+    return None, [*others], len(deployments) < _MOST_DEPLOYMENTS
 
 
 def overrides_of(forge: Forge, numbers: Sequence[int], reviewed_as: str | None = None) -> frozenset[str]:

@@ -80,6 +80,23 @@ def changes_since(config: Config, desired: DesiredState, reference: str) -> Chan
     )
 
 
+def keys_changed_since(config: Config, desired: DesiredState, reference: str) -> frozenset[str]:
+    """The flags that are declared otherwise than at a commit of which an apply may have been cut short.
+
+    None where its configuration or files cannot be read: then that apply sent nothing. Raises UsageError for a commit
+    that git does not know.
+    """
+    checkout_of(config.file.parent).resolve(reference)
+    try:
+        before = declared_at(config, reference)
+    except UsageError:
+        raise
+    except ReconcilerError:
+        return frozenset()
+    keys = before.keys() | desired.flags.keys()
+    return frozenset(key for key in keys if declaration_differs(before.get(key), desired.flags.get(key)))
+
+
 def declared_at(config: Config, reference: str) -> dict[str, DesiredFlag]:
     """The flags that a commit declares for the environment of a configuration, by key.
 

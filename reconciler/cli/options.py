@@ -46,7 +46,7 @@ class PlanArguments(Struct, frozen=True, kw_only=True):
     """The options that shape a plan, as they were given."""
 
     targets: tuple[str, ...]
-    changed_since: str | None
+    changed_since: tuple[str, ...]
     prune: bool
     unarchive: bool
     allow: tuple[str, ...]
@@ -200,7 +200,12 @@ key_argument = click.argument("key", shell_complete=complete_key)
 
 _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
     target_option,
-    click.option("--changed-since", metavar="GITREF", help="Only flags that changed in git since that commit."),
+    click.option(
+        "--changed-since",
+        metavar="GITREF",
+        multiple=True,
+        help="Only flags that changed in git since that commit; another one adds those that changed since then.",
+    ),
     click.option("--prune", is_flag=True, help="Archive live flags with `managedTag` that are declared no more."),
     click.option("--unarchive", is_flag=True, help="Bring back flags that declare `archived: false`."),
     allow_option,

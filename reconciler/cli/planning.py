@@ -15,7 +15,7 @@ from reconciler.api.credentials import ApiKey, Origin, origin_for, read_key
 from reconciler.api.live import find_flag
 from reconciler.api.member_cache import decode_cache, encode_cache
 from reconciler.cli.checkout import current_commit
-from reconciler.cli.commit_files import changes_since
+from reconciler.cli.commit_files import changes_since, keys_changed_since
 from reconciler.cli.destinations import CACHED
 from reconciler.cli.failures import remember_key
 from reconciler.cli.output import reason_of, try_write_file
@@ -114,14 +114,17 @@ def resolve_scope(arguments: PlanArguments, loaded: Loaded, output: Output) -> S
         shield=arguments.shield,
         shard=arguments.shard,
     )
-    if arguments.changed_since is None:
+    if not arguments.changed_since:
         return Scope(options=options)
-    changes = changes_since(loaded.config, loaded.desired, arguments.changed_since)
+    first, *others = arguments.changed_since
+    added = {key for other in others for key in keys_changed_since(loaded.config, loaded.desired, other)}
+    changes = changes_since(loaded.config, loaded.desired, first)
     if changes is None:
-        output.info(f"The configuration may differ from {arguments.changed_since}: every flag is compared.")
+        output.info(f"The configuration may differ from {first}: every flag is compared.")
         return Scope(options=options, changed=tuple(filter(scope_of(options), loaded.desired.flags)))
-    changed = tuple(filter(scope_of(options), changes.keys))
-    output.debug(f"Flags declared otherwise than at {arguments.changed_since}: {', '.join(changed) or 'none'}.")
+    changed = tuple(filter(scope_of(options), sorted(added.union(changes.keys))))
+    since = " and ".join(arguments.changed_since)
+    output.debug(f"Flags declared otherwise than at {since}: {', '.join(changed) or 'none'}.")
     released = {key: paths for key, paths in changes.released.items() if key in changed}
     targets = changed or (EMPTY_TARGET,)
     return Scope(options=replace(options, targets=targets), changed=changed, released=released)

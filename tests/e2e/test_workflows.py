@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from conftest import World
     from workflow_runner import JobRun
 
+    from reconciler.emulator import ApiResponse, RawRequest
+
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / "examples" / "ci" / "github"
 PLAN, APPLY, DRIFT, ADVANCE = (GITHUB / f"flags-{name}.yml" for name in ("plan", "apply", "drift", "advance"))
@@ -314,6 +316,36 @@ def test_a_failed_apply_fails_the_run_and_still_reports(world: World) -> None:
     world.commit()
     assert on_merge(world, number=None)["outcome"].succeeded
     assert world.live_rollout() == 50
+
+
+def test_a_merge_that_was_cut_short_and_is_reverted_leaves_nothing_live(world: World) -> None:
+    """The key is refused after the first write: then main says again what was applied before, and live does not."""
+    a_pull_request(world, 50)
+    on_pull_request(world)
+    world.github.deploy("flags-apply", world.git("rev-parse", "main"), "success")
+    answer, keys = world.emulator.api.answer, world.emulator.store.keys
+
+    def answer_once(request: RawRequest) -> ApiResponse:
+        answered = answer(request)
+        if request.method != "GET":
+            keys.pop(KEY, None)
+        return answered
+
+    user = keys[KEY]
+    world.emulator.api.answer = answer_once  # type: ignore[method-assign]
+    assert not on_merge(world)["apply"].succeeded
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    keys[KEY] = user
+    assert world.live_rollout() == 50
+    world.git("checkout", "--quiet", "-B", "revert", "main")
+    world.write("flags/new-checkout.yaml", world.git("show", "main^1:flags/new-checkout.yaml") + "\n")
+    world.commit()
+    world.git("checkout", "--quiet", "--detach", "main")
+    world.git("merge", "--quiet", "--no-ff", "--message", "merge", "revert")
+    on_pull_request(world)
+    assert "`50` | `10`" in comments(world)[0]
+    assert on_merge(world)["outcome"].succeeded
+    assert world.live_rollout() == 10
 
 
 def test_drift_is_undone_on_purpose(world: World) -> None:

@@ -156,7 +156,7 @@ def _refuse_other_options(arguments: PlanArguments, choices: ApplyArguments) -> 
     """A saved plan fixes everything. Raises UsageError before anything is sent."""
     given = {
         "--target": arguments.targets,
-        "--changed-since": arguments.changed_since is not None,
+        "--changed-since": arguments.changed_since,
         "--prune": arguments.prune,
         "--unarchive": arguments.unarchive,
         "--allow": arguments.allow,

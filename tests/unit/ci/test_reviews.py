@@ -270,8 +270,33 @@ def test_the_base_is_what_was_applied_last(forge: ForgeState, capsys: pytest.Cap
     forge.deploy("flags-apply", "2" * 40, "success")
     forge.deploy("flags-apply", "3" * 40, "failure")
     forge.deploy("other", "4" * 40, "success")
+    for number in "123":
+        forge.push(number * 40, HEAD)
     assert run(forge, *SINCE) == 0
     assert capsys.readouterr().out == f"{BEFORE}\n{BEFORE}\n{'2' * 40}\n"
+
+
+def test_a_commit_that_a_push_by_force_has_taken_away_is_no_base(
+    forge: ForgeState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No checkout has it any more: the one that was applied before it is."""
+    forge.deploy("flags-apply", "1" * 40, "success")
+    forge.deploy("flags-apply", "2" * 40, "success")
+    forge.deploy("flags-apply", "3" * 40, "failure")
+    forge.push("1" * 40, HEAD)
+    assert run(forge, *SINCE) == 0
+    assert run(forge, "attempted", *SINCE[1:5]) == 0
+    assert capsys.readouterr().out == f"{'1' * 40}\n"
+
+
+def test_what_an_apply_has_begun_is_looked_at_again(forge: ForgeState, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each commit once, until one of them succeeds; not the one that is applied now."""
+    for number, state in ("1", "failure"), ("2", "success"), ("3", "failure"), ("4", "failure"), ("3", "failure"):
+        forge.deploy("flags-apply", number * 40, state)
+        forge.push(number * 40, HEAD)
+    forge.deploy("flags-apply", HEAD, "failure")
+    assert run(forge, "attempted", *SINCE[1:5]) == 0
+    assert capsys.readouterr().out == f"--changed-since={'3' * 40}\n--changed-since={'4' * 40}\n"
 
 
 def test_before_the_first_success_the_base_is_before_the_first_run(
@@ -279,8 +304,9 @@ def test_before_the_first_success_the_base_is_before_the_first_run(
 ) -> None:
     """What the runs that failed were to apply is still to be applied."""
     forge.parents["1" * 40] = "0a" * 20
-    forge.deploy("flags-apply", "1" * 40, "failure")
-    forge.deploy("flags-apply", "2" * 40, "failure")
+    for number in "12":
+        forge.deploy("flags-apply", number * 40, "failure")
+        forge.push(number * 40, HEAD)
     assert run(forge, *SINCE) == 0
     assert capsys.readouterr().out == f"{'0a' * 20}\n"
 
@@ -290,6 +316,7 @@ def test_without_a_base_nothing_is_applied(forge: ForgeState, capsys: pytest.Cap
     assert run(forge, *SINCE[:-2]) == 1
     assert run(forge, *SINCE[:-1], "0" * 40) == 1
     forge.parents["1" * 40] = "0a" * 20
+    forge.push("1" * 40, HEAD)
     for _ in range(49):
         forge.deploy("flags-apply", "1" * 40, "failure")
     assert run(forge, *SINCE) == 0

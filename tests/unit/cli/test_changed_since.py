@@ -46,6 +46,24 @@ def test_only_flags_of_changed_files_are_planned(committed: Repository) -> None:
     assert "other-flag  " not in ran.out
 
 
+def test_a_second_commit_adds_the_flags_that_changed_since_then(committed: Repository) -> None:
+    """Main says again what it said at first: an apply of the commit between may have been cut short."""
+    first = git(committed.root, "rev-parse", "HEAD")
+    before = (committed.root / "flags/other.yaml").read_text(encoding="utf-8")
+    committed.write("flags/other.yaml", "key: other-flag\nname: Another\n")
+    git(committed.root, "commit", "-q", "-am", "Cut short")
+    between = git(committed.root, "rev-parse", "HEAD")
+    committed.write("flags/other.yaml", before)
+    assert "No changes." in committed.run("plan", "--changed-since", first).out
+    assert "~ other-flag" in committed.run("plan", "--changed-since", first, "--changed-since", between).out
+    committed.write("flags/other.yaml", "key: [\n")
+    git(committed.root, "commit", "-q", "-am", "Invalid")
+    invalid = git(committed.root, "rev-parse", "HEAD")
+    committed.write("flags/other.yaml", before)
+    assert "No changes." in committed.run("plan", "--changed-since", first, "--changed-since", invalid).out
+    assert committed.run("plan", "--changed-since", first, "--changed-since", "nowhere").code == 64
+
+
 def test_a_new_file_counts_before_it_is_committed(committed: Repository) -> None:
     """Untracked flag files differ from any commit."""
     committed.write("flags/brand-new.yaml", "key: brand-new\nvariants: [{key: a}]\n")
