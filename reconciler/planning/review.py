@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from reconciler.errors import StalePlanError
 from reconciler.model.canonical import canonical_text
+from reconciler.planning.exposure_json import encode_exposure
 from reconciler.planning.held import hold
 from reconciler.planning.plan import ValueChange
 from reconciler.planning.plan_file import encode_change
@@ -68,13 +69,29 @@ class ReviewRecord(Struct, frozen=True, kw_only=True):
 
 
 def review_digest(flag: FlagPlan) -> str:
-    """`sha256:…` over what a reviewer was shown of a flag: its action, changes, and operations in order."""
+    """`sha256:…` over what a reviewer was shown of a flag: its action, changes, operations in order, and its users.
+
+    Flags that depend on it are left out: which of them are seen depends on what else is planned.
+    """
     content: Json = {
         "action": flag.action.value,
         "changes": [encode_change(change) for change in flag.changes],
         "operations": [operation.to_json(flag.flag_id) for operation in flag.operations],
+        "users": _users_of(flag),
     }
     return "sha256:" + sha256(canonical_text(content).encode()).hexdigest()
+
+
+def _users_of(flag: FlagPlan) -> Json:
+    """Who gets another variant; where none does, an edit of shares, as a step of a rollout is, changes nothing."""
+    shown = encode_exposure(flag.exposure) if flag.exposure else {"transitions": []}
+    moves = [
+        [item["beforeSegment"], item["afterSegment"], item.get("deployments"), item.get("mode"), cell]
+        for item in shown["transitions"]
+        for cell in item["matrix"]
+        if cell["from"] != cell["to"]
+    ]
+    return [moves, shown.get("listed")]
 
 
 def record_of(plan: Plan, changed: Iterable[str] = ()) -> ReviewRecord:
@@ -158,7 +175,7 @@ def _difference(flag: FlagPlan, reviewed: dict[str, tuple[Json, Json]]) -> str:
     now = _short_changes(flag)
     differ = sorted(path for path in reviewed.keys() | now.keys() if reviewed.get(path) != now.get(path))
     if not differ:
-        return ": a list, a payload or the calls differ"
+        return ": a list, a payload, the calls or who is affected differ"
     return ": " + "; ".join(
         f"{path[1:]} was reviewed as {_arrow(reviewed.get(path))} and is {_arrow(now.get(path))} now"
         for path in differ

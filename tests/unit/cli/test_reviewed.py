@@ -61,6 +61,51 @@ def test_a_flag_that_was_edited_since_is_held_and_the_others_go_on(repository: R
     }
 
 
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        (
+            {
+                "targetSegments": [
+                    {"name": "all", "conditions": [], "percentage": 100, "rolloutWeights": {"control": 1}}
+                ]
+            },
+            6,
+        ),
+        ({"description": "by hand", "name": "Else"}, 0),
+    ],
+)
+def test_a_flag_whose_users_are_others_than_reviewed_is_held(
+    repository: Repository, fields: dict[str, Any], code: int
+) -> None:
+    """What no file declares decides too what a change does; what it does not does not matter."""
+    record(repository)
+    edit_by_hand(repository, "new-checkout", **fields)
+    ran = reviewed(repository)
+    assert ran.code == code, ran
+    assert repository.live("new-checkout")["rolloutPercentage"] == (50 if code == 0 else 10)
+    assert ("who is affected differ" in ran.err) is (code != 0)
+
+
+def test_a_step_of_a_rollout_meanwhile_does_not_matter_where_no_user_is_moved(repository: Repository) -> None:
+    """Other shares keep their variants before and after the change: none of them is affected."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nname: New\n")
+    record(repository)
+    edit_by_hand(repository, "new-checkout", rolloutPercentage=20)
+    assert reviewed(repository).code == 0
+    assert repository.live("new-checkout")["name"] == "New"
+
+
+def test_users_who_were_listed_since_the_review_hold_a_flag_that_goes_on(repository: Repository) -> None:
+    """Nobody looked at what they get."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nenabled: false\n")
+    record(repository)
+    path = f"/flags/{repository.live('new-checkout')['id']}/variants/treatment/users"
+    repository.emulator.edit_as(OTHER_USER, "POST", path, {"inclusions": ["eve@example.com"]})
+    assert reviewed(repository).code == 6
+    assert repository.live("new-checkout")["enabled"] is True
+
+
 def test_a_flag_that_the_record_does_not_name_is_held(repository: Repository) -> None:
     """It was added after the review, or drifted: nothing of it is sent."""
     record(repository)

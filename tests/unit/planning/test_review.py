@@ -7,6 +7,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
+from builders import an_exposure
+from msgspec.structs import replace
 
 from reconciler.errors import StalePlanError
 from reconciler.files.schema import check
@@ -75,9 +77,10 @@ def test_the_record_holds_to_its_schema_and_no_user_ids() -> None:
         flag(51),
         flag(action=Action.UNARCHIVE),
         flag(body={"rolloutPercentage": 50, "name": "n"}),
+        replace(flag(), exposure=an_exposure()),
     ],
 )
-def test_a_digest_is_over_action_changes_and_operations(other: FlagPlan) -> None:
+def test_a_digest_is_over_action_changes_operations_and_users(other: FlagPlan) -> None:
     """Each of them makes another digest; what no reviewer decides on does not."""
     record = record_of(plan_of(flag()))
     assert held(record, other)
@@ -116,7 +119,7 @@ def test_what_differs_is_said_as_far_as_it_is_short() -> None:
     (message,) = held(record_of(plan_of(flag())), flag(0))
     assert message.endswith("as it was reviewed: rolloutPercentage was reviewed as 10 → 50 and is 10 → 0 now.")
     (message,) = held(record_of(plan_of(flag())), flag(body={"name": "n"}))
-    assert message.endswith("as it was reviewed: a list, a payload or the calls differ.")
+    assert message.endswith("as it was reviewed: a list, a payload, the calls or who is affected differ.")
 
 
 def test_a_record_is_of_one_project_and_environment() -> None:
