@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +14,7 @@ from reconciler.cli.commands.serve import start_session
 from reconciler.cli.main import run
 from reconciler.cli.options import Settings
 from reconciler.cli.output import Output
+from reconciler.cli.serving import _WATCH
 from reconciler.cli.sources import Source
 from reconciler.errors import StalePlanError, UsageError
 
@@ -184,3 +187,64 @@ def test_the_management_api_stands_beside(root: Path) -> None:
         write_and_wait(root, CHECKOUT | {"name": "Checkout"}, lambda: not is_off(client))
         (again,) = client.get("/api/1/flags?key=new-checkout", headers=bearer).json()["flags"]
         assert (again["id"], again["name"]) == (flag["id"], "Checkout")
+
+
+def test_what_a_reload_says(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """How many flags are served where they are others than before; what is wrong once; and when it is put right."""
+    session = start_session(Settings(config=root / "reconciler.yaml"), Output())
+    file = str(root / "flags" / "new-checkout.yaml")
+
+    def said(*names: str) -> list[str]:
+        capsys.readouterr()
+        asyncio.run(session._reload(names))
+        return capsys.readouterr().err.splitlines()
+
+    assert said(file) == []
+    write_flag(root, CHECKOUT | {"enabled": False})
+    assert said(file) == ["Serving 2 flags as the files are now."]
+    write_flag(root, CHECKOUT | {"rolloutPercentage": 500})
+    *problem, still = said(file)
+    assert "flags/new-checkout.yaml:" in problem[0]
+    assert still == "Still serving the last valid state."
+    assert session.problem == "\n".join(problem)
+    assert said(file) == said() == []
+    write_flag(root, CHECKOUT | {"enabled": False})
+    assert said(file) == ["The files are valid again."]
+    assert session.problem is None
+    (root / "flags" / "search.yaml").unlink()
+    assert said(str(root / "flags" / "search.yaml")) == ["Serving 1 flag as the files are now."]
+
+
+def test_a_deployment_that_gets_one_more_name(tmp_path: Path) -> None:
+    """It is known by it at once, without any change of a flag or of what the deployment is."""
+    root = a_repository(tmp_path, CHECKOUT | {"deployments": ["67"]})
+    with a_session(root) as (session, client):
+
+        def found() -> list[int]:
+            keys = ("also", "67", "web", "tv")
+            return [
+                client.get("/sdk/v2/flags", headers={"Authorization": f"Api-Key {key}"}).status_code for key in keys
+            ]
+
+        assert found() == [401, 200, 200, 401]
+        config = root / "reconciler.yaml"
+        config.write_text(config.read_text().replace("web:", 'also: "67", web:'))
+        asyncio.run(session._reload([str(config)]))
+        assert found() == [200, 200, 200, 401]
+
+
+def test_a_watch_without_changes_reads_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What changed before the watch began is not told by it; after that a file is read when it has changed."""
+    monkeypatch.setitem(_WATCH, "rust_timeout", 10)
+    session = start_session(Settings(config=root / "reconciler.yaml"), Output(quiet=True))
+    reads, read = [], session._source.read
+    session._source.read = lambda: reads.append(1) or read()  # type: ignore[method-assign]
+    write_flag(root, CHECKOUT | {"enabled": False})
+
+    async def watch() -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(session.watch(), 0.15)
+
+    asyncio.run(watch())
+    assert len(reads) == 1
+    assert [flag.spec.enabled for flag in session.content.flags] == [False, True]
