@@ -157,8 +157,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - 
 
 def _first_of(number: int) -> int:
     """The first of what came by now: Python calls handlers in the order of numbers, not of arrival."""
-    if _state.arrivals is None:
-        return number
+    assert _state.arrivals is not None, "they are there before any handler is"
     came = b""
     with suppress(BlockingIOError):
         came = os.read(_state.arrivals[0], 64)

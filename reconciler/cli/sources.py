@@ -57,8 +57,7 @@ class Source:
             self._plan, parts = read_plan_file(Path(given)).plan, [LIVE]
         self.has_files, self.is_live = FILES in parts, LIVE in parts
         self._settings, self._key_file, self._output = settings, key_file, output
-        self._config: Config | None = None
-        self._desired: DesiredState | None = None
+        self._read_last: tuple[Config, DesiredState] | None = None
         self._live: dict[str, LiveFlag] | None = None
         self._deployments: tuple[DeploymentInfo, ...] = ()
 
@@ -79,9 +78,9 @@ class Source:
         None where that cannot be told: where files came or went, where something in them is wrong, or where a flag
         moved. What is wrong between files is for `read` to find.
         """
-        known, config = self._desired, self._config
-        if known is None or config is None:
+        if self._read_last is None:
             return None
+        config, known = self._read_last
         places = {os.path.relpath(name, config.file.parent): Path(name) for name in names}
         if not places.keys() <= {flag.source.file for flag in known.flags.values()}:
             return None
@@ -95,7 +94,7 @@ class Source:
         return self._content(config, DesiredState(flags=dict(sorted({**rest, **found}.items()))))
 
     def _content(self, config: Config, desired: DesiredState) -> Content:
-        self._config, self._desired = config, desired
+        self._read_last = config, desired
         if self._plan is not None:
             _require_same_project(self._plan, config)
         if self.is_live and self._live is None:

@@ -299,7 +299,7 @@ def test_what_is_said(stage: Progress, speed: Speed, budget: int | None, said: t
 def test_speed_is_that_of_the_last_seconds() -> None:
     """A slow start is forgotten, and a count that starts over is measured from then on."""
     meter = SpeedMeter()
-    assert meter.measure(0, 0, 0) == Speed()
+    assert meter.measure(0, 0, 0) == Speed() == Speed(units=0, steps=0)
     assert meter.measure(10, 10, 5) == Speed(units=1, steps=0.5)
     assert meter.measure(20, 1010, 1005) == Speed(units=100, steps=100)
     assert meter.measure(21, 1011, 1) == Speed()
