@@ -84,3 +84,9 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
     def is_error(self) -> bool:
         """Whether the finding refuses the input."""
         return self.severity is Severity.ERROR
+
+
+def order_of(item: Diagnostic) -> tuple[str, int, int, Severity, str, str]:
+    """A key that sorts findings as they are shown: by file, line and column."""
+    place = item.position or SourcePosition(file="", line=0, column=0)
+    return place.file, place.line, place.column, item.severity, item.rule, item.message

@@ -68,7 +68,7 @@ def check_tests(
 
 def _check_people(test: dict[str, Json], path: str) -> Iterator[Finding]:
     for place, name, value in _conditions(test, path):
-        if name in _NOT_ASKED or name == _CUSTOM:
+        if name in _NOT_ASKED:
             message = f"Conditions cannot ask about {name}."
             yield Finding(rule="unknown-property", message=message, path=place, of_key=True)
         elif name == COHORTS and isinstance(value, dict) and not value.keys() <= _COHORT_OPS | {"not"}:
@@ -91,7 +91,7 @@ def _check_names(
     if known is None or "against" in test:
         return
     for place, text in _outcomes(test, path):
-        if text not in {*known, OFF}:
+        if _ARROW not in text and text not in {*known, OFF}:
             message = f"The flag has no variant {quoted(text)}."
             hint = suggest(text, (*known, OFF))
             yield Finding(rule="unknown-variant", message=message, path=place, hint=hint)
@@ -113,7 +113,7 @@ def _outcomes(test: dict[str, Json], path: str) -> Iterator[tuple[str, str]]:
 def _conditions(test: dict[str, Json], path: str) -> Iterator[tuple[str, str, Json]]:
     """The place, the name as a condition has it, and the wanted values of each property of `users`."""
     for name, value in test.get("users", {}).items():
-        if name == _CUSTOM and isinstance(value, dict):
+        if name == _CUSTOM:
             for inner, wanted in value.items():
                 yield f"{path}/users{join_pointer((name, inner))}", f"gp:{inner}", wanted
         else:
@@ -123,7 +123,7 @@ def _conditions(test: dict[str, Json], path: str) -> Iterator[tuple[str, str, Js
 def _property(name: str) -> str:
     if name.startswith(f"{_CUSTOM}."):
         return f"gp:{name.removeprefix(f'{_CUSTOM}.')}"
-    is_known = name in BUILT_IN or name in _NOT_ASKED or name in {COHORTS, _CUSTOM}
+    is_known = name in BUILT_IN or name in _NOT_ASKED or name == COHORTS
     return name if is_known or name.startswith("gp:") else f"gp:{name}"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from reconciler.diagnostics import Finding
+from reconciler.diagnostics import Finding, order_of
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.files.listing import read_flag_file, why_unreadable
 from reconciler.files.rollouts import decode_guards, decode_strategies, decode_windows, rollout_findings
@@ -117,7 +117,8 @@ def _parse(file: Path, content: bytes) -> Document:
         found = _several_documents() if index else _findings(document.value)
         diagnostics += [document.diagnose(item) for item in found if not document.is_broken_at(item.path)]
     if diagnostics:
-        raise InvalidInputError(f"{file.name} is invalid.", diagnostics, directory=file.parent)
+        ordered = sorted(diagnostics, key=order_of)
+        raise InvalidInputError(f"{file.name} is invalid.", ordered, directory=file.parent)
     return reading.documents[0]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reconciler.diagnostics import Finding, Severity, SourcePosition
+from reconciler.diagnostics import Finding, SourcePosition, order_of
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.files.assertions import check_tests, decode_tests
 from reconciler.files.decode import (
@@ -284,7 +284,7 @@ class Checking(Struct, kw_only=True):
             item if holds_in >= everywhere else replace(item, message=_only_in(item.message, holds_in))
             for item, holds_in in self.findings.items()
         ]
-        return tuple(sorted(found, key=_order))
+        return tuple(sorted(found, key=order_of))
 
     def _check_document(self, document: Document) -> None:
         value, self.errors_before = document.value, self.errors
@@ -386,8 +386,3 @@ def _as_written(finding: Finding, document: dict[str, Json], environment: str | 
 
 def _only_in(message: str, environments: set[str | None]) -> str:
     return f"{message.removesuffix('.')} (in {', '.join(sorted(map(str, environments)))})."
-
-
-def _order(item: Diagnostic) -> tuple[str, int, int, Severity, str, str]:
-    place = item.position or SourcePosition(file="", line=0, column=0)
-    return place.file, place.line, place.column, item.severity, item.rule, item.message

@@ -39,7 +39,7 @@ class Tty:
 
 
 def at_terminals(monkeypatch: pytest.MonkeyPatch, *, out: bool = True, err: bool = True) -> None:
-    """stdout and stderr are terminals, or one of them."""
+    """Both streams are terminals, or one of them."""
     import sys
 
     monkeypatch.setattr("sys.stdout", Tty(sys.stdout, is_one=out))
