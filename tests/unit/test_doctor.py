@@ -24,12 +24,12 @@ SERVER_TIME = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
 """What the wire says in every answer."""
 
 
-def checks(world: World, now: datetime | None = None) -> dict[str, Check]:
+def checks(world: World, now: datetime | None = None, declared: list[str] | None = None) -> dict[str, Check]:
     """The checks by name."""
 
     async def run() -> tuple[Check, ...]:
         async with world.client(read_only=True) as client:
-            return await examine(client, world.config, lambda: now or datetime.now(UTC))
+            return await examine(client, world.config, lambda: now or datetime.now(UTC), declared=declared)
 
     return {check.name: check for check in asyncio.run(run())}
 
@@ -80,6 +80,24 @@ def test_what_each_check_says(
     found = checks(a_world(emulator, deployments=deployments))
     said = {name: (check.status.value, check.message, check.advice) for name, check in found.items()}
     assert said | expected == said
+
+
+def test_the_managed_tag_is_looked_for_where_there_is_one() -> None:
+    """And where it is known what is declared: not in a directory without flag files."""
+    emulator = an_emulator(a_live_flag(tags=["ours"]))
+    for tag, declared in ((None, ["new-checkout"]), ("ours", None), (None, None)):
+        assert "managed tag" not in checks(a_world(emulator, managed_tag=tag), declared=declared)
+    found = checks(a_world(emulator, managed_tag="ours"), declared=["new-checkout"])["managed tag"]
+    said = "ours is on no flag that may be another repository's"
+    assert (found.status, found.message, found.advice) == (CheckStatus.OK, said, "")
+
+
+def test_one_version_is_enough() -> None:
+    """Of a feed that may be long."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, "bob@example.com", "new-checkout", description="x")
+    checks(a_world(emulator))
+    assert [entry.query for entry in emulator.log if entry.path.endswith("/versions")] == [{"limit": "1"}]
 
 
 @pytest.mark.parametrize(
