@@ -245,7 +245,8 @@ def make_plan(
             only=only,
             history=history,
         )
-        reader, sent = RolloutReader(client=client, config=config, history=history, now=now()), client.requests
+        sent = client.requests
+        reader = RolloutReader(client=client, config=config, history=history, now=now(), progress=progress)
         rollouts = await reader.standings(plan.rollouts, loaded.desired.flags, live.flags)
         return replace(plan, rollouts=rollouts, requests=plan.requests + client.requests - sent), live
 

@@ -52,7 +52,7 @@ class RolloutReader(Struct, frozen=True, kw_only=True):
     config: Config
     history: History
     now: datetime
-    progress: Progress | None = None
+    progress: Progress | None
 
     async def positions(
         self, flags: Collection[DesiredFlag], live: Mapping[str, LiveFlag]

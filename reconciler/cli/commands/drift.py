@@ -150,7 +150,7 @@ def _detect(run: _Run, key_file: Path | None, output: Output) -> DriftReport:
     history = history_of(config, desired)
 
     def work(client: Client, progress: Progress) -> Awaitable[DriftReport]:
-        reader = RolloutReader(client=client, config=config, history=history, now=now())
+        reader = RolloutReader(client=client, config=config, history=history, now=now(), progress=progress)
 
         def rollouts(live: Mapping[str, LiveFlag], most: int | None) -> Awaitable[tuple[PlannedRollout, ...]]:
             known = open_rollouts([desired.flags[key] for key in live], live, {})

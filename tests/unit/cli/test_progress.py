@@ -10,10 +10,11 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import seeded
+from rollout_rigs import FLAG, a_rig
 from terminals import at_terminal
 
 from reconciler.cli.output import Output
@@ -326,3 +327,24 @@ def test_without_a_terminal_nothing_is_started(capsys: pytest.CaptureFixture[str
         progress.progress.advance(1000)
         assert threading.active_count() == before
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "command", [("plan",), ("drift",), ("drift", "--budget", "99"), ("import", "--force")], ids=" ".join
+)
+def test_all_reads_of_a_command_count_in_one_place(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """What is shown is what is read, where rollouts stand too."""
+    rig = a_rig(repository, tmp_path, monkeypatch)
+    rig.commit(FLAG + "description: new\n")
+    counted: list[Progress] = []
+    start = Progress.start
+
+    def noting(self: Progress, what: str, *total: int, **options: Any) -> None:
+        counted.append(self)
+        start(self, what, *total, **options)
+
+    monkeypatch.setattr(Progress, "start", noting)
+    assert rig.repository.run(*command).code in {0, 2}
+    assert len({id(progress) for progress in counted}) == 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from builders import a_config
+from builders import NOON, a_config
 from emulators import a_live_flag
 from looks import BOB, Cron, a_declaration, edit, include
+from msgspec.structs import replace
 from worlds import a_world, an_emulator
 
 from reconciler.drift import DriftState, empty_state, encode_state, load_state
@@ -84,10 +85,29 @@ def test_the_document_comes_back_as_it_was() -> None:
         project_id="7",
         region="us",
         environment=None,
-        differences={FieldOfFlag(key="a", path="/enabled"): "sha256:1", FieldOfFlag(key="b"): "sha256:2"},
+        differences={FieldOfFlag(key="b"): "sha256:2", FieldOfFlag(key="a", path="/enabled"): "sha256:1"},
         swept_to=Read("a", "on", "users"),
     )
     assert load_state(json.dumps(encode_state(memory)), CONFIG, "drift.json") == memory
+    later = replace(memory, looked_at=NOON, newest={"20": 3, "1": 9})
+    assert load_state(json.dumps(encode_state(later)), CONFIG, "drift.json") == later
+    assert list(encode_state(later).items()) == [
+        ("formatVersion", 1),
+        ("projectId", "7"),
+        ("region", "us"),
+        ("environment", None),
+        ("differences", [
+            {"key": "a", "path": "/enabled", "fingerprint": "sha256:1"},
+            {"key": "b", "path": "", "fingerprint": "sha256:2"},
+        ]),
+        ("sweptTo", ["a", "on", "users"]),
+        ("lookedAt", "2030-01-02T12:00:00Z"),
+        ("newest", {"1": 9, "20": 3}),
+    ]  # fmt: skip
+    assert encode_state(empty_state(CONFIG)) | {"region": "us"} == {
+        **dict.fromkeys(("environment", "sweptTo", "lookedAt")),
+        "formatVersion": 1, "projectId": "7", "region": "us", "differences": [], "newest": {},
+    }  # fmt: skip
 
 
 def test_the_document_holds_no_ids_of_users() -> None:
@@ -103,7 +123,8 @@ def test_the_document_holds_no_ids_of_users() -> None:
 )
 def test_other_documents_are_refused(text: str) -> None:
     """A file that is no memory of this version ends the run before anything is sent; it is never taken for empty."""
-    with pytest.raises(ReconcilerError, match=r"drift\.json"):
+    said = r"^The state file 'drift\.json' cannot be read as one of this version\. Delete it to start over\.$"
+    with pytest.raises(ReconcilerError, match=said):
         load_state(text, CONFIG, "drift.json")
 
 
@@ -115,11 +136,20 @@ def test_the_document_of_another_version_is_refused() -> None:
         load_state(json.dumps(document | {"formatVersion": document["formatVersion"] + 1}), CONFIG, "drift.json")
 
 
-@pytest.mark.parametrize("other", [{"project_id": "8"}, {"region": "eu"}, {"environment": "staging"}])
-def test_the_file_of_another_project_is_refused(other: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"project_id": "8"}, "project 8, not 7"),
+        ({"region": "eu"}, "region eu, not us"),
+        ({"environment": "staging"}, "environment staging, not None"),
+    ],
+)
+def test_the_file_of_another_project_is_refused(other: dict[str, str], said: str) -> None:
     """A state file belongs to one project, region and environment."""
     text = json.dumps(encode_state(empty_state(a_config(**other))))
-    with pytest.raises(UsageError, match="state file"):
+    with pytest.raises(
+        UsageError, match=rf"^The state file 'drift\.json' is of {said}: give each a file of its own\."
+    ):
         load_state(text, CONFIG, "drift.json")
 
 
