@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from builders import a_condition, a_config, a_flag, a_live_flag, a_segment, a_variant
-from msgspec import structs
+from msgspec.structs import replace
 
 from reconciler.importer import represent
 from reconciler.importer.deployments import names_for, with_deployments
@@ -193,7 +193,7 @@ def test_new_deployments_end_as_the_lines_before(end: str) -> None:
 def test_cohort_segments_are_shown_to_the_word() -> None:
     """In comments, with what no file declares of them."""
     cohort = a_condition("userdata_cohort", "set contains", ("abc",))
-    segment = a_segment("Staff", conditions=(a_condition(), structs.replace(cohort, type="cohort")))
+    segment = a_segment("Staff", conditions=(a_condition(), replace(cohort, type="cohort")))
     found = represent(a_live_flag(a_flag("f", target_segments=(segment,))), a_config())
     assert found.remarks == (
         "targetSegments are not declared: the API cannot take back cohort conditions. They are:",
@@ -205,3 +205,53 @@ def test_cohort_segments_are_shown_to_the_word() -> None:
         "    rolloutWeights: {treatment: 1}",
     )
     assert (found.document, found.left_out) == ({"key": "f"}, ("/targetSegments",))
+
+
+SEGMENT = a_segment("Beta", rollout_weights=Weights.of({"a": 1}))
+SAID = {"name": "Beta", "conditions": [{"prop": "country", "op": "is", "values": ["CA", "US"]}], "percentage": 100}
+ON_AND_OFF = (a_variant("a"), a_variant("b"))
+
+
+def live_a(**fields: Any) -> dict[str, Any]:
+    return {"variants": (a_variant("a", **fields),)}
+
+
+def said_a(**fields: Any) -> dict[str, Any]:
+    return {"variants": [{"key": "a", **fields}]}
+
+
+@pytest.mark.parametrize(
+    ("live", "said", "is_kept"),
+    [
+        ({"tags": ("a", "b")}, {"tags": ["b", "a"]}, True),
+        ({"tags": ("a", "b")}, {"tags": ["b", "c"]}, False),
+        ({"rollout_percentage": 10}, {"rolloutPercentage": 10.0}, True),
+        ({"rollout_weights": Weights.of({"a": 1, "b": 1})}, {"rolloutWeights": {"b": 50, "a": 50}}, True),
+        ({"rollout_weights": Weights.of({"a": 1, "b": 1})}, {"rolloutWeights": {"b": 50, "a": 50, "c": 0}}, False),
+        ({"rollout_weights": Weights.of({"a": 1, "b": 1})}, {"rolloutWeights": {"b": 50, "a": 51}}, False),
+        (live_a(users=("u", "v")), said_a(inclusions={"users": ["v", "u"]}),
+         True),
+        (live_a(users=("u", "v")), said_a(inclusions={"users": ["u"]}),
+         False),
+        (live_a(payload={"x": 1}), said_a(payload={"x": 1.0}), True),
+        (live_a(payload={"x": 1}), said_a(payload={"x": 2}), False),
+        (live_a(payload={"x": 1}), said_a(), False),
+        (live_a(name="A"), said_a(name="B"), False),
+        ({"variants": ON_AND_OFF}, said_a(), False),
+        ({"variants": ON_AND_OFF}, {"variants": [{"key": "b"}, {"key": "a"}]}, False),
+        (live_a(), said_a(renamedFrom="z"), False),
+        ({"target_segments": (SEGMENT,)}, {"targetSegments": [SAID | {"rolloutWeights": {"a": 7, "b": 0}}]}, True),
+        ({"target_segments": (SEGMENT,)}, {"targetSegments": [SAID | {"rolloutWeights": {"a": 7, "c": 0}}]}, False),
+        ({"target_segments": (replace(SEGMENT, bucketing_key="user_id"),), "bucketing_key": "user_id"},
+         {"targetSegments": [SAID | {"rolloutWeights": {"a": 7}}]}, True),
+        ({"target_segments": (replace(SEGMENT, bucketing_key="device_id"),), "bucketing_key": "user_id"},
+         {"targetSegments": [SAID | {"rolloutWeights": {"a": 7}}]}, False),
+    ],
+)  # fmt: skip
+def test_what_means_the_same_stays_as_written(live: dict[str, Any], said: dict[str, Any], is_kept: bool) -> None:
+    """Unless it names a variant that the flag does not have: even with no weight."""
+    spec = a_flag("f", **{"variants": ON_AND_OFF} | live)
+    document = represent(a_live_flag(spec), a_config(), keep={"key": "f", **said}).document
+    assert document is not None
+    ((name, value),) = said.items()
+    assert (repr(document[name]) == repr(value)) is is_kept
