@@ -91,9 +91,6 @@ def _findings(document: dict[str, Json], config: Config) -> Iterator[Finding]:
 def _differences(document: dict[str, Json], flag: LiveFlag, config: Config) -> Iterable[NotDeclarable]:
     declared = decode_document(document, NOWHERE, config.deployments).spec
     kept = keep_ignored(declared, flag.spec, ignored_of(flag.key, config))
-    spec = desired_for_live(kept, flag.spec, None, shows_tags=True)
+    spec = desired_for_live(kept, flag.spec, None, shows_tags=False)  # a file says any tag, but for the managed one
     for change in compare_flags(spec, live_as_renamed(spec, flag.spec)).changes:
-        if change.path != "/tags" or config.managed_tag is None:
-            yield NotDeclarable(
-                change.path, "The live value is one that would not compare equal to any declared one."
-            )
+        yield NotDeclarable(change.path, "The live value is one that would not compare equal to any declared one.")
