@@ -136,7 +136,8 @@ def test_the_shield_does_not_rebuild_them(segment: dict[str, Any]) -> None:
     weights = FlagSpec(key=KEY, rollout_weights=Weights.of({"control": 90, "treatment": 10}))
     world = a_project(segment, spec=weights, shield=True, allow=frozenset({"transient"}))
     assert refused_by(world) == ["shield"]
-    assert all("targetSegments" not in getattr(item, "body", {}) for item in world.plan().operations)
+    (flag,) = world.plan().flags
+    assert [item.kind for item in flag.operations] == ["edit-variant", "edit-variant"]
 
 
 def test_a_change_of_them_is_seen_before_the_first_call() -> None:
