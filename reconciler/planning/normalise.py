@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from reconciler.model.config import Ignored
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import UNSET, Unset, Weights
 from reconciler.planning.segments import pair_segments, with_bucketing_keys, without_shield
@@ -20,15 +21,22 @@ _OF_A_NEW_FLAG = tuple(field for field in FIELDS if field.new in (False, 0, ()) 
 """The fields that a new flag has off, at 0 % or empty, with any server's defaults."""
 
 
+_SWITCHES = frozenset((field.public,) for field in FIELDS if field.may_start_on)
+
+
 def declared_whole(desired: DesiredFlag) -> DesiredFlag:
-    """The declaration of a flag that this run made, with what it leaves out as a new flag has it: off, 0 %, none."""
+    """The declaration of a flag that this run made, with what it leaves out as a new flag has it: off, 0 %, none.
+
+    Switches are so even where they are ignored: what a server sets in a flag that was just made is nobody's choice.
+    """
     spec = desired.start
+    ignored = Ignored(tuple(path for path in desired.ignored.paths if path not in _SWITCHES))
     left_out = {
         field.name: field.new
         for field in _OF_A_NEW_FLAG
-        if isinstance(getattr(spec, field.name), Unset) and not desired.ignored.covers(field.public)
+        if isinstance(getattr(spec, field.name), Unset) and not ignored.covers(field.public)
     }
-    return replace(desired, spec=replace(spec, **left_out), rollouts=())
+    return replace(desired, spec=replace(spec, **left_out), ignored=ignored, rollouts=())
 
 
 def desired_for_new(desired: FlagSpec, managed_tag: str | None) -> FlagSpec:

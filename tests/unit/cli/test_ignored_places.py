@@ -6,8 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from emulators import flag_of, seeded
+from emulators import OTHER_USER, an_emulator, flag_of, seeded
 
+from reconciler.emulator import Behaviour
+from reconciler.emulator.server import serve
 from reconciler.files.yaml.reader import read_documents
 
 if TYPE_CHECKING:
@@ -195,6 +197,23 @@ def test_an_archived_flag_stays_archived_where_that_is_ignored(repository: Repos
     ignoring(repository, "rolloutPercentage: 100\n", "/archived", live={**LIVE, "archived": True})
     assert repository.run("plan").out.splitlines()[-1] == "No changes."
     assert repository.run("drift").code == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--no-verify",)])
+@pytest.mark.parametrize("paths", [("/enabled", "/rolloutPercentage"), ("/enabled",), ("/rolloutPercentage",)])
+def test_a_new_flag_begins_off_where_its_switches_are_ignored(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, paths: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    """On a server that begins with it on too; from then on they are left to others."""
+    emulator = an_emulator(behaviour=Behaviour(new_flag="on"))
+    ignoring(repository, "variants: [{key: a}]\nrolloutWeights: {a: 1}\n", *paths)
+    with serve(emulator.app) as url:
+        monkeypatch.setenv("RECONCILER_API_URL", url)
+        assert repository.run("apply", "--auto-approve", *options).code == 0
+        live = flag_of(emulator, "f")
+        assert (live["enabled"], live["rolloutPercentage"]) == (False, 0)
+        emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{live['id']}", {"enabled": True, "rolloutPercentage": 9})
+        assert repository.run("plan").out.splitlines()[-1] == "No changes."
 
 
 @pytest.mark.parametrize("shard", [(), ("--shard", "1/2"), ("--shard", "2/2")])
