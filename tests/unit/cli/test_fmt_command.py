@@ -129,3 +129,24 @@ def test_a_file_that_cannot_be_written_stays_and_is_said(repository: Repository)
     assert large.read_text() == before
     assert small.read_text() == "key: b-small\nname: x\n"
     assert len(list((repository.root / "flags").iterdir())) == 3
+
+
+def test_files_that_cannot_be_written_are_all_named(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them counts as formatted, and nothing goes to stdout."""
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    for name in ("a", "b"):
+        repository.write(f"flags/{name}.yaml", f"name:   x\nkey: {name}\n")
+    monkeypatch.setattr("os.fsync", fail)
+    ran = repository.run("fmt")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == (
+        "0 of 3 files formatted.\nError: Some files were left as they were:\n"
+        "flags/a.yaml cannot be written: No space left on device.\n"
+        "flags/b.yaml cannot be written: No space left on device.\n"
+    )
+    assert repository.run("fmt", "--check", "flags/a.yaml").err == "1 of 1 file would be formatted.\n"

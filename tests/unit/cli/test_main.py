@@ -54,6 +54,25 @@ def test_wrong_usage_is_64(arguments: list[str], says: str, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("diff", "plan"), ("preview", "plan"), ("status", "drift"), ("deploy", "apply"), ("sync", "apply"),
+        ("lint", "validate"), ("histroy", "history"), ("zzzzzz", None),
+    ],
+)  # fmt: skip
+def test_a_command_that_there_is_not(name: str, meant: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    """What other tools call a command, or a slip, leads to ours; so does an option before it."""
+    hint = f' Did you mean "{meant}"?' if meant else ""
+    assert run([name]) == 64
+    assert capsys.readouterr().err == f'Error: There is no command "{name}".{hint} See `reconciler --help`.\n'
+    assert run([f"--{name}", "plan"]) == 64
+    assert capsys.readouterr().err == (
+        f'Error: "--{name}" stands before the command: options come after it, as in "reconciler plan --env production".'
+        " See `reconciler --help`.\n"
+    )
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["plan", "--format", "json", "--nope"],
@@ -86,7 +105,8 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     """Every command with its line."""
     assert run(["--help"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out and entry.help[:20] in out for name, entry in COMMANDS.items())
+    listed = out.partition("\nCommands:\n")[2].partition("\n\n")[0]
+    assert listed.split() == [word for name, entry in COMMANDS.items() for word in (name, *entry.help.split())]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,6 +176,15 @@ def test_every_exception_has_its_code(
     out, err = capsys.readouterr()
     assert json.loads(out)["error"]["kind"] == kind
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (3, 3), ("text", 1), (None, 1)])
+def test_a_library_that_ends_the_process(
+    code: int | str | None, expected: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its code is kept, if it is one, and nothing is said."""
+    assert report_failure(SystemExit(code), ["plan", "--format", "json"]) == expected
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_traceback_is_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> None:
