@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from reconciler.drift import AttributedChange, Attribution, DriftReport, Edit, FlagDrift, Sweep
     from reconciler.planning.plan import FieldChange
+    from reconciler.reports.fields import FieldLine
     from reconciler.strict_json import Json
 
 _NOTICES = {
@@ -262,13 +263,19 @@ def _absent(report: DriftReport) -> Iterator[AbsentLine]:
 def _edit(edit: Edit, now: datetime | None) -> str:
     """One edit in a line: the flag, what changed, by whom and when."""
     lines = field_lines(edit.changes, show_users=False)
-    sides = (" → ".join("none" if side is None else side for side in (line.before, line.after)) for line in lines)
-    what = first_of([f"{line.label} {cut(side, _MOST_SIDES)}" for line, side in zip(lines, sides, strict=True)], 4)
+    what = first_of([f"{line.label} {cut(_sides(line), _MOST_SIDES)}" for line in lines], 4)
     at = parse_time(edit.at)
     when = f" {ago(now - at)}" if now and at else ""
     managed = "" if edit.is_declared else " (not managed here)"
     who = visible(edit.by or "an unknown user")
     return f"{visible(edit.key)}{managed}: {what or 'created'}, by {who}{when} (v{edit.version}, {visible(edit.at)})"
+
+
+def _sides(line: FieldLine) -> str:
+    """What was there and what is: of a set what is gone and what is new."""
+    if line.is_set:
+        return ", ".join(side for side in (line.before, line.after) if side)
+    return " → ".join("none" if side is None else side for side in (line.before, line.after))
 
 
 def _facts(report: DriftReport) -> Iterator[str]:

@@ -131,9 +131,7 @@ def test_a_file_that_cannot_be_written_stays_and_is_said(repository: Repository)
     assert len(list((repository.root / "flags").iterdir())) == 3
 
 
-def test_files_that_cannot_be_written_are_all_named(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_that_cannot_be_written_are_all_named(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """None of them counts as formatted, and nothing goes to stdout."""
 
     def fail(_: int) -> None:

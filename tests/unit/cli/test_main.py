@@ -67,8 +67,8 @@ def test_a_command_that_there_is_not(name: str, meant: str | None, capsys: pytes
     assert capsys.readouterr().err == f'Error: There is no command "{name}".{hint} See `reconciler --help`.\n'
     assert run([f"--{name}", "plan"]) == 64
     assert capsys.readouterr().err == (
-        f'Error: "--{name}" stands before the command: options come after it, as in "reconciler plan --env production".'
-        " See `reconciler --help`.\n"
+        f'Error: "--{name}" stands before the command: options come after it, as in "reconciler plan '
+        '--env production". See `reconciler --help`.\n'
     )
 
 
