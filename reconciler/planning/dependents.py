@@ -14,11 +14,11 @@ from reconciler.model.flag import OFF, UNSET
 from reconciler.model.reads import MEMBERS
 from reconciler.planning.operations import (
     AddDeployments,
-    AddMembers,
     CreateFlag,
     DeleteVariant,
     EditFlag,
     EditVariant,
+    MembersOperation,
 )
 from reconciler.planning.plan import Action
 
@@ -105,19 +105,19 @@ def added_deployments(flag: FlagPlan) -> frozenset[str]:
 def hidden_lists_that_matter(plan: Plan) -> Iterator[tuple[str, Variant, MemberKind]]:
     """Lists of inclusions that were not read, as nothing declares them, and that decide whom the plan affects.
 
-    By the key of the flag, the live variant and the kind: those of a flag that goes on or off, or leaves or gets
-    clients, of a variant that goes or gets another payload, and those beside a list that is added to, where the first
-    variant of two wins.
+    By the key of the flag, the live variant and the kind: all of a flag that goes on or off, leaves or gets clients,
+    or has a variant that goes or is renamed; those beside a list that changes; those of a variant that gets another
+    payload. Of a user in two lists the first variant wins, so lists are told together.
     """
     for flag in plan.flags:
         before, after = flag.before, flag.after
         if before is None or after is None or not (is_on(before) or is_on(after)):
             continue
         is_switched = is_on(before) != is_on(after) or any(True for _ in other_clients(before, after))
-        gone = lost_variants(flag) | _with_payload(flag)
-        added = {operation.member_kind for operation in flag.operations if isinstance(operation, AddMembers)}
+        is_whole, paid = is_switched or bool(lost_variants(flag)), _with_payload(flag)
+        kinds = {item.member_kind for item in flag.operations if isinstance(item, MembersOperation)}
         for variant, kind in product(variants_of(before), MEMBERS):
-            if getattr(variant, kind) is UNSET and (is_switched or kind in added or variant.key in gone):
+            if getattr(variant, kind) is UNSET and (is_whole or kind in kinds or variant.key in paid):
                 yield flag.key, variant, kind
 
 
