@@ -62,7 +62,7 @@ class Place(Struct, frozen=True, kw_only=True):
     @property
     def option(self) -> str:
         """What names the configuration to a command that runs at the top."""
-        return "" if self.file == CONFIG_NAME else f" --config {self.file}"
+        return "" if self.file == CONFIG_NAME else f" --config {shlex.quote(self.file)}"
 
 
 @click.command
@@ -84,7 +84,7 @@ def init(settings: Settings, *, ci: str, force: bool) -> int:
       reconciler init --ci gitlab
     """  # noqa: D301 - the backspace tells click not to wrap
     config = settings.config or Path(CONFIG_NAME)
-    place = _place_of(config)
+    place = _place_of(config, ci)
     files = {
         config: template_text("reconciler.yaml").replace("@TAG@", _managed_tag(config.absolute().parent)),
         config.parent / "flags" / "example.yaml": template_text("example.yaml"),
@@ -133,24 +133,30 @@ def template_text(name: str, place: Place | None = None) -> str:
     return text
 
 
-def _place_of(config: Path) -> Place:
+def _place_of(config: Path, ci: str) -> Place:
     """The place of a configuration in its checkout; outside of one the top is its own directory.
 
-    Raises UsageError for a path that would have to be written otherwise in workflows, patterns and shells.
+    Raises UsageError for a path that would have to be written otherwise in workflows, patterns and shells, and for
+    one that is git's own.
     """
+    if ".git" in config.absolute().parts:
+        raise UsageError(f"{config.absolute().parent} is git's own: start init in the checkout, above `.git`.")
     place = Place(top=config.parent, file=config.name)
     with suppress(ReconcilerError):
         checkout = checkout_of(config.absolute().parent)
         place = Place(top=Path(os.path.relpath(checkout.top)), file=checkout.prefix + config.name)
-    if not _is_plain_path(place.file):
+    # Hooks quote the path; the filters of CI's files take no quotes, and read some characters as patterns.
+    if not (_is_quotable_path if ci == "none" else _is_plain_path)(place.file):
+        advice = "" if ci == "none" else "; or use --ci none, for hooks alone"
         raise UsageError(
-            f"The path {place.file!r} has a character that workflows and hooks cannot name as it is: rename the"
-            " directories, to letters, digits, -, _ and . alone."
+            f"The path {place.file!r} has a character that {'hooks' if ci == 'none' else 'workflows'} cannot name as"
+            f" it is: rename the directories, to letters, digits, -, _ and . alone{advice}."
         )
     return place
 
 
 _is_plain_path = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/-]*").fullmatch
+_is_quotable_path = re.compile(r"[^\x00-\x1f\x7f:#]*").fullmatch
 
 
 def _is_same(path: Path, text: str) -> bool:

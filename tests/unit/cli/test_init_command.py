@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -182,6 +183,36 @@ def test_a_path_that_no_workflow_can_name_is_refused(empty: Repository, tmp_path
     subprocess.run(["git", "init", "-q"], cwd=tmp_path / "empty", check=True)
     assert empty.run("init", f"--config={name}").code == 64
     assert [path.name for path in (tmp_path / "empty").iterdir()] == [".git"]
+
+
+@pytest.mark.parametrize(
+    "name", ["my flags/reconciler.yaml", "a'b/r.yaml", "$x/r.yaml", 'ü "b"/r.yaml', "a\\b/r.yaml"]
+)
+def test_hooks_alone_quote_the_path(empty: Repository, tmp_path: Path, name: str) -> None:
+    """As pre-commit reads them: an entry is split as a shell does, and files are a pattern."""
+    root = tmp_path / "empty"
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    assert empty.run("init", "--ci", "none", "--config", name).code == 0
+    for hook in yaml.safe_load((root / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]:
+        assert shlex.split(hook["entry"])[-2:] == ["--config", name]
+        assert re.search(hook["files"], f"{os.path.dirname(name)}/flags/a.yaml")  # noqa: PTH120
+    assert empty.run("init", "--ci", "none", "--config", "a: b/r.yaml").code == 64
+
+
+@pytest.mark.parametrize("place", [".git", ".git/hooks", "sub/.git/x"])
+def test_nothing_is_written_into_what_is_gits_own(
+    empty: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Neither when it is started there, nor by --config."""
+    root = tmp_path / "empty"
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    (root / place).mkdir(parents=True, exist_ok=True)
+    before = written(root)
+    assert empty.run("init", "--config", f"{place}/reconciler.yaml").code == 64
+    monkeypatch.chdir(root / place)
+    ran = empty.run("init", "--ci", "none")
+    assert (ran.code, written(root)) == (64, before)
+    assert "git's own" in ran.err
 
 
 def workflows(empty: Repository, directory: Path) -> dict[str, Any]:
