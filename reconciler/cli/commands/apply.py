@@ -72,7 +72,7 @@ def apply(
 
     \b
       reconciler apply --env staging
-      reconciler plan --record review.json, and after the review: reconciler apply --reviewed review.json
+      reconciler apply --reviewed review.json
       reconciler apply plan.json --auto-approve --report report.json
     """  # noqa: D301 - the backspace tells click not to wrap
     output = Output.of(settings)

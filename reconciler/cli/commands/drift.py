@@ -107,8 +107,8 @@ def drift(
     \b
       reconciler drift --env production
       reconciler drift --since 15m --format json
-      reconciler drift --since 15m --budget 50 --state drift.json --format markdown
-      reconciler drift --acknowledge new-checkout --until 2030-12-24 --reason "the incident of Tuesday"
+      reconciler drift --since 15m --budget 50 --state drift.json
+      reconciler drift --acknowledge KEY --until 2030-12-24 --reason "incident 12"
     """  # noqa: D301 - the backspace tells click not to wrap
     if acknowledge:
         from reconciler.cli.acknowledge import acknowledge as write_acknowledgement  # noqa: PLC0415 - a look writes none

@@ -92,7 +92,7 @@ def evaluate(
     reasons, and how many of them the plan would move. A line is a user as the SDKs describe one, or flat.
 
     \b
-      reconciler evaluate new-checkout --user-id ada@example.com --property country=US
+      reconciler evaluate new-checkout --user-id ada --property country=US
       reconciler evaluate new-checkout --users users.jsonl --format json
     """  # noqa: D301 - the backspace tells click not to wrap
     fields = fields_of_options(user_id, device_id, properties)

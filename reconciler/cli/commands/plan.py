@@ -56,7 +56,7 @@ def plan(
     \b
       reconciler plan --env production
       reconciler plan --out plan.json && reconciler apply plan.json
-      reconciler plan --changed-since origin/main --format markdown --output comment.md
+      reconciler plan --changed-since origin/main --format markdown
     """  # noqa: D301 - the backspace tells click not to wrap
     output = Output.of(settings)
     loaded = load(settings, output)

@@ -65,7 +65,7 @@ def test(
 
     \b
       reconciler test
-      reconciler test flags/tests/checkout.test.yaml --against origin/main --format github
+      reconciler test flags/tests/checkout.test.yaml --against origin/main
     """  # noqa: D301 - the backspace tells click not to wrap
     output = Output.of(settings)
     file = find_config(settings.config)

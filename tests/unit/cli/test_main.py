@@ -97,6 +97,7 @@ def test_every_command_has_help_and_the_shared_options(command: str, capsys: pyt
     """Each explains itself and takes the options that every command takes."""
     assert run([command, "--help"]) == 0
     out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
     for option in ("--config", "--env", "--help", "--verbose", "--quiet", "--no-color"):
         assert option in out
 
