@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
+_COMPLETES = "_RECONCILER_COMPLETE"
+"""The variable with which shells ask what completes a line."""
+
+
 class CommandEntry(NamedTuple):
     """Where a command is (`module:attribute`) and what it does, in one line."""
 
@@ -156,6 +160,8 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and give its exit code. Failures are shown, on stdout too where JSON was asked for."""
     forget_keys()
+    if _COMPLETES in os.environ:
+        import_module("reconciler.cli.bash")
     try:
         with signals.raising():
             signals.raise_pending()

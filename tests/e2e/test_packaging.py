@@ -208,6 +208,7 @@ def test_commands_options_and_choices_complete(world: World) -> None:
     assert complete(world, "bash", "reconciler va", 1) == ["plain,validate"]
     assert set(complete(world, "bash", "reconciler ", 1)) == {f"plain,{name}" for name in COMMANDS}
     assert complete(world, "bash", "reconciler plan --format m", 3) == ["plain,markdown"]
+    assert complete(world, "bash", "reconciler plan --format = m", 4) == ["plain,markdown"]
     assert complete(world, "zsh", "reconciler plan --detailed", 2)[:2] == ["plain", "--detailed-exitcode"]
     assert any("--on-error" in line for line in complete(world, "fish", "reconciler apply --on", "--on"))
 

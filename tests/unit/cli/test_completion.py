@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.shell_completion import ShellComplete
 
-from reconciler.cli.main import cli
+from reconciler.cli.main import cli, run
 from reconciler.planning.guards import ALLOWABLE, ALLOWABLE_BY_FLAG
 
 if TYPE_CHECKING:
@@ -38,6 +38,34 @@ def test_keys_of_declared_flags_are_offered(repository: Repository, words: tuple
     assert offered(*words, "") == ["nearby", "new-checkout", "other"]
     assert offered(*words, "ne") == ["nearby", "new-checkout"]
     assert repository.emulator.log == []
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("plan --target =", ["nearby", "new-checkout", "other"]),
+        ("plan --target = ne", ["nearby", "new-checkout"]),
+        ("plan --env = production --target = ne", ["new-checkout"]),
+        ("plan --env = production --target ne", ["new-checkout"]),
+        ("plan --allow = rebucket:ne", ["rebucket:nearby", "rebucket:new-checkout"]),
+        ("plan --target=ne", ["nearby", "new-checkout"]),
+    ],
+)
+def test_bash_takes_options_apart(
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+    wanted: list[str],
+) -> None:
+    """At `=`, as long as COMP_WORDBREAKS has it."""
+    repository.write("reconciler.yaml", ENVIRONMENTS)
+    repository.write("flags/more.yaml", "key: nearby\nonlyIn: [staging]\n---\nkey: other\n")
+    monkeypatch.setenv("_RECONCILER_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", f"reconciler {words}")
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split())))
+    assert run([]) == 0
+    assert capsys.readouterr().out.split() == [f"plain,{word}" for word in wanted]
 
 
 @pytest.mark.parametrize("command", ["plan", "apply", "advance"])
