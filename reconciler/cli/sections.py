@@ -13,7 +13,7 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "Which flags": ("targets", "changed_since", "shard", "prune", "unarchive"),
     "Safety": ("allow", "shield", "reviewed", "on_refusal", "expect_commit"),
     "Applying": ("auto_approve", "on_error", "no_verify"),
-    "Output": ("form", "output_file", "show_users", "out", "record", "report", "detailed_exitcode"),
+    "Output": ("form", "output_file", "show_users", "out", "page", "record", "report", "detailed_exitcode"),
 }
 _REST: Final = "Options"
 

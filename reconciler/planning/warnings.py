@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from msgspec.structs import replace
 
@@ -31,10 +31,20 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import FlagPlan, Plan
 
 
+_REBUCKETS, _WHILE_OFF = "this re-buckets all", "its users get nothing while this one is off"
+_TOLD_BY_GUARDS: Final = {"rebucket": _REBUCKETS, "dependents": _WHILE_OFF}
+"""What a safety check says of a flag that it holds, by its name."""
+
 UNSEEN_LISTS = (
     "Who is listed is not shown while the flag is archived: listed users and cohorts, if there are any, get their"
     " variants again."
 )
+
+
+def warnings_beside(flag: FlagPlan) -> tuple[str, ...]:
+    """The warnings of a flag, without those that say again why a safety check holds it."""
+    told = [_TOLD_BY_GUARDS[item.guard] for item in flag.held if item.guard in _TOLD_BY_GUARDS]
+    return tuple(text for text in flag.warnings if not any(words in text for words in told))
 
 
 def with_exposure(plan: Plan, live: LiveState | None = None) -> Plan:
@@ -119,7 +129,7 @@ def _hides_lists(before: FlagSpec | None) -> bool:
 
 def _salt(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     if _was_on(before) and flag_bucketing(before).salt != flag_bucketing(after).salt:
-        yield "The bucketing salt changes: this re-buckets all users."
+        yield f"The bucketing salt changes: {_REBUCKETS} users."
 
 
 def _bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
@@ -127,9 +137,9 @@ def _bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
         return
     old, new = flag_bucketing(before), flag_bucketing(after)
     if old.key != new.key:
-        yield f"The bucketing key changes from {old.key} to {new.key}: this re-buckets all users."
+        yield f"The bucketing key changes from {old.key} to {new.key}: {_REBUCKETS} users."
     if old.unit != new.unit:
-        yield f"The bucketing unit changes from {old.unit} to {new.unit}: this re-buckets all users."
+        yield f"The bucketing unit changes from {old.unit} to {new.unit}: {_REBUCKETS} users."
 
 
 def _segment_bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
@@ -137,7 +147,7 @@ def _segment_bucketing_key(before: FlagSpec | None, after: FlagSpec) -> Iterator
         return
     for old, new in rekeyed_segments(before, after):
         if _is_bucketed(old, before) and _is_bucketed(new, after):
-            yield f'The bucketing key of segment "{new.name}" changes: this re-buckets all its users.'
+            yield f'The bucketing key of segment "{new.name}" changes: {_REBUCKETS} its users.'
 
 
 def _is_bucketed(segment: TargetSegment, spec: FlagSpec) -> bool:
@@ -213,7 +223,7 @@ def _dependents(flag_plan: FlagPlan, live: LiveState | None) -> Iterator[str]:
             continue
         name = child_name(child, live)
         if not is_on(after):
-            yield f"{name} depends on this one: its users get nothing while this one is off."
+            yield f"{name} depends on this one: {_WHILE_OFF}."
         elif _serves(before, allowed) and not _serves(after, allowed):
             named = f"variant {', '.join(sorted(allowed))} of this one" if allowed else "this one"
             yield f"{name} depends on {named}, which only listed users get any more: others get nothing."

@@ -16,6 +16,7 @@ from msgspec import Struct
 from reconciler.evaluation.rules import ALL_OTHER_USERS
 from reconciler.model.flag import OFF
 from reconciler.planning.plan import Action, MembersChange
+from reconciler.planning.warnings import warnings_beside
 from reconciler.reports.affected import affected, by_share, is_anyone_affected, loses, moved, name, reached
 from reconciler.reports.fields import flow_text
 from reconciler.reports.sanitize import visible
@@ -129,8 +130,8 @@ def _words(flag: FlagPlan, words: list[str]) -> list[str]:
     words = [*dict.fromkeys(words)]
     if flag.action is Action.CREATE:
         words = ["created"]
-    elif flag.warnings:
-        words = [*words[: _MOST_WORDS - 1], counted(len(flag.warnings), "warning")]
+    elif warnings := warnings_beside(flag):
+        words = [*words[: _MOST_WORDS - 1], counted(len(warnings), "warning")]
     more = len(words) - _MOST_WORDS
     return [*words[:_MOST_WORDS], f"{more} more"] if more > 0 else words
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 from reconciler.api.credentials import REGIONS
 from reconciler.planning.operations import RemoveUserAt
 from reconciler.planning.plan import Action
+from reconciler.planning.warnings import warnings_beside
 from reconciler.reports.danger import Effect, by_danger, widest_moves
 from reconciler.reports.effects import EffectRow, effect_rows
 from reconciler.reports.exposure_view import ExposureBlock, exposure_block
@@ -261,7 +262,7 @@ def _flag_section(
         fields=fields,
         calls=calls,
         exposure=_exposure(flag, shared),
-        warnings=tuple(visible(warning) for warning in flag.warnings),
+        warnings=tuple(visible(warning) for warning in warnings_beside(flag)),
         effect=effect,
         size=f"{counted(len(fields), 'field')}, {counted(len(calls), 'call')}",
         word=_word(flag),

@@ -286,7 +286,9 @@ def test_a_label_allows_what_a_guard_holds(world: World) -> None:
     a_pull_request(world, 50)
     assert not on_pull_request(world)["plan"].succeeded
     assert "or the label `flags-allow:exposure:new-checkout` on the pull request" in comments(world)[0]
-    assert "/artifacts/" not in comments(world)[0], "there is no page of a plan that is not saved"
+    assert "(https://github.example.com/artifacts/plan)" in comments(world)[0]
+    page = (Path(world.runner.artifacts["plan"]) / "plan.html").read_text(encoding="utf-8")
+    assert "held by safety check exposure" in page
     world.github.add_label(5, "flags-allow:exposure:new-checkout", "grace")
     assert on_pull_request(world)["plan"].succeeded
     assert on_merge(world)["outcome"].succeeded

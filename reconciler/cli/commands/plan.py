@@ -22,7 +22,7 @@ from reconciler.cli.sections import SectionedCommand
 from reconciler.planning.review import encode_record, record_of
 from reconciler.reports.json_report import render_json
 from reconciler.reports.plan_view import names_users
-from reconciler.reports.registry import PLAN, render
+from reconciler.reports.registry import PLAN, RenderOptions, render
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
@@ -45,8 +45,17 @@ CHANGES = 2
     metavar="FILE",
     help="Write the review record for `apply --reviewed`; it holds no user ids.",
 )
+@click.option(
+    "--page", type=OUTPUT, metavar="FILE", help="Write the plan as a page (HTML) too, also if it is refused."
+)
 def plan(
-    settings: Settings, *, arguments: PlanArguments, display: OutputOptions, cache: Path | None, record: Path | None
+    settings: Settings,
+    *,
+    arguments: PlanArguments,
+    display: OutputOptions,
+    cache: Path | None,
+    record: Path | None,
+    page: Path | None,
 ) -> int:
     """Show what would change, in which calls, and which share of users would notice.
 
@@ -66,6 +75,9 @@ def plan(
     files = [(display.out, render(PLAN, "json", planned))] if display.out and not refusal else []
     if record:
         files.append((record, render_json(encode_record(record_of(planned, scope.changed)))))
+    if page:
+        options = RenderOptions(show_users=display.show_users, error=refusal)
+        files.append((page, render(PLAN, "html", planned, options)))
     failure = write_report(PLAN, planned, display, output, failure=refusal, files=files)
     if failure and refusal:
         say_refusal(failure, refusal, output, is_shown=output.is_beside(display))

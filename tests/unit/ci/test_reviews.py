@@ -231,13 +231,13 @@ def test_a_label_is_about_the_flags_of_its_own_pull_request(
     pushed(forge, "1" * 40, "2" * 40, "3" * 40)
     for number in (4, 5, 6):
         forge.add_pull(number, str(number - 3) * 40)
-    for label in ("flags-allow:rebucket", "flags-allow:max-updates", "flags-allow:kill-switch:c"):
+    for label in ("flags-allow:rebucket", "flags-allow:updates", "flags-allow:kill-switch:c"):
         forge.add_label(5, label, "grace")
     forge.add_label(6, "flags-allow:exposure", "grace")
     commented(forge, tmp_path, 5, "plan", record({"a": DIGEST, "b": DIGEST}))
     capsys.readouterr()
     assert run(forge, "allowed", *PUSH) == 0
-    wanted = ["kill-switch:c", "max-updates", "rebucket:a", "rebucket:b"]
+    wanted = ["kill-switch:c", "rebucket:a", "rebucket:b", "updates"]
     assert capsys.readouterr().out.splitlines() == [f"--allow={kind}" for kind in wanted]
 
 

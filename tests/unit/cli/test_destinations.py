@@ -99,7 +99,7 @@ def test_a_flag_file_is_kept_where_the_configuration_is_not_valid(repository: Re
 
 
 WRITING = (
-    ("plan", "--output"), ("plan", "--out"), ("plan", "--record"), ("plan", "--cache"),
+    ("plan", "--output"), ("plan", "--out"), ("plan", "--page"), ("plan", "--record"), ("plan", "--cache"),
     ("show plan.json", "--output"), ("apply --auto-approve", "--report"), ("drift", "--state"), ("drift", "--output"),
     ("advance", "--report"),
     ("export --format sdk", "--output"), ("test", "--output"), ("serve", "--record"), ("emulator", "--state"),

@@ -219,3 +219,33 @@ def test_only_an_apply_says_that_nothing_was_sent(repository: Repository, form: 
     assert "nothing was sent" not in planned.err
     assert "nothing was sent" not in (repository.root / "plan.txt").read_text()
     assert "nothing was sent" in repository.run("apply", "--auto-approve").err
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_why_a_flag_is_held_is_no_warning_too(repository: Repository, form: str) -> None:
+    """What a safety check says stands in the row of the flag as well, and nowhere else; without it, as a warning."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingSalt: other\n")
+    held = repository.run("plan", "--format", form)
+    assert held.code == 5
+    assert "The bucketing salt changes" not in held.out
+    assert "1 warning" not in held.out
+    assert "a change of bucketingSalt re-buckets its users" in held.out
+    allowed = repository.run("plan", "--format", form, "--allow", "rebucket")
+    assert "The bucketing salt changes: this re-buckets all users." in allowed.out
+    document = json.loads(repository.run("plan", "--format", "json").out)
+    assert document["flags"][0]["warnings"] == ["The bucketing salt changes: this re-buckets all users."]
+
+
+@pytest.mark.parametrize(
+    "declared", ["key: new-checkout\nbucketingSalt: other\n", "key: new-checkout\narchived: false\n"]
+)
+def test_a_plan_has_its_page_whatever_becomes_of_it(repository: Repository, declared: str) -> None:
+    """Beside any form of the result; a refused one says so, and user ids are counted."""
+    repository.write("flags/new-checkout.yaml", declared)
+    users = "variants: [{key: control}, {key: treatment, inclusions: {users: [grace@example.com]}}]\n"
+    repository.write("flags/new-checkout.yaml", declared + users)
+    ran = repository.run("plan", "--format", "markdown", "--page", "page.html")
+    page = (repository.root / "page.html").read_text(encoding="utf-8")
+    assert ("held by safety check rebucket" in page) is (ran.code == 5) is ("bucketingSalt" in declared)
+    assert "new-checkout" in page
+    assert "grace@" not in page
