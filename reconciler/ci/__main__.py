@@ -91,7 +91,7 @@ def comment(
     # A reviewer who sees no comment is shown that nothing is done: the record has to say of which flags.
     is_needed = not update_only or bool((kept := record_in(hidden)) and kept.keys)
     outcome = put_comment(forge, number, text, name=name, update_only=not is_needed, hidden=hidden)
-    return f"Comment on pull request {number}: {outcome}."
+    return f"Comment on {forge.request_noun} {number}: {outcome}."
 
 
 @ci.command
@@ -146,7 +146,7 @@ def reviewed(
     output.unlink(missing_ok=True)
     pulls = forge.merged(before, head)
     record = reviewed_record(forge, pulls, name)
-    names = _numbers(pulls)
+    names = _numbers(forge, pulls)
     if record is None:
         if required:
             raise GuardRefusedError(f"There is no review record: {names}. Nothing is applied.", ("review",))
@@ -183,7 +183,7 @@ def outcome(
         merged = f"\nMerged by {markdown_text(pull.merged_by)}.\n" if pull.merged_by else ""
         said = text + merged + forge.run_link(environ)
         add_outcome(forge, pull.number, said, name=name, update_only=pull is not pulls[-1])
-    return f"What was applied is said in: {_numbers(pulls)}."
+    return f"What was applied is said in: {_numbers(forge, pulls)}."
 
 
 @ci.command
@@ -230,9 +230,9 @@ def allowed(
     return "\n".join(f"--allow={kind}" for kind in sorted(kinds))
 
 
-def _numbers(pulls: Sequence[PullRequest]) -> str:
-    names = ", ".join(f"#{pull.number}" for pull in pulls)
-    return f"pull requests {names}" if names else "no pull request"
+def _numbers(forge: Forge, pulls: Sequence[PullRequest]) -> str:
+    names = ", ".join(f"{forge.sign}{pull.number}" for pull in pulls)
+    return f"{forge.request_noun}s {names}" if names else f"no {forge.request_noun}"
 
 
 @ci.command

@@ -38,6 +38,12 @@ class Forge(Protocol):
     limit: int
     """Characters that a comment may have."""
 
+    request_noun: str
+    """What the forge calls a pull request."""
+
+    sign: str
+    """What stands before its number."""
+
     def author(self) -> str:
         """The login that the workflow's own comments have."""
 

@@ -27,7 +27,7 @@ _MOST_COMMITS = 250
 class Github(RestClient):
     """A repository (`owner/name`) on a server, and the token for it. Paths are below `/repos/owner/name`."""
 
-    limit = 65_536
+    limit, request_noun, sign = 65_536, "pull request", "#"
 
     def __init__(self, api: str, name: str, token: str, author: str = BOT) -> None:
         headers = {

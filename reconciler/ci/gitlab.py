@@ -20,7 +20,7 @@ _DEVELOPER = 30
 class Gitlab(RestClient):
     """A project, and the token to talk to it with. Paths are below `/projects/ID`."""
 
-    limit = 1_000_000
+    limit, request_noun, sign = 1_000_000, "merge request", "!"
 
     def __init__(self, api: str, project: str, token: str, author: str | None = None) -> None:
         super().__init__("GitLab", f"{api}/projects/{quote(project, safe='')}", {"PRIVATE-TOKEN": token})

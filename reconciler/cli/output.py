@@ -113,7 +113,10 @@ class Output(Struct, frozen=True, kw_only=True):
 def render_options(display: OutputOptions, output: Output) -> RenderOptions:
     """The options of renderers: where the result goes, how much is shown, and whether user ids are."""
     return RenderOptions(
-        terminal=output.terminal(display.output_file), verbose=output.verbose, show_users=display.show_users
+        terminal=output.terminal(display.output_file),
+        verbose=output.verbose,
+        show_users=display.show_users,
+        request="merge request" if os.environ.get("GITLAB_CI") else "pull request",
     )
 
 

@@ -57,7 +57,7 @@ _SENTENCE = 400
 
 def render_plan_markdown(plan: Plan, options: RenderOptions) -> str:
     """The plan as Markdown for a pull request, of at most LIMIT characters; see `plan_markdown`."""
-    return plan_markdown(plan_view(plan, show_users=options.show_users))
+    return plan_markdown(plan_view(plan, show_users=options.show_users, request=options.request))
 
 
 def plan_markdown(view: PlanView, limit: int = LIMIT) -> str:
@@ -170,12 +170,12 @@ def _refusal(item: RefusalLine) -> str:
 
 
 def _override(item: RefusalLine) -> str:
-    """What overrides a guard, and the label that does the same for a pull request, where one can."""
+    """What overrides a guard, and the label that does the same for what is reviewed, where one can."""
     if not item.override:
         return item.override_advice
     guard = item.override.removeprefix("--allow ")
     label = f"{LABEL}{guard}" if guard != item.override and "'" not in guard else ""
-    named = f", or the label {code_span(label)} on the pull request" if 0 < len(label) <= _MOST_LABEL else ""
+    named = f", or the label {code_span(label)} on the {item.request}" if 0 < len(label) <= _MOST_LABEL else ""
     return f"To continue anyway: {code_span(item.override)}{named}."
 
 

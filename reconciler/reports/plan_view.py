@@ -87,13 +87,17 @@ class FlagSection(Struct, frozen=True, kw_only=True):
 
 
 class RefusalLine(Struct, frozen=True, kw_only=True):
-    """A guard that refuses, or holds the flag `key`; what it saw, what overrides it ("": nothing), what is safer."""
+    """A guard that refuses, or holds the flag `key`; what it saw, what overrides it ("": nothing), what is safer.
+
+    `request` is what the forge calls that which a label overrides it for.
+    """
 
     guard: str
     message: str
     override: str
     safer: str = ""
     key: str = ""
+    request: str = "pull request"
 
     @property
     def advice(self) -> str:
@@ -138,8 +142,8 @@ class PlanView(Struct, frozen=True, kw_only=True):
     hidden_held: int = 0
 
 
-def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
-    """The document of a plan. Without `show_users` user ids are counted, not shown."""
+def plan_view(plan: Plan, *, show_users: bool = False, request: str = "pull request") -> PlanView:
+    """The document of a plan. Without `show_users` user ids are counted, not shown; `request` as in RefusalLine."""
     shared, ordered = _shared_notes(plan), by_danger(plan.flags)
     last = last_line(plan.summary) if plan.flags or plan.refusals else NO_CHANGES
     return PlanView(
@@ -147,8 +151,8 @@ def plan_view(plan: Plan, *, show_users: bool = False) -> PlanView:
         flags=tuple(
             _flag_section(plan, flag, effect, frozenset(shared), show_users=show_users) for flag, effect in ordered
         ),
-        refusals=tuple(_refusal_line(refusal) for refusal in plan.refusals),
-        held=tuple(_refusal_line(refusal, flag.key) for flag in plan.held for refusal in flag.held),
+        refusals=tuple(_refusal_line(refusal, request) for refusal in plan.refusals),
+        held=tuple(_refusal_line(refusal, request, flag.key) for flag in plan.held for refusal in flag.held),
         warnings=tuple(visible(warning) for warning in plan.warnings),
         facts=tuple(_facts(plan)),
         schedules=tuple(visible(schedule_text(item)) for item in plan.rollouts),
@@ -239,13 +243,14 @@ def _shared_notes(plan: Plan) -> tuple[str, ...]:
     return tuple(note for note, count in counts.items() if count > 1)
 
 
-def _refusal_line(refusal: Refusal, key: str = "") -> RefusalLine:
+def _refusal_line(refusal: Refusal, request: str, key: str = "") -> RefusalLine:
     return RefusalLine(
         guard=visible(refusal.guard),
         message=visible(refusal.message),
         override=visible(refusal.override),
         safer=visible("; or ".join(refusal.alternatives)),
         key=visible(key),
+        request=request,
     )
 
 

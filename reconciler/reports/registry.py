@@ -36,6 +36,7 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
 
     `terminal` is what text is laid out for; `verbose` has a text plan show calls, notes and costs too;
     `show_users` shows user ids instead of counting them;
+    `request` is what the forge calls a proposed change;
     `effects` is the table of the plan that an apply report is about;
     `error` becomes the `error` member of a JSON document.
     """
@@ -43,6 +44,7 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     terminal: Terminal = Terminal()
     verbose: bool = False
     show_users: bool = False
+    request: str = "pull request"
     effects: tuple[EffectRow, ...] = ()
     error: ReconcilerError | None = None
 

@@ -156,12 +156,15 @@ def test_what_the_other_steps_say(forge: Any, tmp_path: Path, capsys: pytest.Cap
         assert run(forge, *arguments) == 0
     assert run(forge, *reviewed, "--before", HEAD, "--head", BEFORE, "--required") == 5
     out, err = capsys.readouterr()
+    noun, several = "pull request", "pull requests #12, #11"
+    if "GITLAB_CI" in forge.environ:
+        noun, several = "merge request", "merge requests !12, !11"
     assert out.splitlines() == [
-        "What was applied is said in: pull requests #12, #11.",
-        "No review record: pull requests #12, #11. Only flags that the push changes are applied.",
-        "No review record: no pull request. Only flags that the push changes are applied.",
+        f"What was applied is said in: {several}.",
+        f"No review record: {several}. Only flags that the push changes are applied.",
+        f"No review record: no {noun}. Only flags that the push changes are applied.",
     ]
-    assert "There is no review record: no pull request. Nothing is applied." in err
+    assert f"There is no review record: no {noun}. Nothing is applied." in err
 
 
 def test_what_is_said_of_an_issue(github: GithubState, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

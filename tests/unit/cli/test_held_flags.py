@@ -221,6 +221,18 @@ def test_only_an_apply_says_that_nothing_was_sent(repository: Repository, form: 
     assert "nothing was sent" in repository.run("apply", "--auto-approve").err
 
 
+@pytest.mark.parametrize(("variable", "noun"), [("GITHUB_ACTIONS", "pull request"), ("GITLAB_CI", "merge request")])
+def test_the_label_is_on_what_the_forge_calls_it(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, variable: str, noun: str
+) -> None:
+    """In the comment that a job writes there."""
+    monkeypatch.delenv("GITLAB_CI", raising=False)
+    monkeypatch.setenv(variable, "true")
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingSalt: other\n")
+    out = repository.run("plan", "--format", "markdown").out
+    assert f"or the label `flags-allow:rebucket:new-checkout` on the {noun}." in out
+
+
 @pytest.mark.parametrize("form", ["text", "markdown", "html"])
 def test_why_a_flag_is_held_is_no_warning_too(repository: Repository, form: str) -> None:
     """What a safety check says stands in the row of the flag as well, and nowhere else; without it, as a warning."""
