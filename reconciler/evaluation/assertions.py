@@ -72,6 +72,11 @@ class Share(Struct, frozen=True):
         """Whether the share is within all bounds."""
         return all(bound.holds(share) for bound in self.bounds)
 
+    def is_exceeded(self, share: Fraction) -> bool:
+        """Whether a share that does not hold is too high, rather than too low."""
+        broken = [bound for bound in self.bounds if not bound.holds(share)]
+        return any(bound.op in {"<=", "<"} or (bound.op == "==" and share > bound.limit) for bound in broken)
+
 
 class Assertion(Struct, frozen=True, kw_only=True):
     """One claim: of one `user`, who gets `expected`, or of all users who meet the `conditions`.

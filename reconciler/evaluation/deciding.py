@@ -20,8 +20,15 @@ from reconciler.evaluation.assertions import ANY, Cause, Status, Verdict
 from reconciler.evaluation.cases import GATE, GATE_NAME, GATE_PATH, Case, cases_of, filled_from, gated, is_open
 from reconciler.evaluation.conditions import matches_condition
 from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
-from reconciler.evaluation.hashing import RESIDUES
-from reconciler.evaluation.persons import NoPersonError, Person, find_person, numbered_persons
+from reconciler.evaluation.hashing import RESIDUES, coordinates, hash_of
+from reconciler.evaluation.persons import (
+    NoPersonError,
+    Person,
+    find_person,
+    has_only_named_values,
+    named_values,
+    numbered_persons,
+)
 from reconciler.evaluation.populations import Properties
 from reconciler.evaluation.result import Reason
 from reconciler.evaluation.rules import SegmentRule, atom_of, variant_keys
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.evaluation.assertions import Assertion, Share
+    from reconciler.evaluation.rules import Bucketing
     from reconciler.evaluation.users import User
 
 _MOST_ANSWERS: Final = 500
@@ -223,13 +231,34 @@ class _Decision:
         if not joint.is_exact:
             self._open = "Users are re-bucketed: what share goes from one variant to another is only expected."
             return None
-        part = sum((size for cell, size in joint.cells if share.outcome.meets(cell)), Fraction(0))
-        if share.holds(part):
+        parts = [sum((size for cell, size in joint.cells if share.outcome.meets(cell)), Fraction(0))]
+        hashed = next((rule.bucketing for rule in rules if rule.bucketing), None)
+        if hashed is not None and (named := self._named_values(hashed, required, excluded)) is not None:
+            cells = [tuple(_variant_of(rule, value) for rule in rules) for value in named]
+            parts = sorted({Fraction(share.outcome.meets(cell)) for cell in cells})
+        if all(map(share.holds, parts)):
             return None
-        for cell in sorted(self._cells(pair), key=share.outcome.meets, reverse=part > 0):
+        if hashed is not None and len(parts) > 1:
+            self._open = f"Users with the same {hashed.key} have the same variant: how many have which is not known."
+            return None
+        for cell in sorted(self._cells(pair), key=share.outcome.meets, reverse=share.is_exceeded(parts[0])):
             if found := self._refuted(pair, cell, required, excluded):
-                return replace(found, share=(share, part))
+                return replace(found, share=(share, parts[0]))
         return None
+
+    def _named_values(
+        self, hashed: Bucketing, required: int, excluded: tuple[int, ...]
+    ) -> dict[str | None, None] | None:
+        """The values of what is hashed that users of these cases can have; None: more than conditions name."""
+        found: dict[str | None, None] = {}
+        if hashed.unit != DEFAULT_BUCKETING_UNIT or not self._properties.is_asked(hashed.key):
+            return None
+        for chosen in islice(self._properties.answers(required, excluded, (hashed.key,)), _MOST_ANSWERS):
+            answer = next((item for item in chosen or () if item.name == hashed.key), None)
+            if answer is None or not has_only_named_values(answer):
+                return None
+            found |= dict.fromkeys(named_values(answer))
+        return found
 
     def _refuted(self, pair: _Pair, cell: _Cell, required: int, excluded: tuple[int, ...]) -> Verdict | None:
         """The claim refuted by a user of these cases with these variants; None where there is none, or none is found.
@@ -311,6 +340,13 @@ def _undeclared(fields: Iterable[str]) -> str:
     return (
         f"{', '.join(named)} {verb} not declared, and it depends on that: declare it, or fill it with --against live."
     )
+
+
+def _variant_of(rule: SegmentRule, value: str | None) -> str:
+    """What a rule gives users with this value of what it hashes; None: without one."""
+    if rule.bucketing is None or value is None:
+        return rule.constant
+    return rule.variant_at(*coordinates(hash_of(rule.bucketing.salt, value)))
 
 
 def _variants_of(rule: SegmentRule) -> list[str]:

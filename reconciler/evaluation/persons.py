@@ -111,7 +111,7 @@ def find_person(chosen: Sequence[Chosen], wanted: Sequence[tuple[SegmentRule, st
             if answer is None or value not in answer.values:
                 made_up.add(key)
         elif place.is_hashed or (place.areas and is_users and not _can_lack(key, answer)):
-            raise NoPersonError(is_certain=areas is None or _is_listed(answer))
+            raise NoPersonError(is_certain=areas is None or has_only_named_values(answer))
         elif place.areas and is_users:
             holder = user.get("user_properties", {}) if key.startswith("gp:") else user
             holder.pop(key.removeprefix("gp:"), None)
@@ -163,11 +163,18 @@ def numbered_persons(chosen: Sequence[Chosen]) -> Iterator[Person]:
         yield Person(base | fitting, frozenset(fitting))
 
 
-def _is_listed(answer: Chosen | None) -> bool:
+def has_only_named_values(answer: Chosen | None) -> bool:
     """Whether all values that give an answer are known."""
     if answer is None or any(isinstance(value, list) for value in answer.values):
         return False
     return answer.is_listed or answer.values == (None,)
+
+
+def named_values(answer: Chosen) -> list[str | None]:
+    """The values that are known to give an answer, true and false in every spelling; None: it is missing."""
+    texts = {value for value in answer.values if value is not None}
+    spelled = [text for text in in_any_case(texts) if mask_of(answer.conditions, text) == answer.mask]
+    return [*([None] if None in answer.values else []), *sorted(spelled)]
 
 
 def _with_property(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - a property is any JSON value

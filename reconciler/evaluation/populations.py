@@ -117,6 +117,10 @@ class Properties:
         if tries[0] < 0:
             yield None
 
+    def is_asked(self, name: str) -> bool:
+        """Whether some condition asks about a property."""
+        return any(item.name == name for _, item in self._properties)
+
     def is_exact(self, name: str) -> bool:
         """Whether all answers of a property are known."""
         return all(item.is_exact for _, item in self._properties if item.name == name)

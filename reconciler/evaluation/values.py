@@ -1,6 +1,7 @@
 """Which conditions on one property can be true together, and a value that shows it.
 
-A property holds nothing, one text, or a list of texts where a condition about sets is asked of it. Values that answer
+A property holds nothing, one text, or a list of texts where a condition about sets is asked of it; an id is never the
+text "(none)", which stands for a missing property. Values that answer
 every condition alike are one: the constants of the conditions, their neighbours, and a fresh value stand for all.
 
 - `is`, comparisons of numbers, versions and texts, `contains`, globs, and sets of few values: exact.
@@ -23,10 +24,12 @@ from msgspec import Struct
 from reconciler.evaluation.conditions import (
     COHORT_TYPE,
     COMPARISONS,
+    NONE_VALUE,
     matches_condition,
     parse_version,
     parser_of,
 )
+from reconciler.model.flag import ID_PROPERTIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -168,6 +171,8 @@ def _texts(conditions: Sequence[Condition]) -> tuple[list[str], list[int] | None
     fresh = next((text for text in _FRESH if text not in texts), _FRESH[0] * (1 + max(map(len, texts), default=0)))
     texts[fresh] = None
     texts.pop("", None)
+    if conditions[0].prop in ID_PROPERTIES:
+        texts.pop(NONE_VALUE, None)
     if not all(family.is_complete for family in families):
         return list(texts), None
     return list(texts), _mixed(conditions, families, listed) if len(families) > 1 else []

@@ -396,6 +396,73 @@ def test_what_breaks_a_share() -> None:
     assert decide(LISTED, conditions=(asked("user_id", "is", "u"),), shares=(quarter,)).status is Status.PROVED
 
 
+@pytest.mark.parametrize(
+    ("bounds", "has_it"),
+    [
+        ((("<=", 30),), True),
+        ((("<", 50),), True),
+        (((">=", 60),), False),
+        (((">", 50),), False),
+        ((("==", 40),), True),
+        ((("==", 60),), False),
+        (((">=", 10), ("<=", 20)), True),
+        (((">=", 60), ("<=", 70)), False),
+    ],
+)
+@pytest.mark.parametrize("outcome", [Outcome("a"), Outcome("off", "a")])
+def test_who_breaks_a_share(bounds: tuple[tuple[str, int], ...], has_it: bool, outcome: Outcome) -> None:
+    """Of too high a share one of those who have it; of too low a one a user who does not."""
+    share = Share(outcome, tuple(Bound(op, Fraction(limit, 100)) for op, limit in bounds), "")
+    before = replace(FLAG, rollout_weights=Weights.of({"a": 1}))
+    after = replace(before, rollout_percentage=50)
+
+    verdict = decide(after, None if outcome.before is None else before, conditions=THERE, shares=(share,))
+
+    assert verdict.status is Status.REFUTED
+    assert outcome.meets(tuple(cause.variant for cause in verdict.causes)) is has_it
+
+
+def test_shares_of_few_values() -> None:
+    """Users with one value of what is hashed have one variant, and users without it none; of several it is open."""
+    by_country = replace(FLAG, bucketing_key="country")
+    half = Share(Outcome("a"), (Bound("<=", Fraction(3, 4)), Bound(">=", Fraction(1, 4))), "25%..75%")
+    any_share = Share(Outcome("a"), (Bound("<=", Fraction(1)),), "<= 100%")
+    official = OfficialFlag(by_country)
+    found = {}
+    for country in "ABCDEFGH":
+        verdict = decide(by_country, conditions=(asked("country", "is", country),), shares=(half,))
+        found[country] = official.assign({"country": country})[0]
+        assert (verdict.status, verdict.share) == (Status.REFUTED, (half, Fraction(found[country] == "a")))
+    assert set(found.values()) == {"a", "b"}
+
+    several = decide(by_country, conditions=(asked("country", "is", *found),), shares=(half,))
+    assert several.status is Status.UNDECIDED
+    assert several.reason == "Users with the same country have the same variant: how many have which is not known."
+    assert (
+        decide(by_country, conditions=(asked("country", "is", *found),), shares=(any_share,)).status is Status.PROVED
+    )
+    alike = [country for country, variant in found.items() if variant == "a"]
+    assert decide(by_country, conditions=(asked("country", "is", *alike),), shares=(half,)).share == (half, 1)
+    others = decide(by_country, conditions=(asked("country", "is not", *found),), shares=(half,))
+    assert others.status is Status.PROVED
+    missing = decide(FLAG, conditions=(asked("user_id", "is", "(none)"),), shares=(half,))
+    assert (missing.status, missing.share, causes_of(missing)) == (
+        Status.REFUTED, (half, Fraction(0)), [(OTHERS, REST, "off")],
+    )  # fmt: skip
+    assert missing.person is not None
+    assert missing.person.user == {}
+
+
+def test_no_id_is_the_word_for_a_missing_one() -> None:
+    """A claim about users without an id is about no user who has one; other properties may have any text."""
+    without = (asked("user_id", "is", "(none)"),)
+
+    assert decide(FLAG, conditions=without, always=(Outcome("off"),)).status is Status.PROVED
+    word = asked("gp:plan", "contains", "none")
+    flag = replace(FLAG, target_segments=(a_segment(asked("gp:plan", "is", "(none)"), word),))
+    assert decide(replace(flag, rollout_percentage=0), never=(Outcome("a"),)).status is Status.REFUTED
+
+
 def test_rules_and_what_gives_no_variant() -> None:
     """Rules go by their place and name, without lists of users; a flag that gives none is named for its reason."""
     assert list(Decider(alone(LISTED)).rules()) == [("/targetSegments/0", "first"), (REST, OTHERS)]
