@@ -14,7 +14,7 @@ from reconciler.evaluation.rules import variants_of
 from reconciler.model.reads import MEMBERS, hidden_fields, reads_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from reconciler.api.client import Client
     from reconciler.model.flag import FlagSpec, LiveFlag
@@ -34,13 +34,16 @@ async def read_with_parents(client: Client, key: str, declared: Mapping[str, Fla
     flag = await find_flag(client, key)
     if flag is None:
         return FlagWithParents(flag=None)
-    parents = await _read_parents(client, flag)
-    found = [await _completed(client, item, declared) for item in (*in_order(flag, parents), flag)]
+    parents = await read_parents(client, [flag])
+    found = [await completed(client, item, declared) for item in (*in_order(flag, parents), flag)]
     return FlagWithParents(flag=found[-1], parents=tuple(found[:-1]))
 
 
-async def _read_parents(client: Client, flag: LiveFlag) -> dict[str, LiveFlag]:
-    """Every flag that this one depends on, directly or not, by id; one level after the other."""
+async def read_parents(client: Client, flags: Collection[LiveFlag]) -> dict[str, LiveFlag]:
+    """Every flag that these depend on, directly or not, and that is not among them, by id; level after level.
+
+    Rests on "Get details". Raises ApiErrors; a parent that this key may not see, or that is gone, is left out.
+    """
 
     async def read(flag_id: str) -> LiveFlag | None:
         try:
@@ -51,18 +54,22 @@ async def _read_parents(client: Client, flag: LiveFlag) -> dict[str, LiveFlag]:
             raise
 
     found: dict[str, LiveFlag] = {}
-    asked, level = {flag.id}, [flag]
+    known, level, left = {flag.id for flag in flags}, list(flags), MOST_PARENTS
     while level:
-        wanted = [parent for item in level for parent in parent_ids(item) if parent not in asked]
-        wanted = list(dict.fromkeys(wanted))[: MOST_PARENTS + 1 - len(asked)]
-        asked.update(wanted)
+        wanted = [parent for item in level for parent in parent_ids(item) if parent not in known]
+        wanted = list(dict.fromkeys(wanted))[:left]
+        known.update(wanted)
+        left -= len(wanted)
         level = [item for item in await map_bounded(read, wanted, limit=client.concurrency) if item]
         found |= {item.id: item for item in level}
     return found
 
 
-async def _completed(client: Client, flag: LiveFlag, declared: Mapping[str, FlagSpec]) -> LiveFlag:
-    """The flag with the inclusions of all its variants, declared or not, and what its declaration names."""
+async def completed(client: Client, flag: LiveFlag, declared: Mapping[str, FlagSpec]) -> LiveFlag:
+    """The flag with the inclusions of all its variants, declared or not, and what its declaration names.
+
+    Raises ApiErrors.
+    """
     spec = declared.get(flag.key)
 
     def needs(live: LiveFlag) -> tuple[Read, ...]:

@@ -102,7 +102,7 @@ class StoreWriter:
             if key in ids:
                 self._store.put_flag(wanted[key] | {"id": ids[key]}, SERVE_USER)
         if added := [wanted[key] for key in changed if key not in ids]:
-            self._store.seed_flags(added)
+            self._store.seed_flags(sorted(added, key=lambda record: "id" not in record))  # new ids are free ones then
         return bool(gone or changed)
 
 

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.api.parents import completed, read_parents
 from reconciler.api.responses import DeploymentInfo
 from reconciler.cli.plan_file import read_plan_file
 from reconciler.cli.planning import load, resolve_credentials, run_with_client
+from reconciler.diagnostics import SourcePosition
 from reconciler.errors import InvalidInputError, StalePlanError, UsageError
 from reconciler.files.config_file import find_config, load_config
 from reconciler.files.load import load_contents
 from reconciler.importer.read import read_importable
-from reconciler.model.flag import DesiredState, LiveFlag, Unset
+from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec, LiveFlag, Unset
 from reconciler.planning.comparison import planned_spec
 from reconciler.planning.operations import ImpossibleCallError, apply_operations
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from reconciler.cli.options import Settings
     from reconciler.cli.output import Output
     from reconciler.model.config import Config
-    from reconciler.model.flag import FlagSpec
     from reconciler.planning.plan import Plan
     from reconciler.progress import Progress
 
@@ -55,6 +56,8 @@ class Source:
         self._plan: Plan | None = None
         if not set(parts) <= {FILES, LIVE}:
             self._plan, parts = read_plan_file(Path(given)).plan, [LIVE]
+            if held := [flag.key for flag in self._plan.held]:
+                output.warning(f"Held by safety checks, so served as they are live: {', '.join(held)}.")
         self.has_files, self.is_live = FILES in parts, LIVE in parts
         self._settings, self._key_file, self._output = settings, key_file, output
         self._read_last: tuple[Config, DesiredState] | None = None
@@ -98,7 +101,7 @@ class Source:
         if self._plan is not None:
             _require_same_project(self._plan, config)
         if self.is_live and self._live is None:
-            self._live = self._read_live(config, desired)
+            self._live = self._read_live(config, _wanted(self._plan) if self._plan else desired)
         if self._plan is not None:
             flags = self._after_plan(self._plan, config)
         elif self._live is not None:
@@ -115,20 +118,28 @@ class Source:
         )
 
     def _read_live(self, config: Config, desired: DesiredState) -> dict[str, LiveFlag]:
+        """The live flags, with archived ones that are declared or that others depend on."""
         credentials = resolve_credentials(config, self._key_file, self._output)
 
         async def read(client: Client, progress: Progress) -> dict[str, LiveFlag]:
-            state, complete = await read_importable(client, desired=desired, progress=progress)
+            state, flags = await read_importable(client, desired=desired, progress=progress)
             page = await client.list_all_deployments()
             self._deployments = page.deployments if page else ()
-            return {**state.flags, **{flag.key: flag for flag in complete}}
+            for warning in state.warnings:
+                self._output.warning(warning)
+            for key, ids in state.duplicates.items():
+                self._output.warning(
+                    f"{key}: several live flags carry this key (ids {', '.join(ids)}): none is served."
+                )
+            parents = [await completed(client, flag, {}) for flag in (await read_parents(client, flags)).values()]
+            return {flag.key: flag for flag in (*parents, *flags)}
 
         return run_with_client(config, credentials, self._output, read)
 
     def _after_plan(self, plan: Plan, config: Config) -> dict[str, LiveFlag]:
         """What the live flags are once the calls of a saved plan are made."""
         flags = dict(self._live or {})
-        for planned in plan.flags:
+        for planned in plan.to_apply:
             flag = flags.get(planned.key)
             try:
                 spec = apply_operations(flag.spec if flag else None, planned.operations)
@@ -138,6 +149,14 @@ class Source:
                 ) from error
             flags[planned.key] = _with_spec(flag, spec, config)
         return flags
+
+
+def _wanted(plan: Plan) -> DesiredState:
+    """The flags of a plan, none of their fields declared: as if files said no more than their keys."""
+    nowhere = SourcePosition(file="", line=1, column=1)
+    return DesiredState(
+        flags={flag.key: DesiredFlag(spec=FlagSpec(key=flag.key), source=nowhere) for flag in plan.to_apply}
+    )
 
 
 def _require_same_project(plan: Plan, config: Config) -> None:

@@ -40,7 +40,8 @@ async def read_importable(
     """The live state, and its flags that are to be imported, sorted by key, as complete as the API shows them.
 
     `targets` are globs of keys; none means all. Archived flags are left out unless a target is exactly their key.
-    Keys that `desired` declares are looked up too where the list does not show them, as archived flags are.
+    Keys that `desired` declares are looked up too where the list does not show them; archived flags that are found so
+    are not left out.
     With `inclusions` False users and cohorts stay unread (UNSET). At most `client.concurrency` reads are under way
     at a time. Rests on "List", "List variants", "Get variant inclusions" and "Get variant cohort inclusions".
     A flag of which an answer is malformed is left out with a warning of the state. Raises ApiErrors, also for a flag
@@ -48,7 +49,7 @@ async def read_importable(
     """
     declared = desired or DesiredState(flags={})
     live = await fetch_live_state(client, declared, targets=tuple(targets), hydrates=False, progress=progress)
-    is_target, spelled = matcher(targets), frozenset(targets)
+    is_target, spelled = matcher(targets), declared.flags.keys() | set(targets)
     chosen = [
         flag for flag in live.flags.values() if (flag.key in spelled if flag.spec.archived else is_target(flag.key))
     ]
@@ -56,7 +57,7 @@ async def read_importable(
     faulty: dict[str, InvalidResponseError] | None = None if targets else {}
     complete = await hydrate(client, chosen, needs, progress=progress, faulty=faulty)
     aside = (
-        str(Unread(id=flag.id, key=flag.key, reason=f"{faulty[flag.id]} It was not imported."))
+        str(Unread(id=flag.id, key=flag.key, reason=f"{faulty[flag.id]} It is left out."))
         for flag in chosen
         if faulty and flag.id in faulty
     )

@@ -248,3 +248,73 @@ def test_a_watch_without_changes_reads_once(root: Path, monkeypatch: pytest.Monk
     asyncio.run(watch())
     assert len(reads) == 1
     assert [flag.spec.enabled for flag in session.content.flags] == [False, True]
+
+
+def seed(repository: Repository, key: str, **fields: Any) -> dict[str, Any]:
+    """A live flag that is on for all, and attached."""
+    given = {"projectId": "7", "enabled": True, "evaluationMode": "local", "deployments": ["67"]}
+    variants = [{"key": "a", "payload": {"x": 1}, "users": ["ada@example.com"]}, {"key": "b"}]
+    rest = {"bucketingKey": "user_id", "rolloutPercentage": 100, "rolloutWeights": {"b": 1}, "variants": variants}
+    return dict(repository.emulator.store.seed_flag({"key": key} | given | rest | fields))
+
+
+def served(repository: Repository, source: str) -> list[Any]:
+    """What the deployment gets of what the source gives."""
+    with a_session(repository.root, source=source) as (_, client):
+        client.headers["Authorization"] = "Api-Key 67"
+        return list(client.get("/sdk/v2/flags").json())
+
+
+def test_a_new_flag_takes_no_id_of_a_live_one(repository: Repository) -> None:
+    """Whichever of the two comes first by its key, on top of what is live and after a plan."""
+    assert "1001" in repository.emulator.store.flags
+    text = "key: KEY\nenabled: true\nvariants: [{key: 'on'}]\ndeployments: ['67']\n"
+    for key in ("a-new", "z-new"):
+        repository.write(f"flags/{key}.yaml", text.replace("KEY", key))
+    assert run(["plan", "--out", "plan.json", "--quiet"]) == 0
+    for source in ("live,files", "plan.json"):
+        assert [flag["key"] for flag in served(repository, source)] == ["a-new", "z-new"]
+
+
+def test_a_flag_that_a_plan_holds_is_served_as_it_is_live(repository: Repository) -> None:
+    """Nothing of it would be sent; a flag that is new and held is not there. Which they are is said."""
+    seed(repository, "gone", archived=True)
+    seed(repository, "old")
+    for key in ("gone", "old"):
+        repository.write(f"flags/{key}.yaml", f"key: {key}\nenabled: false\nbucketingKey: device_id\n")
+    repository.write("flags/new.yaml", "key: new\nenabled: true\n")
+    assert run(["plan", "--out", "plan.json", "--quiet"]) == 0
+    before = served(repository, "live")
+    repository.capture.readouterr()
+    with a_session(repository.root, source="plan.json") as (session, client):
+        client.headers["Authorization"] = "Api-Key 67"
+        assert client.get("/sdk/v2/flags").json() == before
+        assert {flag.key for flag in session.content.flags} == {"new-checkout", "other-flag", "old"}
+    start_session(Settings(config=repository.root / "reconciler.yaml"), Output(), source="plan.json")
+    assert (
+        "Held by safety checks, so served as they are live: gone, new, old.\n" in repository.capture.readouterr().err
+    )
+
+
+def test_a_flag_that_comes_back_from_the_archive(repository: Repository) -> None:
+    """Is served with all that it had, on top of what is live and after a plan, as after the apply."""
+    seed(repository, "gone", archived=True)
+    repository.write("flags/gone.yaml", "key: gone\narchived: false\n")
+    assert run(["plan", "--unarchive", "--out", "plan.json", "--quiet"]) == 0
+    planned = [served(repository, source) for source in ("plan.json", "live,files")]
+    assert planned[0][0]["variants"]["a"]["payload"] == {"x": 1}
+    assert served(repository, "live") == []
+    assert run(["apply", "--unarchive", "--auto-approve", "--quiet"]) == 0
+    assert planned == [served(repository, "live")] * 2
+
+
+def test_a_flag_that_depends_on_an_archived_one(repository: Repository) -> None:
+    """Is off, as `evaluate` says, for all that the archived one would let through."""
+    parent = seed(repository, "parent", archived=True, deployments=[])
+    needs = {"flags": {parent["id"]: ["a", "b"]}, "operator": "all"}
+    seed(repository, "child", parentDependencies=needs)
+    assert '"off"' in repository.run("evaluate", "child", "--user-id", "eve", "--format", "json").out
+    for source in ("live", "live,files"):
+        with a_session(repository.root, source=source) as (_, client):
+            client.headers["Authorization"] = "Api-Key 67"
+            assert variants(client, {"user_id": "eve"}) == {"child": "off"}
