@@ -19,7 +19,7 @@ from terminals import at_terminal
 
 from reconciler.cli.output import Output
 from reconciler.cli.progress import SHOW_AFTER_SECONDS, ProgressDisplay
-from reconciler.cli.progress_bar import Speed, SpeedMeter, progress_text
+from reconciler.cli.progress_bar import Bar, Speed, SpeedMeter, progress_text
 from reconciler.progress import Progress
 
 if TYPE_CHECKING:
@@ -305,6 +305,62 @@ def test_speed_is_that_of_the_last_seconds() -> None:
     assert meter.measure(20, 1010, 1005) == Speed(units=100, steps=100)
     assert meter.measure(21, 1011, 1) == Speed()
     assert meter.measure(22, 1013, 2) == Speed(units=2, steps=1)
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, stage: Progress, width: int, budget: int | None = 1000) -> str:
+    """The line ten seconds and 40 requests after the work began."""
+    monkeypatch.setattr("reconciler.cli.progress_bar.monotonic", lambda: 1010.0)
+    display = ProgressDisplay(is_watched=False)
+    display.progress, display.requests, display.budget, display.started = stage, lambda: 40, budget, 1000.0
+    bar = Bar(display, color=False)
+    bar._console.width = width
+    with bar._console.capture() as capture:
+        bar._console.print(bar.line())
+    return capture.get()
+
+
+READ = Progress("Reading variants", done=20, total=120)
+SPEED, LEFT = " · 4 calls/s", " · 960 left of the day's budget"
+
+
+@pytest.mark.parametrize(
+    ("stage", "width", "bar", "words"),
+    [
+        (READ, 130, "━━━━━" + " " * 25, "20 of 120 · 100 left, about 50 s" + SPEED + LEFT),
+        (READ, 90, "━━━━╸" + " " * 22, "20 of 120 · 100 left, about 50 s" + SPEED),
+        (READ, 70, "", "20 of 120 · 100 left, about 50 s" + SPEED),
+        (READ, 56, "", "20 of 120 · 100 left, about 50 s"),
+        (READ, 40, "━━" + " " * 10, "20 of 120"),
+        (Progress("Reading", total=0), 100, " " * 30, "0 of 0" + SPEED + LEFT),
+        (Progress("W\u200bx", done=1, total=2), 56, "", "1 of 2 · 1 left, about 10 s" + SPEED),
+        (Progress("Users", done=30, total=60, unit="users"), 70, "━" * 10 + " " * 10,
+         "30 of 60 · 30 left, about 10 s · 3 users/s"),
+    ],
+)  # fmt: skip
+def test_a_line_is_as_wide_as_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, stage: Progress, width: int, bar: str, words: str
+) -> None:
+    """The words that weigh least go first; a bar is drawn where at least ten cells are left for it."""
+    what = stage.what.replace("\u200b", "\\u200b")
+    assert drawn(monkeypatch, stage, width) == " ".join(filter(None, (what, bar, words))) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("stage", "budget", "words"),
+    [
+        (Progress("Reading", done=7), 1000, "40" + SPEED + LEFT),
+        (Progress("Reading", done=70), 1000, "70" + SPEED + LEFT),
+        (Progress("Evaluating", done=30, unit="users"), 1000, "30 · 3 users/s"),
+        (Progress("Reading", done=70), 30, "70" + SPEED + " · 0 left of the day's budget"),
+        (Progress("Reading", done=70), None, "70" + SPEED),
+    ],
+)
+def test_work_without_a_known_end(
+    monkeypatch: pytest.MonkeyPatch, stage: Progress, budget: int | None, words: str
+) -> None:
+    """Requests are what is done, as long as nothing else is; a budget that is spent has nothing left."""
+    line = drawn(monkeypatch, stage, 100, budget)
+    assert re.fullmatch(rf"{stage.what} [━ ]{{29,30}} {re.escape(words)}\n", line)
 
 
 def test_the_drawing_is_not_even_imported_for_a_quick_command() -> None:
