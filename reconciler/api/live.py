@@ -46,11 +46,11 @@ async def fetch_live_state(
 ) -> LiveState:
     """The live state of the client's project, as far as `desired` and `targets` (globs of keys) need it.
 
-    Declared keys within the targets that the list does not show are looked up, archived flags included. With at
-    most 10 targets and no wildcard in them nothing but those keys is read, and the state is not complete, unless the
-    `whole_project` is asked for. Inclusions and hidden variant fields are read of declared flags within the targets
-    only, and only if it `hydrates`; `is_wanted` narrows those further (a shard), and inclusions that `cache` knows
-    are not read. `requests` counts every attempt that was sent for it.
+    Declared keys within the targets, and targets without a wildcard, that the list does not show are looked up,
+    archived flags included. With at most 10 targets and no wildcard in them nothing but those keys is read, and the
+    state is not complete, unless the `whole_project` is asked for. Inclusions and hidden variant fields are read of
+    declared flags within the targets only, and only if it `hydrates`; `is_wanted` narrows those further (a shard),
+    and inclusions that `cache` knows are not read. `requests` counts every attempt that was sent for it.
     Raises ApiErrors; a malformed answer ends the refresh, it is never taken for nothing.
     """
     sent, progress = client.requests, progress or Progress()
@@ -60,12 +60,13 @@ async def fetch_live_state(
     is_complete = whole_project or not targets or many
     if is_complete:
         listing = await read_list(client, progress=progress)
-        pages, sought = listing.pages, wanted
+        pages = listing.pages
     else:
         listing = await look_up(client, targets, include_archived=False, most=len(targets), progress=progress)
-        pages, sought = MOST_LOOKED_UP, [key for key in targets if is_wanted(key)]
+        pages = MOST_LOOKED_UP
     aside = _set_aside(listing, wanted, [key for key in targets if has_wildcard(key) or is_wanted(key)])
-    absent = set(sought) - {flag.key for flag in listing.flags.values()}
+    named = [key for key in targets if not has_wildcard(key) and is_wanted(key)]
+    absent = {*wanted, *named} - {flag.key for flag in listing.flags.values()}
     hidden = await find_including_archived(client, absent, most=max(pages, FEW_KEYS), progress=progress)
     progress.expect(0)
     flags, duplicates = by_key([*listing.flags.values(), *hidden])
@@ -81,7 +82,7 @@ async def fetch_live_state(
         shows_tags=shows_tags,
         pages=pages,
         requests=client.requests - sent,
-        warnings=(*aside, *_look_alikes(absent - flags.keys(), flags)),
+        warnings=(*aside, *_look_alikes(set(wanted) - flags.keys(), flags)),
     )
 
 

@@ -140,15 +140,16 @@ def test_what_the_list_hides_of_variants_is_read(tmp_path: Path, shows: Any) -> 
     assert len(reads) == (0 if shows == "all" else 1)
 
 
-def test_archived_flags_come_only_when_named(tmp_path: Path) -> None:
-    """An archived flag is left out, unless a target is its very key; then the file says that it is archived."""
+@pytest.mark.parametrize("others", [(), ("no-such*",), tuple(f"here{'?' * number}" for number in range(1, 12))])
+def test_archived_flags_come_only_when_named(tmp_path: Path, others: tuple[str, ...]) -> None:
+    """An archived flag is left out, unless a target is its very key, beside any other; then the file says so."""
     emulator = an_emulator(a_live_flag("gone", archived=True), a_live_flag("here"))
     repository = a_repository(tmp_path, emulator)
     repository.adopt()
     assert set(repository.texts()) == {"here.yaml"}
     repository.adopt("go*")
     assert set(repository.texts()) == {"here.yaml"}
-    repository.adopt("gone")
+    repository.adopt("gone", *others)
     assert document(repository, "gone.yaml")["archived"] is True
     assert repository.world.plan().is_empty
 
