@@ -28,9 +28,7 @@ CommentOutcome = Literal["created", "updated", "unchanged", "left out"]
 IssueOutcome = Literal["opened", "updated", "unchanged", "closed", "none open"]
 
 
-def put_comment(
-    forge: Forge, number: int, text: str, *, name: str = "plan", update_only: bool = False, hidden: str = ""
-) -> CommentOutcome:
+def put_comment(forge: Forge, number: int, text: str, *, name: str, update_only: bool, hidden: str) -> CommentOutcome:
     """Make the comment of that name on the pull request say the text, shortened to what the forge takes.
 
     `hidden` is a line that follows the text where it fits in whole. With `update_only` a comment that is not there
@@ -51,9 +49,7 @@ def put_comment(
     return "updated"
 
 
-def add_outcome(
-    forge: Forge, number: int, text: str, *, name: str = "plan", update_only: bool = False
-) -> CommentOutcome:
+def add_outcome(forge: Forge, number: int, text: str, *, name: str, update_only: bool) -> CommentOutcome:
     """Put what came of a plan above the plan in its comment, in place of an earlier outcome. Raises ForgeError.
 
     The hidden line of the comment stays, also where the text is shortened. `update_only` as in `put_comment`.

@@ -37,7 +37,7 @@ class FlagHistory(Struct, frozen=True, kw_only=True):
     key: str
     flag_id: str
     entries: tuple[HistoryEntry, ...]
-    requests: int = 0
+    requests: int
 
 
 def history_entries(versions: Iterable[Version], rollouts: Iterable[PlacedRollout] = ()) -> tuple[HistoryEntry, ...]:

@@ -158,8 +158,8 @@ class Choice(Struct, frozen=True, kw_only=True):
     """
 
     skipped: tuple[Read, ...]
-    turn: tuple[Read, ...] = ()
-    waiting: int = 0
+    turn: tuple[Read, ...]
+    waiting: int
 
 
 def allocate_budget(

@@ -33,8 +33,8 @@ class Declared(Struct, frozen=True, kw_only=True):
     index: int
     document: dict[str, Json]
     text: str
-    is_overlaid: bool = False
-    is_absent: bool = False
+    is_overlaid: bool
+    is_absent: bool
 
 
 def find_declared_flags(config: Config) -> Mapping[str, Declared]:

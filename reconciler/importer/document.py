@@ -58,7 +58,7 @@ def represent(
     *,
     keep: Mapping[str, Json] | None = None,
     keys: Mapping[str, str] | None = None,
-    minimal: bool = False,
+    minimal: bool,
 ) -> Representation:
     """The document of a live flag, with the fields in the order of a flag file.
 
@@ -192,7 +192,7 @@ def keep_rollouts(document: dict[str, Json], declared: Mapping[str, Json]) -> di
     if "rollout" in declared:
         kept |= {name: declared[name] for name in ("rolloutPercentage", "rollout") if name in declared}
     rolled = {item["name"]: item for item in declared.get("targetSegments") or () if "rollout" in item}
-    if rolled and kept.get("targetSegments"):
+    if kept.get("targetSegments"):
         kept["targetSegments"] = [_with_rollout(item, rolled.get(item["name"])) for item in kept["targetSegments"]]
     return kept
 

@@ -81,9 +81,9 @@ def build_import(
     config: Config,
     *,
     keys: Mapping[str, str],
+    minimal: bool,
     neighbours: Sequence[Config] = (),
     taken: Iterable[str] = (),
-    minimal: bool = False,
 ) -> ImportResult:
     """The files that declare the live flags: `<key>.yaml` for a new one, its own file for one that is declared.
 

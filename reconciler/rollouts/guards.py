@@ -40,7 +40,7 @@ class Question(Struct, frozen=True, kw_only=True):
     percentage: float
     seconds: int
     variants: tuple[str, ...]
-    tests: int = 1
+    tests: int
 
 
 class SourceError(ReconcilerError):

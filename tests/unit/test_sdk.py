@@ -171,6 +171,7 @@ def test_a_cohort() -> None:
     assert asked("beta", maxCohortSize="9" * 50) == (200, known)
     assert asked("gone") == (200, known | {"cohortId": "gone", "size": 0, "memberIds": []})
     assert asked("beta", lastModified="1234") == (204, "")
+    assert ask(a_feed(), "GET", "/sdk/v1/cohort/x", Cohorts()).json()["lastModified"] == 0
     assert asked("beta", maxCohortSize="1") == (413, "The cohort is larger than maxCohortSize.")
 
 

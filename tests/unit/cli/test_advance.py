@@ -391,6 +391,8 @@ def test_nothing_to_do_needs_no_key(rig: Rig, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("AMPLITUDE_MANAGEMENT_API_KEY")
     rig.commit("key: new-checkout\nenabled: true\n")
     assert rig.run().out == "No rollouts.\n"
+    document = json.loads(rig.run("--format", "json").out)
+    assert (document["rollouts"], document["requests"], document["dryRun"]) == ([], 0, False)
     assert rig.repository.emulator.log == []
 
 

@@ -87,7 +87,7 @@ def wait_for(address: str, directory: Path) -> None:
 )
 def test_guards_read_it(prometheus: str, variants: tuple[str, ...], verdict: str) -> None:
     source = GuardSource(kind="prometheus", variable="PROM", failed=FAILED, of=OF, against="control")
-    question = Question(key="f", segment=None, percentage=50, seconds=2 * 3600, variants=variants)
+    question = Question(key="f", segment=None, percentage=50, seconds=2 * 3600, variants=variants, tests=1)
     found = ask("g", source, question, OutsideSources(environ={"PROM": prometheus}))
     assert found.verdict is Verdict[verdict], found.why
 
@@ -95,6 +95,6 @@ def test_guards_read_it(prometheus: str, variants: tuple[str, ...], verdict: str
 @pytest.mark.parametrize("query", ["nonsense(", "up", "requests_total", "vector(1) == 2", "'text'"])
 def test_queries_that_give_no_number_are_unknown(prometheus: str, query: str) -> None:
     source = GuardSource(kind="prometheus", variable="PROM", failed=query, of=OF, against="control")
-    question = Question(key="f", segment=None, percentage=50, seconds=7200, variants=("control", "healthy"))
+    question = Question(key="f", segment=None, percentage=50, seconds=7200, variants=("control", "healthy"), tests=1)
     found = ask("g", source, question, OutsideSources(environ={"PROM": prometheus}))
     assert found.verdict is Verdict.UNKNOWN

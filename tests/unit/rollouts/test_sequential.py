@@ -109,4 +109,6 @@ def test_several_tests_share_the_chance_of_a_false_alarm() -> None:
     """What one test alone would call worse, one of a thousand does not."""
     counts = Counts(70, 1000), Counts(30, 1000)
     assert compare(*counts) is Verdict.WORSE
+    near = Counts(62, 1000), Counts(30, 1000)
+    assert [compare(*near), compare(*near, 1), compare(*near, 2)] == [Verdict.WORSE, Verdict.WORSE, Verdict.FINE]
     assert compare(*counts, 1000) is Verdict.FINE

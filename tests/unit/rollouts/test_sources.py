@@ -27,7 +27,7 @@ PROMETHEUS = GuardSource(
 )
 JSON = GuardSource(kind="json", variable="URL", failed="/$variant/failed", of="/$variant/of", against="control")
 COMMAND = GuardSource(kind="command", variable="CHECK")
-QUESTION = Question(key="f", segment=None, percentage=10, seconds=90, variants=("control", "treatment"))
+QUESTION = Question(key="f", segment=None, percentage=10, seconds=90, variants=("control", "treatment"), tests=1)
 KEY = "the-management-key-0123456789"
 
 
@@ -316,5 +316,5 @@ def test_every_variant_counts() -> None:
             raise AssertionError
 
     for variants, verdict in (("a", "FINE"), ("ac", "UNKNOWN"), ("abc", "WORSE"), ("", "UNKNOWN")):
-        question = Question(key="f", segment=None, percentage=1, seconds=90, variants=("control", *variants))
+        question = Question(key="f", segment=None, percentage=1, seconds=90, variants=("control", *variants), tests=1)
         assert ask("g", PROMETHEUS, question, Fixed()).verdict is Verdict[verdict]
