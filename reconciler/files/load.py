@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reconciler.diagnostics import Finding, SourcePosition, order_of
-from reconciler.errors import InvalidInputError, UsageError
+from reconciler.errors import InvalidInputError
 from reconciler.files.assertions import check_tests, decode_tests
 from reconciler.files.decode import (
     ENVIRONMENT_FIELDS,
@@ -38,6 +38,7 @@ from reconciler.files.unread import keys_among_tests, told_of_tests, unread_keys
 from reconciler.files.yaml.reader import read_source
 from reconciler.model.config import ignored_of
 from reconciler.model.flag import DesiredState
+from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -61,7 +62,7 @@ def load_desired(config: Config, *, paths: Sequence[Path] | None = None, today: 
     UsageError for a path that holds no flag file.
     """
     (checking,) = _check((config,), paths=paths, today=today, decodes=True)
-    return _desired(checking)
+    return desired_of(checking)
 
 
 def load_contents(config: Config, contents: Mapping[str, bytes]) -> DesiredState:
@@ -72,35 +73,13 @@ def load_contents(config: Config, contents: Mapping[str, bytes]) -> DesiredState
     checking = Checking(configs=(config,), decodes=True)
     for name, content in contents.items():
         checking.check_file(FlagFile(name, name), content)
-    return _desired(checking)
+    return desired_of(checking)
 
 
-def load_tested(
-    config: Config,
-    paths: Sequence[Path] | None = None,
-    *,
-    today: date | None = None,
-    base_error: Callable[[str], str | None] | None = None,
-) -> tuple[DesiredState, tuple[Assertion, ...]]:
-    """Every declared flag of one environment, and what the tests in these files and directories, or in all, claim.
-
-    `base_error` is as `check_tests` takes it. Raises the errors of `load_desired`; UsageError for a path without
-    tests.
-    """
-    listing = list_flag_files(config.file.parent, config.flags_dir)
-    (chosen,) = choose_files([listing], paths, config.file) if paths else [listing]
-    if paths and not chosen.tests:
-        raise UsageError(f"There are no tests in {', '.join(map(str, paths))}: their files end in .test.yaml.")
-    checking = Checking(configs=(config,), today=today, decodes=True)
-    checking.check(listing)
-    checking.check_tests(chosen, base_error=base_error)
-    return _desired(checking), tuple(checking.claims)
-
-
-def _desired(checking: Checking) -> DesiredState:
+def desired_of(checking: Checking) -> DesiredState:
+    """What the files that were checked declare. Raises InvalidInputError where there is an error."""
     diagnostics = checking.diagnostics()
-    if any(item.is_error for item in diagnostics):
-        raise InvalidInputError(_summary(diagnostics), diagnostics, directory=checking.configs[0].file.parent)
+    refuse_errors(diagnostics, checking.configs[0])
     flags = dict(sorted(checking.flags.items(), key=itemgetter(0)))
     return DesiredState(
         flags=flags,
@@ -110,6 +89,18 @@ def _desired(checking: Checking) -> DesiredState:
         unread=checking.unread,
         warnings=diagnostics,
     )
+
+
+def refuse_errors(diagnostics: Sequence[Diagnostic], config: Config) -> None:
+    """Raises InvalidInputError with all findings where there is an error among them."""
+    errors = [item for item in diagnostics if item.is_error]
+    if errors:
+        files = len({item.position.file for item in errors if item.position})
+        raise InvalidInputError(
+            f"The flag files are invalid: {counted(len(errors), 'error')} in {counted(files, 'file')}.",
+            tuple(diagnostics),
+            directory=config.file.parent,
+        )
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -164,12 +155,6 @@ def _check(
             checking.check_tests(listing, knows_flags=not paths)
         checked.append(checking)
     return checked
-
-
-def _summary(diagnostics: Sequence[Diagnostic]) -> str:
-    errors = sum(item.is_error for item in diagnostics)
-    files = len({item.position.file for item in diagnostics if item.is_error and item.position})
-    return f"The flag files are invalid: {errors} error{'s' * (errors != 1)} in {files} file{'s' * (files != 1)}."
 
 
 MAX_FINDINGS_OF_FILE: Final = 100

@@ -21,7 +21,7 @@ from reconciler.evaluation.evaluate import FlagWithParents
 from reconciler.evaluation.rules import variant_keys
 from reconciler.files.assertions import LIVE, place_of
 from reconciler.files.config_file import find_config, load_config, load_configs
-from reconciler.files.load import load_tested
+from reconciler.files.tested import load_tested
 from reconciler.model.flag import LiveFlag
 from reconciler.planning.comparison import planned_with_parents
 from reconciler.reports.registry import VERDICTS
@@ -72,9 +72,9 @@ def test(
     configs = load_configs(file, settings.environment)
     decided: list[Decided] = []
     reach = _Reach()
-    for config in configs:
-        base_error = None if against else cache(partial(commit_error, config))
-        desired, claims = load_tested(config, paths, today=now().date(), base_error=base_error)
+    base_error = None if against else cache(partial(commit_error, configs[0]))
+    loaded = load_tested(configs, paths, today=now().date(), base_error=base_error)
+    for config, (desired, claims) in zip(configs, loaded, strict=True):
         bases = _Bases(config=config, desired=desired, option=against, key_file=api_key_file, output=output)
         if len(configs) > 1 and bases.need_live(claims):
             load_config(file, settings.environment)  # which asks for --env

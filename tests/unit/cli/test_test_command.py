@@ -415,3 +415,39 @@ def test_a_flag_that_an_environment_does_not_have(repository: Repository) -> Non
     assert ran.out == (
         '1 proved, 1 refuted: some (in production): user_id "user-1", country "US" gets off by an absent flag\n'
     )
+
+
+ENVIRONMENTS = 'version: 1\nprojectId: "7"\nenvironments: {staging: {}, production: {projectId: "8"}}\n'
+
+
+def test_findings_of_all_environments(repository: Repository) -> None:
+    """Each is given once, as `validate` gives it: with the environment where it does not hold in all of them."""
+    repository.write("reconciler.yaml", ENVIRONMENTS)
+    overlays = "environments: {staging: {rolloutPercentage: 101}, production: {rolloutWeights: {gone: 1}}}\n"
+    claims = ("{name: a, flag: new-checkout, always: treatmnt}", "{name: b, flag: new-chekout, always: treatment}")
+
+    ran = try_tests(repository, *claims, flag=f"{FLAG.replace('gp:staff, op: is', 'gp:staff, op: iz')}{overlays}")
+    checked = repository.run("validate")
+
+    assert (ran.code, ran.out) == (3, "")
+    told = [line for line in ran.err.splitlines() if ": error: " in line]
+    assert told == [line for line in checked.out.splitlines() if ": error: " in line]
+    rules = [line.rpartition("[")[2].rstrip("]") for line in told]
+    assert rules == ["unknown-op", "whole-percentage", "unknown-variant", "unknown-variant", "unknown-flag"]
+    assert "(in production)" in told[2]
+    one = try_tests(repository, *claims, flag=f"{FLAG}{overlays}", arguments=("--env", "staging"))
+    assert (one.code, "(in production)" in one.err) == (3, False)
+
+
+def test_environments_with_flags_of_their_own(repository: Repository) -> None:
+    """Tests are of the environments below whose flags they stand, and so are findings."""
+    repository.write("reconciler.yaml", ENVIRONMENTS.replace("staging: {}", "staging: {flags: others}"))
+    repository.write("others/new-checkout.yaml", FLAG)
+    proved = "{name: x, flag: new-checkout, users: {country: US}, never: control}"
+    repository.write("others/a.test.yaml", f"tests: [{proved}]\n")
+
+    assert try_tests(repository, proved).out == "2 proved.\n"
+    assert repository.run("test", "others").out == repository.run("test", "flags/tests").out == "1 proved.\n"
+    repository.write("others/a.test.yaml", f"tests: [{proved.replace('control', 'contrl')}]\n")
+    ran = repository.run("test")
+    assert (ran.code, ran.err.count("unknown-variant"), "(in " in ran.err) == (3, 1, False)
