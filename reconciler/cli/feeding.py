@@ -46,7 +46,9 @@ class StoreReader:
             Deployment(
                 id=item["id"],
                 project_id=project,
-                names=frozenset({item["key"], item["id"], item["label"], *self._names_of(item["id"])}),
+                key=item["key"],
+                label=item["label"],
+                names=frozenset(self._names_of(item["id"])),
             )
             for project, known in self._store.projects.items()
             for item in known.values()

@@ -23,7 +23,7 @@ from reconciler.planning.comparison import planned_spec
 from reconciler.planning.operations import ImpossibleCallError, apply_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from reconciler.api.client import Client
     from reconciler.cli.options import Settings
@@ -108,7 +108,7 @@ class Source:
             flags = _with_branch(self._live, desired, config)
         else:
             flags = {key: _with_spec(None, flag.spec, config) for key, flag in desired.flags.items()}
-        deployments = self._deployments or _declared_deployments(config, desired)
+        deployments = self._deployments or _named_deployments(config, flags.values())
         everywhere = tuple(item.id for item in deployments)
         return Content(
             config=config,
@@ -182,9 +182,9 @@ def _with_spec(flag: LiveFlag | None, spec: FlagSpec, config: Config) -> LiveFla
     return replace(flag, spec=spec) if flag else LiveFlag(id="", project_id=config.project_id, spec=spec)
 
 
-def _declared_deployments(config: Config, desired: DesiredState) -> tuple[DeploymentInfo, ...]:
+def _named_deployments(config: Config, flags: Iterable[LiveFlag]) -> tuple[DeploymentInfo, ...]:
     """Those that the configuration or a flag names; one, if there is none. Their keys are not known offline."""
-    named = [item for flag in desired.flags.values() for item in flag.spec.deployments or ()]
+    named = [item for flag in flags for item in flag.spec.deployments or ()]
     ids = list(dict.fromkeys([*config.deployments.values(), *named])) or [DEFAULT_DEPLOYMENT]
     labels = {number: name for name, number in config.deployments.items()}
     return tuple(

@@ -110,10 +110,10 @@ class SdkServer:
         return endpoint
 
     def _unknown_key(self, request: Request) -> str:
-        """Why it is refused. Names are for who sits at this machine: a page of any site can ask here too."""
+        """Why it is refused. Names are for who sits at this machine, not for a page of any site; keys end up in logs."""
         if "origin" in request.headers:
             return "The deployment key is missing or unknown."
-        names = sorted({name for item in self._feed.served.deployments for name in item.names})
+        names = sorted(set[str]().union(*(item.public_names for item in self._feed.served.deployments)))
         return f"The deployment key is missing or unknown. Known here: {', '.join(names) or 'none'}."
 
     async def _flags(self, request: Request, deployment: Deployment) -> Response:

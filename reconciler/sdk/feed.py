@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.flag import OFF
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from reconciler.model.flag import LiveFlag
     from reconciler.sdk.engine import RemoteEvaluation
@@ -25,11 +26,23 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Deployment(Struct, frozen=True, kw_only=True):
-    """A deployment, and every name by which an SDK may ask for it: its key, its id, its label."""
+    """A deployment, and what an SDK may ask for it by: its key, the names that are configured, its id, its label."""
 
     id: str
     project_id: str
-    names: frozenset[str]
+    key: str
+    label: str
+    names: frozenset[str] = frozenset()
+
+    @property
+    def calls(self) -> tuple[Collection[str], ...]:
+        """What it is called, in groups: a name of an earlier group counts more than one of a later group."""
+        return (self.key,), self.names, (self.id,), (self.label,)
+
+    @property
+    def public_names(self) -> set[str]:
+        """What may be told to a client that has no key."""
+        return {self.id, self.label, *self.names}
 
 
 class Served(Struct, frozen=True, kw_only=True):
@@ -167,8 +180,11 @@ class Feed:
             self._waiting.discard(event)
 
     def deployment(self, name: str) -> Deployment | None:
-        """The deployment of a key, an id or a label. A key counts more than what others are called."""
-        return next((item for item in self.served.deployments if name in item.names), None)
+        """The deployment that is called so. A key counts more than what others are called, a label less."""
+        found = (
+            (rank, item) for item in self.served.deployments for rank, names in enumerate(item.calls) if name in names
+        )
+        return min(found, key=itemgetter(0), default=(0, None))[1] if name else None
 
     def configs(self, deployment: Deployment, *, local: bool) -> list[dict[str, Json]]:
         """The configurations of a deployment, overrides included; those are for flags that the SDK may evaluate."""

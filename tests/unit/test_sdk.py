@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from reconciler.model.flag import LiveFlag
 
-WEB = Deployment(id="67", project_id="7", names=frozenset({"web", "67", "client-67"}))
+WEB = Deployment(id="67", project_id="7", key="client-67", label="web")
 AUTH = {"Authorization": "Api-Key web"}
 COHORTS = Cohorts(members={"beta": ("lin", "ann"), "other": ("ann",)}, last_modified=1234)
 MEMBER = replace(a_condition("userdata_cohort", "is", ("beta",)), type="cohort")
@@ -111,12 +111,27 @@ def test_where_the_deployment_key_stands(headers: dict[str, str], status: int) -
 
 
 def test_an_unknown_deployment_key() -> None:
-    """The names are sorted, and for this machine only."""
+    """The names are sorted, and for this machine only; keys, which clients write into their logs, are not told."""
     said = "The deployment key is missing or unknown."
     answer = ask(a_feed(), "GET", "/v1/flags", headers={})
-    assert (answer.status_code, answer.text) == (401, f"{said} Known here: 67, client-67, web.")
+    assert (answer.status_code, answer.text) == (401, f"{said} Known here: 67, web.")
     assert ask(a_feed(deployments=()), "GET", "/v1/flags").text == f"{said} Known here: none."
     assert ask(a_feed(), "GET", "/v1/flags", headers={"Origin": "http://localhost"}).text == said
+
+
+def test_a_name_that_several_deployments_have() -> None:
+    """A key counts more than a configured name, that more than an id, and that more than a label."""
+    four = [
+        Deployment(id="1", project_id="7", key="x", label=""),
+        Deployment(id="2", project_id="7", key="", label="y", names=frozenset({"x", "web"})),
+        Deployment(id="web", project_id="7", key="k", label="x"),
+        Deployment(id="x", project_id="7", key="l", label="web"),
+    ]
+    for order in (four, four[::-1]):
+        feed = a_feed(deployments=tuple(order))
+        assert [found and found.id for found in map(feed.deployment, ("x", "web", "l", "y", "z", ""))] == [
+            "1", "2", "x", "2", None, None,
+        ]  # fmt: skip
 
 
 def test_where_a_user_stands() -> None:

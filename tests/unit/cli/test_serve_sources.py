@@ -10,6 +10,7 @@ import pytest
 from emulators import a_live_flag
 from serving import ADA, CHECKOUT, REMOTE, a_repository, a_session, events, variants, wait_for, write_flag
 
+from reconciler.api.client import Client
 from reconciler.cli.commands.serve import start_session
 from reconciler.cli.main import run
 from reconciler.cli.options import Settings
@@ -318,3 +319,33 @@ def test_a_flag_that_depends_on_an_archived_one(repository: Repository) -> None:
         with a_session(repository.root, source=source) as (_, client):
             client.headers["Authorization"] = "Api-Key 67"
             assert variants(client, {"user_id": "eve"}) == {"child": "off"}
+
+
+def test_a_configured_name_counts_more_than_a_label(repository: Repository) -> None:
+    """Of a live deployment that happens to be called as another one is here; its key is not told."""
+    seed(repository, "search")
+    for number, label in (("67", "backend"), ("68", "web")):
+        key = f"server-secret-{number}"
+        store = repository.emulator.store
+        store.put_deployment({"id": number, "projectId": "7", "label": label, "key": key, "deleted": False})
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\ndeployments: {web: "67"}\n')
+    with a_session(repository.root, source="live") as (_, client):
+        for name in ("web", "67", "server-secret-67"):
+            found = client.get("/sdk/v2/flags", headers={"Authorization": f"Api-Key {name}"})
+            assert [flag["key"] for flag in found.json()] == ["search"]
+        unknown = client.get("/sdk/v2/flags", headers={"Authorization": "Api-Key none"})
+    assert (unknown.status_code, "secret" in unknown.text) == (401, False)
+
+
+def test_deployments_that_cannot_be_listed(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are those that the live flags name."""
+    seed(repository, "search", deployments=["99"])
+
+    async def no_list(_: Client) -> None:
+        return None
+
+    monkeypatch.setattr(Client, "list_all_deployments", no_list)
+    with a_session(repository.root, source="live") as (session, client):
+        assert session.deployment_names == ["99"]
+        client.headers["Authorization"] = "Api-Key 99"
+        assert [flag["key"] for flag in client.get("/sdk/v2/flags").json()] == ["search"]
