@@ -110,7 +110,7 @@ class SdkServer:
         return endpoint
 
     def _unknown_key(self, request: Request) -> str:
-        """Why it is refused. Names are for who sits at this machine, not for a page of any site; keys end up in logs."""
+        """Why it is refused. Names are for this machine, not for a page of any site; keys end up in clients' logs."""
         if "origin" in request.headers:
             return "The deployment key is missing or unknown."
         names = sorted(set[str]().union(*(item.public_names for item in self._feed.served.deployments)))
