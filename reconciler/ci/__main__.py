@@ -282,7 +282,7 @@ def tip(
     watched = {*paths}
     if config or env or not watched:
         watched |= {*watched_paths(config, env, environ)}
-    check_tip(Github.of(environ), commit, branch, sorted(watched))
+    check_tip(Github.of(environ), commit, branch, watched)
     return f"{commit[:12]} is what {branch} says of {', '.join(sorted(watched))}."
 
 

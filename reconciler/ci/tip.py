@@ -13,7 +13,7 @@ from reconciler.errors import UsageError
 from reconciler.files.config_file import find_config, load_configs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.ci.github import Github
 
@@ -21,7 +21,7 @@ _MOST_FILES_SHOWN = 300
 """GitHub lists no more files of a comparison than these."""
 
 
-def check_tip(github: Github, commit: str, branch: str, paths: Sequence[str]) -> None:
+def check_tip(github: Github, commit: str, branch: str, paths: Iterable[str]) -> None:
     """See that nothing below the paths changed on the branch since the commit.
 
     Runs that queue up may start out of order, and a run may be started again: an older commit must not win over a

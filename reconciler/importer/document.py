@@ -56,8 +56,8 @@ def represent(
     flag: LiveFlag,
     config: Config,
     *,
-    keep: Mapping[str, Json] | None = None,
-    keys: Mapping[str, str] | None = None,
+    keep: Mapping[str, Json] | None,
+    keys: Mapping[str, str],
     minimal: bool,
 ) -> Representation:
     """The document of a live flag, with the fields in the order of a flag file.
@@ -84,7 +84,7 @@ def represent(
         key=flag.key,
         document=_beside_defaults(preserve_spelling(document, keep, config), said, config),
         remarks=(
-            *dependency_remark(flag, keys or {}),
+            *dependency_remark(flag, keys),
             *(read_only or unlisted_remarks(spec)),
             *(f"targetSegments/{name} has no name live: it got this one here" for name in named),
             *map(left_out_remark, left_out.items()),

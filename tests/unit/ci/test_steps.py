@@ -173,9 +173,12 @@ def test_what_is_said_of_an_issue(github: GithubState, tmp_path: Path, capsys: p
     told = ("issue", "--body-file", str(tmp_path / "drift.md"))
     for arguments in (("issue", "--close"), told, told, ("issue", "--close", "--name", "x"), ("issue", "--close")):
         assert run(github, *arguments) == 0
-    said = ("none open", "opened", "unchanged", "none open", "closed")
+    assert run(github, *told, "--author", "ada") == 0
+    github.issues[-1]["user"]["login"] = "ada"
+    assert run(github, "issue", "--close", "--author", "ada") == 0
+    said = ("none open", "opened", "unchanged", "none open", "closed", "opened", "closed")
     assert capsys.readouterr().out.splitlines() == [f"Issue: {word}." for word in said]
-    assert [(item["title"], item["labels"]) for item in github.issues] == [(TITLE, [])]
+    assert [(item["title"], item["labels"]) for item in github.issues] == [(TITLE, [])] * 2
 
 
 @pytest.mark.parametrize(
@@ -287,6 +290,19 @@ def test_only_a_member_who_may_push_may(forge: Any) -> None:
     client = (Gitlab if "GITLAB_CI" in forge.environ else Github).of(forge.environ)
     forge.permissions = {"ada": "write", "ada-2": "read", "grace": "admin"}
     assert [client.may_push(name) for name in ("ada", "ada-2", "grace", "ad")] == [True, False, True, False]
+
+
+def test_what_is_not_there_is_told_from_what_may_not_be_asked(forge: Any) -> None:
+    """A commit that is gone, and a user of GitHub, are no answer but 404; anything else ends the step."""
+    client = (Gitlab if "GITLAB_CI" in forge.environ else Github).of(forge.environ)
+    questions = [lambda: client.is_ancestor(BEFORE, HEAD)]
+    questions += [] if "GITLAB_CI" in forge.environ else [lambda: client.may_push("ada")]
+    for asks in questions:
+        forge.failures += [404, 403]
+        assert asks() is False
+        with pytest.raises(ForgeError, match="403"):
+            asks()
+    assert forge.failures == []
 
 
 def test_edits_are_repeated_and_creations_are_not(github: GithubState) -> None:

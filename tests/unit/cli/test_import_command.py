@@ -75,6 +75,17 @@ def test_force_updates_in_place(repository: Repository) -> None:
     assert "0 new, 0 updated, 1 unchanged" in repository.run("import", "--force", "--target", "new-checkout").out
 
 
+def test_an_order_of_variants_that_changes_is_a_warning(repository: Repository) -> None:
+    """It decides bucketing; another one of what is new, or gone, is none."""
+    said = "new-checkout: its file gets the live order of variants: it decides bucketing, and no call changes it."
+    for keys, is_said in ((("treatment", "control"), True), (("control", "gone", "treatment"), False)):
+        variants = "".join(f"  - key: {key}\n" for key in keys)
+        path = repository.write("flags/new-checkout.yaml", f"key: new-checkout\nvariants:\n{variants}")
+        ran = repository.run("import", "--force", "--target", "new-checkout")
+        assert (ran.code, said in ran.err) == (0, is_said)
+        assert [item["key"] for item in yaml.safe_load(path.read_text())["variants"]] == ["control", "treatment"]
+
+
 def test_what_is_left_out_is_a_warning(repository: Repository) -> None:
     """A flag that no file can hold and a field that none can are named on stderr; the exit code is 0."""
     repository.emulator.store.seed_flag({"projectId": "7", "key": "Odd.Key", "variants": [{"key": "on"}]})

@@ -386,21 +386,34 @@ def test_without_a_terminal_nothing_is_started(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(
-    "command", [("plan",), ("drift",), ("drift", "--budget", "99"), ("import", "--force")], ids=" ".join
+    ("command", "more"),
+    [
+        (("plan",), ["Reading versions"]),
+        (("drift",), ["Reading variants and inclusions", "Reading versions"]),
+        (("drift", "--budget", "99"), ["Reading variants and inclusions", "Reading versions"]),
+        (("import", "--force"), []),
+    ],
 )
 def test_all_reads_of_a_command_count_in_one_place(
-    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+    repository: Repository,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    more: list[str],
 ) -> None:
     """What is shown is what is read, where rollouts stand too."""
     rig = a_rig(repository, tmp_path, monkeypatch)
     rig.commit(FLAG + "description: new\n")
     counted: list[Progress] = []
+    told: list[str] = []
     start = Progress.start
 
     def noting(self: Progress, what: str, *total: int, **options: Any) -> None:
         counted.append(self)
+        told.append(what)
         start(self, what, *total, **options)
 
     monkeypatch.setattr(Progress, "start", noting)
     assert rig.repository.run(*command).code in {0, 2}
     assert len({id(progress) for progress in counted}) == 1
+    assert set(told) == {"Reading flags", *more}

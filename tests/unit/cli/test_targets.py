@@ -40,7 +40,8 @@ def test_a_misspelt_target_is_said_in_json(repository: Repository) -> None:
 def test_drift_since_looks_a_target_up_that_was_not_edited(repository: Repository) -> None:
     """Where only edits are read, a flag that is not declared may still be live: one request tells."""
     since = ("drift", "--since", "2030-01-01T00:00:00Z")
-    for key, code in (("other-flag", 0), ("new-checkout", 0), ("new-chekout", 64)):
+    repository.write("flags/to-come.yaml", "key: to-come\nvariants: [{key: 'on'}]\n")
+    for key, code in (("other-flag", 0), ("new-checkout", 0), ("to-come", 0), ("new-chekout", 64)):
         ran = repository.run(*since, "--target", key)
         assert (ran.code, "neither declared nor live" in ran.err) == (code, code == 64), ran.err
     said = 'The target "later-*" matches no flag, neither declared nor edited since then.'

@@ -102,7 +102,7 @@ DEFAULTS = {"enabled": True, "rolloutPercentage": 10, "tags": ["b", "a"], "descr
 def test_a_document_beside_defaults(keep: dict[str, Any] | None, said: dict[str, Any]) -> None:
     """What they say already is left out, unless the file says it; what has to be left out is not managed."""
     spec = a_flag("f", enabled=True, rollout_percentage=12.5, tags=("a", "b"), description="y")
-    found = represent(a_live_flag(spec), a_config(defaults=DEFAULTS), keep=keep, minimal=False)
+    found = represent(a_live_flag(spec), a_config(defaults=DEFAULTS), keep=keep, keys={}, minimal=False)
     assert found.document == {"key": "f", "rolloutPercentage": None, **said}
     assert found.left_out == ("/rolloutPercentage",)
 
@@ -194,7 +194,9 @@ def test_cohort_segments_are_shown_to_the_word() -> None:
     """In comments, with what no file declares of them."""
     cohort = a_condition("userdata_cohort", "set contains", ("abc",))
     segment = a_segment("Staff", conditions=(a_condition(), replace(cohort, type="cohort")))
-    found = represent(a_live_flag(a_flag("f", target_segments=(segment,))), a_config(), minimal=False)
+    found = represent(
+        a_live_flag(a_flag("f", target_segments=(segment,))), a_config(), keep=None, keys={}, minimal=False
+    )
     assert found.remarks == (
         "targetSegments are not declared: the API cannot take back cohort conditions. They are:",
         "  - name: Staff",
@@ -251,7 +253,7 @@ def said_a(**fields: Any) -> dict[str, Any]:
 def test_what_means_the_same_stays_as_written(live: dict[str, Any], said: dict[str, Any], is_kept: bool) -> None:
     """Unless it names a variant that the flag does not have: even with no weight."""
     spec = a_flag("f", **{"variants": ON_AND_OFF} | live)
-    document = represent(a_live_flag(spec), a_config(), keep={"key": "f", **said}, minimal=False).document
+    document = represent(a_live_flag(spec), a_config(), keep={"key": "f", **said}, keys={}, minimal=False).document
     assert document is not None
     ((name, value),) = said.items()
     assert (repr(document[name]) == repr(value)) is is_kept

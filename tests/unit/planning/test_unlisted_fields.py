@@ -186,7 +186,7 @@ def test_import_declares_a_segment_and_shows_what_else_it_holds() -> None:
 
 def imported(segment: dict[str, Any]) -> Representation:
     world = a_project(segment)
-    return represent(run_now(world.plan_async()).live.flags[KEY], world.config, minimal=False)
+    return represent(run_now(world.plan_async()).live.flags[KEY], world.config, keep=None, keys={}, minimal=False)
 
 
 def test_a_rollback_does_not_declare_them() -> None:
