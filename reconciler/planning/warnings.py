@@ -66,7 +66,7 @@ def exposure_of_flag(flag_plan: FlagPlan, live: LiveState | None = None) -> Flag
     return replace(
         exposure,
         dependents=tuple(dict.fromkeys(_affected_dependents(flag_plan, exposure, live))),
-        notes=(*exposure.notes, *_notes(flag_plan, live)),
+        notes=(*exposure.notes, *_notes(flag_plan, exposure, live)),
     )
 
 
@@ -89,8 +89,11 @@ def _lets(old: str, new: str, allowed: frozenset[str]) -> bool:
     return (old in allowed) != (new in allowed) if allowed else (old == OFF) != (new == OFF)
 
 
-def _notes(flag_plan: FlagPlan, live: LiveState | None) -> Iterator[str]:
+def _notes(flag_plan: FlagPlan, exposure: FlagExposure, live: LiveState | None) -> Iterator[str]:
     before = flag_plan.before
+    is_asked = live is None or live.is_complete or flag_plan.flag_id is None
+    if not is_asked and (exposure.switched or exposure.listed):
+        yield "Only the targets were read: whether users of flags that depend on them are affected is not known."
     if before is not None and is_shielded(before):
         yield "The shield of an earlier plan, which did not finish, is still there; this plan removes it."
     live_flag = live.flags.get(flag_plan.key) if live else None

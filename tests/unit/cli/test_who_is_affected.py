@@ -341,3 +341,22 @@ def test_validate_warns_of_a_local_flag_without_its_key(
     repository.write("flags/new-checkout.yaml", f"key: f\nevaluationMode: local\n{declared}")
     ran = repository.run("validate")
     assert (ran.code, ran.out.count("[local-amplitude-id]")) == (0, warns)
+
+
+@pytest.mark.parametrize("declared", ["rolloutPercentage: 40", "name: New"])
+def test_what_targets_alone_do_not_show_is_said(repository: Repository, declared: str) -> None:
+    """Flags that depend on a target are not read for every change: a plan that moves users says so, once."""
+    parent = LIVE | SERVED | {"id": "500"}
+    child = {
+        "key": "child",
+        "enabled": True,
+        "parentDependencies": {"flags": {"500": ["control"]}, "operator": "all"},
+    }
+    seeded(repository.emulator, [parent, child])
+    repository.write("flags/f.yaml", f"key: f\n{declared}\n")
+    moves = declared.startswith("rollout")
+    for form in FORMS:
+        text = repository.run("plan", "--target", "f", "--format", form, "--verbose").out
+        assert text.count("whether users of flags that depend on them are affected is not known") == moves
+        whole = repository.run("plan", "--target", "f*", "--format", form).out
+        assert ("users of child, which depends on it" in whole, "is not known" in whole) == (moves, False)
