@@ -100,9 +100,10 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         """Read what the options ask for, compare, and name who changed what."""
         view = await self._view()
         choice, found = await self._compare(view)
-        versions, warnings = await self._versions(tuple(item for item in found if item.changes or item.doubtful))
+        versions = await self._versions(found)
         found = self._with_unsent(found, versions)
         compared = tuple(item for item in found if item.changes)
+        warnings = _untold(compared, versions)
         timelines = self._timelines(compared)
         edits, complaints, newest = await self._edits(view, versions)
         rollouts = await self._rollouts(view)
@@ -193,24 +194,19 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         )
         return tuple(comparison for comparison in found if comparison)
 
-    async def _versions(
-        self, compared: tuple[DifferingFlag, ...]
-    ) -> tuple[dict[str, tuple[Version, ...]], tuple[str, ...]]:
-        """The versions of the flags that differ, as far as there is room."""
-        ids = {item.desired.key: item.live.id for item in compared}
+    async def _versions(self, found: Sequence[DifferingFlag]) -> dict[str, tuple[Version, ...]]:
+        """The versions of the flags that differ, then of those that may, as far as there is room."""
+        differing = sorted(
+            (item for item in found if item.changes or item.doubtful), key=lambda item: not item.changes
+        )
+        ids = {item.desired.key: item.live.id for item in differing}
         room = len(ids) if self.options.budget is None else max(self.options.budget - self.client.requests, 0)
-        within = dict(list(ids.items())[:room])
         try:
-            found = await read_versions(self.client, within, progress=self.progress)
+            return await read_versions(self.client, dict(list(ids.items())[:room]), progress=self.progress)
         except BudgetError:
             if not self._is_spent:
                 raise
-            found = {}
-        left = sum(not found.get(key) for key in ids)
-        words = (
-            f"Could not read the version history of {left} of {len(ids)} flags that differ; their last edit is shown."
-        )
-        return found, (words,) if left else ()
+            return {}
 
     @property
     def _edits_since(self) -> datetime | None:
@@ -310,6 +306,13 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
     def _is_spent(self) -> bool:
         budget = self.options.budget
         return budget is not None and self.client.requests >= budget
+
+
+def _untold(compared: Sequence[DifferingFlag], versions: Mapping[str, Sequence[Version]]) -> tuple[str, ...]:
+    """That versions of flags that differ could not be read, in a warning; or none."""
+    left = sum(not versions.get(item.desired.key) for item in compared)
+    which = f"{left} of {len(compared)} flags that differ"
+    return (f"Could not read the version history of {which}; their last edit is shown.",) if left else ()
 
 
 def _sweep(choice: Choice) -> Sweep:
