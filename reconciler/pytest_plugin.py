@@ -82,7 +82,10 @@ def served_flags(request: pytest.FixtureRequest) -> Iterator[Flags]:
     from reconciler.emulator.server import serve  # noqa: PLC0415 - an extra, as start_session says
 
     deployments = _chosen(request.config.getini("reconciler_deployment"), session.deployment_names)
-    with serve(session.app, on_stop=session.feed.close) as url, httpx.Client(base_url=url) as client:
+    with (
+        serve(session.app, on_stop=session.feed.close) as url,
+        httpx.Client(base_url=url, trust_env=False) as client,  # a proxy does not reach this machine
+    ):
         yield Flags(url, deployments, client)
 
 

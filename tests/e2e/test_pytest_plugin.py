@@ -49,12 +49,12 @@ def app(tmp_path: Path) -> Path:
     return tmp_path / "app"
 
 
-def ran(app: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def ran(app: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """The application's tests, run as its developers do."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "reconciler.pytest_plugin", "-p", "no:cacheprovider"]
     home = app.parent / str(len(options))
     home.mkdir()
-    environ = {**bare_environ(home), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environ = {**bare_environ(home), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **variables}
     return subprocess.run([*command, *options], cwd=app, env=environ, capture_output=True, text=True, check=False)
 
 
@@ -73,3 +73,10 @@ def test_none_is_guessed(app: Path) -> None:
     done = ran(app, "-o", "reconciler_deployment=tv")
     assert 'no deployment "tv"' in done.stdout + done.stderr
     assert "passed" not in done.stdout
+
+
+def test_a_proxy_is_not_asked(app: Path) -> None:
+    """The one of the environment, as in many a CI: it does not reach this machine's server."""
+    (app / "test_app.py").write_text('def test_set(flags):\n    flags.set("banner", "on")\n')
+    done = ran(app, HTTP_PROXY="http://127.0.0.1:1", http_proxy="http://127.0.0.1:1")
+    assert done.stdout.splitlines()[-1].startswith("1 passed"), done.stdout + done.stderr
