@@ -9,6 +9,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -71,7 +72,7 @@ class Session:
         emulator.remember()
         emulator.store.watchers.append(self.feed.refresh)
         self._makes_amplitude_ids = makes_amplitude_ids
-        note = Recorder(record).note if record else lambda _: None
+        note = Recorder(record, output).note if record else lambda _: None
         self.sdk = SdkServer(self.feed, cohorts, complete=self._complete, note=note)
         apps: dict[tuple[str, ...], ASGIApp] = {PREFIXES: self.sdk.app, _API: emulator.app}
         self.app = marked(by_prefix(apps, Starlette(routes=self._routes())))
@@ -195,12 +196,12 @@ class Session:
 
     async def _put_override(self, request: Request) -> Response:
         try:
-            body = json.loads(await request.body())
-            variant, user = body["variant"], body.get("user")
-        except (ValueError, LookupError, TypeError, AttributeError):
+            given = msgspec.json.decode(await request.body(), type=_Override)
+        except (ValueError, RecursionError):
             return PlainTextResponse('The body is {"variant": "treatment"}, with "user" for one user only.', 400)
+        user = None if given.user is None else str(given.user)
         try:
-            self.feed.override(request.path_params["key"], str(variant), None if user is None else str(user))
+            self.feed.override(request.path_params["key"], given.variant, user)
         except UnknownFlagError as error:
             return PlainTextResponse(str(error), 404)
         return Response(status_code=204)
@@ -221,25 +222,54 @@ async def _static(request: Request) -> Response:
     return Response(STATIC[name](), media_type={"css": "text/css", "js": "text/javascript"}[name.rpartition(".")[2]])
 
 
-class Recorder:
-    """Appends each user who is evaluated to a file, once, as a line that `evaluate --users` reads."""
+class _Override(msgspec.Struct, frozen=True):
+    """The body of a call that sets an override."""
 
-    def __init__(self, path: Path) -> None:
-        try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror or 'no reason given'}.") from error
-        self._path = path
+    variant: str
+    user: str | int | None = None
+
+
+class Recorder:
+    """Appends each user who is evaluated to a private file, once, as a line that `evaluate --users` reads.
+
+    Where it can be written at first and not later on, that is said once, and users are answered all the same.
+    """
+
+    def __init__(self, path: Path, output: Output) -> None:
+        """Raises UsageError for a file that cannot be written."""
+        self._path, self._output = path, output
         self._known: set[bytes] = set()
+        self._failed = False
+        try:
+            self._append("")
+        except OSError as error:
+            raise UsageError(self._failure(error)) from error
 
     def note(self, user: User) -> None:
         """One user, whom the file gets unless it was given the same before."""
         line = json.dumps(user, sort_keys=True)
         digest = hashlib.sha256(line.encode()).digest()
-        if digest not in self._known:
+        if digest in self._known:
+            return
+        try:
+            self._append(f"{line}\n")
+        except OSError as error:
+            if not self._failed:
+                self._output.error(self._failure(error))
+            self._failed = True
+        else:
             self._known.add(digest)
-            with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(line + "\n")
+
+    def _append(self, text: str) -> None:
+        with open(self._path, "a", encoding="utf-8", opener=_open_private) as stream:
+            stream.write(text)
+
+    def _failure(self, error: OSError) -> str:
+        return f"{self._path} cannot be written: {error.strerror or 'no reason given'}."
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _deployment_record(deployment: DeploymentInfo) -> DeploymentRecord:

@@ -20,16 +20,20 @@ from reconciler.reports.html import environment
 from reconciler.strict_json import MalformedJsonError, parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from reconciler.model.config import Config
     from reconciler.model.flag import LiveFlag
+    from reconciler.strict_json import Json
 
 UNKNOWN = "unknown"
 
 
 class PageState(Struct, frozen=True, kw_only=True):
-    """What the page shows. `complete` adds what is known of a user; `override` gives a variant by flag and ids."""
+    """What the page shows.
+
+    `complete` adds what is known of a user; `override` gives one of a flag's variants by its key and the user's ids.
+    """
 
     config: Config
     source: str
@@ -38,7 +42,7 @@ class PageState(Struct, frozen=True, kw_only=True):
     problem: str | None
     warnings: tuple[str, ...]
     complete: Callable[[dict[str, Any]], dict[str, Any]]
-    override: Callable[[str, tuple[str | None, ...]], str | None]
+    override: Callable[[str, Sequence[Json], Sequence[str]], str | None]
 
 
 class FlagLine(Struct, frozen=True, kw_only=True):
@@ -79,12 +83,13 @@ def _line(
     flag: LiveFlag,
     state: PageState,
     user: dict[str, Any],
-    ids: tuple[str | None, ...],
+    ids: Sequence[Json],
     live: Mapping[str, LiveFlag] | None,
 ) -> FlagLine:
     spec = flag.spec
     variant, reason = _evaluated(flag, state.flags, user)
-    override = state.override(flag.key, ids)
+    variants = (*variant_keys(spec), OFF)
+    override = state.override(flag.key, ids, variants)
     if override is not None:
         variant, reason = override, "overridden for this session"
     known = None if state.live is None else state.live.get(flag.key)
@@ -97,7 +102,7 @@ def _line(
         key=flag.key,
         name=spec.name if isinstance(spec.name, str) and spec.name != flag.key else "",
         state=", ".join(words),
-        variants=(*variant_keys(spec), OFF),
+        variants=variants,
         override=override,
         variant=variant,
         reason=reason,

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,8 @@ from starlette.routing import Route
 
 from reconciler.errors import ReconcilerError
 from reconciler.evaluation.users import InvalidUserError, check_user
-from reconciler.sdk.ofrep import evaluate_all, evaluate_one
+from reconciler.sdk.ofrep import evaluate_all, evaluate_one, refusal
+from reconciler.strict_json import MalformedJsonError, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -86,6 +86,7 @@ class SdkServer:
                     allow_origins=["*"],
                     allow_methods=["GET", "POST"],
                     allow_headers=["*"],
+                    allow_private_network=True,  # browsers ask where the page comes from another machine
                     expose_headers=["ETag"],
                 )
             ],
@@ -194,12 +195,20 @@ class SdkServer:
         )
 
     async def _ofrep_one(self, request: Request, deployment: Deployment) -> Response:
-        body = await _json_body(request)
-        status, answer = evaluate_one(self._feed, deployment, request.path_params["key"], body, self._asking)
+        key = request.path_params["key"]
+        try:
+            body = await _json_body(request)
+        except BadRequestError as error:
+            return JSONResponse({"key": key} | refusal("PARSE_ERROR", error), _BAD_REQUEST)
+        status, answer = evaluate_one(self._feed, deployment, key, body, self._asking)
         return JSONResponse(answer, status)
 
     async def _ofrep_all(self, request: Request, deployment: Deployment) -> Response:
-        status, answer, tag = evaluate_all(self._feed, deployment, await _json_body(request), self._asking)
+        try:
+            body = await _json_body(request)
+        except BadRequestError as error:
+            return JSONResponse(refusal("PARSE_ERROR", error), _BAD_REQUEST)
+        status, answer, tag = evaluate_all(self._feed, deployment, body, self._asking)
         headers = {"ETag": tag} if tag else {}
         if tag and tag in request.headers.get("if-none-match", ""):
             return Response(status_code=_NOT_MODIFIED, headers=headers)
@@ -254,15 +263,16 @@ async def _json_body(request: Request) -> Json:
 
 def _decoded(text: str, what: str) -> Json:
     """JSON in base64, in either alphabet, padded or not: SDKs differ."""
+    text = text.translate(str.maketrans("-_", "+/")).rstrip("=")
     try:
-        text = text.translate(str.maketrans("-_", "+/")).rstrip("=")
-        return _parsed(base64.b64decode(text + "=" * (-len(text) % 4), validate=True), what)
-    except (binascii.Error, ValueError) as error:
-        raise BadRequestError(f"{what} is not JSON in base64.") from error
+        content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError as error:
+        raise BadRequestError(f"{what} is not in base64.") from error
+    return _parsed(content, what)
 
 
 def _parsed(text: str | bytes, what: str) -> Json:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadRequestError(f"{what} is not JSON.") from error
+        return parse_json(text)
+    except MalformedJsonError as error:
+        raise BadRequestError(f"{what} cannot be read. {error}") from error

@@ -15,7 +15,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.flag import OFF
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from reconciler.model.flag import LiveFlag
     from reconciler.sdk.engine import RemoteEvaluation
@@ -78,17 +78,19 @@ class Overrides:
             else:
                 overrides.pop(key, None)
 
-    def variant_of(self, key: str, ids: tuple[str | None, ...]) -> str | None:
-        """The variant that is given to a user of these ids; None where none is."""
+    def variant_of(self, key: str, ids: Iterable[Json], variants: Collection[str]) -> str | None:
+        """The one of a flag's variants that is given to a user of these ids; None where none is."""
         given = self.users.get(key, {})
-        return next((given[name] for name in ids if name in given), self.everyone.get(key))
+        chosen = (*(given.get(str(name)) for name in ids), self.everyone.get(key))
+        return next((variant for variant in chosen if variant in variants), None)
 
     def apply(self, config: dict[str, Json]) -> dict[str, Json]:
-        """The configuration with segments before all others that give the variants."""
+        """The configuration with segments before all others that give the variants which the flag has."""
         key = config["key"]
         by_variant: dict[str, list[str]] = {}
         for user, variant in self.users.get(key, {}).items():
-            by_variant.setdefault(variant, []).append(user)
+            if variant in config["variants"]:
+                by_variant.setdefault(variant, []).append(user)
         segments: list[Json] = [
             {
                 "metadata": {"segmentName": "override"},
@@ -100,7 +102,7 @@ class Overrides:
             }
             for variant, users in by_variant.items()
         ]
-        if key in self.everyone:
+        if self.everyone.get(key) in config["variants"]:
             segments.append({"metadata": {"segmentName": "override"}, "variant": self.everyone[key]})
         return {**config, "segments": segments + config["segments"]} if segments else config
 

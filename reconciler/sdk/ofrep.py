@@ -32,11 +32,11 @@ def evaluate_one(
     try:
         user = complete(_user_of(body))
     except InvalidUserError as error:
-        return _BAD_REQUEST, {"key": key, "errorCode": "INVALID_CONTEXT", "errorDetails": str(error)}
+        return _BAD_REQUEST, {"key": key} | refusal("INVALID_CONTEXT", error)
     found = feed.remote(deployment).evaluate(user, {key})
     if key not in found:
         details = f'No flag "{key}" is attached to this deployment.'
-        return _NOT_FOUND, {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": details}
+        return _NOT_FOUND, {"key": key} | refusal("FLAG_NOT_FOUND", details)
     return _OK, _answer(feed, deployment, key, found[key])
 
 
@@ -47,11 +47,16 @@ def evaluate_all(
     try:
         user = complete(_user_of(body))
     except InvalidUserError as error:
-        return _BAD_REQUEST, {"errorCode": "INVALID_CONTEXT", "errorDetails": str(error)}, None
+        return _BAD_REQUEST, refusal("INVALID_CONTEXT", error), None
     found = feed.remote(deployment).evaluate(user)
     flags = [_answer(feed, deployment, key, variant) for key, variant in found.items()]
     digest = hashlib.sha256(json.dumps(flags, sort_keys=True).encode()).hexdigest()
     return _OK, {"flags": flags}, f'"{digest[:32]}"'
+
+
+def refusal(code: str, details: object) -> dict[str, Json]:
+    """The answer to what is refused; for one flag its key comes beside it."""
+    return {"errorCode": code, "errorDetails": str(details)}
 
 
 def _user_of(body: Json) -> dict[str, Any]:

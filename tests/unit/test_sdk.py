@@ -76,15 +76,23 @@ KEYS = {**AUTH, "X-Amp-Exp-Flag-Keys": packed(b"{}")}
 @pytest.mark.parametrize(
     ("method", "path", "given", "said"),
     [
-        ("GET", "/sdk/v2/vardata", {"headers": user_of("%%%")}, "X-Amp-Exp-User is not JSON in base64."),
-        ("GET", "/sdk/v2/vardata", {"headers": user_of(packed(b"{"))}, "X-Amp-Exp-User is not JSON in base64."),
+        ("GET", "/sdk/v2/vardata", {"headers": user_of("%%%")}, "X-Amp-Exp-User is not in base64."),
+        ("GET", "/sdk/v2/vardata", {"headers": {**AUTH, "X-Amp-Exp-User": b"Z\xfc"}},
+         "X-Amp-Exp-User is not in base64."),
+        ("GET", "/sdk/v2/vardata", {"headers": user_of(packed(b"{"))},
+         "X-Amp-Exp-User cannot be read. Not JSON at line 1, column 2."),
         ("GET", "/sdk/v2/vardata", {"headers": user_of(packed(b"[1]"))}, "A user is a JSON object."),
         ("GET", "/sdk/v2/flags", {"headers": KEYS}, "X-Amp-Exp-Flag-Keys is not a list."),
-        ("POST", "/sdk/v2/vardata", {"content": b"no"}, "The body is not JSON."),
-        ("POST", "/sdk/v2/vardata", {"content": b"[" * 100_000}, "The body is not JSON."),
+        ("POST", "/sdk/v2/vardata", {"content": b"no"}, "The body cannot be read. Not JSON at line 1, column 1."),
+        ("POST", "/sdk/v2/vardata", {"content": b"[" * 100_000},
+         "The body cannot be read. The JSON is nested more than 100 levels deep."),
+        ("POST", "/sdk/v2/vardata", {"content": b'{"user_id": "u", "user_properties": {"x": NaN}}'},
+         "The body cannot be read. NaN and infinities are not JSON."),
+        ("POST", "/sdk/v2/vardata", {"content": b'{"user_id": "\\ud83d"}'},
+         "The body cannot be read. The JSON holds half of a surrogate pair, which is no character."),
         ("POST", "/sdk/v2/vardata", {"json": {"user_id": []}}, "user_id is a string or a whole number."),
-        ("GET", "/v1/vardata", {"params": {"context": "{"}}, "context is not JSON."),
-        ("POST", "/ofrep/v1/evaluate/flags", {"content": b""}, "The body is not JSON."),
+        ("GET", "/v1/vardata", {"params": {"context": "{"}},
+         "context cannot be read. Not JSON at line 1, column 2."),
         ("GET", "/sdk/v1/cohort/beta", {"params": {"maxCohortSize": "x"}}, "maxCohortSize is not a whole number."),
     ],
 )  # fmt: skip
@@ -233,10 +241,17 @@ def test_reasons_of_ofrep(fields: dict[str, Any], override: str | None, reason: 
          {"key": "f", "errorCode": "INVALID_CONTEXT", "errorDetails": "The context is an object."}),
         ("/flags", {"context": {"targetingKey": []}}, 400,
          {"errorCode": "INVALID_CONTEXT", "errorDetails": "user_id is a string or a whole number."}),
+        ("/flags/f", b"", 400,
+         {"key": "f", "errorCode": "PARSE_ERROR",
+          "errorDetails": "The body cannot be read. Not JSON at line 1, column 1."}),
+        ("/flags", b'{"context": {"x": 1e999}}', 400,
+         {"errorCode": "PARSE_ERROR",
+          "errorDetails": "The body cannot be read. The JSON holds a number beyond what a double can carry."}),
     ],
 )  # fmt: skip
 def test_refusals_of_ofrep(path: str, body: Any, status: int, answer: dict[str, str]) -> None:
-    found = ask(a_feed(), "POST", f"/ofrep/v1/evaluate{path}", json=body)
+    given = {"content": body} if isinstance(body, bytes) else {"json": body}
+    found = ask(a_feed(), "POST", f"/ofrep/v1/evaluate{path}", **given)
     assert (found.status_code, found.json()) == (status, answer)
 
 
@@ -293,12 +308,13 @@ def test_overrides() -> None:
     feed.override("new-checkout", "b", "ann")
     feed.override("other", "off", "lin")
     overrides = feed.overrides
-    assert [overrides.variant_of("new-checkout", ids) for ids in ((None, "lin"), ("ann",), ("eve", None))] == [
-        "b",
-        "b",
-        "a",
-    ]
-    assert overrides.variant_of("other", ("eve",)) is None
+    known = ("a", "b", "off")
+    for ids, variants, given in (
+        ((None, "lin"), known, "b"), (("ann",), known, "b"), (("eve", None), known, "a"), (("lin",), ("a",), "a"),
+        (("lin",), (), None),
+    ):  # fmt: skip
+        assert overrides.variant_of("new-checkout", ids, variants) == given
+    assert overrides.variant_of("other", ("eve",), known) is None
     (config, other) = feed.configs(WEB, local=True)
     mark = {"segmentName": "override"}
     by_ids = [
@@ -313,6 +329,25 @@ def test_overrides() -> None:
     assert (overrides.everyone, overrides.users) == ({}, {"other": {"lin": "off"}})
     overrides.clear()
     assert overrides.users == {}
+
+
+def test_overrides_of_variants_that_are_gone() -> None:
+    """Give nothing until the variants are back; those that are there still count."""
+    shown = [a_live_flag(SPEC, id="1")]
+    feed = Feed(lambda: Served(flags={"1": shown[0]}, deployments=(WEB,)))
+    plain = feed.configs(WEB, local=True)[0]["segments"]
+    feed.override("new-checkout", "a")
+    feed.override("new-checkout", "b", "7")
+    both = feed.configs(WEB, local=True)[0]["segments"]
+    assert [segment["variant"] for segment in both[:2]] == ["b", "a"]
+    assert feed.overrides.variant_of("new-checkout", (7,), ("a", "b")) == "b"
+    without = replace(SPEC, variants=(a_variant("b"),), rollout_weights=Weights.of({"b": 1}), target_segments=())
+    shown[0] = a_live_flag(without, id="1")
+    feed.refresh()
+    assert [segment["variant"] for segment in feed.configs(WEB, local=True)[0]["segments"]] == ["b", "b"]
+    shown[0] = a_live_flag(SPEC, id="1")
+    feed.refresh()
+    assert feed.configs(WEB, local=True)[0]["segments"] == both == [*both[:2], *plain]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from reconciler.cli.commands.serve import start_session
 from reconciler.cli.main import run
 from reconciler.cli.options import Settings
 from reconciler.cli.output import Output
+from reconciler.emulator.server import serve
 from reconciler.errors import UsageError
 from reconciler.evaluation.users import read_users
 
@@ -152,8 +153,10 @@ def test_browsers_may_ask(client: httpx.Client) -> None:
         "Access-Control-Request-Method": "GET",
         "Access-Control-Request-Headers": "authorization,x-amp-exp-user,x-amp-exp-flag-keys",
     }
+    asks["Access-Control-Request-Private-Network"] = "true"  # of a page of another machine, as Chrome asks it
     answer = client.options("/sdk/v2/vardata", headers=asks)
     assert answer.status_code == 200
+    assert answer.headers["access-control-allow-private-network"] == "true"
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "x-amp-exp-user" in answer.headers["access-control-allow-headers"]
     assert client.get("/sdk/v2/flags", headers={"Origin": "null"}).headers["access-control-allow-origin"] == "*"
@@ -212,6 +215,10 @@ def test_overrides_by_one_call(client: httpx.Client) -> None:
         ("new-checkout", b"{}", 400),
         ("new-checkout", b"[]", 400),
         ("new-checkout", b"variant=control", 400),
+        ("new-checkout", b'{"variant": null}', 400),
+        ("new-checkout", b'{"variant": "control", "user": {"id": "lin"}}', 400),
+        ("new-checkout", b'{"variant": "control", "user": ' + b"[" * 100_000, 400),
+        ("new-checkout", b'{"variant": "\xff"}', 400),
     ],
 )
 def test_overrides_of_what_there_is_not(client: httpx.Client, key: str, body: bytes, status: int) -> None:
@@ -292,6 +299,28 @@ def test_users_are_kept(root: Path, tmp_path: Path) -> None:
             ADA, {"user_id": "lin", "user_properties": {"plan": "pro"}},
         ]  # fmt: skip
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_of_users_that_goes_while_it_is_written(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Is made again, private as before; where that cannot be, it is said once, and users are answered."""
+    directory = root / "kept"
+    directory.mkdir()
+    file = directory / "users.jsonl"
+    settings = Settings(config=root / "reconciler.yaml")
+    session = start_session(settings, Output(), record=file)
+    with serve(session.app) as url, httpx.Client(base_url=url, headers=DEPLOYMENT) as client:
+        file.unlink()
+        variants(client, ADA)
+        assert (file.stat().st_mode & 0o777, len(file.read_text().splitlines())) == (0o600, 1)
+        file.unlink()
+        directory.rmdir()
+        capsys.readouterr()
+        for name in ("lin", "ann"):
+            assert variants(client, {"user_id": name}).keys() == {"new-checkout", "search"}
+        assert capsys.readouterr().err == f"Error: {file} cannot be written: No such file or directory.\n"
+        directory.mkdir()
+        variants(client, {"user_id": "lin"})
+        assert [json.loads(line)["user_id"] for line in file.read_text().splitlines()] == ["lin"]
 
 
 def test_users_are_kept_as_they_were_evaluated(root: Path, tmp_path: Path) -> None:
