@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.evaluation.conditions import COHORT_TYPE
-from reconciler.evaluation.rules import SegmentRule, atom_of, flag_rules, is_on, segments_of, variants_of
+from reconciler.evaluation.rules import Bucketing, SegmentRule, atom_of, flag_rules, is_on, segments_of, variants_of
 from reconciler.model.flag import UNSET, Condition, Unset
 
 if TYPE_CHECKING:
@@ -29,6 +29,14 @@ class Case(Struct, frozen=True):
     lacks: tuple[str, ...] = ()
     hash_lacks: tuple[str, ...] = ()
     is_list_of_users: bool = False
+    is_local: bool = False
+
+    @property
+    def can_lack_hashed(self) -> bool:
+        """Whether users can be without what the rule hashes: all but an amplitude_id, which is not known locally."""
+        hashed = self.rule.bucketing
+        is_amplitude_id = hashed == Bucketing(hashed.salt) if hashed else True
+        return not is_amplitude_id or self.is_local or "bucketingKey" in self.hash_lacks
 
 
 GATE: Final = Condition(prop="dependencies", op="is", values=("not met",), type="dependencies")
@@ -107,11 +115,11 @@ def cases_of(spec: FlagSpec | None, *, is_open: bool) -> Iterator[Case]:
     always = ("enabled",) if is_open else ()
     yield from _list_cases(spec)
     *targets, rest = flag_rules(spec)
+    is_local = spec.evaluation_mode == "local"
     for index, (segment, rule) in enumerate(zip(segments_of(spec), targets, strict=True)):
         has_key = not isinstance(segment.bucketing_key, Unset)
-        yield Case(
-            rule, f"/targetSegments/{index}", (*always, *_lacks(spec, rule)), _hash_lacks(spec, has_key=has_key)
-        )
+        lacks, hash_lacks = (*always, *_lacks(spec, rule)), _hash_lacks(spec, has_key=has_key)
+        yield Case(rule, f"/targetSegments/{index}", lacks, hash_lacks, is_local=is_local)
     lacking = [
         name
         for name, value in (
@@ -124,7 +132,8 @@ def cases_of(spec: FlagSpec | None, *, is_open: bool) -> Iterator[Case]:
         )
         if isinstance(value, Unset)
     ]
-    yield Case(rest, "/rolloutPercentage", (*always, *lacking, *_lacks(spec, rest)), _hash_lacks(spec, has_key=False))
+    lacks = (*always, *lacking, *_lacks(spec, rest))
+    yield Case(rest, "/rolloutPercentage", lacks, _hash_lacks(spec, has_key=False), is_local=is_local)
 
 
 def _lacks(spec: FlagSpec, rule: SegmentRule) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ Users fall into cases by the first rule that they match, on both sides where two
 the hash decides, and its areas are exact. A claim is proved where no case that can be breaks it. A user who breaks it
 counts only once evaluated.
 
-A property has one value unless a condition about sets is asked of it. Every user has an amplitude_id; what else
-is hashed may be missing. Inclusions that are not declared count as none.
+A property has one value unless a condition about sets is asked of it. Every user whom Amplitude evaluates has an
+amplitude_id; what else is hashed may be missing. Inclusions that are not declared count as none.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from msgspec.structs import replace
 
 from reconciler.evaluation.assertions import ANY, Cause, Status, Verdict
 from reconciler.evaluation.cases import GATE, GATE_NAME, GATE_PATH, Case, cases_of, filled_from, gated, is_open
+from reconciler.evaluation.cells import cells_of, variant_of
 from reconciler.evaluation.conditions import matches_condition
 from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
-from reconciler.evaluation.hashing import RESIDUES, coordinates, hash_of
 from reconciler.evaluation.persons import (
     NoPersonError,
     Person,
+    can_lack,
     find_person,
     has_only_named_values,
     named_values,
@@ -31,15 +32,16 @@ from reconciler.evaluation.persons import (
 )
 from reconciler.evaluation.populations import Properties
 from reconciler.evaluation.result import Reason
-from reconciler.evaluation.rules import SegmentRule, atom_of, variant_keys
+from reconciler.evaluation.rules import atom_of, variant_keys
 from reconciler.evaluation.shares import joint_shares
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
-from reconciler.model.flag import OFF, Unset
+from reconciler.model.flag import ID_PROPERTIES, OFF, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.evaluation.assertions import Assertion, Share
+    from reconciler.evaluation.cells import Cell, Pair
     from reconciler.evaluation.rules import Bucketing
     from reconciler.evaluation.users import User
 
@@ -47,11 +49,6 @@ _MOST_ANSWERS: Final = 500
 _MOST_FORMS: Final = 20
 _MOST_FAILURES: Final = 20
 """Searches for a user that fail without a reason, after which a claim is not worth more time."""
-_AMPLITUDE_ID: Final = (DEFAULT_BUCKETING_UNIT, DEFAULT_BUCKETING_KEY)
-
-
-_Cell = tuple[str, ...]
-_Pair = tuple[Case, ...]
 
 
 class Decider:
@@ -65,7 +62,7 @@ class Decider:
         self._sides = sides
         self._evaluators = [Evaluator(side) for side in sides]
         both_open = len(sides) > 1 and all(is_open(side) for side in sides)
-        self._cells: dict[tuple[str, ...], list[_Cell]] = {}
+        self._cells: dict[tuple[str, ...], list[Cell]] = {}
         self._cases = [tuple(cases_of(side.flag.spec if side.flag else None, is_open=both_open)) for side in sides]
 
     def decide(self, claim: Assertion) -> Verdict:
@@ -123,7 +120,7 @@ class Decider:
             return Verdict(status=Status.UNDECLARED, reason=_undeclared(lacks), reached=reached)
         result = self._evaluators[-1].evaluate(user, given)
         bucketing = case.rule.bucketing
-        if bucketing and (bucketing.unit, bucketing.key) == _AMPLITUDE_ID and not user.get(DEFAULT_BUCKETING_KEY):
+        if bucketing and not case.can_lack_hashed and not user.get(DEFAULT_BUCKETING_KEY):
             reason = f"The flag is bucketed by {DEFAULT_BUCKETING_KEY}: give the user one."
             return Verdict(status=Status.UNDECIDED, reason=reason, reached=reached)
         if result.variant is None:
@@ -147,7 +144,7 @@ class _Decision:
         sides: Sequence[tuple[Case, ...]],
         evaluators: Sequence[Evaluator],
         given: Mapping[str, str],
-        cells: dict[tuple[str, ...], list[_Cell]],
+        cells: dict[tuple[str, ...], list[Cell]],
     ) -> None:
         self._known_cells = cells
         self._claim, self._sides, self._evaluators, self._given = claim, sides, evaluators, given
@@ -158,6 +155,7 @@ class _Decision:
         self._gate = self._properties.mask_of((GATE,)) if GATE in asked else 0
         self._failures = 0
         self._open: str | None = None
+        self._lacks: dict[str, None] = {}
         self._reached: set[str] = {
             name
             for outcome in (*claim.always, *claim.never, *(share.outcome for share in claim.shares))
@@ -177,17 +175,21 @@ class _Decision:
             if not lacks and all(is_listed < known for known, _ in found):
                 breach = self._breach(pair, required, excluded)
                 found += [(is_listed, breach)] if breach else []
-        reached = frozenset(self._reached)
+        reached, compares = frozenset(self._reached), len(self._sides) > 1
         if lacks:
-            return Verdict(status=Status.UNDECLARED, reason=_undeclared(lacks), reached=reached)
+            return Verdict(status=Status.UNDECLARED, reason=_undeclared(lacks, compares=compares), reached=reached)
         if found:
             return replace(found[-1][1], reached=reached)
+        if self._lacks:
+            return Verdict(
+                status=Status.UNDECLARED, reason=_undeclared(self._lacks, compares=compares), reached=reached
+            )
         status = Status.PROVED if self._open is None else Status.UNDECIDED
         return Verdict(status=status, reason=self._open, reached=reached)
 
     def _pairs(
-        self, chosen: _Pair, required: int, excluded: tuple[int, ...]
-    ) -> Iterator[tuple[_Pair, int, tuple[int, ...]]]:
+        self, chosen: Pair, required: int, excluded: tuple[int, ...]
+    ) -> Iterator[tuple[Pair, int, tuple[int, ...]]]:
         """The cases, one of each side, that users of the claim can be in, and what makes such a user."""
         if len(chosen) == len(self._sides):
             yield chosen, required, excluded
@@ -198,7 +200,7 @@ class _Decision:
             if self._properties.can_be(*together):
                 yield from self._pairs((*chosen, case), *together)
 
-    def _breach(self, pair: _Pair, required: int, excluded: tuple[int, ...]) -> Verdict | None:
+    def _breach(self, pair: Pair, required: int, excluded: tuple[int, ...]) -> Verdict | None:
         """The claim refuted by users of these cases, if it is."""
         cells = self._cells(pair)
         self._reached.update(cell[-1] for cell in cells)
@@ -211,21 +213,21 @@ class _Decision:
                 return found
         return None
 
-    def _cells(self, pair: _Pair) -> list[_Cell]:
+    def _cells(self, pair: Pair) -> list[Cell]:
         """The variants that users of these cases can have, which no claim about the flag changes."""
         place = tuple(case.path for case in pair)
         if place not in self._known_cells:
-            self._known_cells[place] = _cells(pair)
+            self._known_cells[place] = cells_of(pair)
         return self._known_cells[place]
 
-    def _is_broken_by(self, cell: _Cell) -> bool:
+    def _is_broken_by(self, cell: Cell) -> bool:
         if any(outcome.meets(cell) for outcome in self._claim.never):
             return True
         plain = [outcome for outcome in self._claim.always if outcome.before is None]
         moves = [item for item in self._claim.always if item.before is not None and item.before in {ANY, cell[0]}]
         return any(kind and not any(outcome.meets(cell) for outcome in kind) for kind in (plain, moves))
 
-    def _breach_of_share(self, share: Share, pair: _Pair, required: int, excluded: tuple[int, ...]) -> Verdict | None:
+    def _breach_of_share(self, share: Share, pair: Pair, required: int, excluded: tuple[int, ...]) -> Verdict | None:
         rules = [case.rule for case in (pair if share.outcome.before is not None else pair[-1:])]
         joint = joint_shares(*rules)
         if not joint.is_exact:
@@ -234,7 +236,10 @@ class _Decision:
         parts = [sum((size for cell, size in joint.cells if share.outcome.meets(cell)), Fraction(0))]
         hashed = next((rule.bucketing for rule in rules if rule.bucketing), None)
         if hashed is not None and (named := self._named_values(hashed, required, excluded)) is not None:
-            cells = [tuple(_variant_of(rule, value) for rule in rules) for value in named]
+            if (lacks := dict.fromkeys(field for case in pair for field in case.hash_lacks)) and {*named} != {None}:
+                self._lacks |= lacks
+                return None
+            cells = [tuple(variant_of(rule, value) for rule in rules) for value in named]
             parts = sorted({Fraction(share.outcome.meets(cell)) for cell in cells})
         if all(map(share.holds, parts)):
             return None
@@ -260,16 +265,16 @@ class _Decision:
             found |= dict.fromkeys(named_values(answer))
         return found
 
-    def _refuted(self, pair: _Pair, cell: _Cell, required: int, excluded: tuple[int, ...]) -> Verdict | None:
+    def _refuted(self, pair: Pair, cell: Cell, required: int, excluded: tuple[int, ...]) -> Verdict | None:
         """The claim refuted by a user of these cases with these variants; None where there is none, or none is found.
 
         In the latter case it is open what becomes of the claim.
         """
         if self._gate:
             return self._refuted_behind_parents(pair, cell, required, excluded)
-        hashing = [case for case in pair if case.rule.bucketing is not None]
-        unknown = {field for case in hashing for field in case.hash_lacks}
-        keys = [case.rule.bucketing.key for case in hashing if case.rule.bucketing and not unknown]
+        if any(case.rule.bucketing and case.hash_lacks for case in pair):
+            return self._refuted_by_any_id(pair, cell, required, excluded)
+        keys = [case.rule.bucketing.key for case in pair if case.rule.bucketing]
         is_certain = all(map(self._properties.is_exact, keys))
         tried = 0
         for chosen in islice(self._properties.answers(required, excluded, keys), _MOST_ANSWERS):
@@ -278,9 +283,8 @@ class _Decision:
                 is_certain = False
                 break
             try:
-                person = find_person(
-                    chosen, [] if unknown else [(c.rule, v) for c, v in zip(pair, cell, strict=True)]
-                )
+                wanted = [(case.rule, variant) for case, variant in zip(pair, cell, strict=True)]
+                person = find_person(chosen, wanted, is_local=any(case.is_local for case in pair))
             except NoPersonError as error:
                 is_certain &= error.is_certain
                 self._failures += not error.is_certain
@@ -288,21 +292,58 @@ class _Decision:
                     is_certain = False
                     break
                 continue
-            if unknown:
-                ids = person.made_up & {case.rule.bucketing.key for case in hashing if case.rule.bucketing}
-                person = Person({name: value for name, value in person.user.items() if name not in ids})
-            elif not self._is_confirmed(person, cell):
-                is_certain = False
-                continue
-            return _refutation(pair, cell, person)
+            if self._is_confirmed(person, cell):
+                return _refutation(pair, cell, person)
+            is_certain = False
         if not (tried and is_certain and tried < _MOST_ANSWERS):
-            names = " and ".join(dict.fromkeys(f'"{case.rule.segment}"' for case in pair))
-            outcome = " -> ".join(dict.fromkeys(cell))
-            self._open = self._open or f"Users of {names} may get {outcome}, but no such user was found."
+            self._leave_open(pair, cell)
+        return None
+
+    def _leave_open(self, pair: Pair, cell: Cell) -> None:
+        names = " and ".join(dict.fromkeys(f'"{case.rule.segment}"' for case in pair))
+        outcome = " -> ".join(dict.fromkeys(cell))
+        self._open = self._open or f"Users of {names} may get {outcome}, but no such user was found."
+
+    def _refuted_by_any_id(self, pair: Pair, cell: Cell, required: int, excluded: tuple[int, ...]) -> Verdict | None:
+        """As `_refuted`, where not all of what is hashed is declared: by a user of whom only the id is open.
+
+        Where it depends on what is not declared whether there is such a user, that is noted.
+        """
+        rules = [(case.rule.bucketing, case.hash_lacks) for case in pair if case.rule.bucketing]
+        lacks = dict.fromkeys(field for _, fields in rules for field in fields)
+        if one_sided := [field for field in lacks if not all(field in fields for _, fields in rules)]:
+            self._lacks |= dict.fromkeys(one_sided)  # whether both hash the same is not known
+            return None
+        keys = {bucketing.key for bucketing, _ in rules if bucketing.unit == DEFAULT_BUCKETING_UNIT}
+        is_known = "bucketingKey" not in lacks
+        asked = keys if is_known else keys.union(ID_PROPERTIES)
+        is_hashed = cell in joint_shares(*(case.rule for case in pair)).as_dict()
+        is_bare = is_known and cell == tuple(case.rule.constant for case in pair)
+        is_local = any(case.is_local for case in pair)
+        for chosen in islice(self._properties.answers(required, excluded, asked), _MOST_ANSWERS):
+            if chosen is None:
+                self._leave_open(pair, cell)
+                break
+            answers = {item.name: item for item in chosen if item.name in asked}
+            named = {
+                value for item in answers.values() if has_only_named_values(item) for value in named_values(item)
+            }
+            lacks_all = is_bare and all(can_lack(key, answers.get(key), is_local=is_local) for key in keys)
+            if lacks_all or (is_hashed and not named):
+                person = find_person(chosen, [])
+                made_up = person.made_up & keys
+                user = {name: value for name, value in person.user.items() if name not in made_up}
+                return _refutation(pair, cell, Person(user))
+            if is_hashed and (not is_known or named - {None}):
+                self._lacks |= lacks
+            elif not is_known:
+                self._lacks |= dict.fromkeys(("bucketingKey",))
+            elif not is_hashed and not is_bare:
+                self._leave_open(pair, cell)
         return None
 
     def _refuted_behind_parents(
-        self, pair: _Pair, cell: _Cell, required: int, excluded: tuple[int, ...]
+        self, pair: Pair, cell: Cell, required: int, excluded: tuple[int, ...]
     ) -> Verdict | None:
         """As `_refuted`, where the flags that this one depends on decide too: users are tried by their numbers."""
         others = [mask for mask in excluded if mask != self._gate]
@@ -313,7 +354,7 @@ class _Decision:
         self._open = self._open or "The flags that this one depends on decide: name what users have with `given`."
         return None
 
-    def _is_confirmed(self, person: Person, cell: _Cell, pair: _Pair = ()) -> bool:
+    def _is_confirmed(self, person: Person, cell: Cell, pair: Pair = ()) -> bool:
         """Whether the user is one of the claim's and gets these variants, evaluated as any user is.
 
         Of users whom other flags may hold back, whether they do is compared with the cases too.
@@ -326,7 +367,7 @@ class _Decision:
         return as_wanted and tuple(result.variant for result in found) == cell
 
 
-def _refutation(pair: _Pair, cell: _Cell, person: Person) -> Verdict:
+def _refutation(pair: Pair, cell: Cell, person: Person) -> Verdict:
     causes = tuple(
         Cause(segment=case.rule.segment, path=case.path, variant=variant)
         for case, variant in zip(pair, cell, strict=True)
@@ -334,46 +375,10 @@ def _refutation(pair: _Pair, cell: _Cell, person: Person) -> Verdict:
     return Verdict(status=Status.REFUTED, person=person, causes=causes)
 
 
-def _undeclared(fields: Iterable[str]) -> str:
+def _undeclared(fields: Iterable[str], *, compares: bool = False) -> str:
     named = list(dict.fromkeys(fields))
     verb = "is" if len(named) == 1 else "are"
-    return (
-        f"{', '.join(named)} {verb} not declared, and it depends on that: declare it, or fill it with --against live."
-    )
-
-
-def _variant_of(rule: SegmentRule, value: str | None) -> str:
-    """What a rule gives users with this value of what it hashes; None: without one."""
-    if rule.bucketing is None or value is None:
-        return rule.constant
-    return rule.variant_at(*coordinates(hash_of(rule.bucketing.salt, value)))
-
-
-def _variants_of(rule: SegmentRule) -> list[str]:
-    """The variants that a rule gives users, with and without what it hashes."""
-    starts = (0, *(end for _, end in rule.cuts))
-    given = [variant for start, (variant, end) in zip(starts, rule.cuts, strict=False) if start < end]
-    bucketing = rule.bucketing
-    has_others = bucketing is None or rule.percentage < RESIDUES or (bucketing.unit, bucketing.key) != _AMPLITUDE_ID
-    return [*given, *([rule.constant] if has_others else [])]
-
-
-def _cells(pair: _Pair) -> list[_Cell]:
-    """The variants that users of these cases can have on each side, the most frequent first.
-
-    Users without what is hashed are among them.
-    """
-    rules = [case.rule for case in pair]
-    if len(rules) == 1:
-        return [(variant,) for variant in _variants_of(rules[0])]
-    found = [cell for cell, _ in sorted(joint_shares(*rules).cells, key=lambda item: -item[1])]
-    places = {(rule.bucketing.unit, rule.bucketing.key) for rule in rules if rule.bucketing} - {_AMPLITUDE_ID}
-    for missing in [{place} for place in sorted(places)] + ([places] if len(places) > 1 else []):
-        bare = [
-            SegmentRule(rule.segment, rule.conditions, constant=rule.constant)
-            if rule.bucketing and (rule.bucketing.unit, rule.bucketing.key) in missing
-            else rule
-            for rule in rules
-        ]
-        found += [cell for cell, _ in joint_shares(*bare).cells if cell not in found]
-    return found
+    where, remedy = "", "declare it, or fill it with --against live"
+    if compares:
+        where, remedy = " in the state before", "compare with --against live"
+    return f"{', '.join(named)} {verb} not declared{where}, and it depends on that: {remedy}."

@@ -94,8 +94,13 @@ class NoPersonError(Exception):
         self.is_certain = is_certain
 
 
-def find_person(chosen: Sequence[Chosen], wanted: Sequence[tuple[SegmentRule, str]]) -> Person:
-    """A user with these answers to whom each rule, taken for itself, gives its variant. Raises NoPersonError."""
+def find_person(
+    chosen: Sequence[Chosen], wanted: Sequence[tuple[SegmentRule, str]], *, is_local: bool = False
+) -> Person:
+    """A user with these answers to whom each rule, taken for itself, gives its variant. Raises NoPersonError.
+
+    `is_local`: evaluated by an SDK, where users may be without an amplitude_id.
+    """
     answers = {item.name: item for item in chosen}
     user: dict[str, Any] = {}
     for item in chosen:
@@ -110,7 +115,7 @@ def find_person(chosen: Sequence[Chosen], wanted: Sequence[tuple[SegmentRule, st
             _merge(user, _with_property(key, value) if is_users else {"groups": {unit: [value]}})
             if answer is None or value not in answer.values:
                 made_up.add(key)
-        elif place.is_hashed or (place.areas and is_users and not _can_lack(key, answer)):
+        elif place.is_hashed or (place.areas and is_users and not can_lack(key, answer, is_local=is_local)):
             raise NoPersonError(is_certain=areas is None or has_only_named_values(answer))
         elif place.areas and is_users:
             holder = user.get("user_properties", {}) if key.startswith("gp:") else user
@@ -138,9 +143,9 @@ def _places(wanted: Sequence[tuple[SegmentRule, str]]) -> dict[tuple[str, str], 
     return places
 
 
-def _can_lack(key: str, answer: Chosen | None) -> bool:
+def can_lack(key: str, answer: Chosen | None, *, is_local: bool) -> bool:
     """Whether a user may be without what is hashed: everyone whom Amplitude evaluates has an amplitude_id."""
-    return key != DEFAULT_BUCKETING_KEY and (answer is None or None in answer.values)
+    return (is_local or key != DEFAULT_BUCKETING_KEY) and (answer is None or None in answer.values)
 
 
 def numbered_persons(chosen: Sequence[Chosen]) -> Iterator[Person]:

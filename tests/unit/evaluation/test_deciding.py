@@ -214,6 +214,75 @@ def test_an_unknown_salt_names_no_id() -> None:
     assert (one.status, one.reason and one.reason.split(" is ")[0]) == (Status.UNDECLARED, "bucketingSalt")
 
 
+SALTLESS = replace(FLAG, bucketing_salt=UNSET)
+KEYLESS = replace(FLAG, bucketing_key=UNSET)
+DE = asked("country", "is", "DE")
+
+
+@pytest.mark.parametrize(
+    ("flag", "claimed", "never", "outcome"),
+    [
+        (SALTLESS, (), "a", {}),
+        (SALTLESS, (), "off", {}),
+        (SALTLESS, (asked("user_id", "is not", "(none)"),), "off", "proved"),
+        (SALTLESS, (asked("user_id", "is", "(none)"),), "a", "proved"),
+        (SALTLESS, (asked("user_id", "is", "(none)"),), "off", {}),
+        (SALTLESS, (asked("user_id", "is", "x"),), "a", "bucketingSalt"),
+        (SALTLESS, (asked("user_id", "is", "x"),), "off", "proved"),
+        (SALTLESS, (asked("user_id", "contains", "x"), DE), "a", {"country": "DE"}),
+        (replace(SALTLESS, bucketing_key="country"), (DE,), "a", "bucketingSalt"),
+        (replace(SALTLESS, bucketing_unit="org id"), (DE,), "off", {"user_id": "user-1", "country": "DE"}),
+        (KEYLESS, (), "off", "bucketingKey"),
+        (replace(KEYLESS, rollout_percentage=50), (DE,), "off", {"user_id": "user-1", "country": "DE"}),
+        (KEYLESS, (asked("device_id", "is", "x"),), "a", "bucketingKey"),
+        (KEYLESS, (asked("device_id", "is", "(none)"),), "a", "bucketingKey"),
+        (replace(KEYLESS, bucketing_salt=UNSET), (asked("user_id", "is", "x"),), "a", "bucketingSalt, bucketingKey"),
+    ],
+)
+def test_what_rests_on_the_hash_that_is_not_declared(
+    flag: FlagSpec, claimed: tuple[Condition, ...], never: str, outcome: dict[str, str] | str
+) -> None:
+    """Users whose hash is open refute a claim, if there are such; who have one value or none wait for the fields."""
+    verdict = decide(flag, conditions=claimed, never=(Outcome(never),))
+
+    if isinstance(outcome, dict):
+        assert verdict.person is not None
+        assert (verdict.status, verdict.person.user) == (Status.REFUTED, outcome)
+    elif outcome == "proved":
+        assert verdict.status is Status.PROVED
+    else:
+        verb = "are" if "," in outcome else "is"
+        assert (verdict.status, verdict.reason) == (Status.UNDECLARED, f"{outcome} {verb} {LACKS}")
+
+
+@pytest.mark.parametrize(("before", "field"), [(SALTLESS, "bucketingSalt"), (KEYLESS, "bucketingKey"), (FLAG, None)])
+def test_what_is_declared_for_the_first_time(before: FlagSpec, field: str | None) -> None:
+    """May be what it was: a change that only declares it is not known to move a user, or to move none."""
+    moves = decide(FLAG, before, never=(ANY_MOVE,))
+    shares = decide(FLAG, before, shares=(Share(Outcome("a", "b"), (Bound("<=", Fraction(1, 10)),), ""),))
+
+    assert moves.status is (Status.UNDECLARED if field else Status.PROVED)
+    assert moves.reason == (field and f"{field} is {LACKS_BEFORE}")
+    assert shares.status is (Status.UNDECIDED if field else Status.PROVED)
+    assert decide(FLAG, before, never=(Outcome("c", "a"),), conditions=THERE).status is Status.UNDECIDED
+
+
+def test_locally_no_user_has_an_amplitude_id() -> None:
+    """At least an application may not give one: a share of everyone leaves out those without it."""
+    local = replace(FLAG, bucketing_key="amplitude_id", evaluation_mode="local")
+    single = replace(local, rollout_weights=Weights.of({"a": 1}))
+
+    verdict = decide(local, never=(Outcome("off"),))
+
+    assert verdict.person is not None
+    assert OfficialFlag(local).assign(verdict.person.user)[0] == "off"
+    assert decide(replace(local, evaluation_mode="remote"), never=(Outcome("off"),)).status is Status.PROVED
+    assert decide(single, never=(Outcome("off"),)).status is Status.PROVED
+    assert decide(local, single, never=(Outcome("off", "a"),)).status is Status.REFUTED
+    one = decide(local, user={"user_id": "x"}, expected="off")
+    assert one.status is Status.PROVED
+
+
 @pytest.mark.parametrize("op", ["<=", ">=", "=="])
 @pytest.mark.parametrize(("percentage", "of_each"), [(100, "1/2"), (25, "1/8"), (1, "1/200"), (99, "99/200")])
 def test_shares_that_no_number_of_hashes_meets_exactly(op: str, percentage: int, of_each: str) -> None:
@@ -235,6 +304,7 @@ LISTED = replace(
     target_segments=(a_segment(US),),
 )
 UNSAID = "Flag files do not say what a flag depends on"
+LACKS_BEFORE = "not declared in the state before, and it depends on that: compare with --against live."
 LACKS = "not declared, and it depends on that: declare it, or fill it with --against live."
 
 
