@@ -27,7 +27,7 @@ from reconciler.cli.planning import load, now, open_client, resolve_credentials,
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import GuardRefusedError
 from reconciler.model.config import idle_targets, misspelt_overrides
-from reconciler.reports.registry import ADVANCE, render
+from reconciler.reports.registry import ADVANCE, RenderOptions, render
 from reconciler.rollouts.report import AdvanceReport
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def advance(
         arguments = AdvanceArguments(targets=targets, allow=frozenset(allow), is_dry_run=is_dry_run)
         found = _advance(loaded, arguments, api_key_file, output)
     failure = found.failure
-    files = [] if report is None else [(report, render(ADVANCE, "json", found))]
+    files = [] if report is None else [(report, render(ADVANCE, "json", found, RenderOptions(error=failure)))]
     display = OutputOptions(form=form, output_file=output_file)
     failure = write_report(ADVANCE, found, display, output, failure=failure, files=files)
     if isinstance(failure, GuardRefusedError):

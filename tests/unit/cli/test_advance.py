@@ -413,8 +413,11 @@ def test_a_refusal_is_named_once(rig: Rig) -> None:
     """Neither in the report nor in the error do its first words stand twice; it says no more than was asked."""
     rig.commit(FLAG, config=CONFIG + "safety: {maxUpdates: 0}\n")
     rig.hours = 1
-    ran = rig.repository.run("advance")
+    ran = rig.repository.run("advance", "--report", "report.json")
     assert ran.code == 5
+    report = json.loads((rig.repository.root / "report.json").read_text())
+    assert (report["error"]["guards"], report["summary"]["notMade"]) == (["updates"], 1)
+    assert report["refusals"][0].startswith("updates: ")
     assert "Refused: updates: " in ran.out
     assert ran.err.count("Refused as unsafe") == 1
     assert "Error: Refused as unsafe: updates: " in ran.err

@@ -103,6 +103,23 @@ def test_environments_share_their_files(repository: Repository) -> None:
     assert repository.run("fmt", "--check", "--env", "d").code == 64
 
 
+def test_defaults_are_those_of_the_directory(repository: Repository) -> None:
+    """A field may be null, to leave a default out, only where there is that default."""
+    repository.write(
+        "reconciler.yaml",
+        'version: 1\nenvironments:\n  a: {projectId: "1", defaults: {description: x}}\n'
+        '  c: {projectId: "3", flags: other}\n',
+    )
+    text = "key: a\ndescription: null\n"
+    repository.write("flags/a.yaml", text)
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\n")
+    repository.write("other/a.yaml", "key: a\n")
+    assert repository.run("fmt").code == 0
+    repository.write("other/a.yaml", text)
+    ran = repository.run("fmt")
+    assert (ran.code, "other/a.yaml:2:14: error" in ran.err, "flags/a.yaml" in ran.err) == (3, True, False)
+
+
 def test_links_are_not_followed(repository: Repository) -> None:
     """A symbolic link is refused, not formatted through."""
     target = repository.root / "outside.yaml"

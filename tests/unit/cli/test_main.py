@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from reconciler import __version__
 from reconciler.cli.failures import as_reconciler_error, is_verbose, report_failure, wants_json
-from reconciler.cli.main import COMMANDS, run
+from reconciler.cli.main import COMMANDS, _flush, run
 from reconciler.cli.signals import TerminatedError
 from reconciler.files.schema import SCHEMA_NAMES, load_schema, schema_text
 
@@ -365,6 +365,27 @@ def test_a_result_that_cannot_be_written_at_the_end_is_a_failure(code: int, expe
     assert ran.stderr == (
         "Error: The result cannot be written to stdout: No space left on device.\n" if code != expected else ""
     )
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 1), (1, 1), (2, 1), (3, 3), (130, 130)])
+def test_a_lost_result_decides_the_code_of_what_went_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int, expected: int
+) -> None:
+    """Done and changes are failures then, and are called so; what the stream still holds goes nowhere."""
+
+    class Full:
+        def __init__(self, file: int) -> None:
+            self.fileno = lambda: file
+
+        def flush(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    stdout, nowhere = os.pipe()[1], Path(os.devnull).stat().st_rdev
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", Full(stdout))
+        assert _flush(code) == expected
+        assert os.fstat(stdout).st_rdev == nowhere
+    assert ("No space left" in capsys.readouterr().err) is (code in {0, 2})
 
 
 def test_what_cannot_be_said_on_stderr_leaves_the_exit_code() -> None:

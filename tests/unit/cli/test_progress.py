@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from rollout_rigs import FLAG, a_rig
 from terminals import at_terminal
 
 from reconciler.cli.output import Output
-from reconciler.cli.progress import SHOW_AFTER_SECONDS, ProgressDisplay
+from reconciler.cli.progress import SHOW_AFTER_SECONDS, ProgressDisplay, paused
 from reconciler.cli.progress_bar import Bar, Speed, SpeedMeter, progress_text
 from reconciler.progress import Progress
 
@@ -361,6 +362,22 @@ def test_work_without_a_known_end(
     """Requests are what is done, as long as nothing else is; a budget that is spent has nothing left."""
     line = drawn(monkeypatch, stage, 100, budget)
     assert re.fullmatch(rf"{stage.what} [━ ]{{29,30}} {re.escape(words)}\n", line)
+
+
+def test_a_message_hides_what_is_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It alone, and it comes back after any error."""
+    acts: list[str] = []
+
+    class Shown:
+        def __init__(self, name: str) -> None:
+            self.hide = lambda: acts.append(f"hide {name}")
+            self.show = lambda: acts.append(f"show {name}")
+
+    monkeypatch.setattr("reconciler.cli.progress._shown", [Shown("back"), Shown("front")])
+    with suppress(OSError), paused():
+        acts.append("write")
+        raise OSError("full")
+    assert acts == ["hide front", "write", "show front"]
 
 
 def test_the_drawing_is_not_even_imported_for_a_quick_command() -> None:

@@ -18,6 +18,7 @@ from reconciler.cli.commands.serve import start_session
 from reconciler.cli.main import run
 from reconciler.cli.options import Settings
 from reconciler.cli.output import Output
+from reconciler.cli.serving import Recorder
 from reconciler.emulator.server import serve
 from reconciler.errors import UsageError
 from reconciler.evaluation.users import read_users
@@ -443,6 +444,12 @@ def test_wrong_options(root: Path, options: list[str], capsys: pytest.CaptureFix
     """Are refused before anything is served; there is no other address to serve at."""
     assert run(["serve", "--config", str(root / "reconciler.yaml"), *options]) == 64
     assert capsys.readouterr().out == ""
+
+
+def test_a_record_that_cannot_be_kept(tmp_path: Path) -> None:
+    """It is said before anything is served."""
+    with pytest.raises(UsageError, match="x cannot be written: No such file or directory"):
+        Recorder(tmp_path / "no" / "x")
 
 
 def test_invalid_files_at_the_start(root: Path) -> None:

@@ -172,6 +172,8 @@ def test_a_plan_that_no_longer_fits(repository: Repository) -> None:
     with pytest.raises(UsageError, match="for project 7"):
         start_session(settings, output, source="plan.json")
     for name in ("other.json", "life", "files,life"):
+        with pytest.raises(UsageError, match="is neither files, live, live,files nor a saved plan"):
+            start_session(settings, output, source=name)
         assert run(["serve", "--from", name]) == 64
 
 
