@@ -140,7 +140,12 @@ def _enter(flag_id: str, project: Mapping[str, LiveFlag], parents: dict[str, lis
 
 
 def _depends_on(flag_id: str, other: str, parents: Mapping[str, Sequence[str]]) -> bool:
-    return flag_id == other or any(_depends_on(parent, other, parents) for parent in parents.get(flag_id, ()))
+    seen, left = {flag_id}, [flag_id]
+    while left:
+        new = set(parents.get(left.pop(), ())) - seen
+        seen |= new
+        left += new
+    return other in seen
 
 
 def _parent_ids(flag: LiveFlag) -> tuple[str, ...]:

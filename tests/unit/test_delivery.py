@@ -256,3 +256,17 @@ def test_which_flags_are_delivered() -> None:
         [DEFAULT],
         deliver([a_live_flag(FLAG)])[0]["segments"][1:],
     ]
+
+
+def test_flags_that_depend_on_each_other_in_many_ways() -> None:
+    """Forty layers of two flags, each on both of the layer before: more ways than could be walked."""
+    layers = [[f"{layer}-{place}" for place in range(2)] for layer in range(40)]
+    flags = [
+        a_live_flag(a_flag(key, enabled=True), id=key, parent_dependencies=Dependencies(
+            flags=tuple((parent, ("a",)) for parent in above), operator="all",
+        ))
+        for above, layer in zip([[], *layers], layers, strict=False)
+        for key in layer
+    ]  # fmt: skip
+    found = {config["key"]: config.get("dependencies") for config in deliver(flags)}
+    assert (found["0-0"], found["39-1"]) == (None, ["38-0", "38-1"])
