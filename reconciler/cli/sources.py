@@ -62,6 +62,8 @@ class Source:
         self._settings, self._key_file, self._output = settings, key_file, output
         self._read_last: tuple[Config, DesiredState] | None = None
         self._live: dict[str, LiveFlag] | None = None
+        self._project_id = ""
+        self._ambiguous: frozenset[str] = frozenset()
         self._deployments: tuple[DeploymentInfo, ...] = ()
 
     def read(self) -> Content:
@@ -89,12 +91,12 @@ class Source:
             return None
         try:
             found = load_contents(config, {place: path.read_bytes() for place, path in places.items()}).flags
+            rest = {key: flag for key, flag in known.flags.items() if flag.source.file not in places}
+            if not rest.keys().isdisjoint(found):
+                return None
+            return self._content(config, DesiredState(flags=dict(sorted({**rest, **found}.items()))))
         except (OSError, InvalidInputError):
             return None
-        rest = {key: flag for key, flag in known.flags.items() if flag.source.file not in places}
-        if not rest.keys().isdisjoint(found):
-            return None
-        return self._content(config, DesiredState(flags=dict(sorted({**rest, **found}.items()))))
 
     def _content(self, config: Config, desired: DesiredState) -> Content:
         self._read_last = config, desired
@@ -102,10 +104,17 @@ class Source:
             _require_same_project(self._plan, config)
         if self.is_live and self._live is None:
             self._live = self._read_live(config, _wanted(self._plan) if self._plan else desired)
+            self._project_id = config.project_id
+        if self.is_live and self._project_id != config.project_id:
+            raise UsageError(
+                f"What is live was read of project {self._project_id}, and {config.file.name} now names "
+                f"{config.project_id}: start the command again."
+            )
         if self._plan is not None:
             flags = self._after_plan(self._plan, config)
         elif self._live is not None:
-            flags = _with_branch(self._live, desired, config)
+            declared = [flag for flag in desired.flags.values() if flag.key not in self._ambiguous]
+            flags = _with_branch(self._live, declared, config)
         else:
             flags = {key: _with_spec(None, flag.spec, config) for key, flag in desired.flags.items()}
         deployments = self._deployments or _named_deployments(config, flags.values())
@@ -127,6 +136,7 @@ class Source:
             self._deployments = page.deployments if page else ()
             for warning in state.warnings:
                 self._output.warning(warning)
+            self._ambiguous = frozenset(state.duplicates)
             for key, ids in state.duplicates.items():
                 self._output.warning(
                     f"{key}: several live flags carry this key (ids {', '.join(ids)}): none is served."
@@ -167,13 +177,15 @@ def _require_same_project(plan: Plan, config: Config) -> None:
         )
 
 
-def _with_branch(live: Mapping[str, LiveFlag], desired: DesiredState, config: Config) -> dict[str, LiveFlag]:
+def _with_branch(
+    live: Mapping[str, LiveFlag], declared: Iterable[DesiredFlag], config: Config
+) -> dict[str, LiveFlag]:
     """The live flags with what the files declare on top."""
     flags = dict(live)
-    for key, declared in desired.flags.items():
-        known = flags.get(key)
-        if spec := planned_spec(declared, known, config):
-            flags[key] = _with_spec(known, spec, config)
+    for flag in declared:
+        known = flags.get(flag.key)
+        if spec := planned_spec(flag, known, config):
+            flags[flag.key] = _with_spec(known, spec, config)
     return flags
 
 

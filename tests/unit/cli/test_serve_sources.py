@@ -351,3 +351,51 @@ def test_deployments_that_cannot_be_listed(repository: Repository, monkeypatch: 
         assert session.deployment_names == ["99"]
         client.headers["Authorization"] = "Api-Key 99"
         assert [flag["key"] for flag in client.get("/sdk/v2/flags").json()] == ["search"]
+
+
+def test_an_edit_that_no_plan_can_make(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a flag that is not live yet: the last valid state is served on, and later edits are seen."""
+    text = "key: new\nenabled: true\nvariants: [{key: 'on'}]\ndeployments: ['67']\n"
+    file = repository.write("flags/new.yaml", text)
+    session = start_session(Settings(config=repository.root / "reconciler.yaml"), Output(), source="live,files")
+    before = session.content.flags
+
+    def reload(content: str) -> str:
+        file.write_text(content)
+        capsys.readouterr()
+        asyncio.run(session._reload([str(file)]))
+        return capsys.readouterr().err
+
+    said = reload(text.replace("variants: [{key: 'on'}]\n", ""))
+    assert "declare `variants`" in said
+    assert said.endswith("Still serving the last valid state.\n")
+    assert session.content.flags == before
+    assert reload(text) == "The files are valid again.\n"
+    assert reload(text.replace("true", "false")).startswith("Serving 3 flags")
+
+
+def test_a_key_that_several_live_flags_carry(repository: Repository) -> None:
+    """None of them is served, and the declared one neither: a plan would hold it. That is said."""
+    for _ in range(2):
+        seed(repository, "twice")
+    repository.write("flags/twice.yaml", "key: twice\nenabled: true\nvariants: [{key: 'on'}]\ndeployments: ['67']\n")
+    for source in ("live", "live,files"):
+        repository.capture.readouterr()
+        session = start_session(Settings(config=repository.root / "reconciler.yaml"), Output(), source=source)
+        assert {flag.key for flag in session.content.flags} == {"new-checkout", "other-flag"}
+        said = "twice: several live flags carry this key (ids 1003, 1004): none is served.\n"
+        assert said in repository.capture.readouterr().err
+
+
+def test_another_project_after_the_start(repository: Repository) -> None:
+    """Is not served with what is live in the first one."""
+    source = Source("live,files", Settings(config=repository.root / "reconciler.yaml"), None, Output(quiet=True))
+    first = source.read()
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "8"\n')
+    with pytest.raises(UsageError) as caught:
+        source.read()
+    assert str(caught.value) == (
+        "What is live was read of project 7, and reconciler.yaml now names 8: start the command again."
+    )
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nmanagedTag: managed\n')
+    assert source.read() == first
