@@ -53,6 +53,32 @@ def test_where_a_part_was_made_it_says_who_is_where() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("variants", "told"),
+    [
+        (
+            (Variant(key="control", users=()), Variant(key="treatment", users=("eve",), cohorts=())),
+            (
+                "0% of users and 1 listed user get another variant than before this run, and 0% and 2 listed users"
+                " and 1 listed cohort not yet the planned one."
+            ),
+        ),
+        (
+            (Variant(key="control", payload={"a": 1}), Variant(key="treatment", payload={"a": 1}, users=("eve",))),
+            "0% of users get another variant than before this run, and 0% and 1 listed user not yet the planned one.",
+        ),
+    ],
+)
+def test_listed_users_who_were_moved_are_counted(variants: tuple[Variant, ...], told: str) -> None:
+    """Beside the shares; lists that no call is about are as the plan read them."""
+    live = [{"key": "control", "users": ["ada", "bob"]}, {"key": "treatment", "cohorts": ["c1"]}]
+    emulator = an_emulator(a_live_flag(KEY, variants=live, rolloutPercentage=0))
+    report = failing_at(a_world(emulator, FlagSpec(key=KEY, variants=variants)), 2)
+    (outcome,) = report.outcomes
+    assert outcome.status == "failed"
+    assert outcome.users_see.endswith(told), outcome.users_see
+
+
 def test_a_flag_that_was_not_created_is_not_seen() -> None:
     world = a_world(
         an_emulator(), a_declaration("fresh", variants=(Variant(key="control"), Variant(key="treatment")))
