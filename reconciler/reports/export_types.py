@@ -127,7 +127,8 @@ class Names:
 
     def take(self, wanted: str) -> str:
         """The name, or one like it that is free."""
-        name = wanted if not wanted[:1].isdigit() else f"flag_{wanted}"
+        means_something = wanted[:1].isdigit() or wanted.startswith("__")  # a number, or a name of Python's own
+        name = f"flag_{wanted}" if means_something else wanted
         name = f"{name}_" if keyword.iskeyword(name) or keyword.issoftkeyword(name) else name
         free = next(item for item in _numbered(name or "flag") if item not in self._taken)
         self._taken.add(free)

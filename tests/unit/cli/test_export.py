@@ -73,6 +73,7 @@ HOSTILE = [
     {"key": "list", "variants": [{"key": "payload", "payload": [{"x": 1}, {"x": 2}]}]},
     {"key": "str", "variants": [{"key": "on", "payload": {"__init__": "\\u2028"}}]},
     {"key": "any", "variants": [{"key": "on", "payload": {"key": None}}]},
+    *({"key": key, "variants": [{"key": "on"}]} for key in ("__debug__", "__all__", "__doc__", "__proto__")),
 ]
 
 
