@@ -31,11 +31,13 @@ NONE_VALUE: Final = "(none)"
 
 COHORT_TYPE: Final = "cohort"
 
+BOOLEANS: Final = frozenset({"true", "false"})
+"""What `is` takes in any case of letters."""
+
 _TRUE_IF_NONE_LISTED = frozenset(
     {"is", "contains", "less", "less or equal", "greater", "greater or equal", "set is", "set contains"}
 )
 _FALSE_IF_NONE_LISTED = frozenset({"is not", "does not contain", "set does not contain"})
-_BOOLEANS = frozenset({"true", "false"})
 COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "less": operator.lt,
     "less or equal": operator.le,
@@ -92,11 +94,13 @@ def is_any_of(value: str, listed: tuple[str, ...] | list[str]) -> bool:
     if value in listed:
         return True
     lowered = value.lower()
-    return lowered in _BOOLEANS and any(item.lower() == lowered for item in listed)
+    return lowered in BOOLEANS and any(item.lower() == lowered for item in listed)
 
 
 def _in_cohorts(condition: Condition, user: Mapping[str, Any]) -> bool:
-    cohorts = text_list(user.get("cohort_ids") or []) or []
+    if not user.get("cohort_ids"):
+        return condition.op in {"is", "is not"} and _matches_missing(condition.op, condition.values)
+    cohorts = text_list(user["cohort_ids"]) or []
     is_member = any(is_any_of(value, cohorts) for value in condition.values)
     return is_member if condition.op == "is" else condition.op == "is not" and not is_member
 

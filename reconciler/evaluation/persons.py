@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from reconciler.evaluation.conditions import text_of
 from reconciler.evaluation.hashing import DISTRIBUTIONS, RESIDUES, coordinates, hash_of
 from reconciler.evaluation.values import in_any_case, mask_of, user_with
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
+from reconciler.model.flag import ID_PROPERTIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +30,8 @@ MOST_SOLVED: Final = 1_000
 """Solved ids of one form, which take half a second."""
 FIRST_AMPLITUDE_ID: Final = 100_000_000_000
 
+_EMPTY: Final[tuple[Any, ...]] = (0, 0.0, -0.0, False, [], {})
+"""Values that conditions take for a missing property, and that are hashed nonetheless."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -110,7 +114,9 @@ def find_person(
         is_users = unit == DEFAULT_BUCKETING_UNIT
         answer = answers.get(key) if is_users else None
         areas = common_areas(place.areas)
-        value = None if areas is None else _find_value(key if is_users else unit, answer, areas)
+        value: Any = None if areas is None else _find_value(key if is_users else unit, answer, areas)
+        if value is None and areas and answer is not None and None in answer.values and key not in ID_PROPERTIES:
+            value = next((item for item in _EMPTY if all(area.holds(text_of(item)) for area in areas)), None)
         if value is not None:
             _merge(user, _with_property(key, value) if is_users else {"groups": {unit: [value]}})
             if answer is None or value not in answer.values:

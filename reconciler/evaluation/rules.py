@@ -172,12 +172,17 @@ def _rule(
     return SegmentRule(name, conditions, percentage=whole, cuts=cuts, bucketing=bucketing)
 
 
+_COUNTED = frozenset({"set contains", "set does not contain"})
+"""Operations for which a value that is listed twice counts twice: a list with fewer elements never contains it."""
+
+
 def atom_of(condition: Condition) -> Condition:
-    """The condition with its values in one order, each once: equal for conditions that say the same."""
+    """The condition with its values in one order, as often as they count: equal for conditions that say the same."""
+    values = condition.values if condition.op in _COUNTED else set(condition.values)
     return Condition(
         prop=condition.prop,
         op=condition.op,
-        values=tuple(sorted(set(condition.values))),
+        values=tuple(sorted(values)),
         type=condition.type,
         unlisted=condition.unlisted,
     )

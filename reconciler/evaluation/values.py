@@ -22,17 +22,19 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from reconciler.evaluation.conditions import (
+    BOOLEANS,
     COHORT_TYPE,
     COMPARISONS,
     NONE_VALUE,
     matches_condition,
     parse_version,
     parser_of,
+    text_list,
 )
 from reconciler.model.flag import ID_PROPERTIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from reconciler.model.flag import Condition
 
@@ -47,6 +49,7 @@ _MOST_JOINED = 12
 """Texts of one kind of conditions that are joined with those of another to find values for both."""
 _ANY, _SEGMENT = "**", "[^/]*"
 """Parts of patterns that match any text, and any without a slash; all other parts are single letters."""
+_Pattern = tuple[tuple[str, ...], bool]
 _LISTS = frozenset({"is", "is not"})
 _PATTERNS = frozenset({"contains", "does not contain", "glob match", "glob does not match"})
 _FRESH = ("other", "another", "x", "y", "z")
@@ -123,8 +126,12 @@ def _grouped(conditions: Sequence[Condition], values: Iterable[Any]) -> tuple[An
 
 
 def _cohort_answers(conditions: Sequence[Condition]) -> PropertyAnswers:
-    """Of cohorts that the same conditions name, one stands for all."""
-    named = _grouped(conditions, ([value] for condition in conditions for value in condition.values))
+    """Of cohorts that the same conditions name, one stands for all. "(none)" is none, and true of users in none."""
+    ids = dict.fromkeys(value for condition in conditions for value in condition.values)
+    if NONE_VALUE in ids:  # then to be in a cohort that is not named is not the same as to be in none
+        del ids[NONE_VALUE]
+        ids[_fresh_text(ids)] = None
+    named = _grouped(conditions, ([value] for value in ids))
     return _lists(conditions, [answers.values[0][0] for answers in named], (), is_free=False)
 
 
@@ -137,7 +144,7 @@ def _list_answers(conditions: Sequence[Condition], texts: Sequence[str], *, is_f
     alike: dict[tuple[int, str], str] = {}
     for text in (*texts, ""):
         if text not in named:
-            boolean = text.lower() if text.lower() in {"true", "false"} else ""
+            boolean = text.lower() if text.lower() in BOOLEANS else ""
             alike.setdefault((mask_of(conditions, [text]), boolean), text)
     return _lists(conditions, [*sorted(named), *alike.values()], (*texts, [None]), is_free=is_free)
 
@@ -148,10 +155,17 @@ def _lists(
     """The answers of lists of elements, and of other values. With too many elements not every list is tried."""
     if len(elements) <= MOST_ELEMENTS:
         lists = [list(chosen) for size in range(1, len(elements) + 1) for chosen in combinations(elements, size)]
+        if longest := max((len(item.values) for item in conditions if _has_repeated(item.values)), default=0):
+            lists += [chosen + chosen[:1] * (longest - len(chosen)) for chosen in lists if len(chosen) < longest]
     else:
         is_free = True
         lists = [[element] for element in elements] + [list(condition.values) for condition in conditions]
     return PropertyAnswers(_grouped(conditions, (None, *others, *lists)), is_free=is_free)
+
+
+def _has_repeated(values: Sequence[str]) -> bool:
+    """Whether fewer different elements than there are values can be all of them, as true and True are."""
+    return len({value.lower() if value.lower() in BOOLEANS else value for value in values}) < len(values)
 
 
 def _texts(conditions: Sequence[Condition]) -> tuple[list[str], list[int] | None]:
@@ -168,14 +182,18 @@ def _texts(conditions: Sequence[Condition]) -> tuple[list[str], list[int] | None
     if len(families) > 1:
         starts, ends = ([*family.texts[:_MOST_JOINED], "~"] for family in (families[0], families[-1]))
         texts |= dict.fromkeys(text for a, b in product(starts, ends) for text in (a + b, b + a, b))
-    fresh = next((text for text in _FRESH if text not in texts), _FRESH[0] * (1 + max(map(len, texts), default=0)))
-    texts[fresh] = None
+    texts[_fresh_text(texts)] = None
     texts.pop("", None)
     if conditions[0].prop in ID_PROPERTIES:
         texts.pop(NONE_VALUE, None)
     if not all(family.is_complete for family in families):
         return list(texts), None
     return list(texts), _mixed(conditions, families, listed) if len(families) > 1 else []
+
+
+def _fresh_text(texts: Collection[str]) -> str:
+    """A text that is none of these."""
+    return next((text for text in _FRESH if text not in texts), _FRESH[0] * (1 + max(map(len, texts), default=0)))
 
 
 class _Family(Struct, frozen=True):
@@ -216,7 +234,7 @@ def _mixed(conditions: Sequence[Condition], families: list[_Family], listed: set
 
 def in_any_case(texts: set[str]) -> set[str]:
     """The texts; true and false, which `is` takes in any case, in all cases."""
-    booleans = {text.lower() for text in texts} & {"true", "false"}
+    booleans = {text.lower() for text in texts} & BOOLEANS
     return texts | {"".join(word) for item in booleans for word in product(*zip(item, item.upper(), strict=True))}
 
 
@@ -275,9 +293,10 @@ def _between_texts(conditions: Sequence[Condition], listed: set[str]) -> Iterato
 
 
 def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[str] | None:
-    """A text, not listed, for every way in which texts match the patterns of conditions; None: too many.
+    """A text, not listed, for every way in which texts match the patterns of conditions; None: some are not known.
 
-    Searched breadth first through the places that a text can reach in all patterns at once.
+    Searched breadth first through the places that a text can reach in all patterns at once. A text that reads as a
+    list counts as its elements: another one that matches alike stands in for it.
     """
     patterns = sorted({_tokens(item.op, value) for item in conditions for value in item.values})
     letters = {token for tokens, _ in patterns for token in tokens if len(token) == 1}
@@ -290,6 +309,7 @@ def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[s
     pending: deque[tuple[str, tuple[frozenset[int], ...]]] = deque([("", start)])
     seen: set[tuple[str, tuple[frozenset[int], ...]]] = set()
     found: dict[tuple[bool, ...], str] = {}
+    lists: dict[tuple[bool, ...], str] = {}
     steps = 0
     while pending:
         text, places = pending.popleft()
@@ -304,9 +324,31 @@ def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[s
                 seen.add(key)
                 pending.append((longer, after))
                 if longer not in listed:
-                    matched = tuple(len(tokens) in at for (tokens, _), at in zip(patterns, after, strict=True))
-                    found.setdefault(matched, longer)
+                    matched = _matched(patterns, after)
+                    (found if text_list(longer) is None else lists).setdefault(matched, longer)
+    for matched, text in lists.items():
+        beside = (item for item in (fresh + text, text + fresh, text[0] + fresh + text[1:]) if item not in listed)
+        plain = [item for item in beside if _matched(patterns, _places_after(patterns, item)) == matched]
+        if not (plain or matched in found):
+            return None
+        if plain:
+            found.setdefault(matched, plain[0])
     return list(found.values())
+
+
+def _matched(patterns: Sequence[_Pattern], places: Sequence[frozenset[int]]) -> tuple[bool, ...]:
+    """Which patterns a text matches that reaches these places."""
+    return tuple(len(tokens) in at for (tokens, _), at in zip(patterns, places, strict=True))
+
+
+def _places_after(patterns: Sequence[_Pattern], text: str) -> list[frozenset[int]]:
+    found = []
+    for pattern in patterns:
+        at = _reached(pattern[0], {0})
+        for letter in text:
+            at = _step(*pattern, at, letter)
+        found.append(at)
+    return found
 
 
 def _tokens(op: str, value: str) -> tuple[tuple[str, ...], bool]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from builders import a_position
 from msgspec.structs import replace
-from official_engine import OfficialFlag
+from official_engine import OfficialFlag, official_condition
 from random_claims import alone
 
 from reconciler.evaluation.assertions import Assertion, Bound, Outcome, Share, Status
+from reconciler.evaluation.conditions import matches_condition
 from reconciler.evaluation.deciding import Decider
 from reconciler.evaluation.evaluate import FlagWithParents
 from reconciler.evaluation.hashing import coordinates, hash_of
@@ -82,6 +83,15 @@ def a_segment(*conditions: Condition, percentage: int = 100, **fields: Any) -> T
         (asked("gp:t", "set contains", "x"), asked("gp:t", "glob match", ""), True),
         (asked("gp:t", "set contains", "x"), asked("gp:t", "less or equal", ""), True),
         (asked("gp:t", "is", ""), asked("gp:t", "is not", "x"), False),
+        (asked("gp:t", "contains", "[1]"), asked("gp:t", "is not", "x[1]"), True),
+        (asked("gp:t", "contains", "[]"), asked("gp:t", "does not contain", "x"), True),
+        (asked("gp:t", "glob match", "[*]"), asked("gp:t", "is not", "[x]"), True),
+        (asked("gp:t", "glob match", '["a"]*'), asked("gp:t", "contains", "a"), True),
+        (asked("gp:t", "set contains", "x", "x"), asked("gp:t", "set is", "x"), True),
+        (asked("gp:t", "set contains", "x", "x"), asked("gp:t", "set contains", "x"), True),
+        (asked("gp:t", "set does not contain", "x", "x"), asked("gp:t", "set is", "x"), True),
+        (asked("gp:t", "set contains", "true", "True", "TRUE"), asked("gp:t", "set is", "true"), True),
+        (asked("gp:t", "set contains", "x", "y"), asked("gp:t", "set is", "x"), False),
     ],
 )
 def test_conditions_that_can_be_true_together(first: Condition, second: Condition, is_possible: bool) -> None:
@@ -521,6 +531,54 @@ def test_shares_of_few_values() -> None:
     )  # fmt: skip
     assert missing.person is not None
     assert missing.person.user == {}
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -0.0, False, [], {}])
+def test_values_that_count_as_missing_are_hashed(value: object) -> None:
+    """By the official engine: conditions take them for no value, and buckets for a text. Of ids there is none."""
+    missing = asked("gp:x", "is", "(none)")
+    wrong = set()
+    for number in range(100):
+        flag = replace(FLAG, bucketing_key="gp:x", bucketing_salt=f"s{number}", rollout_percentage=10)
+        verdict = decide(flag, conditions=(missing,), never=(Outcome("a"),))
+        if verdict.person is not None:
+            assert OfficialFlag(flag).assign(verdict.person.user)[0] == "a"
+        elif OfficialFlag(flag).assign({"user_properties": {"x": value}})[0] == "a":
+            wrong.add(number)
+    assert not wrong
+    by_id = replace(FLAG, bucketing_key="device_id")
+    assert decide(by_id, conditions=(asked("device_id", "is", "(none)"),), always=(Outcome("off"),)).person is None
+
+
+def test_a_value_that_is_listed_twice_counts_twice() -> None:
+    """A list of one element does not contain it twice, as the official engine has it."""
+    flag = replace(FLAG, target_segments=(a_segment(asked("gp:t", "set contains", "x", "x")),), rollout_percentage=0)
+    staff = (asked("gp:t", "set is", "x"),)
+
+    verdict = decide(flag, conditions=staff, always=(Outcome("a"),))
+
+    assert verdict.status is Status.REFUTED
+    assert verdict.person is not None
+    assert OfficialFlag(flag).assign(verdict.person.user)[0] == "off"
+
+
+def test_users_in_no_cohort() -> None:
+    """`(none)` stands for them, as it does for a missing property: no cohort has it as its id."""
+    member = Condition(prop="userdata_cohort", op="is", values=("c",), type="cohort")
+    flag = replace(FLAG, target_segments=(a_segment(member),), rollout_percentage=0)
+    none, some = (replace(member, op=op, values=("(none)",)) for op in ("is", "is not"))
+
+    assert decide(flag, conditions=(none,), never=(Outcome("a"),)).status is Status.PROVED
+    assert decide(flag, conditions=(some,), never=(Outcome("a"),)).status is Status.REFUTED
+    nobody = decide(flag, conditions=(none,), never=(Outcome("off"),))
+    assert nobody.person is not None
+    assert nobody.person.user == {"user_id": "user-1"}
+    others = decide(flag, conditions=(some,), never=(Outcome("off"),))
+    assert others.person is not None
+    assert others.person.user["cohort_ids"] not in ([], ["(none)"])
+    for condition in (none, some):
+        for user in ({}, {"cohort_ids": []}, {"cohort_ids": ["c"]}):
+            assert matches_condition(condition, user) is official_condition(condition, user)
 
 
 def test_no_id_is_the_word_for_a_missing_one() -> None:
