@@ -46,13 +46,16 @@ class PageState(Struct, frozen=True, kw_only=True):
 
 
 class FlagLine(Struct, frozen=True, kw_only=True):
-    """One flag: how it stands, what the user gets of it, and of the live one. `live` None: nothing is known of it."""
+    """One flag: how it stands, what the user gets of it, and of the live one. `live` None: nothing is known of it.
+
+    `everyone` is the variant that is set for all; None where none is.
+    """
 
     key: str
     name: str
     state: str
     variants: tuple[str, ...]
-    override: str | None
+    everyone: str | None
     variant: str
     reason: str
     live: str | None
@@ -75,7 +78,10 @@ def render_page(state: PageState, query: Mapping[str, str]) -> str:
     user = state.complete(asked.user)
     ids = tuple(user.get(name) for name in ("user_id", "device_id"))
     live = None if state.live is None else {flag.id: flag for flag in state.live.values()}
-    lines = [_line(flag, state, user, ids, live) for flag in sorted(state.flags.values(), key=lambda flag: flag.key)]
+    flags = sorted(state.flags.values(), key=lambda flag: flag.key)
+    overrides = {flag.key: state.override(flag.key, ids, _variants(flag)) for flag in flags}
+    given = {key: variant for key, variant in overrides.items() if variant is not None}
+    lines = [_line(flag, state, user, given, live) for flag in flags]
     return environment().get_template("serve.html.j2").render(state=state, asked=asked, lines=lines, off=OFF)
 
 
@@ -83,15 +89,13 @@ def _line(
     flag: LiveFlag,
     state: PageState,
     user: dict[str, Any],
-    ids: Sequence[Json],
+    given: Mapping[str, str],
     live: Mapping[str, LiveFlag] | None,
 ) -> FlagLine:
-    spec = flag.spec
-    variant, reason = _evaluated(flag, state.flags, user)
-    variants = (*variant_keys(spec), OFF)
-    override = state.override(flag.key, ids, variants)
-    if override is not None:
-        variant, reason = override, "overridden for this session"
+    spec, variants = flag.spec, _variants(flag)
+    variant, reason = _evaluated(flag, state.flags, user, given)
+    if flag.key in given:
+        variant, reason = given[flag.key], "overridden for this session"
     known = None if state.live is None else state.live.get(flag.key)
     before = None
     if live is not None:
@@ -103,7 +107,7 @@ def _line(
         name=spec.name if isinstance(spec.name, str) and spec.name != flag.key else "",
         state=", ".join(words),
         variants=variants,
-        override=override,
+        everyone=state.override(flag.key, (), variants),
         variant=variant,
         reason=reason,
         live=before,
@@ -111,9 +115,16 @@ def _line(
     )
 
 
-def _evaluated(flag: LiveFlag, flags: Mapping[str, LiveFlag], user: dict[str, Any]) -> tuple[str, str]:
+def _variants(flag: LiveFlag) -> tuple[str, ...]:
+    return (*variant_keys(flag.spec), OFF)
+
+
+def _evaluated(
+    flag: LiveFlag, flags: Mapping[str, LiveFlag], user: dict[str, Any], given: Mapping[str, str] | None = None
+) -> tuple[str, str]:
+    """The variant and why, with the variants that are `given` of flags that it depends on."""
     evaluator = Evaluator(FlagWithParents(flag=flag, parents=tuple(in_order(flag, flags))))
-    result = evaluator.evaluate(user)
+    result = evaluator.evaluate(user, given)
     return result.variant or UNKNOWN, reason_in_words(result.reason, result.segment, result.allocation)
 
 

@@ -449,7 +449,7 @@ def test_wrong_options(root: Path, options: list[str], capsys: pytest.CaptureFix
 def test_a_record_that_cannot_be_kept(tmp_path: Path) -> None:
     """It is said before anything is served."""
     with pytest.raises(UsageError, match="x cannot be written: No such file or directory"):
-        Recorder(tmp_path / "no" / "x")
+        Recorder(tmp_path / "no" / "x", Output(quiet=True))
 
 
 def test_invalid_files_at_the_start(root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -399,3 +400,30 @@ def test_another_project_after_the_start(repository: Repository) -> None:
     )
     repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nmanagedTag: managed\n')
     assert source.read() == first
+
+
+def test_the_page_says_what_sdks_get_of_flags_that_depend_on_others(repository: Repository) -> None:
+    """With overrides, too: one of a parent counts for its children, one of a user is for that user alone."""
+    parent = seed(repository, "parent")
+    seed(repository, "child", parentDependencies={"flags": {parent["id"]: ["b"]}, "operator": "all"})
+
+    def row(page: str, key: str) -> tuple[str, str]:
+        """The variant that is shown, and the one that is chosen for everyone."""
+        (text,) = re.findall(rf"<code>{key}</code>.*?</tr>", page, re.DOTALL)
+        shown = re.findall(r"<td><code>(.*?)</code></td>", text)
+        return shown[0], "".join(re.findall(r"<option selected>(.*?)</option>", text))
+
+    with a_session(repository.root, source="live") as (_, client):
+        client.headers["Authorization"] = "Api-Key 67"
+        for user, set_for, shown in (
+            ("eve", None, {"parent": ("b", ""), "child": ("b", "")}),
+            ("eve", {"variant": "a", "user": "eve"}, {"parent": ("a", ""), "child": ("off", "")}),
+            ("lin", None, {"parent": ("b", ""), "child": ("b", "")}),
+            ("lin", {"variant": "off"}, {"parent": ("off", "off"), "child": ("off", "")}),
+            ("eve", None, {"parent": ("a", "off"), "child": ("off", "")}),
+        ):
+            if set_for:
+                client.put("/_serve/overrides/parent", json=set_for)
+            page = client.get("/", params={"user_id": user}).text
+            assert {key: row(page, key) for key in shown} == shown
+            assert variants(client, {"user_id": user}) == {key: variant for key, (variant, _) in shown.items()}
