@@ -471,6 +471,15 @@ def test_what_breaks_a_share() -> None:
     assert [cause.variant for cause in lost.causes] == ["a", "off"]
     assert (absent.status, absent.share) == (Status.REFUTED, (some_of_it, Fraction(0)))
     assert [cause.variant for cause in absent.causes] == ["a", "a"]
+    for claimed, bounds, variant in (
+        (">= 60%", [Bound(">=", Fraction(3, 5))], "b"),
+        ("> 60%", [Bound(">", Fraction(3, 5))], "b"),
+        ("60%", [Bound("==", Fraction(3, 5))], "b"),
+        ("40%", [Bound("==", Fraction(2, 5))], "a"),
+        (">= 10%, < 40%", [Bound(">=", Fraction(1, 10)), Bound("<", Fraction(2, 5))], "a"),
+    ):
+        breach = decide(FLAG, shares=(Share(Outcome("a"), tuple(bounds), claimed),))
+        assert [cause.variant for cause in breach.causes] == [variant], claimed
     assert expected.status is Status.UNDECIDED
     assert expected.reason == "Users are re-bucketed: what share goes from one variant to another is only expected."
     assert decide(LISTED, conditions=(asked("user_id", "is", "u"),), shares=(quarter,)).status is Status.PROVED
