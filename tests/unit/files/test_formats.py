@@ -1,7 +1,7 @@
 """Files in the house style, and files in which an edit has been made: formats.txt holds what goes in and comes out.
 
-A block begins with `== name`. With `[edit ...]` behind it the JSON there replaces fields of the first document, for an
-environment where one stands before it; null takes a field away. Without, the file is formatted.
+A block begins with `== name`. With `[edit ...]` behind it the JSON there replaces fields of the first document, for
+an environment where one stands before it; null takes a field away. Without, the file is formatted.
 UPDATE_SNAPSHOTS=1 rewrites what follows `=>`.
 """
 
