@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -104,8 +105,9 @@ class Session:
 
     async def _reload(self, names: Collection[str]) -> None:
         """Serve what changed files say at once, where they alone tell it; then what all files say together."""
-        if self.problem is None and (content := await asyncio.to_thread(self._source.read_again, names)):
-            self._serve(content)
+        with suppress(Exception):  # what is wrong is said by the reading of all files, which follows
+            if self.problem is None and (content := await asyncio.to_thread(self._source.read_again, names)):
+                self._serve(content)
         try:
             content = await asyncio.to_thread(self._source.read)
         except Exception as error:  # noqa: BLE001 - what was served goes on after any error
@@ -118,6 +120,7 @@ class Session:
                 self._output.info("The files are valid again.")
             self.problem = None
             self._serve(content)
+        self.emulator.remember()  # what `reset` comes back to: no flag as its file was once
 
     def _serve(self, content: Content) -> None:
         if self._write(content):
@@ -125,9 +128,11 @@ class Session:
 
     def _write(self, content: Content) -> bool:
         """Put what is to be served into the store; whether it is other than before."""
-        self.content = content
         store, changed = self.emulator.store, False
-        for deployment in map(_deployment_record, content.deployments):
+        known = {item.id for item in content.deployments}
+        gone = [replace(item, deleted=True) for item in self.content.deployments if item.id not in known]
+        self.content = content
+        for deployment in map(_deployment_record, (*gone, *content.deployments)):
             if store.deployment(deployment["id"]) != deployment:
                 store.put_deployment(deployment)
                 changed = True

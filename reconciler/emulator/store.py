@@ -94,7 +94,10 @@ class Store:
         return next((known[deployment_id] for known in self.projects.values() if deployment_id in known), None)
 
     def put_deployment(self, deployment: DeploymentRecord) -> None:
-        """A deployment that is new, or in the place of the one with its id."""
+        """A deployment that is new, or in the place of the one with its id, of another project too."""
+        for project, known in self.projects.items():
+            if project != deployment["projectId"]:
+                known.pop(deployment["id"], None)
         self.projects.setdefault(deployment["projectId"], {})[deployment["id"]] = deployment
         self._changed()
 
