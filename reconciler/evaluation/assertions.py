@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.diagnostics import SourcePosition
     from reconciler.evaluation.persons import Person
     from reconciler.evaluation.users import User
@@ -59,6 +61,14 @@ class Bound(Struct, frozen=True):
                 return share > self.limit + TOLERANCE
             case _:
                 return abs(share - self.limit) <= TOLERANCE
+
+
+def can_hold(bounds: Sequence[Bound]) -> bool:
+    """Whether some share from 0 to 1 is within all bounds."""
+    limits = [bound.limit for bound in bounds]
+    step = 3 * TOLERANCE
+    tried = [share for limit in limits for share in (limit - step, limit, limit + step)]
+    return any(0 <= share <= 1 and all(bound.holds(share) for bound in bounds) for share in tried)
 
 
 class Share(Struct, frozen=True):
@@ -119,7 +129,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     Refuted: `person` breaks it, for the `causes` before (where two states are compared) and after; `share` is what a
     claim of a share met in the segment. Otherwise `reason` says what it would need to be decided. `reached` are the
-    paths of rules that users of the claim match, and the variants that they get or it names.
+    paths of rules that users of the claim match, and the variants that they get or it names. `is_about_nobody`: there
+    is no user who meets the claim's conditions.
     """
 
     status: Status
@@ -128,3 +139,4 @@ class Verdict(Struct, frozen=True, kw_only=True):
     share: tuple[Share, Fraction] | None = None
     reason: str | None = None
     reached: frozenset[str] = frozenset()
+    is_about_nobody: bool = False

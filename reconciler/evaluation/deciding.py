@@ -167,7 +167,9 @@ class _Decision:
         """What becomes of the claim. Users whom a rule meets refute it before listed ones do."""
         found: list[tuple[bool, Verdict]] = []
         lacks: dict[str, None] = {}
+        is_about_nobody = True
         for pair, required, excluded in self._pairs((), self._properties.mask_of(self._conditions), ()):
+            is_about_nobody = False
             self._reached.add(pair[-1].path)
             if pair[0].rule != pair[-1].rule or len(pair) == 1:
                 lacks |= dict.fromkeys(field for case in pair for field in case.lacks)
@@ -185,7 +187,7 @@ class _Decision:
                 status=Status.UNDECLARED, reason=_undeclared(self._lacks, compares=compares), reached=reached
             )
         status = Status.PROVED if self._open is None else Status.UNDECIDED
-        return Verdict(status=status, reason=self._open, reached=reached)
+        return Verdict(status=status, reason=self._open, reached=reached, is_about_nobody=is_about_nobody)
 
     def _pairs(
         self, chosen: Pair, required: int, excluded: tuple[int, ...]

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from reconciler.diagnostics import Finding
-from reconciler.evaluation.assertions import Assertion, Bound, Outcome, Share
+from reconciler.evaluation.assertions import Assertion, Bound, Outcome, Share, can_hold
 from reconciler.evaluation.conditions import COHORT_TYPE
 from reconciler.evaluation.users import BUILT_IN, InvalidUserError, user_of_json
 from reconciler.files.decode import origin_of
@@ -61,9 +61,22 @@ def check_tests(
                     yield Finding(rule="nothing-to-compare", message=message, path=place)
         if base_error and (base := test.get("against", LIVE)) != LIVE and (unknown := base_error(base)):
             yield Finding(rule="unknown-commit", message=unknown, path=f"{path}/against")
+        yield from _check_shares(test, path)
         yield from _check_people(test, path)
         if variants is not None:
             yield from _check_names(test, path, variants)
+
+
+def _check_shares(test: dict[str, Json], path: str) -> Iterator[Finding]:
+    """No share is above 100 %, nor within bounds that exclude each other."""
+    for name, text in test.get("share", {}).items():
+        bounds, message = _share(name, text).bounds, None
+        if any(bound.limit > 1 for bound in bounds):
+            message = "No share is above 100%."
+        elif not can_hold(bounds):
+            message = "No share is within both bounds."
+        if message:
+            yield Finding(rule="invalid-share", message=message, path=f"{path}/share{join_pointer((name,))}")
 
 
 def _check_people(test: dict[str, Json], path: str) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from reconciler.evaluation.evaluate import FlagWithParents
 from reconciler.evaluation.rules import variant_keys
 from reconciler.files.assertions import LIVE, place_of
 from reconciler.files.config_file import find_config, load_config, load_configs
+from reconciler.files.schema import quoted
 from reconciler.files.tested import load_tested
 from reconciler.model.flag import LiveFlag
 from reconciler.planning.comparison import planned_with_parents
@@ -80,6 +82,7 @@ def test(
             load_config(file, settings.environment)  # which asks for --env
         bases.read(claims)
         verdicts = [bases.decide(claim) for claim in claims]
+        _warn_of_nobody(claims, verdicts, output)
         if coverage:
             reach.add(desired, claims, verdicts)
         decided += [_placed(claim, verdict, desired, config) for claim, verdict in zip(claims, verdicts, strict=True)]
@@ -188,6 +191,13 @@ class _Bases:
         return FlagWithParents(flag=LiveFlag(id="", project_id=self._config.project_id, spec=flags[key].spec))
 
 
+def _warn_of_nobody(claims: Sequence[Assertion], verdicts: Sequence[Verdict], output: Output) -> None:
+    for claim, verdict in zip(claims, verdicts, strict=True):
+        if verdict.is_about_nobody:
+            at, name = f"{claim.source.file}:{claim.source.line}", quoted(claim.name)
+            output.warning(f"{at}: the test {name} is about no user: none meets all conditions of its `users`.")
+
+
 def _placed(claim: Assertion, verdict: Verdict, desired: DesiredState, config: Config) -> Decided:
     flag = desired.flags.get(claim.flag)
     places: list[SourcePosition | None] = [None] * len(verdict.causes)
@@ -201,7 +211,7 @@ class _Reach:
     """What of each flag tests reach, in any environment."""
 
     def __init__(self) -> None:
-        self._segments: dict[str, dict[str, bool]] = {}
+        self._segments: dict[str, dict[tuple[str, int], bool]] = {}
         self._variants: dict[str, dict[str, bool]] = {}
         self._tested: set[str] = set()
 
@@ -214,8 +224,11 @@ class _Reach:
         for key, flag in desired.flags.items():
             met = reached.get(key, set())
             segments, variants = self._segments.setdefault(key, {}), self._variants.setdefault(key, {})
+            names: Counter[str] = Counter()
             for path, name in Decider(FlagWithParents(flag=LiveFlag(id="", project_id="", spec=flag.spec))).rules():
-                segments[name] = segments.get(name, False) or path in met
+                names[name] += 1
+                place = name, names[name]  # segments may have the same name
+                segments[place] = segments.get(place, False) or path in met
             for variant in variant_keys(flag.spec):
                 variants[variant] = variants.get(variant, False) or variant in met
 
@@ -223,7 +236,7 @@ class _Reach:
         """The flags that tests do not reach in full, by key."""
         found = []
         for key in sorted(self._segments):
-            segments = tuple(name for name, is_met in self._segments[key].items() if not is_met)
+            segments = tuple(name for (name, _), is_met in self._segments[key].items() if not is_met)
             variants = tuple(name for name, is_met in self._variants[key].items() if not is_met)
             if segments or variants:
                 found.append(Unreached(flag=key, has_tests=key in self._tested, segments=segments, variants=variants))

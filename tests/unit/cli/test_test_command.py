@@ -332,6 +332,32 @@ def test_coverage(repository: Repository) -> None:
     assert "second: no test." in ran.out
 
 
+def test_coverage_of_segments_with_one_name(repository: Repository) -> None:
+    """Each counts for itself."""
+    flag = FLAG.replace("name: Beta", "name: Staff").replace("[US, CA]", "[US]")
+    staff = '{name: a, flag: new-checkout, users: {gp:staff: "true"}, never: control}'
+
+    ran = try_tests(repository, staff, flag=flag, arguments=("--coverage",))
+
+    assert 'no test reaches segment "Staff", segment "All Other Users"' in ran.out
+
+
+def test_a_test_about_no_user(repository: Repository) -> None:
+    """It holds, and says nothing: a warning names it."""
+    users = "{country: {is: US, not: [US]}}"
+    ran = try_tests(repository, f"{{name: it, flag: new-checkout, users: {users}, always: control}}")
+
+    assert (ran.code, ran.out) == (0, "1 proved.\n")
+    said = 'the test "it" is about no user: none meets all conditions of its `users`.'
+    assert ran.err == f"Warning: flags/tests/checkout.test.yaml:2: {said}\n"
+
+
+@pytest.mark.parametrize("text", ["0%", "100%", ">= 25%, <= 25%", "25%..25%", "> 0%, < 100%", "<= 0%", ">= 100%"])
+def test_shares_at_the_ends(repository: Repository, text: str) -> None:
+    """No refusal: some share holds."""
+    assert try_tests(repository, f'{{name: x, flag: new-checkout, share: {{treatment: "{text}"}}}}').code != 3
+
+
 @pytest.mark.parametrize(
     ("test", "rule", "place"),
     [
@@ -343,6 +369,10 @@ def test_coverage(repository: Repository) -> None:
         ("{name: x, flag: new-checkout, user: {user_id: a}, is: treatment, never: control}", "no-claim", "2:5"),
         ("{name: x, flag: new-checkout, share: {treatment: a quarter}}", "invalid-share", "2:54"),
         ("{name: x, flag: new-checkout, share: {treatment: 25}}", "wrong-type", "2:54"),
+        ("{name: x, flag: new-checkout, share: {treatment: <= 101%}}", "invalid-share", "2:54"),
+        ("{name: x, flag: new-checkout, share: {treatment: 30%..20%}}", "invalid-share", "2:54"),
+        ('{name: x, flag: new-checkout, share: {treatment: ">= 30%, < 30%"}}', "invalid-share", "2:54"),
+        ("{name: x, flag: new-checkout, share: {treatment: < 0%}}", "invalid-share", "2:54"),
         ("{name: x, flag: new-checkout, users: {country: {nor: US}}, always: treatment}", "unknown-value", "2:53"),
         ("{name: x, flag: new-checkout, users: {groups: x}, always: treatment}", "unknown-property", "2:43"),
         ("{name: x, flag: new-checkout, user: {user_id: [a]}, is: treatment}", "invalid-user", "2:41"),
