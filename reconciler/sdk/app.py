@@ -175,6 +175,8 @@ class SdkServer:
         return user
 
     async def _cohort(self, request: Request) -> Response:
+        if "origin" in request.headers:  # the service asks for a secret key here, which no page has
+            return PlainTextResponse("Members of cohorts are not for pages.", 403)
         cohort, changed = request.path_params["id"], self._cohorts.last_modified
         if request.query_params.get("lastModified") == str(changed):
             return Response(status_code=_NO_CONTENT)

@@ -196,6 +196,8 @@ def test_a_cohort() -> None:
     assert asked("beta", lastModified="1234") == (204, "")
     assert ask(a_feed(), "GET", "/sdk/v1/cohort/x", Cohorts()).json()["lastModified"] == 0
     assert asked("beta", maxCohortSize="1") == (413, "The cohort is larger than maxCohortSize.")
+    page = ask(a_feed(), "GET", "/sdk/v1/cohort/beta", headers={"Origin": "http://localhost:3000"})
+    assert (page.status_code, page.text) == (403, "Members of cohorts are not for pages.")
 
 
 def test_members_of_cohorts_are_in_them() -> None:
