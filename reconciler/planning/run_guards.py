@@ -74,8 +74,6 @@ def _archives(facts: Facts) -> Iterator[str]:
 
 def _archived_by_other_shards(facts: Facts) -> Iterator[str]:
     options = facts.plan.options
-    if options.shard is None:
-        return
     is_own, is_target = scope_of(options), scope_of(replace(options, shard=None))
     for key, flag in facts.live.flags.items():
         if flag.spec.archived or is_own(key) or not is_target(key):

@@ -158,6 +158,9 @@ def test_forms_of_segments() -> None:
     )  # fmt: skip
     assert bare == TargetSegment(name="", conditions=(), percentage=2, rollout_weights=Weights.of({}))
     assert repr(bare.percentage) == "2"
+    nothing = dict.fromkeys(("id", "description", "createdBy", "createdAt", "lastModifiedBy", "lastModifiedAt"), "x")
+    told = decode_flag(FLAG | segment(conditions=[CONDITION | nothing], **nothing)).spec.target_segments or ()
+    assert (told[0].unlisted, told[0].conditions[0].unlisted) == ((), ())
     (without,) = decode_flag(FLAG | {"targetSegments": [{"name": "x"}]}).spec.target_segments or ()
     assert (without.percentage, without.bucketing_key) == (0, UNSET)
 

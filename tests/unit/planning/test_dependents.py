@@ -48,7 +48,10 @@ CONTROL, TREATMENT = a_variant("control"), a_variant("treatment")
         (a_flag("f", archived=True), {}, ALL),
         (a_flag("f", deployments=("67",)), {}, ALL),
         (a_flag("f", evaluation_mode="local"), {}, ALL),
-        (with_variants(CONTROL, a_variant("treatment", payload=1)), {}, {("treatment", "users"), ("treatment", "cohorts")}),
+        (
+            with_variants(CONTROL, a_variant("treatment", payload=1)), {},
+            {("treatment", "users"), ("treatment", "cohorts")},
+        ),
         (with_variants(CONTROL, a_variant("treatment", description="x")), {}, set()),
         (with_variants(CONTROL, a_variant("new", renamed_from="treatment")), {}, ALL),
         (with_variants(CONTROL), {"rollout_weights": Weights.of({"control": 1})}, ALL),

@@ -1,0 +1,136 @@
+"""Limits of a whole run, to the number and to the word."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from builders import a_config, a_desired_state, a_flag, a_full_flag, a_live_state
+from msgspec.structs import replace
+
+from reconciler.model.config import Limit, Requests, Safety
+from reconciler.planning.guards import check_guards
+from reconciler.planning.plan import PlanOptions
+from reconciler.planning.planner import build_plan
+from reconciler.planning.warnings import with_exposure
+
+NAMES = [f"f{number:02}" for number in range(20)]
+
+
+def refusals(
+    declared: dict[str, Any],
+    *,
+    live: int = 20,
+    safety: dict[str, Any] | None = None,
+    elsewhere: int = 0,
+    state: dict[str, Any] | None = None,
+    budget: int = 100_000,
+    **options: Any,
+) -> list[str]:
+    """Why guards of the run refuse a plan of flags `f00`, `f01`, …, of which these fields are declared."""
+    config = a_config(
+        managed_tag="managed", safety=Safety(**safety or {}), requests=Requests(daily_budget=budget),
+        deployments={"web": "67", "tv": "68"},
+    )  # fmt: skip
+    specs = (a_flag(name, **fields) for name, fields in declared.items())
+    desired = replace(a_desired_state(*specs), elsewhere=elsewhere)
+    tagged = state.pop("tagged", True) if state else True
+    lives = (a_full_flag(name, tags=("managed",) if tagged else ("x",)) for name in NAMES[:live])
+    seen = a_live_state(*lives, **state or {})
+    plan = with_exposure(build_plan(desired, seen, config, PlanOptions(**options)), seen)
+    return [f"{item.guard}: {item.message}" for item in check_guards(plan, desired, seen, config, ()).refusals]
+
+
+def some(changed: int, count: int = 20, **fields: Any) -> dict[str, Any]:
+    """So many declared flags, of which the first differ from what is live."""
+    return {name: (fields or {"name": "x"}) if at < changed else {} for at, name in enumerate(NAMES[:count])}
+
+
+THREE, TENTH = Limit(count=3), Limit(share=Fraction(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("changed", "limit", "said"),
+    [
+        (3, THREE, None),
+        (4, THREE, "updates: 4 updates, more than safety.maxUpdates allows (3)."),
+        (2, TENTH, None),
+        (3, TENTH, "updates: 3 updates of 20 declared live flags, more than safety.maxUpdates allows (10%)."),
+        (0, Limit(count=0), None),
+        (1, Limit(count=0), "updates: 1 updates, more than safety.maxUpdates allows (0)."),
+    ],
+)
+def test_updates(changed: int, limit: Limit, said: str | None) -> None:
+    """A number, or a share of the declared flags that are live."""
+    assert refusals(some(changed), safety={"max_updates": limit}) == ([] if said is None else [said])
+
+
+def test_a_share_of_few_flags_is_no_limit() -> None:
+    safety = {"max_updates": TENTH, "min_flags": 5}
+    assert refusals(some(4, 4), safety=safety) == []
+    assert refusals(some(5, 5), safety=safety) == [
+        "updates: 5 updates of 5 declared live flags, more than safety.maxUpdates allows (10%)."
+    ]
+
+
+def test_archives() -> None:
+    safety = {"max_archives": THREE}
+    assert refusals(some(3, archived=True), safety=safety) == []
+    said = "archives: 4 archives, more than safety.maxArchives allows (3)."
+    assert refusals(some(4, archived=True), safety=safety) == [said]
+    assert refusals(some(0, 16), safety=safety, prune=True) == [said]
+
+
+def test_flags_that_get_the_managed_tag_alone_are_no_updates() -> None:
+    """Their own tags may stay; one of which anything else changes is one."""
+    safety = {"max_updates": Limit(count=0)}
+    assert refusals(some(20, tags=("x",)), safety=safety, state={"tagged": False}) == []
+    assert refusals(some(20, tags=()), safety=safety, state={"tagged": False}) == [
+        "updates: 20 updates, more than safety.maxUpdates allows (0)."
+    ]
+    assert len(refusals(some(20, tags=("x",), name="y"), safety=safety, state={"tagged": False})) == 1
+
+
+def test_no_flag_is_declared() -> None:
+    """Refused, unless there are files of other environments and nothing is pruned."""
+    said = (
+        "empty: No flag is declared, but 20 are live: a wrong directory, or an empty checkout? `reconciler import` "
+        "writes live flags as files."
+    )
+    free = {"max_archives": Limit(count=99)}
+    assert refusals({}) == [said]
+    assert refusals({}, elsewhere=1) == []
+    assert refusals({}, elsewhere=1, prune=True, safety=free) == [said]
+    assert refusals({}, live=0) == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "state", "budget", "said"),
+    [
+        (some(2), {"requests": 5, "pages": 1}, 9, None),
+        (some(2), {"requests": 5, "pages": 1}, 8, (4, 5, 8, 9)),
+        (some(2), {"requests": 5, "pages": 9}, 10, (6, 5, 10, 11)),
+        (some(0), {"requests": 5}, 1, None),
+    ],
+)
+def test_the_budget_of_the_day(
+    declared: dict[str, Any], state: dict[str, Any], budget: int, said: tuple[int, ...] | None
+) -> None:
+    """A write for each call, and two looks at each flag, by key or by the pages of the list."""
+    told = (
+        "quota: Applying takes about {} requests after the {} of the refresh, more than requests.dailyBudget leaves "
+        "({} for each run): it would end half-way. Use --target for a part of it, or raise the budget to {} at least."
+    )
+    expected = [told.format(*said)] if said else []
+    free = {"max_updates": Limit(count=99)}
+    assert refusals(declared, state=state, budget=budget, safety=free) == expected
+
+
+def test_a_shard_has_its_part_of_a_number() -> None:
+    """By its flags, rounded up; archives count over all shards."""
+    both = [refusals(some(20), safety={"max_updates": THREE}, shard=(number, 2)) for number in (1, 2)]
+    for (said,) in both:
+        assert "updates, more than safety.maxUpdates allows (3, 2 of them in this shard)." in said
+    archives = [refusals(some(4, archived=True), safety={"max_archives": THREE}, shard=(n, 2)) for n in (1, 2)]
+    assert all("archives: 4 archives in all shards, " in said for (said,) in archives)
