@@ -613,5 +613,11 @@ def test_rules_and_what_gives_no_variant() -> None:
         assert list(Decider(side).rules()) == [(cause[1], cause[0])]
     by_list = decide(LISTED, never=(Outcome("a"),))
     assert causes_of(by_list) == [(f"{LISTS}a", "/variants/0/inclusions/cohorts", "a")]
+    by_device = decide(LISTED, conditions=(asked("device_id", "is", "u"),), never=(Outcome("a"),))
+    assert causes_of(by_device) == [(f"{LISTS}a", "/variants/0/inclusions/users", "a")]
+    gone = replace(FLAG, rollout_percentage=0)
+    users = replace(FLAG, variants=(Variant(key="a", users=("u",)), Variant(key="b")))
+    lost = decide(gone, users, conditions=THERE, never=(Outcome("off", "*"),))
+    assert [cause.segment for cause in lost.causes] == [OTHERS, OTHERS], "a listed user comes after others"
     no_cohort = replace(LISTED, variants=(Variant(key="a", users=("u",)), Variant(key="b")))
     assert causes_of(decide(no_cohort, never=(Outcome("a"),))) == [("first", "/targetSegments/0", "a")]

@@ -273,6 +273,27 @@ def test_the_always_true_condition(user: dict[str, Any]) -> None:
     assert matches_condition(ALWAYS_TRUE, user)
 
 
+@pytest.mark.parametrize(
+    ("op", "limits", "value", "is_met"),
+    [
+        ("less", ("b", "z"), "c", True),
+        ("less", ("b", "c"), "c", False),
+        ("less or equal", ("b", "c"), "c", True),
+        ("greater", ("5", "50"), "10", True),
+        ("greater", ("x", "9"), "10", True),
+        ("greater", ("x", "y"), "10", False),
+        ("greater or equal", ("10", "11"), 10, True),
+        ("less", ("5",), "many", False),
+        ("odd", ("5",), "4", False),
+    ],
+)
+def test_comparisons_with_any_of_several_limits(op: str, limits: tuple[str, ...], value: Any, is_met: bool) -> None:
+    """As numbers where the value is one and some limit is; else as texts."""
+    assert (
+        matches_condition(Condition(prop="gp:n", op=op, values=limits), {"user_properties": {"n": value}}) is is_met
+    )
+
+
 def test_a_hostile_version_is_read_in_no_time() -> None:
     """A long text that is almost a version does not stall the comparison."""
     condition = Condition(prop="version", op="less", values=("1.0.0",))

@@ -8,7 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.evaluation.populations import segment_combinations
-from reconciler.evaluation.rules import ALL_OTHER_USERS, ALWAYS_TRUE, Bucketing, SegmentRule, cuts_of, flag_rules
+from reconciler.evaluation.rules import (
+    ALL_OTHER_USERS,
+    ALWAYS_TRUE,
+    Bucketing,
+    SegmentRule,
+    atom_of,
+    cuts_of,
+    flag_rules,
+)
 from reconciler.evaluation.shares import joint_shares, transient_share, unavoidable_share, variant_shares
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
 
@@ -159,6 +167,23 @@ def test_stray_share_of_a_half_made_change() -> None:
 
     assert float(transient_share(old, between, new)) == pytest.approx(0.0890, abs=5e-5)
     assert transient_share(old, old, new) == transient_share(old, new, new) == 0
+
+
+def test_what_all_get_on_the_way_is_no_stray() -> None:
+    """Between 10 and 50 %, at 30 %, each user has what they had or will have: exactly none strays."""
+    old, between, new = (flag_rules(a_flag(percentage, a=1, b=2))[-1] for percentage in (10, 30, 50))
+
+    assert transient_share(old, between, new) == 0
+
+
+def test_conditions_that_say_the_same_are_one() -> None:
+    """Values in any order, each once; the reserved condition is as it stands in flags that are live."""
+    letters = tuple("hgfedcbaab")
+
+    assert atom_of(replace(US, values=letters)).values == tuple("abcdefgh")
+    assert atom_of(replace(US, values=letters)) == atom_of(replace(US, values=tuple("abcdefgh")))
+    reserved = Condition(prop="gp:reconciler-never-set", op="is not", values=("reconciler",))
+    assert reserved == ALWAYS_TRUE
 
 
 def test_unavoidable() -> None:

@@ -74,6 +74,7 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
                 FIRST: ("0.0.0", "0.0.0-", "-"),
             },
         ),
+        ([asked("less", "inf")], {NONE: (None, "inf", "nan", "infx", "other"), FIRST: ("-inf", "0", LEAST, "A")}),
         ([asked("greater", "b")], {NONE: (None, "b", "A"), FIRST: ("bx", "other")}),
         (
             [asked("contains", "aB"), asked("does not contain", "b")],
@@ -195,6 +196,23 @@ def test_answers_together() -> None:
     assert [item.is_listed for item in (pro, off, there)] == [True, False, True]
     assert not Chosen("gp:n", (asked("contains", "x"),), NONE, ("y",)).is_listed
     assert properties.is_exact("gp:n")
+
+
+def test_what_takes_too_many_tries_is_open() -> None:
+    """Where no choice of answers will do, and all of 2^14 would have to be tried."""
+    many = tuple(asked("is", "x", prop=f"gp:p{number}") for number in range(14))
+    either = asked("is", "x", prop="gp:z"), asked("is not", "x", prop="gp:z")
+    properties = Properties((*many, *either))
+    names = [condition.prop for condition in (*many, either[0])]
+    excluded = [properties.mask_of((condition,)) for condition in either]
+    assert list(properties.answers(0, excluded, names)) == [None]
+    assert list(properties.answers(0, excluded, names[-2:])) == []
+
+
+def test_which_properties_are_known_exactly() -> None:
+    patterns = asked("glob match", *(f"{'?' * number}*a*{number}*b*" for number in range(12)))
+    properties = Properties((patterns, asked("is", "US", prop="country")))
+    assert [properties.is_exact(name) for name in ("gp:n", "country")] == [False, True]
 
 
 EDGE = Fraction(1, 4)
