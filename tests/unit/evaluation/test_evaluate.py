@@ -34,7 +34,7 @@ FLAG = FlagSpec(
     bucketing_key="user_id",
     rollout_percentage=80,
     rollout_weights=Weights.of({"a": 1, "b": 1}),
-    variants=(Variant(key="a", users=("ann", "both")), Variant(key="b", users=("both", "dev-1", "TRUE"))),
+    variants=(Variant(key="a", users=("ann", "both")), Variant(key="b", users=("both", "dev-1", "TRUE", "False"))),
     target_segments=(US,),
 )
 COHORT_LISTED = replace(FLAG, variants=(Variant(key="a", users=("ann",)), Variant(key="b", cohorts=("c1",))))
@@ -79,6 +79,7 @@ def test_flags_that_give_nothing(spec: FlagSpec | None, reason: Reason) -> None:
         ({"user_id": "both"}, "a"),
         ({"user_id": "x", "device_id": "dev-1"}, "b"),
         ({"user_id": "true"}, "b"),
+        ({"user_id": "FALSE"}, "b"),
         ({"user_id": "ann", "device_id": "dev-1", "country": "US"}, "a"),
     ],
 )

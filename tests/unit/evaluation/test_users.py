@@ -143,7 +143,12 @@ def test_a_line_that_is_no_user_is_named_and_not_shown(line: str, says: str) -> 
     """The file and the line, what is wrong in general, and nothing of what stands there."""
     found = finding(f'{{"user_id": "fine"}}\n\n{line}\n{{}}\n')
     assert found.position is not None
-    assert (found.position.file, found.position.line) == ("users.jsonl", 3)
+    assert (found.rule, found.position.file, found.position.line, found.position.column) == (
+        "user",
+        "users.jsonl",
+        3,
+        1,
+    )
     assert says in found.message
     assert SECRET not in found.message
 
