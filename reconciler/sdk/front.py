@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 
 if TYPE_CHECKING:
@@ -19,12 +21,16 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def by_prefix(apps: Mapping[tuple[str, ...], ASGIApp], otherwise: ASGIApp) -> ASGIApp:
-    """One application that hands each request to the one whose prefixes begin its path."""
+    """One application that hands each request to the one whose prefixes begin its path.
+
+    A client that hangs up in the middle of its request is no error.
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         chosen = next((app for prefixes, app in apps.items() if path.startswith(prefixes)), otherwise)
-        await chosen(scope, receive, send)
+        with suppress(ClientDisconnect):
+            await chosen(scope, receive, send)
 
     return app
 

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -176,6 +177,21 @@ def test_it_cannot_be_mistaken_for_production(client: httpx.Client) -> None:
         assert (answer.status_code, answer.headers["x-reconciler-serve"]) == (421, "not production")
     for host in ("localhost", "localhost:8000", "127.0.0.1", "[::1]:8000"):
         assert client.get("/sdk/v2/flags", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    ["POST /sdk/v2/vardata", "POST /ofrep/v1/evaluate/flags", "PUT /_serve/overrides/search", "POST /api/1/flags"],
+)
+def test_a_client_that_hangs_up(root: Path, request_line: str, caplog: pytest.LogCaptureFixture) -> None:
+    """In the middle of its request: nothing is said, and others are answered."""
+    head = f"{request_line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Api-Key web\r\nContent-Length: 9\r\n\r\n"
+    with a_session(root) as (_, client):
+        with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
+            connection.sendall(head.encode() + b"{")
+            assert variants(client, ADA)["search"] == "treatment"  # by now the first one is under way
+        assert variants(client, ADA)["search"] == "treatment"
+    assert caplog.records == []
 
 
 def test_flags_that_do_not_say_where_they_belong(tmp_path: Path) -> None:
