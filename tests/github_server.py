@@ -25,6 +25,8 @@ class GithubState(ForgeState):
     issues: list[dict[str, Any]] = field(default_factory=list)
     comparisons: dict[str, dict[str, Any]] = field(default_factory=dict)
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
+    """Commits that touch no path that is asked for."""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -101,7 +103,12 @@ class GithubState(ForgeState):
             case "POST", ["issues", number, "comments"]:
                 return 201, self.add_comment(int(number), body["body"])
             case "GET", ["compare", basehead] if basehead in self.comparisons:
-                return 200, self.comparisons[basehead]
+                compared = self.comparisons[basehead]
+                return 200, compared | {"commits": page(compared.get("commits", []), query)} if query else compared
+            case "GET", ["commits"]:
+                every = (item["sha"] for one in self.comparisons.values() for item in one.get("commits", ()))
+                touching = dict.fromkeys(sha for sha in every if sha not in self.elsewhere)
+                return 200, page([{"sha": sha} for sha in reversed(touching)], query)
         return self._about_pulls(method, path, query)
 
     def _about_pulls(self, method: str, path: str, query: dict[str, str]) -> tuple[int, Any]:

@@ -23,6 +23,8 @@ class GitlabState(ForgeState):
 
     notes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     pushes: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
+    """Commits that touch no path that is asked for."""
     requests_of: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
@@ -88,6 +90,10 @@ class GitlabState(ForgeState):
         match path:
             case ["repository", "compare"] if (query["from"], query["to"]) in self.pushes:
                 return 200, {"commits": [{"id": sha} for sha in self.pushes[query["from"], query["to"]]]}
+            case ["repository", "commits"]:
+                before, _, head = query["ref_name"].partition("..")
+                found = [sha for sha in self.pushes[before, head] if sha not in self.elsewhere]
+                return 200, page([{"id": sha} for sha in found], query)
             case ["repository", "merge_base"] if tuple(query["refs[]"].split(",")) in self.pushes:
                 return 200, {"id": query["refs[]"].partition(",")[0]}
             case ["repository", "commits", sha, "merge_requests"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +130,22 @@ def _push(function: Callable[..., str]) -> Callable[..., str]:
     """Which commits came in."""
     before = click.option("--before", required=True, metavar="SHA", help="The commit before the push.")
     head = click.option("--head", required=True, metavar="SHA", help="The commit that is applied.")
-    return before(head(function))
+    return before(head(_touching(function)))
+
+
+def _touching(function: Callable[..., str]) -> Callable[..., str]:
+    """Which of them matter."""
+
+    @wraps(function)
+    def wrapper(*, paths: tuple[str, ...], config: Path | None, **others: object) -> str:
+        if config is not None:
+            paths = (*paths, *watched_paths(config, None, click.get_current_context().obj))
+        return function(paths=paths, **others)
+
+    words = "Only commits that touch this file or directory; may be repeated."
+    path = click.option("--path", "paths", multiple=True, help=words)
+    names = "Only commits that touch this configuration or the flag files that it names."
+    return path(click.option("--config", type=_PATH, metavar="FILE", help=names)(wrapper))
 
 
 @ci.command
@@ -139,12 +155,20 @@ def _push(function: Callable[..., str]) -> Callable[..., str]:
 @_identity("plan")
 @click.pass_obj
 def reviewed(
-    environ: Mapping[str, str], *, output: Path, required: bool, before: str, head: str, name: str, author: str | None
+    environ: Mapping[str, str],
+    *,
+    output: Path,
+    required: bool,
+    before: str,
+    head: str,
+    paths: tuple[str, ...],
+    name: str,
+    author: str | None,
 ) -> str:
     """Write the review record of the pull requests of a push, for `apply --reviewed`; no file where there is none."""
     forge = _forge(environ, author)
     output.unlink(missing_ok=True)
-    pulls = forge.merged(before, head)
+    pulls = forge.merged(before, head, paths)
     record = reviewed_record(forge, pulls, name)
     names = _numbers(forge, pulls)
     if record is None:
@@ -170,6 +194,7 @@ def outcome(
     log: Path | None,
     before: str,
     head: str,
+    paths: tuple[str, ...],
     name: str,
     author: str | None,
 ) -> str:
@@ -178,7 +203,7 @@ def outcome(
     Of pull requests without a comment the newest gets one: the others may be about anything but flags.
     """
     forge, text = _forge(environ, author), _text(body_file, log, "There is no report of the apply.")
-    pulls = forge.merged(before, head)
+    pulls = forge.merged(before, head, paths)
     for pull in pulls:
         merged = f"\nMerged by {markdown_text(pull.merged_by)}.\n" if pull.merged_by else ""
         said = text + merged + forge.run_link(environ)
@@ -205,6 +230,7 @@ def settled(*, report: Path) -> str:
 @click.option("--number", type=int, multiple=True, metavar="N", help="A pull request [default: that of GITHUB_REF].")
 @click.option("--before", metavar="SHA", help="Instead: of the pull requests of a push, the commit before it ...")
 @click.option("--head", metavar="SHA", help="... and the commit that is applied.")
+@_touching
 @_identity("plan")
 @click.pass_obj
 def allowed(
@@ -213,6 +239,7 @@ def allowed(
     number: tuple[int, ...],
     before: str | None,
     head: str | None,
+    paths: tuple[str, ...],
     name: str,
     author: str | None,
 ) -> str:
@@ -223,7 +250,7 @@ def allowed(
     """
     forge = _forge(environ, author)
     if before and head:
-        numbers = tuple(pull.number for pull in forge.merged(before, head))
+        numbers = tuple(pull.number for pull in forge.merged(before, head, paths))
         kinds = overrides_of(forge, numbers, name)
     else:
         kinds = overrides_of(forge, number or (forge.pull_request_of(environ),))

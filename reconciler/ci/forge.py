@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 class Comment(Struct, frozen=True, kw_only=True):
@@ -56,8 +56,11 @@ class Forge(Protocol):
     def update_comment(self, number: int, comment: int, body: str) -> None:
         """Have a comment say something else."""
 
-    def merged(self, before: str, head: str) -> tuple[PullRequest, ...]:
-        """The pull requests with which the commits after `before`, up to `head`, came in, the oldest first."""
+    def merged(self, before: str, head: str, paths: Sequence[str] = ()) -> tuple[PullRequest, ...]:
+        """The pull requests with which the commits after `before`, up to `head`, came in, the oldest first.
+
+        With `paths` only commits count that touch one of these files and directories.
+        """
 
     def deployed(self, environment: str) -> Iterator[Deployment]:
         """What was deployed to an environment of the forge, the newest first."""

@@ -12,7 +12,7 @@ from reconciler.ci.http import ForgeError, RestClient, secure_address
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 BOT = "github-actions[bot]"
 """Who writes with the token of a workflow."""
@@ -21,7 +21,9 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+\Z")
 _PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
 _MAY_PUSH = frozenset({"admin", "write"})
 _MOST_COMMITS = 250
-"""GitHub lists no more commits of a comparison than these."""
+"""Commits whose pull requests are asked for; each takes a request."""
+
+_PAGE, _MOST_PAGES = 100, 100
 
 
 class Github(RestClient):
@@ -68,18 +70,41 @@ class Github(RestClient):
         """Have a comment say something else."""
         self.request("PATCH", f"/issues/comments/{comment}", {"body": body})
 
-    def merged(self, before: str, head: str) -> tuple[PullRequest, ...]:
+    def merged(self, before: str, head: str, paths: Sequence[str] = ()) -> tuple[PullRequest, ...]:
         """The pull requests with which the commits came in; see Forge. Raises ForgeError for too many commits."""
-        commits = self._compared(before, head).get("commits") or []
-        if len(commits) >= _MOST_COMMITS:
-            raise ForgeError(f"There are {_MOST_COMMITS} commits or more since {before[:12]}: apply by hand.")
-        numbers = dict.fromkeys(
-            pull["number"]
-            for commit in commits
-            for pull in self.items(f"/commits/{quote(commit['sha'], safe='')}/pulls")
+        commits = self._commits(before, head)
+        if paths:
+            touching = {sha for path in paths for sha in self._touching(path, head, commits)}
+            commits = [sha for sha in commits if sha in touching]
+        if len(commits) > _MOST_COMMITS:
+            raise ForgeError(f"More than {_MOST_COMMITS} commits since {before[:12]} change flags: apply by hand.")
+        found = {
+            pull["number"]: pull["merged_at"]
+            for sha in commits
+            for pull in self.items(f"/commits/{quote(sha, safe='')}/pulls")
             if pull.get("merged_at")
-        )
-        return tuple(self._merged(number) for number in numbers)
+        }
+        return tuple(self._merged(number) for number in sorted(found, key=lambda number: str(found[number])))
+
+    def _commits(self, before: str, head: str) -> list[str]:
+        """The ids of the commits after `before`, up to `head`."""
+        found: list[str] = []
+        for page in range(1, _MOST_PAGES + 1):
+            commits = self._compared(before, head, per_page=_PAGE, page=page).get("commits") or []
+            found += [commit["sha"] for commit in commits]
+            if len(commits) < _PAGE:
+                return found
+        raise ForgeError(f"There are {_MOST_PAGES * _PAGE:,} commits or more since {before[:12]}: apply by hand.")
+
+    def _touching(self, path: str, head: str, commits: Collection[str]) -> Iterator[str]:
+        """Those of the commits that touch a path. GitHub lists all up to `head`, the newest first."""
+        wanted, others = {*commits}, 0
+        for item in self.items("/commits", sha=head, path=path):
+            if item["sha"] in wanted:
+                yield item["sha"]
+                others = 0
+            elif (others := others + 1) >= _PAGE:
+                return
 
     def _merged(self, number: int) -> PullRequest:
         """With who merged it, which lists of pull requests do not show."""
@@ -103,8 +128,9 @@ class Github(RestClient):
             raise
         return answer.get("status") in {"ahead", "identical"}
 
-    def _compared(self, before: str, head: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self.request("GET", f"/compare/{quote(before, safe='')}...{quote(head, safe='')}")
+    def _compared(self, before: str, head: str, **query: int) -> dict[str, Any]:
+        path = f"/compare/{quote(before, safe='')}...{quote(head, safe='')}"
+        answer: dict[str, Any] = self.request("GET", path, query=query or None)
         return answer
 
     def first_parent(self, commit: str) -> str | None:

@@ -11,7 +11,7 @@ from reconciler.ci.http import ForgeError, RestClient, secure_address
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _DEVELOPER = 30
 """The access level from which on a member may push."""
@@ -61,12 +61,19 @@ class Gitlab(RestClient):
         """Have a note say something else."""
         self.request("PUT", f"/merge_requests/{number}/notes/{comment}", {"body": body})
 
-    def merged(self, before: str, head: str) -> tuple[PullRequest, ...]:
+    def merged(self, before: str, head: str, paths: Sequence[str] = ()) -> tuple[PullRequest, ...]:
         """The merge requests with which the commits came in; see Forge."""
         answer = self.request("GET", "/repository/compare", query={"from": before, "to": head})
         found: dict[int, PullRequest] = {}
-        for commit in answer.get("commits") or []:
-            for item in self.items(f"/repository/commits/{quote(commit['id'], safe='')}/merge_requests"):
+        commits = [commit["id"] for commit in answer.get("commits") or []]
+        if paths:
+            since = {"ref_name": f"{before}..{head}"}
+            touching = {
+                item["id"] for path in paths for item in self.items("/repository/commits", path=path, **since)
+            }
+            commits = [commit for commit in commits if commit in touching]
+        for commit in commits:
+            for item in self.items(f"/repository/commits/{quote(commit, safe='')}/merge_requests"):
                 if item.get("state") == "merged":
                     user = item.get("merge_user") or item.get("merged_by") or {}
                     found.setdefault(item["iid"], PullRequest(number=item["iid"], merged_by=user.get("username")))

@@ -66,7 +66,7 @@ class RestClient:
                 time.sleep(pause)
         return self._send(method, path, body, query)
 
-    def items(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
+    def items(self, path: str, /, **query: str) -> Iterator[dict[str, Any]]:
         """Every item of a list, over all its pages. Raises ForgeError."""
         for page in range(1, _MOST_PAGES + 1):
             items = self.request("GET", path, query={**query, "per_page": _PAGE, "page": page})

@@ -251,11 +251,28 @@ def test_a_label_of_an_app_says_nothing(forge: ForgeState, capsys: pytest.Captur
     assert capsys.readouterr().out == "--allow=exposure\n"
 
 
+def test_commits_that_bring_no_flags_do_not_count(forge: ForgeState, tmp_path: Path) -> None:
+    """Their pull requests are not asked for, however many there are, and get no comment."""
+    shas = [f"{index:040x}" for index in range(260)]
+    pushed(forge, *shas)
+    forge.elsewhere = {*shas} - {shas[3], shas[255]}
+    for number, index in ((4, 3), (5, 100), (6, 255)):
+        forge.add_pull(number, shas[index])
+        commented(forge, tmp_path, number, "plan", record({f"flag-{number}": DIGEST}))
+    paths = ("--path", "flags", "--path", "reconciler.yaml")
+    assert reviewed(forge, tmp_path, *paths) == (0, {"flag-4": DIGEST, "flag-6": DIGEST})
+    (tmp_path / "report.md").write_text("**applied**\n", encoding="utf-8")
+    assert run(forge, "outcome", "--body-file", str(tmp_path / "report.md"), *PUSH, *paths) == 0
+    assert ["**applied**" in forge.bodies(number)[0] for number in (4, 5, 6)] == [True, False, True]
+
+
 @pytest.mark.parametrize("forge", [a_github], indirect=True)
-def test_more_commits_than_are_listed_are_not_guessed(forge: ForgeState, tmp_path: Path) -> None:
+def test_more_commits_than_can_be_asked_for_are_not_guessed(forge: ForgeState, tmp_path: Path) -> None:
     """A record of which a part is missing would hold flags that were reviewed."""
-    pushed(forge, *[f"{index:040x}" for index in range(250)])
+    pushed(forge, *[f"{index:040x}" for index in range(251)])
     assert reviewed(forge, tmp_path)[0] == 1
+    pushed(forge, *[f"{index:040x}" for index in range(250)])
+    assert reviewed(forge, tmp_path)[0] == 0
 
 
 SINCE = ("base", "--environment", "flags-apply", "--head", HEAD, "--before", BEFORE)
