@@ -6,7 +6,7 @@ import asyncio
 import json
 from contextlib import contextmanager
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from reconciler.sdk.engine import RemoteEvaluation
     from reconciler.strict_json import Json
 
+
+OVERRIDE: Final = "override"
+"""The name of the segments that give variants for a session."""
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -93,7 +96,7 @@ class Overrides:
                 by_variant.setdefault(variant, []).append(user)
         segments: list[Json] = [
             {
-                "metadata": {"segmentName": "override"},
+                "metadata": {"segmentName": OVERRIDE},
                 "conditions": [
                     [{"selector": ["context", "user", name], "op": "is", "values": users}]
                     for name in ("user_id", "device_id")
@@ -103,7 +106,7 @@ class Overrides:
             for variant, users in by_variant.items()
         ]
         if self.everyone.get(key) in config["variants"]:
-            segments.append({"metadata": {"segmentName": "override"}, "variant": self.everyone[key]})
+            segments.append({"metadata": {"segmentName": OVERRIDE}, "variant": self.everyone[key]})
         return {**config, "segments": segments + config["segments"]} if segments else config
 
 

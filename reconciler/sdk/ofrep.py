@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.delivery import ALL_OTHER_USERS, variants_of
 from reconciler.evaluation.users import InvalidUserError, user_of_json
 from reconciler.model.flag import OFF
+from reconciler.sdk.feed import OVERRIDE
 from reconciler.values import NO_VALUE, value_of
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def _answer(feed: Feed, deployment: Deployment, key: str, variant: dict[str, Jso
 
 def _reason(variant: dict[str, Json]) -> str:
     segment = variant["metadata"].get("segmentName")
+    if segment == OVERRIDE:
+        return "STATIC"
     if variant["key"] == OFF:
         return "DISABLED" if segment == "default" else "DEFAULT"
-    return {ALL_OTHER_USERS: "SPLIT", "override": "STATIC"}.get(str(segment), "TARGETING_MATCH")
+    return "SPLIT" if segment == ALL_OTHER_USERS else "TARGETING_MATCH"

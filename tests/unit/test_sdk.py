@@ -218,6 +218,7 @@ def test_members_of_cohorts_are_in_them() -> None:
         ({"rollout_percentage": 0}, None, "DEFAULT", {"off"}),
         ({"variants": (a_variant("a", payload={"x": 1}, users=("u",)),)}, None, "TARGETING_MATCH", {"a"}),
         ({}, "b", "STATIC", {"b"}),
+        ({}, "off", "STATIC", {"off"}),
     ],
 )  # fmt: skip
 def test_reasons_of_ofrep(fields: dict[str, Any], override: str | None, reason: str, variant: set[str]) -> None:
