@@ -127,15 +127,16 @@ class Cause(Struct, frozen=True, kw_only=True):
 class Verdict(Struct, frozen=True, kw_only=True):
     """What became of a claim, and why.
 
-    Refuted: `person` breaks it, for the `causes` before (where two states are compared) and after; `share` is what a
-    claim of a share met in the segment. Otherwise `reason` says what it would need to be decided. `reached` are the
-    paths of rules that users of the claim match, and the variants that they get or it names. `is_about_nobody`: there
-    is no user who meets the claim's conditions.
+    Refuted: `person` breaks it, for the `causes` before (where two states are compared) and after. `without`: what is
+    hashed, by its name, and the person lacks. `share` is what a claim of a share met in the segment. Otherwise
+    `reason` says what it would need to be decided. `reached`: paths of rules that users of the claim match, and
+    the variants that they get or it names. `is_about_nobody`: no user meets the claim's conditions.
     """
 
     status: Status
     person: Person | None = None
     causes: tuple[Cause, ...] = ()
+    without: tuple[str, ...] = ()
     share: tuple[Share, Fraction] | None = None
     reason: str | None = None
     reached: frozenset[str] = frozenset()

@@ -11,7 +11,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.evaluation.conditions import COHORT_TYPE
-from reconciler.evaluation.rules import Bucketing, SegmentRule, atom_of, flag_rules, is_on, segments_of, variants_of
+from reconciler.evaluation.rules import (
+    Bucketing,
+    SegmentRule,
+    atom_of,
+    flag_bucketing,
+    flag_rules,
+    is_on,
+    segments_of,
+    variants_of,
+)
+from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
 from reconciler.model.flag import UNSET, Condition, Unset
 
 if TYPE_CHECKING:
@@ -141,9 +151,11 @@ def _lacks(spec: FlagSpec, rule: SegmentRule) -> tuple[str, ...]:
 
 
 def _hash_lacks(spec: FlagSpec, *, has_key: bool) -> tuple[str, ...]:
-    """What of the hash is not declared: it decides who is meant, not how many."""
+    """What of the hash is not declared: it decides who is meant, not how many. Groups are hashed by their names."""
     salt = ("bucketingSalt",) if isinstance(spec.bucketing_salt, Unset) else ()
-    return salt if has_key or not isinstance(spec.bucketing_key, Unset) else (*salt, "bucketingKey")
+    has_groups = flag_bucketing(spec).unit != DEFAULT_BUCKETING_UNIT
+    needs_key = not (has_key or has_groups) and isinstance(spec.bucketing_key, Unset)
+    return (*salt, "bucketingKey") if needs_key else salt
 
 
 def _list_cases(spec: FlagSpec) -> Iterator[Case]:

@@ -20,7 +20,7 @@ from reconciler.evaluation.assertions import ANY, Cause, Status, Verdict
 from reconciler.evaluation.cases import GATE, GATE_NAME, GATE_PATH, Case, cases_of, filled_from, gated, is_open
 from reconciler.evaluation.cells import cells_of, variant_of
 from reconciler.evaluation.conditions import matches_condition
-from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
+from reconciler.evaluation.evaluate import Evaluator, FlagWithParents, bucketing_value
 from reconciler.evaluation.persons import (
     NoPersonError,
     Person,
@@ -331,11 +331,12 @@ class _Decision:
                 value for item in answers.values() if has_only_named_values(item) for value in named_values(item)
             }
             lacks_all = is_bare and all(can_lack(key, answers.get(key), is_local=is_local) for key in keys)
-            if lacks_all or (is_hashed and not named):
+            has_any = is_hashed and not named
+            if lacks_all or has_any:
                 person = find_person(chosen, [])
                 made_up = person.made_up & keys
                 user = {name: value for name, value in person.user.items() if name not in made_up}
-                return _refutation(pair, cell, Person(user))
+                return _refutation(pair, cell, Person(user), has_open_id=has_any)
             if is_hashed and (not is_known or named - {None}):
                 self._lacks |= lacks
             elif not is_known:
@@ -369,12 +370,21 @@ class _Decision:
         return as_wanted and tuple(result.variant for result in found) == cell
 
 
-def _refutation(pair: Pair, cell: Cell, person: Person) -> Verdict:
+def _refutation(pair: Pair, cell: Cell, person: Person, *, has_open_id: bool = False) -> Verdict:
     causes = tuple(
         Cause(segment=case.rule.segment, path=case.path, variant=variant)
         for case, variant in zip(pair, cell, strict=True)
     )
-    return Verdict(status=Status.REFUTED, person=person, causes=causes)
+    hashed = [] if has_open_id else [case.rule.bucketing for case in pair if case.rule.bucketing]
+    without = dict.fromkeys(_name_of(item) for item in hashed if bucketing_value(item, person.user) is None)
+    return Verdict(status=Status.REFUTED, person=person, causes=causes, without=tuple(without))
+
+
+def _name_of(hashed: Bucketing) -> str:
+    """What is hashed, in words."""
+    if hashed.unit != DEFAULT_BUCKETING_UNIT:
+        return f"a group of type {hashed.unit}"
+    return f"user_properties.{hashed.key.removeprefix('gp:')}" if hashed.key.startswith("gp:") else hashed.key
 
 
 def _undeclared(fields: Iterable[str], *, compares: bool = False) -> str:

@@ -177,7 +177,7 @@ def _told(item: Decided, *, show_users: bool) -> str:
     verdict = item.verdict
     if not verdict.causes:
         return (verdict.reason or "").removesuffix(".")
-    who = "the user" if item.claim.user is not None else _person_text(verdict.person, show_users=show_users)
+    who = "the user" if item.claim.user is not None else _person_text(verdict, show_users=show_users)
     *before, after = verdict.causes
     at = f" ({place.file}:{place.line})" if (place := item.places[-1]) else ""
     if verdict.share is not None:
@@ -204,10 +204,11 @@ def _among(cause: Cause) -> str:
     return f'in segment "{cause.segment}"' if cause.path.startswith("/targetSegments") else f'in "{cause.segment}"'
 
 
-def _person_text(person: Person | None, *, show_users: bool) -> str:
-    if person is None or not person.user:
-        return "any user"
-    return ", ".join(_facts(person, show_users=show_users))
+def _person_text(verdict: Verdict, *, show_users: bool) -> str:
+    facts = ", ".join(_facts(verdict.person, show_users=show_users)) if verdict.person else ""
+    if verdict.without:
+        return f"{facts or 'a user'} without {' and '.join(verdict.without)}"
+    return facts or "any user"
 
 
 def _facts(person: Person, *, show_users: bool) -> Iterator[str]:

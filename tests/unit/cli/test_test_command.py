@@ -78,6 +78,27 @@ def test_claims_are_proved_or_refuted_with_a_user(repository: Repository) -> Non
     assert ran.out == f"2 proved, 1 refuted: never outside the US: {user} gets treatment by {blame}\n"
 
 
+@pytest.mark.parametrize(
+    ("flag", "users", "who"),
+    [
+        (FLAG, "{user_id: (none), country: DE}", 'country "DE" without user_id gets off as one of'),
+        (FLAG, "{user_id: (none), device_id: (none), country: {not: [US, CA]}}", "a user without user_id gets off"),
+        (FLAG.replace("25", "100").replace("Key: user_id", "Key: gp:team"), "{country: DE}",
+         'user_id "user-1", country "DE" without user_properties.team gets off'),
+        (FLAG.replace("25", "100").replace("Key: user_id", "Unit: org"), "{country: DE}",
+         'user_id "user-1", country "DE" without a group of type org gets off'),
+        (FLAG.replace("25", "100").replace("bucketingSalt: mHdQDzeE\n", ""), "{country: DE}",
+         'country "DE" without user_id gets off'),
+        (FLAG.replace("bucketingSalt: mHdQDzeE\n", ""), "{country: DE}", 'country "DE" gets off'),
+    ],
+)  # fmt: skip
+def test_users_without_what_is_hashed(repository: Repository, flag: str, users: str, who: str) -> None:
+    """It is said what they are without, where that is why they get no variant."""
+    ran = try_tests(repository, f'{{name: x, flag: new-checkout, users: {users}, never: "off"}}', flag=flag)
+
+    assert (ran.code, f": {who}" in ran.out) == (1, True)
+
+
 def test_all_proved(repository: Repository) -> None:
     """Exit code 0 and the count alone; without tests that is said."""
     ran = try_tests(repository, '{name: staff, flag: new-checkout, users: {gp:staff: "true"}, never: control}')

@@ -242,6 +242,12 @@ DE = asked("country", "is", "DE")
         (SALTLESS, (asked("user_id", "contains", "x"), DE), "a", {"country": "DE"}),
         (replace(SALTLESS, bucketing_key="country"), (DE,), "a", "bucketingSalt"),
         (replace(SALTLESS, bucketing_unit="org id"), (DE,), "off", {"user_id": "user-1", "country": "DE"}),
+        (
+            replace(SALTLESS, bucketing_key=UNSET, bucketing_unit="org id"),
+            (asked("user_id", "is", "x"),),
+            "a",
+            {"user_id": "x"},
+        ),
         (KEYLESS, (), "off", "bucketingKey"),
         (replace(KEYLESS, rollout_percentage=50), (DE,), "off", {"user_id": "user-1", "country": "DE"}),
         (KEYLESS, (asked("device_id", "is", "x"),), "a", "bucketingKey"),
