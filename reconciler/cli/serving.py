@@ -99,9 +99,10 @@ class Session:
                         break  # another file may be there by its name
             await asyncio.sleep(0 if places else _RETRY_SECONDS)
 
-    def _places(self) -> list[Path]:
+    def _places(self) -> dict[Path, Path]:
+        """What is watched, and where it really is: a link may come to mean another place."""
         config = self.content.config
-        return [place for place in (config.flags_dir, config.file) if place.exists()]
+        return {place: place.resolve() for place in (config.flags_dir, config.file) if place.exists()}
 
     async def _reload(self, names: Collection[str]) -> None:
         """Serve what changed files say at once, where they alone tell it; then what all files say together."""

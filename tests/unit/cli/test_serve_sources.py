@@ -95,6 +95,21 @@ def test_another_directory_of_flags_is_served(root: Path) -> None:
         write_and_wait(root, CHECKOUT, lambda: not is_off(client))
 
 
+def test_a_link_that_comes_to_mean_another_directory(root: Path) -> None:
+    """As when another branch is checked out that has another link: its flags are served, and its edits."""
+    (root / "flags").rename(root / "first")
+    (root / "flags").symlink_to("first")
+    (root / "second").mkdir()
+    with a_session(root, watches=True) as (_, client):
+        assert variants(client, ADA).keys() == {"new-checkout", "search"}
+        text = (root / "first" / "new-checkout.yaml").read_text()
+        (root / "second" / "new-checkout.yaml").write_text(text)
+        (root / "new").symlink_to("second")
+        (root / "new").rename(root / "flags")
+        wait_for(lambda: variants(client, ADA).keys() == {"new-checkout"})
+        write_and_wait(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
+
+
 def test_what_changed_files_tell_alone(root: Path) -> None:
     """Their flags as they are now; nothing where a file is new, gone, invalid, or declares a flag of another one."""
     source = Source("files", Settings(config=root / "reconciler.yaml"), None, Output(quiet=True))
