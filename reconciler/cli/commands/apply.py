@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,14 @@ from reconciler.cli.plan_file import read_plan_file, read_record_file
 from reconciler.cli.planning import Scope, load, make_plan, now, open_client, refusal_of, resolve_scope, say_refusal
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.cli.sections import SectionedCommand
-from reconciler.errors import PartlyAppliedError, ReconcilerError, StalePlanError, UnknownTargetError, UsageError
+from reconciler.errors import (
+    InterruptedRunError,
+    PartlyAppliedError,
+    ReconcilerError,
+    StalePlanError,
+    UnknownTargetError,
+    UsageError,
+)
 from reconciler.files.config_file import find_config, load_config
 from reconciler.model.rollout import closed_until
 from reconciler.planning.guards import WINDOW
@@ -214,10 +222,21 @@ def _ask_and_do(planned: Planned, choices: ApplyArguments, output: Output) -> Ap
     question = f"Apply this to project {plan.project_id} ({plan.region}{environment})?"
     # A saved plan was reviewed when it was made; any other got here without a terminal only by --auto-approve.
     asks = not choices.auto_approve and sys.stdin.isatty()
-    if asks and not click.confirm(question, default=False, err=True):
+    if asks and not _is_approved(question, output):
         raise ReconcilerError("Not approved: nothing was sent.")
     signals.hold()
     return asyncio.run(_apply(planned, choices, output))
+
+
+def _is_approved(question: str, output: Output) -> bool:
+    """Ask. The end of the input is a no; a signal ends the line of the question, and the command."""
+    try:
+        return bool(click.confirm(question, default=False, err=True))
+    except click.Abort as error:
+        output.print_to_stderr("")
+        if not isinstance(error.__context__, EOFError):
+            raise InterruptedRunError("Interrupted: nothing was sent.", signal.SIGINT) from error
+        return False
 
 
 def _empty_report(plan: Plan) -> ApplyReport:

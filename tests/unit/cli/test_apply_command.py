@@ -100,6 +100,29 @@ def test_with_a_terminal_apply_asks(
     assert len(repository.emulator.writes) == writes
 
 
+def test_no_answer_is_no(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The input ends: that is no signal, and says what a no says, on a line of its own."""
+    terminal_says(monkeypatch, "")
+    ran = repository.run("apply")
+    assert (ran.code, len(repository.emulator.writes)) == (1, 0)
+    assert ran.err.endswith("[y/N]: \nError: Not approved: nothing was sent.\n")
+
+
+def test_an_interrupt_at_the_question_says_that_nothing_was_sent(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C: the code of the signal, on a line of its own."""
+
+    def interrupted(_: str) -> str:
+        raise KeyboardInterrupt
+
+    terminal_says(monkeypatch, "")
+    monkeypatch.setattr("click.termui.visible_prompt_func", interrupted)
+    ran = repository.run("apply")
+    assert (ran.code, len(repository.emulator.writes)) == (130, 0)
+    assert ran.err == "\nError: Interrupted: nothing was sent.\n"
+
+
 def test_a_refusal_at_the_question_is_json_too(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """A no is a failure with a document."""
     terminal_says(monkeypatch, "n\n")
