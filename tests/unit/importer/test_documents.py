@@ -211,6 +211,7 @@ def test_cohort_segments_are_shown_to_the_word() -> None:
 
 SEGMENT = a_segment("Beta", rollout_weights=Weights.of({"a": 1}))
 SAID = {"name": "Beta", "conditions": [{"prop": "country", "op": "is", "values": ["CA", "US"]}], "percentage": 100}
+SEVEN = {"rolloutWeights": {"a": 7}}
 ON_AND_OFF = (a_variant("a"), a_variant("b"))
 
 
@@ -244,6 +245,8 @@ def said_a(**fields: Any) -> dict[str, Any]:
         (live_a(), said_a(renamedFrom="z"), False),
         ({"target_segments": (SEGMENT,)}, {"targetSegments": [SAID | {"rolloutWeights": {"a": 7, "b": 0}}]}, True),
         ({"target_segments": (SEGMENT,)}, {"targetSegments": [SAID | {"rolloutWeights": {"a": 7, "c": 0}}]}, False),
+        ({"target_segments": (SEGMENT, replace(SEGMENT, name="B"))},
+         {"targetSegments": [SAID | SEVEN, SAID | {"name": "B", "rolloutWeights": {"a": 7, "c": 0}}]}, False),
         ({"target_segments": (replace(SEGMENT, bucketing_key="user_id"),), "bucketing_key": "user_id"},
          {"targetSegments": [SAID | {"rolloutWeights": {"a": 7}}]}, True),
         ({"target_segments": (replace(SEGMENT, bucketing_key="device_id"),), "bucketing_key": "user_id"},

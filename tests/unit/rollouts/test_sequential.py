@@ -74,9 +74,8 @@ def test_clear_cases() -> None:
     assert compare(Counts(100, 1000), Counts(10, 1000)) is Verdict.WORSE
     assert compare(Counts(1000, 1000), Counts(0, 1000)) is Verdict.WORSE
     huge = float(2**57 - 16)
-    assert compare(Counts(4 * huge, 4 * huge), Counts(huge - 16, huge)) is Verdict.FINE, (
-        "so near that no variance is left"
-    )
+    near = Counts(4 * huge, 4 * huge), Counts(huge - 16, huge)
+    assert (compare(*near), log_evidence(*near)) == (Verdict.FINE, 0), "so near that no variance is left"
 
 
 def test_the_least_that_says_something() -> None:
