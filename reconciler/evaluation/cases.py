@@ -5,7 +5,7 @@ What a flag does not declare is `UNSET`. A case that rests on such a field names
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,7 +22,7 @@ from reconciler.evaluation.rules import (
     variants_of,
 )
 from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
-from reconciler.model.flag import UNSET, Condition, Unset
+from reconciler.model.flag import UNSET, Condition, Unset, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,9 +78,22 @@ def filled_from(after: FlagWithParents, before: FlagWithParents) -> FlagWithPare
     if after.flag is None or before.flag is None:
         return after
     old, new = before.flag.spec, after.flag.spec
-    lacking = {name: getattr(old, name) for name in new.__struct_fields__ if getattr(new, name) is UNSET}
-    filled = replace(new, **lacking)
+    lacking: dict[str, Any] = {
+        name: getattr(old, name) for name in new.__struct_fields__ if getattr(new, name) is UNSET
+    }
     known = {variant.key: variant for variant in variants_of(old)}
+    names = {
+        item.renamed_from: item.key
+        for item in variants_of(new)
+        if item.renamed_from in known and item.key not in known
+    }
+    if isinstance(weights := lacking.get("rollout_weights"), Weights):
+        lacking["rollout_weights"] = _renamed(weights, names)
+    if segments := lacking.get("target_segments"):
+        lacking["target_segments"] = tuple(
+            replace(item, rollout_weights=_renamed(item.rollout_weights, names)) for item in segments
+        )
+    filled = replace(new, **lacking)
     if not isinstance(filled.variants, Unset):
         filled = replace(
             filled,
@@ -94,6 +107,11 @@ def filled_from(after: FlagWithParents, before: FlagWithParents) -> FlagWithPare
         )
         filled = replace(filled, target_segments=segments)
     return replace(after, flag=replace(after.flag, spec=filled))
+
+
+def _renamed(weights: Weights, names: Mapping[str, str]) -> Weights:
+    """The weights as they are once variants are renamed: they go along."""
+    return Weights(tuple((names.get(key, key), weight) for key, weight in weights.pairs))
 
 
 def _with_lists(variant: Variant, old: Variant | None) -> Variant:

@@ -224,6 +224,19 @@ def test_an_unknown_salt_names_no_id() -> None:
     assert (one.status, one.reason and one.reason.split(" is ")[0]) == (Status.UNDECLARED, "bucketingSalt")
 
 
+def test_weights_go_along_with_a_variant_that_is_renamed() -> None:
+    """Those that are no longer declared too, of the flag and of its segments: users keep what they had."""
+    before = replace(FLAG, target_segments=(a_segment(US),))
+    renamed = (Variant(key="x", renamed_from="a"), Variant(key="b"))
+    after = replace(FLAG, variants=renamed, rollout_weights=UNSET, target_segments=UNSET)
+
+    verdict = decide(after, before, always=(Outcome("x", "a"), Outcome("b", "b"), Outcome("off", "off")))
+
+    assert verdict.status is Status.PROVED
+    kept = replace(after, variants=(Variant(key="a"), Variant(key="b", renamed_from="gone")))
+    assert decide(kept, before, never=(ANY_MOVE,)).status is Status.PROVED
+
+
 SALTLESS = replace(FLAG, bucketing_salt=UNSET)
 KEYLESS = replace(FLAG, bucketing_key=UNSET)
 DE = asked("country", "is", "DE")
