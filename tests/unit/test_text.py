@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 
 import pytest
 
-from reconciler.text import counted, json_kind, percent
+from reconciler.text import (
+    ago,
+    counted,
+    cut,
+    first_of,
+    has_no_shape,
+    json_kind,
+    needs_base,
+    percent,
+    sentence,
+    time_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +34,14 @@ from reconciler.text import counted, json_kind, percent
         (Fraction(1, 100_000), "<0.01%"),
         (Fraction(99_999, 100_000), ">99.99%"),
         (1 - Fraction(1, 2**31), "100%"),
+        (Fraction(1, 2_000_001), "0%"),
+        (Fraction(1, 2_000_000), "<0.01%"),
+        (Fraction(1, 20_001), "<0.01%"),
+        (Fraction(1, 20_000), "0.01%"),
+        (1 - Fraction(1, 2_000_000), "100%"),
+        (1 - Fraction(1, 1_999_999), ">99.99%"),
+        (1 - Fraction(1, 20_001), ">99.99%"),
+        (1 - Fraction(1, 10_000), "99.99%"),
     ],
 )
 def test_percentages_are_short_and_honest(share: Fraction, text: str) -> None:
@@ -44,3 +64,44 @@ def test_one_is_one() -> None:
 def test_values_are_named_as_json_does(value: object, words: str) -> None:
     """Messages about answers speak of JSON, not of the language that reads it."""
     assert json_kind(value) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-1, "in the future"), (0, "less than a minute ago"), (59, "less than a minute ago"), (60, "1 min ago"),
+        (3599, "59 min ago"), (3600, "1 h ago"), (86_399, "23 h ago"), (86_400, "1 d ago"), (200_000, "2 d ago"),
+    ],
+)  # fmt: skip
+def test_how_long_ago(seconds: int, words: str) -> None:
+    """In the largest unit of which there is one."""
+    assert ago(timedelta(seconds=seconds)) == words
+
+
+def test_times_are_in_utc_to_the_second() -> None:
+    at = datetime(2030, 1, 2, 1, 4, 5, 999, tzinfo=timezone(timedelta(hours=2)))
+    assert (time_text(at), time_text(datetime(2030, 1, 2, tzinfo=UTC))) == (
+        "2030-01-01T23:04:05Z", "2030-01-02T00:00:00Z",
+    )  # fmt: skip
+
+
+def test_long_texts_and_lists_are_cut() -> None:
+    """To a length with the sign for more; a list to so many, and the number of the others."""
+    assert [cut(text, 3) for text in ("ab", "abc", "abcd")] == ["ab", "abc", "ab…"]
+    assert [first_of(list(text), 2) for text in ("", "a", "ab", "abc", "abcd")] == [
+        "", "a", "a, b", "a, b, 1 more", "a, b, 2 more",
+    ]  # fmt: skip
+    assert sentence(["one", "two"]) == "One; two."
+
+
+@pytest.mark.parametrize(
+    ("character", "shapeless", "based"),
+    [
+        ("a", False, False), (" ", False, False), ("\u00a0", False, True), ("\u3000", False, True),
+        ("\u0301", False, True), ("\u20dd", False, True), ("\u200b", True, False), ("\n", True, False),
+        ("\u2028", True, False), ("\u2800", True, False), ("\u034f", True, True), ("\u115f", True, False),
+    ],
+)  # fmt: skip
+def test_characters_that_are_not_seen(character: str, shapeless: bool, based: bool) -> None:
+    """Those without a shape, and those that are shown on the one before them, or as a blank."""
+    assert (has_no_shape(character), needs_base(character)) == (shapeless, based)

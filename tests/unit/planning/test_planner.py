@@ -224,3 +224,29 @@ def test_an_undeclared_switch_is_never_sent(enabled: bool | Unset) -> None:
     sent = [name for item in flag.operations for name in getattr(item, "body", {})]
     assert sent.count("archive") == 1
     assert ("enabled" in sent) is (enabled is True)
+
+
+def test_names_of_deployments_are_those_that_the_plan_moves() -> None:
+    """Attached or detached; of several names of one the last counts."""
+    config = a_config(deployments={"web": "67", "also": "67", "tv": "68", "app": "69"})
+    live = a_live_state(a_full_flag("f", deployments=("68",)), a_full_flag("g", deployments=("69",)))
+    desired = a_desired_state(a_flag("f", deployments=("67",)), a_flag("g", name="x"))
+
+    plan = build_plan(desired, live, config, PlanOptions())
+
+    assert plan.deployments == {"67": "web", "68": "tv"}
+
+
+def test_what_the_server_does_not_show_is_left_alone() -> None:
+    """And said, for each declared field but tags, which are asked for by every plan."""
+    live = a_live_flag(replace(a_full_flag("f"), evaluation_mode=UNSET, bucketing_salt=UNSET, tags=UNSET))
+    declared = a_flag("f", evaluation_mode="local", bucketing_salt="s", tags=("x",), name="new")
+
+    plan = Planner(config=a_config(), options=PlanOptions()).plan_flag(a_desired_flag(declared), live)
+
+    assert plan is not None
+    assert plan.warnings == (
+        "The server does not show `evaluationMode`: it cannot be compared and is left alone.",
+        "The server does not show `bucketingSalt`: it cannot be compared and is left alone.",
+    )
+    assert [operation.body for operation in plan.operations] == [{"name": "new"}]  # type: ignore[union-attr]
