@@ -117,6 +117,9 @@ def test_a_segment_lets_go_of_a_variant_before_it_goes() -> None:
     plan = a_plan_of(declared, live)
     assert plan is not None
     assert [type(operation) for operation in plan.operations] == [EditFlag, DeleteVariant]
+    assert plan.operations[0].body == {  # type: ignore[union-attr]
+        "targetSegments": encode_segments((a_segment(rollout_weights=Weights.of({"treatment": 1})),))
+    }
 
 
 def test_a_variant_that_undeclared_segments_name_cannot_go() -> None:

@@ -40,8 +40,8 @@ def staleness(again: Plan, after: timedelta = timedelta(), declared: tuple[Plann
         (
             -timedelta(minutes=5) - SECOND,
             (
-                "The saved plan is from the future: it was made at 2030-01-02 12:00 UTC, and it is 2030-01-02 11:54 UTC "
-                "here. Check the clocks of both machines, or make a new one."
+                "The saved plan is from the future: it was made at 2030-01-02 12:00 UTC, and it is 2030-01-02 11:54 "
+                "UTC here. Check the clocks of both machines, or make a new one."
             ),
         ),
     ],
