@@ -2,7 +2,7 @@
 
 In a transcript `$` begins a command, `!` a line of stderr, `=` an exit code that is not 0, `#` a remark. `%` is what
 happens beside commands: `write FILE` with its lines behind `>`, `remove FILE`, `edit KEY FIELDS` of a live flag by
-hand, and `seed FLAG`. Reads, which have no order, are sorted behind other messages.
+hand, `seed FLAG`, and `commit HOURS`, so many before a fixed time. Reads, which have no order, are sorted behind other messages.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from emulators import seeded
+from histories import git
 from looks import BOB, edit
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 MASKS = (
     (re.compile(r"http://127\.0\.0\.1:\d+"), "http://SERVER"),
-    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d(:|&#58;)\d\d(:|&#58;)\d\d(\.\d+)?Z"), "TIME"),
     (re.compile(r"\d+ ms, "), "N ms, "),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d(:|&#58;)\d\d UTC"), "TIME UTC"),
     (re.compile(r"ok   clock .*"), "ok   clock OK"),
+    (re.compile(r"\b[0-9a-f]{40}\b|(?<=commit )(?!0000000)[0-9a-f]{7,12}\b"), "COMMIT"),
     (re.compile(r"(less than a minute|\d+ (min|s)) ago"), "T ago"),
 )
 
@@ -59,7 +61,7 @@ def played(repository: Repository, transcript: str) -> str:
     text = "\n".join(line.rstrip() for line in shown).strip() + "\n"
     for mask, instead in MASKS:
         text = mask.sub(instead, text)
-    return text.replace(str(repository.root), "ROOT")
+    return text.replace(str(repository.root), "ROOT").replace(repository.root.name, "ROOT")
 
 
 def happen(repository: Repository, what: str, name: str, *rest: str) -> None:
@@ -71,6 +73,10 @@ def happen(repository: Repository, what: str, name: str, *rest: str) -> None:
             (repository.root / name).unlink()
         case "edit":
             edit(repository.emulator, BOB, name, **json.loads(rest[0]))
+        case "commit":
+            git(repository.root, "init", "--quiet", "--initial-branch=main")
+            git(repository.root, "add", "--all")
+            git(repository.root, "commit", "--quiet", "--message=m", at=1_600_000_000 - int(name) * 3600)
         case "seed":
             seeded(repository.emulator, [json.loads(" ".join([name, *rest]))])
         case _:
