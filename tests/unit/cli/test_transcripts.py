@@ -2,7 +2,8 @@
 
 In a transcript `$` begins a command, `!` a line of stderr, `=` an exit code that is not 0, `#` a remark. `%` is what
 happens beside commands: `write FILE` with its lines behind `>`, `remove FILE`, `edit KEY FIELDS` of a live flag by
-hand, `seed FLAG`, and `commit HOURS`, so many before a fixed time. Reads, which have no order, are sorted behind other messages.
+hand, `seed FLAG`, and `commit HOURS`, so many before a fixed time. Reads have no order: they are sorted behind other
+messages.
 """
 
 from __future__ import annotations
