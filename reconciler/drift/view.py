@@ -186,7 +186,7 @@ def _from(after: Read | None, ordered: list[Read]) -> list[Read]:
     return ordered[start:] + ordered[:start]
 
 
-_SPAN = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[smhdw])", re.ASCII)
+_SPAN = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 

@@ -174,6 +174,7 @@ def test_versions_without_the_variant_say_that_it_was_not_there() -> None:
             2,
             Attribution(by=ADA, at="2030-01-03", basis=Basis.LAST_EDIT),
         ),
+        ({"last_modified_at": "2030-01-02"}, 2, Attribution(at="2030-01-02", version=2, basis=Basis.LAST_EDIT)),
         ({"last_modified_by": ADA}, 2, Attribution(by=ADA, basis=Basis.LAST_EDIT)),
     ],
 )

@@ -6,14 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from builders import a_desired_flag, a_flag
+from builders import a_live_flag as a_live
 from emulators import a_live_flag
 from looks import ADA, BOB, a_declaration, edit, include, look
 from msgspec import Struct
 from worlds import World, a_world, an_emulator, run_now
 
 from reconciler.drift import Cause, DriftOptions, detect
-from reconciler.model.flag import Variant, Weights
+from reconciler.drift.cause import cause_of
+from reconciler.drift.compare import DifferingFlag
+from reconciler.model.flag import Variant, Version, Weights
 from reconciler.model.versions import DeclaredValue, Timeline
+from reconciler.planning.plan import ValueChange
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -187,3 +192,40 @@ def test_a_variant_as_a_whole_is_declared_with_the_variants(names: tuple[str, ..
     project.declare(a_declaration(variants=variants, rollout_weights=Weights.of({"control": 1})))
     assert project.drift().cause is Cause.NOT_APPLIED
     assert (KEY, "/variants") in project.asked
+
+
+@pytest.mark.parametrize(
+    ("shown", "first", "edited", "cause"),
+    [
+        ([(5, 10), (5, 20)], 1, None, Cause.NOT_APPLIED),
+        ([(5, 10), (5, 20)], 2, None, Cause.UNKNOWN),
+        ([(5, -10), (5, 20)], 2, None, Cause.NOT_APPLIED),
+        ([(25, -10), (5, 20)], 2, None, Cause.LIVE_EDIT),
+        ([(25, -20), (5, -10)], 2, None, Cause.NOT_APPLIED),
+        ([(25, 0), (5, 20)], 2, None, Cause.LIVE_EDIT),
+        ([(7, 10)], 1, None, Cause.UNKNOWN),
+        ([], 1, None, Cause.UNKNOWN),
+        ([], 1, -1, Cause.NOT_APPLIED),
+        ([], 1, 0, Cause.UNKNOWN),
+        ([], 1, 1, Cause.UNKNOWN),
+    ],
+)
+def test_what_versions_and_the_last_edit_tell(
+    shown: list[tuple[int, int]], first: int, edited: int | None, cause: Cause
+) -> None:
+    """Of 5 % live and 25 % declared: versions in force since then, all of them, or else the time of the last edit."""
+
+    def at(minutes: int) -> str:
+        return (START + timedelta(minutes=minutes)).isoformat()
+
+    change = ValueChange(path="/rolloutPercentage", before=5, after=25)
+    live = a_live(a_flag(rollout_percentage=5), last_modified_at=None if edited is None else at(edited))
+    wanted = a_flag(rollout_percentage=25)
+    found = DifferingFlag(desired=a_desired_flag(wanted), live=live, wanted=wanted, changes=(change,), pairs={})
+    versions = [
+        Version(version=number, created_at=at(minutes), created_by=BOB, flag=a_live(a_flag(rollout_percentage=value)))
+        for number, (value, minutes) in enumerate(shown, first)
+    ]
+    declared = Timeline(values=(DeclaredValue(value=25, commit="c", at=START),))
+    assert cause_of(change, found, versions[::-1], declared) is cause
+    assert cause_of(change, found, versions[::-1], Timeline()) is Cause.UNKNOWN
