@@ -144,6 +144,8 @@ def _user(user_id: str, device_id: str, text: str) -> dict[str, Any]:
         ids = {name: value for name, value in (("user_id", user_id), ("device_id", device_id)) if value}
         return user_of_json(fields | ids)
     pairs = [line.partition("=") for line in text.splitlines() if line.strip()]
+    if not all(equals and name.strip() for name, equals, _ in pairs):
+        raise InvalidUserError("Each line of the properties is name=value.")
     properties = [(name.strip(), value.strip()) for name, _, value in pairs]
     return user_of_json(fields_of_options(user_id or None, device_id or None, properties))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -271,10 +272,16 @@ def test_the_page(client: httpx.Client) -> None:
         "overridden for this session" in client.get("/", params={name: "lin"}).text
         for name in ("user_id", "device_id", "other")
     ] == [True, True, False]
-    assert (
-        "A user is" in client.get("/", params={"properties": "{"}).text
-        or "JSON" in client.get("/", params={"properties": "{"}).text
-    )
+    for text, said in (
+        ("{", "Not JSON at line 1, column 2."),
+        ('{"user_id": {}}', "user_id is a string or a whole number."),
+        ("country=US\nplan", "Each line of the properties is name=value."),
+        ("= x", "Each line of the properties is name=value."),
+        ("groups=3", "groups is an object."),
+        ("country=US\n\nplan=", None),
+    ):
+        page = client.get("/", params={"properties": text}).text
+        assert re.findall(r'role="alert">(.*?)<', page) == ([said] if said else [])
     assert client.get("/_serve/serve.css").headers["content-type"].startswith("text/css")
     assert client.get("/_serve/page.html").status_code == 404
 
