@@ -102,6 +102,13 @@ def variants_of(spec: FlagSpec) -> tuple[Variant, ...]:
     return tuple(Variant(key=key) for key in spec.rollout_weights or ())
 
 
+def is_off_unsaid(spec: FlagSpec) -> bool:
+    """Whether a flag is delivered as off only because it is not said whether it is on, or which variants it has."""
+    if spec.archived is True or spec.enabled is False:
+        return False
+    return isinstance(spec.enabled, Unset) or (isinstance(spec.variants, Unset) and not variants_of(spec))
+
+
 def payload_of(variant: Variant) -> Json:
     """A variant's payload; None where it has none. The API shows an empty object of a variant without one."""
     return None if isinstance(variant.payload, Unset) or variant.payload == {} else variant.payload

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from reconciler.cli.emulation import create_emulator
 from reconciler.cli.failures import as_reconciler_error, failure_text
 from reconciler.cli.feeding import StoreReader, StoreWriter
+from reconciler.delivery import is_off_unsaid
 from reconciler.errors import UsageError
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY
 from reconciler.model.flag import Unset
@@ -143,7 +144,13 @@ class Session:
         return self._writer.write(content.flags) or changed
 
     def warnings(self) -> Iterator[str]:
-        """What of the flags that are on differs from production, in sentences."""
+        """What of the flags may differ from production, in sentences."""
+        unsaid = [flag.key for flag in self.content.flags if is_off_unsaid(flag.spec)]
+        if unsaid:
+            yield (
+                f"{_names(unsaid)}: the files leave out enabled or variants, so no user gets a variant. "
+                "--from live,files is exact."
+            )
         on = [flag for flag in self.content.flags if flag.spec.enabled is True and flag.spec.archived is not True]
         unsalted = [flag.key for flag in on if isinstance(flag.spec.bucketing_salt, Unset)]
         if unsalted:

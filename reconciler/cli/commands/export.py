@@ -9,7 +9,7 @@ import click
 from reconciler.cli.options import OutputOptions, Settings, format_option, output_option, shared_options
 from reconciler.cli.output import Output, write_report
 from reconciler.cli.planning import load
-from reconciler.delivery import LOCAL, variants_of
+from reconciler.delivery import LOCAL, is_off_unsaid, variants_of
 from reconciler.model.flag import Unset
 from reconciler.reports.registry import EXPORT
 from reconciler.text import counted
@@ -61,6 +61,8 @@ def _say_what_differs(specs: Sequence[FlagSpec], output: Output) -> None:
             f"{counted(len(remote), 'flag')} of the remote mode: off in this configuration, as SDKs that evaluate "
             "themselves get them."
         )
+    if unsaid := [spec.key for spec in specs if is_off_unsaid(spec)]:
+        output.warning(f"Off, because their files leave out enabled or variants: {', '.join(unsaid)}.")
     if any(isinstance(spec.bucketing_salt, Unset) for spec in specs if spec.evaluation_mode == LOCAL):
         output.warning(
             "Without bucketingSalt in its file a flag has the right shares, of other users than in production."

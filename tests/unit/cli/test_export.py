@@ -239,6 +239,20 @@ def test_flags_whose_variants_are_not_known(tmp_path: Path, form: str, capsys: p
     assert "live-only" in err
 
 
+def test_flags_that_are_off_because_their_files_say_too_little(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are in the configuration, off, and that is said; not of one that is declared off."""
+    silent = {"key": "silent", "variants": [{"key": "on"}]}
+    root = a_repository(
+        tmp_path, {"key": "bare", "enabled": True}, {"key": "off", "enabled": False}, silent, CHECKOUT
+    )
+    assert run(["export", "--config", str(root / "reconciler.yaml"), "--format", "sdk"]) == 0
+    out, err = capsys.readouterr()
+    assert [flag["key"] for flag in json.loads(out)] == ["bare", "new-checkout", "off", "silent"]
+    assert "Off, because their files leave out enabled or variants: bare, silent.\n" in err
+
+
 def test_no_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every format has a form for none."""
     root = a_repository(tmp_path)

@@ -380,6 +380,22 @@ def test_ids_of_amplitude(tmp_path: Path) -> None:
         assert len(list(session.warnings())) == 1
 
 
+def test_flags_that_are_off_because_their_files_say_too_little(tmp_path: Path) -> None:
+    """They may be on in production, so that is said; not of those that are off or archived, which is said enough."""
+    bare = CHECKOUT | {"key": "d"}
+    del bare["variants"], bare["rolloutWeights"]
+    silent = {name: value for name, value in CHECKOUT.items() if name != "enabled"} | {"key": "e"}
+    others = [bare | {"key": "a", "enabled": False}, silent | {"key": "b", "archived": True}]
+    weighed = bare | {"key": "c", "rolloutWeights": {"x": 1}}
+    with a_session(a_repository(tmp_path, CHECKOUT, bare, silent, weighed, *others)) as (session, client):
+        assert list(session.warnings()) == [
+            "d, e: the files leave out enabled or variants, so no user gets a variant. --from live,files is exact."
+        ]
+        found = variants(client, ADA)
+        assert {found["d"], found["e"], found["a"]} == {"off"}
+        assert found["c"] == "x"
+
+
 def test_a_key_of_amplitude_that_a_file_names_is_warned_of_as_well(tmp_path: Path) -> None:
     """As where the file names none, and that is Amplitude's own key."""
     root = a_repository(tmp_path, CHECKOUT | {"bucketingKey": "amplitude_id"})
