@@ -58,19 +58,24 @@ GATE_NAME, GATE_PATH = "its dependencies", "dependencies"
 def gated(cases: tuple[Case, ...], side: FlagWithParents, given: Mapping[str, str]) -> tuple[Case, ...]:
     """The cases behind what the flag depends on: all, none, or those of users whom it lets through."""
     dependencies = side.flag.parent_dependencies if side.flag else None
-    if dependencies is None or not dependencies.flags:
+    if dependencies is None:
+        return cases
+    closed = Case(SegmentRule(GATE_NAME), GATE_PATH)
+    operator = dependencies.operator.lower()
+    if operator not in {"all", "any"}:  # one that is not known lets no user through
+        return (closed,)
+    if not dependencies.flags:
         return cases
     keys = {parent.id: parent.key for parent in side.parents}
     met = [
         True if not allowed else given[keys[flag_id]] in allowed if keys.get(flag_id) in given else None
         for flag_id, allowed in dependencies.flags
     ]
-    decides = dependencies.operator.lower() == "any"
+    decides = operator == "any"
     is_met = decides if decides in met else None if None in met else not decides
     if is_met:
         return cases
-    gate = Case(SegmentRule(GATE_NAME, frozenset() if is_met is False else frozenset((GATE,))), GATE_PATH)
-    return (gate,) if is_met is False else (gate, *cases)
+    return (closed,) if is_met is False else (Case(SegmentRule(GATE_NAME, frozenset((GATE,))), GATE_PATH), *cases)
 
 
 def filled_from(after: FlagWithParents, before: FlagWithParents) -> FlagWithParents:

@@ -403,6 +403,20 @@ def test_users_behind_parents() -> None:
     assert (left.status, left.reason, left.person) == (Status.UNDECIDED, reason, None)
 
 
+@pytest.mark.parametrize("flags", [(), (("2", ()),), (("2", ("a",)),)])
+def test_an_operator_that_is_not_known_lets_no_user_through(flags: tuple[tuple[str, tuple[str, ...]], ...]) -> None:
+    """As it is evaluated and delivered: all users are off, for their dependencies."""
+    needs = Dependencies(flags=flags, operator="none")
+    side = replace(behind_parent(), flag=replace(behind_parent().flag, parent_dependencies=needs))
+
+    def decided(**claim: Any) -> Verdict:
+        return Decider(side).decide(Assertion(name="x", flag="f", source=a_position(), **claim))
+
+    assert decided(always=(Outcome("off"),)).status is Status.PROVED
+    verdict = decided(never=(Outcome("off"),))
+    assert causes_of(verdict) == [("its dependencies", "dependencies", "off")]
+
+
 @pytest.mark.parametrize(
     ("flag", "user", "expected", "causes"),
     [
