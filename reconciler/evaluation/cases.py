@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 
 class Case(Struct, frozen=True):
-    """A rule of a flag, lists of users among them, and the undeclared fields that it rests on."""
+    """A rule of a flag, lists of users among them, and the undeclared fields that it rests on.
+
+    `has_hash_of_parents`: whether flags that let users through, or hold them back, do so by the same hash.
+    """
 
     rule: SegmentRule
     path: str
@@ -40,6 +43,7 @@ class Case(Struct, frozen=True):
     hash_lacks: tuple[str, ...] = ()
     is_list_of_users: bool = False
     is_local: bool = False
+    has_hash_of_parents: bool = False
 
     @property
     def can_lack_hashed(self) -> bool:
@@ -75,7 +79,12 @@ def gated(cases: tuple[Case, ...], side: FlagWithParents, given: Mapping[str, st
     is_met = decides if decides in met else None if None in met else not decides
     if is_met:
         return cases
-    return (closed,) if is_met is False else (Case(SegmentRule(GATE_NAME, frozenset((GATE,))), GATE_PATH), *cases)
+    if is_met is False:
+        return (closed,)
+    salts = {parent.spec.bucketing_salt for parent in side.parents if parent.key not in given} - {UNSET}
+    if salts & {case.rule.bucketing.salt for case in cases if case.rule.bucketing}:
+        cases = tuple(replace(case, has_hash_of_parents=True) for case in cases)
+    return (Case(SegmentRule(GATE_NAME, frozenset((GATE,))), GATE_PATH), *cases)
 
 
 def filled_from(after: FlagWithParents, before: FlagWithParents) -> FlagWithParents:

@@ -20,7 +20,7 @@ from reconciler.evaluation.assertions import ANY, Cause, Status, Verdict
 from reconciler.evaluation.cases import GATE, GATE_NAME, GATE_PATH, Case, cases_of, filled_from, gated, is_open
 from reconciler.evaluation.cells import cells_of, variant_of
 from reconciler.evaluation.conditions import matches_condition
-from reconciler.evaluation.evaluate import Evaluator, FlagWithParents, bucketing_value
+from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
 from reconciler.evaluation.persons import (
     NoPersonError,
     Person,
@@ -34,11 +34,12 @@ from reconciler.evaluation.populations import Properties
 from reconciler.evaluation.result import Reason
 from reconciler.evaluation.rules import atom_of, variant_keys
 from reconciler.evaluation.shares import joint_shares
+from reconciler.evaluation.verdicts import refutation, undeclared
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
 from reconciler.model.flag import ID_PROPERTIES, OFF, Unset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.evaluation.assertions import Assertion, Share
     from reconciler.evaluation.cells import Cell, Pair
@@ -117,7 +118,7 @@ class Decider:
         lacks = (*case.lacks, *(case.hash_lacks if case.rule.bucketing else ()))
         reached = frozenset((case.path,))
         if lacks:
-            return Verdict(status=Status.UNDECLARED, reason=_undeclared(lacks), reached=reached)
+            return Verdict(status=Status.UNDECLARED, reason=undeclared(lacks), reached=reached)
         result = self._evaluators[-1].evaluate(user, given)
         bucketing = case.rule.bucketing
         if bucketing and not case.can_lack_hashed and not user.get(DEFAULT_BUCKETING_KEY):
@@ -179,12 +180,12 @@ class _Decision:
                 found += [(is_listed, breach)] if breach else []
         reached, compares = frozenset(self._reached), len(self._sides) > 1
         if lacks:
-            return Verdict(status=Status.UNDECLARED, reason=_undeclared(lacks, compares=compares), reached=reached)
+            return Verdict(status=Status.UNDECLARED, reason=undeclared(lacks, compares=compares), reached=reached)
         if found:
             return replace(found[-1][1], reached=reached)
         if self._lacks:
             return Verdict(
-                status=Status.UNDECLARED, reason=_undeclared(self._lacks, compares=compares), reached=reached
+                status=Status.UNDECLARED, reason=undeclared(self._lacks, compares=compares), reached=reached
             )
         status = Status.PROVED if self._open is None else Status.UNDECIDED
         return Verdict(status=status, reason=self._open, reached=reached, is_about_nobody=is_about_nobody)
@@ -230,7 +231,11 @@ class _Decision:
         return any(kind and not any(outcome.meets(cell) for outcome in kind) for kind in (plain, moves))
 
     def _breach_of_share(self, share: Share, pair: Pair, required: int, excluded: tuple[int, ...]) -> Verdict | None:
-        rules = [case.rule for case in (pair if share.outcome.before is not None else pair[-1:])]
+        cases = pair if share.outcome.before is not None else pair[-1:]
+        if any(case.has_hash_of_parents and case.rule.bucketing for case in cases):
+            self._open = "Flags that this one depends on have its salt: of their users, other shares have a variant."
+            return None
+        rules = [case.rule for case in cases]
         joint = joint_shares(*rules)
         if not joint.is_exact:
             self._open = "Users are re-bucketed: what share goes from one variant to another is only expected."
@@ -295,7 +300,7 @@ class _Decision:
                     break
                 continue
             if self._is_confirmed(person, cell):
-                return _refutation(pair, cell, person)
+                return refutation(pair, cell, person)
             is_certain = False
         if not (tried and is_certain and tried < _MOST_ANSWERS):
             self._leave_open(pair, cell)
@@ -336,7 +341,7 @@ class _Decision:
                 person = find_person(chosen, [])
                 made_up = person.made_up & keys
                 user = {name: value for name, value in person.user.items() if name not in made_up}
-                return _refutation(pair, cell, Person(user), has_open_id=has_any)
+                return refutation(pair, cell, Person(user), has_open_id=has_any)
             if is_hashed and (not is_known or named - {None}):
                 self._lacks |= lacks
             elif not is_known:
@@ -353,7 +358,7 @@ class _Decision:
         for chosen in islice(self._properties.answers(required & ~self._gate, others), _MOST_FORMS):
             for person in numbered_persons(chosen) if chosen is not None else ():
                 if self._is_confirmed(person, cell, pair):
-                    return _refutation(pair, cell, person)
+                    return refutation(pair, cell, person)
         self._open = self._open or "The flags that this one depends on decide: name what users have with `given`."
         return None
 
@@ -368,29 +373,3 @@ class _Decision:
         blocked = [result.reason is Reason.DEPENDENCY for result in found]
         as_wanted = not pair or blocked == [case.path == GATE_PATH for case in pair]
         return as_wanted and tuple(result.variant for result in found) == cell
-
-
-def _refutation(pair: Pair, cell: Cell, person: Person, *, has_open_id: bool = False) -> Verdict:
-    causes = tuple(
-        Cause(segment=case.rule.segment, path=case.path, variant=variant)
-        for case, variant in zip(pair, cell, strict=True)
-    )
-    hashed = [] if has_open_id else [case.rule.bucketing for case in pair if case.rule.bucketing]
-    without = dict.fromkeys(_name_of(item) for item in hashed if bucketing_value(item, person.user) is None)
-    return Verdict(status=Status.REFUTED, person=person, causes=causes, without=tuple(without))
-
-
-def _name_of(hashed: Bucketing) -> str:
-    """What is hashed, in words."""
-    if hashed.unit != DEFAULT_BUCKETING_UNIT:
-        return f"a group of type {hashed.unit}"
-    return f"user_properties.{hashed.key.removeprefix('gp:')}" if hashed.key.startswith("gp:") else hashed.key
-
-
-def _undeclared(fields: Iterable[str], *, compares: bool = False) -> str:
-    named = list(dict.fromkeys(fields))
-    verb = "is" if len(named) == 1 else "are"
-    where, remedy = "", "declare it, or fill it with --against live"
-    if compares:
-        where, remedy = " in the state before", "compare with --against live"
-    return f"{', '.join(named)} {verb} not declared{where}, and it depends on that: {remedy}."

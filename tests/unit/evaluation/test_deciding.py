@@ -403,6 +403,23 @@ def test_users_behind_parents() -> None:
     assert (left.status, left.reason, left.person) == (Status.UNDECIDED, reason, None)
 
 
+def test_shares_of_users_whom_the_same_hash_lets_through() -> None:
+    """They are other shares than of all users: half of all may be all who come through."""
+    rest = replace(FLAG, rollout_percentage=50, rollout_weights=Weights.of({"a": 1}))
+    half = (Share(Outcome("a"), (Bound("<=", Fraction(1, 2)),), "<= 50%"),)
+    for salt, given, status in (("salt", (), Status.UNDECIDED), ("s", (), Status.PROVED),
+                                ("salt", (("p", "a"),), Status.PROVED)):  # fmt: skip
+        parent = replace(behind_parent().parents[0], spec=replace(rest, key="p", bucketing_salt=salt))
+        claim = Assertion(name="x", flag="f", source=a_position(), shares=half, given=given)
+        assert Decider(replace(behind_parent(rest), parents=(parent,))).decide(claim).status is status
+    everyone = Assertion(name="x", flag="f", source=a_position(), shares=half, conditions=(US,))
+    on = replace(behind_parent().parents[0], spec=replace(rest, key="p"))
+    assert (
+        Decider(replace(behind_parent(replace(rest, rollout_percentage=0)), parents=(on,))).decide(everyone).status
+        is Status.PROVED
+    )
+
+
 @pytest.mark.parametrize("flags", [(), (("2", ()),), (("2", ("a",)),)])
 def test_an_operator_that_is_not_known_lets_no_user_through(flags: tuple[tuple[str, tuple[str, ...]], ...]) -> None:
     """As it is evaluated and delivered: all users are off, for their dependencies."""
