@@ -43,7 +43,13 @@ if TYPE_CHECKING:
 User = dict[str, Any]
 
 _API = ("/api/", "/_emulator/")
-_WATCH: Final[dict[str, Any]] = {"debounce": 20, "step": 10, "rust_timeout": 500, "yield_on_timeout": True}
+_WATCH: Final[dict[str, Any]] = {
+    "watch_filter": None,
+    "debounce": 20,
+    "step": 10,
+    "rust_timeout": 500,
+    "yield_on_timeout": True,
+}
 """How watchfiles looks, in milliseconds; twice a second it comes back without a change."""
 _RETRY_SECONDS = 0.5
 

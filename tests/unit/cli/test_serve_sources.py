@@ -95,6 +95,18 @@ def test_another_directory_of_flags_is_served(root: Path) -> None:
         write_and_wait(root, CHECKOUT, lambda: not is_off(client))
 
 
+@pytest.mark.parametrize("name", ["node_modules", ".idea"])
+def test_a_directory_that_other_tools_look_past(tmp_path: Path, name: str) -> None:
+    """Flag files are watched there as anywhere."""
+    (tmp_path / name).mkdir()
+    root = a_repository(tmp_path / name, CHECKOUT)
+    with a_session(root, watches=True) as (session, client):
+        reads, read = [], session._source.read
+        session._source.read = lambda: reads.append(1) or read()  # type: ignore[method-assign]
+        wait_for(lambda: reads)  # the watch has begun
+        write_and_wait(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
+
+
 def test_a_link_that_comes_to_mean_another_directory(root: Path) -> None:
     """As when another branch is checked out that has another link: its flags are served, and its edits."""
     (root / "flags").rename(root / "first")
