@@ -25,6 +25,8 @@ class ForgeState:
     permissions: dict[str, str] = field(default_factory=dict)
     deployments: list[dict[str, Any]] = field(default_factory=list)
     parents: dict[str, str] = field(default_factory=dict)
+    closed: set[int] = field(default_factory=set)
+    """Pull requests that are not open any more; merged ones are told by tests about that."""
 
     def writes(self) -> list[str]:
         """The methods of the requests that changed something."""

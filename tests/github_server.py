@@ -125,8 +125,9 @@ class GithubState(ForgeState):
             case "GET", ["deployments", number, "statuses"]:
                 (found,) = (item for item in self.deployments if item["id"] == int(number))
                 return 200, page([{"state": state} for state in found["states"]], query)
-            case "GET", ["pulls", number] if int(number) in self.pulls:
-                return 200, self.pulls[int(number)]
+            case "GET", ["pulls", number]:
+                state = "closed" if int(number) in self.closed else "open"
+                return 200, {**self.pulls.get(int(number), {}), "state": state}
             case "GET", ["issues", number, "labels"]:
                 names = {event["label"]["name"]: None for event in self.events.get(int(number), [])}
                 return 200, page([{"name": name} for name in names], query)

@@ -105,7 +105,8 @@ class GitlabState(ForgeState):
                 return 200, {"parent_ids": [self.parents[sha]] if sha in self.parents else []}
             case ["merge_requests", number]:
                 names = dict.fromkeys(event["label"]["name"] for event in self.events.get(int(number), []))
-                return 200, {"iid": int(number), "labels": [*names]}
+                state = "merged" if int(number) in self.closed else "opened"
+                return 200, {"iid": int(number), "labels": [*names], "state": state}
             case ["merge_requests", number, "resource_label_events"]:
                 return 200, page([{"action": "remove", "label": None}, *self.events.get(int(number), [])], query)
             case ["members", "all"]:

@@ -214,6 +214,7 @@ class Quarter:
         asked = self.asked(number) if number else frozenset()
         if number:
             self.github.add_pull(number, head)
+            self.github.closed.add(number)
         self.team.merges.append(Merge(head, copied(documents), copied_shown(pull), asked, dict(pull.grounds)))
         for environment in PROJECTS:
             self.counts["dropped runs"] += environment in self.waiting

@@ -81,7 +81,10 @@ def comment(
     name: str,
     author: str | None,
 ) -> str:
-    """Create or update the one comment of a pull request."""
+    """Create or update the one comment of a pull request, while it is open.
+
+    A run may be started again, and a label set, after the merge: then nobody reviews that plan any more.
+    """
     forge = _forge(environ, author)
     number = number or forge.pull_request_of(environ)
     text = _text(body_file, log, "There is no plan.")
@@ -89,6 +92,8 @@ def comment(
         text += f"\n[The whole plan as a page]({page})\n"
     text += forge.run_link(environ)
     hidden = record_line(_body(record).encode()) if record and record.exists() else ""
+    if not forge.is_open(number):
+        return f"Comment on {forge.request_noun} {number}: left as it is, because it is not open."
     # A reviewer who sees no comment is shown that nothing is done: the record has to say of which flags.
     is_needed = not update_only or bool((kept := record_in(hidden)) and kept.keys)
     outcome = put_comment(forge, number, text, name=name, update_only=not is_needed, hidden=hidden)
@@ -317,7 +322,7 @@ def _text(file: Path, log: Path | None, otherwise: str) -> str:
     """The text of a file; where there is none, that, and what was written to the log instead."""
     if file.exists() or log is None:
         return _body(file)
-    words = _body(log).strip() if log.exists() else "The flag files are invalid, or the job did not come to it."
+    words = _body(log).strip() if log.exists() else "The flag files are invalid, or the job did not start."
     return f"**{otherwise}** {_SEE_RUN}\n\n{defuse(code_block(words))}\n"
 
 

@@ -50,6 +50,9 @@ class Forge(Protocol):
     def comments(self, number: int) -> Iterator[Comment]:
         """The comments of a pull request, the oldest first."""
 
+    def is_open(self, number: int) -> bool:
+        """Whether a pull request is neither merged nor closed."""
+
     def create_comment(self, number: int, body: str) -> None:
         """Write a comment."""
 

@@ -62,6 +62,10 @@ class Github(RestClient):
             login = (item.get("user") or {}).get("login") or ""
             yield Comment(id=item["id"], body=item.get("body") or "", author=login)
 
+    def is_open(self, number: int) -> bool:
+        """Whether a pull request is neither merged nor closed."""
+        return bool(self.request("GET", f"/pulls/{number}").get("state") == "open")
+
     def create_comment(self, number: int, body: str) -> None:
         """Write a comment."""
         self.request("POST", f"/issues/{number}/comments", {"body": body})

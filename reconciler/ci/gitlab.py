@@ -53,6 +53,10 @@ class Gitlab(RestClient):
             author = (item.get("author") or {}).get("username") or ""
             yield Comment(id=item["id"], body=item.get("body") or "", author=author)
 
+    def is_open(self, number: int) -> bool:
+        """Whether a merge request is neither merged nor closed."""
+        return bool(self.request("GET", f"/merge_requests/{number}").get("state") == "opened")
+
     def create_comment(self, number: int, body: str) -> None:
         """Write a note."""
         self.request("POST", f"/merge_requests/{number}/notes", {"body": body})

@@ -92,6 +92,18 @@ def test_a_record_of_another_author_does_not_count(forge: ForgeState, tmp_path: 
     assert reviewed(forge, tmp_path, "--name", "plan-prod") == (0, {"a": DIGEST})
 
 
+def test_a_plan_after_the_merge_is_no_review(forge: ForgeState, tmp_path: Path) -> None:
+    """A run that is started again, or that a label starts, leaves the comment as reviewers saw it."""
+    pushed(forge, "d" * 40)
+    commented(forge, tmp_path, 5, "plan", record({"a": DIGEST}))
+    forge.add_pull(5, "d" * 40)
+    forge.closed.add(5)
+    commented(forge, tmp_path, 5, "another plan", record({"a": "sha256:" + "2" * 64}))
+    commented(forge, tmp_path, 5, "There is no plan.", record({}), "--name", "plan-prod")
+    assert reviewed(forge, tmp_path) == (0, {"a": DIGEST})
+    assert len(forge.bodies(5)) == 1
+
+
 def test_a_comment_is_needed_where_a_flag_was_looked_at(forge: ForgeState, tmp_path: Path) -> None:
     """Nothing to do was what reviewers were shown, of these flags; what is to be done later was not reviewed."""
     pushed(forge, "d" * 40)

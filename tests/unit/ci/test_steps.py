@@ -97,7 +97,7 @@ def test_a_comment_has_the_plan_its_page_and_its_run(
     ("log", "words"),
     [
         ("Error: no\n", "Error: no"),
-        (None, "The flag files are invalid, or the job did not come to it."),
+        (None, "The flag files are invalid, or the job did not start."),
     ],
 )
 def test_without_a_plan_the_log_is_shown(github: GithubState, tmp_path: Path, log: str | None, words: str) -> None:
