@@ -157,7 +157,9 @@ def _admin_endpoints(emulator: Emulator) -> list[Route]:
             return PlainTextResponse(str(error), 400)
         return Response(status_code=_DONE)
 
-    async def reset(_: Request) -> Response:
+    async def reset(request: Request) -> Response:
+        if "origin" in request.headers:  # a form of any site can send this
+            return PlainTextResponse("This is not for pages.", 403)
         emulator.reset()
         return Response(status_code=_DONE)
 

@@ -127,6 +127,14 @@ def test_the_state_can_be_read_and_replaced_from_outside(client: httpx.Client, e
     assert emulator.dump() == start
 
 
+def test_a_page_resets_nothing(client: httpx.Client, emulator: Emulator) -> None:
+    """What a form of any site can send, with the origin that browsers add, changes nothing."""
+    emulator.store.seed_flag({"projectId": "7", "key": "more"})
+    before = emulator.dump()
+    answer = client.post("/_emulator/reset", headers={"Origin": "https://shop.example.com"})
+    assert (answer.status_code, emulator.dump()) == (403, before)
+
+
 def test_it_can_be_reset_from_outside(client: httpx.Client, emulator: Emulator) -> None:
     """A reset is back to where serving began, or to the state that was put there since."""
     start = emulator.dump()
