@@ -13,7 +13,7 @@ import click
 from reconciler.ci.github import BOT, Github
 from reconciler.ci.gitlab import Gitlab
 from reconciler.ci.posts import add_outcome, close_issue, put_comment, put_issue
-from reconciler.ci.review import attempted, last_applied, overrides_of, record_in, record_line, reviewed_record
+from reconciler.ci.review import attempted, fitting_line, last_applied, overrides_of, record_in, reviewed_record
 from reconciler.ci.tip import check_tip, watched_paths
 from reconciler.cli.failures import report_failure
 from reconciler.errors import GuardRefusedError, ReconcilerError, UnreviewedError, UsageError
@@ -91,7 +91,11 @@ def comment(
     if page:
         text += f"\n[The whole plan as a page]({page})\n"
     text += forge.run_link(environ)
-    hidden = record_line(_body(record).encode()) if record and record.exists() else ""
+    hidden, is_whole = "", True
+    if record and record.exists():
+        hidden, is_whole = fitting_line(_body(record).encode(), forge.limit)
+    if not is_whole:
+        text = f"**{_TOO_LONG}**\n\n{text}"
     if not forge.is_open(number):
         return f"Comment on {forge.request_noun} {number}: left as it is, because it is not open."
     # A reviewer who sees no comment is shown that nothing is done: the record has to say of which flags.
@@ -326,6 +330,10 @@ def _text(file: Path, log: Path | None, otherwise: str) -> str:
     return f"**{otherwise}** {_SEE_RUN}\n\n{defuse(code_block(words))}\n"
 
 
+_TOO_LONG = (
+    "The review record is too long for a comment, so a merge holds these flags. Apply them by hand, with the record "
+    "that `plan --record` wrote: `reconciler apply --reviewed record.json`."
+)
 _SEE_RUN = "The log of the run says more."
 
 

@@ -35,7 +35,7 @@ def put_comment(forge: Forge, number: int, text: str, *, name: str, update_only:
     yet is not made. Raises ForgeError.
     """
     body, room = _marked(text, name), forge.limit - len(hidden) - 1
-    keeps_hidden = hidden and room > _LEAST_TEXT
+    keeps_hidden = hidden and fits_hidden(hidden, forge.limit)
     body = f"{shorten(body, room)}\n{hidden}" if keeps_hidden else shorten(body, forge.limit)
     found = find_comment(forge, number, name)
     if found is None:
@@ -47,6 +47,11 @@ def put_comment(forge: Forge, number: int, text: str, *, name: str, update_only:
         return "unchanged"
     forge.update_comment(number, found.id, body)
     return "updated"
+
+
+def fits_hidden(line: str, limit: int) -> bool:
+    """Whether a hidden line leaves room enough for the text."""
+    return limit - len(line) - 1 > _LEAST_TEXT
 
 
 def add_outcome(forge: Forge, number: int, text: str, *, name: str, update_only: bool) -> CommentOutcome:

@@ -13,11 +13,14 @@ import zlib
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from reconciler.ci.posts import find_comment, hidden_line
+from msgspec.structs import replace
+
+from reconciler.ci.posts import find_comment, fits_hidden, hidden_line
 from reconciler.errors import ReconcilerError
 from reconciler.files.schema import check
 from reconciler.planning.guards import ALLOWABLE_BY_FLAG
-from reconciler.planning.review import LABEL, ReviewRecord, decode_record
+from reconciler.planning.review import LABEL, ReviewRecord, decode_record, encode_record
+from reconciler.reports.json_report import render_json
 from reconciler.strict_json import MalformedJsonError, parse_json
 
 if TYPE_CHECKING:
@@ -36,6 +39,26 @@ _is_record_line = re.compile(r"<!-- review-record:([A-Za-z0-9+/=]+) -->").fullma
 def record_line(content: bytes) -> str:
     """A review record as a hidden line of a comment. It is packed: a key may hold what would end an HTML comment."""
     return f"<!-- review-record:{base64.b64encode(zlib.compress(content, 9)).decode()} -->"
+
+
+def fitting_line(content: bytes, limit: int) -> tuple[str, bool]:
+    """A review record as a line that fits into a comment, and whether it still names all flags.
+
+    First the explanations go. A record that is too long even then names no flag, so that a merge holds them all: a
+    comment without a record would have them applied as if there were no review. Content that is no record stays.
+    """
+    line = record_line(content)
+    if fits_hidden(line, limit):
+        return line, True
+    try:
+        record = parse_record(content)
+    except ReconcilerError:
+        return line, True
+    for short in (replace(record, changes={}), replace(record, changes={}, flags={}, unchanged=())):
+        line = record_line(render_json(encode_record(short)).encode())
+        if fits_hidden(line, limit):
+            return line, short.flags == record.flags
+    return line, True
 
 
 def record_in(body: str) -> ReviewRecord | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -136,11 +137,22 @@ def test_a_push_without_a_pull_request_has_no_record(forge: ForgeState, tmp_path
 
 
 @pytest.mark.parametrize("forge", [a_github], indirect=True)
-def test_a_record_that_does_not_fit_is_left_out(forge: ForgeState, tmp_path: Path) -> None:
-    """The text comes first; a long text is shortened for a record that fits."""
-    many = {f"flag-{index}": f"sha256:{index:064x}" for index in range(20_000)}
+def test_a_record_that_does_not_fit_holds_all_flags(forge: ForgeState, tmp_path: Path) -> None:
+    """The text comes first; a long text is shortened for a record that fits. Explanations go before digests."""
+    random = Random(1)
+    many = {f"flag-{index}": f"sha256:{random.getrandbits(256):064x}" for index in range(2_000)}
+    pushed(forge, "d" * 40)
+    forge.add_pull(5, "d" * 40)
     commented(forge, tmp_path, 5, "plan", record(many))
-    assert forge.bodies(5)[0] == "<!-- reconciler:plan -->\nplan"
+    body = forge.bodies(5)[0]
+    assert "The review record is too long for a comment" in body
+    assert "\nplan\n" in body
+    assert reviewed(forge, tmp_path) == (0, {})
+    few = json.loads(record({key: many[key] for key in list(many)[:500]}))
+    few["changes"] = {key: {"/name": [f"{random.getrandbits(200):050x}", "b"]} for key in few["flags"]}
+    commented(forge, tmp_path, 5, "plan", json.dumps(few))
+    assert "too long" not in forge.bodies(5)[0]
+    assert reviewed(forge, tmp_path) == (0, few["flags"])
     commented(forge, tmp_path, 6, "plan\n" * LIMIT, record({"a": DIGEST}))
     body = forge.bodies(6)[0]
     assert len(body) <= LIMIT
