@@ -155,6 +155,15 @@ def a_flag_drift(key: str, *changes: AttributedChange, **fields: Any) -> FlagDri
 
 DRIFTS = {
     "usual": a_drift(),
+    "edits": DriftReport(
+        project_id="7",
+        region="us",
+        environment=None,
+        edits=(Edit(key="e", flag_id="3", is_declared=True, version=2, at="soon", by="eve@example.com"),),
+        edits_since=NOON,
+        sweep=Sweep(total=9, done=0),
+        requests=3,
+    ),
     "none": DriftReport(project_id="7", region="eu", environment=None, requests=1, notice=Notification.RECOVERED),
     "all": DriftReport(
         project_id="7",

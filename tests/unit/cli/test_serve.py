@@ -261,6 +261,9 @@ def test_the_page(client: httpx.Client) -> None:
     """Flags with the variant of the user who is typed in and the reason; no markup of theirs; overrides are shown."""
     page = client.get("/", params={"user_id": "ada@example.com", "properties": "country=US\nplan=<b>"}).text
     assert "listed in the variant" in page
+    for ids in ({"user_id": "ada@example.com"}, {"device_id": "ada@example.com"}):
+        assert "listed in the variant" in client.get("/", params=ids | {"properties": ' {"plan": "pro"}'}).text
+    assert "listed in the variant" not in client.get("/", params={"properties": '{"plan": "pro"}'}).text
     assert "<b>" not in page
     assert "treatment" in page
     assert "name=value" in page
