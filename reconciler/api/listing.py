@@ -55,7 +55,6 @@ class Listing(Struct):
         self._take(other.flags.values())
         self.faulty |= other.faulty
         self.unmarked |= other.unmarked
-        self.pages += other.pages
         self.torn |= other.torn
 
     def _take(self, flags: Iterable[LiveFlag]) -> None:

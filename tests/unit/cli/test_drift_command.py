@@ -231,6 +231,9 @@ def test_the_doctor_finds_all_well(repository: Repository) -> None:
     assert "0 failures" in ran.out
     key = next(iter(repository.emulator.store.keys))
     assert key not in ran.out + ran.err
+    (repository.root / "flags" / "new-checkout.yaml").unlink()
+    (repository.root / "flags").rmdir()
+    assert repository.run("doctor").code == 0
 
 
 def test_the_doctor_finds_a_refused_key(repository: Repository) -> None:
