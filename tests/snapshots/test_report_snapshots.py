@@ -10,17 +10,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import COMMIT, NOON, a_condition, a_full_flag, a_full_variant, a_live_flag, a_position, a_segment
+from builders import (
+    COMMIT,
+    NOON,
+    a_condition,
+    a_full_flag,
+    a_full_variant,
+    a_live_flag,
+    a_position,
+    a_report,
+    a_segment,
+    an_outcome,
+)
 from evaluations import evaluator_of, user_report, users_report
 from msgspec.structs import replace
 from pages import a_drift
 
+from reconciler.apply.report import ApplyReport, FlagOutcome, StoredField
+from reconciler.apply.report import Status as Applied
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.doctor import Check, CheckStatus, failed
 from reconciler.drift import AttributedChange, Attribution, Basis, DriftReport, FlagDrift, FlagHistory, HistoryEntry
 from reconciler.drift.edits import Edit
 from reconciler.drift.report import Cause, FieldOfFlag, Notification, StoredOtherwise, Sweep
-from reconciler.errors import AccessError
+from reconciler.errors import AccessError, InterruptedRunError
 from reconciler.evaluation.assertions import Assertion, Bound, Outcome, Share, Status, Verdict
 from reconciler.evaluation.assertions import Cause as RuleCause
 from reconciler.evaluation.comparison import Comparison
@@ -30,6 +43,7 @@ from reconciler.model.versions import DeclaredValue
 from reconciler.planning.plan import MembersChange, PlannedRollout, ValueChange
 from reconciler.reports.findings import FindingsReport
 from reconciler.reports.registry import (
+    APPLY,
     DOCTOR,
     DRIFT,
     EVALUATION,
@@ -250,7 +264,33 @@ EXPORTED = (
     a_full_flag("3d", bucketing_key="user_id", enabled=False, variants=(a_full_variant("on"),)),
 )  # fmt: skip
 
+
+def an_end(status: Applied, **fields: Any) -> FlagOutcome:
+    """A flag of two calls that ended so."""
+    return replace(an_outcome(f"{status.value}-flag", status), **fields)
+
+
+APPLIES = {
+    "found-otherwise": a_report(
+        Applied.APPLIED, verified=False, outcomes=(
+            an_end(Applied.APPLIED, verified=False, stored=(StoredField(path="/name", how="trimmed"),),
+                   editors=("bob@example.com", "ada@example.com"), duplicates=("1", "2")),
+            an_end(Applied.FAILED, error="No.", users_see="Users see the old weights."),
+        ),
+    ),
+    "interrupted": ApplyReport(
+        outcomes=(an_end(Applied.UNKNOWN, error="No answer."), an_end(Applied.SKIPPED)),
+        unchanged=1, requests=3, signal_number=2, stopped_by=InterruptedRunError("Interrupted.", 2),
+    ),
+    "stopped": ApplyReport(
+        outcomes=(an_end(Applied.SKIPPED), an_end(Applied.HELD, error="exposure: too much.")),
+        unchanged=0, stopped_by=AccessError("The key is refused.", status=401),
+    ),
+    "unread": ApplyReport(outcomes=(an_end(Applied.APPLIED, verified=None),), unchanged=2, requests=4),
+}  # fmt: skip
+
 SHOWN: dict[str, tuple[Report[Any], Any]] = {
+    **{f"apply-{name}": (APPLY, report) for name, report in APPLIES.items()},
     "verdicts": (VERDICTS, VerdictsReport(decided=CLAIMS, coverage=COVERAGE, environments=2, directory="sub/")),
     "verdicts-one": (VERDICTS, VerdictsReport(decided=CLAIMS[1:2], coverage=(), created_at=NOON)),
     "verdicts-none": (VERDICTS, VerdictsReport(decided=())),
