@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -149,6 +150,21 @@ def test_a_call_that_succeeds_in_the_end_counts_its_attempts() -> None:
 def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
     """Seconds or a date, which counts from the server's own clock; negative is 0, and nonsense is nothing."""
     assert retry_after(headers, now=NOON) == seconds
+
+
+@pytest.mark.parametrize("text", ["Wed, 02 Jan 2030 12:00:00 GMT", "Wed, 02 Jan 2030 14:00:00 +0200",
+                                  "Wed, 02 Jan 2030 12:00:00 -0000"])  # fmt: skip
+def test_dates_of_headers_are_in_utc(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those without a zone too, in any zone of this machine."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        found = http_date(text)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found is not None
+    assert (found, found.utcoffset()) == (NOON, timedelta(0))
 
 
 def test_the_server_is_waited_for_as_it_asks() -> None:
