@@ -19,10 +19,11 @@ from reconciler.evaluation.rules import (
     flag_rules,
     is_on,
     segments_of,
+    variant_keys,
     variants_of,
 )
 from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
-from reconciler.model.flag import UNSET, Condition, Unset, Weights
+from reconciler.model.flag import OFF, UNSET, Condition, Unset, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,6 +88,23 @@ def gated(cases: tuple[Case, ...], side: FlagWithParents, given: Mapping[str, st
     return (Case(SegmentRule(GATE_NAME, frozenset((GATE,))), GATE_PATH), *cases)
 
 
+def unknown_parents(side: FlagWithParents, given: Mapping[str, str]) -> str | None:
+    """What keeps variants of flags that this one depends on from being given; None where nothing does."""
+    if not given:
+        return None
+    names = ", ".join(sorted(given))
+    is_live = side.flag is not None and side.flag.id  # a flag of files has no id
+    if side.flag is None or (side.flag.parent_dependencies is None and not is_live):
+        return f"Flag files do not say what a flag depends on ({names}): it takes --against live."
+    parents = {parent.key: parent.spec for parent in side.parents}
+    if lacking := sorted(given.keys() - parents.keys()):
+        return f"The flag does not depend on {', '.join(lacking)}."
+    for key, variant in given.items():
+        if variant not in {OFF, *variant_keys(parents[key])}:
+            return f"The flag {key} has no variant {variant}."
+    return None
+
+
 def filled_from(after: FlagWithParents, before: FlagWithParents) -> FlagWithParents:
     """The state after with the fields that it does not declare as they are before."""
     if after.flag is None or before.flag is None:
@@ -142,8 +160,18 @@ def is_open(side: FlagWithParents) -> bool:
     return side.flag is not None and isinstance(side.flag.spec.enabled, Unset) and side.flag.spec.archived is not True
 
 
-def cases_of(spec: FlagSpec | None, *, is_open: bool) -> Iterator[Case]:
-    """The rules of a flag in their order. `is_open`: taken as on although that is not declared."""
+def buckets_of(spec: FlagSpec | None) -> tuple[object, ...]:
+    """What, beside percentages, decides about buckets."""
+    if spec is None:
+        return ()
+    return spec.bucketing_salt, spec.bucketing_key, spec.bucketing_unit, spec.rollout_weights, variant_keys(spec)
+
+
+def cases_of(spec: FlagSpec | None, *, is_open: bool, compares: bool = False) -> Iterator[Case]:
+    """The rules of a flag in their order. `is_open`: taken as on although that is not declared.
+
+    `compares`: with another state, which may declare what this one does not.
+    """
     if spec is None:
         yield Case(SegmentRule("an absent flag"), "")
         return
@@ -161,7 +189,8 @@ def cases_of(spec: FlagSpec | None, *, is_open: bool) -> Iterator[Case]:
     for index, (segment, rule) in enumerate(zip(segments_of(spec), targets, strict=True)):
         has_key = not isinstance(segment.bucketing_key, Unset)
         lacks, hash_lacks = (*always, *_lacks(spec, rule)), _hash_lacks(spec, has_key=has_key)
-        yield Case(rule, f"/targetSegments/{index}", lacks, hash_lacks, is_local=is_local)
+        yield Case(_keyed(rule, hash_lacks), f"/targetSegments/{index}", lacks, hash_lacks, is_local=is_local)
+    has_share = spec.rollout_percentage or (compares and isinstance(spec.rollout_percentage, Unset))
     lacking = [
         name
         for name, value in (
@@ -169,13 +198,14 @@ def cases_of(spec: FlagSpec | None, *, is_open: bool) -> Iterator[Case]:
             ("rolloutPercentage", spec.rollout_percentage),
             (
                 "rolloutWeights",
-                spec.rollout_weights if spec.rollout_percentage and len(variants_of(spec)) != 1 else (),
+                spec.rollout_weights if has_share and len(variants_of(spec)) != 1 else (),
             ),
         )
         if isinstance(value, Unset)
     ]
     lacks = (*always, *lacking, *_lacks(spec, rest))
-    yield Case(rest, "/rolloutPercentage", lacks, _hash_lacks(spec, has_key=False), is_local=is_local)
+    hash_lacks = _hash_lacks(spec, has_key=False)
+    yield Case(_keyed(rest, hash_lacks), "/rolloutPercentage", lacks, hash_lacks, is_local=is_local)
 
 
 def _lacks(spec: FlagSpec, rule: SegmentRule) -> tuple[str, ...]:
@@ -188,6 +218,13 @@ def _hash_lacks(spec: FlagSpec, *, has_key: bool) -> tuple[str, ...]:
     has_groups = flag_bucketing(spec).unit != DEFAULT_BUCKETING_UNIT
     needs_key = not (has_key or has_groups) and isinstance(spec.bucketing_key, Unset)
     return (*salt, "bucketingKey") if needs_key else salt
+
+
+def _keyed(rule: SegmentRule, hash_lacks: tuple[str, ...]) -> SegmentRule:
+    """The rule with a key of its own in place of one that is not declared: equal to itself only, as with salts."""
+    if rule.bucketing is None or "bucketingKey" not in hash_lacks:
+        return rule
+    return replace(rule, bucketing=replace(rule.bucketing, key=""))
 
 
 def _list_cases(spec: FlagSpec) -> Iterator[Case]:

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from reconciler.evaluation.assertions import ANY, Cause, Status, Verdict
-from reconciler.evaluation.cases import GATE, GATE_NAME, GATE_PATH, Case, cases_of, filled_from, gated, is_open
+from reconciler.evaluation.cases import (
+    GATE,
+    GATE_NAME,
+    GATE_PATH,
+    Case,
+    buckets_of,
+    cases_of,
+    filled_from,
+    gated,
+    is_open,
+    unknown_parents,
+)
 from reconciler.evaluation.cells import cells_of, variant_of
 from reconciler.evaluation.conditions import matches_condition
 from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
@@ -64,12 +75,13 @@ class Decider:
         self._evaluators = [Evaluator(side) for side in sides]
         both_open = len(sides) > 1 and all(is_open(side) for side in sides)
         self._cells: dict[tuple[str, ...], list[Cell]] = {}
-        self._cases = [tuple(cases_of(side.flag.spec if side.flag else None, is_open=both_open)) for side in sides]
+        specs = [side.flag.spec if side.flag else None for side in sides]
+        self._cases = [tuple(cases_of(spec, is_open=both_open, compares=len(sides) > 1)) for spec in specs]
 
     def decide(self, claim: Assertion) -> Verdict:
         """What becomes of a claim about this flag."""
         given = dict(claim.given)
-        if unknown := self._unknown_parents(given):
+        if unknown := unknown_parents(self._sides[-1], given):
             return Verdict(status=Status.UNDECIDED, reason=unknown)
         cases = [gated(cases, side, given) for cases, side in zip(self._cases, self._sides, strict=True)]
         if claim.user is not None:
@@ -82,22 +94,6 @@ class Decider:
     def rules(self) -> Iterator[tuple[str, str]]:
         """The path and the name of every rule but lists of users, as tests can reach them."""
         return ((case.path, case.rule.segment) for case in self._cases[-1] if "/inclusions/" not in case.path)
-
-    def _unknown_parents(self, given: Mapping[str, str]) -> str | None:
-        side = self._sides[-1]
-        if not given:
-            return None
-        names = ", ".join(sorted(given))
-        is_live = side.flag is not None and side.flag.id  # a flag of files has no id
-        if side.flag is None or (side.flag.parent_dependencies is None and not is_live):
-            return f"Flag files do not say what a flag depends on ({names}): it takes --against live."
-        parents = {parent.key: parent.spec for parent in side.parents}
-        if lacking := sorted(given.keys() - parents.keys()):
-            return f"The flag does not depend on {', '.join(lacking)}."
-        for key, variant in given.items():
-            if variant not in {OFF, *variant_keys(parents[key])}:
-                return f"The flag {key} has no variant {variant}."
-        return None
 
     def _unknown_variants(self, claim: Assertion) -> str | None:
         """That a claim names a variant of no state: it would hold of any flag."""
@@ -172,8 +168,7 @@ class _Decision:
         for pair, required, excluded in self._pairs((), self._properties.mask_of(self._conditions), ()):
             is_about_nobody = False
             self._reached.add(pair[-1].path)
-            if pair[0].rule != pair[-1].rule or len(pair) == 1:
-                lacks |= dict.fromkeys(field for case in pair for field in case.lacks)
+            lacks |= dict.fromkeys(self._lacking(pair))
             is_listed = any(case.is_list_of_users for case in pair)
             if not lacks and all(is_listed < known for known, _ in found):
                 breach = self._breach(pair, required, excluded)
@@ -189,6 +184,27 @@ class _Decision:
             )
         status = Status.PROVED if self._open is None else Status.UNDECIDED
         return Verdict(status=status, reason=self._open, reached=reached, is_about_nobody=is_about_nobody)
+
+    def _lacking(self, pair: Pair) -> Iterator[str]:
+        """The undeclared fields that decide about users of these cases.
+
+        What neither state declares is the same in both: it counts only where rules or buckets differ, or where it
+        matters what users have who keep what they have.
+        """
+        fields = [case.lacks for case in pair]
+        same = set(fields[0]).intersection(*fields[1:])
+        if same and len({buckets_of(evaluator.spec) for evaluator in self._evaluators}) > 1:
+            same &= {"enabled"}
+        if len(pair) == 1 or pair[0].rule != pair[-1].rule or (same and self._is_about_staying()):
+            same.clear()
+        return (name for names in fields for name in names if name not in same)
+
+    def _is_about_staying(self) -> bool:
+        spec = self._evaluators[-1].spec
+        stays = [(variant, variant) for variant in (OFF, *(variant_keys(spec) if spec else ()))]
+        outcomes = [share.outcome for share in self._claim.shares]
+        is_about_shares = any(item.before is None or any(map(item.meets, stays)) for item in outcomes)
+        return is_about_shares or any(map(self._is_broken_by, stays))
 
     def _pairs(
         self, chosen: Pair, required: int, excluded: tuple[int, ...]

@@ -237,6 +237,8 @@ def test_weights_go_along_with_a_variant_that_is_renamed() -> None:
     assert decide(kept, before, never=(ANY_MOVE,)).status is Status.PROVED
 
 
+US = asked("country", "is", "US")
+THERE = (asked("user_id", "is not", "(none)"),)
 SALTLESS = replace(FLAG, bucketing_salt=UNSET)
 KEYLESS = replace(FLAG, bucketing_key=UNSET)
 DE = asked("country", "is", "DE")
@@ -296,6 +298,47 @@ def test_what_is_declared_for_the_first_time(before: FlagSpec, field: str | None
     assert decide(FLAG, before, never=(Outcome("c", "a"),), conditions=THERE).status is Status.UNDECIDED
 
 
+SEGMENTED = replace(FLAG, target_segments=(a_segment(US),))
+UNSEGMENTED = replace(FLAG, target_segments=UNSET)
+NO_PERCENTAGE = replace(FLAG, rollout_percentage=UNSET)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "claim", "field"),
+    [
+        (UNSEGMENTED, FLAG, {"never": (ANY_MOVE,)}, "targetSegments"),
+        (UNSEGMENTED, UNSEGMENTED, {"never": (ANY_MOVE,)}, None),
+        (UNSEGMENTED, UNSEGMENTED,
+         {"never": (Outcome("off"),), "conditions": THERE}, "targetSegments"),
+        (UNSEGMENTED, replace(UNSEGMENTED, bucketing_salt="t"),
+         {"never": (Outcome("off", "a"),), "conditions": THERE}, "targetSegments"),
+        (NO_PERCENTAGE, NO_PERCENTAGE, {"never": (ANY_MOVE,)}, None),
+        (NO_PERCENTAGE, NO_PERCENTAGE,
+         {"never": (Outcome("a", "a"),)}, "rolloutPercentage"),
+        (NO_PERCENTAGE, replace(NO_PERCENTAGE, bucketing_salt="t"),
+         {"never": (ANY_MOVE,)}, "rolloutPercentage"),
+        (replace(NO_PERCENTAGE, rollout_weights=UNSET), NO_PERCENTAGE,
+         {"never": (ANY_MOVE,)}, "rolloutPercentage, rolloutWeights"),
+        (replace(FLAG, enabled=UNSET), replace(FLAG, enabled=False), {"never": (Outcome("off", "a"),)}, "enabled"),
+        (replace(FLAG, enabled=UNSET), replace(FLAG, enabled=UNSET, bucketing_salt="t", rollout_percentage=0),
+         {"never": (Outcome("off", "c"),)}, "enabled"),
+        (replace(KEYLESS, bucketing_salt="s"), replace(FLAG, bucketing_salt="s", bucketing_key="amplitude_id"),
+         {"never": (ANY_MOVE,)}, "bucketingKey"),
+        (replace(SEGMENTED, bucketing_key=UNSET), replace(SEGMENTED, bucketing_key=UNSET),
+         {"never": (ANY_MOVE,)}, None),
+    ],
+)  # fmt: skip
+def test_what_one_state_does_not_declare(
+    before: FlagSpec, after: FlagSpec, claim: dict[str, Any], field: str | None
+) -> None:
+    """It may have been anything: segments, weights, a key. What neither declares is the same in both."""
+    verdict = decide(after, before, **claim)
+
+    assert verdict.status is (Status.UNDECLARED if field else Status.PROVED)
+    verb = "are" if field and "," in field else "is"
+    assert verdict.reason == (field and f"{field} {verb} {LACKS_BEFORE}")
+
+
 def test_locally_no_user_has_an_amplitude_id() -> None:
     """At least an application may not give one: a share of everyone leaves out those without it."""
     local = replace(FLAG, bucketing_key="amplitude_id", evaluation_mode="local")
@@ -324,8 +367,6 @@ def test_shares_that_no_number_of_hashes_meets_exactly(op: str, percentage: int,
     assert decide(flag, shares=off).status is (Status.PROVED if op == "<=" else Status.REFUTED)
 
 
-US = asked("country", "is", "US")
-THERE = (asked("user_id", "is not", "(none)"),)
 REST, OTHERS, LISTS = "/rolloutPercentage", "All Other Users", "the inclusions of "
 LISTED = replace(
     FLAG,
