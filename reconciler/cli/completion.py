@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ReconcilerError
@@ -43,10 +44,8 @@ def _keys(ctx: click.Context) -> set[str]:
 
     keys: set[str] = set()
     for config in _configs(ctx, ctx.params.get("environment")):
-        try:
+        with suppress(ReconcilerError, OSError):  # files may be half written while a command is typed
             keys.update(load_desired(config).flags)
-        except (ReconcilerError, OSError):  # files may be half written while a command is typed
-            continue
     return keys
 
 

@@ -230,7 +230,11 @@ def test_the_key_may_come_from_a_file(repository: Repository, monkeypatch: pytes
     monkeypatch.delenv("AMPLITUDE_MANAGEMENT_API_KEY")
     key_file = repository.write("key", KEY + "\n")
     key_file.chmod(0o600)
-    assert repository.run("plan", "--api-key-file", "key").code == 0
+    ran = repository.run("plan", "--api-key-file", "key")
+    assert (ran.code, ran.err) == (0, "")
+    key_file.chmod(0o644)
+    ran = repository.run("plan", "--api-key-file", "key")
+    assert (ran.code, ran.err.count("Warning: "), "chmod 600" in ran.err) == (0, 1, True)
 
 
 @pytest.mark.usefixtures("no_pauses")
