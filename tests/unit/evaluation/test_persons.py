@@ -19,6 +19,7 @@ from reconciler.evaluation.persons import (
     area_of,
     common_areas,
     find_person,
+    named_values,
     numbered_persons,
 )
 from reconciler.evaluation.populations import Chosen, Properties
@@ -206,6 +207,24 @@ def test_murmur3_is_solved_where_numbers_do_not_do() -> None:
         assert text.startswith(front)
         assert text.removeprefix(front).isalnum()
         assert not text.removeprefix(front).isdecimal() or int(text.removeprefix(front)) >= MOST_IDS
+
+
+@pytest.mark.parametrize(
+    ("condition", "values", "mask", "named"),
+    [
+        (asked("gp:x", "is", *"hgfedcba"), tuple("hgfedcba"), 1, list("abcdefgh")),
+        (asked("gp:x", "is", "a", "(none)"), ("a", None), 1, [None, "a"]),
+        (asked("gp:x", "is not", "a", "true"), ("a",), 0, ["a"]),
+        (asked("gp:x", "contains", "tr"), ("true", "TR"), 1, ["TR", "TRUE", "true"]),
+    ],
+)
+def test_values_that_give_an_answer(
+    condition: Condition, values: tuple[str | None, ...], mask: int, named: list[str | None]
+) -> None:
+    """A missing one first, then sorted; true in each spelling that answers so."""
+    found = named_values(Chosen("gp:x", (condition,), mask, values))
+    assert [text for text in found if text is None or text.upper() != "TRUE" or text in {"true", "TRUE"}] == named
+    assert found == sorted(found, key=lambda text: (text is not None, text or ""))
 
 
 def test_numbered_users() -> None:
