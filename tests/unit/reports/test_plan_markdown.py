@@ -272,3 +272,11 @@ def test_a_long_line_of_moves_is_wrapped() -> None:
     assert len(found) > 1
     assert max(map(len, found)) <= 100
     assert all(re.fullmatch(r" {2}(move| {4}) (\d+% from-\d → to-\d(, |,?$))+", line) for line in found)
+
+
+def test_flags_of_a_plan_that_is_too_long_are_closed() -> None:
+    """Of a few they are open."""
+    few, many = (rendered(*(moved(f"f{n}", Fraction(1, 100)) for n in range(count))) for count in (2, 200))
+    assert few.count("<details open>") == 2
+    assert many.count("<details>") > 50
+    assert "<details open>" not in many
