@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -65,9 +66,9 @@ class Bound(Struct, frozen=True):
 
 def can_hold(bounds: Sequence[Bound]) -> bool:
     """Whether some share from 0 to 1 is within all bounds."""
-    limits = [bound.limit for bound in bounds]
     step = 3 * TOLERANCE
-    tried = [share for limit in limits for share in (limit - step, limit, limit + step)]
+    near = (share for bound in bounds for share in (bound.limit, bound.limit - step, bound.limit + step))
+    tried = chain((Fraction(0), Fraction(1)), near)
     return any(0 <= share <= 1 and all(bound.holds(share) for bound in bounds) for share in tried)
 
 

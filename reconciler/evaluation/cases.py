@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from reconciler.evaluation.conditions import COHORT_TYPE
 from reconciler.evaluation.rules import (
-    Bucketing,
     SegmentRule,
     atom_of,
     flag_bucketing,
@@ -22,7 +21,7 @@ from reconciler.evaluation.rules import (
     variant_keys,
     variants_of,
 )
-from reconciler.model.fields import DEFAULT_BUCKETING_UNIT
+from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
 from reconciler.model.flag import OFF, UNSET, Condition, Unset, Weights
 
 if TYPE_CHECKING:
@@ -50,8 +49,10 @@ class Case(Struct, frozen=True):
     def can_lack_hashed(self) -> bool:
         """Whether users can be without what the rule hashes: all but an amplitude_id, which is not known locally."""
         hashed = self.rule.bucketing
-        is_amplitude_id = hashed == Bucketing(hashed.salt) if hashed else True
-        return not is_amplitude_id or self.is_local or "bucketingKey" in self.hash_lacks
+        if hashed is None:
+            return False
+        is_amplitude_id = hashed.key == DEFAULT_BUCKETING_KEY and hashed.unit == DEFAULT_BUCKETING_UNIT
+        return not is_amplitude_id or self.is_local
 
 
 GATE: Final = Condition(prop="dependencies", op="is", values=("not met",), type="dependencies")

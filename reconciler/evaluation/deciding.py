@@ -168,7 +168,8 @@ class _Decision:
         for pair, required, excluded in self._pairs((), self._properties.mask_of(self._conditions), ()):
             is_about_nobody = False
             self._reached.add(pair[-1].path)
-            lacks |= dict.fromkeys(self._lacking(pair))
+            if any(case.lacks for case in pair):
+                lacks |= dict.fromkeys(self._lacking(pair))
             is_listed = any(case.is_list_of_users for case in pair)
             if not lacks and all(is_listed < known for known, _ in found):
                 breach = self._breach(pair, required, excluded)
