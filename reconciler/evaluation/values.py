@@ -303,7 +303,7 @@ def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[s
     letters |= {letter for token in letters for letter in (token.lower(), token.upper()) if len(letter) == 1}
     known = letters | set("".join(listed))
     fresh = next(letter for letter in map(chr, (*range(97, 123), *range(0xE000, 0xF8FF))) if letter not in known)
-    alphabet = (fresh, *sorted(letters | {"/"}))
+    alphabet = (fresh, *sorted(letters | {"/"}, key=_as_it_is_in_any_word))
     prefixes = {text[:end] for text in listed for end in range(1, len(text) + 1)}
     start = tuple(_reached(tokens, {0}) for tokens, _ in patterns)
     pending: deque[tuple[str, tuple[frozenset[int], ...]]] = deque([("", start)])
@@ -334,6 +334,11 @@ def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[s
         if plain:
             found.setdefault(matched, plain[0])
     return list(found.values())
+
+
+def _as_it_is_in_any_word(letter: str) -> tuple[bool, str]:
+    """An order of letters, last a sigma in capitals: at the end of a word it is another one in small letters."""
+    return letter == "Σ", letter
 
 
 def _matched(patterns: Sequence[_Pattern], places: Sequence[frozenset[int]]) -> tuple[bool, ...]:

@@ -87,6 +87,7 @@ def a_segment(*conditions: Condition, percentage: int = 100, **fields: Any) -> T
         (asked("gp:t", "contains", "[]"), asked("gp:t", "does not contain", "x"), True),
         (asked("gp:t", "glob match", "[*]"), asked("gp:t", "is not", "[x]"), True),
         (asked("gp:t", "glob match", '["a"]*'), asked("gp:t", "contains", "a"), True),
+        (asked("gp:t", "contains", "\N{GREEK SMALL LETTER SIGMA}"), asked("gp:t", "contains", "a"), True),
         (asked("gp:t", "set contains", "x", "x"), asked("gp:t", "set is", "x"), True),
         (asked("gp:t", "set contains", "x", "x"), asked("gp:t", "set contains", "x"), True),
         (asked("gp:t", "set does not contain", "x", "x"), asked("gp:t", "set is", "x"), True),
