@@ -1,7 +1,8 @@
-"""Counts of the programmes, of faults and of claims: tests add to them, the end of the run prints them."""
+"""How many processes run tests, and the counts of the programmes, which the end of the run prints."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MARK = "count: "
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for processes, browsers and clocks."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_an_override_is_chosen_and_taken_back(browser: Browser, tmp_path: Path) 
         assert "listed in the variant" in row.inner_text()
         for chosen, shown in (("off", "overridden for this session"), ("as evaluated", "listed in the variant")):
             page.get_by_label("Variant of new-checkout").select_option(chosen)
-            page.wait_for_function(f"document.body.innerText.includes('{shown}')")
+            row.get_by_text(shown).wait_for()
             assert session.feed.overrides.everyone == ({"new-checkout": "off"} if chosen == "off" else {})
         assert page.get_by_label("User id").input_value() == "ada@example.com"
 
