@@ -51,7 +51,7 @@ served: .venv/.dev sdks
 
 # The long form of the fault programme, whose short form runs in `make test`; prints what was counted.
 faults: .venv/.dev
-	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/faults
+	$(BIN)/python -m pytest -n $(JOBS) -m long -q tests/faults tests/property/test_open_behaviours.py
 
 # The long form of the programme of rollouts: 10,000 of them, with what goes wrong, and guards that count; prints what was counted.
 rollouts: .venv/.dev

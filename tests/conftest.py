@@ -15,8 +15,8 @@ _MARK = "count: "
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Twice as many as there are cores: many tests wait for processes, browsers and clocks."""
-    return 2 * (os.cpu_count() or 1)
+    """One more than there are cores: many tests wait for processes, browsers and clocks."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture

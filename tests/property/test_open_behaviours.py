@@ -38,27 +38,36 @@ def name_of(behaviour: Behaviour) -> str:
     return ",".join(f"{name}={getattr(behaviour, name)}" for name in odd) or "expected"
 
 
+def halves(seeds: range) -> list[Any]:
+    """The first half, and the other one for the long form."""
+    half = len(seeds) // 2
+    return [pytest.param(seeds[:half], id="short"), pytest.param(seeds[half:], id="rest", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("seeds", halves(range(12)))
 @pytest.mark.parametrize("behaviour", ALONE, ids=name_of)
-def test_each_behaviour_alone(behaviour: Behaviour) -> None:
+def test_each_behaviour_alone(behaviour: Behaviour, seeds: range) -> None:
     """With one behaviour other than expected, random pairs are applied in at most two further runs."""
-    for seed in range(12):
+    for seed in seeds:
         _converges(behaviour, Random(seed))
 
 
+@pytest.mark.parametrize("seeds", halves(range(100, 108)))
 @pytest.mark.parametrize("number", range(len(PAIRED)))
-def test_behaviours_in_pairs(number: int) -> None:
+def test_behaviours_in_pairs(number: int, seeds: range) -> None:
     """With every two behaviours together, random pairs are applied in at most two further runs."""
-    for seed in range(100, 108):
+    for seed in seeds:
         _converges(PAIRED[number], Random(seed))
 
 
+@pytest.mark.parametrize("seeds", halves(range(200, 204)))
 @pytest.mark.parametrize("number", range(len(ANY)))
-def test_no_server_makes_an_apply_say_what_is_not_so(number: int) -> None:
+def test_no_server_makes_an_apply_say_what_is_not_so(number: int, seeds: range) -> None:
     """Under each behaviour of a server: where all is said to be done and verified, nothing is left.
 
     Only the fields that the report names as stored otherwise differ, by their form.
     """
-    for seed in range(200, 204):
+    for seed in seeds:
         random = Random(seed)
         live = [random_live_flag(random, "flag")]
         emulator = an_emulator(*live, behaviour=ANY[number])
