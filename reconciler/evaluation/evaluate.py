@@ -7,6 +7,7 @@ experiments have that are evaluated remotely, is left out: the flags API does no
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -75,30 +76,32 @@ def parent_ids(flag: LiveFlag) -> list[str]:
 
 
 class Evaluator:
-    """A flag with its parents, prepared once for any number of users. `spec` is the flag; None: there is none.
+    """A flag with its parents, prepared when the first user is evaluated. `spec` is the flag; None: there is none.
 
     A dependency on a flag that does not come earlier (it was not read, or depends on this one in turn) counts as
     met, and is noted.
     """
 
     def __init__(self, family: FlagWithParents) -> None:
-        flags = (*family.parents, *([family.flag] if family.flag else []))
-        keys = {flag.id: flag.key for flag in flags}
-        prepared = [_PreparedFlag(flag, keys) for flag in flags]
-        self._flag = prepared.pop() if family.flag else None
-        self._parents = tuple(prepared)
+        self._flags = (*family.parents, *([family.flag] if family.flag else []))
         self.spec = family.flag.spec if family.flag else None
+
+    @cached_property
+    def _prepared(self) -> list[_PreparedFlag]:
+        keys = {flag.id: flag.key for flag in self._flags}
+        return [_PreparedFlag(flag, keys) for flag in self._flags]
 
     def evaluate(self, user: Mapping[str, Any], given: Mapping[str, str] | None = None) -> Result:
         """The user's variant and why. `user` is as the SDKs describe one; see evaluation.conditions.
 
         `given` fixes the variants of flags that this one depends on, by their keys.
         """
-        if self._flag is None:
+        if self.spec is None:
             return Result(variant=OFF, reason=Reason.ABSENT)
+        *parents, own = self._prepared
         variants: dict[str, str] = {}
         inherited: list[str] = []
-        for parent in self._parents:
+        for parent in parents:
             if given and parent.key in given:
                 variants[parent.flag_id] = given[parent.key]
                 continue
@@ -106,7 +109,7 @@ class Evaluator:
             inherited += [f'Flag "{parent.key}", which it depends on: {note}' for note in result.notes]
             if result.variant is not None:
                 variants[parent.flag_id] = result.variant
-        result = self._flag.evaluate(user, variants)
+        result = own.evaluate(user, variants)
         return replace(result, notes=(*result.notes, *inherited)) if inherited else result
 
 

@@ -113,7 +113,10 @@ def answers_of(conditions: tuple[Condition, ...]) -> PropertyAnswers:
 def mask_of(conditions: Sequence[Condition], value: Any) -> int:  # noqa: ANN401 - a property is any JSON value
     """How a value answers conditions on its property."""
     user = user_with(conditions[0], value)
-    return sum(1 << bit for bit, condition in enumerate(conditions) if matches_condition(condition, user))
+    mask = 0
+    for bit, condition in enumerate(conditions):
+        mask |= matches_condition(condition, user) << bit
+    return mask
 
 
 def _grouped(conditions: Sequence[Condition], values: Iterable[Any]) -> tuple[Answers, ...]:
