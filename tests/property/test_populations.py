@@ -46,7 +46,7 @@ def _user(prop: str, value: Any) -> dict[str, Any]:
     return {"user_properties": {prop[3:]: value}} if prop.startswith("gp:") else {prop: value}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_no_answer_is_missed(random: Random) -> None:
     """All answers of a value to conditions on its property are among those that are called possible."""

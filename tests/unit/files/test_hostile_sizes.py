@@ -84,6 +84,12 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         b"key: a\nvariants: [{key: b, inclusions: {users: [" + ",".join(map(str, range(90_000))).encode() + b"]}}]",
         "too-many-users",
     ),
+    "ninety thousand users in quotes": (
+        b"key: a\nvariants: [{key: b, inclusions: {users: ["
+        + ",".join(f"'{n}'" for n in range(90_000)).encode()
+        + b"]}}]",
+        "too-many-users",
+    ),
     "the same user again and again": (
         b"key: a\nvariants: [{key: b, inclusions: {users: [" + b"x," * 90_000 + b"x]}}]",
         "duplicate-inclusion",
@@ -94,7 +100,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 
 LONG = {
     "half a million values", "many empty lists", "a late error behind as many values as are allowed",
-    "many flags without a key", "many unknown keys", "ninety thousand users",
+    "many flags without a key", "many unknown keys", "ninety thousand users", "ninety thousand users in quotes",
     "the same user again and again",
 }  # fmt: skip
 """Those of which the values are counted, or the schema asked."""

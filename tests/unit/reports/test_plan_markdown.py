@@ -135,11 +135,11 @@ def test_a_large_payload_beside_the_move_hides_nothing() -> None:
 
 def test_many_small_moves_do_not_hide_a_large_one() -> None:
     """Where not even the table holds every flag with an effect, those that move most users stay in it."""
-    text = rendered(*(moved(f"flag-{n:04}", Fraction(1, 100)) for n in range(1_500)), moved("zz", Fraction(1)))
+    text = rendered(*(moved(f"flag-{n:04}", Fraction(1, 100)) for n in range(3_000)), moved("zz", Fraction(1)))
     assert len(text) <= LIMIT
     assert "100% of All Other Users" in row_of("zz", text)
     rows = text.count("off → treatment |")
-    assert f"{1_501 - rows} more rows did not fit into the table**, the gravest low: at most 1% of" in text
+    assert f"{3_001 - rows} more rows did not fit into the table**, the gravest low: at most 1% of" in text
 
 
 def switched(number: int) -> FlagPlan:
