@@ -6,6 +6,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 from unicodedata import is_normalized
 
+from msgspec.json import encode
+
 from reconciler.diagnostics import Finding, Severity
 from reconciler.files.rules.parsed_flag import strings
 from reconciler.files.rules.variants import repeated
@@ -83,7 +85,9 @@ def _what_is_unseen(text: str) -> str:
 
 def not_normalized(flag: ParsedFlag) -> Iterator[Finding]:
     """Two spellings of one character look the same and are different text, for targeting and in every comparison."""
-    for path, text in _texts_beyond_ascii(flag.body):
+    if encode(flag.body).isascii():
+        return
+    for path, text in _texts(flag.body):
         if not is_normalized("NFC", text):
             yield Finding(
                 rule="not-nfc",
@@ -93,22 +97,13 @@ def not_normalized(flag: ParsedFlag) -> Iterator[Finding]:
             )
 
 
-def _texts_beyond_ascii(value: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The texts of a document that have other characters than those of ASCII, with their places."""
+def _texts(value: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The texts of a document, without its keys, and their places."""
     if isinstance(value, str):
         yield path, value
-        return
-    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-        if not _is_ascii(item):
-            yield from _texts_beyond_ascii(item, (*path, name))
-
-
-def _is_ascii(value: Json) -> bool:
-    if isinstance(value, str):
-        return value.isascii()
-    if isinstance(value, dict | list):
-        return all(map(_is_ascii, value.values() if isinstance(value, dict) else value))
-    return True
+    elif isinstance(value, dict | list):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(item, (*path, name))
 
 
 def duplicate_tag(flag: ParsedFlag) -> Iterator[Finding]:
