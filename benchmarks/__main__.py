@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import offline, online, peers
+from benchmarks import offline, online, peers, serving
 from benchmarks.measure import FailedRunError
 from benchmarks.projects import Inclusions
 from benchmarks.workshop import Workshop
@@ -50,6 +50,7 @@ def measure(shop: Workshop, sizes: tuple[int, ...], *, quick: bool) -> None:
         offline.decide(shop, project)
         if size <= MOST_IMPORTED:
             online.drift_and_import(shop, project)
+            serving.serve(shop, project)
         planned[size] = online.plans(shop, project)
     if {1000, 10_000} <= planned.keys():
         growth = planned[10_000].cpu / planned[1000].cpu
