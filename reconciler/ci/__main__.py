@@ -83,7 +83,7 @@ def comment(
 ) -> str:
     """Create or update the one comment of a pull request, while it is open.
 
-    A run may be started again, and a label set, after the merge: then nobody reviews that plan any more.
+    A run may be started again, and a label set, after the merge: then no reviewer sees that plan.
     """
     forge = _forge(environ, author)
     number = number or forge.pull_request_of(environ)

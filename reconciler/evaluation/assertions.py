@@ -131,7 +131,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     Refuted: `person` breaks it, for the `causes` before (where two states are compared) and after. `without`: what is
     hashed, by its name, and the person lacks. `share` is what a claim of a share met in the segment. Otherwise
     `reason` says what it would need to be decided. `reached`: paths of rules that users of the claim match, and
-    the variants that they get or it names. `is_about_nobody`: no user meets the claim's conditions.
+    the variants that they get or it names. `is_about_no_user`: no user meets the claim's conditions.
     """
 
     status: Status
@@ -141,4 +141,4 @@ class Verdict(Struct, frozen=True, kw_only=True):
     share: tuple[Share, Fraction] | None = None
     reason: str | None = None
     reached: frozenset[str] = frozenset()
-    is_about_nobody: bool = False
+    is_about_no_user: bool = False

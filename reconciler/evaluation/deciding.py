@@ -164,9 +164,9 @@ class _Decision:
         """What becomes of the claim. Users whom a rule meets refute it before listed ones do."""
         found: list[tuple[bool, Verdict]] = []
         lacks: dict[str, None] = {}
-        is_about_nobody = True
+        is_about_no_user = True
         for pair, required, excluded in self._pairs((), self._properties.mask_of(self._conditions), ()):
-            is_about_nobody = False
+            is_about_no_user = False
             self._reached.add(pair[-1].path)
             if any(case.lacks for case in pair):
                 lacks |= dict.fromkeys(self._lacking(pair))
@@ -184,7 +184,7 @@ class _Decision:
                 status=Status.UNDECLARED, reason=undeclared(self._lacks, compares=compares), reached=reached
             )
         status = Status.PROVED if self._open is None else Status.UNDECIDED
-        return Verdict(status=status, reason=self._open, reached=reached, is_about_nobody=is_about_nobody)
+        return Verdict(status=status, reason=self._open, reached=reached, is_about_no_user=is_about_no_user)
 
     def _lacking(self, pair: Pair) -> Iterator[str]:
         """The undeclared fields that decide about users of these cases.

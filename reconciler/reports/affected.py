@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.evaluation.exposure import FlagExposure, ListedMove, PayloadShare, SegmentTransition
     from reconciler.planning.plan import FlagPlan
 
-NOBODY = "no user is affected"
+NO_USER = "no user is affected"
 _MOST_MOVES = 3
 _MOST_SEGMENTS = 2
 _MOST_LISTED = 3
@@ -34,18 +34,18 @@ def name(text: str) -> str:
 
 
 def affected(flag: FlagPlan) -> str:
-    """Who is affected, the most users first; NOBODY, or "" where that is not known."""
+    """Who is affected, the most users first; NO_USER, or "" where that is not known."""
     exposure = flag.exposure
     if exposure is None or (flag.held and not flag.operations):
         return ""
-    return "; ".join(_parts(flag, exposure)) or _nobody(flag, exposure)
+    return "; ".join(_parts(flag, exposure)) or _no_user_moves(flag, exposure)
 
 
 def is_anyone_affected(flag: FlagPlan) -> bool:
     """Whether a user of a flag that exists is, or may be, affected."""
     if flag.action is Action.CREATE:
         return False
-    return flag.exposure is None or not affected(flag).startswith(NOBODY)
+    return flag.exposure is None or not affected(flag).startswith(NO_USER)
 
 
 def loses(exposure: FlagExposure) -> bool:
@@ -100,10 +100,10 @@ def _parts(flag: FlagPlan, exposure: FlagExposure) -> Iterator[str]:
         yield f"at most {percent(rest[0].switched)} of {counted(len(rest), 'more segment')}"
 
 
-def _nobody(flag: FlagPlan, exposure: FlagExposure) -> str:
+def _no_user_moves(flag: FlagPlan, exposure: FlagExposure) -> str:
     if flag.operations and exposure.transitions and not _serves(exposure):
-        return f"{NOBODY}: the flag gives no variant"
-    return NOBODY
+        return f"{NO_USER}: the flag gives no variant"
+    return NO_USER
 
 
 def _serves(exposure: FlagExposure) -> bool:

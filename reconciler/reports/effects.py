@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from reconciler.reports.affected import NOBODY, name
+from reconciler.reports.affected import NO_USER, name
 from reconciler.reports.danger import KEY_LENGTH, Danger, Level, by_danger
 from reconciler.reports.fields import flow_text, redacted
 from reconciler.reports.sanitize import visible
@@ -73,7 +73,7 @@ def _released(plan: Plan) -> Iterator[EffectRow]:
             change=f"released: {first_of(fields, _MOST_RELEASED)}"
             if fields
             else f"released, live: {_stays(items[0])}",
-            affected=NOBODY,
+            affected=NO_USER,
         )
 
 

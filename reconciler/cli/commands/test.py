@@ -82,7 +82,7 @@ def test(
             load_config(file, settings.environment)  # which asks for --env
         bases.read(claims)
         verdicts = [bases.decide(claim) for claim in claims]
-        _warn_of_nobody(claims, verdicts, output)
+        _warn_of_no_user(claims, verdicts, output)
         if coverage:
             reach.add(desired, claims, verdicts)
         decided += [_placed(claim, verdict, desired, config) for claim, verdict in zip(claims, verdicts, strict=True)]
@@ -191,9 +191,9 @@ class _Bases:
         return FlagWithParents(flag=LiveFlag(id="", project_id=self._config.project_id, spec=flags[key].spec))
 
 
-def _warn_of_nobody(claims: Sequence[Assertion], verdicts: Sequence[Verdict], output: Output) -> None:
+def _warn_of_no_user(claims: Sequence[Assertion], verdicts: Sequence[Verdict], output: Output) -> None:
     for claim, verdict in zip(claims, verdicts, strict=True):
-        if verdict.is_about_nobody:
+        if verdict.is_about_no_user:
             at, name = f"{claim.source.file}:{claim.source.line}", quoted(claim.name)
             output.warning(f"{at}: the test {name} is about no user: none meets all conditions of its `users`.")
 
