@@ -24,7 +24,7 @@ from reconciler.model.flag import Dependencies, FlagSpec, LiveState, Weights
 from reconciler.planning.plan import PlanOptions
 from reconciler.planning.planner import build_plan
 from reconciler.planning.warnings import with_exposure
-from reconciler.reports.affected import NOBODY
+from reconciler.reports.affected import NO_USER
 from reconciler.reports.effects import effect_rows
 from reconciler.reports.registry import PLAN, render
 
@@ -68,11 +68,11 @@ def words(desired: FlagSpec, live: FlagSpec | None, **fields: tuple[str, ...]) -
             {"variants": (a_variant("control"),)},
             "1 listed user: treatment → their segment",
         ),
-        ({"variants": LISTED, "enabled": False}, {"variants": WITH_ANOTHER}, NOBODY),
-        ({"enabled": False}, {"rollout_percentage": 70}, f"{NOBODY}: the flag gives no variant"),
-        ({}, {"name": "Other"}, NOBODY),
+        ({"variants": LISTED, "enabled": False}, {"variants": WITH_ANOTHER}, NO_USER),
+        ({"enabled": False}, {"rollout_percentage": 70}, f"{NO_USER}: the flag gives no variant"),
+        ({}, {"name": "Other"}, NO_USER),
         ({"rollout_percentage": 50}, {"evaluation_mode": "local"}, "clients of the other evaluation mode"),
-        ({"rollout_percentage": 0}, {"evaluation_mode": "local"}, f"{NOBODY}: the flag gives no variant"),
+        ({"rollout_percentage": 0}, {"evaluation_mode": "local"}, f"{NO_USER}: the flag gives no variant"),
         ({"deployments": ("1",)}, {"deployments": ()}, "10% of All Other Users of deployment 1: "),
     ],
 )  # fmt: skip
@@ -82,7 +82,7 @@ def test_nobody_is_said_only_where_nobody_is_affected(
     """A listed user, a payload, clients of a deployment: each is named where it is affected."""
     found = words(a_flag(**desired), a_full_flag(**live))
     assert said in found
-    assert (NOBODY in found) is (NOBODY in said)
+    assert (NO_USER in found) is (NO_USER in said)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from reconciler.evaluation.exposure import ListedMove, PayloadShare
 from reconciler.planning.plan import Action, FlagPlan, MembersChange, Refusal, ValueChange
-from reconciler.reports.affected import NOBODY
+from reconciler.reports.affected import NO_USER
 from reconciler.reports.danger import by_danger, effect_of, widest_moves
 
 STILL = an_exposure(a_transition(matrix=(), switched=Fraction(0), unavoidable=Fraction(0)))
@@ -138,22 +138,22 @@ def test_the_widest_moves_are_named_of_live_and_new_flags() -> None:
         (a_change("a", OFF, share=100), "turned off", "100% of All Other Users: off → on"),
         (a_change("a", ON, share=7), "turned on", "7% of All Other Users: off → on"),
         (a_change("a", SALT, share=7), "re-buckets all users by another salt", "7% of All Other Users"),
-        (a_change("a", change("/name", "a", "b"), ROLLOUT, OFF, REMOVED), "turned off, variant b removed", NOBODY),
-        (a_change("a", change("/variants/c", None, {"key": "c"}), REMOVED), "variant b removed, variant c", NOBODY),
-        (a_change("a", change("/variants/b/key", "a", "b")), "variant a renamed b", NOBODY),
-        (a_change("a", change("/variants/x/name", {"key": "x/name"}, None)), "variant x/name removed", NOBODY),
+        (a_change("a", change("/name", "a", "b"), ROLLOUT, OFF, REMOVED), "turned off, variant b removed", NO_USER),
+        (a_change("a", change("/variants/c", None, {"key": "c"}), REMOVED), "variant b removed, variant c", NO_USER),
+        (a_change("a", change("/variants/b/key", "a", "b")), "variant a renamed b", NO_USER),
+        (a_change("a", change("/variants/x/name", {"key": "x/name"}, None)), "variant x/name removed", NO_USER),
         (
             a_change("a", change("/deployments", ["1"], ["2", "3"])),
             "2 deployments added, 1 deployment removed",
-            NOBODY,
+            NO_USER,
         ),
         (
             a_change("a", change("/evaluationMode", "remote", "local")),
             'evaluation mode "remote" → "local"',
             "clients of the other evaluation mode",
         ),
-        (a_change("a", change("/somethingElse", 1, 2)), "somethingElse", NOBODY),
-        (a_change("a", ROLLOUT, warnings=("a", "b")), "rollout 0 → 100%, 2 warnings", NOBODY),
+        (a_change("a", change("/somethingElse", 1, 2)), "somethingElse", NO_USER),
+        (a_change("a", ROLLOUT, warnings=("a", "b")), "rollout 0 → 100%, 2 warnings", NO_USER),
         (a_change("a", ON, action=Action.CREATE, share=30), "created", "reaches 30% of All Other Users"),
         (a_change("a", ROLLOUT, transient=Fraction(1, 8)), "rollout", "wrong variant during apply: 12.5%"),
     ],
@@ -163,7 +163,7 @@ def test_a_row_says_what_changes_and_who_is_affected(flag: FlagPlan, words: str,
     effect = effect_of(flag)
     assert effect.change.startswith(words)
     assert affected in effect.affected
-    assert (affected == NOBODY) is (effect.affected == NOBODY)
+    assert (affected == NO_USER) is (effect.affected == NO_USER)
     assert not effect.is_harmless
 
 
