@@ -204,12 +204,14 @@ _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
         "--changed-since",
         metavar="GITREF",
         multiple=True,
-        help="Only flags that changed in git since that commit; another one adds those that changed since then.",
+        help="Only flags that changed in git since that commit; may be repeated, to add those since another one.",
     ),
-    click.option("--prune", is_flag=True, help="Archive live flags with `managedTag` that are declared no more."),
+    click.option("--prune", is_flag=True, help="Archive live flags with `managedTag` that are no longer declared."),
     click.option("--unarchive", is_flag=True, help="Bring back flags that declare `archived: false`."),
     allow_option,
-    click.option("--shield", is_flag=True, help="Hide states in between by a temporary segment; 2 more calls."),
+    click.option(
+        "--shield", is_flag=True, help="Hide states between two calls with a temporary segment; 2 more calls."
+    ),
     click.option("--shard", type=ShardType(), help="Only the I-th of N parts of all flags."),
     key_file_option,
 )
@@ -227,29 +229,31 @@ _SAVING: tuple[Callable[[Any], Any], ...] = (
 
 
 _APPLY: tuple[Callable[[Any], Any], ...] = (
-    click.option("--auto-approve", is_flag=True, help="Do not ask; needed without a terminal, but for a saved plan."),
+    click.option(
+        "--auto-approve", is_flag=True, help="Do not ask; needed without a terminal, except for a saved plan."
+    ),
     click.option(
         "--reviewed",
         type=FILE,
         metavar="FILE",
-        help="Hold what is not planned as this record of `plan --record` says.",
+        help="Hold each flag whose plan differs from this record of `plan --record`.",
     ),
     click.option(
         "--on-refusal",
         type=click.Choice(["hold", "abort"]),
         default="hold",
         show_default=True,
-        help="Where a flag is held, hold it alone, or send nothing at all.",
+        help="If a flag is held: apply the others (hold), or send nothing (abort).",
     ),
     click.option(
         "--on-error",
         type=click.Choice(["continue", "abort"]),
         default="continue",
         show_default=True,
-        help="After a failure, go on with other flags, or stop.",
+        help="If a call fails: go on with the other flags, or stop.",
     ),
     click.option("--report", type=OUTPUT, metavar="FILE", help="Write the report as JSON, or why there is none."),
-    click.option("--no-verify", is_flag=True, help="Do not read back what was written, save new flags."),
+    click.option("--no-verify", is_flag=True, help="Do not read back what was written, except new flags."),
     click.option(
         "--expect-commit",
         metavar="SHA",

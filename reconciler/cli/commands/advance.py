@@ -58,10 +58,11 @@ def advance(
 ) -> int:
     """Move the rollouts of flags: each by at most one of its declared steps, with one call.
 
-    For a schedule, so it asks nothing: the steps were declared and reviewed. Where a rollout stands follows from git,
-    the live percentage and its versions; no run remembers anything. A step is made when the one before it has stood
-    long enough, its window is open and every guard says better or equal. Worse does what `onFail` says; unknown
-    waits. What went down stays down until a higher `attempt` is declared after it.
+    Made for a schedule, so it does not ask: the steps were declared and reviewed. Where a rollout stands is computed
+    from git, the live percentage and its versions; no state is kept between runs. A step is made when the step before
+    has stood long enough, its window is open, and every guard says better or equal. If a guard says worse, `onFail`
+    decides; if it says unknown, the rollout waits. A rollout that was reduced stays reduced until a higher `attempt`
+    is declared.
 
     \b
       reconciler advance --env production --dry-run

@@ -72,11 +72,11 @@ def apply(
     display: OutputOptions,
     choices: ApplyArguments,
 ) -> int:
-    """Make the live state equal to the files: plan, show, ask, do, and read back what was done.
+    """Make the live state equal to the files: plan, show, ask, apply, and read back what was written.
 
-    With PLAN.json exactly that plan is applied, or nothing: one that is stale is refused with exit code 6. With a
-    form other than text the result is the report, and the plan is shown on stderr. With --reviewed a flag that is not
-    planned as it was reviewed is held, and the others go on.
+    With PLAN.json exactly that plan is applied, or nothing: a stale plan is refused with exit code 6. With a format
+    other than text the report is the result, and the plan is shown on stderr. With --reviewed a flag whose plan
+    differs from the reviewed one is held; the other flags are applied.
 
     \b
       reconciler apply --env staging

@@ -65,7 +65,9 @@ class _Run(Struct, frozen=True, kw_only=True):
 @format_option(DRIFT)
 @output_option
 @target_option
-@click.option("--since", metavar="TIME", help="Only flags edited since then: ISO 8601, or 30m, 2h, 1d. Cheap.")
+@click.option(
+    "--since", metavar="TIME", help="Only flags edited since then: ISO 8601, or 30m, 2h, 1d. Costs few requests."
+)
 @click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Send at most N requests.")
 @click.option("--strict", is_flag=True, help="Exit with 2 where flags were edited outside git, too.")
 @click.option("--state", type=OUTPUT, metavar="FILE", help="Remember the outcome, for the next run to compare with.")
@@ -90,19 +92,20 @@ def drift(
     reason: str | None,
     api_key_file: Path | None,
 ) -> int:
-    """Show which declared fields differ live, and who made them so, when, in which version.
+    """Show which declared fields differ live: who changed them, when, and in which version.
 
-    Exit code 2 with drift, 0 without; 1 where that cannot be told. Live is `before`, git is `after`, as in a plan.
+    Exit code 2 with drift, 0 without; 1 if this cannot be told. `before` is live, `after` is git, as in a plan.
 
-    --since asks the feed of versions which flags were edited at all: one request where none was. It sees neither
-    older drift nor edits that make no version, as edits of inclusions may. --budget stops before it is exceeded and
-    says what was not checked; with --state, runs take turns at that. --state also tells a new drift from a known one.
+    --since first asks the feed of versions which flags were edited: one request if none was. It does not see older
+    drift, nor edits that make no version, as edits of inclusions may. --budget limits the requests, and the report
+    says what was not checked; with --state, each run continues where the last one stopped. --state also tells new
+    drift from known drift.
 
     With --since, or with the --state of an earlier run, flags that were edited outside git since then are listed too,
-    also fields and flags that no file declares. They are no drift: --strict ends with 2 for them as well.
+    even in fields and flags that no file declares. They are not drift; with --strict they also make exit code 2.
 
-    --acknowledge looks at nothing: it writes `knownUntil` into the file of a flag. Until then drift of the flag is
-    shown, and is no reason for exit code 2.
+    --acknowledge checks nothing: it writes `knownUntil` into the file of a flag. Until then drift of the flag is
+    shown, but does not make exit code 2.
 
     \b
       reconciler drift --env production

@@ -31,11 +31,11 @@ _MILLISECONDS = 1000
 @click.option("--latency", type=click.IntRange(0, 60_000), default=0, metavar="MS", help="Wait before each answer.")
 @click.option("--rate", type=click.IntRange(1), metavar="N", help="Answer 429 beyond N requests a second.")
 def emulator(settings: Settings, *, port: int, state: Path | None, latency: int, rate: int | None) -> int:
-    """Serve the Management API, and what SDKs ask, on 127.0.0.1 until it is interrupted.
+    """Serve the Management API, and what SDKs ask for, on 127.0.0.1 until it is interrupted.
 
-    The projects and deployments are those of your configuration, if there is one. What it prints first can be
-    pasted into a shell, so that other commands talk to it. The key of AMPLITUDE_MANAGEMENT_API_KEY is taken as well;
-    it is neither shown nor stored.
+    The projects and deployments are those of your configuration, if there is one. The first lines that it prints can
+    be pasted into a shell, so that other commands use it. The key of AMPLITUDE_MANAGEMENT_API_KEY is accepted as
+    well; it is neither shown nor stored.
 
     \b
       reconciler emulator --port 8765 --state emulator.json

@@ -67,7 +67,7 @@ class PropertyType(click.ParamType[tuple[str, str]]):
     "--users",
     type=click.Path(dir_okay=False, exists=True, allow_dash=True, path_type=Path),
     metavar="FILE",
-    help="Count a file of users instead, a JSON object a line; - reads stdin.",
+    help="Count users from a file instead, one JSON object per line; - reads stdin.",
 )
 @format_option(EVALUATION)
 @key_file_option
@@ -82,14 +82,14 @@ def evaluate(
     form: str,
     api_key_file: Path | None,
 ) -> int:
-    """Show which variant a user gets of a flag, live and once the plan is made, and why: the arithmetic included.
+    """Show which variant of a flag a user gets, live and after the plan, and why, with the arithmetic.
 
-    Built-in properties go by their names (country, platform, amplitude_id …), others are custom ones, with or without
-    gp: before them. Flags that this one depends on are evaluated too. Only these flags are read, their inclusions
-    included; who is in a cohort the API does not tell: give cohort_ids.
+    Built-in properties have their plain names (country, platform, amplitude_id …); all others are custom properties,
+    with or without gp: in front. Flags that this one depends on are evaluated too. Only these flags are read, with
+    their inclusions. The API does not show who is in a cohort: give cohort_ids.
 
-    With --users no user is shown, only how many users of the file get which variant, live and desired, for which
-    reasons, and how many of them the plan would move. A line is a user as the SDKs describe one, or flat.
+    With --users no user is shown, only counts: how many users of the file get which variant, live and after the plan,
+    for which reasons, and how many of them the plan would move. Each line is a user as SDKs describe one, or flat.
 
     \b
       reconciler evaluate new-checkout --user-id ada --property country=US

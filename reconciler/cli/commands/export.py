@@ -25,14 +25,14 @@ _SDK = "sdk"
 
 @click.command
 @shared_options
-@format_option(EXPORT, "What for.")
+@format_option(EXPORT, "What to write.")
 @output_option
 def export(settings: Settings, *, form: str, output_file: Path | None) -> int:
     """Write the declared flags for other tools, without key and network. Archived flags are left out.
 
-    sdk: the configuration that SDKs get which evaluate themselves, as JSON, for starting without a server and for
-    tests. openfeature: a manifest for the OpenFeature CLI. typescript, python: keys, variants and payloads as types,
-    with which a compiler finds code that names a variant that is gone.
+    sdk: the configuration that SDKs with local evaluation get, as JSON, to start without a server and for tests.
+    openfeature: a manifest for the OpenFeature CLI. typescript, python: keys, variants and payloads as types, so that
+    a compiler finds code that names a removed variant.
 
     \b
       reconciler export --format typescript --output src/flags.ts

@@ -58,13 +58,13 @@ def import_flags(
     no_inclusions: bool,
     api_key_file: Path | None,
 ) -> int:
-    """Write live flags as YAML, a file for each, with everything that decides who gets what.
+    """Write live flags as YAML, one file for each flag, with every field that decides who gets what.
 
-    Afterwards `reconciler plan` has nothing to do. Archived flags are left out, unless a target is exactly their key.
-    What the API cannot take back, as conditions on cohorts, and what a file cannot hold stands in comments.
+    After it `reconciler plan` has nothing to do. Archived flags are left out, unless a --target is exactly their key.
+    What the API does not accept back (conditions on cohorts) and what a file cannot hold is written as a comment.
 
-    Without --force nothing is written as soon as one of the flags is declared already. With it such a flag is
-    updated where it stands; with several environments, in the overlay of the chosen one.
+    If one of the flags is declared already, nothing is written. With --force it is updated in its file; with several
+    environments, in the overlay of the chosen one.
 
     \b
       reconciler import

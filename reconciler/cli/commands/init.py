@@ -72,12 +72,12 @@ class Place(Struct, frozen=True, kw_only=True):
 )
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
 def init(settings: Settings, *, ci: str, force: bool) -> int:
-    """Write reconciler.yaml and flags/example.yaml, here or at --config, a .pre-commit configuration, and CI files.
+    """Write reconciler.yaml and flags/example.yaml (here or at --config), a pre-commit configuration, and CI files.
 
-    The last two and .gitignore go to the top of the git checkout, where their tools look for them. A file that exists
-    is kept and named, unless --force, and the others are written. The CI files validate every pull
-    request, plan those that come from no fork, apply what is merged, look for drift and advance rollouts; the key is
-    only ever a secret of a protected environment.
+    The pre-commit configuration, CI files and .gitignore go to the top of the git checkout, where their tools look
+    for them. A file that exists is kept and named, unless --force is given; the other files are written. The CI files
+    validate every pull request, plan those that come from no fork, apply what is merged, look for drift and advance
+    rollouts. The key is only used as a secret of a protected environment.
 
     \b
       reconciler init

@@ -57,10 +57,10 @@ def plan(
     record: Path | None,
     page: Path | None,
 ) -> int:
-    """Show what would change, in which calls, and which share of users would notice.
+    """Show what would change, with which calls, and which share of users would notice.
 
-    Nothing is sent but GET. Flags that a safety check holds are marked, and the others go on. A plan of which nothing
-    may be sent is shown all the same, with the refusals, and ends with exit code 5.
+    Sends only GET requests. A flag that a safety check holds is marked; the other flags can still be applied. If all
+    changes are refused, the plan is shown with the reasons, and the exit code is 5.
 
     \b
       reconciler plan --env production

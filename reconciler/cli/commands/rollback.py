@@ -40,8 +40,8 @@ NOT_FOUND = (400, 404)
 def rollback(settings: Settings, *, key: str, number: int, out: Path | None, api_key_file: Path | None) -> int:
     """Rewrite a flag's YAML to the values of version N, for review like any change. Applies nothing.
 
-    Only fields change that the file or `defaults` declare, and every comment stays. What versions do not show, as
-    inclusions, stays as it is and is named. `reconciler history KEY` lists the versions.
+    Only fields that the file or `defaults` declare are changed, and every comment stays. Fields that versions do not
+    show, such as inclusions, stay as they are and are named. `reconciler history KEY` lists the versions.
 
     \b
       reconciler rollback new-checkout --to 12

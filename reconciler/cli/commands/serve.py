@@ -92,12 +92,12 @@ def serve(
     no_watch: bool,
     api_key_file: Path | None,
 ) -> int:
-    """Serve flags to Amplitude's SDKs on 127.0.0.1 until it is interrupted, as production would give them.
+    """Serve flags to Amplitude's SDKs on 127.0.0.1 until it is interrupted, as production would serve them.
 
-    Serves what the flag files declare, without key and network, and looks for changes: an edit is served, and
-    streamed, at once. Point the server URL of an SDK here; its deployment key is a name or an id of a deployment.
-    OpenFeature's OFREP providers work too, and the Management API stands beside. The page at / shows who gets what,
-    and why.
+    Serves what the flag files declare, without key and network. An edit of a file is served and streamed at once.
+    Point the server URL of an SDK to this address; its deployment key is the name or id of a deployment.
+    OpenFeature's OFREP providers work too, and the same server answers the Management API. The page at / shows who
+    gets what, and why.
 
     \b
       reconciler serve --port 8765

@@ -17,7 +17,7 @@ from reconciler.reports.registry import PLAN
 @shared_options
 @output_options(PLAN)
 def show(settings: Settings, *, plan_file: Path, display: OutputOptions) -> int:
-    """Show a plan that `plan --out` saved, in any form. Reads nothing but the file.
+    """Show a plan that `plan --out` saved, in any format. Reads only the file.
 
     \b
       reconciler show plan.json

@@ -46,7 +46,9 @@ NOTHING = FlagWithParents(flag=None)
 @click.command
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @shared_options
-@click.option("--against", metavar="live|REF", help="What transitions start from; live fills what is not declared.")
+@click.option(
+    "--against", metavar="live|REF", help="What the flags are compared with; live also fills undeclared fields."
+)
 @click.option("--coverage", is_flag=True, help="Name the segments and variants that no test reaches.")
 @output_options(VERDICTS)
 @key_file_option
@@ -59,11 +61,11 @@ def test(
     display: OutputOptions,
     api_key_file: Path | None,
 ) -> int:
-    """Decide what files of tests (flags/**/*.test.yaml) claim of who gets what: for all users, not for examples.
+    """Check claims about who gets what (flags/**/*.test.yaml): for all users, not for examples.
 
-    A claim is proved, refuted with a user who breaks it, or not decided; in every environment unless one is chosen.
-    Ends with exit code 1 where a claim is not proved, and with 3 where a field decides that is not declared. Offline,
-    unless --against live, or a test's `against: live`, has the live flags read.
+    Each claim is proved, refuted with a user who breaks it, or not decided. All environments are looked at unless one
+    is chosen. Exit code 1: a claim is not proved. Exit code 3: a field that decides is not declared. Works offline,
+    unless --against live or a test's `against: live` asks for the live flags.
 
     \b
       reconciler test

@@ -62,11 +62,11 @@ def watch(
     allow: tuple[str, ...],
     api_key_file: Path | None,
 ) -> int:
-    """Look for drift and advance rollouts, again and again, until a signal comes.
+    """Look for drift and advance rollouts in rounds, until it is interrupted.
 
-    For where a schedule is not enough: those of hosted CI run late. Files are read again in every round, so that
-    something else has to keep the checkout up to date. Rounds share `requests.dailyBudget`. A round that fails is
-    said on stderr, and the next one tries again. Drift is shown, never healed.
+    Use it where scheduled jobs of hosted CI run too late. Each round reads the files again, so keep the checkout up
+    to date. All rounds share `requests.dailyBudget`. If a round fails, stderr says why, and the next round tries
+    again. Drift is reported, never corrected.
 
     \b
       reconciler watch --every 5m --metrics 9464 --env production
