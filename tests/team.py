@@ -24,6 +24,7 @@ BEGIN = datetime(2026, 1, 5, 9, tzinfo=UTC)
 FIELDS = ("enabled", "archived", "rolloutPercentage", "rolloutWeights", "targetSegments", "variants")
 SPLITS = ({"control": 1, "treatment": 1}, {"control": 1, "treatment": 3}, {"control": 3, "treatment": 1})
 LISTED = ("listed-1", "listed-2", "listed-3")
+_SEGMENTS = "targetSegments"
 
 
 def segment(percentage: int) -> Record:
@@ -95,6 +96,11 @@ def _switch_values(record: Record) -> dict[str, Any]:
     return values | {item["name"]: item["percentage"] for item in record["targetSegments"]}
 
 
+def _declared_values(record: Record) -> dict[str, Any]:
+    """The values whose age counts: those of switches, and the list of segments, which can leave one out."""
+    return _switch_values(record) | {_SEGMENTS: record["targetSegments"]}
+
+
 @dataclass(slots=True)
 class Pull:
     """A pull request: the change of each of its flags, and what the comment of each environment shows, if it has one.
@@ -124,8 +130,8 @@ class Merge:
 class Team:
     """The knowledge of the team.
 
-    `since` tells since when main declares the present value of a switch, and `off` when one was turned off live that
-    has not been turned on since; both by environment, flag and place.
+    `since` tells since when main declares the present value of a switch, or all segments as they are, and `off` when
+    a switch was turned off live that has not been turned on since; both by environment, flag and place.
     """
 
     random: Random
@@ -175,12 +181,12 @@ class Team:
         self.documents = copied(documents)
 
     def changed_switches(self, documents: dict[str, Record]) -> dict[tuple[str, str, str], datetime]:
-        """The switches of which main would say something else from now on."""
+        """The switches, and lists of segments, of which main would say something else from now on."""
         found = {}
         for environment in PROJECTS:
             for key in KEYS:
                 before, after = (
-                    _switch_values(resolved(item[key], environment)) for item in (self.documents, documents)
+                    _declared_values(resolved(item[key], environment)) for item in (self.documents, documents)
                 )
                 found |= {
                     (environment, key, place): self.now
@@ -206,15 +212,22 @@ class Team:
     def must_stay_off(
         self, place: Place, live: Record, declared: Record, proposed: Mapping[tuple[str, str, str], datetime] = {}
     ) -> set[str]:
-        """The switches that are off live and on in a declaration, and were turned off after it was made."""
+        """The switches that are off live and on in a declaration, and were turned off after it was made.
+
+        A segment at 0 that is no longer declared is turned on by a declaration that serves all other users.
+        """
         was, wanted = switches(live), switches(declared)
         since = {**self.since, **proposed}
+        left_out = {item["name"] for item in live["targetSegments"]} - wanted.keys()
+        serves_others = wanted["enabled"] and wanted["rolloutPercentage"]
+        turned_on = {name: name for name, on in wanted.items() if on} | dict.fromkeys(
+            left_out if serves_others else (), _SEGMENTS
+        )
         return {
             name
-            for name, on in wanted.items()
-            if on
-            and was.get(name) is False
-            and since.get((*place, name), BEGIN) <= self.off.get((*place, name), BEGIN)
+            for name, place_in_git in turned_on.items()
+            if was.get(name) is False
+            and since.get((*place, place_in_git), BEGIN) <= self.off.get((*place, name), BEGIN)
         }
 
 
