@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from reconciler.evaluation.exposure import exposure_of
 from reconciler.model.flag import OFF, Unset
 from reconciler.model.versions import since_when
 from reconciler.planning.segments import pair_segments, without_shield
@@ -102,8 +104,13 @@ def _turned_on(flag: FlagPlan) -> Iterator[TurnedOn]:
 
 
 def _is_served_by_others(segment: TargetSegment, flag: FlagPlan) -> bool:
-    """Whether users whom a segment at 0 gives nothing get a variant elsewhere: it goes, or others come before it."""
-    found = flag.exposure.transitions if flag.exposure else ()
+    """Whether users whom a segment at 0 gives nothing get a variant elsewhere: it goes, or others come before it.
+
+    A flag that is off live is taken as on: the segment was set to 0 apart from that.
+    """
+    if flag.before is None or flag.after is None:
+        return False
+    found = exposure_of(replace(flag.before, enabled=True), flag.after).transitions
     cells = (
         cell for item in found if item.before_segment == segment.name and not item.clients for cell in item.matrix
     )

@@ -245,6 +245,18 @@ def test_users_of_a_segment_at_zero_are_not_given_to_others(
     assert project.held() == []
 
 
+def test_a_segment_at_zero_stays_when_a_flag_that_is_off_is_turned_on() -> None:
+    """The flag was turned off as well: to turn it on again gives the users of the segment a variant all the same."""
+    project = a_project(a_declaration(target_segments=()))
+    project.edit(targetSegments=[a_live_segment(0, "Block")])
+    project.edit(enabled=False)
+    switch, block = sorted(project.held(), key=len)
+    assert "was turned off live by" in switch
+    assert "percentage of segment Block, whose users others would serve, was set to 0 live by" in block
+    project.declare_now()
+    assert project.held() == []
+
+
 def test_a_segment_at_zero_may_go_where_its_users_get_nothing_else() -> None:
     """They are served no more than before; and the shield of an earlier run is no block."""
     project = a_project(a_declaration(target_segments=(), rollout_percentage=0), rolloutPercentage=0)
