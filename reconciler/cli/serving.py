@@ -23,6 +23,7 @@ from reconciler.errors import UsageError
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY
 from reconciler.model.flag import Unset
 from reconciler.sdk.app import PREFIXES, SdkServer
+from reconciler.sdk.cohorts import Cohorts, read_cohorts
 from reconciler.sdk.feed import Feed, UnknownFlagError
 from reconciler.sdk.front import by_prefix, marked
 from reconciler.text import counted
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.cli.sources import Content, Source
     from reconciler.emulator.records import DeploymentRecord
-    from reconciler.sdk.cohorts import Cohorts
 
 User = dict[str, Any]
 
@@ -65,11 +65,11 @@ class Session:
         source: Source,
         output: Output,
         *,
-        cohorts: Cohorts,
+        cohorts: Path | None = None,
         record: Path | None = None,
         makes_amplitude_ids: bool = False,
     ) -> None:
-        self._source, self._output = source, output
+        self._source, self._output, self._cohorts = source, output, cohorts
         self.content = source.read()
         self.problem: str | None = None
         self.emulator = emulator = create_emulator(configs=(self.content.config,))
@@ -81,7 +81,7 @@ class Session:
         emulator.store.watchers.append(self.feed.refresh)
         self._makes_amplitude_ids = makes_amplitude_ids
         note = Recorder(record, output).note if record else lambda _: None
-        self.sdk = SdkServer(self.feed, cohorts, complete=self._complete, note=note)
+        self.sdk = SdkServer(self.feed, self._read_cohorts(), complete=self._complete, note=note)
         apps: dict[tuple[str, ...], ASGIApp] = {PREFIXES: self.sdk.app, _API: emulator.app}
         self.app = marked(by_prefix(apps, Starlette(routes=self._routes())))
 
@@ -109,15 +109,19 @@ class Session:
     def _places(self) -> dict[Path, Path]:
         """What is watched, and where it really is: a link may come to mean another place."""
         config = self.content.config
-        return {place: place.resolve() for place in (config.flags_dir, config.file) if place.exists()}
+        places = (config.flags_dir, config.file, *([self._cohorts] if self._cohorts else ()))
+        return {place: place.resolve() for place in places if place.exists()}
+
+    def _read_cohorts(self) -> Cohorts:
+        return read_cohorts(self._cohorts) if self._cohorts else Cohorts()
 
     async def _reload(self, names: Collection[str]) -> None:
         """Serve what changed files say at once, where they alone tell it; then what all files say together."""
         with suppress(Exception):  # what is wrong is said by the reading of all files, which follows
-            if self.problem is None and (content := await asyncio.to_thread(self._source.read_again, names)):
-                self._serve(content)
+            if self.problem is None and (early := await asyncio.to_thread(self._source.read_again, names)):
+                self._serve(early)
         try:
-            content = await asyncio.to_thread(self._source.read)
+            content, cohorts = await asyncio.to_thread(lambda: (self._source.read(), self._read_cohorts()))
         except Exception as error:  # noqa: BLE001 - what was served goes on after any error
             problem = failure_text(as_reconciler_error(error), shows_lines=False).rstrip()
             if problem != self.problem:
@@ -127,6 +131,9 @@ class Session:
             if self.problem is not None:
                 self._output.info("The files are valid again.")
             self.problem = None
+            if self.sdk.cohorts != cohorts:
+                self.sdk.cohorts = cohorts
+                self._output.info("Serving the cohorts as their file is now.")
             self._serve(content)
         self.emulator.remember()  # what `reset` comes back to: no flag as its file was once
 

@@ -67,7 +67,7 @@ class SdkServer:
         note: Callable[[User], None] = lambda _: None,
     ) -> None:
         self._feed = feed
-        self._cohorts = cohorts
+        self.cohorts = cohorts
         self._complete, self._note = complete, note
         self.app = Starlette(
             routes=[
@@ -164,8 +164,8 @@ class SdkServer:
     def known_user(self, user: User) -> User:
         """The user with all that is known of them here."""
         user = self._complete(user)
-        if self._cohorts.members and "cohort_ids" not in user and isinstance(user.get("user_id"), str):
-            user = user | {"cohort_ids": self._cohorts.of(user["user_id"])}
+        if self.cohorts.members and "cohort_ids" not in user and isinstance(user.get("user_id"), str):
+            user = user | {"cohort_ids": self.cohorts.of(user["user_id"])}
         return user
 
     def _asking(self, user: User) -> User:
@@ -177,10 +177,10 @@ class SdkServer:
     async def _cohort(self, request: Request) -> Response:
         if "origin" in request.headers:  # the service asks for a secret key here, which no page has
             return PlainTextResponse("Members of cohorts are not for pages.", 403)
-        cohort, changed = request.path_params["id"], self._cohorts.last_modified
+        cohort, changed = request.path_params["id"], self.cohorts.last_modified
         if request.query_params.get("lastModified") == str(changed):
             return Response(status_code=_NO_CONTENT)
-        members = self._cohorts.members.get(cohort, ())
+        members = self.cohorts.members.get(cohort, ())
         most = request.query_params.get("maxCohortSize") or str(len(members))
         if not (most.isascii() and most.isdigit()):
             return PlainTextResponse("maxCohortSize is not a whole number.", _BAD_REQUEST)

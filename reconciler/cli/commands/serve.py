@@ -138,13 +138,12 @@ def start_session(
     try:
         from reconciler.cli.serving import Session  # noqa: PLC0415 - an extra
         from reconciler.cli.sources import Source  # noqa: PLC0415
-        from reconciler.sdk.cohorts import Cohorts, read_cohorts  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ReconcilerError(SERVE_EXTRA) from error
     return Session(
         Source(source, settings, key_file, output),
         output,
-        cohorts=read_cohorts(cohorts) if cohorts else Cohorts(),
+        cohorts=cohorts,
         record=record,
         makes_amplitude_ids=amplitude_ids,
     )

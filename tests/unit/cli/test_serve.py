@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from serving import ADA, CHECKOUT, DEPLOYMENT, REMOTE, a_repository, a_session, events, variants, write_flag
+from serving import ADA, CHECKOUT, DEPLOYMENT, REMOTE, a_repository, a_session, events, variants, wait_for, write_flag
 
 from reconciler.cli.commands.serve import start_session
 from reconciler.cli.main import run
@@ -302,6 +302,30 @@ def test_cohorts_of_a_file(root: Path, tmp_path: Path) -> None:
         assert client.get(f"/sdk/v1/cohort/beta?lastModified={found['lastModified']}").status_code == 204
         assert client.get("/sdk/v1/cohort/beta?maxCohortSize=0").status_code == 413
         assert client.get("/sdk/v1/cohort/none").json()["memberIds"] == []
+
+
+def test_cohorts_that_are_edited(root: Path, tmp_path: Path) -> None:
+    """Are served as they are then; where they are not valid, those before are, and the page says why."""
+    file = tmp_path / "cohorts" / "cohorts.json"
+    file.parent.mkdir()
+    file.write_text('{"beta": ["lin"]}')
+    with a_session(root, cohorts=file, watches=True) as (session, client):
+
+        def is_beta() -> bool:
+            return variants(client, {"user_id": "ann"})["new-checkout"] == "treatment"
+
+        assert not is_beta()
+        file.write_text('{"beta": ["ann"]}')
+        wait_for(is_beta)
+        file.write_text('{"beta": ["lin"')
+        wait_for(lambda: session.problem)
+        assert str(file) in str(session.problem)
+        assert is_beta()
+        draft = file.with_suffix(".new")
+        draft.write_text('{"beta": ["lin"]}')
+        draft.replace(file)
+        wait_for(lambda: not is_beta())
+        assert session.problem is None
 
 
 @pytest.mark.parametrize("text", ["[", "[]", '{"beta": "lin"}', '{"beta": [1]}'])
