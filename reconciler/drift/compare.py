@@ -147,6 +147,7 @@ def explained(
         frozen_until=desired.frozen_until if desired.is_frozen(now) else None,
         known_until=desired.known_until if desired.is_known(now) else None,
         known_reason=desired.known_reason,
+        is_archived_unasked=comparison.live.spec.archived is True and isinstance(desired.spec.archived, Unset),
     )
 
 

@@ -85,6 +85,7 @@ class FlagDrift(Struct, frozen=True, kw_only=True):
     """A declared flag that differs, in at least one field.
 
     `frozen_until` is there while the freeze lasts, `known_until` while the drift is known; `known_reason` says why.
+    `is_archived_unasked`: archived live, and the declaration does not say `archived`, so that no plan brings it back.
     """
 
     key: str
@@ -94,6 +95,7 @@ class FlagDrift(Struct, frozen=True, kw_only=True):
     frozen_until: date | datetime | None = None
     known_until: date | datetime | None = None
     known_reason: str | None = None
+    is_archived_unasked: bool = False
 
     @property
     def latest(self) -> Attribution:

@@ -153,9 +153,31 @@ def _rank(flag: FlagDrift) -> tuple[bool, bool, Danger]:
 
 
 def is_turned_off(flag: FlagDrift) -> bool:
-    """Whether the flag was turned off live, or its rollout set to 0, or it was archived: git says otherwise."""
+    """Whether the flag was turned off live, or a share set to 0, or it was archived: git says otherwise."""
+    return _live_values(flag).get("/archived") is True or _is_switched_off(flag)
+
+
+def _is_switched_off(flag: FlagDrift) -> bool:
+    """Whether it takes an override to undo it: the flag is off live, or its rollout or a segment is at 0."""
     live = _live_values(flag)
-    return live.get("/enabled") is False or live.get("/archived") is True or live.get("/rolloutPercentage") == 0
+    return (
+        live.get("/enabled") is False or live.get("/rolloutPercentage") == 0 or any(map(_has_new_zero, flag.changes))
+    )
+
+
+def _has_new_zero(item: AttributedChange) -> bool:
+    """Whether a segment is at 0 live that git has with another percentage, or has not."""
+    change = item.change
+    if change.path != "/targetSegments" or not isinstance(change, ValueChange):
+        return False
+    live, git = _percentages(change.before), _percentages(change.after)
+    return any(share == 0 and git.get(segment) != 0 for segment, share in live.items())
+
+
+def _percentages(segments: Json) -> dict[Json, Json]:
+    """The percentage of each segment, by name."""
+    found = segments if isinstance(segments, list) else ()
+    return {item.get("name"): item.get("percentage") for item in found if isinstance(item, dict)}
 
 
 def _live_values(flag: FlagDrift) -> dict[str, Json]:
@@ -219,10 +241,10 @@ def _next_steps(flag: FlagDrift, environment: str | None) -> Iterator[tuple[str,
     if flag.cause is Cause.NOT_APPLIED:
         yield "apply it", f"reconciler apply --target {key}{back}{where}"
         return
-    is_off = live.get("/enabled") is False or live.get("/rolloutPercentage") == 0
-    allow = f" --allow {shlex.quote(f'kill-switch:{flag.key}')}" if is_off else ""
+    allow = f" --allow {shlex.quote(f'kill-switch:{flag.key}')}" if _is_switched_off(flag) else ""
+    undo = "undo it (declare archived: false first)" if flag.is_archived_unasked else "undo it"
     yield "adopt it", f"reconciler import --target {key} --force{where}"
-    yield "undo it", f"reconciler apply --target {key}{back}{allow}{where}"
+    yield undo, f"reconciler apply --target {key}{back}{allow}{where}"
     if flag.known_until is None:
         yield "leave it", f"reconciler drift --acknowledge {key} --until DATE{where}"
 

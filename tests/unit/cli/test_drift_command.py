@@ -337,3 +337,45 @@ def test_what_drift_says_undoes_it(repository: Repository, edited: dict[str, Any
     assert command == f"apply --target new-checkout {options}".rstrip()
     assert repository.run(*command.split(), "--auto-approve").code == 0
     assert repository.run("drift").code == 0
+
+
+_STAFF = {"name": "Staff", "conditions": [{"prop": "country", "op": "is", "values": ["US"]}], "percentage": 100}
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        pytest.param([_STAFF | {"percentage": 0}], id="at 0"),
+        pytest.param([_STAFF | {"name": "Stop", "percentage": 0}, _STAFF], id="a segment that stops others"),
+    ],
+)
+def test_what_drift_says_undoes_a_segment_that_was_set_to_0(repository: Repository, live: list[Any]) -> None:
+    weights = {"rolloutWeights": {"control": 1}}
+    declared = [_STAFF | weights]
+    repository.write("flags/new-checkout.yaml", f"key: new-checkout\ntargetSegments: {json.dumps(declared)}\n")
+    assert repository.run("apply", "--auto-approve").code == 0
+    sent = [
+        item | weights | {"conditions": [condition | {"type": "property"} for condition in item["conditions"]]}
+        for item in live
+    ]
+    edit(repository.emulator, OTHER_USER, "new-checkout", targetSegments=sent)
+    shown = repository.run("drift").out
+    (line,) = [line for line in shown.splitlines() if "undo it: " in line]
+    command = line.partition("undo it: reconciler ")[2]
+    assert command == "apply --target new-checkout --allow kill-switch:new-checkout"
+    assert repository.run(*command.split(), "--auto-approve").code == 0
+    assert repository.run("drift").code == 0
+
+
+def test_drift_says_what_brings_back_a_flag_whose_file_does_not_say_archived(repository: Repository) -> None:
+    """The command alone would be refused."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nenabled: true\n")
+    edit(repository.emulator, OTHER_USER, "new-checkout", archive=True)
+    (line,) = [line for line in repository.run("drift").out.splitlines() if "undo it" in line]
+    assert line.strip() == (
+        "undo it (declare archived: false first): reconciler apply --target new-checkout --unarchive"
+    )
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nenabled: true\narchived: false\n")
+    command = line.partition(": reconciler ")[2]
+    assert repository.run(*command.split(), "--auto-approve").code == 0
+    assert repository.run("drift").code == 0
