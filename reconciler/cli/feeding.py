@@ -17,7 +17,7 @@ from reconciler.model.wire import decode_flag, encode_field
 from reconciler.sdk.app import PREFIXES, SdkServer
 from reconciler.sdk.cohorts import Cohorts
 from reconciler.sdk.feed import Deployment, Feed, Served
-from reconciler.sdk.front import by_prefix
+from reconciler.sdk.front import by_prefix, marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,7 +78,7 @@ def with_sdks(emulator: Emulator, names: Mapping[str, str], cohorts: Cohorts | N
     feed = Feed(StoreReader(emulator.store, names))
     emulator.store.watchers.append(feed.refresh)
     sdk = SdkServer(feed, cohorts or Cohorts())
-    return by_prefix({PREFIXES: sdk.app}, emulator.app), feed
+    return marked(by_prefix({PREFIXES: sdk.app}, emulator.app)), feed
 
 
 class StoreWriter:

@@ -72,6 +72,14 @@ def test_a_flag_that_others_depend_on(client: httpx.Client, emulator: Emulator) 
         assert set(found) == ({"child", "new-checkout"} if deployed else {"child"})
 
 
+@pytest.mark.parametrize("path", ["/sdk/v2/flags", "/api/1/flags", "/_emulator/state"])
+def test_no_other_site_can_point_its_name_here(client: httpx.Client, path: str) -> None:
+    """A page that does is told nothing, and changes nothing."""
+    headers = {**BEARER, "Host": "attacker.example.com"} if path.startswith("/api") else {"Host": "example.com:80"}
+    assert client.get(path, headers=headers).status_code == 421
+    assert client.get(path, headers={**BEARER} if path.startswith("/api") else {}).status_code == 200
+
+
 def test_a_deployment_that_is_archived_is_unknown(client: httpx.Client) -> None:
     """Until it is back; a new one is known at once by its key, id and label."""
     for archive, status in ((True, 401), (False, 200)):
