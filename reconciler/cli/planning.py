@@ -24,7 +24,7 @@ from reconciler.cli.signals import run_until_signal
 from reconciler.errors import GuardRefusedError, InvalidInputError, ReconcilerError, UnreviewedError
 from reconciler.files.config_file import PLACEHOLDER, find_config, load_config
 from reconciler.files.load import load_desired
-from reconciler.model.config import misspelt_overrides
+from reconciler.model.config import idle_targets, misspelt_overrides
 from reconciler.model.flag import LiveState
 from reconciler.planning.plan import Action, Plan, PlanOptions
 from reconciler.planning.planner import scope_of
@@ -54,6 +54,8 @@ T = TypeVar("T")
 
 REFUSED = "Refused as unsafe"
 """How the error begins of a command of which a guard refuses all."""
+
+_UNDECLARED = "at least none that is declared, or was at that commit"
 
 EMPTY_TARGET = "(none)"
 """A target that is the key of no flag: `--changed-since` found nothing."""
@@ -105,7 +107,7 @@ class Scope(Struct, frozen=True, kw_only=True):
 
 
 def resolve_scope(arguments: PlanArguments, loaded: Loaded, output: Output) -> Scope:
-    """The options of the plan; `--changed-since` becomes targets. Raises as `changes_since`."""
+    """The options of a plan; `--changed-since` becomes targets. Raises UnknownTargetError, and as `changes_since`."""
     options = PlanOptions(
         targets=arguments.targets,
         prune=arguments.prune,
@@ -122,6 +124,8 @@ def resolve_scope(arguments: PlanArguments, loaded: Loaded, output: Output) -> S
     if changes is None:
         output.info(f"The configuration may differ from {first}: every flag is compared.")
         return Scope(options=options, changed=tuple(filter(scope_of(options), loaded.desired.flags)))
+    for warning in idle_targets(options.targets, added.union(changes.keys, loaded.desired.flags), _UNDECLARED):
+        output.warning(warning)
     changed = tuple(filter(scope_of(options), sorted(added.union(changes.keys))))
     since = " and ".join(arguments.changed_since)
     output.debug(f"Flags declared otherwise than at {since}: {', '.join(changed) or 'none'}.")

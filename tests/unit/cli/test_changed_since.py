@@ -265,6 +265,19 @@ def test_flags_behind_a_link_are_all_looked_at(committed: Repository) -> None:
     assert "every flag" in committed.run("plan", "--changed-since", "HEAD").err
 
 
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
+def test_a_misspelt_target_is_said_beside_a_commit(committed: Repository, command: tuple[str, ...]) -> None:
+    """It would otherwise read as a change that changes nothing."""
+    ran = committed.run(*command, "--changed-since", "HEAD", "--target", "other-flga")
+    assert (ran.code, ran.out) == (64, "")
+    assert 'There is no flag "other-flga"' in ran.err
+    assert 'Did you mean "other-flag"?' in ran.err
+    ran = committed.run(*command, "--changed-since", "HEAD", "--target", "later-*")
+    assert ran.code == 0
+    assert 'The target "later-*" matches no flag' in ran.err
+    assert committed.run(*command, "--changed-since", "HEAD", "--target", "other-flag").err == ""
+
+
 def test_targets_narrow_further(committed: Repository) -> None:
     """A flag must match and have changed."""
     committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
