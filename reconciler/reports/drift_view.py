@@ -304,8 +304,8 @@ def _facts(report: DriftReport) -> Iterator[str]:
     if report.last_look:
         age = f"{ago(report.looked_at - report.last_look)}, " if report.looked_at else ""
         yield f"The last good look before this one was {age}at {time_text(report.last_look)}"
-    if report.edits is not None and not report.edits and report.edits_since:
-        yield f"No flag was edited outside git since {time_text(report.edits_since)}"
+    if report.edits is not None and not report.edits and report.edits_since and not _has_edit(report):
+        yield f"No flag was edited outside git since {time_text(report.edits_since)}, as far as versions show"
     if report.since:
         yield f"Edits before {time_text(report.since)} were not checked"
     for gap in report.gaps:
@@ -321,6 +321,12 @@ def _facts(report: DriftReport) -> Iterator[str]:
         yield f"The request budget left {counted(len(keys), 'flag')} wholly or partly unchecked: {first_named(keys)}"
     if report.sweep and report.sweep.total:
         yield _sweep_words(report.sweep)
+
+
+def _has_edit(report: DriftReport) -> bool:
+    """Whether a flag with drift was edited since then: it may be that edit, though no version shows it."""
+    times = (parse_time(item.attribution.at) for flag in report.flags for item in flag.changes)
+    return any(at is not None and report.edits_since is not None and at >= report.edits_since for at in times)
 
 
 def _sweep_words(sweep: Sweep) -> str:

@@ -49,6 +49,18 @@ def test_strict_without_edits_is_0(repository: Repository) -> None:
     assert "No flag was edited outside git since" in ran.out
 
 
+def test_an_edit_that_versions_do_not_show_is_not_denied(repository: Repository) -> None:
+    """Versions leave out whether a flag is archived; the drift is by an edit all the same."""
+    edit(repository.emulator, BOB, "new-checkout", archive=True)
+    for form in ("text", "markdown", "html"):
+        ran = repository.run("drift", "--since", "1h", "--target", "new-checkout", "--format", form)
+        assert ran.code == 2
+        assert "archived" in ran.out
+        assert "No flag was edited" not in ran.out
+    quiet = repository.run("drift", "--since", "2099-01-01").out
+    assert "No flag was edited outside git since 2099-01-01T00:00:00Z, as far as versions show." in quiet
+
+
 def test_a_state_file_tells_how_old_the_last_good_look_is(repository: Repository) -> None:
     """And since when edits are told: a run that could not tell is no look."""
     run = ("drift", "--state", "state.json")
