@@ -165,7 +165,9 @@ _SHARED: tuple[Callable[[Any], Any], ...] = (
         shell_complete=complete_environment,
         help="The environment (RECONCILER_ENV).",
     ),
-    click.option("--verbose", "-v", is_flag=True, help="Say more on stderr; show where a defect is."),
+    click.option(
+        "--verbose", "-v", is_flag=True, help="Say more on stderr; show a traceback for an unexpected error."
+    ),
     click.option("--quiet", "-q", is_flag=True, help="No progress and no warnings on stderr."),
     click.option("--no-color", is_flag=True, help="No colours, as with NO_COLOR."),
 )
@@ -207,10 +209,12 @@ _PLAN_SHAPE: tuple[Callable[[Any], Any], ...] = (
         help="Only flags that changed in git since that commit; may be repeated, to add those since another one.",
     ),
     click.option("--prune", is_flag=True, help="Archive live flags with `managedTag` that are no longer declared."),
-    click.option("--unarchive", is_flag=True, help="Bring back flags that declare `archived: false`."),
+    click.option("--unarchive", is_flag=True, help="Take flags that declare `archived: false` out of the archive."),
     allow_option,
     click.option(
-        "--shield", is_flag=True, help="Hide states between two calls with a temporary segment; 2 more calls."
+        "--shield",
+        is_flag=True,
+        help="Keep the old rollout during the calls, with a temporary segment; 2 more calls.",
     ),
     click.option("--shard", type=ShardType(), help="Only the I-th of N parts of all flags."),
     key_file_option,
@@ -220,11 +224,11 @@ output_option = click.option(
     "--output", "output_file", type=OUTPUT, metavar="FILE", help="Write the result to a file instead of stdout."
 )
 
-_show_users_option = click.option("--show-users", is_flag=True, help="Show user ids, which are otherwise counted.")
+_show_users_option = click.option("--show-users", is_flag=True, help="Show user ids; without it they are counted.")
 
 _SAVING: tuple[Callable[[Any], Any], ...] = (
     click.option("--out", type=OUTPUT, metavar="PLAN.json", help="Save the plan, for `show` and `apply`."),
-    click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are left to make."),
+    click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes that are not applied."),
 )
 
 
@@ -262,7 +266,7 @@ _APPLY: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def format_option(report: Report[Any], help: str = "How to show it.") -> Callable[[Any], Any]:  # noqa: A002
+def format_option(report: Report[Any], help: str = "The format of the result.") -> Callable[[Any], Any]:  # noqa: A002
     """`--format`, as the parameter `form`: the formats that the report has, the first by default."""
     choices = formats(report)
     return click.option(

@@ -60,8 +60,9 @@ def import_flags(
 ) -> int:
     """Write live flags as YAML, one file for each flag, with every field that decides who gets what.
 
-    After it `reconciler plan` has nothing to do. Archived flags are left out, unless a --target is exactly their key.
-    What the API does not accept back (conditions on cohorts) and what a file cannot hold is written as a comment.
+    Afterwards a plan changes no field; with `managedTag` it adds the tag to the flags that lack it. Archived flags
+    are left out, unless a --target is exactly their key. What the API does not accept back (conditions on cohorts)
+    and what a file cannot hold is written as a comment.
 
     If one of the flags is declared already, nothing is written. With --force it is updated in its file; with several
     environments, in the overlay of the chosen one.

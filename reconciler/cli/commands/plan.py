@@ -57,7 +57,7 @@ def plan(
     record: Path | None,
     page: Path | None,
 ) -> int:
-    """Show what would change, with which calls, and which share of users would notice.
+    """Show what would change, with which calls, and which share of users gets another variant.
 
     Sends only GET requests. A flag that a safety check holds is marked; the other flags can still be applied. If all
     changes are refused, the plan is shown with the reasons, and the exit code is 5.
