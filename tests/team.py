@@ -219,7 +219,7 @@ class Team:
         was, wanted = switches(live), switches(declared)
         since = {**self.since, **proposed}
         left_out = {item["name"] for item in live["targetSegments"]} - wanted.keys()
-        serves_others = wanted["enabled"] and wanted["rolloutPercentage"]
+        serves_others = wanted["enabled"] and wanted["rolloutPercentage"] and not declared["archived"]
         turned_on = {name: name for name, on in wanted.items() if on} | dict.fromkeys(
             left_out if serves_others else (), _SEGMENTS
         )
