@@ -67,7 +67,11 @@ class Output(Struct, frozen=True, kw_only=True):
             raise StdoutError.because(error) from error
 
     def print_done(self, text: str) -> StdoutError | None:
-        """Write to stdout what was done; where that fails to stderr, and give the error, for `raise_complaints`."""
+        """Write to stdout what was done; where that fails to stderr, and give the error, for `raise_complaints`.
+
+        What a server says of authors and names is in it: nothing of it reaches a terminal or a runner as a command.
+        """
+        text = for_log(text)
         try:
             self.print(text)
         except StdoutError as error:

@@ -147,3 +147,15 @@ def test_a_version_of_another_flag_is_not_written(edited: Repository) -> None:
     assert ran.code == 1
     assert 'that of "other-flag"' in ran.err
     assert (edited.root / "flags/new-checkout.yaml").read_text(encoding="utf-8") == before
+
+
+def test_what_a_server_says_of_an_author_moves_no_terminal(edited: Repository) -> None:
+    """Neither does it give a runner of workflows a command."""
+    store = edited.emulator.store
+    flag = next(flag for flag in store.flags.values() if flag["key"] == "new-checkout")
+    store.commit({**flag, "rolloutPercentage": 20}, "\x1b]0;x\x07\x9b2J\r\u202e\n::error::x ##[group]y")  # type: ignore[typeddict-item]
+    ran = edited.run("rollback", "new-checkout", "--to", "3")
+    assert ran.code == 0
+    assert not {*ran.out} & {*"\x1b\x07\x9b\r\u202e"}
+    assert "\n::" not in ran.out
+    assert "##[" not in ran.out
