@@ -94,7 +94,8 @@ class Github(RestClient):
         """The ids of the commits after `before`, up to `head`."""
         found: list[str] = []
         for page in range(1, _MOST_PAGES + 1):
-            commits = self._compared(before, head, per_page=_PAGE, page=page).get("commits") or []
+            compared = self._compared(before, head, per_page=_PAGE, page=page)
+            commits = self.listed(compared, "commits", f"a comparison with {before[:12]}")
             found += [commit["sha"] for commit in commits]
             if len(commits) < _PAGE:
                 return found
@@ -134,8 +135,7 @@ class Github(RestClient):
 
     def _compared(self, before: str, head: str, **query: int) -> dict[str, Any]:
         path = f"/compare/{quote(before, safe='')}...{quote(head, safe='')}"
-        answer: dict[str, Any] = self.request("GET", path, query=query or None)
-        return answer
+        return self.mapping(self.request("GET", path, query=query or None), f"GET {path}")
 
     def first_parent(self, commit: str) -> str | None:
         """The first parent of a commit; None for the first commit of all."""

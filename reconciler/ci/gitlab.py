@@ -69,7 +69,7 @@ class Gitlab(RestClient):
         """The merge requests with which the commits came in; see Forge."""
         answer = self.request("GET", "/repository/compare", query={"from": before, "to": head})
         found: dict[int, PullRequest] = {}
-        commits = [commit["id"] for commit in answer.get("commits") or []]
+        commits = [commit["id"] for commit in self.listed(answer, "commits", f"a comparison with {before[:12]}")]
         if paths:
             since = {"ref_name": f"{before}..{head}"}
             touching = {

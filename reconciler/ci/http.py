@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.api.http import httpx
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.strict_json import MalformedJsonError, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,9 +73,26 @@ class RestClient:
             items = self.request("GET", path, query={**query, "per_page": _PAGE, "page": page})
             if not isinstance(items, list):
                 raise ForgeError(f"Invalid response from {self._service} to GET {path}: expected a list.")
-            yield from items
+            for item in items:
+                yield self.mapping(item, f"GET {path}")
             if len(items) < _PAGE:
                 return
+
+    def mapping(self, answer: object, what: str) -> dict[str, Any]:
+        """An answer, or a part of one, that has to be an object. Raises ForgeError."""
+        if not isinstance(answer, dict):
+            raise ForgeError(f"Invalid response from {self._service} to {what}: expected an object.")
+        return answer
+
+    def listed(self, answer: object, name: str, what: str) -> list[dict[str, Any]]:
+        """The list of objects that an answer has to have: one that is not there says nothing, not that it is empty.
+
+        Raises ForgeError.
+        """
+        found = self.mapping(answer, what).get(name)
+        if not isinstance(found, list):
+            raise ForgeError(f"Invalid response from {self._service} to {what}: it has no list {name!r}.")
+        return [self.mapping(item, what) for item in found]
 
     def _send(
         self,
@@ -90,8 +108,8 @@ class RestClient:
         if not response.is_success:
             raise self._refused(method, path, response.status_code)
         try:
-            return response.json()
-        except ValueError as error:
+            return parse_json(response.content)
+        except MalformedJsonError as error:
             raise ForgeError(f"Invalid response from {self._service} to {method} {path}: not JSON.") from error
 
     def _refused(self, method: str, path: str, status: int) -> ForgeError:

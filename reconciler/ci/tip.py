@@ -28,12 +28,13 @@ def check_tip(github: Github, commit: str, branch: str, paths: Iterable[str]) ->
     newer one. A newer commit that touches none of the paths starts no run of its own, so it does not matter. Raises
     ForgeError.
     """
-    answer = github.request("GET", f"/compare/{quote(commit, safe='')}...{quote(branch, safe='')}")
-    status, files = answer.get("status"), answer.get("files") or []
-    if status == "identical":
+    path = f"/compare/{quote(commit, safe='')}...{quote(branch, safe='')}"
+    answer = github.mapping(github.request("GET", path), f"GET {path}")
+    if answer.get("status") == "identical":
         return
-    if status != "ahead":
+    if answer.get("status") != "ahead":
         raise ForgeError(f"{commit[:12]} is not part of {branch} any more: nothing is applied.")
+    files = github.listed(answer, "files", f"GET {path}")
     watched = [normpath(path) for path in paths]
     changed = sorted({name for name in _names(files) if any(_touches(name, path) for path in watched)})
     if changed:
@@ -47,7 +48,9 @@ def check_tip(github: Github, commit: str, branch: str, paths: Iterable[str]) ->
 
 def _names(files: list[dict[str, Any]]) -> Iterator[str]:
     for file in files:
-        yield file["filename"]
+        if not isinstance(name := file.get("filename"), str):
+            raise ForgeError("Invalid response from GitHub to a comparison: a file without a name.")
+        yield name
         if "previous_filename" in file:
             yield file["previous_filename"]
 

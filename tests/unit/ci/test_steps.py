@@ -326,7 +326,7 @@ class Odd(ForgeState):
 
     def is_token(self, headers: Any) -> bool:
         """Whether a request has a token."""
-        return "Bearer" in headers["Authorization"]
+        return "Bearer" in headers.get("Authorization", "") or "PRIVATE-TOKEN" in headers
 
     def handle(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
         """The status and the JSON of one request."""
@@ -340,6 +340,12 @@ def test_answers_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
         client = Github(state.url, "a/b", "t")
         with pytest.raises(ForgeError, match=r"^Invalid response from GitHub to GET /x: expected a list\.$"):
             list(client.items("/x"))
+        for forge in (client, Gitlab(state.url, "7", "t")):
+            with pytest.raises(ForgeError, match=r"it has no list 'commits'\.$"):  # no word that none came in
+                forge.merged("b" * 40, "a" * 40)
+        monkeypatch.setattr("forge_server.json.dumps", lambda _: "[" * 100_000)
+        with pytest.raises(ForgeError, match=r"^Invalid response from GitHub to GET /x: not JSON\.$"):
+            client.request("GET", "/x")
         monkeypatch.setattr("forge_server.json.dumps", str)
         with pytest.raises(ForgeError, match=r"^Invalid response from GitHub to GET /x: not JSON\.$"):
             client.request("GET", "/x")
