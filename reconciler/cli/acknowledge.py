@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.cli.output import write_file
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.errors import InvalidInputError, ReconcilerError, UsageError
 from reconciler.files.decode import defaults_for
 from reconciler.files.format import rewrite_flag
-from reconciler.files.load import load_desired
+from reconciler.files.load import load_contents, load_desired
 from reconciler.files.rules.fields import parse_moment
 from reconciler.importer.declared import find_declared_flags
 from reconciler.importer.files import overlay_of
@@ -50,5 +50,17 @@ def acknowledge(config: Config, keys: Sequence[str], until: str | None, reason: 
             environment=overlay_of(config, declared),
             defaults=defaults_for(key, config),
         )
+        _check(config, declared.shown, text)
         write_file(declared.path, text, private=False)
     return f"Drift of {counted(len(keys), 'flag')} is known until {until}: commit the change."
+
+
+def _check(config: Config, name: str, text: str) -> None:
+    """Raises UsageError where what was given makes a file that is not valid, as a control character does."""
+    try:
+        load_contents(config, {name: text.encode()})
+    except UnicodeEncodeError:
+        raise UsageError("--reason is not UTF-8. Nothing was written.") from None
+    except InvalidInputError as error:
+        wrong = next((item.message for item in error.diagnostics if item.is_error), str(error))
+        raise UsageError(f"A flag file cannot hold this --until or --reason: {wrong} It was not written.") from error

@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import os
 import subprocess
+from tempfile import TemporaryFile
+from threading import Event, Timer
 from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 Question = Literal["rev-parse", "rev-list", "ls-tree", "diff-tree", "cat-file", "config"]
 """The commands of git that are used: none of them looks at the working tree or writes."""
 
 _SECONDS = 30
+_MOST_BYTES: Final = 256 * 1024 * 1024
+"""Of one answer: five times what all flag files together may hold."""
+_MOST_WORDS: Final = 64 * 1024
+_CHUNK: Final = 1024 * 1024
 
 _KEPT: Final = (
     "HOME",
@@ -92,16 +98,54 @@ def ask_git(
         if work_tree:
             environment["GIT_WORK_TREE"] = str(top)
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed program, no shell; a reference cannot be an option
-            command, capture_output=True, timeout=_SECONDS, check=True, input=given, env=environment, cwd=top
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ReconcilerError(f"git did not answer within {_SECONDS} seconds.") from error
-    except subprocess.CalledProcessError as error:
-        raise GitFailedError(f"git {question} failed in {top}.", error.stderr) from error
+        code, answer, words = _run(command, environment, top, given)
     except OSError as error:
         raise ReconcilerError(f"git cannot be started: {error.strerror or 'no reason given'}.") from error
-    return done.stdout
+    if code:
+        raise GitFailedError(f"git {question} failed in {top}.", words)
+    return answer
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], top: Path, given: bytes) -> tuple[int, bytes, bytes]:
+    """The exit code, stdout and stderr of git. Raises OSError, and ReconcilerError for what takes or says too much.
+
+    A commit of a few kilobytes can hold gigabytes of contents, and more names of files than any machine has room for.
+    """
+    with TemporaryFile() as stdin, TemporaryFile() as stderr:
+        stdin.write(given)
+        stdin.seek(0)
+        with subprocess.Popen(  # noqa: S603 - a fixed program, no shell; a reference cannot be an option
+            command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=environment, cwd=top
+        ) as process:
+            late = Event()
+
+            def end() -> None:
+                late.set()
+                process.kill()
+
+            timer = Timer(_SECONDS, end)
+            timer.start()
+            try:
+                answer = b"".join(_chunks(process))
+            finally:
+                timer.cancel()
+                process.kill()
+        if late.is_set():
+            raise ReconcilerError(f"git did not answer within {_SECONDS} seconds.")
+        stderr.seek(0)
+        return process.returncode, answer, stderr.read(_MOST_WORDS)
+
+
+def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    size = 0
+    while process.stdout is not None and (chunk := process.stdout.read(_CHUNK)):
+        size += len(chunk)
+        if size > _MOST_BYTES:
+            raise ReconcilerError(
+                f"git found more than {_MOST_BYTES >> 20} MiB: a commit holds more than flag files."
+            )
+        yield chunk
+    process.wait()
 
 
 def _program() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -183,3 +184,41 @@ def test_what_a_partial_clone_lacks_is_not_fetched(ground: Ground) -> None:
     since = ground.run("plan", "--config", "sub/reconciler.yaml", "--changed-since", "HEAD")
     assert (since.returncode, "fetch enough history" in since.stderr) == (1, True), since.stderr
     assert ground.traces() == ""
+
+
+def a_commit_of(ground: Ground, flags: str) -> None:
+    """A commit in which `flags` is a tree, and after it one that is as the one before."""
+    tree = ground.git(ground.top, "rev-parse", "HEAD^{tree}")
+    config = ground.git(ground.top, "rev-parse", "HEAD:sub/reconciler.yaml")
+    sub = made_tree(ground, f"100644 blob {config}\treconciler.yaml", f"040000 tree {flags}\tflags")
+    top = made_tree(ground, f"040000 tree {sub}\tsub")
+    large = ground.git(ground.top, "commit-tree", top, "-p", "HEAD", "-m", "large")
+    ground.git(ground.top, "update-ref", "HEAD", ground.git(ground.top, "commit-tree", tree, "-p", large, "-m", "no"))
+
+
+def made_tree(ground: Ground, *entries: str) -> str:
+    """The id of a tree with these entries."""
+    done = subprocess.run(
+        ["git", "mktree"], cwd=ground.top, env=ground.environ, input="\n".join(entries), text=True,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def test_a_small_commit_that_unfolds_to_more_than_memory_is_refused(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trees that hold each other ten times over, and a content that compresses well: said, and not taken in."""
+    monkeypatch.setattr("reconciler.cli.git._MOST_BYTES", 1024 * 1024)
+    blob = ground.git(ground.top, "rev-parse", "HEAD:sub/flags/new-checkout.yaml")
+    tree = made_tree(ground, *(f"100644 blob {blob}\tf{number}.yaml" for number in range(10)))
+    for _ in range(8):
+        tree = made_tree(ground, *(f"040000 tree {tree}\td{number}" for number in range(10)))
+    a_commit_of(ground, tree)
+    (ground.outside / "zeros").write_bytes(bytes(4 * 1024 * 1024))
+    zeros = ground.git(ground.top, "hash-object", "-w", str(ground.outside / "zeros"))
+    many = ground.call("plan", "--config", "sub/reconciler.yaml", "--changed-since", "HEAD~1")
+    a_commit_of(ground, made_tree(ground, f"100644 blob {zeros}\tbig.yaml"))
+    large = ground.call("plan", "--config", "sub/reconciler.yaml", "--changed-since", "HEAD~1")
+    for ran in (many, large):
+        assert (ran.returncode, "git found more than 1 MiB" in ran.stderr) == (1, True), ran.stderr

@@ -142,3 +142,21 @@ def test_a_state_file_tells_when_it_is_over(repository: Repository) -> None:
     assert notice() == "none"
     repository.write(FILE, AS_LIVE + "knownUntil: 2020-01-01\n")
     assert notice() == "changed"
+
+
+@pytest.mark.parametrize(
+    ("until", "reason"),
+    [
+        ("2099-12-24", "\x1b[31m"),
+        ("2099-12-24", "a\u2028b"),
+        ("2099-12-24", "\u202e"),
+        ("2099-12-24", "\x00"),
+        ("2099-12-24", "\udcff"),
+        ("2099-W01-1", "a"),
+    ],
+)
+def test_what_would_make_the_file_invalid_is_not_written(repository: Repository, until: str, reason: str) -> None:
+    before = text_of(repository)
+    ran = repository.run("drift", "--acknowledge", KEY, "--until", until, "--reason", reason)
+    assert (ran.code, ran.out, text_of(repository)) == (64, "", before)
+    assert "written" in ran.err
