@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from benchmarks.workshop import Workshop
 
 EDITS = 40
-HEADERS = {"Authorization": f"Api-Key {next(iter(DEPLOYMENTS))}"}
 
 
 def serve(shop: Workshop, project: Project) -> None:
@@ -31,7 +30,7 @@ def serve(shop: Workshop, project: Project) -> None:
     for _ in range(shop.runs * 2 - 1):
         begin = time.monotonic()
         with _serving(project.directory) as url:
-            _open(url, "/sdk/v2/flags").read()
+            _open(url, "/sdk/v2/flags", next(iter(DEPLOYMENTS))).read()
             first.append(time.monotonic() - begin)
     with _serving(project.directory) as url:
         edits = sorted(_edits(project, url))
@@ -49,9 +48,11 @@ def serve(shop: Workshop, project: Project) -> None:
 
 def _edits(project: Project, url: str) -> Iterator[float]:
     """How long each of some edits took until the stream told it."""
-    file = project.file_of(next(iter(project.flags)))
+    local = (flag for flag in project.flags.values() if flag["enabled"] and flag["evaluationMode"] == "local")
+    key, deployment = next((flag["key"], flag["deployments"][0]) for flag in local if flag["deployments"])
+    file = project.file_of(key)
     text = file.read_text()
-    stream = _open(url, "/sdk/stream/v1/flags")
+    stream = _open(url, "/sdk/stream/v1/flags", deployment)
     _next_event(stream)
     for number in range(EDITS):
         time.sleep(0.5)  # the reading of all files, which follows each edit, is over
@@ -70,8 +71,9 @@ def _next_event(stream: HTTPResponse) -> None:
         pass
 
 
-def _open(url: str, path: str) -> HTTPResponse:
-    answer: HTTPResponse = urlopen(Request(url + path, headers=HEADERS), timeout=30)
+def _open(url: str, path: str, deployment: str) -> HTTPResponse:
+    headers = {"Authorization": f"Api-Key {deployment}"}
+    answer: HTTPResponse = urlopen(Request(url + path, headers=headers), timeout=30)
     return answer
 
 
