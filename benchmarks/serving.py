@@ -57,7 +57,8 @@ def _edits(project: Project, url: str) -> Iterator[float]:
     for number in range(EDITS):
         time.sleep(0.5)  # the reading of all files, which follows each edit, is over
         draft = file.with_suffix(".new")
-        draft.write_text(re.sub(r"rolloutPercentage: \d+", f"rolloutPercentage: {number + 1}", text))
+        percentage = (project.flags[key]["rolloutPercentage"] + 1 + number) % 101
+        draft.write_text(re.sub(r"rolloutPercentage: \d+", f"rolloutPercentage: {percentage}", text))
         begin = time.monotonic()
         draft.replace(file)
         _next_event(stream)

@@ -16,6 +16,7 @@ from reconciler.cli.planning import load, resolve_credentials, run_with_client
 from reconciler.diagnostics import SourcePosition
 from reconciler.errors import InvalidInputError, StalePlanError, UsageError
 from reconciler.files.config_file import find_config, load_config
+from reconciler.files.listing import SUFFIXES
 from reconciler.files.load import load_contents
 from reconciler.importer.read import read_importable
 from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec, LiveFlag, Unset
@@ -78,16 +79,17 @@ class Source:
         return self._content(config, desired)
 
     def read_again(self, names: Collection[str]) -> Content | None:
-        """What is to be served after files of these paths changed, of which only they are read.
+        """What is to be served after these paths changed, of which only the flag files are read.
 
         None where that cannot be told: where files came or went, where something in them is wrong, or where a flag
-        moved. What is wrong between files is for `read` to find.
+        moved. What is wrong between files is for `read` to find. Other names are those of drafts, which editors write
+        before they put them in the place of a file.
         """
         if self._read_last is None:
             return None
         config, known = self._read_last
-        places = {os.path.relpath(name, config.file.parent): Path(name) for name in names}
-        if not places.keys() <= {flag.source.file for flag in known.flags.values()}:
+        places = {os.path.relpath(name, config.file.parent): Path(name) for name in names if name.endswith(SUFFIXES)}
+        if not places or not places.keys() <= {flag.source.file for flag in known.flags.values()}:
             return None
         try:
             found = load_contents(config, {place: path.read_bytes() for place, path in places.items()}).flags

@@ -134,6 +134,8 @@ def test_what_changed_files_tell_alone(root: Path) -> None:
     assert [flag.spec.enabled for flag in again.flags] == [False, True]
     assert again == source.read()
     write_flag(root, CHECKOUT | {"key": "new"})
+    assert source.read_again({str(file), str(file.with_suffix(".new"))}) == again  # a draft, put in its place
+    assert source.read_again({str(file.with_suffix(".new"))}) is None
     assert source.read_again({str(file), str(root / "flags" / "new.yaml")}) is None
     text = other.read_text()
     for wrong in (text.replace("key: search", "key: new-checkout"), "key: [", text + "unknown: 1\n"):
