@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
-_ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """What every contender runs in: none compiles its own source at each start, as that variable would have them do."""
 
 
@@ -54,7 +54,7 @@ def run_once(command: Command) -> Cost:
             subprocess.run(
                 [sys.executable, "-I", "-S", str(LAUNCHER), str(report), *command.arguments],
                 cwd=command.directory,
-                env={**_ENVIRON, **command.environ},
+                env={**ENVIRON, **command.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,

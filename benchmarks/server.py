@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
+from benchmarks.measure import ENVIRON
 from benchmarks.projects import KEY, state_of
 
 if TYPE_CHECKING:
@@ -98,20 +99,23 @@ class Server:
 @contextmanager
 def emulator(command: str, directory: Path, *, latency: int = 0) -> Iterator[Server]:
     """A server for the block, started in an empty directory. `latency` is milliseconds before each answer."""
+    with started([command, "emulator", "--quiet", "--latency", str(latency)], directory) as url:
+        yield Server(url=url)
+
+
+@contextmanager
+def started(arguments: Sequence[str], directory: Path) -> Iterator[str]:
+    """The address that a server says first, which runs for the block."""
     process = subprocess.Popen(
-        [command, "emulator", "--quiet", "--latency", str(latency)],
-        cwd=directory,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+        arguments, cwd=directory, env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert process.stdout is not None
     try:
         greeting = process.stdout.readline()
         match = re.search(r"http://\S+", greeting)
         if match is None:
-            raise RuntimeError(f"the emulator did not start: {greeting}")
-        yield Server(url=match.group())
+            raise RuntimeError(f"the server did not start: {greeting}")
+        yield match.group()
     finally:
         process.terminate()
         process.wait()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 from benchmarks.peers import BIN
 from benchmarks.projects import DEPLOYMENTS
+from benchmarks.server import started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from http.client import HTTPResponse
     from pathlib import Path
 
@@ -78,25 +77,5 @@ def _open(url: str, path: str, deployment: str) -> HTTPResponse:
     return answer
 
 
-@contextmanager
-def _serving(directory: Path) -> Iterator[str]:
-    """The address of a server for the block."""
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    process = subprocess.Popen(
-        [str(BIN / "reconciler"), "serve", "--quiet"],
-        cwd=directory,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        match = re.search(r"http://\S+", process.stdout.readline())
-        if match is None:
-            raise RuntimeError("`serve` did not start")
-        yield match.group()
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+def _serving(directory: Path) -> AbstractContextManager[str]:
+    return started([str(BIN / "reconciler"), "serve", "--quiet"], directory)
