@@ -26,7 +26,8 @@ from reconciler.api.client import connect
 from reconciler.api.credentials import origin_for, read_key
 from reconciler.apply.context import Cancellation
 from reconciler.cli.advancing import AdvanceArguments, Running, advance_once
-from reconciler.cli.planning import Credentials, Loaded
+from reconciler.cli.loading import Loaded
+from reconciler.cli.planning import Credentials
 from reconciler.errors import ReconcilerError
 from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec, Variant, Weights
 from reconciler.model.rollout import GuardSource, PlacedRollout, Rollout, Step, parse_window

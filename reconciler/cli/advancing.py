@@ -9,7 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.apply import ApplyOptions, ApplyReport, Status, apply_plan
-from reconciler.cli.planning import REFUSED, history_of, now, refusal_of
+from reconciler.cli.loading import now
+from reconciler.cli.planning import REFUSED, history_of, refusal_of
 from reconciler.rollouts.advance import Advance
 from reconciler.rollouts.report import AdvanceReport, merged, with_outcomes
 from reconciler.rollouts.sources import OutsideSources
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.apply import Cancellation
-    from reconciler.cli.planning import Credentials, Loaded
+    from reconciler.cli.loading import Loaded
+    from reconciler.cli.planning import Credentials
     from reconciler.errors import GuardRefusedError
     from reconciler.progress import Progress
     from reconciler.rollouts.advance import Look

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
@@ -18,12 +17,12 @@ from reconciler.cli.checkout import current_commit
 from reconciler.cli.commit_files import changes_since, keys_changed_since
 from reconciler.cli.destinations import CACHED
 from reconciler.cli.failures import remember_key
+from reconciler.cli.loading import now
 from reconciler.cli.output import reason_of, try_write_file
 from reconciler.cli.progress import ProgressDisplay, RequestLog
 from reconciler.cli.signals import run_until_signal
 from reconciler.errors import GuardRefusedError, InvalidInputError, ReconcilerError, UnreviewedError
-from reconciler.files.config_file import PLACEHOLDER, find_config, load_config
-from reconciler.files.load import load_desired
+from reconciler.files.config_file import PLACEHOLDER
 from reconciler.model.config import idle_targets, misspelt_overrides
 from reconciler.model.flag import LiveState
 from reconciler.planning.plan import Action, Plan, PlanOptions
@@ -32,17 +31,18 @@ from reconciler.planning.releases import releases
 from reconciler.planning.review import REVIEW
 from reconciler.preview import read_and_plan
 from reconciler.reports.json_report import render_json
-from reconciler.reports.sanitize import visible
 from reconciler.rollouts.reader import RolloutReader
 from reconciler.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from reconciler.api.client import Client
     from reconciler.api.member_cache import MemberCache
-    from reconciler.cli.options import PlanArguments, Settings
+    from reconciler.cli.loading import Loaded
+    from reconciler.cli.options import PlanArguments
     from reconciler.cli.output import Output
     from reconciler.model.config import Config
     from reconciler.model.flag import DesiredState, LiveFlag
@@ -61,13 +61,6 @@ EMPTY_TARGET = "(none)"
 """A target that is the key of no flag: `--changed-since` found nothing."""
 
 
-class Loaded(Struct, frozen=True, kw_only=True):
-    """The configuration of one environment, and the flags that its files declare."""
-
-    config: Config
-    desired: DesiredState
-
-
 class Credentials(Struct, frozen=True, kw_only=True):
     """Where requests go and with which key."""
 
@@ -82,17 +75,6 @@ class Planned(Struct, frozen=True, kw_only=True):
     loaded: Loaded
     live: LiveState
     credentials: Credentials | None
-
-
-def load(settings: Settings, output: Output) -> Loaded:
-    """The configuration of one environment and its flags. Raises InvalidInputError, UsageError."""
-    config = load_config(find_config(settings.config), settings.environment)
-    desired = load_desired(config, today=now().date())
-    for warning in desired.warnings:
-        place = f"{visible(str(warning.position))}: " if warning.position else ""
-        output.warning(f"{place}{warning.message} [{warning.rule}]")
-    output.debug(f"Loaded {counted(len(desired.flags), 'flag')} from {counted(desired.files, 'file')}.")
-    return Loaded(config=config, desired=desired)
 
 
 class Scope(Struct, frozen=True, kw_only=True):
@@ -335,8 +317,3 @@ def say_refusal(failure: ReconcilerError, refusal: GuardRefusedError, output: Ou
     """
     brief = f"{REFUSED} by {', '.join(refusal.guards)}: what stands above says why, and what overrides it."
     output.error(str(failure).replace(refusal.message, brief) if is_shown else str(failure))
-
-
-def now() -> datetime:
-    """The time, in UTC, to the second."""
-    return datetime.now(UTC).replace(microsecond=0)

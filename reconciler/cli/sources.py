@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.api.parents import completed, read_parents
 from reconciler.api.responses import DeploymentInfo
-from reconciler.cli.plan_file import read_plan_file
-from reconciler.cli.planning import load, resolve_credentials, run_with_client
+from reconciler.cli.loading import load
 from reconciler.diagnostics import SourcePosition
 from reconciler.errors import InvalidInputError, StalePlanError, UsageError
 from reconciler.files.config_file import find_config, load_config
 from reconciler.files.listing import SUFFIXES
 from reconciler.files.load import load_contents
-from reconciler.importer.read import read_importable
 from reconciler.model.flag import DesiredFlag, DesiredState, FlagSpec, LiveFlag, Unset
 from reconciler.planning.comparison import planned_spec
 from reconciler.planning.operations import ImpossibleCallError, apply_operations
@@ -26,12 +23,11 @@ from reconciler.planning.operations import ImpossibleCallError, apply_operations
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from reconciler.api.client import Client
+    from reconciler.cli.live_source import LiveRead
     from reconciler.cli.options import Settings
     from reconciler.cli.output import Output
     from reconciler.model.config import Config
     from reconciler.planning.plan import Plan
-    from reconciler.progress import Progress
 
 FILES, LIVE = "files", "live"
 
@@ -56,16 +52,15 @@ class Source:
         parts = given.split(",")
         self._plan: Plan | None = None
         if not set(parts) <= {FILES, LIVE}:
+            from reconciler.cli.plan_file import read_plan_file  # noqa: PLC0415 - most runs serve files alone
+
             self._plan, parts = read_plan_file(Path(given)).plan, [LIVE]
             if held := [flag.key for flag in self._plan.held]:
                 output.warning(f"Held by safety checks, so served as they are live: {', '.join(held)}.")
         self.has_files, self.is_live = FILES in parts, LIVE in parts
         self._settings, self._key_file, self._output = settings, key_file, output
         self._read_last: tuple[Config, DesiredState] | None = None
-        self._live: dict[str, LiveFlag] | None = None
-        self._project_id = ""
-        self._ambiguous: frozenset[str] = frozenset()
-        self._deployments: tuple[DeploymentInfo, ...] = ()
+        self._live: LiveRead | None = None
 
     def read(self) -> Content:
         """What is to be served now. Raises InvalidInputError, UsageError, ApiErrors, StalePlanError."""
@@ -104,63 +99,51 @@ class Source:
         self._read_last = config, desired
         if self._plan is not None:
             _require_same_project(self._plan, config)
-        if self.is_live and self._live is None:
-            self._live = self._read_live(config, _wanted(self._plan) if self._plan else desired)
-            self._project_id = config.project_id
-        if self.is_live and self._project_id != config.project_id:
-            raise UsageError(
-                f"What is live was read of project {self._project_id}, and {config.file.name} now names "
-                f"{config.project_id}: start the command again."
-            )
-        if self._plan is not None:
-            flags = self._after_plan(self._plan, config)
-        elif self._live is not None:
-            declared = [flag for flag in desired.flags.values() if flag.key not in self._ambiguous]
-            flags = _with_branch(self._live, declared, config)
-        else:
+        live = self._read_live(config, desired) if self.is_live else None
+        if live is None:
             flags = {key: _with_spec(None, flag.spec, config) for key, flag in desired.flags.items()}
-        deployments = self._deployments or _named_deployments(config, flags.values())
+        elif self._plan is not None:
+            flags = _after_plan(self._plan, live.flags, config)
+        else:
+            declared = [flag for flag in desired.flags.values() if flag.key not in live.ambiguous]
+            flags = _with_branch(live.flags, declared, config)
+        deployments = (live.deployments if live else ()) or _named_deployments(config, flags.values())
         everywhere = tuple(item.id for item in deployments)
         return Content(
             config=config,
             flags=tuple(_attached(flags[key], everywhere) for key in sorted(flags)),
             deployments=deployments,
-            live=self._live,
+            live=live.flags if live else None,
         )
 
-    def _read_live(self, config: Config, desired: DesiredState) -> dict[str, LiveFlag]:
-        """The live flags, with archived ones that are declared or that others depend on."""
-        credentials = resolve_credentials(config, self._key_file, self._output)
+    def _read_live(self, config: Config, desired: DesiredState) -> LiveRead:
+        """What is live, read at the first call. Raises UsageError where that was of another project."""
+        if self._live is None:
+            from reconciler.cli.live_source import read_live  # noqa: PLC0415 - 40 ms that files alone do not need
 
-        async def read(client: Client, progress: Progress) -> dict[str, LiveFlag]:
-            state, flags = await read_importable(client, desired=desired, progress=progress)
-            page = await client.list_all_deployments()
-            self._deployments = page.deployments if page else ()
-            for warning in state.warnings:
-                self._output.warning(warning)
-            self._ambiguous = frozenset(state.duplicates)
-            for key, ids in state.duplicates.items():
-                self._output.warning(
-                    f"{key}: several live flags carry this key (ids {', '.join(ids)}): none is served."
-                )
-            parents = [await completed(client, flag, {}) for flag in (await read_parents(client, flags)).values()]
-            return {flag.key: flag for flag in (*parents, *flags)}
+            wanted = _wanted(self._plan) if self._plan else desired
+            self._live = read_live(config, wanted, self._key_file, self._output)
+        if self._live.project_id != config.project_id:
+            raise UsageError(
+                f"What is live was read of project {self._live.project_id}, and {config.file.name} now names "
+                f"{config.project_id}: start the command again."
+            )
+        return self._live
 
-        return run_with_client(config, credentials, self._output, read)
 
-    def _after_plan(self, plan: Plan, config: Config) -> dict[str, LiveFlag]:
-        """What the live flags are once the calls of a saved plan are made."""
-        flags = dict(self._live or {})
-        for planned in plan.to_apply:
-            flag = flags.get(planned.key)
-            try:
-                spec = apply_operations(flag.spec if flag else None, planned.operations)
-            except ImpossibleCallError as error:
-                raise StalePlanError(
-                    f'The plan cannot be made of what is live: flag "{planned.key}": {error} Make a new one.'
-                ) from error
-            flags[planned.key] = _with_spec(flag, spec, config)
-        return flags
+def _after_plan(plan: Plan, live: Mapping[str, LiveFlag], config: Config) -> dict[str, LiveFlag]:
+    """What the live flags are once the calls of a saved plan are made."""
+    flags = dict(live)
+    for planned in plan.to_apply:
+        flag = flags.get(planned.key)
+        try:
+            spec = apply_operations(flag.spec if flag else None, planned.operations)
+        except ImpossibleCallError as error:
+            raise StalePlanError(
+                f'The plan cannot be made of what is live: flag "{planned.key}": {error} Make a new one.'
+            ) from error
+        flags[planned.key] = _with_spec(flag, spec, config)
+    return flags
 
 
 def _wanted(plan: Plan) -> DesiredState:

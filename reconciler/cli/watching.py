@@ -10,7 +10,8 @@ from msgspec import Struct
 from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
 from reconciler.cli.advancing import AdvanceArguments, Running, advance_once
-from reconciler.cli.planning import history_of, load, now, open_client, resolve_credentials
+from reconciler.cli.loading import load, now
+from reconciler.cli.planning import history_of, open_client, resolve_credentials
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.drift import DriftOptions, detect_drift
 from reconciler.errors import AccessError, InterruptedRunError, InvalidInputError, ReconcilerError, UsageError

@@ -63,7 +63,7 @@ class Emulator:
         self.api = Api(self.store, self.behaviour, self.limits)
         self.app = Starlette(routes=[Route(PREFIX + "/{path:path}", _ApiEndpoint(self)), *_admin_endpoints(self)])
         self._writer = StateWriter()
-        self._start = self.dump()
+        self._start = self.store.state()
 
     @property
     def log(self) -> list[LogEntry]:
@@ -86,11 +86,11 @@ class Emulator:
 
     def remember(self) -> None:
         """Makes the state of now the one that `reset` comes back to."""
-        self._start = self.dump()
+        self._start = self.store.state()
 
     def reset(self) -> None:
         """Back to the remembered state, with an empty log."""
-        load(self.store, self._start)
+        self.store.replace(**self._start)
         self.log.clear()
 
     def edit_as(self, user: str, method: str, path: str, body: Json = None) -> ApiResponse:

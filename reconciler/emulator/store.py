@@ -9,7 +9,7 @@ from __future__ import annotations
 from copy import deepcopy
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from reconciler.emulator.records import experiment_record, first_version, flag_record
 
@@ -35,6 +35,16 @@ FIRST_ID = 1001
 def utc_now() -> datetime:
     """The time now."""
     return datetime.now(UTC)
+
+
+class State(TypedDict):
+    """All that a store holds. Its records are shared with the store: they are never changed in place."""
+
+    projects: dict[str, dict[str, DeploymentRecord]]
+    keys: dict[str, KeyRecord]
+    flags: list[FlagRecord]
+    versions: list[VersionRecord]
+    experiments: list[ExperimentRecord]
 
 
 class Store:
@@ -64,7 +74,7 @@ class Store:
         experiments: Iterable[ExperimentRecord] = (),
     ) -> None:
         """Another state in the place of this one. Reads see it at once; watchers stay."""
-        self.projects = dict(projects)
+        self.projects = {name: dict(known) for name, known in projects.items()}
         self.keys = dict(keys)
         self.flags = {flag["id"]: flag for flag in flags}
         self.experiments = {item["id"]: item for item in experiments}
@@ -75,6 +85,16 @@ class Store:
         for version in versions:
             self.append_version(version)
         self._changed()
+
+    def state(self) -> State:
+        """What `replace` takes, as it is now. Later changes of the store do not change it."""
+        return {
+            "projects": {name: dict(known) for name, known in self.projects.items()},
+            "keys": dict(self.keys),
+            "flags": list(self.flags.values()),
+            "versions": list(self.versions),
+            "experiments": list(self.experiments.values()),
+        }
 
     def add_project(self, project_id: str, deployments: Mapping[str, str] | None = None) -> None:
         """A project, and its deployments as labels by id. Adds to a project that is there already."""
@@ -123,13 +143,13 @@ class Store:
     def seed_flag(self, given: Mapping[str, Json], user: str = SEED_USER) -> FlagRecord:
         """A flag without the checks of a create, from a record of any completeness or a document of a flag file.
 
-        `given` needs `projectId` and `key`. It is shown at once, without the read lag. Raises ValueError for
-        an id that is taken.
+        `given` needs `projectId` and `key`, and is copied. The flag is shown at once, without the read lag. Raises
+        ValueError for an id that is taken.
         """
-        return self.seed_flags([given], user)[0]
+        return self.seed_flags([deepcopy(given)], user)[0]
 
     def seed_flags(self, given: Iterable[Mapping[str, Json]], user: str = SEED_USER) -> list[FlagRecord]:
-        """Many flags, the oldest first, as one change of the state; see `seed_flag`."""
+        """Many flags, the oldest first, as one change of the state; see `seed_flag`. What is given is kept."""
         flags = [self._seed(item, user) for item in given]
         self._changed()
         return flags
@@ -146,10 +166,13 @@ class Store:
         return made
 
     def put_flag(self, given: Mapping[str, Json], user: str) -> FlagRecord:
-        """A flag in the place of the one with its id, from a record of any completeness, as an edit by `user`."""
+        """A flag in the place of the one with its id, from a record of any completeness, as an edit by `user`.
+
+        What is given is kept as it is.
+        """
         before = self.flags[given["id"]]
         stamps = {"createdBy": before["createdBy"], "createdAt": before["createdAt"]}
-        flag = flag_record(deepcopy({**given, **stamps}), flag_id=before["id"], user=user, at=self.timestamp())
+        flag = flag_record({**given, **stamps}, flag_id=before["id"], user=user, at=self.timestamp())
         return self.commit(flag, user)
 
     def commit(self, flag: FlagRecord, user: str, *, bumps: bool = True) -> FlagRecord:
@@ -214,7 +237,8 @@ class Store:
 
     def new_id(self) -> str:
         """An id that no flag has."""
-        return next(flag_id for number in self._ids if (flag_id := str(number)) not in self.flags | self.experiments)
+        ids = map(str, self._ids)
+        return next(item for item in ids if item not in self.flags and item not in self.experiments)
 
     def timestamp(self) -> str:
         """The time now as answers carry it: ISO 8601 in UTC, with milliseconds."""
@@ -224,7 +248,7 @@ class Store:
         flag_id = given.get("id") or self.new_id()
         if flag_id in self.flags:
             raise ValueError(f"there already is a flag of id {flag_id}")
-        flag = flag_record(deepcopy(given), flag_id=flag_id, user=user, at=self.timestamp())
+        flag = flag_record(given, flag_id=flag_id, user=user, at=self.timestamp())
         self.projects.setdefault(flag["projectId"], {})
         self.flags[flag_id] = flag
         self.append_version(first_version(flag))

@@ -45,7 +45,7 @@ def quarter_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     monkeypatch.chdir(root)
     monkeypatch.setattr("ssl.create_default_context", cache(ssl.create_default_context))  # 40 ms for each step
     clock = type("Clock", (datetime,), {"now": staticmethod(lambda _: people.now.replace(microsecond=0))})
-    monkeypatch.setattr("reconciler.cli.planning.datetime", clock)
+    monkeypatch.setattr("reconciler.cli.loading.datetime", clock)
     with serve(emulator.app) as url, a_github() as github:
         environ = {**bare_environ(tmp_path), "RECONCILER_API_URL": url}
         github.permissions["grace"] = "write"

@@ -11,6 +11,7 @@ from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
 from reconciler.cli.advancing import AdvanceArguments, Running, advance_once
 from reconciler.cli.failures import failures_written_to
+from reconciler.cli.loading import load, now
 from reconciler.cli.options import (
     OUTPUT,
     OutputOptions,
@@ -23,7 +24,7 @@ from reconciler.cli.options import (
     target_option,
 )
 from reconciler.cli.output import Output, write_report
-from reconciler.cli.planning import load, now, open_client, resolve_credentials, say_refusal
+from reconciler.cli.planning import open_client, resolve_credentials, say_refusal
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import GuardRefusedError
 from reconciler.model.config import idle_targets, misspelt_overrides
@@ -33,7 +34,7 @@ from reconciler.rollouts.report import AdvanceReport
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.cli.planning import Loaded
+    from reconciler.cli.loading import Loaded
 
 
 @click.command

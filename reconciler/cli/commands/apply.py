@@ -15,6 +15,7 @@ from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
 from reconciler.cli.commit_files import check_commit
 from reconciler.cli.failures import failures_written_to
+from reconciler.cli.loading import load, now
 from reconciler.cli.options import (
     FILE,
     ApplyArguments,
@@ -27,7 +28,7 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import Output, StdoutError, render_options, try_write_file, write_report, write_result
 from reconciler.cli.plan_file import read_plan_file, read_record_file
-from reconciler.cli.planning import Scope, load, make_plan, now, open_client, refusal_of, resolve_scope, say_refusal
+from reconciler.cli.planning import Scope, make_plan, open_client, refusal_of, resolve_scope, say_refusal
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.cli.sections import SectionedCommand
 from reconciler.errors import (
@@ -51,7 +52,8 @@ from reconciler.text import time_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.cli.planning import Loaded, Planned
+    from reconciler.cli.loading import Loaded
+    from reconciler.cli.planning import Planned
     from reconciler.errors import GuardRefusedError
     from reconciler.planning.plan import Plan
     from reconciler.reports.effects import EffectRow

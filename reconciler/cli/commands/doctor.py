@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.api.credentials import origin_for
+from reconciler.cli.loading import now
 from reconciler.cli.options import Settings, format_option, key_file_option, shared_options
 from reconciler.cli.output import Output
-from reconciler.cli.planning import now, resolve_credentials, run_with_client
+from reconciler.cli.planning import resolve_credentials, run_with_client
 from reconciler.doctor import Check, CheckStatus, examine, exit_code, failed, limits
 from reconciler.errors import AccessError, InvalidInputError
 from reconciler.files.config_file import find_config, load_config

@@ -8,6 +8,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.cli.loading import load, now
 from reconciler.cli.options import (
     OUTPUT,
     OutputOptions,
@@ -19,7 +20,7 @@ from reconciler.cli.options import (
     target_option,
 )
 from reconciler.cli.output import Output, write_report
-from reconciler.cli.planning import history_of, load, now, resolve_credentials, run_with_client
+from reconciler.cli.planning import history_of, resolve_credentials, run_with_client
 from reconciler.drift import (
     DriftOptions,
     detect_drift,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.api.client import Client
-    from reconciler.cli.planning import Loaded
+    from reconciler.cli.loading import Loaded
     from reconciler.drift import DriftReport, DriftState
     from reconciler.model.config import Config
     from reconciler.model.flag import LiveFlag

@@ -11,9 +11,10 @@ from typing import IO, TYPE_CHECKING, TypeVar
 import click
 
 from reconciler.api.parents import read_with_parents
+from reconciler.cli.loading import load, now
 from reconciler.cli.options import Settings, format_option, key_argument, key_file_option, shared_options
 from reconciler.cli.output import Output
-from reconciler.cli.planning import load, now, resolve_credentials, run_with_client
+from reconciler.cli.planning import resolve_credentials, run_with_client
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.evaluation.comparison import UserReport, UsersReport, summarize
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.api.client import Client
-    from reconciler.cli.planning import Loaded
+    from reconciler.cli.loading import Loaded
     from reconciler.evaluation.comparison import Comparison
     from reconciler.evaluation.evaluate import FlagWithParents
     from reconciler.model.config import Config

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.loading import load
 from reconciler.cli.options import OutputOptions, Settings, format_option, output_option, shared_options
 from reconciler.cli.output import Output, write_report
-from reconciler.cli.planning import load
 from reconciler.delivery import LOCAL, is_off_unsaid, variants_of
 from reconciler.model.flag import Unset
 from reconciler.reports.registry import EXPORT

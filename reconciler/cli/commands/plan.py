@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.loading import load
 from reconciler.cli.options import (
     OUTPUT,
     OutputOptions,
@@ -17,7 +18,7 @@ from reconciler.cli.options import (
     shared_options,
 )
 from reconciler.cli.output import Output, write_report
-from reconciler.cli.planning import load, make_plan, refusal_of, resolve_scope, say_refusal
+from reconciler.cli.planning import make_plan, refusal_of, resolve_scope, say_refusal
 from reconciler.cli.sections import SectionedCommand
 from reconciler.planning.review import encode_record, record_of
 from reconciler.reports.json_report import render_json

@@ -12,9 +12,10 @@ import click
 
 from reconciler.api.parents import read_with_parents
 from reconciler.cli.commit_files import commit_error, declared_at
+from reconciler.cli.loading import now
 from reconciler.cli.options import Settings, key_file_option, output_options, shared_options
 from reconciler.cli.output import Output, directory_in_repository, write_report
-from reconciler.cli.planning import now, resolve_credentials, run_with_client
+from reconciler.cli.planning import resolve_credentials, run_with_client
 from reconciler.errors import ApiError, InvalidInputError, ReconcilerError, UsageError
 from reconciler.evaluation.assertions import Status, Verdict
 from reconciler.evaluation.deciding import Decider

@@ -359,7 +359,7 @@ def test_an_edit_while_files_are_read_is_seen(committed: Repository, monkeypatch
         committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
         return load_desired(config, **options)
 
-    monkeypatch.setattr("reconciler.cli.planning.load_desired", edited)
+    monkeypatch.setattr("reconciler.cli.loading.load_desired", edited)
     ran = committed.run("plan", "--changed-since", "HEAD", "--format", "json")
     assert json.loads(ran.out)["options"]["targets"] == ["new-checkout"]
 

@@ -160,7 +160,7 @@ def test_what_was_read_is_compared(repository: Repository, head: str, monkeypatc
             repository.write(name, text)
             return desired
 
-        monkeypatch.setattr("reconciler.cli.planning.load_desired", loaded)
+        monkeypatch.setattr("reconciler.cli.loading.load_desired", loaded)
         refused(repository, head, name)
 
 

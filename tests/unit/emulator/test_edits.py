@@ -214,8 +214,9 @@ def test_an_edit_leaves_the_older_records_alone() -> None:
 
 def test_a_seed_does_not_hold_on_to_what_it_was_given() -> None:
     """Changing the seeding test's own dictionary later changes no flag."""
-    given = a_live_flag()
-    emulator = an_emulator(given)
+    given = a_live_flag(projectId="7")
+    emulator = an_emulator()
+    emulator.store.seed_flag(given)
     given["rolloutWeights"]["control"] = 99
     given["variants"][0]["name"] = "changed"
     assert flag_of(emulator, "new-checkout")["rolloutWeights"]["control"] == 1

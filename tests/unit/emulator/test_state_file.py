@@ -121,14 +121,20 @@ def test_what_is_not_a_state_is_refused_whole(document: bytes) -> None:
 
 
 def test_reset_comes_back_to_the_remembered_state() -> None:
-    """After edits the flags, versions and the empty log of the start are there again."""
+    """After edits the flags, versions, deployments, keys and the empty log of the start are back, each time."""
     emulator = an_emulator(a_live_flag())
     start = emulator.dump()
-    ask(emulator, "PATCH", "/flags/1001", {"enabled": False})
-    ask(emulator, "POST", "/flags", {"projectId": "7", "key": "made"})
-    emulator.reset()
-    assert emulator.dump() == start
-    assert emulator.log == []
+    for _ in range(2):
+        ask(emulator, "PATCH", "/flags/1001", {"enabled": False})
+        ask(emulator, "POST", "/flags/1001/variants/control/users", {"inclusions": ["ada"]})
+        ask(emulator, "POST", "/flags", {"projectId": "7", "key": "made"})
+        assert ask(emulator, "PATCH", "/deployments/67", {"label": "site"}).status == 200
+        emulator.store.add_project("7", {"81": "more"})
+        emulator.store.add_key("another", "bob@example.com", ["7"])
+        assert emulator.dump() != start
+        emulator.reset()
+        assert emulator.dump() == start
+        assert emulator.log == []
 
 
 def test_the_dump_tells_any_two_states_apart() -> None:
