@@ -6,6 +6,7 @@ for a complete one; so bodies are read raw and inflated here.
 
 from __future__ import annotations
 
+import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,23 @@ async def read_body(response: httpx.Response, limit: int = LARGEST_BODY) -> byte
     return bytes(kept)
 
 
+def read_body_within(response: httpx.Response, *, limit: int, seconds: float) -> bytes:
+    """The whole decoded body of an open response of a client that blocks, if it comes within so many seconds.
+
+    Raises as `read_body`, and httpx.ReadTimeout where it takes longer; up to the client's own timeout is added.
+    """
+    inflater, kept, end = _inflater_of(response, limit), bytearray(), time.monotonic() + seconds
+    for chunk in response.iter_raw():
+        for piece in inflater.take(chunk):
+            kept += piece
+            if len(kept) > limit:
+                raise OversizedBodyError
+        if time.monotonic() > end:
+            raise httpx.ReadTimeout("the answer took too long")
+    inflater.end()
+    return bytes(kept)
+
+
 async def read_excerpt(response: httpx.Response) -> str:
     """The beginning of an error's body, for a person to read. Never raises."""
     kept = bytearray()
@@ -55,41 +73,51 @@ async def read_excerpt(response: httpx.Response) -> str:
 
 
 async def _inflated(response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
+    inflater = _inflater_of(response, limit)
+    async for chunk in response.aiter_raw():
+        for piece in inflater.take(chunk):
+            yield piece
+    inflater.end()
+
+
+def _inflater_of(response: httpx.Response, limit: int) -> _Inflater:
     encoding = response.headers.get("content-encoding", "").strip().lower()
-    if encoding in {"", "identity"}:
-        async for chunk in response.aiter_raw():
-            yield chunk
-        return
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
+    if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
         raise httpx.DecodingError("the answer is encoded in a way that was not asked for")
-    inflater, raw = _Inflater(limit), 0
-    try:
-        async for chunk in response.aiter_raw():
-            raw += len(chunk)
-            if raw > _MOST_RAW * limit:
-                raise OversizedBodyError
-            for piece in inflater.take(chunk):
-                yield piece
-    except zlib.error:
-        raise httpx.DecodingError("the answer is no valid gzip stream") from None
-    if not inflater.is_whole:
-        raise httpx.DecodingError("the answer's gzip stream breaks off")
+    return _Inflater(limit, is_plain=encoding in {"", "identity"})
 
 
 class _Inflater:
-    """Inflates a gzip stream of one or several members (RFC 1952, 2.2), in pieces of at most `limit` + 1 bytes."""
+    """Decodes a body that is plain, or a gzip stream of one or several members (RFC 1952, 2.2).
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    It gives pieces of at most `limit` + 1 bytes where the body is compressed.
+    """
+
+    def __init__(self, limit: int, *, is_plain: bool) -> None:
+        self._limit, self._is_plain = limit, is_plain
+        self._raw = 0
         self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
-        self.is_whole = True
-        """Whether what was taken so far ends where a member does."""
+        self._is_whole = True
 
     def take(self, chunk: bytes) -> Iterator[bytes]:
-        """What the chunk adds. Raises zlib.error where it goes on as no gzip stream does."""
-        while chunk:
-            if self._member.eof:
-                self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
-            yield self._member.decompress(chunk, self._limit + 1)
-            self.is_whole = self._member.eof
-            chunk = self._member.unused_data
+        """What the chunk adds. Raises OversizedBodyError, httpx.DecodingError for what is no gzip stream."""
+        if self._is_plain:
+            yield chunk
+            return
+        self._raw += len(chunk)
+        if self._raw > _MOST_RAW * self._limit:
+            raise OversizedBodyError
+        try:
+            while chunk:
+                if self._member.eof:
+                    self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
+                yield self._member.decompress(chunk, self._limit + 1)
+                self._is_whole = self._member.eof
+                chunk = self._member.unused_data
+        except zlib.error:
+            raise httpx.DecodingError("the answer is no valid gzip stream") from None
+
+    def end(self) -> None:
+        """The body has ended. Raises httpx.DecodingError where that is not at the end of a member."""
+        if not self._is_whole:
+            raise httpx.DecodingError("the answer's gzip stream breaks off")
