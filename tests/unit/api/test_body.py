@@ -156,15 +156,17 @@ def answered(*chunks: bytes, encoding: str = "identity") -> httpx.Response:
 
 def test_a_client_that_blocks_reads_the_same() -> None:
     """Plain and compressed bodies are whole; the cap holds for what they inflate to."""
-    packed = parts(b"[1,", b"2]")
-    for response in (answered(b"[1", b",2]"), answered(packed[:9], packed[9:], encoding="gzip")):
-        assert read_body_within(response, limit=5, seconds=60) == b"[1,2]"
-    for response in (answered(b"[1", b",2]"), answered(packed, encoding="gzip"), answered(_bomb(), encoding="gzip")):
+    text = b"[1," + b" " * 95 + b"2]"
+    packed = parts(text[:40], text[40:])
+    for chunks, encoding in (((text[:9], text[9:]), "identity"), ((packed[:9], packed[9:]), "gzip")):
+        assert read_body_within(answered(*chunks, encoding=encoding), limit=100, seconds=60) == text
         with pytest.raises(OversizedBodyError):
-            read_body_within(response, limit=4, seconds=60)
+            read_body_within(answered(*chunks, encoding=encoding), limit=99, seconds=60)
+    with pytest.raises(OversizedBodyError):
+        read_body_within(answered(_bomb(), encoding="gzip"), limit=MIB, seconds=60)
     for encoding, content in (("gzip", packed[:-1]), ("gzip", b"[1]"), ("br", b"[1]"), ("gzip, gzip", packed)):
         with pytest.raises(httpx.DecodingError):
-            read_body_within(answered(content, encoding=encoding), limit=9, seconds=60)
+            read_body_within(answered(content, encoding=encoding), limit=100, seconds=60)
 
 
 def test_a_client_that_blocks_waits_for_a_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
