@@ -6,6 +6,7 @@ management key: requests carry none, a command runs without it, and a variable t
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import signal
@@ -16,6 +17,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from reconciler.api.body import ACCEPTED_ENCODING, OversizedBodyError, read_body
 from reconciler.api.credentials import KEY_VARIABLE
 from reconciler.api.http import httpx
 from reconciler.errors import ReconcilerError
@@ -30,10 +32,12 @@ if TYPE_CHECKING:
     from reconciler.rollouts.guards import Question
 
 SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 20.0
 COMMAND_SECONDS: Final = 60.0
 MOST_BYTES: Final = 1_000_000
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _OK: Final = 200
+_HEADERS: Final = {"Accept-Encoding": ACCEPTED_ENCODING}
 
 
 class OutsideSources(Struct, frozen=True, kw_only=True):
@@ -41,15 +45,23 @@ class OutsideSources(Struct, frozen=True, kw_only=True):
 
     environ: Mapping[str, str]
     has_key: Callable[[str], bool] = lambda _: False
+    answer_seconds: float = ANSWER_SECONDS
     command_seconds: float = COMMAND_SECONDS
 
     def counts(self, source: GuardSource, variants: Sequence[str], seconds: int) -> dict[str, Counts]:
-        """The counts of each variant, from Prometheus or from JSON. Raises SourceError."""
+        """The counts of each variant, from Prometheus or from JSON. Raises SourceError.
+
+        Not for a thread in which an event loop runs.
+        """
+        return asyncio.run(self._counts(source, variants, seconds))
+
+    async def _counts(self, source: GuardSource, variants: Sequence[str], seconds: int) -> dict[str, Counts]:
         address, found = self._value(source.variable), {}
-        with httpx.Client(timeout=SECONDS, follow_redirects=False, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            timeout=SECONDS, follow_redirects=False, trust_env=False, headers=_HEADERS
+        ) as client:
             for variant in variants:
-                read = _Reading(client, source, address, variant, seconds)
-                failed, of = read.pair()
+                failed, of = await _Reading(client, source, address, variant, seconds, self.answer_seconds).pair()
                 found[variant] = Counts(failed, of)
         return found
 
@@ -106,18 +118,19 @@ class _Reading(Struct, frozen=True):
     address: str
     variant: str
     seconds: int
+    answer_seconds: float
 
-    def pair(self) -> tuple[float, float]:
+    async def pair(self) -> tuple[float, float]:
         """How many failed, and of how many."""
         if self.source.kind == "prometheus":
-            return self._queried(self.source.failed), self._queried(self.source.of)
+            return await self._queried(self.source.failed), await self._queried(self.source.of)
         address = self.address.replace("$variant", quote(self.variant, safe=""))
-        document = self._get(address.replace("$window", f"{self.seconds}s"), None)
+        document = await self._get(address.replace("$window", f"{self.seconds}s"), None)
         return self._at(document, self.source.failed), self._at(document, self.source.of)
 
-    def _queried(self, query: str) -> float:
+    async def _queried(self, query: str) -> float:
         text = query.replace("$variant", self.variant).replace("$window", f"{self.seconds}s")
-        document = self._get(f"{self.address.rstrip('/')}/api/v1/query", {"query": text})
+        document = await self._get(f"{self.address.rstrip('/')}/api/v1/query", {"query": text})
         match document:
             case {"status": "success", "data": {"resultType": "scalar", "result": [_, value]}}:
                 return self._number(value)
@@ -143,24 +156,24 @@ class _Reading(Struct, frozen=True):
 
     def _number(self, value: Any) -> float:  # noqa: ANN401 - JSON
         if not isinstance(value, bool) and isinstance(value, int | float | str):
-            with suppress(ValueError):
+            with suppress(ValueError, OverflowError):
                 return float(value)
         raise SourceError(f"{self.source.variable} does not give a number for {self.variant}")
 
-    def _get(self, address: str, query: dict[str, str] | None) -> Any:  # noqa: ANN401 - JSON
+    async def _get(self, address: str, query: dict[str, str] | None) -> Any:  # noqa: ANN401 - JSON
         name = self.source.variable
         try:
             url = httpx.URL(address)
             if url.scheme != "https" and not (url.scheme == "http" and url.host in _LOOPBACK):
                 raise SourceError(f"{name} is no address that begins with https://, nor one of this machine")
-            with self.client.stream("GET", url, params=query) as response:
+            async with asyncio.timeout(self.answer_seconds), self.client.stream("GET", url, params=query) as response:
                 if response.status_code != _OK:
                     raise SourceError(f"{name} answered with {response.status_code}")
-                body = b""
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > MOST_BYTES:
-                        raise SourceError(f"{name} answered with more than a megabyte")
+                body = await read_body(response, MOST_BYTES)
+        except OversizedBodyError:
+            raise SourceError(f"{name} answered with more than a megabyte") from None
+        except TimeoutError:
+            raise SourceError(f"{name} took too long") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise SourceError(f"{name} does not answer: {type(error).__name__}") from error
         return _parsed(body, name)

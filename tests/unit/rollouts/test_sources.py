@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 import threading
-from contextlib import contextmanager
+import time
+import tracemalloc
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,7 +20,7 @@ from msgspec.structs import replace
 from reconciler.model.rollout import GuardSource
 from reconciler.rollouts.guards import Answer, NoDataError, Question, ask
 from reconciler.rollouts.sequential import Counts, Verdict
-from reconciler.rollouts.sources import OutsideSources
+from reconciler.rollouts.sources import MOST_BYTES, OutsideSources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +79,92 @@ def vector(*values: object) -> str:
 
 def asked(source: GuardSource, sources: OutsideSources, question: Question = QUESTION) -> Answer:
     return ask("g", source, question, sources)
+
+
+NUMBERS = ["1" + "0" * 400, "-1" + "0" * 400, "1e999", '"1e999"', '"1' + "0" * 400 + '"']
+"""Numbers that no count can be, as JSON."""
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("source", [PROMETHEUS, JSON])
+def test_a_number_that_is_too_large_is_unknown(source: GuardSource, number: str) -> None:
+    """It is no defect, and it decides nothing."""
+    value = json.dumps({"status": "success", "data": {"resultType": "scalar", "result": [1, "N"]}})
+    body = (
+        value
+        if source is PROMETHEUS
+        else '{"control": {"failed": 1, "of": 9}, "treatment": {"failed": 1, "of": "N"}}'
+    )
+    with serving(lambda _path, _query: (200, body.replace('"N"', number))) as (url, _):
+        found = asked(source, OutsideSources(environ={"PROM": url, "URL": url}))
+        assert found.verdict is Verdict.UNKNOWN
+
+
+@contextmanager
+def speaking(*said: bytes, pause: float = 0.0) -> Iterator[str]:
+    """A server on this machine that answers each request with these bytes, and the last of them again and again."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.request.recv(65536)
+                for part in said:
+                    self.request.sendall(part)
+                while pause:
+                    time.sleep(pause)
+                    self.request.sendall(said[-1])
+
+    server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.socket.close()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize("source", [PROMETHEUS, JSON])
+@pytest.mark.parametrize("said", [(HEAD + b"\r\n", b" "), (HEAD, b"X-More: 1\r\n"), (HEAD, b"X")])
+def test_an_answer_in_drops_ends(source: GuardSource, said: tuple[bytes, ...]) -> None:
+    """Each part comes in time, and the whole never does."""
+    with speaking(*said, pause=0.05) as url:
+        found = asked(source, OutsideSources(environ={"PROM": url, "URL": url}, answer_seconds=0.4))
+        assert found.verdict is Verdict.UNKNOWN
+        assert found.why.endswith("took too long")
+
+
+def packed(text: bytes, times: int) -> bytes:
+    """The text compressed so many times, as an answer that says so."""
+    for _ in range(times):
+        text = gzip.compress(text, 9)
+    codings = ", ".join(["gzip"] * times)
+    return HEAD + f"Content-Encoding: {codings}\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_compressed_answer_is_not_inflated_beyond_the_limit(times: int) -> None:
+    """A few KiB may stand for gigabytes."""
+    answer = packed(bytes(64 * MOST_BYTES), times)
+    with speaking(answer) as url:
+        tracemalloc.start()
+        found = asked(JSON, OutsideSources(environ={"URL": url}))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert found.verdict is Verdict.UNKNOWN
+    assert peak < 8 * MOST_BYTES
+
+
+def test_a_compressed_answer_counts() -> None:
+    """Gzip is asked for, and understood."""
+    counts = {name: {"failed": 10, "of": 1000} for name in ("control", "treatment")}
+    with speaking(packed(json.dumps(counts).encode(), 1)) as url:
+        assert asked(JSON, OutsideSources(environ={"URL": url})).verdict is Verdict.FINE
 
 
 @pytest.mark.parametrize(("failed", "verdict"), [("10", Verdict.FINE), ("300", Verdict.WORSE)])
