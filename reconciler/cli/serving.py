@@ -107,10 +107,10 @@ class Session:
             await asyncio.sleep(0 if places else _RETRY_SECONDS)
 
     def _places(self) -> dict[Path, Path]:
-        """What is watched, and where it really is: a link may come to mean another place."""
+        """What is watched, by its whole path, as changes name it, and where it really is: a link may change."""
         config = self.content.config
         places = (config.flags_dir, config.file, *([self._cohorts] if self._cohorts else ()))
-        return {place: place.resolve() for place in places if place.exists()}
+        return {place.absolute(): place.resolve() for place in places if place.exists()}
 
     def _read_cohorts(self) -> Cohorts:
         return read_cohorts(self._cohorts) if self._cohorts else Cohorts()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from serving import ADA, CHECKOUT, REMOTE, a_repository, a_session, events, variants, wait_for, write_flag
+from serving import ADA, CHECKOUT, CONFIG, REMOTE, a_repository, a_session, events, variants, wait_for, write_flag
 
 from reconciler.cli.commands.serve import start_session
 from reconciler.cli.options import Settings
@@ -16,8 +18,6 @@ from reconciler.cli.serving import _WATCH
 from reconciler.cli.sources import Source
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import httpx
 
 
@@ -120,6 +120,26 @@ def test_a_link_that_comes_to_mean_another_directory(root: Path) -> None:
         (root / "new").rename(root / "flags")
         wait_for(lambda: variants(client, ADA).keys() == {"new-checkout"})
         write_and_wait(root, CHECKOUT | {"enabled": False}, lambda: is_off(client))
+
+
+def test_places_that_are_named_from_where_one_stands(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are followed as any: each file that is put in the place of the one before, and each directory."""
+    monkeypatch.chdir(root)
+    cohorts, config, draft = Path("cohorts.json"), Path("reconciler.yaml"), Path("draft")
+    cohorts.write_text("{}")
+    with a_session(Path(), watches=True, cohorts=cohorts) as (session, client):
+        for member in ("ann", "bob", "eve"):
+            draft.write_text(json.dumps({"beta": [member]}))
+            draft.replace(cohorts)
+            wait_for(lambda member=member: session.sdk.cohorts.of(member))
+        for name in ("shop", "tv", "car"):
+            draft.write_text(CONFIG.replace("{", f'{{{name}: "67", '))
+            draft.replace(config)
+            wait_for(lambda name=name: name in session.deployment_names)
+        for number, is_enabled in enumerate((False, True, False)):
+            Path("flags").rename(f"gone-{number}")
+            a_repository(Path(), {**CHECKOUT, "enabled": is_enabled})
+            wait_for(lambda is_enabled=is_enabled: is_off(client) is not is_enabled)
 
 
 def test_what_changed_files_tell_alone(root: Path) -> None:
