@@ -220,3 +220,25 @@ def test_git_is_asked_in_few_processes(tmp_path: Path, monkeypatch: pytest.Monke
     found = looked_at(tmp_path, places)
     assert [hour_of(found[place])[1] for place in places] == [*range(60), *[0] * 40]  # type: ignore[index]
     assert len(asked) < 20
+
+
+def test_a_file_that_is_renamed_and_not_committed_is_followed_by_its_committed_name(tmp_path: Path) -> None:
+    """What git holds under the old name is the past of the flag."""
+    ids = a_repository(tmp_path, switch(False), switch(True), switch(True, "later"))
+    (tmp_path / "flags/checkout.yaml").rename(tmp_path / "flags/moved.yaml")
+    assert hour_of(looked_at(tmp_path, [SWITCH])[SWITCH]) == (ids[1], 1)
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_a_configuration_that_moved_counts_as_it_was(is_moved: bool, tmp_path: Path) -> None:
+    """Before a commit that moves the whole directory, defaults are those of the configuration there."""
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    places = ("old", "new") if is_moved else ("new", "new")
+    text = 'version: 1\nprojectId: "7"\ndefaults: {{enabled: {}}}\n'
+    first = {"reconciler.yaml": text.format("true"), "flags/checkout.yaml": "key: checkout\n"}
+    second = first | {"reconciler.yaml": text.format("false")}
+    ids = [commit(tmp_path, 0, {f"{places[0]}/{name}": content for name, content in first.items()})]
+    gone = {f"{places[0]}/{name}": None for name in first} if is_moved else {}
+    ids.append(commit(tmp_path, 1, {**gone, **{f"{places[1]}/{name}": content for name, content in second.items()}}))
+    found = looked_at(tmp_path / "new", [SWITCH], LONG_AGO)[SWITCH]
+    assert [(item.value, item.commit) for item in found.values] == [(False, ids[1]), (True, ids[0])]
