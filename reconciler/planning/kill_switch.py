@@ -106,11 +106,11 @@ def _turned_on(flag: FlagPlan) -> Iterator[TurnedOn]:
 def _is_served_by_others(segment: TargetSegment, flag: FlagPlan) -> bool:
     """Whether users whom a segment at 0 gives nothing get a variant elsewhere: it goes, or others come before it.
 
-    A flag that is off live is taken as on: the segment was set to 0 apart from that.
+    A flag that is off or archived live is taken as on: the segment was set to 0 apart from that.
     """
     if flag.before is None or flag.after is None:
         return False
-    found = exposure_of(replace(flag.before, enabled=True), flag.after).transitions
+    found = exposure_of(replace(flag.before, enabled=True, archived=False), flag.after).transitions
     cells = (
         cell for item in found if item.before_segment == segment.name and not item.clients for cell in item.matrix
     )

@@ -257,6 +257,18 @@ def test_a_segment_at_zero_stays_when_a_flag_that_is_off_is_turned_on() -> None:
     assert project.held() == []
 
 
+def test_a_segment_at_zero_stays_when_a_flag_comes_back_from_the_archive() -> None:
+    """The flag was archived as well: to bring it back gives the users of the segment a variant all the same."""
+    project = a_project(a_declaration(archived=False, target_segments=()))
+    project.world.options = structs.replace(project.world.options, unarchive=True)
+    project.edit(targetSegments=[a_live_segment(0, "Block")])
+    project.edit(archive=True)
+    (block,) = project.held()
+    assert "percentage of segment Block, whose users others would serve, was set to 0 live by" in block
+    project.declare_now()
+    assert project.held() == []
+
+
 def test_a_segment_at_zero_may_go_where_its_users_get_nothing_else() -> None:
     """They are served no more than before; and the shield of an earlier run is no block."""
     project = a_project(a_declaration(target_segments=(), rollout_percentage=0), rolloutPercentage=0)
