@@ -83,8 +83,8 @@ def changes_since(config: Config, desired: DesiredState, reference: str) -> Chan
 def keys_changed_since(config: Config, desired: DesiredState, reference: str) -> frozenset[str]:
     """The flags that are declared otherwise than at a commit of which an apply may have been cut short.
 
-    None where its configuration or files cannot be read: then that apply sent nothing. Raises UsageError for a commit
-    that git does not know.
+    None of them where its configuration or files cannot be read: then that apply sent nothing. Raises UsageError for
+    a commit that git does not know.
     """
     checkout_of(config.file.parent).resolve(reference)
     try:

@@ -193,17 +193,14 @@ class DesiredFlag(Struct, frozen=True, kw_only=True):
 
     `ignored`: the places that stay as they are live. `rollouts`: percentages that are reached in steps, and stay as
     they are live as well. `frozen_until`: differences are shown, not applied, until then.
-    `known_until`: until then differences are shown, and count as no drift; `known_reason` says why. `owner`,
-    `expires`, `links` and `notes` are the team's own and never sent.
+    `known_until`: until then differences are shown, and count as no drift; `known_reason` says why. `expires`: its
+    last day; after it no rollout of it is raised.
     """
 
     spec: FlagSpec
     source: SourcePosition
     ignored: Ignored = NOTHING
-    owner: str | None = None
     expires: date | None = None
-    links: tuple[str, ...] = ()
-    notes: str | None = None
     frozen_until: date | datetime | None = None
     known_until: date | datetime | None = None
     known_reason: str | None = None
