@@ -87,7 +87,7 @@ def ask_git(
 
     `git_dir` is its repository; None leaves it to git to find, at `top` and nowhere above. `work_tree` is False
     where the repository's own words on its checkout are asked for. Raises GitFailedError, or ReconcilerError where
-    git cannot be run or takes longer than 30 seconds.
+    git cannot be run, takes longer than 30 seconds, or finds more than 256 MiB.
     """
     program = _program()
     settings = (part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}"))
