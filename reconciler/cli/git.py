@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from tempfile import TemporaryFile
-from threading import Event, Timer
-from typing import TYPE_CHECKING, Final, Literal
+from contextlib import suppress
+from threading import Event, Thread, Timer
+from typing import IO, TYPE_CHECKING, Final, Literal, cast
 
 from reconciler.errors import ReconcilerError
 
@@ -111,34 +111,48 @@ def _run(command: Sequence[str], environment: Mapping[str, str], top: Path, give
 
     A commit of a few kilobytes can hold gigabytes of contents, and more names of files than any machine has room for.
     """
-    with TemporaryFile() as stdin, TemporaryFile() as stderr:
-        stdin.write(given)
-        stdin.seek(0)
-        with subprocess.Popen(  # noqa: S603 - a fixed program, no shell; a reference cannot be an option
-            command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=environment, cwd=top
-        ) as process:
-            late = Event()
+    words = bytearray()
+    with subprocess.Popen(  # noqa: S603 - a fixed program, no shell; a reference cannot be an option
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=top
+    ) as process:
+        late = Event()
 
-            def end() -> None:
-                late.set()
-                process.kill()
+        def end() -> None:
+            late.set()
+            process.kill()
 
-            timer = Timer(_SECONDS, end)
-            timer.start()
-            try:
-                answer = b"".join(_chunks(process))
-            finally:
-                timer.cancel()
-                process.kill()
-        if late.is_set():
-            raise ReconcilerError(f"git did not answer within {_SECONDS} seconds.")
-        stderr.seek(0)
-        return process.returncode, answer, stderr.read(_MOST_WORDS)
+        timer = Timer(_SECONDS, end)
+        # Not through files: a container may have no place for them.
+        helpers = (timer, Thread(target=_tell, args=(process, given)), Thread(target=_listen, args=(process, words)))
+        for helper in helpers:
+            helper.start()
+        try:
+            answer = b"".join(_chunks(process))
+        finally:
+            timer.cancel()
+            process.kill()
+            for helper in helpers:
+                helper.join()
+    if late.is_set():
+        raise ReconcilerError(f"git did not answer within {_SECONDS} seconds.")
+    return process.returncode, answer, bytes(words)
+
+
+def _tell(process: subprocess.Popen[bytes], given: bytes) -> None:
+    """Write what is given to stdin and close it, also where git ends before it has read all."""
+    with suppress(BrokenPipeError), cast("IO[bytes]", process.stdin) as stream:
+        stream.write(given)
+
+
+def _listen(process: subprocess.Popen[bytes], words: bytearray) -> None:
+    """Read stderr to its end, and keep the beginning."""
+    while chunk := cast("IO[bytes]", process.stderr).read(_MOST_WORDS):
+        words += chunk[: _MOST_WORDS - len(words)]
 
 
 def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
     size = 0
-    while process.stdout is not None and (chunk := process.stdout.read(_CHUNK)):
+    while chunk := cast("IO[bytes]", process.stdout).read(_CHUNK):
         size += len(chunk)
         if size > _MOST_BYTES:
             raise ReconcilerError(

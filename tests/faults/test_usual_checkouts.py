@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
+import tempfile
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 from faults.grounds import FLAG, Ground, a_ground, settings
+
+from reconciler.cli.git import GitFailedError, ask_git
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -163,3 +169,37 @@ def test_names_of_branches_are_names(ground: Ground, name: str) -> None:
     planned = ground.call("plan", "--config", "sub/reconciler.yaml", "--format", "json", "--changed-since", name)
     assert (json.loads(planned.stdout)["commit"], planned.returncode) == (other, 0)
     assert json.loads(planned.stdout)["options"]["targets"] == ["new-checkout"]
+
+
+def test_git_needs_no_place_for_files(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may have none that can be written, not even for temporary ones."""
+    monkeypatch.setattr(tempfile, "tempdir", str(ground.outside / "missing"))
+    done = ground.call("plan", "--config", "sub/reconciler.yaml", "--changed-since", "HEAD", "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["commit"] == ground.git(ground.top, "rev-parse", "HEAD")
+
+
+def a_git(ground: Ground, script: str) -> dict[str, str]:
+    """What has another program than git answer."""
+    program = ground.outside / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable} -I\nimport os, sys, time\n{script}\n")
+    program.chmod(0o755)
+    return {"PATH": str(program.parent)}
+
+
+def test_a_git_that_never_ends_is_ended(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said, whatever it still waits for."""
+    monkeypatch.setattr("reconciler.cli.git._SECONDS", 0.2)
+    done = ground.call(
+        "plan", "--config", "sub/reconciler.yaml", "--changed-since", "HEAD", **a_git(ground, "time.sleep(600)")
+    )
+    assert (done.returncode, "git did not answer within 0.2 seconds." in done.stderr) == (1, True), done.stderr
+
+
+def test_a_git_that_says_much_and_reads_nothing(ground: Ground) -> None:
+    """More words than a pipe holds, and more questions: neither side waits for the other."""
+    environ = a_git(ground, "os.close(0); sys.stderr.write('x' * 5_000_000); print('answer'); sys.exit(3)")
+    with patch.dict(os.environ, environ), pytest.raises(GitFailedError) as caught:
+        ask_git("cat-file", "--batch", top=ground.top, git_dir=None, given=b"HEAD\n" * 1_000_000)
+    assert caught.value.words == b"x" * 65536
