@@ -118,6 +118,27 @@ def test_a_call_that_was_rejected_leaves_nothing_to_look_at(status: int) -> None
     assert world.wire.passages[-1].is_write
 
 
+@pytest.mark.parametrize(("status", "looks"), [(400, 4), (401, 1), (403, 1), (429, 4)])
+def test_a_flag_is_looked_at_again_unless_every_read_would_fail(status: int, looks: int) -> None:
+    """After a lost edit: one look, of up to four requests, where the key or a limit refuses it; else four looks."""
+    world = a_world(GROWN)
+
+    async def refused(_: Passage) -> httpx.Response:
+        return arriving(status, b"no")
+
+    def plan(passage: Passage) -> Fault | None:
+        if passage.is_write:
+            return is_lost
+        return refused if world.wire.writes else None
+
+    world.wire.plan = plan
+    report = run_in_virtual_time(attempt(world)).report
+    assert report is not None
+    assert report.outcomes[0].status == "unknown"
+    after = [passage for passage in world.wire.passages if passage.number > world.wire.writes[0].number]
+    assert len(after) == looks
+
+
 @pytest.mark.parametrize("hidden", ["", "variants", "tags", "description"])
 @pytest.mark.parametrize("lost", [1, 2])
 @pytest.mark.parametrize("place", [2, 3, 4])

@@ -195,6 +195,7 @@ TOP, ALL = 'projectId: "7"\n', 'environments: {one: {projectId: "7"}, two: {proj
     ],
 )
 @pytest.mark.parametrize("checkout", ["", "repository"])
+@pytest.mark.parametrize("above", [False, True])
 def test_what_is_watched_follows_from_the_configuration(
     github: GithubState,
     tmp_path: Path,
@@ -203,9 +204,16 @@ def test_what_is_watched_follows_from_the_configuration(
     capsys: pytest.CaptureFixture[str],
     case: tuple[str, str, tuple[str, ...], set[str]],
     checkout: str,
+    above: bool,
 ) -> None:
-    """By its names in the repository, wherever in the workspace that is checked out: of one environment or of all."""
+    """By its names in the repository, wherever in the workspace that is checked out: of one environment or of all.
+
+    The workspace may be in a checkout of something else.
+    """
     file, text, arguments, watched = case
+    if above:
+        (tmp_path / ".git").mkdir()
+        tmp_path = tmp_path / "workspace"
     github.comparisons[f"{COMMIT}...main"] = {"status": "identical"}
     top = tmp_path / checkout
     for directory in (".git", "real"):
