@@ -1,4 +1,4 @@
-# Two stages: the second has the tool and what it imports, and no compiler, cache or source.
+# Two stages: the second has the tool, what it imports and git, and no compiler, cache or source.
 #
 #     docker build --tag amplitude-flag-reconciler:0.1.0 .
 #     docker run --rm --env AMPLITUDE_MANAGEMENT_API_KEY --volume "$PWD:/flags:ro" amplitude-flag-reconciler:0.1.0 plan
@@ -16,6 +16,10 @@ RUN python -I -m venv /opt/reconciler \
     && /opt/reconciler/bin/python -I -m pip install --no-cache-dir --no-compile --no-deps dist/*.whl
 
 FROM python:3.11-slim
+# git tells since when a value is declared: for rollouts, emergency switches and drift.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git \
+    && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/reconciler /opt/reconciler
 ENV PATH=/opt/reconciler/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -15,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from reconciler import __version__
+from reconciler.cli.checkout import checkout_of
 from reconciler.cli.main import COMMANDS
 
 if TYPE_CHECKING:
@@ -86,12 +89,18 @@ def test_the_cron_job_looks_for_drift_and_remembers(world: World) -> None:
 
 
 def test_the_cron_job_of_rollouts_advances_them(world: World) -> None:
-    """Its arguments are those of `advance`; the checkout is only read."""
+    """Its arguments are those of `advance`; the checkout is only read, and git trusts it though others own it."""
     (container,) = containers(load(ROOT / "examples" / "kubernetes" / "advance-cronjob.yaml"))
     assert [mount["readOnly"] for mount in container["volumeMounts"]] == [True]
     arguments = " ".join(container["args"]).replace("/checkout/", "")
     done = shell(world, f"reconciler {arguments}", AMPLITUDE_MANAGEMENT_API_KEY=KEY)
     assert (done.returncode, done.stdout) == (0, "No rollouts.\n")
+    environ = {item["name"]: item["value"].replace("/checkout", str(world.root)) for item in container["env"][1:]}
+    subprocess.run(["git", "init", "--quiet"], cwd=world.root, check=True)
+    foreign = environ | {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+    with patch.dict(os.environ, foreign):
+        assert checkout_of(world.root).top == world.root.resolve()
+    assert "install --yes --no-install-recommends git" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_the_indexes_of_the_job_cover_every_flag_once(world: World) -> None:
