@@ -238,3 +238,18 @@ def test_the_key_outranks_other_failures() -> None:
     assert exit_code([network]) == 1
     assert exit_code([network, key]) == 4
     assert exit_code([replace(network, status=CheckStatus.WARN)]) == 0
+
+
+def test_deployments_that_cannot_be_read_are_named() -> None:
+    """Each in a sentence of its own; the others count."""
+    emulator = an_emulator(a_live_flag())
+    for number in ("67", "68"):
+        emulator.store.projects["7"][number]["id"] = {"no": "id"}  # type: ignore[typeddict-item] # as no server should
+    found = checks(a_world(emulator, deployments={}))["deployments"]
+    unread = "".join(
+        f' The deployment "client-{number}" (no id) cannot be read. Invalid response from the API: expected an id at '
+        f"deployments/{at}/id, got an object."
+        for at, number in enumerate(("67", "68"))
+    )
+    assert found.message == f"the project has 1: server (69); configured here: none.{unread}"
+    assert (found.status, found.advice) == (CheckStatus.WARN, "Correct them in Amplitude.")

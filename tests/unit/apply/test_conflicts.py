@@ -11,6 +11,7 @@ from virtual_time import VirtualTimeLoop
 from worlds import FAST, OTHER_USER, World, a_world, after_writes, an_emulator
 
 from reconciler.apply import ApplyOptions
+from reconciler.apply.conflicts import GONE_SINCE
 from reconciler.model.config import Requests
 from reconciler.model.flag import FlagSpec
 
@@ -49,6 +50,19 @@ def test_a_flag_that_changes_while_others_are_written_is_a_conflict(count: int, 
     statuses = apply_with_an_edit_of_the_last(world, 10)
     assert statuses == dict.fromkeys(others, "applied") | {last: "skipped"}
     assert flag_of(world.emulator, last)["rolloutPercentage"] == 50
+
+
+@pytest.mark.parametrize("count", [1, 2, 250])
+def test_a_flag_that_is_gone_is_a_conflict(count: int) -> None:
+    """The API deletes no flag, and a project may: nothing is sent to it, and the report says why."""
+    world = a_project(count)
+    key = max(world.desired.flags)
+    flag_id = flag_of(world.emulator, key)["id"]
+    report = world.apply(lambda: world.emulator.store.remove([flag_id])).report
+    assert report is not None
+    (skipped,) = (outcome for outcome in report.outcomes if outcome.status.value != "applied")
+    assert (skipped.key, skipped.status.value, skipped.error) == (key, "skipped", GONE_SINCE)
+    assert not [entry for entry in world.emulator.writes if flag_id in entry.path]
 
 
 def test_a_look_that_has_grown_old_is_repeated() -> None:
