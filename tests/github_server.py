@@ -68,9 +68,11 @@ class GithubState(ForgeState):
         self.deployments.insert(0, item)
 
     def add_label(self, number: int, label: str, login: str) -> None:
-        """Let a user set a label on a pull request."""
+        """Let a user set a label on a pull request, and take it off first where it is set."""
         event = {"event": "labeled", "label": {"name": label}, "actor": {"login": login}}
-        self.events.setdefault(number, []).append(event)
+        events = self.events.setdefault(number, [])
+        is_set = any(item["label"] == event["label"] for item in events)
+        events += [*([event | {"event": "unlabeled"}] if is_set else []), event]
 
     def is_token(self, headers: Any) -> bool:
         """Whether a request has the token of the workflow."""

@@ -59,9 +59,11 @@ class GitlabState(ForgeState):
         self.deployments.insert(0, {"sha": sha, "environment": environment, "status": status})
 
     def add_label(self, number: int, label: str, login: str) -> None:
-        """Let a user set a label on a merge request."""
+        """Let a user set a label on a merge request, and take it off first where it is set."""
         event = {"action": "add", "label": {"name": label}, "user": {"username": login}}
-        self.events.setdefault(number, []).append(event)
+        events = self.events.setdefault(number, [])
+        is_set = any(item["label"] == event["label"] for item in events)
+        events += [*([event | {"action": "remove"}] if is_set else []), event]
 
     def is_token(self, headers: Any) -> bool:
         """Whether a request has the token of the project."""
@@ -108,7 +110,8 @@ class GitlabState(ForgeState):
                 state = "merged" if int(number) in self.closed else "opened"
                 return 200, {"iid": int(number), "labels": [*names], "state": state}
             case ["merge_requests", number, "resource_label_events"]:
-                return 200, page([{"action": "remove", "label": None}, *self.events.get(int(number), [])], query)
+                of_deleted = {"action": "remove", "label": None, "user": None}
+                return 200, page([of_deleted, *self.events.get(int(number), [])], query)
             case ["members", "all"]:
                 members = [
                     {"username": login, "access_level": _LEVELS[level]} for login, level in self.permissions.items()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import UNSET, Struct, UnsetType, ValidationError, convert
 
 from reconciler.ci.github import BOT, Github
 from reconciler.ci.gitlab import Gitlab
@@ -20,7 +21,7 @@ from reconciler.errors import GuardRefusedError, ReconcilerError, UnreviewedErro
 from reconciler.planning.review import encode_record
 from reconciler.reports.json_report import render_json
 from reconciler.reports.sanitize import code_block, defuse, for_log, markdown_text
-from reconciler.strict_json import parse_json
+from reconciler.strict_json import MalformedJsonError, parse_json
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -220,14 +221,32 @@ def outcome(
     return f"What was applied is said in: {_numbers(forge, pulls)}."
 
 
+class _Flag(Struct, frozen=True):
+    status: str = ""
+
+
+class _Failure(Struct, frozen=True):
+    kind: str = ""
+
+
+class _Report(Struct, frozen=True):
+    """What `apply --report` wrote; where it ended before it looked at any flag, there is but the error."""
+
+    flags: list[_Flag] | UnsetType = UNSET
+    error: _Failure | None = None
+
+
 @ci.command
 @click.option("--report", type=_PATH, required=True, metavar="FILE", help="What `apply --report` wrote.")
 def settled(*, report: Path) -> str:
     """Fail unless every flag was applied, was as declared, or is held because it is not as it was reviewed."""
-    document = parse_json(_body(report).encode())
-    kind = (document.get("error") or {}).get("kind")
-    statuses = [flag.get("status") for flag in document.get("flags") or ()]
-    is_done = "flags" in document and kind != GuardRefusedError.kind and set(statuses) <= {"applied", "held"}
+    try:
+        document = convert(parse_json(_body(report).encode()), _Report)
+    except (MalformedJsonError, ValidationError) as error:
+        raise ReconcilerError(f"{report} is no report of an apply: {error}") from error
+    kind = document.error.kind if document.error else None
+    statuses = [flag.status for flag in document.flags or ()]
+    is_done = document.flags is not UNSET and kind != GuardRefusedError.kind and {*statuses} <= {"applied", "held"}
     if kind == UnreviewedError.kind or is_done:
         return f"Settled: {counted(statuses.count('applied'), 'flag')} applied, {statuses.count('held')} held."
     raise ReconcilerError(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import quote
 
-from reconciler.ci.forge import Comment, Deployment, PullRequest
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from reconciler.ci.forge import Comment, CommitId, Deployment, PullRequest
 from reconciler.ci.http import ForgeError, RestClient, secure_address
 from reconciler.errors import UsageError
 
@@ -24,6 +27,88 @@ _MOST_COMMITS = 250
 """Commits whose pull requests are asked for; each takes a request."""
 
 _PAGE, _MOST_PAGES = 100, 100
+
+T = TypeVar("T")
+_Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
+
+
+class User(Struct, frozen=True):
+    """Who did something."""
+
+    login: str
+
+
+class Issue(Struct, frozen=True):
+    """An issue. GitHub lists pull requests among the issues; only they say what they are."""
+
+    number: int
+    body: str | None
+    user: User | None
+    pull_request: dict[str, Any] | UnsetType = UNSET
+
+
+class Compared(Struct, frozen=True):
+    """How the second of two commits is to the first."""
+
+    status: Literal["ahead", "behind", "diverged", "identical"]
+
+
+class _Comment(Struct, frozen=True):
+    id: int
+    body: str | None
+    user: User | None
+
+
+class _Pull(Struct, frozen=True):
+    state: Literal["open", "closed"]
+
+
+class _Merged(Struct, frozen=True):
+    merged_by: User | None
+
+
+class _PullOfCommit(Struct, frozen=True):
+    number: int
+    merged_at: _Time | None
+
+
+class _Commit(Struct, frozen=True):
+    sha: CommitId
+
+
+class _Commits(Struct, frozen=True):
+    commits: list[_Commit]
+
+
+class _CommitWithParents(Struct, frozen=True):
+    parents: list[_Commit]
+
+
+class _Deployment(Struct, frozen=True):
+    id: int
+    sha: CommitId
+
+
+class _Status(Struct, frozen=True):
+    state: str
+
+
+class _Label(Struct, frozen=True):
+    name: str
+
+
+class _Event(Struct, frozen=True):
+    event: str
+    actor: User | None = None
+    label: _Label | None = None
+
+    def __post_init__(self) -> None:
+        if self.event == "labeled" and self.label is None:
+            raise ValueError("The event `labeled` has no `label`")
+
+
+class _Permission(Struct, frozen=True):
+    permission: str
 
 
 class Github(RestClient):
@@ -58,21 +143,20 @@ class Github(RestClient):
 
     def comments(self, number: int) -> Iterator[Comment]:
         """The comments of a pull request, the oldest first."""
-        for item in self.items(f"/issues/{number}/comments"):
-            login = (item.get("user") or {}).get("login") or ""
-            yield Comment(id=item["id"], body=item.get("body") or "", author=login)
+        for item in self.items(f"/issues/{number}/comments", list[_Comment]):
+            yield Comment(id=item.id, body=item.body or "", author=login_of(item.user))
 
     def is_open(self, number: int) -> bool:
         """Whether a pull request is neither merged nor closed."""
-        return bool(self.request("GET", f"/pulls/{number}").get("state") == "open")
+        return self.request("GET", f"/pulls/{number}", _Pull).state == "open"
 
     def create_comment(self, number: int, body: str) -> None:
         """Write a comment."""
-        self.request("POST", f"/issues/{number}/comments", {"body": body})
+        self.request("POST", f"/issues/{number}/comments", _Comment, {"body": body})
 
     def update_comment(self, number: int, comment: int, body: str) -> None:  # noqa: ARG002 - ids are unique here
         """Have a comment say something else."""
-        self.request("PATCH", f"/issues/comments/{comment}", {"body": body})
+        self.request("PATCH", f"/issues/comments/{comment}", _Comment, {"body": body})
 
     def merged(self, before: str, head: str, paths: Sequence[str] = ()) -> tuple[PullRequest, ...]:
         """The pull requests with which the commits came in; see Forge. Raises ForgeError for too many commits."""
@@ -83,20 +167,19 @@ class Github(RestClient):
         if len(commits) > _MOST_COMMITS:
             raise ForgeError(f"More than {_MOST_COMMITS} commits since {before[:12]} change flags: apply by hand.")
         found = {
-            pull["number"]: pull["merged_at"]
+            pull.number: pull.merged_at
             for sha in commits
-            for pull in self.items(f"/commits/{quote(sha, safe='')}/pulls")
-            if pull.get("merged_at")
+            for pull in self.items(f"/commits/{sha}/pulls", list[_PullOfCommit])
+            if pull.merged_at
         }
-        return tuple(self._merged(number) for number in sorted(found, key=lambda number: str(found[number])))
+        return tuple(self._merged(number) for number in sorted(found, key=found.__getitem__))
 
     def _commits(self, before: str, head: str) -> list[str]:
         """The ids of the commits after `before`, up to `head`."""
         found: list[str] = []
         for page in range(1, _MOST_PAGES + 1):
-            compared = self._compared(before, head, per_page=_PAGE, page=page)
-            commits = self.listed(compared, "commits", f"a comparison with {before[:12]}")
-            found += [commit["sha"] for commit in commits]
+            commits = self.compared(before, head, _Commits, per_page=_PAGE, page=page).commits
+            found += [commit.sha for commit in commits]
             if len(commits) < _PAGE:
                 return found
         raise ForgeError(f"There are {_MOST_PAGES * _PAGE:,} commits or more since {before[:12]}: apply by hand.")
@@ -104,63 +187,68 @@ class Github(RestClient):
     def _touching(self, path: str, head: str, commits: Collection[str]) -> Iterator[str]:
         """Those of the commits that touch a path. GitHub lists all up to `head`, the newest first."""
         wanted, others = {*commits}, 0
-        for item in self.items("/commits", sha=head, path=path):
-            if item["sha"] in wanted:
-                yield item["sha"]
+        for item in self.items("/commits", list[_Commit], sha=head, path=path):
+            if item.sha in wanted:
+                yield item.sha
                 others = 0
             elif (others := others + 1) >= _PAGE:
                 return
 
     def _merged(self, number: int) -> PullRequest:
         """With who merged it, which lists of pull requests do not show."""
-        answer = self.request("GET", f"/pulls/{number}")
-        return PullRequest(number=number, merged_by=(answer.get("merged_by") or {}).get("login"))
+        user = self.request("GET", f"/pulls/{number}", _Merged).merged_by
+        return PullRequest(number=number, merged_by=user.login if user else None)
 
     def deployed(self, environment: str) -> Iterator[Deployment]:
         """What was deployed to an environment, the newest first. Each job there makes a deployment."""
-        for item in self.items("/deployments", environment=environment):
-            states = [status["state"] for status in self.items(f"/deployments/{item['id']}/statuses")]
+        for item in self.items("/deployments", list[_Deployment], environment=environment):
+            states = [status.state for status in self.items(f"/deployments/{item.id}/statuses", list[_Status])]
             # A later deployment makes one that succeeded inactive.
-            yield Deployment(commit=item["sha"], succeeded="success" in states)
+            yield Deployment(commit=item.sha, succeeded="success" in states)
 
     def is_ancestor(self, commit: str, head: str) -> bool:
         """Whether a commit is `head` or came before it; see Forge."""
         try:
-            answer = self._compared(commit, head)
+            status = self.compared(commit, head, Compared).status
         except ForgeError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return False
             raise
-        return answer.get("status") in {"ahead", "identical"}
+        return status in {"ahead", "identical"}
 
-    def _compared(self, before: str, head: str, **query: int) -> dict[str, Any]:
+    def compared(self, before: str, head: str, shape: type[T], **query: int) -> T:
+        """How `head` is to `before`: what the shape asks for of it. Raises ForgeError."""
         path = f"/compare/{quote(before, safe='')}...{quote(head, safe='')}"
-        return self.mapping(self.request("GET", path, query=query or None), f"GET {path}")
+        return self.request("GET", path, shape, query=query or None)
 
     def first_parent(self, commit: str) -> str | None:
         """The first parent of a commit; None for the first commit of all."""
-        parents = self.request("GET", f"/commits/{quote(commit, safe='')}")["parents"]
-        return str(parents[0]["sha"]) if parents else None
+        parents = self.request("GET", f"/commits/{quote(commit, safe='')}", _CommitWithParents).parents
+        return parents[0].sha if parents else None
 
     def label_setters(self, number: int) -> Mapping[str, str]:
         """The labels of a pull request, each with the login of who set it last."""
         setters = {
-            event["label"]["name"]: event["actor"]["login"]
-            for event in self.items(f"/issues/{number}/events")
-            if event.get("event") == "labeled" and event.get("actor")
+            event.label.name: login_of(event.actor) if event.event == "labeled" else ""
+            for event in self.items(f"/issues/{number}/events", list[_Event])
+            if event.label
         }
-        names = [item["name"] for item in self.items(f"/issues/{number}/labels")]
-        return {name: setters[name] for name in names if name in setters}
+        names = [item.name for item in self.items(f"/issues/{number}/labels", list[_Label])]
+        return {name: setters[name] for name in names if setters.get(name)}
 
     def may_push(self, login: str) -> bool:
         """Whether a user may push to the repository. An app is no user, and a user may be gone: they may not."""
         try:
-            answer = self.request("GET", f"/collaborators/{quote(login, safe='')}/permission")
+            path = f"/collaborators/{quote(login, safe='')}/permission"
+            return self.request("GET", path, _Permission).permission in _MAY_PUSH
         except ForgeError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return False
             raise
-        return answer.get("permission") in _MAY_PUSH
+
+    def open_issues(self) -> Iterator[Issue]:
+        """The open issues, the newest first. Raises ForgeError."""
+        return (item for item in self.items("/issues", list[Issue], state="open") if item.pull_request is UNSET)
 
     def pull_request_of(self, environ: Mapping[str, str]) -> int:
         """The pull request that a job runs for. Raises UsageError."""
@@ -175,3 +263,8 @@ class Github(RestClient):
         if not (server and name and run.isdecimal()):
             return ""
         return f"\n<sub>From [run {run}]({server}/{name}/actions/runs/{run}).</sub>\n"
+
+
+def login_of(user: User | None) -> str:
+    """The login of a user; "" of one who is gone."""
+    return user.login if user else ""

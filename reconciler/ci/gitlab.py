@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import quote
 
-from reconciler.ci.forge import Comment, Deployment, PullRequest
+from msgspec import Struct
+
+from reconciler.ci.forge import Comment, CommitId, Deployment, PullRequest
 from reconciler.ci.http import ForgeError, RestClient, secure_address
 from reconciler.errors import UsageError
 
@@ -15,6 +17,64 @@ if TYPE_CHECKING:
 
 _DEVELOPER = 30
 """The access level from which on a member may push."""
+
+_State: TypeAlias = Literal["opened", "closed", "locked", "merged"]
+
+
+class _User(Struct, frozen=True):
+    username: str
+
+
+class _Note(Struct, frozen=True):
+    id: int
+    body: str | None
+    author: _User | None
+
+
+class _MergeRequest(Struct, frozen=True):
+    state: _State
+    labels: list[str]
+
+
+class _MergeRequestOfCommit(Struct, frozen=True):
+    iid: int
+    state: _State
+    merge_user: _User | None = None
+    merged_by: _User | None = None
+    """What servers before 14.7 say instead."""
+
+
+class _Commit(Struct, frozen=True):
+    id: CommitId
+
+
+class _Compared(Struct, frozen=True):
+    commits: list[_Commit]
+
+
+class _CommitWithParents(Struct, frozen=True):
+    parent_ids: list[CommitId]
+
+
+class _Deployment(Struct, frozen=True):
+    sha: CommitId
+    status: str
+
+
+class _Label(Struct, frozen=True):
+    name: str
+
+
+class _LabelEvent(Struct, frozen=True):
+    action: Literal["add", "remove"]
+    label: _Label | None
+    """None where the label was deleted."""
+    user: _User | None = None
+
+
+class _Member(Struct, frozen=True):
+    username: str
+    access_level: int
 
 
 class Gitlab(RestClient):
@@ -44,79 +104,82 @@ class Gitlab(RestClient):
     def author(self) -> str:
         """The login of the token's own user."""
         if self._author is None:
-            self._author = str(self._users.request("GET", "/user")["username"])
+            self._author = self._users.request("GET", "/user", _User).username
         return self._author
 
     def comments(self, number: int) -> Iterator[Comment]:
         """The notes of a merge request, the oldest first."""
-        for item in self.items(f"/merge_requests/{number}/notes", sort="asc", order_by="created_at"):
-            author = (item.get("author") or {}).get("username") or ""
-            yield Comment(id=item["id"], body=item.get("body") or "", author=author)
+        for item in self.items(f"/merge_requests/{number}/notes", list[_Note], sort="asc", order_by="created_at"):
+            yield Comment(id=item.id, body=item.body or "", author=_name_of(item.author))
 
     def is_open(self, number: int) -> bool:
         """Whether a merge request is neither merged nor closed."""
-        return bool(self.request("GET", f"/merge_requests/{number}").get("state") == "opened")
+        return self.request("GET", f"/merge_requests/{number}", _MergeRequest).state == "opened"
 
     def create_comment(self, number: int, body: str) -> None:
         """Write a note."""
-        self.request("POST", f"/merge_requests/{number}/notes", {"body": body})
+        self.request("POST", f"/merge_requests/{number}/notes", _Note, {"body": body})
 
     def update_comment(self, number: int, comment: int, body: str) -> None:
         """Have a note say something else."""
-        self.request("PUT", f"/merge_requests/{number}/notes/{comment}", {"body": body})
+        self.request("PUT", f"/merge_requests/{number}/notes/{comment}", _Note, {"body": body})
 
     def merged(self, before: str, head: str, paths: Sequence[str] = ()) -> tuple[PullRequest, ...]:
         """The merge requests with which the commits came in; see Forge."""
-        answer = self.request("GET", "/repository/compare", query={"from": before, "to": head})
+        answer = self.request("GET", "/repository/compare", _Compared, query={"from": before, "to": head})
         found: dict[int, PullRequest] = {}
-        commits = [commit["id"] for commit in self.listed(answer, "commits", f"a comparison with {before[:12]}")]
+        commits = [commit.id for commit in answer.commits]
         if paths:
             since = {"ref_name": f"{before}..{head}"}
             touching = {
-                item["id"] for path in paths for item in self.items("/repository/commits", path=path, **since)
+                item.id
+                for path in paths
+                for item in self.items("/repository/commits", list[_Commit], path=path, **since)
             }
             commits = [commit for commit in commits if commit in touching]
         for commit in commits:
-            for item in self.items(f"/repository/commits/{quote(commit, safe='')}/merge_requests"):
-                if item.get("state") == "merged":
-                    user = item.get("merge_user") or item.get("merged_by") or {}
-                    found.setdefault(item["iid"], PullRequest(number=item["iid"], merged_by=user.get("username")))
+            for item in self.items(f"/repository/commits/{commit}/merge_requests", list[_MergeRequestOfCommit]):
+                if item.state == "merged":
+                    name = _name_of(item.merge_user or item.merged_by) or None
+                    found.setdefault(item.iid, PullRequest(number=item.iid, merged_by=name))
         return tuple(found.values())
 
     def deployed(self, environment: str) -> Iterator[Deployment]:
         """What was deployed to an environment, the newest first."""
-        for item in self.items("/deployments", environment=environment, order_by="id", sort="desc"):
-            yield Deployment(commit=item["sha"], succeeded=item["status"] == "success")
+        query = {"environment": environment, "order_by": "id", "sort": "desc"}
+        for item in self.items("/deployments", list[_Deployment], **query):
+            yield Deployment(commit=item.sha, succeeded=item.status == "success")
 
     def is_ancestor(self, commit: str, head: str) -> bool:
         """Whether a commit is `head` or came before it; see Forge."""
         try:
-            answer = self.request("GET", "/repository/merge_base", query={"refs[]": [commit, head]})
+            query = {"refs[]": [commit, head]}
+            return self.request("GET", "/repository/merge_base", _Commit, query=query).id == commit
         except ForgeError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return False
             raise
-        return bool(answer.get("id") == commit)
 
     def first_parent(self, commit: str) -> str | None:
         """The first parent of a commit; None for the first commit of all."""
-        parents = self.request("GET", f"/repository/commits/{quote(commit, safe='')}")["parent_ids"]
-        return str(parents[0]) if parents else None
+        path = f"/repository/commits/{quote(commit, safe='')}"
+        parents = self.request("GET", path, _CommitWithParents).parent_ids
+        return parents[0] if parents else None
 
     def label_setters(self, number: int) -> Mapping[str, str]:
         """The labels of a merge request, each with the login of who set it last."""
         setters = {
-            event["label"]["name"]: event["user"]["username"]
-            for event in self.items(f"/merge_requests/{number}/resource_label_events")
-            if event.get("action") == "add" and event.get("label") and event.get("user")
+            event.label.name: _name_of(event.user) if event.action == "add" else ""
+            for event in self.items(f"/merge_requests/{number}/resource_label_events", list[_LabelEvent])
+            if event.label
         }
-        names = self.request("GET", f"/merge_requests/{number}").get("labels") or []
-        return {name: setters[name] for name in names if name in setters}
+        names = self.request("GET", f"/merge_requests/{number}", _MergeRequest).labels
+        return {name: setters[name] for name in names if setters.get(name)}
 
     def may_push(self, login: str) -> bool:
         """Whether a user is a member who may push."""
-        members = self.items("/members/all", query=login)
-        return any(item["username"] == login and item["access_level"] >= _DEVELOPER for item in members)
+        members = self.items("/members/all", list[_Member], query=login)
+        return any(item.username == login and item.access_level >= _DEVELOPER for item in members)
 
     def pull_request_of(self, environ: Mapping[str, str]) -> int:
         """The merge request that a job runs for. Raises UsageError."""
@@ -129,3 +192,8 @@ class Gitlab(RestClient):
         """A last line that links to the job, as Markdown; "" outside of a job."""
         url, job = environ.get("CI_JOB_URL", ""), environ.get("CI_JOB_ID", "")
         return f"\n<sub>From [job {job}]({url}).</sub>\n" if url and job.isdecimal() else ""
+
+
+def _name_of(user: _User | None) -> str:
+    """The name of a user; "" of one who is gone."""
+    return user.username if user else ""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ssl
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from reconciler.api.http import httpx
 from reconciler.errors import ReconcilerError, UsageError
@@ -13,12 +15,15 @@ from reconciler.strict_json import MalformedJsonError, parse_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+T = TypeVar("T")
+
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _SECONDS = 30
 _PAGE = 100
 _MOST_PAGES = 100
 _REPEATABLE = frozenset({"GET", "PATCH", "PUT"})
 _PAUSES = (0.5, 2.0)
+_MOST_SHOWN = 200
 
 
 class ForgeError(ReconcilerError):
@@ -51,56 +56,40 @@ class RestClient:
         self,
         method: str,
         path: str,
+        shape: type[T],
         body: Mapping[str, object] | None = None,
         *,
         query: Mapping[str, str | int | list[str]] | None = None,
-    ) -> Any:  # noqa: ANN401 - JSON
-        """The answer to one request below the address.
+    ) -> T:
+        """The answer to one request below the address, in the shape that it has to have.
 
         Reads and edits are repeated twice when the server or the network fails; a creation never is, since it may
         have been made. Raises ForgeError.
         """
         for pause in _PAUSES if method in _REPEATABLE else ():
             try:
-                return self._send(method, path, body, query)
+                return self._send(method, path, shape, body, query)
             except _TransientError:
                 time.sleep(pause)
-        return self._send(method, path, body, query)
+        return self._send(method, path, shape, body, query)
 
-    def items(self, path: str, /, **query: str) -> Iterator[dict[str, Any]]:
-        """Every item of a list, over all its pages. Raises ForgeError."""
+    def items(self, path: str, shape: type[list[T]], /, **query: str) -> Iterator[T]:
+        """Every item of a list, over all its pages. Raises ForgeError, also where there are too many pages."""
         for page in range(1, _MOST_PAGES + 1):
-            items = self.request("GET", path, query={**query, "per_page": _PAGE, "page": page})
-            if not isinstance(items, list):
-                raise ForgeError(f"Invalid response from {self._service} to GET {path}: expected a list.")
-            for item in items:
-                yield self.mapping(item, f"GET {path}")
+            items = self.request("GET", path, shape, query={**query, "per_page": _PAGE, "page": page})
+            yield from items
             if len(items) < _PAGE:
                 return
-
-    def mapping(self, answer: object, what: str) -> dict[str, Any]:
-        """An answer, or a part of one, that has to be an object. Raises ForgeError."""
-        if not isinstance(answer, dict):
-            raise ForgeError(f"Invalid response from {self._service} to {what}: expected an object.")
-        return answer
-
-    def listed(self, answer: object, name: str, what: str) -> list[dict[str, Any]]:
-        """The list of objects that an answer has to have: one that is not there says nothing, not that it is empty.
-
-        Raises ForgeError.
-        """
-        found = self.mapping(answer, what).get(name)
-        if not isinstance(found, list):
-            raise ForgeError(f"Invalid response from {self._service} to {what}: it has no list {name!r}.")
-        return [self.mapping(item, what) for item in found]
+        raise ForgeError(f"{self._service} answered GET {path} with {_MOST_PAGES * _PAGE:,} items or more.")
 
     def _send(
         self,
         method: str,
         path: str,
+        shape: type[T],
         body: Mapping[str, object] | None,
         query: Mapping[str, str | int | list[str]] | None,
-    ) -> Any:  # noqa: ANN401 - JSON
+    ) -> T:
         try:
             response = self._client.request(method, path, json=body, params=query)
         except httpx.RequestError as error:
@@ -108,9 +97,12 @@ class RestClient:
         if not response.is_success:
             raise self._refused(method, path, response.status_code)
         try:
-            return parse_json(response.content)
-        except MalformedJsonError as error:
-            raise ForgeError(f"Invalid response from {self._service} to {method} {path}: not JSON.") from error
+            return msgspec.convert(parse_json(response.content), shape)
+        except MalformedJsonError:
+            wrong = "not JSON"
+        except msgspec.ValidationError as error:
+            wrong = _shortened(str(error))
+        raise ForgeError(f"Invalid response from {self._service} to {method} {path}: {wrong}.")
 
     def _refused(self, method: str, path: str, status: int) -> ForgeError:
         message = f"{self._service} answered {method} {path} with {status}."
@@ -133,3 +125,9 @@ def secure_address(address: str, variable: str) -> str:
     if origin.scheme != "https" and origin.host not in _LOOPBACK:
         raise UsageError(f"{variable} is {address!r}: only https is used.")
     return address
+
+
+def _shortened(message: str) -> str:
+    """What is wrong and where, of which the first may quote a text of the answer, however long it is."""
+    what, at, where = message.rpartition(" - at ")
+    return f"{what[:_MOST_SHOWN]}{at}{where}"

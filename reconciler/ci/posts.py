@@ -6,8 +6,10 @@ The marker is an HTML comment in the first line. Anyone can write one, so the au
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from reconciler.ci.github import Issue, login_of
+from reconciler.ci.http import ForgeError
 from reconciler.reports.fitting import first_that_fit
 from reconciler.reports.sanitize import marker
 
@@ -74,10 +76,18 @@ def hidden_line(body: str) -> str:
 
 
 def find_comment(forge: Forge, number: int, name: str) -> Comment | None:
-    """The workflow's own comment of that name on the pull request. Raises ForgeError."""
-    return next(
-        (item for item in forge.comments(number) if _is_ours(item.body, item.author, name, forge.author())), None
-    )
+    """The workflow's own comment of that name on the pull request.
+
+    Raises ForgeError, also where the answer does not tell whether a comment is that one.
+    """
+    for item in forge.comments(number):
+        if _is_ours(item.body, item.author, name, forge.author()):
+            return item
+        if item.author == forge.author() and not item.body:
+            raise ForgeError(f"Comment {item.id} of {forge.request_noun} {number} has no text. Delete it.")
+        if not item.author and _is_marked(item.body, name):
+            raise ForgeError(f"Comment {item.id} of {forge.request_noun} {number} has no author. Delete it.")
+    return None
 
 
 def _without_outcome(body: str, name: str) -> str:
@@ -93,11 +103,11 @@ def put_issue(github: Github, title: str, text: str, *, name: str, labels: Seque
     body = shorten(_marked(text, name), github.limit)
     found = _open_issue(github, name)
     if found is None:
-        github.request("POST", "/issues", {"title": title, "body": body, "labels": [*labels]})
+        github.request("POST", "/issues", Issue, {"title": title, "body": body, "labels": [*labels]})
         return "opened"
-    if _same_text(found["body"], body):
+    if _same_text(found.body or "", body):
         return "unchanged"
-    github.request("PATCH", f"/issues/{found['number']}", {"body": body})
+    github.request("PATCH", f"/issues/{found.number}", Issue, {"body": body})
     return "updated"
 
 
@@ -106,17 +116,14 @@ def close_issue(github: Github, *, name: str) -> IssueOutcome:
     found = _open_issue(github, name)
     if found is None:
         return "none open"
-    github.request("PATCH", f"/issues/{found['number']}", {"state": "closed", "state_reason": "completed"})
+    github.request("PATCH", f"/issues/{found.number}", Issue, {"state": "closed", "state_reason": "completed"})
     return "closed"
 
 
-def _open_issue(github: Github, name: str) -> dict[str, Any] | None:
-    """GitHub lists pull requests among the issues; they are none."""
-    for issue in github.items("/issues", state="open"):
-        author = (issue.get("user") or {}).get("login") or ""
-        if "pull_request" not in issue and _is_ours(issue.get("body") or "", author, name, github.author()):
-            return issue
-    return None
+def _open_issue(github: Github, name: str) -> Issue | None:
+    own = github.author()
+    issues = github.open_issues()
+    return next((item for item in issues if _is_ours(item.body or "", login_of(item.user), name, own)), None)
 
 
 def _marked(text: str, name: str) -> str:
@@ -127,12 +134,16 @@ def _marked(text: str, name: str) -> str:
 
 def _is_ours(body: str, author: str, name: str, own: str) -> bool:
     """Whether a comment or an issue carries the marker and was written by the workflow."""
-    return author == own and body.splitlines()[:1] == [marker(name)]
+    return author == own and _is_marked(body, name)
 
 
-def _same_text(one: str | None, other: str) -> bool:
+def _is_marked(body: str, name: str) -> bool:
+    return body.splitlines()[:1] == [marker(name)]
+
+
+def _same_text(one: str, other: str) -> bool:
     """Whether two bodies are the same but for their line ends; a server may keep them as CRLF."""
-    return "\n".join((one or "").splitlines()).strip() == "\n".join(other.splitlines()).strip()
+    return "\n".join(one.splitlines()).strip() == "\n".join(other.splitlines()).strip()
 
 
 def shorten(text: str, limit: int) -> str:

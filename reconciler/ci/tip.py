@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from posixpath import normpath
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
+from msgspec import UNSET, Struct, UnsetType
+
+from reconciler.ci.github import Compared
 from reconciler.ci.http import ForgeError
 from reconciler.errors import UsageError
 from reconciler.files.config_file import find_config, load_configs
@@ -21,6 +23,24 @@ _MOST_FILES_SHOWN = 300
 """GitHub lists no more files of a comparison than these."""
 
 
+class _File(Struct, frozen=True):
+    filename: str
+    previous_filename: str | UnsetType = UNSET
+    status: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status == "renamed" and self.previous_filename is UNSET:
+            raise ValueError("A file that was renamed has no `previous_filename`")
+
+
+class _WithFiles(Compared, frozen=True):
+    files: list[_File] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if self.status == "ahead" and self.files is UNSET:
+            raise ValueError("Object missing required field `files`")
+
+
 def check_tip(github: Github, commit: str, branch: str, paths: Iterable[str]) -> None:
     """See that nothing below the paths changed on the branch since the commit.
 
@@ -28,13 +48,12 @@ def check_tip(github: Github, commit: str, branch: str, paths: Iterable[str]) ->
     newer one. A newer commit that touches none of the paths starts no run of its own, so it does not matter. Raises
     ForgeError.
     """
-    path = f"/compare/{quote(commit, safe='')}...{quote(branch, safe='')}"
-    answer = github.mapping(github.request("GET", path), f"GET {path}")
-    if answer.get("status") == "identical":
+    compared = github.compared(commit, branch, _WithFiles)
+    if compared.status == "identical":
         return
-    if answer.get("status") != "ahead":
+    if compared.status != "ahead":
         raise ForgeError(f"{commit[:12]} is not part of {branch} any more: nothing is applied.")
-    files = github.listed(answer, "files", f"GET {path}")
+    files = compared.files or []
     watched = [normpath(path) for path in paths]
     changed = sorted({name for name in _names(files) if any(_touches(name, path) for path in watched)})
     if changed:
@@ -46,13 +65,11 @@ def check_tip(github: Github, commit: str, branch: str, paths: Iterable[str]) ->
         )
 
 
-def _names(files: list[dict[str, Any]]) -> Iterator[str]:
+def _names(files: list[_File]) -> Iterator[str]:
     for file in files:
-        if not isinstance(name := file.get("filename"), str):
-            raise ForgeError("Invalid response from GitHub to a comparison: a file without a name.")
-        yield name
-        if "previous_filename" in file:
-            yield file["previous_filename"]
+        yield file.filename
+        if file.previous_filename is not UNSET:
+            yield file.previous_filename
 
 
 def _touches(name: str, path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from github_server import BOT, LIMIT, TOKEN, GithubState, a_github
@@ -159,6 +159,9 @@ RUN = {"GITHUB_SHA": COMMIT, "GITHUB_REF_NAME": "main"}
         ({"status": "ahead", "files": [{"filename": "x", "previous_filename": "flags/a.yaml"}]}, 1),
         ({"status": "ahead", "files": [{"filename": f"docs/{n}"} for n in range(300)]}, 1),
         ({"status": "ahead", "files": [{"filename": f"docs/{n}"} for n in range(299)]}, 0),
+        ({"status": "ahead", "files": [{"filename": "x", "previous_filename": "y", "status": "renamed"}]}, 0),
+        ({"status": "ahead", "files": [{"filename": "x", "status": "renamed"}]}, 1),
+        ({"status": "ahead", "files": [{"filename": "x", "previous_filename": None}]}, 1),
         ({"status": "ahead"}, 1),
         ({"status": "ahead", "files": None}, 1),
         ({"status": "ahead", "files": [7]}, 1),
@@ -330,7 +333,7 @@ def test_what_fails_for_a_moment_is_asked_again(github: GithubState, tmp_path: P
     original = Github.of(github.environ)
     github.failures += [502]
     with pytest.raises(ForgeError, match="502"):
-        original.request("POST", f"/issues/{number}/comments", {"body": "x"})
+        original.request("POST", f"/issues/{number}/comments", Any, {"body": "x"})
     assert bodies(github, number) == []
 
 

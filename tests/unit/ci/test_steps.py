@@ -142,6 +142,21 @@ def test_what_is_settled(
     assert ("Something is left to do: the log of the apply says what." in err) is (said is None)
 
 
+@pytest.mark.parametrize(
+    "document",
+    ["[]", "7", "null", '{"flags": 7}', '{"flags": null}', '{"flags": [7]}', '{"flags": {}}', "{", "",
+     '{"flags": [{"status": 7}]}', '{"flags": [], "error": "unreviewed"}', '{"flags": [], "error": {"kind": []}}'],
+)  # fmt: skip
+def test_what_is_no_report_is_not_settled(tmp_path: Path, capsys: pytest.CaptureFixture[str], document: str) -> None:
+    """It is said to be none, and is no defect."""
+    report = tmp_path / "report.json"
+    report.write_text(document)
+    assert main(["settled", "--report", str(report)], {}) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"Error: {report} is no report of an apply: ")
+
+
 def test_what_the_other_steps_say(forge: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of no pull request and of several, in the order in which they came in."""
     forge.push(BEFORE, HEAD, *(digit * 40 for digit in "2134"))
@@ -285,6 +300,38 @@ def test_what_users_who_are_gone_did(forge: Any) -> None:
     assert client.first_parent("e" * 40) is None
 
 
+def test_a_label_that_was_set_again_is_of_who_set_it_again(forge: Any) -> None:
+    """Also where that is a user who is gone: the one before does not speak for them."""
+    client = (Gitlab if "GITLAB_CI" in forge.environ else Github).of(forge.environ)
+    forge.add_label(5, "one", "ada")
+    forge.add_label(5, "one", "grace")
+    assert dict(client.label_setters(5)) == {"one": "grace"}
+    forge.events[5][-1] |= {"actor": None, "user": None}
+    assert dict(client.label_setters(5)) == {}
+    del forge.events[5][-1]
+    assert dict(client.label_setters(5)) == {}
+
+
+def test_a_comment_that_may_be_the_workflows_is_not_passed_over(
+    forge: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With no author, or with no text of its own author, nothing tells whether it has the record."""
+    forge.permissions = {"grace": "write"}
+    forge.add_label(5, "flags-allow:rebucket", "grace")
+    forge.push(BEFORE, HEAD, "d" * 40)
+    forge.add_pull(5, "d" * 40)
+    comment = forge.add_comment(5, SIGN)
+    for gone in {"user": None, "author": None}, {"body": None}:
+        kept = dict(comment)
+        comment |= gone
+        assert run(forge, "allowed", *PUSH) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert f"Comment 1 of {'merge' if 'GITLAB_CI' in forge.environ else 'pull'} request 5 has no " in err
+        comment |= kept
+    assert run(forge, "allowed", *PUSH) == 0
+
+
 def test_only_a_member_who_may_push_may(forge: Any) -> None:
     """By the whole name, from the level of a developer on."""
     client = (Gitlab if "GITLAB_CI" in forge.environ else Github).of(forge.environ)
@@ -312,12 +359,12 @@ def test_edits_are_repeated_and_creations_are_not(github: GithubState) -> None:
     for method in ("GET", "PATCH"):
         github.failures += [500, 599]
         path = "/issues/5/comments?per_page=9&page=1" if method == "GET" else f"/issues/comments/{comment['id']}"
-        assert client.request(method, path, {"body": "new"} if method == "PATCH" else None)
+        assert client.request(method, path, Any, {"body": "new"} if method == "PATCH" else None)
     assert [method for method, _ in github.requests] == ["GET"] * 3 + ["PATCH"] * 3
     for method, failures in (("POST", [500]), ("PATCH", [404]), ("GET", [500, 500, 500])):
         github.failures += failures
         with pytest.raises(ForgeError, match=rf"^GitHub answered {method} /x with {failures[0]}\."):
-            client.request(method, "/x")
+            client.request(method, "/x", Any)
         assert github.failures == []
 
 
@@ -338,19 +385,49 @@ def test_answers_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reconciler.ci.http._PAUSES", (0.0, 0.0))
     with served(Odd()) as state:
         client = Github(state.url, "a/b", "t")
-        with pytest.raises(ForgeError, match=r"^Invalid response from GitHub to GET /x: expected a list\.$"):
-            list(client.items("/x"))
+        wrong = r"^Invalid response from GitHub to GET /x: Expected `array`, got `object`\.$"
+        with pytest.raises(ForgeError, match=wrong):
+            list(client.items("/x", list[Any]))
         for forge in (client, Gitlab(state.url, "7", "t")):
-            with pytest.raises(ForgeError, match=r"it has no list 'commits'\.$"):  # no word that none came in
+            # It is no word that none came in.
+            with pytest.raises(ForgeError, match=r"Object missing required field `commits`\.$"):
                 forge.merged("b" * 40, "a" * 40)
         monkeypatch.setattr("forge_server.json.dumps", lambda _: "[" * 100_000)
         with pytest.raises(ForgeError, match=r"^Invalid response from GitHub to GET /x: not JSON\.$"):
-            client.request("GET", "/x")
+            client.request("GET", "/x", Any)
         monkeypatch.setattr("forge_server.json.dumps", str)
         with pytest.raises(ForgeError, match=r"^Invalid response from GitHub to GET /x: not JSON\.$"):
-            client.request("GET", "/x")
+            client.request("GET", "/x", Any)
     with pytest.raises(ForgeError, match=r"^GitHub did not answer GET /x: "):
-        client.request("GET", "/x")
+        client.request("GET", "/x", Any)
+
+
+def test_what_an_answer_says_is_shown_in_short(github: GithubState, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the place, however long the text in it is."""
+    github.comparisons[f"{HEAD}...main"] = {"status": "x" * 100_000}
+    assert run(github, "tip", "--path", "x", GITHUB_SHA=HEAD, GITHUB_REF_NAME="main") == 1
+    err = capsys.readouterr().err
+    assert f"Invalid response from GitHub to GET /compare/{HEAD}...main: Invalid enum value 'xxx" in err
+    assert err.endswith("x - at `$.status`.\n")
+    assert len(err) < 500
+
+
+def test_a_list_without_an_end_is_not_taken_for_all_of_it(
+    github: GithubState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the pages that are read are all full there may be more."""
+    monkeypatch.setattr("reconciler.ci.http._MOST_PAGES", 2)
+    for number in range(200):
+        github.add_comment(5, str(number))
+    with pytest.raises(ForgeError, match=r"^GitHub answered GET /issues/5/comments with 200 items or more\.$"):
+        list(Github.of(github.environ).comments(5))
+
+
+def test_ids_may_be_of_any_length(forge: Any) -> None:
+    """They are numbers, beyond 64 bits too."""
+    client = (Gitlab if "GITLAB_CI" in forge.environ else Github).of(forge.environ)
+    forge.add_comment(5, "x")["id"] = 10**30
+    assert [item.id for item in client.comments(5)] == [10**30]
 
 
 def test_a_hundred_items_are_a_page_and_no_more_is_asked(github: GithubState) -> None:
