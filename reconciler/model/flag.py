@@ -49,6 +49,9 @@ def or_else(value: T | Unset, otherwise: T) -> T:
 OFF: Final = "off"
 """The variant of users who get none; no variant may have this key."""
 
+SHIELD_NAME: Final = "reconciler-shield"
+"""The segment of `apply --shield`; no declared segment may have a name that begins so."""
+
 Number: TypeAlias = int | float
 
 MemberKind: TypeAlias = Literal["users", "cohorts"]

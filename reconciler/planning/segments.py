@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -17,17 +17,13 @@ from reconciler.evaluation.rules import (
     segments_of,
     variant_keys,
 )
-from reconciler.model.flag import UNSET, TargetSegment, Unset, Weights
+from reconciler.model.flag import SHIELD_NAME, UNSET, TargetSegment, Unset, Weights
 from reconciler.model.wire import losses_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
     from reconciler.model.flag import Condition, FlagSpec
-
-
-SHIELD_NAME: Final = "reconciler-shield"
-"""The reserved name; no declared segment may have it."""
 
 
 def is_shielded(spec: FlagSpec) -> bool:

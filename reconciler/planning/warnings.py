@@ -17,11 +17,11 @@ from reconciler.evaluation.rules import (
     variant_keys,
     variants_of,
 )
-from reconciler.model.flag import OFF, UNSET
+from reconciler.model.flag import OFF, SHIELD_NAME, UNSET
 from reconciler.model.reads import MEMBERS
 from reconciler.planning.dependents import child_name, children_of, served_variants
 from reconciler.planning.order_search import splits_evenly
-from reconciler.planning.segments import SHIELD_NAME, is_shielded, pair_segments, rekeyed_segments
+from reconciler.planning.segments import is_shielded, pair_segments, rekeyed_segments
 from reconciler.text import counted
 
 if TYPE_CHECKING:

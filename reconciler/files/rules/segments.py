@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Finding, Severity
 from reconciler.files.schema import quoted, suggest
 from reconciler.model.config import NOTHING, ignored_of
+from reconciler.model.flag import SHIELD_NAME
 from reconciler.strict_json import join_pointer
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from reconciler.files.rules.parsed_flag import ParsedFlag
     from reconciler.model.config import Config, Ignored
     from reconciler.strict_json import Json
-
-RESERVED_PREFIX: Final = "reconciler-shield"
 
 
 def everyone_required(flag: ParsedFlag) -> Iterator[Finding]:
@@ -106,8 +105,8 @@ def zero_weights(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
 def reserved_segment_name(flag: ParsedFlag) -> Iterator[Finding]:
     """The name marks a segment that a shielded apply puts in and takes out again."""
     for index, segment in flag.segments:
-        if _name(segment).lower().startswith(RESERVED_PREFIX):
-            message = f'Segment names that begin with "{RESERVED_PREFIX}" are reserved for `apply --shield`.'
+        if _name(segment).lower().startswith(SHIELD_NAME):
+            message = f'Segment names that begin with "{SHIELD_NAME}" are reserved for `apply --shield`.'
             yield Finding(rule="reserved-segment-name", message=message, path=f"/targetSegments/{index}/name")
 
 

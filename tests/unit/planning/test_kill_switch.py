@@ -11,11 +11,10 @@ from looks import ADA, BOB, a_declaration, edit
 from msgspec import Struct, structs
 from worlds import World, a_world, an_emulator
 
-from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Weights
+from reconciler.model.flag import SHIELD_NAME, Condition, FlagSpec, TargetSegment, Weights
 from reconciler.model.versions import DeclaredValue, Timeline
 from reconciler.planning.kill_switch import find_kill_switches, turned_on
 from reconciler.planning.plan import PlanOptions
-from reconciler.planning.segments import SHIELD_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from random_flags import without_order
 
 from reconciler.evaluation.rules import ALWAYS_TRUE
-from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.flag import SHIELD_NAME, Condition, FlagSpec, TargetSegment, Variant, Weights
 from reconciler.model.wire import encode_segments
 from reconciler.planning.compare import compare_flags, compare_new
 from reconciler.planning.operations import (
@@ -28,7 +28,7 @@ from reconciler.planning.operations import (
 )
 from reconciler.planning.ordering import SHIELD_REFUSED, Ordered, order_operations
 from reconciler.planning.schedule import LOSES_INCLUSION, SEES_RULES_EARLY, SEES_RULES_LATE
-from reconciler.planning.segments import SHIELD_NAME, is_shielded, shielded_segments, without_shield
+from reconciler.planning.segments import is_shielded, shielded_segments, without_shield
 
 if TYPE_CHECKING:
     from reconciler.planning.operations import Operation
