@@ -99,6 +99,11 @@ class ApplyReport(Struct, frozen=True, kw_only=True):
         return {status.value: counts[status] for status in known} | {"unchanged": self.unchanged}
 
     @property
+    def changed_something(self) -> bool:
+        """Whether at least one operation of a flag took effect, or may have."""
+        return any(outcome.changed_something for outcome in self.outcomes)
+
+    @property
     def ok(self) -> bool:
         """Whether the whole plan is in place."""
         return all(outcome.status is Status.APPLIED for outcome in self.outcomes) and self.verified is not False
@@ -116,7 +121,7 @@ class ApplyReport(Struct, frozen=True, kw_only=True):
             return 0
         if any(outcome.duplicates for outcome in self.outcomes):
             return ReconcilerError.exit_code
-        if any(outcome.changed_something for outcome in self.outcomes):
+        if self.changed_something:
             return PartlyAppliedError.exit_code
         if self.stopped_by is not None:
             return self.stopped_by.exit_code

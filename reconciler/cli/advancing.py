@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from reconciler.apply import ApplyOptions, ApplyReport, Status, apply_plan
 from reconciler.cli.loading import now
 from reconciler.cli.planning import REFUSED, history_of, refusal_of
+from reconciler.errors import ApiError, InterruptedRunError
 from reconciler.rollouts.advance import Advance
 from reconciler.rollouts.report import AdvanceReport, merged, with_outcomes
 from reconciler.rollouts.sources import OutsideSources
@@ -50,7 +51,7 @@ class Running(Struct, frozen=True):
 
 
 async def advance_once(loaded: Loaded, arguments: AdvanceArguments, running: Running) -> AdvanceReport:
-    """One run: what goes down first, then the steps up. A signal ends it with a report once writes may have begun.
+    """One run: what goes down first, then the steps up. What ends it after a write is in the report.
 
     Raises ApiErrors and InterruptedRunError of what is read before anything is written.
     """
@@ -97,7 +98,14 @@ class _Run(Struct, frozen=True, kw_only=True):
         cancellation = self.running.cancellation
         if cancellation.is_set:
             return replace(report, standings=with_outcomes(report.standings, kinds, None, cancellation.why))
-        planned = await cancellation.run_unless_cancelled(self.advance.plan(look, kinds))
+        try:
+            planned = await cancellation.run_unless_cancelled(self.advance.plan(look, kinds))
+        except (ApiError, InterruptedRunError) as error:
+            if not reports:
+                raise
+            return replace(
+                report, standings=with_outcomes(report.standings, kinds, None, str(error)), stopped_by=error
+            )
         if planned is None:
             return report
         plan, live, desired = planned

@@ -15,8 +15,9 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.cli import signals
 from reconciler.cli.progress import paused
-from reconciler.errors import ReconcilerError
+from reconciler.errors import PartlyAppliedError, ReconcilerError
 from reconciler.reports.registry import RenderOptions, render
 from reconciler.reports.sanitize import for_log
 from reconciler.reports.text_layout import Terminal
@@ -181,6 +182,39 @@ def write_result(
         nevertheless = f" What was written: {', '.join(written)}." if written else ""
         return _with_complaint(failure, f"{error}{nevertheless}", fail)
     return failure
+
+
+def write_outcome(
+    present: Callable[[ReconcilerError | None], str],
+    display: OutputOptions,
+    output: Output,
+    *,
+    failure: ReconcilerError | None,
+    files: Sequence[tuple[Path, str]],
+    changed: bool,
+    rescue: Callable[[], str],
+) -> ReconcilerError | None:
+    """Write the result of a run that sends calls, as `write_result` does; `changed` says whether one took effect.
+
+    The outcome is known nowhere else: also where a signal ends the writing, stderr gets `rescue`.
+    """
+
+    def fail(complaint: str) -> ReconcilerError:
+        return unreported(complaint, changed=changed)
+
+    try:
+        with signals.raising():
+            return write_result(present, display, output, failure=failure, files=files, fail=fail, rescue=rescue)
+    except BaseException:
+        output.print_to_stderr(rescue())
+        raise
+
+
+def unreported(complaint: str, *, changed: bool) -> ReconcilerError:
+    """The error of a run whose outcome cannot be written; `changed` says whether a call took effect."""
+    if not changed:
+        return ReconcilerError(complaint)
+    return PartlyAppliedError(f"The plan was applied, but {complaint[0].lower()}{complaint[1:]}")
 
 
 def _with_complaint(

@@ -11,17 +11,25 @@ from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
 from reconciler.cli.advancing import AdvanceArguments, Running, advance_once
 from reconciler.cli.loading import load, now
+from reconciler.cli.output import StdoutError, unreported
 from reconciler.cli.planning import history_of, open_client, resolve_credentials
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.drift import DriftOptions, detect_drift
-from reconciler.errors import AccessError, InterruptedRunError, InvalidInputError, ReconcilerError, UsageError
+from reconciler.errors import (
+    AccessError,
+    InterruptedRunError,
+    InvalidInputError,
+    PartlyAppliedError,
+    ReconcilerError,
+    UsageError,
+)
 from reconciler.reports.metrics import Watched
-from reconciler.reports.rollouts import last_line
+from reconciler.reports.rollouts import last_line, move_lines
 from reconciler.text import counted, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import date
+    from datetime import date, datetime
     from pathlib import Path
 
     from reconciler.cli.options import Settings
@@ -67,8 +75,8 @@ class Rounds(Struct, kw_only=True):
         if self.spent_on != at.date():
             self.spent, self.spent_on = 0, at.date()
         try:
-            drift, advanced = await self._look_and_move(cancellation)
-        except InterruptedRunError:
+            drift, advanced = await self._look_and_move(cancellation, at)
+        except (InterruptedRunError, PartlyAppliedError, StdoutError):
             raise
         except ReconcilerError as error:
             if self.watched.rounds == 0 and isinstance(error, UsageError | InvalidInputError | AccessError):
@@ -79,10 +87,18 @@ class Rounds(Struct, kw_only=True):
         self.watched = self.watched.after(at, drift, advanced, self.spent)
         drifted = sum(1 for flag in drift.flags) + len(drift.missing)
         self.output.print(f"{time_text(at)} Drift: {counted(drifted, 'flag')}. {last_line(advanced)}\n")
+
+    def _say_moves(self, at: datetime, advanced: AdvanceReport) -> None:
+        """Say which writes were made, before a look that may fail or be interrupted: nothing else says it again."""
+        self.watched = self.watched.after_moves(advanced)
+        lines = "".join(f"{time_text(at)} {line}\n" for line in move_lines(advanced))
+        unsaid = self.output.print_done(lines) if lines else None
         if advanced.failure is not None:
             self.output.error(str(advanced.failure))
+        if unsaid is not None:
+            raise unreported(str(unsaid), changed=True) if advanced.changed_something else unsaid
 
-    async def _look_and_move(self, cancellation: Cancellation) -> tuple[DriftReport, AdvanceReport]:
+    async def _look_and_move(self, cancellation: Cancellation, at: datetime) -> tuple[DriftReport, AdvanceReport]:
         loaded = load(self.settings, self.output)
         credentials = resolve_credentials(loaded.config, self.key_file, self.output)
         with ProgressDisplay.of(self.output) as display:
@@ -93,6 +109,7 @@ class Rounds(Struct, kw_only=True):
                 try:
                     running = Running(client, credentials, cancellation, display.progress)
                     advanced = await advance_once(loaded, self.arguments, running)
+                    self._say_moves(at, advanced)
                     look = detect_drift(
                         client,
                         loaded.desired,

@@ -37,9 +37,13 @@ class Watched(Struct, frozen=True, kw_only=True):
         """The same, one failed round later."""
         return replace(self, rounds=self.rounds + 1, failures=self.failures + 1, last_round=at)
 
-    def after(self, at: datetime, drift: DriftReport, advanced: AdvanceReport, requests: int) -> Watched:
-        """The same, one round later, with the requests of the day so far. Writes that failed make it a failed one."""
+    def after_moves(self, advanced: AdvanceReport) -> Watched:
+        """The same, with the writes of a round that is still under way."""
         made = {kind: self.moves.get(kind, 0) + advanced.summary[kind] for kind in _MOVES}
+        return replace(self, moves=made, standings=advanced.standings)
+
+    def after(self, at: datetime, drift: DriftReport, advanced: AdvanceReport, requests: int) -> Watched:
+        """The same, one round later, with the requests of the day. Writes that failed make it a failed one."""
         good = advanced.failure is None
         return replace(
             self,
@@ -49,8 +53,6 @@ class Watched(Struct, frozen=True, kw_only=True):
             last_good=at if good else self.last_good,
             requests=requests,
             drifted=len(drift.flags) + len(drift.missing),
-            moves=made,
-            standings=advanced.standings,
         )
 
 

@@ -96,6 +96,15 @@ def render_advance_text(report: AdvanceReport, options: RenderOptions) -> str:
     return layout.render()
 
 
+def move_lines(report: AdvanceReport) -> list[str]:
+    """A line for each write that was made, tried or given up."""
+    return [
+        f"{place_text(item.key, item.placed.segment)}: {_said(item)}"
+        for item in report.standings
+        if item.move is not None
+    ]
+
+
 def last_line(report: AdvanceReport) -> str:
     """The run in numbers."""
     if not report.standings:

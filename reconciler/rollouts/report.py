@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.apply.report import Status
-from reconciler.errors import GuardRefusedError, PartlyAppliedError
+from reconciler.errors import GuardRefusedError, InterruptedRunError, PartlyAppliedError
 from reconciler.rollouts.position import Phase
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class AdvanceReport(Struct, frozen=True, kw_only=True):
     """Every rollout in scope, by flag, with the move that was made or planned. `at` is the time of the look.
 
-    `refusals` says in sentences why guards of the run let nothing be sent.
+    `refusals` says in sentences why guards of the run let nothing be sent; `stopped_by` is what ended the run after
+    something was sent.
     """
 
     project_id: str
@@ -34,6 +35,7 @@ class AdvanceReport(Struct, frozen=True, kw_only=True):
     applied: ApplyReport | None = None
     refusals: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
+    stopped_by: ReconcilerError | None = None
     is_dry_run: bool = False
     requests: int = 0
 
@@ -54,14 +56,21 @@ class AdvanceReport(Struct, frozen=True, kw_only=True):
         }
 
     @property
+    def changed_something(self) -> bool:
+        """Whether at least one call took effect, or may have."""
+        return self.applied is not None and self.applied.changed_something
+
+    @property
     def failure(self) -> ReconcilerError | None:
         """The error that the run ends with, with the exit codes of an apply; None where that is 0."""
-        failure = self.applied.failure if self.applied else None
-        if failure is not None or not self.refusals:
-            return failure
-        refused = GuardRefusedError("Refused as unsafe: " + " ".join(self.refusals), self.guards)
-        changed = self.applied is not None and any(item.changed_something for item in self.applied.outcomes)
-        return PartlyAppliedError(str(refused)) if changed else refused
+        failure, stopped = self.applied.failure if self.applied else None, self.stopped_by
+        if isinstance(stopped, InterruptedRunError) or (failure and not stopped):
+            return stopped or failure
+        if self.refusals and not stopped:
+            stopped = GuardRefusedError("Refused as unsafe: " + " ".join(self.refusals), self.guards)
+        if stopped and self.changed_something:
+            return PartlyAppliedError(f"{failure} {stopped}" if failure else str(stopped))
+        return stopped or failure
 
 
 def with_outcomes(

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
@@ -23,7 +24,7 @@ from reconciler.cli.options import (
     shared_options,
     target_option,
 )
-from reconciler.cli.output import Output, write_report
+from reconciler.cli.output import Output, render_options, write_outcome
 from reconciler.cli.planning import open_client, resolve_credentials, say_refusal
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.errors import GuardRefusedError
@@ -81,7 +82,16 @@ def advance(
     failure = found.failure
     files = [] if report is None else [(report, render(ADVANCE, "json", found, RenderOptions(error=failure)))]
     display = OutputOptions(form=form, output_file=output_file)
-    failure = write_report(ADVANCE, found, display, output, failure=failure, files=files)
+    options = render_options(display, output)
+    failure = write_outcome(
+        lambda error: render(ADVANCE, form, found, replace(options, error=error)),
+        display,
+        output,
+        failure=failure,
+        files=files,
+        changed=found.changed_something,
+        rescue=lambda: render(ADVANCE, "text", found, options).removesuffix("\n"),
+    )
     if isinstance(failure, GuardRefusedError):
         say_refusal(failure, failure, output, is_shown=output.is_beside(display))
     elif failure:

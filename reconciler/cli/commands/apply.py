@@ -26,14 +26,13 @@ from reconciler.cli.options import (
     plan_options,
     shared_options,
 )
-from reconciler.cli.output import Output, StdoutError, render_options, try_write_file, write_report, write_result
+from reconciler.cli.output import Output, StdoutError, render_options, try_write_file, write_outcome, write_report
 from reconciler.cli.plan_file import read_plan_file, read_record_file
 from reconciler.cli.planning import Scope, make_plan, open_client, refusal_of, resolve_scope, say_refusal
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.cli.sections import SectionedCommand
 from reconciler.errors import (
     InterruptedRunError,
-    PartlyAppliedError,
     ReconcilerError,
     StalePlanError,
     UnknownTargetError,
@@ -267,17 +266,11 @@ def _report(
     def rescue() -> str:
         return render(APPLY, "text", report, options).removesuffix("\n")
 
-    def fail(complaint: str) -> ReconcilerError:
-        return _unreported(report, complaint)
-
     as_json = render(APPLY, "json", report, replace(options, error=failure))
     files = [(choices.report, as_json)] if choices.report else []
-    try:
-        with signals.raising():
-            failure = write_result(present, display, output, failure=failure, files=files, fail=fail, rescue=rescue)
-    except BaseException:
-        output.print_to_stderr(rescue())
-        raise
+    failure = write_outcome(
+        present, display, output, failure=failure, files=files, changed=report.changed_something, rescue=rescue
+    )
     if failure:
         output.error(_ending(failure, report) if output.is_beside(display) else str(failure))
     return failure.exit_code if failure else report.exit_code
@@ -314,10 +307,3 @@ async def _apply(planned: Planned, choices: ApplyArguments, output: Output) -> A
                 cancellation=cancellation,
                 progress=display.progress,
             )
-
-
-def _unreported(report: ApplyReport, complaint: str) -> ReconcilerError:
-    """The error of a run whose report cannot be written; `complaint` says why."""
-    if any(outcome.changed_something for outcome in report.outcomes):
-        return PartlyAppliedError(f"The plan was applied, but {complaint[0].lower()}{complaint[1:]}")
-    return ReconcilerError(complaint)

@@ -234,14 +234,14 @@ def test_what_rounds_add_up_to() -> None:
         applied=a_report(Status.FAILED),
     )  # fmt: skip
     drift, none = a_drift(), DriftReport(project_id="7", region="us", environment=None)
-    once = Watched().after(NOON, drift, good, 5)
+    once = Watched().after_moves(good).after(NOON, drift, good, 5)
     assert once == Watched(
         rounds=1, last_round=NOON, last_good=NOON, requests=5, drifted=3,
         moves={"up": 2, "rollback": 0, "off": 0}, standings=(moved, moved),
     )  # fmt: skip
-    twice = once.after(NOON + HOUR, drift, good, 9)
+    twice = once.after_moves(good).after(NOON + HOUR, drift, good, 9)
     assert (twice.rounds, twice.moves["up"], twice.last_good) == (2, 4, NOON + HOUR)
-    failed = twice.after(NOON + 2 * HOUR, none, bad, 11)
+    failed = twice.after_moves(bad).after(NOON + 2 * HOUR, none, bad, 11)
     assert failed == Watched(
         rounds=3, failures=1, last_round=NOON + 2 * HOUR, last_good=NOON + HOUR, requests=11, drifted=0,
         moves={"up": 4, "rollback": 0, "off": 0}, standings=(a_standing("d"),),
