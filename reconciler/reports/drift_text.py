@@ -74,7 +74,7 @@ def render_drift_markdown(report: DriftReport, _: RenderOptions) -> str:
     edits = [f"- {code_span(edit)}" for edit in view.edits[:_MOST_EDITS]]
     if len(view.edits) > _MOST_EDITS:
         edits.append(f"- {len(view.edits) - _MOST_EDITS} more: `reconciler drift --since` lists them")
-    tail = ["\n".join([f"{markdown_text(view.edits_title)}:", *edits])] if edits else []
+    tail = ["\n".join([_prose(f"{view.edits_title}:"), *edits])] if edits else []
     tail += [f"⚠️ {markdown_text(warning)}" for warning in view.warnings]
     tail += [_prose(f"{fact}.") for fact in view.facts]
     room = max(MARKDOWN_LIMIT - _CUT_NOTE - sum(len(block) + 2 for block in (*head, *tail)), _LEAST_ROOM)

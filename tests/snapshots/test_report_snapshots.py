@@ -159,6 +159,8 @@ OFF = ValueChange(path="/enabled", before=False, after=True)
 ARCHIVED = ValueChange(path="/archived", before=True, after=False)
 SHARE_CHANGE = ValueChange(path="/rolloutPercentage", before=0, after=50)
 MEMBERS = MembersChange(path="/variants/on/inclusions/cohorts", added=("c", "d"), removed=())
+TAGS = ValueChange(path="/tags", before=["a", "b"], after=["b", "c"])
+MANY = tuple(ValueChange(path=f"/field{number}", before=None, after=str(number) * 120) for number in range(4))
 BOB = Attribution(by="bob@example.com", at="2030-01-02T09:00:00.000Z", version=12, basis=Basis.VERSION)
 
 
@@ -167,13 +169,25 @@ def a_flag_drift(key: str, *changes: AttributedChange, **fields: Any) -> FlagDri
     return FlagDrift(**{"key": key, "flag_id": "1", "changes": changes, "source": a_position()} | fields)
 
 
+def an_edit_of_name(number: int) -> Edit:
+    """An edit outside git, of one field."""
+    change = ValueChange(path="/name", before="Old", after="New")
+    return Edit(
+        key=f"n{number}", flag_id=str(number), is_declared=True, version=3, at="soon", by=None, changes=(change,)
+    )
+
+
 DRIFTS = {
     "usual": a_drift(),
     "edits": DriftReport(
         project_id="7",
         region="us",
         environment=None,
-        edits=(Edit(key="e", flag_id="3", is_declared=True, version=2, at="soon", by="eve@example.com"),),
+        edits=(
+            Edit(key="e", flag_id="3", is_declared=True, version=2, at="soon", by="eve@example.com"),
+            Edit(key="f", flag_id="4", is_declared=False, version=5, at="soon", by=None, changes=(TAGS, *MANY)),
+            *(an_edit_of_name(number) for number in range(19)),
+        ),
         edits_since=NOON,
         sweep=Sweep(total=9, done=0),
         requests=3,
@@ -234,6 +248,15 @@ HISTORY_OF_F = FlagHistory(
         HistoryEntry(version=3, created_at="2030-01-03", created_by=None),
         HistoryEntry(version=2, created_at="2030-01-02", created_by="bob@example.com", changes=(OFF, MEMBERS)),
         HistoryEntry(version=1, created_at="2030-01-01", created_by="ada@example.com", is_first=True),
+    ),
+)
+HISTORY_OF_LATE_VERSIONS = FlagHistory(
+    key="f",
+    flag_id="1",
+    requests=1,
+    entries=(
+        HistoryEntry(version=3, created_at="2030-01-03", created_by=None, changes=(TAGS,), step="step 2 of 3"),
+        HistoryEntry(version=2, created_at="2030-01-02", created_by="bob@example.com", is_first=True),
     ),
 )
 FOUND = FindingsReport(
@@ -302,6 +325,7 @@ SHOWN: dict[str, tuple[Report[Any], Any]] = {
     "summary-unknown": (EVALUATION_SUMMARY, users_report(EVALUATIONS["no salt"][0], PEOPLE)),
     **{f"drift-{name}": (DRIFT, report) for name, report in DRIFTS.items()},
     "history": (HISTORY, HISTORY_OF_F),
+    "history-late": (HISTORY, HISTORY_OF_LATE_VERSIONS),
     "findings": (FINDINGS, FOUND),
     "doctor": (DOCTOR, CHECKS),
     "export": (EXPORT, EXPORTED),
