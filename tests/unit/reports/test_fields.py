@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from reconciler.planning.compare import with_details
 from reconciler.planning.plan import LeafChange, MembersChange, ValueChange
-from reconciler.reports.fields import FieldLine, field_lines
+from reconciler.reports.fields import FieldLine, field_lines, flow_text
 
 BETA = {"name": "Beta", "conditions": [], "percentage": 50, "rolloutWeights": {"a": 1}}
 STAFF = {"name": "Staff", "conditions": [], "percentage": 100, "rolloutWeights": {"a": 1}}
@@ -141,6 +141,124 @@ def test_segments_of_one_name_are_shown_whole() -> None:
     """Where names do not tell segments apart, both lists are shown as they are."""
     change = ValueChange(path="/targetSegments", before=[BETA, BETA], after=[BETA])
     assert [label for _, label, _, _ in lines(change)] == ["targetSegments"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("/targetSegments", [BETA, {"percentage": 5}]),
+        ("/targetSegments", [BETA, "Staff"]),
+        ("/targetSegments", "Beta"),
+        ("/variants", [{"key": "on"}, {"name": "Off"}]),
+        ("/variants", [{"key": "on"}, "off"]),
+        ("/variants", {"key": "on"}),
+    ],
+)
+def test_what_cannot_be_told_apart_is_shown_whole(path: str, value: object) -> None:
+    """One segment without a name, or one variant without a key, is enough."""
+    change = ValueChange(path=path, before=None, after=value)
+    assert lines(change) == [("+", path[1:], None, flow_text(value))]
+    if path == "/targetSegments":
+        reverse = ValueChange(path=path, before=value, after=[STAFF])
+        assert lines(reverse) == [("~", path[1:], flow_text(value), flow_text([STAFF]))]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "text"),
+    [
+        (None, "everyone"),
+        ([], "everyone"),
+        ([{"prop": "country", "op": "is", "values": ["US", "CA"]}], 'country is ["US", "CA"]'),
+        ([{"type": "cohort", "prop": "id", "op": "set", "values": []}], "(cohort) id set []"),
+        (
+            [
+                {"type": "property", "prop": "device_id", "op": "is not", "values": ["a", "b"]},
+                {"prop": "user_id", "op": "is", "values": "c"},
+            ],
+            'device_id is not [2 ids] and user_id is "c"',
+        ),
+        (["?"], '["?"]'),
+    ],
+)
+def test_conditions_in_words(conditions: object, text: str) -> None:
+    """What is no condition is shown as it is."""
+    segment = {"name": "S", "conditions": conditions, "percentage": 5, "bucketingKey": "device_id"}
+    change = ValueChange(path="/targetSegments", before=[], after=[segment])
+    assert lines(change) == [("+", "targetSegments/S", None, f'{text}; 5%; bucketingKey "device_id"')]
+    differs = ValueChange(path="/targetSegments", before=[segment | {"conditions": [BETA]}], after=[segment])
+    (line,) = lines(differs)
+    assert (line[1], line[3]) == ("targetSegments/S/conditions", text)
+
+
+def test_parts_that_one_side_alone_has() -> None:
+    """Those of the live segment first."""
+    before, after = {"name": "S", "old": 1, "same": 2}, {"new": 3, "same": 2, "name": "S"}
+    change = ValueChange(path="/targetSegments", before=[before], after=[after])
+    assert lines(change) == [("-", "targetSegments/S/old", "1", None), ("+", "targetSegments/S/new", None, "3")]
+
+
+def test_texts_that_look_the_same_are_told_apart_by_their_code_points() -> None:
+    """Composed and decomposed, also in the order of segments that is shown."""
+    change = ValueChange(path="/name", before="caf\u00e9", after="cafe\u0301")
+    assert lines(change) == [("~", "name", '"caf\\u00e9"', '"cafe\\u0301"')]
+    assert lines(replace(change, after="café!")) == [("~", "name", '"café"', '"café!"')]
+
+
+@pytest.mark.parametrize(("known", "text"), [({}, '["1", "2"]'), ({"1": "web", "3": "app"}, '["web (1)", "2"]')])
+def test_deployments_are_named_where_their_names_are_known(known: dict[str, str], text: str) -> None:
+    """With their ids; ids without a name as they are."""
+    new = ValueChange(path="/deployments", before=None, after=["1", "2"])
+    (line,) = field_lines((new,), show_users=False, deployments=known)
+    assert (line.before, line.after) == (None, text)
+    other = ValueChange(path="/tags", before=None, after=["1", "2"])
+    assert field_lines((other,), show_users=False, deployments=known)[0].after == '["1", "2"]'
+    members = MembersChange(path="/deployments", added=("1",), removed=())
+    assert field_lines((members,), show_users=False, deployments=known)[0].after == '+ 1 cohort: "1"'
+
+
+def test_a_set_of_which_the_order_alone_differs_is_shown_whole() -> None:
+    change = ValueChange(path="/tags", before=["a", "b"], after=["b", "a"])
+    assert lines(change) == [("~", "tags", '["a", "b"]', '["b", "a"]')]
+
+
+def test_only_what_is_gone_from_a_set() -> None:
+    change = ValueChange(path="/tags", before=["a", "b", "c"], after=["b"])
+    assert lines(change) == [("-", "tags", '- "a", "c"', None)]
+
+
+def test_as_many_differences_of_a_payload_as_are_shown_one_by_one() -> None:
+    """At most 24; null in a list and below other members is a value too."""
+    before = {"list": [{"a": None}, None], "deep": {"b": None}}
+    found = {"/list/0/a": ("null", "1"), "/deep/b": ("null", "1"), "/gone/c": (None, "1")}
+    found |= {f"/{number}": (None, "1") for number in range(21)}
+    details = tuple(LeafChange(path=path, before=None, after=1) for path in found)
+    change = ValueChange(path="/variants/a/payload", before=before, after={}, details=details)
+    assert [line[1:3] for line in lines(change)] == [
+        (f"variants/a/payload{path}", side) for path, (side, _) in found.items()
+    ]
+    more = (*details, LeafChange(path="/more", before=None, after=1))
+    assert [line[1] for line in lines(replace(change, details=more))] == ["variants/a/payload"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"inclusions": {"users": ["a", "b"], "cohorts": []}}, '{"inclusions": {"users": [2 users], "cohorts": []}}'),
+        ({"inclusions": {"cohorts": ["c"]}}, '{"inclusions": {"cohorts": ["c"]}}'),
+        ({"inclusions": {"users": "a"}}, '{"inclusions": {"users": "a"}}'),
+        ({"inclusions": ["a"]}, '{"inclusions": ["a"]}'),
+        ({"payload": {"inclusions": {"users": ["a"]}}}, '{"payload": {"inclusions": {"users": ["a"]}}}'),
+        ([{"inclusions": {"users": ["a"]}}], '[{"inclusions": {"users": [1 user]}}]'),
+        ({"prop": "user_id", "values": ["a"]}, '{"prop": "user_id", "values": [1 id]}'),
+        ({"prop": "country", "values": ["a"]}, '{"prop": "country", "values": ["a"]}'),
+        ({"prop": ["user_id"], "values": ["a"]}, '{"prop": ["user_id"], "values": ["a"]}'),
+    ],
+)  # fmt: skip
+def test_which_ids_are_counted(value: object, text: str) -> None:
+    """Those of inclusions and of conditions on ids, at any depth, and nothing of payloads."""
+    change = ValueChange(path="/other", before=None, after=value)
+    assert lines(change)[0][3] == text
+    assert lines(change, show_users=True)[0][3] == json.dumps(value)
 
 
 def test_new_variants_are_a_line_each() -> None:
