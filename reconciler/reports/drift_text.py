@@ -111,15 +111,18 @@ def _shortened(section: DriftSection) -> DriftSection:
         place=cut(section.place, _MOST_PLACE),
         left=cut(section.left, _MOST_VALUE),
         groups=groups,
+        hidden=sum(len(group.fields) for group in section.groups[_MOST_GROUPS:]),
         next_steps=(),
     )
 
 
 def _short(fields: tuple[DriftLine, ...]) -> tuple[DriftLine, ...]:
     lines = [DriftLine(label=cut(line.label, _MOST_VALUE), words=cut(line.words, _MOST_VALUE)) for line in fields]
-    more = len(lines) - _MOST_FIELDS
-    rest = (DriftLine(label=f"{more} more", words="fields that differ"),) if more > 0 else ()
-    return (*lines[:_MOST_FIELDS], *rest)
+    return (*lines[:_MOST_FIELDS], *_more(len(lines) - _MOST_FIELDS))
+
+
+def _more(count: int) -> tuple[DriftLine, ...]:
+    return (DriftLine(label=f"{count} more", words="fields that differ"),) if count > 0 else ()
 
 
 def _item(section: DriftSection) -> str:
@@ -133,6 +136,7 @@ def _item(section: DriftSection) -> str:
             lines.append(f"    - {code_span(line.label)}: {code_span(line.words)}{author}")
         if not beside:
             lines.append(f"    - {_author(group.author)}")
+    lines += [f"    - {code_span(line.label)}: {code_span(line.words)}" for line in _more(section.hidden)]
     if section.next_steps:
         steps = (f"{markdown_text(words)}: {code_span(command)}" for words, command in section.next_steps)
         lines.append(f"    - {'; '.join(steps)}")

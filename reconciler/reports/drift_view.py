@@ -81,7 +81,7 @@ class AbsentLine(Struct, frozen=True, kw_only=True):
 class DriftSection(Struct, frozen=True, kw_only=True):
     """A flag that differs. `place` is `file:line`; `left` says until when it is left alone, or is empty.
 
-    `next_steps` are what may be done, each as words and a command.
+    `next_steps` are what may be done, each as words and a command. `hidden` counts fields that are left out.
     """
 
     symbol: str
@@ -90,6 +90,7 @@ class DriftSection(Struct, frozen=True, kw_only=True):
     left: str
     groups: tuple[ExplainedFields, ...]
     next_steps: tuple[tuple[str, str], ...] = ()
+    hidden: int = 0
 
 
 class DriftView(Struct, frozen=True, kw_only=True):

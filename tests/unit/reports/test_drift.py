@@ -355,3 +355,42 @@ def test_a_switch_is_told_behind_any_padding() -> None:
     assert shown.index("`enabled`") < shown.index("`name`")
     listed = shown.count("- `gone-") + shown.count("- `a-") + shown.count("- `zz`")
     assert f"{1500 - listed} more are not shown here" in shown
+
+
+def a_live_edit(path: str, before: object, version: int) -> AttributedChange:
+    """A value that Bob made live."""
+    change = ValueChange(path=path, before=before, after=1)
+    return AttributedChange(change=change, attribution=replace(BOB, version=version), cause=Cause.LIVE_EDIT)
+
+
+def test_what_is_left_out_of_a_flag_is_counted() -> None:
+    """Where a report has to be cut: eight fields of an edit, four edits, and the beginnings of long texts."""
+    long = "b" * 300
+    edits = [a_live_edit(f"/f{number:02}", long, 1) for number in range(10)]
+    edits += [a_live_edit(f"/g{number}", 0, number) for number in range(2, 7)]
+    many = a_flag_drift(
+        changes=tuple(edits), source=a_position(file="d" * 300), known_until=NOON.date(), known_reason=long
+    )
+    others = tuple(a_flag_drift(f"x{n:02}", changes=(a_live_edit("/name", long, n),)) for n in range(90))
+    shown = markdown(a_report(flags=(many, *others), missing=(), unmanaged=()))
+    item = next(item for item in shown.split("\n- ") if item.startswith("`new-checkout`"))
+    by = "changed live by `bob@example.com`"
+    at = "`2030-01-01T10:00:00.000Z`"
+    assert item.strip().splitlines() == [
+        f"`new-checkout` `{'d' * 159}…` (known until 2030-01-02: {'b' * 135}…)",
+        *(f'    - `f{number:02}`: `git 1, live "{"b" * 146}…`' for number in range(8)),
+        "    - `2 more`: `fields that differ`",
+        f"    - {by} (v1, {at})",
+        *(f"    - `g{number}`: `git 1, live 0`: {by} (v{number}, {at})" for number in range(2, 5)),
+        "    - `2 more`: `fields that differ`",
+    ]
+    assert "adopt it" not in shown
+
+
+@pytest.mark.parametrize(("length", "is_cut"), [(MARKDOWN_LIMIT - 1200, False), (MARKDOWN_LIMIT, True)])
+def test_a_report_is_cut_only_where_it_has_to_be(length: int, is_cut: bool) -> None:
+    """Just below the limit all is there."""
+    shown = markdown(a_report(flags=(a_flag_drift(changes=(a_live_edit("/name", "b" * length, 1),)),)))
+    assert ("b" * length not in shown) is is_cut
+    assert ("leave it" not in shown) is is_cut
+    assert len(shown) <= MARKDOWN_LIMIT

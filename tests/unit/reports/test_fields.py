@@ -86,6 +86,16 @@ def test_sets_are_what_is_added_and_what_is_removed(path: str) -> None:
     assert lines(replace(change, before=None)) == [("+", path[1:], None, '["b", "c", "a"]')]
 
 
+def test_a_payload_of_another_type_is_one_line() -> None:
+    """The difference is the whole value."""
+    change = ValueChange(path="/variants/a/payload", before=[1], after={"a": 1})
+    (described,) = with_details((change,))
+    line = ("~", "variants/a/payload", "[1]", '{"a": 1}')
+    assert lines(described) == lines(change) == [line]
+    null = replace(change, before=None, details=(LeafChange(path="", before=None, after={"a": 1}),))
+    assert lines(null) == [(*line[:2], "null", line[3])]
+
+
 def test_null_in_a_payload_is_a_value() -> None:
     """From null, or to null, is a change; a member that comes or goes is not."""
     before, after = {"a": None, "b": 1, "x": 0}, {"a": "#fff", "b": None, "c": 2}
