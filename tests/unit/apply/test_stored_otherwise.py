@@ -14,7 +14,7 @@ from worlds import a_world, an_emulator
 from reconciler.emulator import Behaviour
 from reconciler.files.schema import load_schema
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
-from reconciler.planning.plan import ValueChange
+from reconciler.planning.plan import MembersChange, ValueChange
 from reconciler.planning.stored import how_stored
 from reconciler.reports.registry import APPLY, render
 
@@ -145,6 +145,7 @@ NUMERALS = (
         ("/tags", ["A", "B"], ["a"], ""),
         ("/variants/a/payload", None, {}, "as an empty object"),
         ("/variants/a/payload", {"a": None, "n": 2**60 + 1}, {"n": 2.0**60}, "without members that are null and"),
+        ("/variants/a/payload", [{"a": [2**60 + 1, 5]}], [{"a": [2.0**60, 5]}], "with large numbers"),
         ("/variants/a/payload", {"a": 1}, {}, ""),
         ("/variants/a/payload", {"a": True}, {"a": 1}, ""),
         ("/rolloutWeights", {"a": 1, "b": 2}, {"a": 33.33, "b": 66.67}, "as percentages"),
@@ -164,3 +165,8 @@ def test_forms(path: str, declared: Any, live: Any, how: str) -> None:
     found = how_stored(ValueChange(path=path, before=live, after=declared))
     assert found.startswith(how)
     assert bool(found) is bool(how)
+
+
+def test_members_have_no_form() -> None:
+    """Users and cohorts are kept as they are sent: what differs is another member."""
+    assert how_stored(MembersChange(path="/variants/a/inclusions/users", added=("a",), removed=("A",))) == ""
