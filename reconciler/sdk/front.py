@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
+
+from reconciler.sdk.hosts import ELSEWHERE, is_of_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 MARK: Final = (b"x-reconciler-serve", b"not production")
 """The header of each answer."""
-
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def by_prefix(apps: Mapping[tuple[str, ...], ASGIApp], otherwise: ASGIApp) -> ASGIApp:
@@ -48,17 +47,10 @@ def marked(inner: ASGIApp) -> ASGIApp:
             await send(message)
 
         host = dict(scope.get("headers", ())).get(b"host", b"").decode("latin-1")
-        if _name_of(host) in _LOOPBACK:
+        if is_of_this_machine(host):
             await inner(scope, receive, send_marked)
         else:
-            refusal = PlainTextResponse("This server answers for 127.0.0.1 and localhost only.", 421)
+            refusal = PlainTextResponse(ELSEWHERE, 421)
             await refusal(scope, receive, send_marked)
 
     return app
-
-
-def _name_of(host: str) -> str | None:
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None

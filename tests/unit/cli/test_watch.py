@@ -6,9 +6,12 @@ import os
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
@@ -22,8 +25,9 @@ from rollout_rigs import CONFIG, a_rig
 from rollout_rigs import FLAG as ROLLOUT
 
 from reconciler.cli.advancing import AdvanceArguments
-from reconciler.cli.commands.watch import SpanType, _published
+from reconciler.cli.commands.watch import SpanType
 from reconciler.cli.main import run
+from reconciler.cli.metrics_server import MOST_AT_ONCE, published
 from reconciler.cli.options import Settings
 from reconciler.cli.output import Output
 from reconciler.cli.watching import Rounds
@@ -230,10 +234,10 @@ def test_rounds_that_may_write_nothing(
 
 def test_where_metrics_are(capsys: pytest.CaptureFixture[str]) -> None:
     """At /metrics only, of Prometheus' type: what was published last, and zeros before that. None without a port."""
-    with _published(None, Output()) as publish:
+    with published(None, Output()) as publish:
         publish(Watched())
     assert capsys.readouterr().err == ""
-    with _published(0, Output()) as publish:
+    with published(0, Output()) as publish:
         address = capsys.readouterr().err.strip().removeprefix("Metrics: ")
         answers = [httpx.get(address)]
         publish(Watched(rounds=5))
@@ -244,6 +248,35 @@ def test_where_metrics_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert [answer.text for answer in answers] == [metrics_text(Watched()), metrics_text(Watched(rounds=5)), ""]
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)
+
+
+def test_no_other_site_can_point_its_name_at_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    """A page that does is told nothing of the flags."""
+    with published(0, Output()):
+        address = capsys.readouterr().err.strip().removeprefix("Metrics: ")
+        hosts = ("attacker.example.com", "attacker.example.com:9464", "localhost.example.com", "[", "", "localhost:1")
+        answers = [httpx.get(address, headers={"Host": host}) for host in hosts]
+    assert [answer.status_code for answer in answers] == [421, 421, 421, 421, 421, 200]
+    assert not [answer for answer in answers[:-1] if "reconciler_" in answer.text]
+
+
+def test_connections_to_metrics_are_few(capfd: pytest.CaptureFixture[str]) -> None:
+    """Those that send nothing take neither threads nor files without end; once they are gone, it answers again."""
+    with published(0, Output()):
+        address = capfd.readouterr().err.strip().removeprefix("Metrics: ")
+        before, port = threading.active_count(), httpx.URL(address).port
+        held = [socket.create_connection(("127.0.0.1", port or 0)) for _ in range(MOST_AT_ONCE + 5)]
+        with pytest.raises(httpx.TransportError):
+            httpx.get(address)
+        assert threading.active_count() <= before + MOST_AT_ONCE
+        for connection in held:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+        answered = False
+        while not answered:
+            with suppress(httpx.TransportError):
+                answered = httpx.get(address).status_code == 200
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
