@@ -78,7 +78,6 @@ def _rollout(said: dict[str, Json], strategies: Mapping[str, Strategy]) -> Rollo
     start = said.get("start", "merge")
     return Rollout(
         steps=strategy.steps,
-        strategy=said.get("strategy"),
         start=None if start == "merge" else parse_instant(start),
         guards=tuple(dict.fromkeys(said.get("guards", ()))),
         on_fail=said.get("onFail", "rollback"),

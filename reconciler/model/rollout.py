@@ -84,7 +84,6 @@ class Rollout(Struct, frozen=True, kw_only=True):
     """
 
     steps: tuple[Step, ...]
-    strategy: str | None = None
     start: datetime | None = None
     guards: tuple[str, ...] = ()
     on_fail: OnFail = "rollback"
