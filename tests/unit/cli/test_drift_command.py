@@ -342,17 +342,24 @@ def test_what_drift_says_undoes_it(repository: Repository, edited: dict[str, Any
 _STAFF = {"name": "Staff", "conditions": [{"prop": "country", "op": "is", "values": ["US"]}], "percentage": 100}
 
 
+_STOP = _STAFF | {"name": "Stop", "percentage": 0}
+
+
 @pytest.mark.parametrize(
-    "live",
+    ("declared", "live", "options"),
     [
-        pytest.param([_STAFF | {"percentage": 0}], id="at 0"),
-        pytest.param([_STAFF | {"name": "Stop", "percentage": 0}, _STAFF], id="a segment that stops others"),
+        pytest.param([_STAFF], [_STAFF | {"percentage": 0}], "--allow kill-switch:new-checkout", id="at 0"),
+        pytest.param([_STAFF], [_STOP, _STAFF], "--allow kill-switch:new-checkout", id="a segment that stops others"),
+        pytest.param([_STAFF, _STOP], [_STAFF | {"percentage": 60}, _STOP], "", id="at 0 in git too"),
     ],
 )
-def test_what_drift_says_undoes_a_segment_that_was_set_to_0(repository: Repository, live: list[Any]) -> None:
+def test_what_drift_says_undoes_an_edit_of_segments(
+    repository: Repository, declared: list[Any], live: list[Any], options: str
+) -> None:
+    """One that was set to 0 needs an override, and one that git has at 0 needs none."""
     weights = {"rolloutWeights": {"control": 1}}
-    declared = [_STAFF | weights]
-    repository.write("flags/new-checkout.yaml", f"key: new-checkout\ntargetSegments: {json.dumps(declared)}\n")
+    segments = [item | weights for item in declared]
+    repository.write("flags/new-checkout.yaml", f"key: new-checkout\ntargetSegments: {json.dumps(segments)}\n")
     assert repository.run("apply", "--auto-approve").code == 0
     sent = [
         item | weights | {"conditions": [condition | {"type": "property"} for condition in item["conditions"]]}
@@ -362,7 +369,7 @@ def test_what_drift_says_undoes_a_segment_that_was_set_to_0(repository: Reposito
     shown = repository.run("drift").out
     (line,) = [line for line in shown.splitlines() if "undo it: " in line]
     command = line.partition("undo it: reconciler ")[2]
-    assert command == "apply --target new-checkout --allow kill-switch:new-checkout"
+    assert command == f"apply --target new-checkout {options}".rstrip()
     assert repository.run(*command.split(), "--auto-approve").code == 0
     assert repository.run("drift").code == 0
 

@@ -212,6 +212,14 @@ def test_a_key_that_several_live_flags_carry(repository: Repository) -> None:
         assert said in repository.capture.readouterr().err
 
 
+def test_a_key_that_looks_like_a_live_one(repository: Repository) -> None:
+    """It is a flag of its own, and said, as a plan does."""
+    seed(repository, "Search")
+    repository.write("flags/search.yaml", "key: search\nenabled: true\nvariants: [{key: 'on'}]\n")
+    start_session(Settings(config=repository.root / "reconciler.yaml"), Output(), source="live,files")
+    assert 'The declared flag "search" does not exist, but "Search" does' in repository.capture.readouterr().err
+
+
 def test_another_project_after_the_start(repository: Repository) -> None:
     """Is not served with what is live in the first one."""
     source = Source("live,files", Settings(config=repository.root / "reconciler.yaml"), None, Output(quiet=True))
