@@ -135,10 +135,10 @@ class Session:
                 self.sdk.cohorts = cohorts
                 self._output.info("Serving the cohorts as their file is now.")
             self._serve(content)
-        self.emulator.remember()  # what `reset` comes back to: no flag as its file was once
 
     def _serve(self, content: Content) -> None:
         if self._write(content):
+            self.emulator.remember()  # what `reset` comes back to: no flag as its file was once
             self._output.info(f"Serving {counted(len(content.flags), 'flag')} as the files are now.")
 
     def _write(self, content: Content) -> bool:

@@ -258,6 +258,20 @@ def test_a_reset_after_an_edit(root: Path) -> None:
         assert is_off(client)
 
 
+def test_a_reset_after_a_reload_that_changes_nothing(root: Path) -> None:
+    """Undoes edits through the Management API, also after a file was touched or made invalid."""
+    with a_session(root) as (session, client):
+        emulator = session.emulator
+        (flag,) = (item for item in emulator.store.flags.values() if item["key"] == "new-checkout")
+        emulator.edit_as("ada@example.com", "PATCH", f"/flags/{flag['id']}", {"enabled": False})
+        asyncio.run(session._reload([str(root / "flags" / "new-checkout.yaml")]))
+        write_flag(root, REMOTE | {"rolloutPercentage": 500})
+        asyncio.run(session._reload([str(root / "flags" / "search.yaml")]))
+        assert is_off(client)
+        assert client.post("/_emulator/reset").status_code == 204
+        assert not is_off(client)
+
+
 def test_an_error_in_reading_a_few_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ends nothing: all files are read, and say what is wrong."""
 
