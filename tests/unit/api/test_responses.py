@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -149,11 +150,18 @@ def test_a_versions_number_comes_in_both_forms(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("version", None), ("version", "three"), ("version", True), ("createdAt", 5)]
+    ("field", "value", "expected"),
+    [
+        ("version", None, "a whole number at version/version, got null"),
+        ("version", "three", "a whole number at version/version, got a string"),
+        ("version", True, "a whole number at version/version, got true"),
+        ("version", 2.5, "a whole number at version/version, got a number"),
+        ("createdAt", 5, "a time at version/createdAt, got a number"),
+    ],
 )
-def test_a_version_without_number_or_time_is_an_error(field: str, value: Any) -> None:
+def test_a_version_without_number_or_time_is_an_error(field: str, value: Any, expected: str) -> None:
     """History without its order is refused."""
-    with pytest.raises(InvalidResponseError, match=field):
+    with pytest.raises(InvalidResponseError, match=f"expected {re.escape(expected)}"):
         ask(answering(VERSIONS[0] | {field: value}), lambda client: client.get_version("1", 3))
 
 

@@ -76,6 +76,15 @@ def test_a_directory_above_means_its_flag_files(repository: Repository) -> None:
     assert (repository.root / "compose.yaml").read_text() == "services:   {}\n"
 
 
+def test_a_directory_of_no_configuration_means_all_yaml_below_it(repository: Repository) -> None:
+    """With and without a configuration beside it."""
+    for name in ("elsewhere/sub/a.yaml", "elsewhere/b.yml", "elsewhere/notes.txt"):
+        repository.write(name, "enabled:   true\nkey: a\n")
+    for _ in range(2):
+        assert repository.run("fmt", "--check", "elsewhere").out == "elsewhere/b.yml\nelsewhere/sub/a.yaml\n"
+        (repository.root / "reconciler.yaml").unlink(missing_ok=True)
+
+
 def test_without_a_configuration_paths_are_needed(
     repository: Repository, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
