@@ -6,7 +6,6 @@ for a complete one; so bodies are read raw and inflated here.
 
 from __future__ import annotations
 
-import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -39,23 +38,6 @@ async def read_body(response: httpx.Response, limit: int = LARGEST_BODY) -> byte
         kept += chunk
         if len(kept) > limit:
             raise OversizedBodyError
-    return bytes(kept)
-
-
-def read_body_within(response: httpx.Response, *, limit: int, seconds: float) -> bytes:
-    """The whole decoded body of an open response of a client that blocks, if it comes within so many seconds.
-
-    Raises as `read_body`, and httpx.ReadTimeout where it takes longer; up to the client's own timeout is added.
-    """
-    inflater, kept, end = _inflater_of(response, limit), bytearray(), time.monotonic() + seconds
-    for chunk in response.iter_raw():
-        for piece in inflater.take(chunk):
-            kept += piece
-            if len(kept) > limit:
-                raise OversizedBodyError
-        if time.monotonic() > end:
-            raise httpx.ReadTimeout("the answer took too long")
-    inflater.end()
     return bytes(kept)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from reconciler.api.body import ACCEPTED_ENCODING, OversizedBodyError, read_body
 from reconciler.api.http import httpx
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.strict_json import MalformedJsonError, parse_json
@@ -19,6 +21,10 @@ T = TypeVar("T")
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _SECONDS = 30
+"""For each part of an answer; the whole of it has to be there in _WHOLE_SECONDS."""
+
+_WHOLE_SECONDS = 60
+_MOST_BYTES = 32 * 1024 * 1024
 _PAGE = 100
 _MOST_PAGES = 100
 _REPEATABLE = frozenset({"GET", "PATCH", "PUT"})
@@ -44,13 +50,11 @@ class RestClient:
 
     def __init__(self, service: str, base_url: str, headers: Mapping[str, str]) -> None:
         self._service = service
+        self._base_url = base_url
         # A server of a company may have a certificate that only the system's own store trusts.
-        self._client = httpx.Client(
-            base_url=base_url,
-            verify=ssl.create_default_context(),
-            timeout=_SECONDS,
-            headers={"User-Agent": "amplitude-flag-reconciler", **headers},
-        )
+        self._certificates = ssl.create_default_context()
+        own = {"User-Agent": "amplitude-flag-reconciler", "Accept-Encoding": ACCEPTED_ENCODING}
+        self._headers = {**own, **headers}
 
     def request(
         self,
@@ -63,6 +67,7 @@ class RestClient:
     ) -> T:
         """The answer to one request below the address, in the shape that it has to have.
 
+        It may have 32 MiB when it is inflated, and take a minute. Not for a thread in which an event loop runs.
         Reads and edits are repeated twice when the server or the network fails; a creation never is, since it may
         have been made. Raises ForgeError.
         """
@@ -91,18 +96,42 @@ class RestClient:
         query: Mapping[str, str | int | list[str]] | None,
     ) -> T:
         try:
-            response = self._client.request(method, path, json=body, params=query)
+            content = asyncio.run(self._answer(method, path, body, query))
         except httpx.RequestError as error:
             raise _TransientError(f"{self._service} did not answer {method} {path}: {error}.") from error
-        if not response.is_success:
-            raise self._refused(method, path, response.status_code)
+        except TimeoutError:
+            raise ForgeError(
+                f"{self._service} took more than {_WHOLE_SECONDS} s to answer {method} {path}."
+            ) from None
+        except OversizedBodyError:
+            size = f"more than {_MOST_BYTES >> 20} MiB"
+            raise ForgeError(f"{self._service} answered {method} {path} with {size}.") from None
         try:
-            return msgspec.convert(parse_json(response.content), shape)
+            return msgspec.convert(parse_json(content), shape)
         except MalformedJsonError:
             wrong = "not JSON"
         except msgspec.ValidationError as error:
             wrong = _shortened(str(error))
         raise ForgeError(f"Invalid response from {self._service} to {method} {path}: {wrong}.")
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        query: Mapping[str, str | int | list[str]] | None,
+    ) -> bytes:
+        client = httpx.AsyncClient(
+            base_url=self._base_url, verify=self._certificates, timeout=_SECONDS, headers=self._headers
+        )
+        async with (
+            asyncio.timeout(_WHOLE_SECONDS),
+            client,
+            client.stream(method, path, json=body, params=query) as response,
+        ):
+            if not response.is_success:
+                raise self._refused(method, path, response.status_code)
+            return await read_body(response, _MOST_BYTES)
 
     def _refused(self, method: str, path: str, status: int) -> ForgeError:
         message = f"{self._service} answered {method} {path} with {status}."

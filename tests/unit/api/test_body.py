@@ -12,7 +12,7 @@ import httpx
 import pytest
 from clients import send
 
-from reconciler.api.body import LARGEST_BODY, OversizedBodyError, read_body_within
+from reconciler.api.body import LARGEST_BODY
 from reconciler.errors import (
     AmbiguousError,
     RejectedError,
@@ -147,32 +147,3 @@ def test_a_refusal_is_one_with_any_body(encoding: str) -> None:
         with pytest.raises(RejectedError) as caught:
             send(lambda _, response=response: response, "PATCH", ["flags", "1"])
         assert len(str(caught.value)) < 500
-
-
-def answered(*chunks: bytes, encoding: str = "identity") -> httpx.Response:
-    """A response whose body comes in these pieces, to a client that blocks."""
-    return httpx.Response(200, headers={"Content-Encoding": encoding}, content=iter(chunks))
-
-
-def test_a_client_that_blocks_reads_the_same() -> None:
-    """Plain and compressed bodies are whole; the cap holds for what they inflate to."""
-    text = b"[1," + b" " * 95 + b"2]"
-    packed = parts(text[:40], text[40:])
-    for chunks, encoding in (((text[:9], text[9:]), "identity"), ((packed[:9], packed[9:]), "gzip")):
-        assert read_body_within(answered(*chunks, encoding=encoding), limit=100, seconds=60) == text
-        with pytest.raises(OversizedBodyError):
-            read_body_within(answered(*chunks, encoding=encoding), limit=99, seconds=60)
-    with pytest.raises(OversizedBodyError):
-        read_body_within(answered(_bomb(), encoding="gzip"), limit=MIB, seconds=60)
-    for encoding, content in (("gzip", packed[:-1]), ("gzip", b"[1]"), ("br", b"[1]"), ("gzip, gzip", packed)):
-        with pytest.raises(httpx.DecodingError):
-            read_body_within(answered(content, encoding=encoding), limit=100, seconds=60)
-
-
-def test_a_client_that_blocks_waits_for_a_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body that comes in drops, each in time, ends at the deadline and not before."""
-    times = iter([100.0, 105.0, 110.0, 111.0])
-    monkeypatch.setattr("reconciler.api.body.time.monotonic", lambda: next(times))
-    with pytest.raises(httpx.ReadTimeout):
-        read_body_within(answered(b"[", b"1", b",", b"2"), limit=9, seconds=10)
-    assert list(times) == []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tracemalloc
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +13,8 @@ import pytest
 from forge_server import ForgeState, served
 from github_server import a_github
 from gitlab_server import a_gitlab
+from speaking import HEAD as JSON_HEAD
+from speaking import speaking
 
 from reconciler.ci.__main__ import ci, main
 from reconciler.ci.github import Github
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from gitlab_server import GitlabState
 
 BEFORE, HEAD = "b" * 40, "c" * 40
+MIB = 1024 * 1024
 PUSH = ("--before", BEFORE, "--head", HEAD)
 PLAN = "--author=TEXT --name=TEXT[plan]"
 TITLE = "Feature flags differ from git"
@@ -410,6 +416,55 @@ def test_what_an_answer_says_is_shown_in_short(github: GithubState, capsys: pyte
     assert f"Invalid response from GitHub to GET /compare/{HEAD}...main: Invalid enum value 'xxx" in err
     assert err.endswith("x - at `$.status`.\n")
     assert len(err) < 500
+
+
+@pytest.mark.parametrize("said", [(JSON_HEAD + b"\r\n", b" "), (JSON_HEAD, b"X-More: 1\r\n"), (JSON_HEAD, b"X")])
+def test_an_answer_in_drops_ends(
+    said: tuple[bytes, ...], github: GithubState, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each part of it comes in time, and the whole never does."""
+    monkeypatch.setattr("reconciler.ci.http._WHOLE_SECONDS", 0.4)
+    with speaking(*said, pause=0.05) as url:
+        assert run(github, "issue", "--close", GITHUB_API_URL=url) == 1
+    assert capsys.readouterr().err == "Error: GitHub took more than 0.4 s to answer GET /issues.\n"
+
+
+@pytest.mark.parametrize("pack", [("identity", bytes), ("gzip", gzip.compress), ("deflate", zlib.compress)])
+@pytest.mark.parametrize(("length", "fits"), [(MIB, True), (MIB + 1, False), (64 * MIB, False)])
+def test_an_answer_is_read_up_to_a_size(
+    pack: tuple[str, Any],
+    github: GithubState,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    capsys: pytest.CaptureFixture[str],
+    length: int,
+    fits: bool,
+) -> None:
+    """Also a compressed one, of which a few KiB may stand for gigabytes."""
+    monkeypatch.setattr("reconciler.ci.http._MOST_BYTES", MIB)
+    content = pack[1](b"[]" + b" " * (length - 2))
+    headers = f"Content-Encoding: {pack[0]}\r\nContent-Length: {len(content)}\r\n\r\n"
+    with speaking(JSON_HEAD + headers.encode(), content) as url:
+        tracemalloc.start()
+        code = run(github, "issue", "--close", GITHUB_API_URL=url)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    said = "" if fits else "Error: GitHub answered GET /issues with more than 1 MiB.\n"
+    assert (code, *capsys.readouterr()) == (int(not fits), "Issue: none open.\n" if fits else "", said)
+    assert peak < 16 * MIB
+
+
+@pytest.mark.parametrize("what", ["cut", "plain", "longer"])
+def test_an_answer_that_breaks_off_is_none(
+    what: str, github: GithubState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A part of a compressed answer is not taken for all of it."""
+    packed = gzip.compress(b"[]")
+    content = {"cut": packed[:-1], "plain": b"[]", "longer": packed + b"x"}[what]
+    headers = f"Content-Encoding: gzip\r\nContent-Length: {len(content)}\r\n\r\n"
+    with speaking(JSON_HEAD + headers.encode() + content) as url:
+        assert run(github, "issue", "--close", GITHUB_API_URL=url) == 1
+    assert "Error: GitHub did not answer GET /issues: the answer" in capsys.readouterr().err
 
 
 def test_a_list_without_an_end_is_not_taken_for_all_of_it(

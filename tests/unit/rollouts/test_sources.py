@@ -6,16 +6,15 @@ import gzip
 import json
 import sys
 import threading
-import time
 import tracemalloc
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from msgspec.structs import replace
+from speaking import HEAD, speaking
 
 from reconciler.model.rollout import GuardSource
 from reconciler.rollouts.guards import Answer, NoDataError, Question, ask
@@ -98,35 +97,6 @@ def test_a_number_that_is_too_large_is_unknown(source: GuardSource, number: str)
     with serving(lambda _path, _query: (200, body.replace('"N"', number))) as (url, _):
         found = asked(source, OutsideSources(environ={"PROM": url, "URL": url}))
         assert found.verdict is Verdict.UNKNOWN
-
-
-@contextmanager
-def speaking(*said: bytes, pause: float = 0.0) -> Iterator[str]:
-    """A server on this machine that answers each request with these bytes, and the last of them again and again."""
-
-    class Handler(BaseRequestHandler):
-        def handle(self) -> None:
-            with suppress(OSError):
-                self.request.recv(65536)
-                for part in said:
-                    self.request.sendall(part)
-                while pause:
-                    time.sleep(pause)
-                    self.request.sendall(said[-1])
-
-    server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.socket.close()
-
-
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
 
 
 @pytest.mark.parametrize("source", [PROMETHEUS, JSON])
