@@ -11,7 +11,7 @@ from urllib.parse import quote
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from reconciler.ci.forge import Comment, CommitId, Deployment, PullRequest
-from reconciler.ci.http import ForgeError, RestClient, secure_address
+from reconciler.ci.http import ForgeError, RestClient, secure_address, usable_token
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,9 +132,7 @@ class Github(RestClient):
         name = environ.get("GITHUB_REPOSITORY", "")
         if not _REPOSITORY.match(name):
             raise UsageError(f"GITHUB_REPOSITORY is {name!r}, not owner/name.")
-        token = environ.get("GITHUB_TOKEN", "").strip()
-        if not token:
-            raise UsageError("There is no GITHUB_TOKEN: give the step `env: GITHUB_TOKEN: ${{ github.token }}`.")
+        token = usable_token(environ, "GITHUB_TOKEN", "give the step `env: GITHUB_TOKEN: ${{ github.token }}`")
         return cls(api, name, token, author or BOT)
 
     def author(self) -> str:

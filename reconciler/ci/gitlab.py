@@ -9,7 +9,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from reconciler.ci.forge import Comment, CommitId, Deployment, PullRequest
-from reconciler.ci.http import ForgeError, RestClient, secure_address
+from reconciler.ci.http import ForgeError, RestClient, secure_address, usable_token
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,11 +94,8 @@ class Gitlab(RestClient):
         project = environ.get("CI_PROJECT_ID", "")
         if not project.isdecimal():
             raise UsageError(f"CI_PROJECT_ID is {project!r}, not a number: this runs in a pipeline.")
-        token = environ.get("GITLAB_TOKEN", "").strip()
-        if not token:
-            raise UsageError(
-                "There is no GITLAB_TOKEN: store a project access token with the scope api as a variable."
-            )
+        needed = "store a project access token with the scope api as a variable"
+        token = usable_token(environ, "GITLAB_TOKEN", needed)
         return cls(api, project, token, author)
 
     def author(self) -> str:

@@ -144,6 +144,16 @@ class RestClient:
         return error
 
 
+def usable_token(environ: Mapping[str, str], variable: str, otherwise: str) -> str:
+    """The token that a variable holds. Raises UsageError, which never shows it, where no header can hold it."""
+    token = environ.get(variable, "").strip()
+    if not token:
+        raise UsageError(f"There is no {variable}: {otherwise}.")
+    if not (token.isascii() and token.isprintable()):
+        raise UsageError(f"{variable} is no token: it has line breaks or other characters that no token has.")
+    return token
+
+
 def secure_address(address: str, variable: str) -> str:
     """The address without a slash at its end. Raises UsageError where a token would go over plain http."""
     address = address.rstrip("/")

@@ -239,6 +239,18 @@ def test_what_is_missing_is_named(
     assert github.requests == []
 
 
+@pytest.mark.parametrize("token", ["ghs_a\nghs_b", "ghs_a\x00", "ghs_\xe9", "ghs_a\tb"])
+def test_a_token_that_no_header_can_hold_is_not_shown(
+    forge: Any, capsys: pytest.CaptureFixture[str], token: str
+) -> None:
+    """The error of the library would have it in it."""
+    assert run(forge, "allowed", GITHUB_TOKEN=token, GITLAB_TOKEN=token) == 64
+    err = capsys.readouterr().err
+    assert "_TOKEN is no token: " in err
+    assert "ghs_" not in err
+    assert forge.requests == []
+
+
 @pytest.mark.parametrize(
     ("address", "kept"),
     [
