@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from reconciler.evaluation.exposure import ListedMove, PayloadShare
 from reconciler.planning.plan import Action, FlagPlan, MembersChange, Refusal, ValueChange
 from reconciler.reports.affected import NO_USER
-from reconciler.reports.danger import by_danger, effect_of, widest_moves
+from reconciler.reports.danger import Danger, by_danger, danger_of, effect_of, widest_moves
 
 STILL = an_exposure(a_transition(matrix=(), switched=Fraction(0), unavoidable=Fraction(0)))
 
@@ -132,6 +132,138 @@ def test_the_widest_moves_are_named_of_live_and_new_flags() -> None:
     assert [*widest_moves([a_change("a", ON), a_change("b", action=Action.CREATE)])] == []
 
 
+def test_a_single_new_flag_is_not_called_the_widest() -> None:
+    """Its row says what it reaches; new flags do not count among those that exist."""
+    new, live = a_change("a", ON, action=Action.CREATE, share=100), a_change("b", ON, share=7)
+    line = "Max exposure change: b, 7% of All Other Users: off → on."
+    assert [*widest_moves([new, live])] == [line]
+    assert [*widest_moves([new, live, replace(new, key="0")])] == [
+        line,
+        "Widest new flag: a, reaches 100% of All Other Users.",
+    ]
+
+
+SEGMENTS = ({"name": "A", "conditions": []}, {"name": "B", "conditions": []})
+
+
+@pytest.mark.parametrize(
+    ("change", "danger", "words"),
+    [
+        (change("/archived", False, True), Danger.SWITCHED, "archived"),
+        (change("/archived", True, False), Danger.SWITCHED, "unarchived"),
+        (ON, Danger.SWITCHED, "turned on"),
+        (OFF, Danger.SWITCHED, "turned off"),
+        (change("/enabled", True, None), Danger.TOUCHED, "enabled"),
+        (SALT, Danger.REBUCKETED, "re-buckets all users by another salt"),
+        (change("/bucketingKey", "a", "b"), Danger.REBUCKETED, "re-buckets all users by another key"),
+        (change("/bucketingUnit", "a", "b"), Danger.REBUCKETED, "re-buckets all users by another unit"),
+        (change("/deployments", None, ["1", "2"]), Danger.TOUCHED, "2 deployments added"),
+        (change("/deployments", ["1"], ["2"]), Danger.REMOVED, "1 deployment added, 1 deployment removed"),
+        (change("/deployments", ["1"], []), Danger.REMOVED, "1 deployment removed"),
+        (change("/variants/a", None, {"key": "a"}), Danger.TOUCHED, "variant a added"),
+        (change("/variants/a", {"key": "a"}, None), Danger.REMOVED, "variant a removed"),
+        (change("/variants/a", {"key": "a"}, {"key": "a"}), Danger.TOUCHED, "variant a"),
+        (change("/variants/a/key", "b", "a"), Danger.REMOVED, "variant b renamed a"),
+        (change("/variants/a/payload", None, 1), Danger.TOUCHED, "payload of a"),
+        (change("/variants/a/name", "", "A"), Danger.HARMLESS, "name of a"),
+        (change("/variants/a/description", "", "A"), Danger.HARMLESS, "description of a"),
+        (change("/variants/a/b/name", "", "A"), Danger.TOUCHED, "variant a/b/name"),
+        (change("/name", "a", "b"), Danger.HARMLESS, "name"),
+        (change("/description", "a", "b"), Danger.HARMLESS, "description"),
+        (change("/tags", [], ["b"]), Danger.HARMLESS, "tags"),
+        (change("/rolloutPercentage", None, 5), Danger.MOVED, "rollout null → 5%"),
+        (change("/rolloutWeights", {}, {"a": 1}), Danger.MOVED, "weights"),
+        (change("/evaluationMode", "a", "b"), Danger.REMOVED, 'evaluation mode "a" → "b"'),
+        (change("/targetSegments", [*SEGMENTS], [*reversed(SEGMENTS)]), Danger.MOVED, "order of segments"),
+        (change("/targetSegments", [*SEGMENTS], [SEGMENTS[0]]), Danger.MOVED, "targeting"),
+        (change("/targetSegments", None, []), Danger.MOVED, "targeting"),
+        (change("/other", "a", "b"), Danger.TOUCHED, "other"),
+        (MembersChange(path="/variants/a/inclusions/users", added=("a",), removed=()), Danger.TOUCHED,
+         "1 listed user added"),
+        (MembersChange(path="/variants/a/inclusions/cohorts", added=(), removed=("a", "b")), Danger.TOUCHED,
+         "2 listed cohorts removed"),
+    ],
+)  # fmt: skip
+def test_how_grave_a_change_is_by_its_field_and_what_it_is_called(
+    change: ValueChange | MembersChange, danger: Danger, words: str
+) -> None:
+    """The gravest of several counts and comes first, wherever it stands."""
+    harmless, off = (ValueChange(path=path, before=True, after=False) for path in ("/name", "/enabled"))
+    assert effect_of(a_change("a", change)).change == words
+    pair = ((harmless, Danger.HARMLESS, "name"), (change, danger, words))
+    for order in (pair, pair[::-1]):
+        changes = [item[0] for item in order]
+        said = dict.fromkeys(item[2] for item in sorted(order, key=lambda item: item[1]))
+        assert danger_of(changes) is danger
+        assert effect_of(a_change("a", *changes)).change == ", ".join(said)
+    assert danger_of((change, off)) is danger_of((off, change)) is Danger.SWITCHED
+    assert danger_of(()) is Danger.HARMLESS
+
+
+def a_move_between(before: str, after: str) -> Any:
+    """Users of one segment who fall into another one."""
+    return a_transition(before_segment=before, after_segment=after)
+
+
+@pytest.mark.parametrize(
+    ("moves", "words"),
+    [
+        ((("All Other Users", "Beta"),), "targeting widened"),
+        ((("Beta", "All Other Users"),), "targeting narrowed"),
+        ((("Beta", "All Other Users"), ("All Other Users", "Beta")), "targeting"),
+        ((("Beta", "Staff"),), "targeting"),
+        ((("Beta", "Beta"), ("All Other Users", "All Other Users")), "targeting"),
+        ((("Beta", "Staff"), ("All Other Users", "Beta")), "targeting widened"),
+    ],
+)
+def test_whether_segments_get_users_or_lose_some(moves: tuple[tuple[str, str], ...], words: str) -> None:
+    """To the rest or from it; both are neither."""
+    exposure = an_exposure(*(a_move_between(*move) for move in moves))
+    assert effect_of(a_change("a", change("/targetSegments", [], [{}]), exposure=exposure)).change == words
+
+
+@pytest.mark.parametrize(
+    ("flag", "danger"),
+    [
+        (a_change("a", ROLLOUT, share=5), Danger.MOVED),
+        (a_change("a", OFF, share=5), Danger.SWITCHED),
+        (a_change("a", ROLLOUT, exposure=an_exposure(a_transition(is_exact=False))), Danger.REBUCKETED),
+        (a_change("a", OFF, exposure=an_exposure(a_transition(is_exact=False))), Danger.SWITCHED),
+        (
+            a_change("a", ROLLOUT, exposure=an_exposure(a_transition(is_exact=False, switched=Fraction(0)))),
+            Danger.TOUCHED,
+        ),
+        (a_change("a", change("/name", "a", "b"), transient=Fraction(1, 9)), Danger.MOVED),
+        (a_change("a", change("/name", "a", "b"), warnings=("w",)), Danger.TOUCHED),
+        (a_change("a", OFF, warnings=("w",)), Danger.SWITCHED),
+        (a_change("a", OFF), Danger.TOUCHED),
+        (a_change("a", change("/name", "a", "b")), Danger.HARMLESS),
+        (a_change("a", OFF, exposure=None), Danger.SWITCHED),
+        (a_change("a"), Danger.HARMLESS),
+        (a_change("a", OFF, action=Action.CREATE), Danger.CREATED),
+        (a_change("a", held=(Refusal(guard="shield", message="No.", override=""),)), Danger.HELD),
+    ],
+)
+def test_how_grave_a_flag_is(flag: FlagPlan, danger: Danger) -> None:
+    """What moves no user and warns of nothing comes after what moves users."""
+    assert effect_of(flag).danger is danger
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(3, "v, w, x"), (4, "v, w, x, y"), (5, "v, w, x, y, 1 more"), (6, "v, w, x, y, 2 more")]
+)
+def test_four_changes_are_named(count: int, words: str) -> None:
+    """Of more, and beside warnings three; guards that hold a flag are each named once before them."""
+    changes = [change(f"/{name}", 0, 1) for name in "vwxyzq"[:count]]
+    flag = a_change("a", *changes)
+    assert effect_of(flag).change == words
+    warned = replace(flag, warnings=("one",))
+    assert effect_of(warned).change == "v, w, x, 1 warning"
+    guards = tuple(Refusal(guard=guard, message="No.", override="") for guard in ("b", "a", "b"))
+    held = replace(flag, changes=tuple(changes[:1]), held=guards)
+    assert effect_of(held).change == "held by safety check b, a: v"
+
+
 @pytest.mark.parametrize(
     ("flag", "words", "affected"),
     [
@@ -204,4 +336,9 @@ def test_a_row_is_short_with_any_changes() -> None:
     effect = effect_of(a_change("z" * 5_000, *many, OFF, share=100))
     assert effect.change.startswith("turned off, variant 0kk")
     assert effect.change.endswith("297 more") or effect.change.endswith("…")
-    assert max(map(len, (effect.key, effect.change, effect.affected))) <= 240
+    dependents = tuple(f"{number}{'d' * 90}" for number in range(9))
+    grave = effect_of(a_change("z" * 5_000, *many, OFF, exposure=replace(STILL, dependents=dependents)))
+    assert [len(text) for text in (effect.key, effect.change)] == [100, 160]
+    assert effect.key.endswith("…")
+    assert len(effect.affected) <= 280
+    assert grave.affected.endswith(", 6 more, which depends on it")
