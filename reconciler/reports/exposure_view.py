@@ -145,7 +145,7 @@ def _beside(exposure: FlagExposure) -> Iterator[str]:
 def bar(shares: tuple[Share, ...], width: int) -> tuple[tuple[str, str], ...]:
     """A stacked bar as runs of one character with their style; the runs are `width` long together.
 
-    Every share above 0 gets a cell, as long as there are enough.
+    Shares are above 0. Each gets at least one cell, also where there are not enough.
     """
     cells = _cells([share.part for share in shares], width)
     return tuple(
@@ -219,15 +219,15 @@ def _indexes(exposure: FlagExposure) -> dict[str, int]:
 
 
 def _cells(parts: list[Fraction], width: int) -> list[int]:
-    """Whole cells by largest remainder, at least one for each part that is not nothing."""
-    total = sum(parts, Fraction(0)) or Fraction(1)
+    """Whole cells by largest remainder, at least one for each part."""
+    total = sum(parts, Fraction(0))
     exact = [part * width / total for part in parts]
-    cells = [max(1, int(size)) if size else 0 for size in exact]
+    cells = [max(1, int(size)) for size in exact]
     while sum(cells) > width and max(cells) > 1:
         cells[cells.index(max(cells))] -= 1
     by_remainder = sorted(range(len(parts)), key=lambda index: (cells[index] - exact[index], index))
     for index in by_remainder * width:
-        if sum(cells) >= width or not parts:
+        if sum(cells) >= width:
             break
         cells[index] += 1
     return cells
