@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from builders import a_condition, a_config, a_flag, a_live_flag, a_segment, a_variant
+from builders import a_condition, a_config, a_flag, a_full_flag, a_live_flag, a_segment, a_variant
 from msgspec.structs import replace
 
 from reconciler.importer import represent
@@ -260,3 +260,23 @@ def test_what_means_the_same_stays_as_written(live: dict[str, Any], said: dict[s
     assert document is not None
     ((name, value),) = said.items()
     assert (repr(document[name]) == repr(value)) is is_kept
+
+
+def test_segments_without_a_name_get_one() -> None:
+    """By their place, and none that there is already."""
+    names = ("", "Segment 1", " ", "Segment 3", "Segment 3 (2)", "")
+    segments = tuple(
+        a_segment(name, conditions=(a_condition(values=(str(number),)),)) for number, name in enumerate(names)
+    )
+    live = a_live_flag(a_full_flag("f", target_segments=segments))
+    found = represent(live, a_config(), keep=None, keys={}, minimal=False)
+    assert found.document is not None
+    made = ("Segment 1 (2)", "Segment 3 (3)", "Segment 6")
+    assert [segment["name"] for segment in found.document["targetSegments"]] == [
+        made[0], "Segment 1", made[1], "Segment 3", "Segment 3 (2)", made[2],
+    ]  # fmt: skip
+    assert [segment["conditions"][0]["values"] for segment in found.document["targetSegments"]] == [
+        [str(number)] for number in range(6)
+    ]
+    assert (found.named, found.left_out) == (made, ())
+    assert found.remarks == tuple(f"targetSegments/{name} has no name live: it got this one here" for name in made)
