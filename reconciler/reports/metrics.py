@@ -52,7 +52,7 @@ class Watched(Struct, frozen=True, kw_only=True):
             last_round=at,
             last_good=at if good else self.last_good,
             requests=requests,
-            drifted=len(drift.flags) + len(drift.missing),
+            drifted=len(drift.drifted),
         )
 
 
@@ -75,7 +75,12 @@ def metrics_text(watched: Watched) -> str:
             _moment(watched.last_good),
         ),
         ("requests_today", "gauge", "Requests to the server since midnight UTC.", [("", watched.requests)]),
-        ("drifted_flags", "gauge", "Flags that are not live as declared.", [("", watched.drifted)]),
+        (
+            "drifted_flags",
+            "gauge",
+            "Flags that are not live as declared, but for known drift.",
+            [("", watched.drifted)],
+        ),
         (
             "rollout_moves_total",
             "counter",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from builders import NOON, a_report
+from msgspec.structs import replace
 from pages import a_drift
 
 from reconciler.apply.report import Status
@@ -199,7 +200,7 @@ def test_metrics_to_the_letter() -> None:
             "# HELP reconciler_requests_today Requests to the server since midnight UTC.",
             "# TYPE reconciler_requests_today gauge",
             "reconciler_requests_today 42",
-            "# HELP reconciler_drifted_flags Flags that are not live as declared.",
+            "# HELP reconciler_drifted_flags Flags that are not live as declared, but for known drift.",
             "# TYPE reconciler_drifted_flags gauge",
             "reconciler_drifted_flags 2",
             "# HELP reconciler_rollout_moves_total Writes of rollouts, by kind.",
@@ -236,9 +237,11 @@ def test_what_rounds_add_up_to() -> None:
     drift, none = a_drift(), DriftReport(project_id="7", region="us", environment=None)
     once = Watched().after_moves(good).after(NOON, drift, good, 5)
     assert once == Watched(
-        rounds=1, last_round=NOON, last_good=NOON, requests=5, drifted=3,
+        rounds=1, last_round=NOON, last_good=NOON, requests=5, drifted=4,
         moves={"up": 2, "rollback": 0, "off": 0}, standings=(moved, moved),
     )  # fmt: skip
+    known = replace(drift, known=frozenset({"dark-mode", "new-checkout"}))
+    assert Watched().after(NOON, known, good, 5).drifted == 2
     twice = once.after_moves(good).after(NOON + HOUR, drift, good, 9)
     assert (twice.rounds, twice.moves["up"], twice.last_good) == (2, 4, NOON + HOUR)
     failed = twice.after_moves(bad).after(NOON + 2 * HOUR, none, bad, 11)
