@@ -149,7 +149,7 @@ def _enter(flag_id: str, project: Mapping[str, LiveFlag], parents: dict[str, lis
 def _depends_on(flag_id: str, other: str, parents: Mapping[str, Sequence[str]]) -> bool:
     seen, left = {flag_id}, [flag_id]
     while left:
-        new = set(parents.get(left.pop(), ())) - seen
+        new = set(parents[left.pop()]) - seen
         seen |= new
         left += new
     return other in seen

@@ -77,7 +77,7 @@ def _exposed(flag: FlagPlan, live: LiveState | None) -> FlagPlan:
 
 def _affected_dependents(flag: FlagPlan, exposure: FlagExposure, live: LiveState | None) -> Iterator[str]:
     """The flags some of whose users this one lets through no more, or lets through now."""
-    moves = {(old, new) for item in exposure.transitions for old, new, share in item.matrix if share}
+    moves = {(old, new) for item in exposure.transitions for old, new, _ in item.matrix}
     moves |= {(item.before, item.after) for item in exposure.listed}
     for child, allowed in children_of(flag.flag_id, live) if live and flag.flag_id else ():
         if is_on(child.spec) and any(BY_RULES in pair or _lets(*pair, allowed) for pair in moves):

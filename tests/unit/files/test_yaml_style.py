@@ -87,6 +87,23 @@ def test_a_comment_inside_brackets_makes_them_lines() -> None:
     assert format_text(text, "flag.yaml") == "key: flag\ntags:\n  - a  # first\n  - b\n"
 
 
+@pytest.mark.parametrize(
+    ("payload", "written"),
+    [
+        ({"a": "x" * 82}, f" {{a: {'x' * 82}}}\n"),
+        ({"a": "x" * 83}, f"\n      a: {'x' * 83}\n"),
+        ({"a": [[]]}, " {a: [[]]}\n"),
+        ({"a": [[1]]}, "\n      a: [[1]]\n"),
+        ({"a": [[[1]]]}, "\n      a:\n        - [[1]]\n"),
+    ],
+)
+def test_what_stands_between_brackets(payload: object, written: str) -> None:
+    """What ends in column 100 at most, and has no more than two levels that hold something."""
+    text = flag_to_yaml({"key": "flag", "variants": [{"key": "a", "payload": payload}]})
+    assert text == f"key: flag\nvariants:\n  - key: a\n    payload:{written}"
+    assert format_text(text, "flag.yaml") == text
+
+
 def test_comments_on_lines_of_their_own_stay_where_they_are_in_brackets() -> None:
     """Above the item that follows, or at the end; what follows a document in brackets goes to its head."""
     text = "key: flag\ntags: [\n  # first\n  a, b\n  # end\n  ]\n"
