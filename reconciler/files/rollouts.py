@@ -75,10 +75,9 @@ def decode_rollouts(body: dict[str, Json], strategies: Mapping[str, Strategy]) -
 def _rollout(said: dict[str, Json], strategies: Mapping[str, Strategy]) -> Rollout:
     own = Strategy(steps=decode_steps(said.get("steps", [])))
     strategy = strategies.get(said.get("strategy", ""), own)
-    start = said.get("start", "merge")
     return Rollout(
         steps=strategy.steps,
-        start=None if start == "merge" else parse_instant(start),
+        start=parse_instant(said.get("start", "merge")),
         guards=tuple(dict.fromkeys(said.get("guards", ()))),
         on_fail=said.get("onFail", "rollback"),
         attempt=int(said.get("attempt", 1)),

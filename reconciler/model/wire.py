@@ -353,7 +353,7 @@ def _or(value: Json, empty: Json) -> Json:
 
 def typed(value: Json, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - the caller names the type
     """The value, which must be of this type; `where` is its place, for messages. Raises InvalidResponseError."""
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+    if not isinstance(value, kind):
         words = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
         raise malformed(value, words.get(kind, kind.__name__), where)
     return value

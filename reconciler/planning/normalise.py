@@ -80,7 +80,7 @@ def live_as_renamed(desired: FlagSpec, live: FlagSpec) -> FlagSpec:
 def _named_as_declared(
     declared: tuple[TargetSegment, ...], live: tuple[TargetSegment, ...]
 ) -> tuple[TargetSegment, ...]:
-    names = {id(found): segment.name for segment, found in pair_segments(declared, live) if found is not None}
+    names = {id(found): segment.name for segment, found in pair_segments(declared, live)}
     return tuple(
         segment if segment.name.strip() else replace(segment, name=names.get(id(segment), segment.name))
         for segment in live

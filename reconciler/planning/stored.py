@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     Form = Callable[[Json], Json]
 
-_LARGEST_EXACT_DOUBLE: Final = 2**53
 _ROUNDED: Final = 0.011
 """Percentages of two decimals that make 100 together: one of them may be off by a hundredth more than rounding."""
 
@@ -146,8 +145,7 @@ def _doubles(value: Json) -> Json:
         return {key: _doubles(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_doubles(item) for item in value]
-    is_large = isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_EXACT_DOUBLE
-    return float(value) if is_large else value
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _percentages(weights: Json) -> Json:

@@ -121,7 +121,7 @@ class _Reader:
 
     def _entry(self, event: Any, collection: Collection) -> None:  # noqa: ANN401
         mark = event.start_mark
-        entry = Entry(parent=collection, start=mark.index, line=mark.line, last=mark.line)
+        entry = Entry(parent=collection, start=mark.index, line=mark.line)
         collection.entries.append(entry)
         self.drafts[-1].entries.append(entry)
         if collection.is_mapping:

@@ -230,4 +230,4 @@ def _removes_only(operation: Operation, users: Sequence[str]) -> bool:
     """Whether it removes users, by name or by place, and none but these."""
     if isinstance(operation, RemoveUserAt):
         return operation.user in users
-    return isinstance(operation, RemoveMembers) and operation.names_users and set(operation.members) <= set(users)
+    return isinstance(operation, RemoveMembers) and set(operation.members) <= set(users)

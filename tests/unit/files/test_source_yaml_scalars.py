@@ -46,8 +46,12 @@ def test_what_stands_in_quotes_is_text(text: str, quote: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [".nan", ".NaN", ".NAN", "NaN", ".inf", "-.inf", "+.Inf", "Infinity", "-Infinity", "1e999", "-1e999"]
-)
+    "text",
+    [
+        ".nan", ".NaN", ".NAN", "NaN", "1e999", "-1e999",
+        *(sign + name for sign in ("", "+", "-") for name in (".inf", ".Inf", ".INF", "Infinity")),
+    ],
+)  # fmt: skip
 def test_a_number_that_json_cannot_carry_is_refused(text: str) -> None:
     """NaN and infinities are errors in every spelling, never text."""
     (finding,) = read_source(f"a: [1, {text}]\n", "f.yaml").diagnostics

@@ -103,6 +103,7 @@ def test_forms_of_flags() -> None:
             "createdBy": 12,
             "createdAt": "",
             "lastModifiedBy": "ada",
+            "lastModifiedAt": "2026-11-01",
             "parentDependencies": {"flags": {"9": None, "10": ["on"]}},
         }
     )
@@ -113,7 +114,8 @@ def test_forms_of_flags() -> None:
         "5", "Weights(pairs=(('a', 2), ('b', 0.5), ('c', 0)))",
     )  # fmt: skip
     assert spec.deployments == ("1", "2", "3")
-    assert (found.created_by, found.created_at, found.last_modified_by) == ("12", None, "ada")
+    assert (found.created_by, found.created_at) == ("12", None)
+    assert (found.last_modified_by, found.last_modified_at) == ("ada", "2026-11-01")
     assert found.parent_dependencies == Dependencies(flags=(("10", ("on",)), ("9", ())), operator="all")
     assert decode_flag(FLAG | {"parentDependencies": {"flags": {}}}).parent_dependencies is None
     operator = decode_flag(FLAG | {"parentDependencies": {"flags": {"1": []}, "operator": "any"}})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from builders import COMMIT, NOON
+from emulators import a_live_flag
 from msgspec.structs import replace
 from worlds import UNGUARDED, a_world, an_emulator, random_live_flag, random_spec
 
@@ -39,6 +40,18 @@ def test_round_trip(seed: int) -> None:
     """A document read and written again is the same document."""
     document = json.loads(json.dumps(encode_plan(a_random_plan(seed))))
     assert encode_plan(decode_plan(document)) == document
+
+
+def test_a_plan_of_nothing() -> None:
+    """All figures are 0; what is allowed stands in its order."""
+    guards = frozenset({"updates", "empty", "quota", "archives", "exposure:a", "exposure"})
+    plan = a_world(an_emulator(a_live_flag("a")), options=PlanOptions(allow=guards)).plan()
+    document = encode_plan(replace(plan, created_at=NOON, commit=COMMIT, origin="https://experiment.amplitude.com"))
+    assert document["options"]["allow"] == sorted(guards)
+    assert document["summary"] == {
+        "create": 0, "update": 0, "archive": 0, "unarchive": 0, "unchanged": 0, "unmanaged": 1,
+        "operations": 0, "maxExposureChange": 0, "maxTransient": 0,
+    }  # fmt: skip
 
 
 def test_an_untouched_plan_is_accepted() -> None:

@@ -122,11 +122,31 @@ def test_a_segment_lets_go_of_a_variant_before_it_goes() -> None:
     }
 
 
+def test_segments_that_do_not_name_what_goes_are_not_sent() -> None:
+    """Nor those of which the flag has none."""
+    for segments in ((a_segment(rollout_weights=Weights.of({"treatment": 1})),), ()):
+        live = a_full_flag(target_segments=segments, rollout_weights=Weights.of({"control": 0, "treatment": 1}))
+        declared = a_flag(target_segments=segments, variants=(Variant(key="treatment"),))
+        plan = a_plan_of(declared, live)
+        assert plan is not None
+        assert plan.operations == (DeleteVariant(flag_key="new-checkout", variant_key="control"),)
+
+
 def test_a_variant_that_undeclared_segments_name_cannot_go() -> None:
-    """It is not declared what those segments are to be instead."""
+    """It is not declared what those segments are to be instead: each is told, with each variant that it names."""
+    keys = ("zeta", "control", "alpha")
+    named = [a_segment(name, rollout_weights=Weights.of(dict.fromkeys(keys, 1))) for name in ("Beta", "Alpha")]
+    live = a_full_flag(target_segments=tuple(named), variants=tuple(map(a_full_variant, keys)))
     with pytest.raises(InvalidInputError) as caught:
-        a_plan_of(a_flag(variants=(Variant(key="control"),)), a_full_flag(target_segments=(a_segment(),)))
-    assert [(item.rule, item.path) for item in caught.value.diagnostics] == [("variant-in-use", "/variants")]
+        a_plan_of(a_flag(variants=(Variant(key="control"),)), live)
+    found = caught.value.diagnostics
+    assert {(item.rule, item.path) for item in found} == {("variant-in-use", "/variants")}
+    assert [item.message for item in found] == [
+        f'Variant "{key}" cannot be removed: the live segment "{name}" of "new-checkout" names it. '
+        "Declare `targetSegments` without it as well."
+        for name in ("Beta", "Alpha")
+        for key in ("alpha", "zeta")
+    ]
 
 
 @pytest.mark.parametrize(
