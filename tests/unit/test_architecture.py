@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 PACKAGE = ROOT / "reconciler"
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
 
 
 def test_the_page_names_every_package_and_module() -> None:
@@ -24,9 +25,26 @@ def test_the_page_names_every_package_and_module() -> None:
 
 def test_the_layers_are_those_that_lint_checks() -> None:
     """The lines of the page and the contract of import-linter say the same."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
-    layers = next(item["layers"] for item in contracts if item["type"] == "layers")
+    layers = next(item["layers"] for item in CONTRACTS if item["type"] == "layers")
     shown = PAGE.partition("## Layers")[2].partition("emulator:")[0].partition("    ci ")[2]
     assert [set(re.findall(r"\w+", layer)) for layer in layers] == [
         set(re.findall(r"\w+", layer)) for layer in f"ci {shown}".split(">")
     ]
+
+
+def test_what_only_some_packages_may_import_is_forbidden_to_all_others() -> None:
+    """No package or module is left out of such a contract by oversight."""
+    present = {f"reconciler.{path.stem}" for path in PACKAGE.iterdir() if re.match(r"[a-z]\w*(\.py)?$", path.name)}
+    excepted = {}
+    for contract in CONTRACTS:
+        if contract["type"] == "forbidden":
+            is_emulator = contract["source_modules"] == ["reconciler.emulator"]
+            listed = contract["forbidden_modules" if is_emulator else "source_modules"]
+            excepted[contract["name"]] = {name.removeprefix("reconciler.") for name in present - set(listed)}
+    assert excepted == {
+        "The emulator imports nothing of the rest": {"emulator"},
+        "Only cli and pytest_plugin start the emulator": {"cli", "pytest_plugin", "emulator"},
+        "Only api and pytest_plugin know httpx": {"api", "pytest_plugin", "emulator"},
+        "Only planning knows deepdiff": {"planning", "emulator"},
+        "Only cli and ci know click": {"cli", "ci", "emulator"},
+    }
