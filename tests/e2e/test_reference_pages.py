@@ -82,6 +82,15 @@ def test_exit_codes_are_documented_as_they_are() -> None:
     assert {int(code) for heading in headings for code in heading.split(", ")} == expected
 
 
+def test_the_messages_that_are_explained_are_those_of_the_code() -> None:
+    """Each message of the table is one that the package writes."""
+    table = TROUBLESHOOTING[TROUBLESHOOTING.index("| message |") : TROUBLESHOOTING.index("## 2:")]
+    found = re.findall(r"`([^`]+)`", "".join(re.findall(r"^\|(.+?)\|", table, re.MULTILINE)))
+    written = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "reconciler").rglob("*.py"))
+    assert len(found) > 5
+    assert [message for message in found if message not in written] == []
+
+
 def test_every_guard_is_explained() -> None:
     """The guide names each guard, and what overrides it is what the guard says."""
     rows = re.findall(r"^\|(.+?)\|(.+)$", TROUBLESHOOTING, re.MULTILINE)
