@@ -118,7 +118,6 @@ class _Look:
                 item.path = self._top(path)
             else:
                 item.step(None, None, None, spot.settings, self.until)
-                item.end("The flag is not committed.")
         return spot
 
     def _committed(self, key: str, shown: str, held: dict[str, str]) -> tuple[str, Document] | None:

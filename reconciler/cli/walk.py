@@ -55,7 +55,6 @@ class Sought:
         self, key: str, path: str, document: Document | None, settings: Settings, pointers: Iterable[str]
     ) -> None:
         self.key, self.path, self.document = key, path, document
-        self.gap = ""
         seen = effective(document, settings)
         self._open = {pointer: value_at(seen, pointer, settings) for pointer in pointers}
         self._found: dict[str, list[DeclaredValue]] = {pointer: [] for pointer in self._open}
@@ -90,12 +89,11 @@ class Sought:
         if document is None:
             self._open = {}
 
-    def end(self, gap: str = "") -> None:
-        """Nothing older is to be seen: because there is nothing, or because of a gap."""
+    def end(self, gap: str) -> None:
+        """Nothing older is to be seen, because of a gap."""
         for pointer, value in self._open.items():
-            if gap:
-                self._found[pointer].append(DeclaredValue(value=value))
-                self._gaps[pointer] = gap
+            self._found[pointer].append(DeclaredValue(value=value))
+            self._gaps[pointer] = gap
         self._open = {}
 
     def timeline(self, pointer: str) -> Timeline:
@@ -217,7 +215,6 @@ class Walk:
         self._follow_moved(left, oldest, spot, moves)
         for item in left:
             item.step(oldest.id, self._moment(oldest), None, spot.settings, self.until)
-        _end_all(sought)
 
     def _follow_moved(self, absent: list[Sought], commit: Commit, spot: Spot, moves: int) -> None:
         """Follow those flags elsewhere that a commit brought from files outside of the spot; they leave `absent`."""
@@ -267,6 +264,6 @@ class Walk:
         return Spot(config, "" if flags == "." else flags, settings)
 
 
-def _end_all(sought: Iterable[Sought], gap: str = "") -> None:
+def _end_all(sought: Iterable[Sought], gap: str) -> None:
     for item in sought:
         item.end(gap)

@@ -100,6 +100,8 @@ def test_long_texts_and_lists_are_cut() -> None:
         ("a", False, False), (" ", False, False), ("\u00a0", False, True), ("\u3000", False, True),
         ("\u0301", False, True), ("\u20dd", False, True), ("\u200b", True, False), ("\n", True, False),
         ("\u2028", True, False), ("\u2800", True, False), ("\u034f", True, True), ("\u115f", True, False),
+        ("\ufe00", True, True), ("\ufe0f", True, True), ("\ufe10", False, False), ("\U000e0000", True, False),
+        ("\U000e0fff", True, False), ("\U000e1000", False, False),
     ],
 )  # fmt: skip
 def test_characters_that_are_not_seen(character: str, shapeless: bool, based: bool) -> None:

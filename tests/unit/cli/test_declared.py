@@ -59,6 +59,7 @@ def test_random_histories(seed: int, tmp_path: Path) -> None:
 
 
 SWITCH = ("checkout", "/enabled")
+SHALLOW = "This clone is shallow: older commits are not in it. In CI, fetch the whole history."
 
 
 def a_repository(top: Path, *texts: str, file: str = "flags/checkout.yaml") -> list[str]:
@@ -120,7 +121,7 @@ def test_a_shallow_clone_knows_what_it_saw_change(tmp_path: Path) -> None:
         git(tmp_path, "clone", "--quiet", f"--depth={depth}", f"file://{whole}", str(clone))
         found = looked_at(clone, [SWITCH])[SWITCH]
         assert hour_of(found) == expected
-        assert ("shallow" in found.gap) is (expected is None)
+        assert found.gap == (SHALLOW if expected is None else "")
 
 
 def test_a_flag_that_a_shallow_clone_saw_come_is_known(tmp_path: Path) -> None:
@@ -139,7 +140,21 @@ def test_a_clone_without_contents_knows_nothing(tmp_path: Path) -> None:
     a_repository(whole, switch(False), switch(True))
     git(whole, "config", "uploadpack.allowFilter", "true")
     git(tmp_path, "clone", "--quiet", "--filter=blob:none", f"file://{whole}", "clone")
-    assert "missing" in looked_at(tmp_path / "clone", [SWITCH])[SWITCH].gap
+    assert looked_at(tmp_path / "clone", [SWITCH])[SWITCH].gap == (
+        "File contents at that commit are missing from this clone. In CI, fetch enough history, with contents."
+    )
+
+
+@pytest.mark.parametrize(("most", "is_known"), [(16, True), (15, False)])
+def test_a_walk_ends_after_many_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, *, is_known: bool
+) -> None:
+    """What changed before them is not found, and the gap says so."""
+    monkeypatch.setattr("reconciler.cli.walk.MOST_COMMITS", most)
+    ids = a_repository(tmp_path, switch(False), *(switch(True, str(number)) for number in range(17)))
+    found = looked_at(tmp_path, [SWITCH])[SWITCH]
+    assert hour_of(found) == ((ids[1], 1) if is_known else None)
+    assert found.gap == ("" if is_known else "More commits have touched these files since than are looked at.")
 
 
 def test_what_is_not_committed_has_no_commit(tmp_path: Path) -> None:
@@ -155,8 +170,18 @@ def test_what_is_not_committed_has_no_commit(tmp_path: Path) -> None:
     assert looked_at(tmp_path, [("new", "/enabled")])["new", "/enabled"].since is None
 
 
-@pytest.mark.parametrize("what", ["no repository", "no commit", "no git", "a link"])
-def test_where_git_cannot_tell_there_is_a_gap(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("what", "gap"),
+    [
+        ("no repository", "{} is not in a git repository, or not in one that git can read."),
+        ("no commit", "The repository has no commit yet."),
+        ("no git", "git is not installed, or not in PATH."),
+        ("a link", "The configuration finds its flags through a link, which git does not follow."),
+    ],
+)
+def test_where_git_cannot_tell_there_is_a_gap(
+    what: str, gap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if what == "no repository":
         (tmp_path / "flags").mkdir()
         (tmp_path / "reconciler.yaml").write_text('version: 1\nprojectId: "7"\n')
@@ -171,7 +196,7 @@ def test_where_git_cannot_tell_there_is_a_gap(what: str, tmp_path: Path, monkeyp
         monkeypatch.setenv("PATH", "")
     found = looked_at(tmp_path, [SWITCH])[SWITCH]
     assert found.since is None
-    assert found.gap
+    assert found.gap == gap.format(tmp_path)
 
 
 def test_an_environment_sees_its_own_past(tmp_path: Path) -> None:

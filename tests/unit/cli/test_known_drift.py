@@ -109,6 +109,11 @@ def test_an_environment_has_its_own(repository: Repository) -> None:
             64,
             "leave --budget, --strict out",
         ),
+        (
+            ("--acknowledge", KEY, "--state", "s.json", "--target", KEY, "--until", "2099-12-24"),
+            64,
+            "Error: --acknowledge compares nothing: leave --target, --state out.\n",
+        ),
         (("--until", "2099-12-24"), 64, "go with --acknowledge"),
         (("--reason", "x"), 64, "go with --acknowledge"),
         (

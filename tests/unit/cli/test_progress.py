@@ -291,6 +291,13 @@ def test_a_message_meanwhile_stands_above_the_bar(tmp_path: Path) -> None:
         (Progress("", done=1, total=600), Speed(steps=1), None, ("1 of 600", "599 left, about 10 min")),
         (Progress("", done=4, total=4), Speed(units=2, steps=2), None, ("4 of 4", "2 calls/s")),
         (Progress("", done=9000, unit="users"), Speed(units=3000), None, ("9,000", "3,000 users/s")),
+        (Progress("", done=3), Speed(units=1.2), None, ("3", "1 calls/s")),
+        (Progress("", done=3), Speed(units=0.96), None, ("3", "1.0 calls/s")),
+        (Progress("", done=9, total=10), Speed(steps=9), None, ("9 of 10", "1 left, about 1 s")),
+        (Progress("", done=1, total=120), Speed(steps=1), None, ("1 of 120", "119 left, about 119 s")),
+        (Progress("", done=0, total=120), Speed(steps=1), None, ("0 of 120", "120 left, about 2 min")),
+        (Progress("", done=0, total=7199), Speed(steps=1), None, ("0 of 7,199", "7,199 left, about 120 min")),
+        (Progress("", done=0, total=7200), Speed(steps=1), None, ("0 of 7,200", "7,200 left, about 2 h")),
     ],
 )
 def test_what_is_said(stage: Progress, speed: Speed, budget: int | None, said: tuple[str, ...]) -> None:
