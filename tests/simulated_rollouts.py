@@ -116,7 +116,7 @@ class Simulation:
     # What happens
 
     def hand(self) -> None:
-        """Somebody edits the flag in the web app."""
+        """A person edits the flag in the web app."""
         values = [0, 0, self.base, 1, 7, *self.rollout.percentages]
         fields: dict[str, Any] = {"rolloutPercentage": self.random.choice(values)}
         if self.random.random() < 0.3:
@@ -130,7 +130,7 @@ class Simulation:
     def plan_of_faults(self, *, alone: bool) -> tuple[Any, bool]:
         """What becomes of the requests of a run, and whether it is killed by that.
 
-        Nobody edits while two are under way: between a look and the write after it the API lets nobody tell.
+        No person edits while two are under way: between a look and the write after it the API does not show it.
         """
         random, kind = self.random, self.random.random()
         number = random.randint(1, 9)
@@ -231,7 +231,7 @@ class Simulation:
         one, other = OfficialFlag(before.spec), OfficialFlag(after.spec)
         for user in USERS:
             had = one.assign(user)[0]
-            assert had == "off" or other.assign(user)[0] == had, "nobody loses what they had"
+            assert had == "off" or other.assign(user)[0] == had, "no user loses a variant"
 
     def check_fall(self, earlier: list[Seen], after: Seen) -> None:
         self.counts["falls"] += 1

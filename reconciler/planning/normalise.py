@@ -27,7 +27,7 @@ _SWITCHES = frozenset((field.public,) for field in FIELDS if field.may_start_on)
 def declared_whole(desired: DesiredFlag) -> DesiredFlag:
     """The declaration of a flag that this run made, with what it leaves out as a new flag has it: off, 0 %, none.
 
-    Switches are so even where they are ignored: what a server sets in a flag that was just made is nobody's choice.
+    Switches are so even where they are ignored: what a server sets in a new flag is no choice of a person.
     """
     spec = desired.start
     ignored = Ignored(tuple(path for path in desired.ignored.paths if path not in _SWITCHES))

@@ -87,7 +87,7 @@ def play(quarter: Quarter, events: int, count: Callable[[str, int], None]) -> No
 
 @pytest.mark.parametrize("seed", SHORT)
 def test_a_quarter(seed: int, quarter_of: Callable[[int], Quarter], count: Callable[[str, int], None]) -> None:
-    """Whatever the order."""
+    """In every order."""
     play(quarter_of(seed), SHORT_EVENTS, count)
 
 

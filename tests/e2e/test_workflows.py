@@ -176,7 +176,7 @@ def test_a_merge_touches_only_what_it_changes(world: World) -> None:
 
 
 def test_nothing_to_do_in_the_review_is_no_review_of_what_is_to_do_later(world: World) -> None:
-    """The live flag was as the pull request wants it, and was edited before the merge: nobody saw that plan."""
+    """The live flag was as the pull request wants it, and was edited before the merge: no reviewer saw that plan."""
     world.edit_by_hand(rolloutPercentage=50)
     a_pull_request(world, 50)
     assert on_pull_request(world)["plan"].outputs["code"] == "0"

@@ -27,7 +27,7 @@ DECLARED = {
 
 @pytest.fixture(params=DECLARED)
 def checkout(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
-    """A file that declares a flag that nobody is to get, and a server that gives it to everybody."""
+    """A file that declares a flag that no user is to get, and a server that gives it to every user."""
     scenario = Scenario(name="starts-on", live=(), specs=(DECLARED[request.param],))
     with a_checkout(tmp_path, scenario, Behaviour(new_flag="on")) as made:
         hurry(monkeypatch)

@@ -189,7 +189,7 @@ def a_git(ground: Ground, script: str) -> dict[str, str]:
 
 
 def test_a_git_that_never_ends_is_ended(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said, whatever it still waits for."""
+    """It is said, and the command ends."""
     monkeypatch.setattr("reconciler.cli.git._SECONDS", 0.2)
     done = ground.call(
         "plan", "--config", "sub/reconciler.yaml", "--changed-since", "HEAD", **a_git(ground, "time.sleep(600)")

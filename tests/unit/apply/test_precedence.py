@@ -53,7 +53,7 @@ def a_family(live: dict[str, dict[str, Any]], parents: dict[str, str], wanted: d
 def test_both_reach_what_is_declared(
     live: dict[str, Any], wanted: dict[str, Any], names: str, *, aborts: bool, concurrency: int
 ) -> None:
-    """Whatever their keys are, one at a time or side by side: each call has its turn once the other flag is done."""
+    """For any keys, one at a time or side by side: each call has its turn once the other flag is done."""
     parent, child = names
     named = {parent: wanted["a"], child: wanted["z"]}
     options = ApplyOptions(on_error_abort=aborts, concurrency=concurrency)

@@ -186,7 +186,7 @@ def test_what_a_rename_leaves_behind_is_mended_where_the_flag_is_archived_as_wel
 
 
 def test_an_unarchive_that_had_no_effect_is_no_archive_by_hand() -> None:
-    """The flag is archived as it was before: nobody is blamed, and the call is not told as made."""
+    """The flag is archived as it was before: no user is blamed, and the call is not told as made."""
     emulator = an_emulator(a_live_flag("f", archived=True))
     real = emulator.api.answer
 

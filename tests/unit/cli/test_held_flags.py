@@ -251,7 +251,7 @@ def test_why_a_flag_is_held_is_no_warning_too(repository: Repository, form: str)
 @pytest.mark.parametrize(
     "declared", ["key: new-checkout\nbucketingSalt: other\n", "key: new-checkout\narchived: false\n"]
 )
-def test_a_plan_has_its_page_whatever_becomes_of_it(repository: Repository, declared: str) -> None:
+def test_a_plan_has_its_page_whether_it_is_refused_or_not(repository: Repository, declared: str) -> None:
     """Beside any form of the result; a refused one says so, and user ids are counted."""
     repository.write("flags/new-checkout.yaml", declared)
     users = "variants: [{key: control}, {key: treatment, inclusions: {users: [grace@example.com]}}]\n"

@@ -97,7 +97,7 @@ def test_a_step_of_a_rollout_meanwhile_does_not_matter_where_no_user_is_moved(re
 
 
 def test_users_who_were_listed_since_the_review_hold_a_flag_that_goes_on(repository: Repository) -> None:
-    """Nobody looked at what they get."""
+    """No reviewer looked at what they get."""
     repository.write("flags/new-checkout.yaml", "key: new-checkout\nenabled: false\n")
     record(repository)
     path = f"/flags/{repository.live('new-checkout')['id']}/variants/treatment/users"
@@ -189,7 +189,7 @@ def test_a_saved_plan_takes_no_record(repository: Repository) -> None:
 
 
 def test_no_override_is_named_that_cannot_help(repository: Repository) -> None:
-    """A flag that is held as not reviewed stays held, whatever else is allowed."""
+    """A flag that is held as not reviewed stays held, even if another guard is allowed."""
     repository.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 10\n")
     record(repository)
     repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingSalt: other\n")

@@ -142,7 +142,7 @@ def test_a_new_flag_begins_at_zero(repository: Repository) -> None:
 
 
 def test_a_flag_that_is_turned_on_begins_at_zero(repository: Repository) -> None:
-    """Whatever percentage it has while it serves no user, nobody gets it at once."""
+    """Any percentage that it has while it serves no user reaches no user at once."""
     flag = next(flag for flag in repository.emulator.store.flags.values() if flag["key"] == "other-flag")
     flag["enabled"], flag["rolloutPercentage"] = False, 100
     repository.write("flags/other.yaml", FLAG.replace("new-checkout", "other-flag").replace("[errors]", "[check]"))

@@ -305,7 +305,7 @@ LOCAL_LACKS = {
 
 @pytest.mark.parametrize("case", LOCAL_LACKS)
 def test_a_local_flag_by_amplitude_id_reaches_no_user(repository: Repository, case: str) -> None:
-    """The plan of a create says so and reaches nobody by it; once the flag is live, an edit of its name does not."""
+    """The plan of a create says so and reaches no user by it; once the flag is live, an edit of its name does not."""
     declared, lacking = LOCAL_LACKS[case]
     text = "key: new\nenabled: true\nevaluationMode: local\nrolloutWeights: {a: 1}\nvariants: [{key: a}]\n"
     text += declared if "rolloutPercentage" in declared else declared + "rolloutPercentage: 50\n"

@@ -79,7 +79,7 @@ def test_an_unmanaged_field_and_an_unmanaged_flag() -> None:
 
 
 def test_an_edit_that_was_undone_is_told_all_the_same() -> None:
-    """Live is as declared again, and yet somebody turned it off for a while; the way back is git's own value."""
+    """Live is as declared again, and yet a person turned it off for a while; the way back is git's own value."""
     project = a_project()
     project.edit(enabled=False)
     project.edit(ADA, enabled=True)
@@ -89,7 +89,7 @@ def test_an_edit_that_was_undone_is_told_all_the_same() -> None:
 
 
 def test_what_an_apply_does_is_no_edit_outside_git() -> None:
-    """Whatever it changes, and however many calls it takes, over the same editor's earlier edit by hand."""
+    """For all that it changes, in any number of calls, over the same editor's earlier edit by hand."""
     project = a_project()
     edited = project.edit(USER, description="by hand")
     spec = a_declaration(

@@ -95,7 +95,7 @@ def test_edits_carry_the_name_of_the_user_of_the_key() -> None:
     assert [(item["version"], item["createdBy"]) for item in versions] == [(2, OTHER_USER), (1, USER)]
 
 
-def test_somebody_else_can_edit_behind_our_back() -> None:
+def test_another_user_can_edit_between_our_calls() -> None:
     """An edit in process by another user changes the flag, makes a version, and is in no log."""
     emulator = two_projects()
     emulator.edit_as(OTHER_USER, "PATCH", "/flags/1001", {"rolloutPercentage": 5})

@@ -160,7 +160,7 @@ def test_users_without_what_is_hashed_lose_a_variant_that_all_had() -> None:
 
 
 def test_groups_are_hashed_by_their_name() -> None:
-    """Whatever the bucketing key is: another one moves no group."""
+    """For any bucketing key: another one moves no group."""
     grouped = replace(FLAG, bucketing_unit="org id")
 
     assert decide(replace(grouped, bucketing_key="device_id"), grouped, never=(ANY_MOVE,)).status is Status.PROVED

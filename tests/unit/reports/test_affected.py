@@ -76,7 +76,7 @@ def words(desired: FlagSpec, live: FlagSpec | None, **fields: tuple[str, ...]) -
         ({"deployments": ("1",)}, {"deployments": ()}, "10% of All Other Users of deployment 1: "),
     ],
 )  # fmt: skip
-def test_nobody_is_said_only_where_nobody_is_affected(
+def test_no_user_is_said_only_where_none_is_affected(
     live: dict[str, object], desired: dict[str, object], said: str
 ) -> None:
     """A listed user, a payload, clients of a deployment: each is named where it is affected."""

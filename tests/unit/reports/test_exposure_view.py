@@ -70,7 +70,7 @@ def test_what_is_expected_is_labelled(is_exact: bool, label: bool) -> None:
     assert ("expected" in block.headline) is label
 
 
-def test_nobody_moved_needs_no_bars() -> None:
+def test_where_no_user_moves_there_are_no_bars() -> None:
     """A segment whose users all stay is not drawn; what they see on the way is a sentence."""
     still = a_transition(switched=Fraction(0), unavoidable=Fraction(0))
     assert exposure_block(an_exposure(still, notes=("a note",)), Fraction(0)).rows == ()

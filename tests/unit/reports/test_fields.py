@@ -79,7 +79,7 @@ def test_members_are_counted_unless_shown() -> None:
 
 @pytest.mark.parametrize("path", ["/tags", "/deployments"])
 def test_sets_are_what_is_added_and_what_is_removed(path: str) -> None:
-    """In whatever order the members stand."""
+    """In any order of the members."""
     change = ValueChange(path=path, before=["a", "b"], after=["b", "c", "a"])
     assert lines(change) == [("+", path[1:], None, '+ "c"')]
     assert lines(replace(change, after=["c"])) == [("~", path[1:], '- "a", "b"', '+ "c"')]

@@ -199,7 +199,7 @@ def test_sarif_explains_every_rule() -> None:
     ],
 )
 def test_the_line_is_shown_with_a_caret(line: str, column: int, shown: str | None, caret: str) -> None:
-    """At the column of the place, whatever the line's characters take; of a long line the part around it."""
+    """At the column of the place, for any width of the characters; of a long line the part around it."""
     item = replace(ERROR, position=a_position(line=3, column=column), hint=None)
     report = FindingsReport(findings=[item], lines={(item.position.file, 3): line})  # type: ignore[union-attr]
     _, above, below, *_ = render(FINDINGS, "text", report).splitlines()

@@ -123,7 +123,7 @@ def test_of_many_calls_the_first_are_shown() -> None:
     assert "10. add-users" in render(PLAN, "text", plan, RenderOptions(verbose=True))
 
 
-def test_one_number_that_moves_nobody_takes_few_lines() -> None:
+def test_one_number_that_moves_no_user_takes_few_lines() -> None:
     """The row says so, and neither exposure nor notes follow."""
     still = a_transition(
         before=(("off", Fraction(1)),),
