@@ -58,6 +58,14 @@ def test_weights_of_variants_that_go_do_not_stay() -> None:
     assert found.document["rolloutWeights"] == {"control": 1}
 
 
+def test_weights_without_variants_are_those_of_the_version() -> None:
+    """The version's variants, of which the file says nothing, add none."""
+    version = {"variants": [{"key": "control"}, {"key": "treatment"}], "rolloutWeights": {"treatment": 3}}
+    found = rolled(version, {"key": "flag", "rolloutWeights": {"control": 1}})
+    assert found.document == {"key": "flag", "rolloutWeights": {"treatment": 3}}
+    assert (found.changed, found.not_shown) == (("rolloutWeights",), ())
+
+
 def test_a_rename_is_turned_around() -> None:
     """A variant that the file renames, and that the version has under its old key, is renamed back."""
     document = DOCUMENT | {
