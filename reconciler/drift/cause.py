@@ -47,13 +47,13 @@ def cause_of(
     values = [value_in(version.flag.spec) for version in in_force]
     if not isinstance(wanted, Unset) and wanted in values:
         return Cause.LIVE_EDIT
-    if is_complete and values and values[0] == live and not any(isinstance(value, Unset) for value in values):
+    if is_complete and values[0] == live and not any(isinstance(value, Unset) for value in values):
         return Cause.NOT_APPLIED
     return _by_last_edit(change, comparison, declared.at)
 
 
 def _since(declared_at: datetime, versions: Sequence[Version]) -> tuple[list[Version], bool]:
-    """The versions that were in force at that time or later, and whether these are all."""
+    """The versions that were in force at that time or later, and whether these are all: at least one then."""
     found: list[Version] = []
     for version in versions:
         at = parse_time(version.created_at)

@@ -15,10 +15,11 @@ from worlds import World, a_world, an_emulator, run_now
 
 from reconciler.drift import Cause, DriftOptions, detect
 from reconciler.drift.cause import cause_of
-from reconciler.drift.compare import DifferingFlag
+from reconciler.drift.compare import DifferingFlag, with_unsent
+from reconciler.drift.report import StoredOtherwise
 from reconciler.model.flag import Variant, Version, Weights
 from reconciler.model.versions import DeclaredValue, Timeline
-from reconciler.planning.plan import ValueChange
+from reconciler.planning.plan import MembersChange, ValueChange
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -229,3 +230,46 @@ def test_what_versions_and_the_last_edit_tell(
     declared = Timeline(values=(DeclaredValue(value=25, commit="c", at=START),))
     assert cause_of(change, found, versions[::-1], declared) is cause
     assert cause_of(change, found, versions[::-1], Timeline()) is Cause.UNKNOWN
+
+
+def a_difference(change: ValueChange | MembersChange, edited: int | None, **fields: Any) -> DifferingFlag:
+    """A flag that was edited so many minutes after START and differs in one field."""
+    at = None if edited is None else (START + timedelta(minutes=edited)).isoformat()
+    live, wanted = a_live(a_flag(), last_modified_at=at), a_flag()
+    defaults = {"desired": a_desired_flag(wanted), "live": live, "wanted": wanted, "changes": (change,), "pairs": {}}
+    return DifferingFlag(**defaults | fields)
+
+
+ARCHIVED, BACK = (ValueChange(path="/archived", before=side, after=not side) for side in (True, False))
+USERS = MembersChange(path="/variants/a/inclusions/users", added=("a",), removed=())
+
+
+@pytest.mark.parametrize(
+    ("change", "edited", "cause"),
+    [
+        (ARCHIVED, 1, Cause.LIVE_EDIT),
+        (ARCHIVED, -1, Cause.NOT_APPLIED),
+        (ARCHIVED, None, Cause.UNKNOWN),
+        (BACK, 1, Cause.UNKNOWN),
+        (BACK, -1, Cause.NOT_APPLIED),
+        (USERS, -1, Cause.UNKNOWN),
+    ],
+)
+def test_what_the_last_edit_tells_of_the_archive_and_of_users(
+    change: ValueChange | MembersChange, edited: int | None, cause: Cause
+) -> None:
+    """That a flag was archived by it; of one that was unarchived, and of inclusions, no more than its time."""
+    declared = Timeline(values=(DeclaredValue(value=True, commit="c", at=START),))
+    assert cause_of(change, a_difference(change, edited), (), declared) is cause
+
+
+@pytest.mark.parametrize(("edited", "is_unsent"), [(-1, True), (0, True), (1, False), (None, False)])
+def test_what_was_not_edited_since_it_is_declared_was_not_sent(edited: int | None, is_unsent: bool) -> None:
+    """So it is no form of the server's own."""
+    change = ValueChange(path="/rolloutWeights", before={"a": 1}, after={"b": 1})
+    stored = tuple(StoredOtherwise(key=KEY, path=path, how="sorted") for path in ("/rolloutWeights", "/tags"))
+    found = a_difference(change, edited, changes=(), stored=stored, doubtful=(change,))
+    declared = {(KEY, change.path): Timeline(values=(DeclaredValue(value=1, commit="c", at=START),))}
+    told = with_unsent(found, declared, ())
+    assert (told.changes, told.stored) == (((change,), stored[1:]) if is_unsent else ((), stored))
+    assert with_unsent(found, {}, ()) == found

@@ -126,6 +126,17 @@ def test_a_budget_that_does_not_cover_the_versions_names_the_last_editor() -> No
     assert "1 of 1 flags" in report.warnings[0]
 
 
+@pytest.mark.parametrize(("budget", "version"), [(2, None), (3, 2), (4, 2)])
+def test_a_budget_leaves_room_for_the_versions_of_what_differs(budget: int, version: int | None) -> None:
+    """Half of what is left at most goes to them; the reads of inclusions take the rest."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, BOB, KEY, enabled=False)
+    report = look(a_world(emulator, a_declaration()), budget=budget)
+    (drift,) = report.flags
+    assert (changed_paths(drift), drift.latest.version) == (["/enabled"], version)
+    assert report.requests == budget
+
+
 def test_inclusions_that_differ_are_found() -> None:
     """As sets of ids."""
     emulator = an_emulator(a_live_flag())

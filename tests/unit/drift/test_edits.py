@@ -11,6 +11,7 @@ from builders import a_live_flag as a_live
 from emulators import USER, a_live_flag
 from looks import ADA, BOB, a_declaration, edit, flag_id_of, look
 from msgspec import Struct
+from msgspec.structs import replace
 from worlds import World, a_world, an_emulator
 
 from reconciler.drift import empty_state, keys_in_scope, updated_state
@@ -156,6 +157,27 @@ def test_a_state_file_tells_each_edit_once(targets: tuple[str, ...]) -> None:
     memory = updated_state(memory, report, scope, [KEY], is_partial=bool(targets))
     again = told(look(project.world, memory))
     assert [item[0] for item in again] == ([KEY] if targets else [])
+
+
+def test_edits_since_the_last_look_are_told_with_a_later_start_too() -> None:
+    """`since` says which flags are compared, the last look which edits are told."""
+    project = a_project()
+    project.edit(description="by hand")
+    memory = replace(empty_state(project.world.config), looked_at=START)
+    report = look(project.world, memory, since=START + timedelta(hours=1))
+    assert told(report) == [(KEY, BOB, 2, ["/description"])]
+    assert report.edits_since == START
+
+
+def test_a_flag_that_the_feed_shows_from_its_first_version_on_is_not_read() -> None:
+    """Its creation and what became of it, in one request."""
+    project = a_project()
+    emulator = project.world.emulator
+    emulator.edit_as(BOB, "POST", "/flags", {"key": "new", "projectId": "7"})
+    project.edit(ADA, "new", description="by hand")
+    report = project.look(targets=("new",))
+    assert told(report) == [("new", BOB, 1, []), ("new", ADA, 2, ["/description"])]
+    assert [entry.path for entry in emulator.log if entry.path.endswith("/versions")] == [emulator.log[0].path]
 
 
 def test_weights_come_with_the_variants() -> None:
