@@ -202,8 +202,6 @@ def weights_to_send(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Varia
     found = {key: present.get(old) for key, old in stay.items()}
     sent: dict[str, Number] = {key: wanted.get(key) for key in new}
     fixed = any(sent.values())
-    if not fixed and _same_ratio(found, wanted):
-        return sent
     support = {key: weight for key, weight in found.items() if wanted.get(key)}
     if not fixed and support and _same_ratio(support, wanted):
         return sent | {key: 0 for key, weight in found.items() if weight and key not in support}

@@ -17,8 +17,9 @@ from worlds import UNGUARDED, a_world, an_emulator, random_live_flag, random_spe
 
 from reconciler.errors import StalePlanError
 from reconciler.files.schema import check
-from reconciler.planning.plan import Action, PlanOptions, Refusal
+from reconciler.planning.plan import Action, PlannedRollout, PlanOptions, Refusal, RolloutStanding, ValueChange
 from reconciler.planning.plan_file import check_saved, decode_plan, digest_of, encode_plan
+from reconciler.planning.rollout_json import decode_rollout, encode_rollout
 from reconciler.planning.warnings import with_exposure
 from reconciler.reports.registry import PLAN, RenderOptions, render
 
@@ -210,6 +211,50 @@ def test_options_fit_what_is_planned(plan: Plan, fits: dict[str, Any]) -> None:
     others = PlanOptions(allow=frozenset({f"rebucket:{plan.flags[1].key}"}))
     with pytest.raises(StalePlanError):
         decode_plan(encode_plan(replace(plan, options=others)))
+
+
+def _first_two(plan: Plan) -> Plan:
+    return replace(plan, flags=plan.flags[:2], options=PlanOptions())
+
+
+PLAN_OF_TWO = _first_two(a_random_plan(1))
+NAMED_WRONGLY = ValueChange(path="/variants/a/description", before="x", after=5)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"refusals": (REFUSAL,)}, "a plan of which nothing may be sent is not saved"),
+        ({"flags": (replace(PLAN_OF_TWO.flags[0], held=(REFUSAL,)),)}, "nothing may be sent is not saved"),
+        ({"unmanaged": (PLAN_OF_TWO.flags[1].key,)}, "what a plan names is in its scope, once"),
+        ({"options": PlanOptions(targets=(PLAN_OF_TWO.flags[0].key,))}, "what a plan names is in its scope, once"),
+        ({"flags": PLAN_OF_TWO.flags[::-1]}, "cannot be read"),
+        ({"flags": (replace(PLAN_OF_TWO.flags[0], changes=(NAMED_WRONGLY,)),)}, "cannot be read"),
+    ],
+)
+def test_a_plan_that_contradicts_itself_is_refused(change: dict[str, Any], said: str) -> None:
+    """Although its digest fits."""
+    assert decode_plan(encode_plan(PLAN_OF_TWO)).flags
+    with pytest.raises(StalePlanError, match=said):
+        decode_plan(encode_plan(replace(PLAN_OF_TWO, **change)))
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        None,
+        RolloutStanding(phase="waiting"),
+        RolloutStanding(phase="running", step=1, since=NOON, upcoming=50, why="early"),
+        RolloutStanding(phase="running", step=1, since=NOON, upcoming=50, due_at=NOON + timedelta(hours=1)),
+    ],
+)
+def test_rollouts_are_kept(standing: RolloutStanding | None) -> None:
+    """With how far they are, where that is known."""
+    rollout = PlannedRollout(
+        key="f", path="/rolloutPercentage", live=10, steps=((25, 3600), (100, None)), guards=("errors",),
+        on_fail="pause", window="office", standing=standing, start=None if standing else 0,
+    )  # fmt: skip
+    assert decode_rollout(json.loads(json.dumps(encode_rollout(rollout)))) == rollout
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Any:

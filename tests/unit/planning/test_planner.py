@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model.flag import UNSET, FlagSpec, Unset, Variant, Weights
 from reconciler.model.wire import encode_segments
+from reconciler.planning.compare import weights_to_send
 from reconciler.planning.operations import (
     AddMembers,
     ClearUsers,
@@ -164,6 +165,30 @@ def test_a_segment_keeps_its_bucketing_key_where_it_is_the_same_one(name: str, p
     assert isinstance(edit, EditFlag)
     (sent,) = edit.body["targetSegments"]
     assert sent.get("bucketingKey") == ("device_id" if is_kept else None)
+
+
+@pytest.mark.parametrize(
+    ("live", "declared", "sent"),
+    [
+        ({"a": 1, "b": 1}, {"a": 2, "b": 2}, {}),
+        ({"a": 1, "b": 1}, {"a": 2, "b": 2, "new": 0}, {"new": 0}),
+        ({"a": 1, "b": 1}, {"a": 2, "b": 2, "new": 2}, {"new": 2, "a": 2, "b": 2}),
+        ({"a": 2, "b": 2}, {"a": 2, "b": 2, "new": 2}, {"new": 2}),
+        ({"a": 1, "b": 3}, {"a": 1, "b": 4}, {"b": 4}),
+        ({"a": 1, "b": 3}, {"a": 2, "b": 0}, {"b": 0}),
+        ({"a": 1, "b": 1}, {"a": 2, "b": 0, "new": 0}, {"new": 0, "b": 0}),
+        ({"a": 1, "b": 1}, {"a": 2, "b": 0, "new": 1}, {"new": 1, "a": 2, "b": 0}),
+        ({"a": 0, "b": 0}, {"a": 0, "b": 0}, {}),
+        ({"a": 0, "b": 0}, {"a": 1, "b": 1}, {"a": 1, "b": 1}),
+        ({"a": 1, "b": 2}, {"a": 0, "b": 0}, {"a": 0, "b": 0}),
+    ],
+)
+def test_weights_that_are_sent(live: dict[str, int], declared: dict[str, int], sent: dict[str, int]) -> None:
+    """As few as give the declared shares, as they are declared."""
+    before = a_full_flag(variants=tuple(map(a_full_variant, live)), rollout_weights=Weights.of(live))
+    wanted = a_flag(variants=tuple(Variant(key=key) for key in declared), rollout_weights=Weights.of(declared))
+    pairs = {key: a_full_variant(key) for key in live}
+    assert weights_to_send(wanted, before, pairs) == sent
 
 
 def test_a_rename_is_one_call() -> None:
