@@ -144,7 +144,7 @@ class EditVariant(VariantOperation, frozen=True, kw_only=True):
 
     def is_covered_by(self, planned: Sequence[Operation]) -> bool:
         """Where every field is in a planned PATCH, or POST, of the same variant with the same value."""
-        return self in planned or is_covered(
+        return is_covered(
             self.body,
             [
                 item.body

@@ -91,6 +91,17 @@ def test_nothing_is_taken_from_users_of_a_flag_that_stays_on(wanted: dict[str, A
     assert len(world.emulator.writes) == is_allowed
 
 
+@pytest.mark.parametrize("wanted", [{"rollout_percentage": 10}, {"name": "New"}])
+def test_a_flag_that_takes_nothing_away_waits_for_none(wanted: dict[str, Any]) -> None:
+    """It is changed although its child, which was to go off, is gone."""
+    world = a_family({"a": {}, "z": {}}, {"z": "a"}, {"a": wanted, "z": OFF})
+    planned = world.look()
+    world.emulator.store.remove([flag_of(world.emulator, "z")["id"]])
+    report = world.carry_out(planned).report
+    assert report is not None
+    assert [outcome.status.value for outcome in report.outcomes if outcome.key == "a"] == ["applied"]
+
+
 def test_flags_that_depend_on_each_other_do_not_wait_for_ever() -> None:
     """Amplitude makes no circles; where a server shows one, every flag has its turn."""
     world = a_family({"a": {}, "z": {}}, {"z": "a"}, {"a": OFF, "z": OFF})

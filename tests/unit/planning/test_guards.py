@@ -250,6 +250,17 @@ def test_a_child_that_is_off_in_the_end_needs_no_parent(
     assert ("dependents" in {item.guard for flag in plan.held if flag.key == "f" for item in flag.held}) is is_held
 
 
+def test_variants_that_a_child_needs_are_named_in_their_order() -> None:
+    """All that would go, and no other."""
+    keys = ("c", "a", "b", "d")
+    live = a_live(variants=tuple(Variant(key=key) for key in keys), rollout_weights=Weights.of({"d": 1}))
+    needs = Dependencies(flags=(("9", ("d", "c", "b")),), operator="all")
+    plan = plan_of([FlagSpec(key="f", variants=(Variant(key="d"),))], [live, a_live("child", "10", needs)])
+    assert [item.message for flag in plan.held for item in flag.held if item.guard == "dependents"] == [
+        'Flag "child" depends on variant b, c of "f", which would go.'
+    ]
+
+
 def test_a_held_parent_holds_its_own_parents() -> None:
     """A chain goes off from its last child on: one that stays keeps all above it."""
     live = [

@@ -119,6 +119,7 @@ def test_copies_that_are_left_come_last() -> None:
     planned = [RemoveUserAt(**V, user="x", index=index) for index in (5, 3, 1)]
     left = RemoveUserAt(**V, user="x", index=2)
     assert remaining(planned, [left]) == [None, None, left]
+    assert remaining(planned, [left, AddMembers(**V, members=("x",))]) == [None, None, left]
 
 
 def test_what_is_hidden_is_never_in_place() -> None:
