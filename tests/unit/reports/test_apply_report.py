@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from reconciler.apply import FlagOutcome, Status
 from reconciler.errors import BudgetError
-from reconciler.reports.registry import APPLY, render
+from reconciler.planning.operations import RemoveUserAt
+from reconciler.reports.effects import EffectRow
+from reconciler.reports.registry import APPLY, RenderOptions, render
 
 
 @pytest.mark.parametrize(
@@ -92,3 +94,47 @@ def test_what_stopped_a_run_is_said_beside_how_much_was_applied() -> None:
     stop = BudgetError("The day's requests are spent.")
     assert str(replace(a_report(A, S), stopped_by=stop).failure).endswith(f"Plan again to go on. {stop}")
     assert replace(a_report(S), stopped_by=stop).failure is stop
+
+
+def a_row(key: str) -> EffectRow:
+    """A row of the plan's table."""
+    return EffectRow(level="low", key=key, change="rollout", affected="10%")
+
+
+def test_the_table_of_the_plan_says_what_came_of_each_flag() -> None:
+    """A flag that was only released has no outcome; below it stands what is more than that."""
+    report = a_report(Status.APPLIED, Status.FAILED)
+    failed = report.outcomes[1]
+    copy = RemoveUserAt(flag_key="failed-flag", variant_key="treatment", user="ada@example.com", index=3)
+    added = replace(
+        failed.operations[1], order=3, operation=copy, is_added=True, status=Status.APPLIED, error=None, attempts=0,
+        http_status=204,
+    )  # fmt: skip
+    report = replace(report, outcomes=(report.outcomes[0], replace(failed, operations=(*failed.operations, added))))
+    rows = tuple(map(a_row, ("failed-flag", "released", "applied-flag")))
+    details = [
+        "- ✗ `failed-flag` failed, 2 of 3 calls made: The server said no.",
+        "    - call 2, add-users: failed: 2 attempts",
+        (
+            "    - call 3, remove-user-at: applied: HTTP 204, not in the plan: DELETE"
+            " /api/1/flags/123/variants/treatment/users/3 (one copy of a user who is listed twice)"
+        ),
+        "",
+    ]
+    assert render(APPLY, "markdown", report, RenderOptions(effects=rows)).split("\n") == [
+        "**Apply: 1 applied, 1 failed, 0 unknown, 0 skipped; 40 unchanged; verified**",
+        "",
+        "| | flag | change | who is affected | outcome |",
+        "|---|---|---|---|---|",
+        "| low | `failed-flag` | rollout | 10% | ✗ failed |",
+        "| low | `released` | rollout | 10% |  |",
+        "| low | `applied-flag` | rollout | 10% | ✓ applied |",
+        "",
+        *details,
+    ]
+    assert "\n".join(["- ✓ `applied-flag` applied, 2 calls", *details]) in render(APPLY, "markdown", report)
+    many = render(APPLY, "markdown", report, RenderOptions(effects=tuple(a_row(f"f{n:04}") for n in range(649))))
+    assert many.count("| low |") == 24_000 // len("| low | `f0000` | rollout | 10% |  |\n") == 648
+    assert "\n\n**1 more row did not fit into the table.**\n\n" in many
+    all_of_it = render(APPLY, "markdown", report, RenderOptions(effects=tuple(a_row(f"f{n:04}") for n in range(648))))
+    assert "did not fit" not in all_of_it

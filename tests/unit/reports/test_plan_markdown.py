@@ -280,3 +280,35 @@ def test_flags_of_a_plan_that_is_too_long_are_closed() -> None:
     assert few.count("<details open>") == 2
     assert many.count("<details>") > 50
     assert "<details open>" not in many
+
+
+@pytest.mark.parametrize("limit", [2_500, 4_000, 6_000, 9_000, 12_000, 16_000, 24_000])
+def test_what_is_left_out_is_counted(limit: int) -> None:
+    """In the table only, in brief, or not at all; of rows that are left out the gravest is told."""
+    grave = [
+        moved(f"m-{number}", Fraction(30 - number, 100), ValueChange(path="/name", before="a" * 900, after="b"))
+        for number in range(20)
+    ]
+    flags = [*grave, *(harmless(number, "x" * 300) for number in range(20))]
+    text = rendered(*flags, limit=limit)
+    keys = [f"m-{number}" for number in range(20)] + [f"flag-{number:04}" for number in range(20)]
+    in_table = [key for key in keys if f"| `{key}` |" in text]
+    named = [key for key in keys if f"<summary><code>~ {key}</code>" in text or f"- `~ {key}` " in text]
+    sections = text.split("<summary><code>~ ")[1:]
+    whole = [item for item in sections if "a" * 900 in item or "x" * 300 in item.split("</details>")[0]]
+    assert in_table == keys[: len(in_table)]
+    counts = {
+        "in brief": len(named) - len(whole),
+        "in the table only": len({*in_table} - {*named}),
+        "not at all": len({*keys} - {*in_table} - {*named}),
+    }
+    said = [f"{count} flag{'' if count == 1 else 's'} {words}" for words, count in counts.items() if count]
+    assert f"**Too long for one comment: {' and '.join(said)}.** `reconciler plan` shows everything." in text
+    left = len(keys) - len(in_table)
+    most = 30 - len(in_table) if len(in_table) < 20 else 0
+    rest = (
+        f"**{left} more row{'' if left == 1 else 's'} did not fit into the table**, the gravest low: "
+        f"at most {most}% of the users of any segment get another variant."
+    )
+    assert (rest in text) is bool(left)
+    assert "more row" not in text.replace(rest, "")

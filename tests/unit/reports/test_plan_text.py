@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from rich.text import Text
 from small_plans import PERSON, SMALL_PLANS
 
-from reconciler.planning.operations import AddMembers, EditFlag
+from reconciler.api.credentials import REGIONS
+from reconciler.planning.operations import AddMembers, EditFlag, RemoveUserAt
 from reconciler.planning.plan import Action, MembersChange, Plan, Refusal, ValueChange
 from reconciler.reports.plan_view import last_line, names_users
 from reconciler.reports.registry import PLAN, RenderOptions, render
@@ -114,6 +115,44 @@ def test_calls_are_exact() -> None:
     short = render(PLAN, "text", a_plan()).splitlines()
     assert "    1. edit-flag  PATCH /api/1/flags/123" in short
     assert "    2. add-users  POST /api/1/flags/123/variants/treatment/users" in short
+
+
+def test_a_flag_in_full() -> None:
+    """With --verbose: its address, bodies, those that are too wide below their calls, and all that is noted."""
+    operations = (
+        EditFlag(flag_key="new-checkout", body={"rolloutPercentage": 50}),
+        EditFlag(flag_key="new-checkout", body={"description": "d" * 100}),
+        RemoveUserAt(flag_key="new-checkout", variant_key="treatment", user="ada@example.com", index=3),
+    )
+    exposure = an_exposure(notes=("A note.",))
+    flag = a_flag_plan(operations=operations, transient=Fraction(1, 8), exposure=exposure)
+    plan = a_plan(flag, origin=REGIONS["us"].url)
+    assert render(PLAN, "text", plan, RenderOptions(verbose=True)).splitlines()[6:] == [
+        "~ new-checkout  update  flags/new-checkout.yaml:2",
+        "    ~ rolloutPercentage                    10 → 50",
+        "    + variants/treatment/inclusions/users  + 2 users",
+        f"    {REGIONS['us'].url}/amplitude/7/config/123",
+        "    calls",
+        '      1. edit-flag       PATCH /api/1/flags/123  {"rolloutPercentage": 50}',
+        "      2. edit-flag       PATCH /api/1/flags/123",
+        f'         {{"description": "{"d" * 100}"}}',
+        (
+            "      3. remove-user-at  DELETE /api/1/flags/123/variants/treatment/users/3"
+            "  (one copy of a user who is listed twice)"
+        ),
+        "    exposure",
+        "      At most 40% of the users of any segment get another variant.",
+        "      Temporarily wrong variant during apply: 12.5% of users.",
+        "      All Other Users: 40% reassigned",
+        "        now  ······················█▒  · off 90%  █ control 5%  ▒ treatment 5%",
+        "        then ············██████▒▒▒▒▒▒  · off 50%  █ control 25%  ▒ treatment 25%",
+        "        move 20% off → control, 20% off → treatment",
+        "      note: A note.",
+        "",
+        "40 flags unchanged; 1 flag not managed here: other-flag; read with 12 requests.",
+        "",
+        "Plan: 0 create, 1 update, 0 archive; 3 API calls; max exposure change 40%",
+    ]
 
 
 def test_of_many_calls_the_first_are_shown() -> None:
