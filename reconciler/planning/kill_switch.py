@@ -97,24 +97,25 @@ def _turned_on(flag: FlagPlan) -> Iterator[TurnedOn]:
             raised.add(old.name)
             path = join_pointer(("targetSegments", new.name, "percentage"))
             yield one(path, f"percentage of segment {new.name}", new.percentage, _SegmentAtZero(old.name))
-    for old in without_shield(before.target_segments or ()):
-        if old.percentage == 0 and old.name not in raised and _is_served_by_others(old, flag):
-            name = f"percentage of segment {old.name}, whose users others would serve,"
-            yield one(_SEGMENTS, name, None, _SegmentAtZero(old.name))
+    at_zero = [item for item in without_shield(before.target_segments or ()) if item.percentage == 0]
+    left = [item.name for item in at_zero if item.name not in raised]
+    served = _served_by_others(before, after) if left else frozenset()
+    for segment in filter(served.__contains__, left):
+        name = f"percentage of segment {segment}, whose users others would serve,"
+        yield one(_SEGMENTS, name, None, _SegmentAtZero(segment))
 
 
-def _is_served_by_others(segment: TargetSegment, flag: FlagPlan) -> bool:
-    """Whether users whom a segment at 0 gives nothing get a variant elsewhere: it goes, or others come before it.
+def _served_by_others(before: FlagSpec, after: FlagSpec) -> frozenset[str]:
+    """The live segments of which users who get nothing get a variant elsewhere: it goes, or others come before it.
 
     A flag that is off or archived live is taken as on: the segment was set to 0 apart from that.
     """
-    if flag.before is None or flag.after is None:
-        return False
-    found = exposure_of(replace(flag.before, enabled=True, archived=False), flag.after).transitions
-    cells = (
-        cell for item in found if item.before_segment == segment.name and not item.clients for cell in item.matrix
+    found = exposure_of(replace(before, enabled=True, archived=False), after).transitions
+    return frozenset(
+        item.before_segment
+        for item in found
+        if not item.clients and any(share and old == OFF != new for old, new, share in item.matrix)
     )
-    return any(share and old == OFF != new for old, new, share in cells)
 
 
 def _is_disabled(spec: FlagSpec) -> bool | None:
