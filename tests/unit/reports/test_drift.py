@@ -168,6 +168,59 @@ def test_what_was_turned_off_comes_first_and_is_undone_by_name() -> None:
         assert "undo it: reconciler apply --target a\n" in shown
 
 
+def percentages(**shares: int) -> list[dict[str, Any]]:
+    """Segments by name."""
+    return [{"name": name, "percentage": share} for name, share in shares.items()]
+
+
+@pytest.mark.parametrize(
+    ("live", "git", "is_off"),
+    [
+        (percentages(a=0), percentages(a=5), True),
+        (percentages(a=0), percentages(b=5), True),
+        (percentages(a=0), None, True),
+        (percentages(a=7, b=0), percentages(a=7, b=1), True),
+        (percentages(a=0, b=1), percentages(a=0, b=2), False),
+        (percentages(a=5), percentages(a=0), False),
+        (percentages(a=1), percentages(a=5), False),
+        ([], percentages(a=0), False),
+        (None, percentages(a=0), False),
+        (["a"], percentages(a=5), False),
+    ],
+)
+def test_a_segment_that_was_set_to_0_is_turned_off(live: Any, git: Any, is_off: bool) -> None:
+    """What git has at 0 too is no news; the override is that of the flag."""
+    off = AttributedChange(change=ValueChange(path="/targetSegments", before=live, after=git))
+    gravest = AttributedChange(change=ValueChange(path="/enabled", before=True, after=False))
+    shown = text(a_report(flags=(a_flag_drift("a", changes=(gravest,)), a_flag_drift("z", changes=(off,)))))
+    assert ("undo it: reconciler apply --target z --allow kill-switch:z\n" in shown) is is_off
+    assert (shown.index("~ z") < shown.index("~ a")) is is_off
+    elsewhere = AttributedChange(change=ValueChange(path="/other", before=live, after=git))
+    assert "kill-switch" not in text(a_report(flags=(a_flag_drift(changes=(elsewhere,)),)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ({}, ""),
+        ({"known_until": date(2030, 3, 1)}, "  known until 2030-03-01"),
+        ({"known_until": date(2030, 3, 1), "known_reason": "Load\ttest"}, "  known until 2030-03-01: Load\\ttest"),
+        ({"known_reason": "Load test"}, ""),
+        (
+            {"known_until": date(2030, 3, 1), "frozen_until": date(2030, 2, 1)},
+            "  frozen until 2030-02-01; known until 2030-03-01",
+        ),
+    ],
+)
+def test_until_when_a_flag_is_left(fields: dict[str, Any], left: str) -> None:
+    """Beside its name; known drift comes last, however grave."""
+    shown = text(a_report(flags=(a_flag_drift("a", **fields), a_flag_drift("b")))).splitlines()
+    lines = [line for line in shown if line.startswith("~ ")]
+    (line,) = [line for line in lines if line.startswith("~ a")]
+    assert line == f"~ a  flags/new-checkout.yaml:2{left}"
+    assert lines.index(line) == ("known_until" in fields)
+
+
 def test_a_gap_in_the_history_is_said_once() -> None:
     report = a_report(gaps=("This clone is shallow.",))
     assert "Since when git says so is not known of some values: This clone is shallow.\n" in text(report)

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from builders import a_full_flag, a_full_variant
 from evaluations import evaluator_of, user_report, users_report
+from msgspec.structs import replace
 
 from reconciler.evaluation.comparison import Comparison
+from reconciler.evaluation.result import intervals_of
 from reconciler.model.flag import UNSET, FlagSpec, Weights
+from reconciler.reports.evaluation import explanation
 from reconciler.reports.registry import EVALUATION, EVALUATION_SUMMARY, RenderOptions, render
 from reconciler.reports.text_layout import Terminal
 
@@ -74,3 +77,34 @@ def test_what_is_not_known_has_a_row() -> None:
     assert any("unknown" in line and "300    100%" in line for line in lines)
     assert lines[-2] == "For 300 users it is unknown whether the plan moves them."
     assert lines[-1] == "The plan moves 0 of 300 users (0%)."
+
+
+def test_the_range_that_a_user_is_in() -> None:
+    """From its first place to its last, whatever variant stands beside it."""
+    both = sides(rollout_percentage=100, rollout_weights=Weights.of({"control": 1, "treatment": 2}))
+    result = user_report(both, user_id="user-1").desired
+    assert result.rule is not None
+    assert result.bucket is not None
+    for item in (ranges := intervals_of(result.rule)):
+        for place in (item.start, item.end - 1):
+            told = explanation(replace(result, bucket=replace(result.bucket, hashed=place * 100)))[-1]
+            assert told.endswith(f"{place} lies in the range of {item.variant}, {item.start} to {item.end - 1}.")
+    assert [item.variant for item in ranges] == ["control", "treatment"]
+
+
+def test_long_lines_of_a_user_hang() -> None:
+    """On a narrow terminal: what is known of the user by four columns, the reasons below each other."""
+    both, long = sides(rollout_percentage=50), "word " * 20
+    report = user_report(both, user_id="user-17", team=long.strip())
+    lines = render(EVALUATION, "text", report, RenderOptions(terminal=Terminal(width=50))).splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("for "))
+    assert lines[start + 1].startswith("    word word")
+    assert not lines[start + 1].startswith("     ")
+
+
+def test_the_unknown_stands_apart_also_without_notes() -> None:
+    """An empty line is before the last lines."""
+    both = sides(rollout_percentage=50)
+    lines = render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE)).splitlines()
+    assert lines[-2] == ""
+    assert lines[-1].startswith("The plan moves ")

@@ -116,6 +116,16 @@ def test_sarif_points_at_rules_and_places() -> None:
     assert "locations" not in run["results"][1]
 
 
+def test_sarif_names_each_rule_once_in_order() -> None:
+    """What has no help, as a rule of a later version, has its name alone."""
+    names = ["yaml-syntax", "b-rule", "expired", "a-rule", "unknown-variant", "b-rule", "c-rule"]
+    log = sarif_log([replace(WARNING, rule=name) for name in names])
+    rules = log["runs"][0]["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == sorted({*names})
+    assert rules[0] == {"id": "a-rule", "shortDescription": {"text": "a rule"}}
+    assert rules[3]["help"] == rules[3]["fullDescription"] == {"text": RULE_HELP["expired"]}
+
+
 @pytest.mark.parametrize(
     "findings", [[], [WARNING], [ERROR, WARNING, ERROR]], ids=["none", "without a place", "some"]
 )

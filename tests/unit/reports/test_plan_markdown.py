@@ -252,6 +252,22 @@ def test_a_label_is_named_only_where_it_can_be_set(override: str) -> None:
     assert (override or "No --allow overrides this.") in page
 
 
+def test_a_label_may_have_fifty_characters() -> None:
+    override = "--allow rebucket:" + "x" * 29
+    page = rendered(moved("shop", Fraction(1, 2), held=(replace(HELD, override=override),)))
+    assert f"`{override}`, or the label `flags-allow:rebucket:{'x' * 29}` on the pull request." in page
+
+
+def test_a_flag_of_which_no_change_is_named_has_its_action() -> None:
+    """As one that is held before it was compared."""
+    held = moved("shop", Fraction(0), held=(HELD,), operations=())
+    view = plan_view(a_plan(replace(held, changes=())))
+    (section,) = view.flags
+    nameless = replace(section, effect=replace(section.effect, change=""))
+    page = plan_markdown(replace(view, flags=(nameless,)))
+    assert "<summary><code>! shop</code> held</summary>" in page
+
+
 def test_nothing_is_said_twice_and_no_column_is_empty() -> None:
     """What the row says is not said again above details; a side that no field has is no column."""
     page = rendered(moved("shop", Fraction(1, 2)))
