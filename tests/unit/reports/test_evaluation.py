@@ -85,7 +85,8 @@ def test_the_range_that_a_user_is_in() -> None:
     result = user_report(both, user_id="user-1").desired
     assert result.rule is not None
     assert result.bucket is not None
-    for item in (ranges := intervals_of(result.rule)):
+    ranges = list(intervals_of(result.rule))
+    for item in ranges:
         for place in (item.start, item.end - 1):
             told = explanation(replace(result, bucket=replace(result.bucket, hashed=place * 100)))[-1]
             assert told.endswith(f"{place} lies in the range of {item.variant}, {item.start} to {item.end - 1}.")
