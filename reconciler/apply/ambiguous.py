@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.report import Status
-from reconciler.apply.steps import NEVER, loop_time
+from reconciler.apply.steps import NEVER
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
@@ -59,7 +59,7 @@ async def resolve_ambiguous(run: FlagRun, step: Step, error: Exception) -> Write
         failure = None
         if live is None:
             sight = WriteOutcome.NOT_APPLIED if is_create else WriteOutcome.UNKNOWN
-            run.seen_at = loop_time() if is_create else run.seen_at
+            run.seen_at = run.looked_at if is_create else run.seen_at
             continue
         sight = _compare(run, step, live)
         if sight is WriteOutcome.APPLIED:
@@ -96,7 +96,7 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> WriteOutcome:
     is_disturbed = run.conflict(live, also=[step.operation]) is not None
     if rest[0] is not None and is_disturbed:
         return WriteOutcome.UNKNOWN
-    run.seen_at = NEVER if is_disturbed else loop_time()
+    run.seen_at = NEVER if is_disturbed else run.looked_at
     if rest[0] is not None:
         step.to_send = rest[0]
         return WriteOutcome.NOT_APPLIED

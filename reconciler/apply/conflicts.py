@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.api.listing import FEW_KEYS, find_including_archived
 from reconciler.api.live import find_flag, refetch
 from reconciler.apply.context import ends_the_run
-from reconciler.apply.steps import NEVER, is_old, loop_time
+from reconciler.apply.steps import NEVER, is_old, loop_time, timed
 from reconciler.errors import ApiError
 from reconciler.model.canonical import fields_that_moved
 
@@ -68,9 +68,8 @@ class ConflictChecker:
             if key in self._seen and not is_old(self._seen_at):
                 run.seen_at = self._seen_at
                 return self._seen.pop(key)
-        found = (await self._reread([planned]))[key]
-        run.seen_at = loop_time()
-        return found
+        found, run.seen_at = await timed(lambda: self._reread([planned]))
+        return found[key]
 
     async def _look_at_next(self, key: str) -> None:
         """See the flag and those that come next. What fails for all of them is left for each to try on its own."""
@@ -94,8 +93,7 @@ class ConflictChecker:
                 self._new.remove(key)
                 run.seen_at = self._taken_at
                 return self._taken.get(key)
-        found = await find_flag(self._context.client, key)
-        run.seen_at = loop_time()
+        found, run.seen_at = await timed(lambda: find_flag(self._context.client, key))
         return found
 
     async def _look_at_new(self) -> None:

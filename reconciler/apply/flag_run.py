@@ -18,7 +18,7 @@ from reconciler.apply.ambiguous import LOOKS_FOR_CREATE, WriteOutcome, resolve_a
 from reconciler.apply.context import ends_the_run
 from reconciler.apply.meanwhile import moved_meanwhile
 from reconciler.apply.report import FlagOutcome, Status, StoredField
-from reconciler.apply.steps import NEVER, ChangedMeanwhileError, FreshLook, loop_time, steps_of
+from reconciler.apply.steps import NEVER, ChangedMeanwhileError, FreshLook, steps_of, timed
 from reconciler.errors import (
     NOT_FOUND,
     AccessError,
@@ -73,8 +73,8 @@ class FlagRun:
     """The steps of one flag and their outcomes.
 
     `before` is the flag as it was before this run's calls, `seen` as it was read after the last of them; `seen_at` is
-    when it was last seen to be what they explain. `duplicates` are the ids of all flags of the key where the
-    read-back shows several.
+    when it was last seen to be what they explain, `looked_at` when it was last read. `duplicates` are the ids of all
+    flags of the key where the read-back shows several.
     """
 
     def __init__(self, context: ApplyContext, plan: FlagPlan) -> None:
@@ -87,6 +87,7 @@ class FlagRun:
         self.before = context.live.flags.get(plan.key)
         self.seen: LiveFlag | None = None
         self.seen_at = NEVER
+        self.looked_at = NEVER
         self.duplicates: tuple[str, ...] = ()
         self.stored: tuple[StoredField, ...] = ()
         self.editors: tuple[str, ...] = ()
@@ -159,8 +160,8 @@ class FlagRun:
         for delay in LOOKS_FOR_CREATE:
             try:
                 await self.context.pause(delay)
-                flag = await self.context.cancellation.run_unless_cancelled(
-                    self.context.client.get_flag(self.flag_id or UNKNOWN_ID)
+                flag, seen_at = await self.context.cancellation.run_unless_cancelled(
+                    timed(lambda: self.context.client.get_flag(self.flag_id or UNKNOWN_ID))
                 )
             except (ApiError, InterruptedRunError) as caught:
                 error = caught
@@ -168,7 +169,7 @@ class FlagRun:
                     continue
                 break
             if flag.key == self.plan.key:
-                self.before, self.seen_at = replace(flag, spec=without_inclusions(flag.spec)), loop_time()
+                self.before, self.seen_at = replace(flag, spec=without_inclusions(flag.spec)), seen_at
                 return
             self._disown(f'that of "{flag.key}"')
             return
@@ -288,6 +289,10 @@ class FlagRun:
 
     async def look(self) -> LiveFlag | None:
         """The flag as it is now, found by its key while its id is not known. Raises ApiError."""
+        self.seen, self.looked_at = await timed(self._read)
+        return self.seen
+
+    async def _read(self) -> LiveFlag | None:
         context = self.context
         if self.flag_id is not None:
             found = await refetch(context.client, [self.stub()], context.desired, pages=context.live.pages)
@@ -296,8 +301,7 @@ class FlagRun:
             if live is None:
                 return None
             found = await refetch(context.client, [live], context.desired, pages=context.live.pages)
-        self.seen = found.get(self.plan.key)
-        return self.seen
+        return found.get(self.plan.key)
 
     def conflict(self, live: LiveFlag | None, *, also: Sequence[Operation] = ()) -> str | None:
         """Why nothing more must be sent, given the flag as it is now: others edited it. None otherwise.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
@@ -11,10 +11,12 @@ from reconciler.apply.report import OperationOutcome, Status
 from reconciler.errors import AmbiguousError, ApiError, RejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from reconciler.apply.flag_run import FlagRun
     from reconciler.planning.operations import Operation
+
+T = TypeVar("T")
 
 
 class Step(Struct, kw_only=True):
@@ -84,6 +86,25 @@ def is_old(seen_at: float) -> bool:
     return loop_time() - seen_at > MAX_AGE_SECONDS
 
 
+_LONG_SECONDS = MAX_AGE_SECONDS / 2
+"""A read that takes longer is repeated: the rest of its age would hardly do for the write."""
+
+
+async def timed(read: Callable[[], Awaitable[T]]) -> tuple[T, float]:
+    """What a read shows, and since when that may be outdated: since it was sent, not since its answer came.
+
+    One that took long, because the answer was slow or this process was suspended, is made once more. Where each is
+    slow, the time of the answer counts: such a server could not be written to otherwise. Raises what `read` raises.
+    """
+    started = loop_time()
+    found = await read()
+    if loop_time() - started <= _LONG_SECONDS:
+        return found, started
+    started = loop_time()
+    found = await read()
+    return found, started if loop_time() - started <= _LONG_SECONDS else loop_time()
+
+
 class FreshLook:
     """The look that one step of a flag rests on; the transport asks for it before each attempt."""
 
@@ -110,7 +131,7 @@ class FreshLook:
         if why := run.conflict(live):
             raise ChangedMeanwhileError(why)
         await run.check_copy(self._step.to_send)
-        run.seen_at = loop_time()
+        run.seen_at = run.looked_at
 
     def attempt_started(self) -> None:
         """Count an attempt of the step."""

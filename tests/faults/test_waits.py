@@ -10,7 +10,7 @@ import pytest
 from builders import a_config
 from emulators import OTHER_USER, a_live_flag, an_emulator, flag_of
 from faults.drills import WiredWorld, attempt
-from faults.wire import Fault, Passage, Wire, arriving
+from faults.wire import Fault, Passage, Wire, answered, arriving
 from virtual_time import run_in_virtual_time
 from worlds import FAST, PROJECT, UNGUARDED, desired_of
 
@@ -139,6 +139,43 @@ def test_a_flag_is_looked_at_again_after_a_long_wait_only(seconds: int, looks: i
         assert flag_of(world.emulator, "a")["rolloutPercentage"] == 50
         counts.append(len(done.sent))
     assert counts[1] - counts[0] == 1 + looks
+
+
+def slow_to_answer(seconds: float, meanwhile: Callable[[], None] = lambda: None) -> Fault:
+    """The answer says what was true when the request came, and arrives so much later."""
+
+    async def fault(passage: Passage) -> httpx.Response:
+        answer = answered(passage.deliver())
+        meanwhile()
+        await asyncio.sleep(seconds)
+        return answer
+
+    return fault
+
+
+@pytest.mark.parametrize("spec", [GROWN, FlagSpec(key="a", deployments=("67",)), BOTH])
+@pytest.mark.parametrize("seconds", [4, 8])
+def test_an_edit_while_a_look_is_answered_is_a_conflict(spec: FlagSpec, seconds: float) -> None:
+    """What an answer shows is as old as its request, also where this process was suspended until it was read."""
+    usual = run_in_virtual_time(attempt(a_wired_world(an_emulator(LIVE), spec)))
+    look = next(passage.number for passage in usual.sent if passage.is_write) - 1
+    emulator = an_emulator(LIVE)
+    world = a_wired_world(emulator, spec)
+    fault = slow_to_answer(seconds, editing(emulator, rolloutPercentage=0, description="by hand"))
+    world.wire.plan = lambda passage: fault if passage.number == look else None
+    done = run_in_virtual_time(attempt(world))
+    assert report_of(done).outcomes[0].status is Status.SKIPPED
+    assert not [passage for passage in done.sent if passage.is_write]
+    assert flag_of(emulator, "a")["rolloutPercentage"] == 0
+
+
+def test_a_server_that_always_is_slow_can_be_written_to() -> None:
+    """Each look is made twice at most."""
+    world = a_wired_world(an_emulator(LIVE), GROWN)
+    world.wire.plan = lambda passage: None if passage.is_write else slow_to_answer(8)
+    done = run_in_virtual_time(attempt(world))
+    assert report_of(done).exit_code == 0
+    assert len(done.sent) <= 8
 
 
 def test_each_long_wait_asks_for_a_look_of_its_own() -> None:
