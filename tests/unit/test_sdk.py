@@ -20,6 +20,7 @@ from reconciler.model.flag import Dependencies, Weights
 from reconciler.sdk.app import SdkServer
 from reconciler.sdk.cohorts import Cohorts, read_cohorts
 from reconciler.sdk.feed import Deployment, Feed, Served, UnknownFlagError
+from reconciler.sdk.front import by_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -267,6 +268,32 @@ def test_ofrep_without_a_context(body: Any) -> None:
     assert (tag[0], tag[-1], len(tag)) == ('"', '"', 34)
     again = ask(a_feed(), "POST", "/ofrep/v1/evaluate/flags", json=body, headers={**AUTH, "If-None-Match": tag})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+
+
+@pytest.mark.parametrize("names", ["acme", ["acme"]])
+def test_groups_are_bucketed_by_their_names(names: Any) -> None:
+    """A group that is no list is one name."""
+    feed = a_feed(a_live_flag(replace(SPEC, bucketing_unit="org id", target_segments=())))
+    users = [{"user_id": "u", "groups": {"org id": given}} for given in (names, ["acme"])] + [{"user_id": "u"}]
+    one, other, alone = (ask(feed, "POST", "/sdk/v2/vardata", json=user).json()["new-checkout"] for user in users)
+    assert one == other
+    assert (one["key"] in {"a", "b"}, alone["key"]) == (True, "off")
+
+
+def test_local_configurations_are_compact() -> None:
+    """No blank stands between members: thousands of flags are sent to each client."""
+    assert a_feed().local(WEB).startswith(b'[{"key":"new-checkout","metadata":{"deployed":true,')
+
+
+def test_what_has_no_path_goes_to_the_last_application() -> None:
+    """As a server's start and end."""
+    seen: list[str] = []
+
+    async def app(scope: Any, *_: Any) -> None:
+        seen.append(scope["type"])
+
+    asyncio.run(by_prefix({("/sdk",): AssertionError}, app)({"type": "lifespan"}, None, None))  # type: ignore[dict-item,arg-type]
+    assert seen == ["lifespan"]
 
 
 def test_without_the_engine_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

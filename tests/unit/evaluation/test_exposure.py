@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.evaluation.exposure import (
+    BY_RULES,
     Clients,
     ListedMove,
     PayloadShare,
@@ -97,6 +98,16 @@ def test_clients_that_are_left_have_transitions_of_their_own() -> None:
     assert listed == [
         *(("deployment 1", kind, key, "off", count) for kind, key, count in members),
         *(("deployment 2", kind, "off", key, count) for kind, key, count in members),
+    ]
+    less = replace(other, variants=(Variant(key="a", users=("u",), cohorts=()), Variant(key="b", users=("w",))))
+    assert [
+        (item.clients, item.kind, item.before, item.after, item.count) for item in exposure_of(one, less).listed
+    ] == [
+        ("", "users", "a", BY_RULES, 1),
+        ("", "cohorts", "a", BY_RULES, 1),
+        *(("deployment 1", kind, key, "off", count) for kind, key, count in members),
+        ("deployment 2", "users", "off", "a", 1),
+        ("deployment 2", "users", "off", "b", 1),
     ]
     off = exposure_of(replace(one, enabled=False), replace(other, enabled=False))
     assert ([item.clients for item in off.transitions], off.listed) == ([""], ())

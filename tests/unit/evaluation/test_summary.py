@@ -12,7 +12,7 @@ from evaluations import counted, evaluate, evaluator_of, matrix_of
 
 from reconciler.errors import InvalidInputError
 from reconciler.evaluation.comparison import MOST_FINDINGS, Comparison, UserCount, summarize
-from reconciler.evaluation.evaluate import COHORTS_LISTED
+from reconciler.evaluation.evaluate import COHORTS_LISTED, NO_AMPLITUDE_ID
 from reconciler.evaluation.result import Allocation, Reason
 from reconciler.evaluation.users import read_users
 from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Weights
@@ -80,12 +80,28 @@ def test_what_is_not_known_is_not_counted_as_moved() -> None:
     assert [row.variant for row in summary.variants] == ["control", "treatment", "off", None]
 
 
+def summary_notes(spec: FlagSpec, people: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """What is said of a file of users, with how many each note is about."""
+    return list(counted(sides(spec, spec), people).notes)
+
+
 def test_notes_count_users() -> None:
     """A doubt is counted once for a user, though it is one on both sides."""
     variants = (a_full_variant("control"), a_full_variant("treatment", cohorts=("c",)))
     spec = a_spec(variants=variants)
     summary = counted(sides(spec, spec), [*PEOPLE[:3], {"user_id": "x", "cohort_ids": []}])
     assert summary.notes == ((COHORTS_LISTED, 3),)
+
+
+@pytest.mark.parametrize("known", [1, 3])
+def test_notes_come_by_the_number_of_users(known: int) -> None:
+    """The most frequent first; equals by their text."""
+    variants = (a_full_variant("control"), a_full_variant("treatment", cohorts=("c",)))
+    spec = a_spec(variants=variants, bucketing_key=UNSET)
+    people = [{"user_id": "x", "amplitude_id": 7}] * 2 + [{"user_id": "x", "cohort_ids": []}] * known
+    found = [(NO_AMPLITUDE_ID, known), (COHORTS_LISTED, 2)]
+    assert summary_notes(spec, people) == sorted(found, key=lambda item: -item[1])
+    assert summary_notes(spec, [{"user_id": "x"}]) == [(NO_AMPLITUDE_ID, 1), (COHORTS_LISTED, 1)]
 
 
 def test_no_users_are_no_shares() -> None:

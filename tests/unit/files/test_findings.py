@@ -19,6 +19,7 @@ deployments: {web: "12345", edge: "dep-9"}
 ignore:
   - {flags: "ops-*", paths: [/enabled, /variants/on/payload, /targetSegments/Beta, /deployments/web, /tags/x]}
   - {flags: "web-*", paths: [/variants/on/payload/limits, /rolloutPercentage]}
+  - {flags: "any-*", paths: [/variants/*/payload, /rolloutWeights/*]}
 strategies:
   careful: {steps: ["10% 1h", "100%"]}
 windows:
