@@ -5,6 +5,7 @@ There is no key for a host, and none for the API key: nothing in a repository ca
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -249,7 +250,7 @@ def _flags_directory(
     root = file.parent.resolve()
     directory: Path = file.parent / named
     message = None
-    if Path(named).is_absolute() or not directory.resolve().is_relative_to(root):
+    if Path(named).is_absolute() or not Path(os.path.realpath(directory)).is_relative_to(root):
         message = "The directory of flag files must be inside the directory of this file."
     elif needs_flags and not directory.is_dir():
         message = "The directory of flag files does not exist."

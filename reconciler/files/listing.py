@@ -132,7 +132,7 @@ def _left_out(entry: os.DirEntry[str], name: str, *, is_hidden: bool) -> Diagnos
         message = "This file is not read: names that begin with a dot are left out."
         return _warn(name, HIDDEN_FILE, message) if right or is_json or is_backup else None
     if not entry.is_file(follow_symlinks=False):
-        if right or entry.is_dir():
+        if right or _may_hold_files(entry):
             return _refuse(name, "irregular-file", "This is a link, a pipe or a device: not followed.")
         return None
     if right:
@@ -142,6 +142,14 @@ def _left_out(entry: os.DirEntry[str], name: str, *, is_hidden: bool) -> Diagnos
     if is_json:
         return _warn(name, JSON_FILE, "This file is not read: flag files are YAML and end in .yaml or .yml.")
     return _warn(name, BACKUP_FILE, "This file is not read: its name goes on after .yaml.") if is_backup else None
+
+
+def _may_hold_files(link: os.DirEntry[str]) -> bool:
+    """Whether a link leads to a directory, or where cannot be told: round in a circle, or behind what is closed."""
+    try:
+        return link.is_dir()
+    except OSError:
+        return True
 
 
 def _other(entry: os.DirEntry[str], name: str, *, only_near: bool) -> Diagnostic | None:

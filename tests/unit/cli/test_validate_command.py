@@ -385,7 +385,7 @@ def test_prune_says_what_it_does_not_know(repository: Repository) -> None:
     assert "--prune takes" not in repository.run("plan").out
 
 
-@pytest.mark.parametrize("kind", ["to a file", "to a directory", "to nothing", "to the configuration"])
+@pytest.mark.parametrize("kind", ["to a file", "to a directory", "to nothing", "to itself", "to the configuration"])
 def test_a_path_that_is_a_link_is_refused_as_one(repository: Repository, kind: str) -> None:
     """The finding about it, and about it alone; it is neither followed nor a file that is not there."""
     outside = repository.write("outside/secret.yaml", "key: [\n")
@@ -393,9 +393,10 @@ def test_a_path_that_is_a_link_is_refused_as_one(repository: Repository, kind: s
         "to a file": outside,
         "to a directory": outside.parent,
         "to nothing": repository.root / "gone",
+        "to itself": Path("link"),
         "to the configuration": repository.root / "reconciler.yaml",
     }[kind]
-    name = "link.yaml" if kind != "to a directory" else "link"
+    name = "link" if kind in {"to a directory", "to itself"} else "link.yaml"
     repository.write("flags/broken.yaml", "key: A\n")
     (repository.root / "flags" / name).symlink_to(target)
     ran = repository.run("validate", f"flags/{name}", "--format", "json")
@@ -403,6 +404,17 @@ def test_a_path_that_is_a_link_is_refused_as_one(repository: Repository, kind: s
     assert (ran.code, [(item["rule"], item["file"]) for item in findings]) == (
         3, [("irregular-file", f"flags/{name}")],
     )  # fmt: skip
+
+
+def test_a_directory_that_is_a_link_to_itself_does_not_exist(repository: Repository) -> None:
+    """A finding at the line that names it, in every release of Python."""
+    (repository.root / "loop").symlink_to("loop")
+    repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\nflags: loop\n')
+    ran = repository.run("validate")
+    assert (ran.code, ran.err) == (3, "")
+    assert ran.out.startswith(
+        "reconciler.yaml:3:8: error: The directory of flag files does not exist. [flags-directory]\n"
+    )
 
 
 @pytest.mark.parametrize(
