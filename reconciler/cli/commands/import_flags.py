@@ -80,7 +80,7 @@ def import_flags(
     found = live.flags.keys() | live.duplicates.keys()
     for warning in idle_targets(targets, found | declared.keys()):
         output.warning(warning)
-    for key in (declared.keys() & set(targets)) - found:
+    for key in sorted((declared.keys() & set(targets)) - found):
         output.warning(f'"{key}" is declared, but not live: there is nothing to import.')
     keys = {flag.id: flag.key for flag in live.flags.values()}
     config, neighbours = _with_neighbours(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -232,3 +233,37 @@ def test_a_file_that_declares_another_flag_is_never_replaced(
     assert "+ flags/other-flag.2.yaml\n" in ran.out
     assert f"{taken} exists and does not declare other-flag, which goes into other-flag.2.yaml." in ran.err
     assert repository.run("plan", "--target", "other-flag").code == 0
+
+
+def test_files_for_git_are_no_secrets(repository: Repository) -> None:
+    """What `import`, `rollback` and `init` write gets the mode that other new files of the user get."""
+    (repository.root / "flags/new-checkout.yaml").unlink()
+    before = os.umask(0o027)
+    try:
+        assert repository.run("import", "--target", "new-checkout").code == 0
+        assert repository.run("rollback", "new-checkout", "--to", "1", "--out", "old.yaml").code == 0
+        assert repository.run("init", "--ci", "none", "--config", "sub/r.yaml").code == 0
+    finally:
+        os.umask(before)
+    for name in ("flags/new-checkout.yaml", "old.yaml", "sub/r.yaml", "sub/flags/example.yaml"):
+        assert stat.S_IMODE((repository.root / name).stat().st_mode) == 0o640, name
+
+
+def test_what_is_not_there_to_import_is_said(repository: Repository) -> None:
+    """A flag that is declared alone, a pattern of no flag, and a key of several flags; the others are imported."""
+    seeded(repository.emulator, [{"key": "twice", "variants": [{"key": "on"}]} for _ in range(2)])
+    ids = sorted(flag["id"] for flag in repository.emulator.store.flags.values() if flag["key"] == "twice")
+    repository.write("flags/here.yaml", "---\n".join(f"key: {key}\n" for key in ("here", *"abcde")))
+    options = [f"--target={key}" for key in ("here", "ther*", "twice", "other-flag", *"edcba")]
+    ran = repository.run("import", *options)
+    assert (ran.code, ran.out.splitlines()) == (
+        0,
+        ["+ flags/other-flag.yaml", "Imported 1 flag: 1 new, 0 updated, 0 unchanged."],
+    )
+    assert ran.err.splitlines()[1:] == [
+        *(f'Warning: "{key}" is declared, but not live: there is nothing to import.' for key in [*"abcde", "here"]),
+        f"Warning: twice: several live flags carry this key (ids {', '.join(ids)}): none was imported.",
+        "Warning: other-flag: left out variants; comments in the file say why.",
+        "1 of these flags does not carry `managedTag` yet: the next plan adds it.",
+    ]
+    assert '"ther*"' in ran.err.splitlines()[0]
