@@ -94,3 +94,12 @@ def test_files_that_are_wrong_offer_nothing(repository: Repository, broken: str)
     repository.write(broken, "key: [\n")
     assert offered("plan", "--target", "") == []
     assert repository.capture.readouterr() == ("", "")
+
+
+def test_a_directory_that_is_gone_offers_nothing(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell may stand in one that was removed."""
+    gone = repository.root / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert [offered("plan", name, "") for name in ("--target", "--env")] == [[], []]

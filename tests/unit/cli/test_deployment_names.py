@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from emulators import KEY, OTHER_PROJECT, PROJECT, USER, seeded
 
+from reconciler.emulator.requests import text_response
 from reconciler.files.config_file import load_config
 
 if TYPE_CHECKING:
     from conftest import Repository
+
+    from reconciler.emulator import ApiResponse, RawRequest
 
 LABELS = {"67": "Web shop (EU)", "68": "Web shop (EU)", "69": "2024"}
 PLAIN = f'# ours\nversion: 1\nprojectId: "{PROJECT}"  # the shop\n'
@@ -41,7 +46,9 @@ def test_labels_become_names(repository: Repository, config: str, names: dict[st
     with_flag(repository, config)
     ran = repository.run("import", "--target", "f")
     assert ran.code == 0
-    assert "~ reconciler.yaml  deployments: Web-shop-EU" in ran.out
+    known = yaml.safe_load(config).get("deployments", {})
+    named = ", ".join(f"{name} ({number})" for name, number in names.items() if name not in known)
+    assert ran.out.splitlines()[0] == f"~ reconciler.yaml  deployments: {named}"
     text = (repository.root / "reconciler.yaml").read_text()
     assert load_config(repository.root / "reconciler.yaml").deployments == names
     assert text.startswith("# ours\n")
@@ -88,6 +95,36 @@ def test_without_labels_ids_stay(repository: Repository) -> None:
     assert repository.run("import", "--target", "f").code == 0
     assert (repository.root / "reconciler.yaml").read_text() == PLAIN
     assert yaml.safe_load((repository.root / "flags/f.yaml").read_text())["deployments"] == ["4711"]
+
+
+def test_labels_that_cannot_be_read_leave_ids(repository: Repository) -> None:
+    """The flags are imported all the same, and it is said why they have no names."""
+    with_flag(repository)
+    real = repository.emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        return text_response(422, "not today") if request.path == "/api/1/deployments" else real(request)
+
+    repository.emulator.api.answer = answer  # type: ignore[method-assign]
+    ran = repository.run("import", "--target", "f")
+    assert ran.code == 0
+    assert "Warning: The labels of deployments cannot be read, so files name them by id: " in ran.err
+    assert "not today" in ran.err
+    assert (repository.root / "reconciler.yaml").read_text() == PLAIN
+    assert yaml.safe_load((repository.root / "flags/f.yaml").read_text())["deployments"] == list(LABELS)
+
+
+def test_names_that_cannot_be_kept_are_not_used(repository: Repository) -> None:
+    """Files would name deployments that no configuration knows: nothing is written."""
+    with_flag(repository, PLAIN + f"# {'x' * 20_000}\n")
+    command = 'ulimit -f 16; exec "$0" -B -m reconciler import --target f'
+    ran = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable], cwd=repository.root, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "Error: Nothing was imported. " in ran.stderr
+    assert "reconciler.yaml cannot be written: " in ran.stderr
+    assert list((repository.root / "flags").iterdir()) == []
 
 
 def test_plans_show_the_name_with_the_id(repository: Repository) -> None:

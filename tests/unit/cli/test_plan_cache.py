@@ -91,6 +91,17 @@ def test_believes_nothing_that_is_old_or_of_elsewhere(declared: Repository, dama
     assert plan(declared)[1] == 0
 
 
+def test_a_directory_that_cannot_be_made_is_a_warning(declared: Repository) -> None:
+    """The plan is as good as without it; the place is named."""
+    declared.write("kept", "a file")
+    ran = declared.run("plan", "--cache", "kept/deep")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "No changes.")
+    assert ran.err == "Warning: kept/deep cannot be created: Not a directory.\n"
+    (declared.root / "kept").unlink()
+    assert declared.run("plan", "--cache", "kept/deep").code == 0
+    assert stat.S_IMODE((declared.root / "kept/deep").stat().st_mode) == 0o700
+
+
 def test_only_its_owner_may_read_it(declared: Repository) -> None:
     """The file holds user ids: mode 0600."""
     plan(declared)

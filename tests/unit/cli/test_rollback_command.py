@@ -101,7 +101,11 @@ def test_a_version_that_cannot_be_declared_is_refused(edited: Repository) -> Non
     store.commit({**flag, "rolloutPercentage": 12.5}, "grace@example.com")  # type: ignore[typeddict-item]
     ran = edited.run("rollback", "new-checkout", "--to", "3")
     assert ran.code == 3
+    assert ran.out == ""
+    assert "Version 3 cannot be declared as it was; nothing was written.\n" in ran.err
+    assert "flags/new-checkout.yaml:1:1: error: " in ran.err
     assert "whole number" in ran.err
+    assert "[not-declarable]" in ran.err
     assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT
 
 
