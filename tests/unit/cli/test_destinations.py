@@ -173,6 +173,44 @@ def test_show_drift_rollback_and_emulator_are_held_to_it(repository: Repository)
     assert repository.run("rollback", "new-checkout", "--to", "1", "--out", "flags/new-checkout.yaml").code == 0
 
 
+AMONG_FLAGS = "where files are read as a flag file, or are taken for one that is not read."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            "plan --out o.json --output o.json",
+            "--out and --output name the same file, 'o.json': give each one of its own.",
+        ),
+        ("show plan.json --output plan.json", "--output would overwrite 'plan.json', which PLAN.json names."),
+        ("apply plan.json --report plan.json", "--report would overwrite 'plan.json', which PLAN.json names."),
+        ("test x.test.yaml --output x.test.yaml", "--output would overwrite 'x.test.yaml', which PATH names."),
+        ("plan --output reconciler.yaml", "--output would overwrite the configuration, 'reconciler.yaml'."),
+        ("plan --page flags/new-checkout.yaml", "--page would overwrite the flag file 'flags/new-checkout.yaml'."),
+        (
+            "plan --record flags/x.yaml",
+            f"--record names 'flags/x.yaml', {AMONG_FLAGS}",
+        ),
+        (
+            "plan --cache flags",
+            f"--cache names 'flags', {AMONG_FLAGS}",
+        ),
+        (
+            "plan --cache . --out inclusions-7.json",
+            "--cache would overwrite 'inclusions-7.json', which --out names.",
+        ),
+        ("plan --output none/o.json", "There is no directory 'none' to write o.json to."),
+    ],
+)
+def test_what_is_said_of_a_file_that_is_not_written(repository: Repository, arguments: str, words: str) -> None:
+    """The option, or the argument as the help calls it, and the path as it was given."""
+    repository.write("x.test.yaml", "")
+    repository.write("plan.json", "")
+    ran = repository.run(*arguments.split())
+    assert (ran.code, ran.err) == (64, f"Error: {words}\n")
+
+
 def test_other_environments_flags_are_kept_too(repository: Repository) -> None:
     """Also those that this run does not read."""
     repository.write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,16 @@ def test_what_is_not_committed_is_not_applied(repository: Repository, head: str,
     assert "Commit or restore first, or leave the option out." in ran.err
     assert repository.emulator.log == []
     assert repository.run("apply", "--auto-approve").code == 0
+
+
+@pytest.mark.parametrize(("count", "named"), [(5, "f0, f1, f2, f3, f4."), (6, "f0, f1, f2, f3, f4, ….")])
+def test_five_files_are_named(repository: Repository, head: str, count: int, named: str) -> None:
+    for number in range(count):
+        repository.write(f"flags/f{number}.yaml", f"key: f{number}\nvariants: [{{key: a}}]\n")
+    ran = repository.run("apply", "--auto-approve", "--expect-commit", head)
+    assert ran.code == 6
+    places = re.sub(r"f(\d)", r"flags/f\1.yaml", named)
+    assert f"Error: {count} files not as in commit {head}: {places} --expect-commit applies" in ran.err
 
 
 def test_an_ignored_file_is_not_in_the_commit(repository: Repository, head: str) -> None:

@@ -387,6 +387,37 @@ def test_a_message_hides_what_is_in_front(monkeypatch: pytest.MonkeyPatch) -> No
     assert acts == ["hide front", "write", "show front"]
 
 
+def test_a_message_at_the_end_brings_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress that a message hides comes back, unless the work is over by then."""
+    acts: list[str] = []
+    is_shown = Event()
+
+    class Drawn:
+        def __init__(self, display: ProgressDisplay, *, color: bool) -> None:
+            acts.append(f"made, color {color}")
+
+        def show(self) -> None:
+            acts.append("show")
+            is_shown.set()
+
+        def hide(self) -> None:
+            acts.append("hide")
+
+    monkeypatch.setattr("reconciler.cli.progress_bar.Bar", Drawn)
+    monkeypatch.setattr("reconciler.cli.progress.SHOW_AFTER_SECONDS", 0)
+    with ProgressDisplay(is_watched=True, color=False) as display:
+        assert is_shown.wait(SAFETY_NET)
+        with paused():
+            acts.append("write")
+        held = paused()
+        held.__enter__()
+    held.__exit__(None, None, None)
+    display.show()
+    with paused():
+        acts.append("write")
+    assert acts == ["made, color False", "show", "hide", "write", "show", "hide", "hide", "write"]
+
+
 def test_the_drawing_is_not_even_imported_for_a_quick_command() -> None:
     """Noting where a command is needs no rich."""
     program = (

@@ -65,7 +65,9 @@ def test_out_leaves_the_file_alone(edited: Repository) -> None:
     assert ran.code == 0
     assert ran.out.startswith("new-checkout  old.yaml: version 1 of ")
     assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT
-    assert "rolloutPercentage: 10 # half" in (edited.root / "old.yaml").read_text()
+    old = edited.root / "old.yaml"
+    assert "rolloutPercentage: 10 # half" in old.read_text()
+    assert old.stat().st_mode == edited.write("usual.yaml", "").stat().st_mode
 
 
 def test_the_present_version_changes_nothing(edited: Repository) -> None:

@@ -1,0 +1,134 @@
+"""What git is started with: a program, arguments and an environment that no checkout has a say in."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.cli.git import GitFailedError, ask_git
+from reconciler.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GIVEN = {
+    "HOME": "/h",
+    "TMPDIR": "/tmp",
+    "SUDO_UID": "7",
+    "XDG_CONFIG_HOME": "/x",
+    "GIT_CONFIG_GLOBAL": "/g",
+    "GIT_CONFIG_SYSTEM": "/s",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TEST_ASSUME_DIFFERENT_OWNER": "0",
+    "DEVELOPER_DIR": "/d",
+}
+DROPPED = {
+    "GIT_DIR": "/elsewhere",
+    "GIT_WORK_TREE": "/elsewhere",
+    "GIT_SSH_COMMAND": "touch /x",
+    "GIT_EXTERNAL_DIFF": "touch /x",
+    "LD_PRELOAD": "/x.so",
+    "AMPLITUDE_MANAGEMENT_API_KEY": "k" * 32,
+}
+FIXED = {
+    "LC_ALL": "C",
+    "GIT_ALLOW_PROTOCOL": "",
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+SETTINGS = {
+    "safe.bareRepository=explicit", "protocol.allow=never", f"core.attributesFile={os.devnull}",
+    "core.fsmonitor=false", f"core.hooksPath={os.devnull}", "core.pager=cat", "core.editor=false",
+    "core.askPass=false", "core.sshCommand=false", "core.alternateRefsCommand=false", "credential.helper=",
+    "diff.external=", "gpg.program=false",
+}  # fmt: skip
+
+
+def a_git(directory: Path, script: str) -> str:
+    """A program called git that does this; the PATH in which it is, behind places that are not looked at."""
+    directory.mkdir()
+    program = directory / "git"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    (directory.parent / "none" / "git").mkdir(parents=True)
+    (directory.parent / "plain").mkdir()
+    (directory.parent / "plain" / "git").write_text("")
+    return f".:bin:{directory.parent}/none:{directory.parent}/plain:{directory}"
+
+
+def environment_of(answer: bytes) -> dict[str, str]:
+    """The variables that `env` prints; without those that the shell sets itself."""
+    pairs = dict(line.split("=", 1) for line in answer.decode().splitlines())
+    return {name: value for name, value in pairs.items() if name not in {"PWD", "_", "SHLVL", "OLDPWD"}}
+
+
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        ({"git_dir": None}, {}),
+        ({"git_dir": "r"}, {"GIT_DIR": "r", "GIT_WORK_TREE": "top"}),
+        ({"git_dir": "r", "work_tree": False}, {"GIT_DIR": "r"}),
+    ],
+)
+def test_the_environment_of_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], more: dict[str, str]
+) -> None:
+    """What is kept, what is set, directories that are trusted, and nothing else."""
+    path = a_git(tmp_path / "bin", "/usr/bin/env")
+    for name in os.environ:
+        monkeypatch.delenv(name)
+    config = {"GIT_CONFIG_COUNT": "4", "GIT_CONFIG_KEY_0": "core.fsmonitor", "GIT_CONFIG_VALUE_0": "touch /x"}
+    config |= {
+        "GIT_CONFIG_KEY_1": "Safe.Directory",
+        "GIT_CONFIG_VALUE_1": "/one",
+        "GIT_CONFIG_KEY_3": "safe.directory",
+    }
+    for name, value in {**GIVEN, **DROPPED, **config, "PATH": path}.items():
+        monkeypatch.setenv(name, value)
+    top = tmp_path / "top"
+    top.mkdir()
+    paths = {name: tmp_path / value if name == "git_dir" and value else value for name, value in options.items()}
+    found = environment_of(ask_git("rev-parse", top=top, **paths))  # type: ignore[arg-type]
+    trusted = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "/one"}
+    trusted |= {"GIT_CONFIG_KEY_1": "safe.directory", "GIT_CONFIG_VALUE_1": ""}
+    own = {"GIT_CEILING_DIRECTORIES": str(tmp_path), "PATH": path.removeprefix(".:bin:")}
+    places = {name: str(tmp_path / value) for name, value in more.items()}
+    assert found == {**GIVEN, **FIXED, **trusted, **own, **places}
+
+
+@pytest.mark.parametrize("count", ["", "x", "\u0665", "-1", "0"])
+def test_settings_of_the_environment_that_cannot_be_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: str
+) -> None:
+    monkeypatch.setenv("PATH", a_git(tmp_path / "bin", "/usr/bin/env"))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", count)
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "safe.directory")
+    found = environment_of(ask_git("rev-parse", top=tmp_path, git_dir=None))
+    assert found["GIT_CONFIG_COUNT"] == "0"
+    assert "GIT_CONFIG_KEY_0" not in found
+
+
+def test_the_arguments_of_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings over those of any configuration, then the question; what is given goes to stdin, at the top."""
+    monkeypatch.setenv("PATH", a_git(tmp_path / "bin", 'for each; do echo "$each"; done; pwd; exec /bin/cat'))
+    lines = ask_git("cat-file", "--batch", top=tmp_path, git_dir=None, given=b"id\n").decode().splitlines()
+    assert lines[:3] == ["--no-pager", "--no-optional-locks", "--literal-pathspecs"]
+    assert lines[-4:] == ["cat-file", "--batch", str(tmp_path), "id"]
+    settings = lines[3:-4]
+    assert set(settings[::2]) == {"-c"}
+    assert (set(settings[1::2]), len(settings)) == (SETTINGS, 2 * len(SETTINGS))
+
+
+def test_what_is_said_where_git_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own words are kept and not shown; a program that cannot be started is said to be that."""
+    monkeypatch.setenv("PATH", a_git(tmp_path / "bin", "echo said; echo why >&2; exit 3"))
+    with pytest.raises(GitFailedError) as caught:
+        ask_git("ls-tree", top=tmp_path, git_dir=None)
+    assert (str(caught.value), caught.value.words) == (f"git ls-tree failed in {tmp_path}.", b"why\n")
+    (tmp_path / "bin" / "git").write_text("#!/does/not/exist\n")
+    with pytest.raises(ReconcilerError, match=r"^git cannot be started: No such file or directory\.$"):
+        ask_git("ls-tree", top=tmp_path, git_dir=None)
