@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from builders import (
@@ -12,19 +12,24 @@ from builders import (
     a_config,
     a_desired_state,
     a_flag,
+    a_flag_plan,
     a_full_flag,
     a_full_variant,
     a_live_flag,
+    a_plan,
     a_segment,
+    a_transition,
     a_variant,
+    an_exposure,
 )
 from msgspec.structs import replace
 
+from reconciler.evaluation.exposure import FlagExposure, ListedMove, PayloadShare
 from reconciler.model.flag import Dependencies, FlagSpec, LiveState, Weights
-from reconciler.planning.plan import PlanOptions
+from reconciler.planning.plan import Action, FlagPlan, PlanOptions, Refusal, Released, ValueChange
 from reconciler.planning.planner import build_plan
-from reconciler.planning.warnings import with_exposure
-from reconciler.reports.affected import NO_USER
+from reconciler.planning.warnings import UNSEEN_LISTS, with_exposure
+from reconciler.reports.affected import NO_USER, affected, is_anyone_affected, loses
 from reconciler.reports.effects import effect_rows
 from reconciler.reports.registry import PLAN, render
 
@@ -144,3 +149,144 @@ def test_a_new_flag_is_no_headline() -> None:
     assert "Widest" not in render(PLAN, "markdown", plan)
     moving = planned(a_flag(rollout_percentage=100), a_full_flag())
     assert moving.summary.max_exposure_change > Fraction(89, 100)
+
+
+STILL = an_exposure(a_transition(switched=Fraction(0), unavoidable=Fraction(0), matrix=()))
+SERVES_NO_ONE = an_exposure(
+    a_transition(before=(("off", Fraction(1)), ("on", Fraction(0))), after=(), switched=Fraction(0), matrix=())
+)
+MOVE = ListedMove(kind="users", before="off", after="on", count=2)
+PAYLOAD = PayloadShare(variant="on", share=Fraction(1, 2))
+TO_LISTED = replace(PAYLOAD, share=Fraction(0), users=3)
+MODE = ValueChange(path="/evaluationMode", before="remote", after="local")
+
+
+def moving(*percents: int, **fields: Any) -> FlagExposure:
+    """Segments of which so many percent of the users get another variant."""
+    return an_exposure(
+        *(
+            a_transition(
+                before_segment=f"S{percent}",
+                after_segment=f"S{percent}",
+                switched=Fraction(percent, 100),
+                matrix=(("off", "on", Fraction(percent, 100)),),
+                **fields,
+            )
+            for percent in percents
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("exposure", "fields", "said"),
+    [
+        (STILL, {}, NO_USER),
+        (SERVES_NO_ONE, {}, f"{NO_USER}: the flag gives no variant"),
+        (SERVES_NO_ONE, {"operations": ()}, NO_USER),
+        (an_exposure(), {"exposure": None}, ""),
+        (moving(5), {}, "5% of S5: off → on"),
+        (moving(5, is_exact=False), {}, "5% of S5 (expected): off → on"),
+        (moving(5, 9), {}, "9% of S9: off → on; 5% of S5: off → on"),
+        (moving(5, 9, 7), {}, "9% of S9: off → on; 7% of S7: off → on; 5% of S5"),
+        (
+            moving(5, 9, 7, 3),
+            {},
+            "9% of S9: off → on; 7% of S7: off → on; at most 5% of 2 more segments",
+        ),
+        (moving(5, 0), {}, "5% of S5: off → on"),
+        (moving(5, 9, 7), {"action": Action.CREATE}, "reaches 9% of S9; at most 7% of 2 more segments"),
+        (moving(5, 9), {"action": Action.CREATE}, "reaches 9% of S9; 5% of S5"),
+        (moving(5, deployments=("1",)), {}, "5% of S5 of deployment 1: off → on"),
+        (
+            an_exposure(a_transition(before_segment="A", after_segment="B")),
+            {},
+            "40% of those moving from A to B: 20% off → control, 20% off → treatment",
+        ),
+        (replace(STILL, listed=(MOVE,)), {}, "2 listed users: off → on"),
+        (
+            replace(STILL, listed=(replace(MOVE, kind="cohorts", count=1), MOVE, MOVE, MOVE)),
+            {},
+            "1 listed cohort: off → on, 2 listed users: off → on, 2 listed users: off → on, 1 more",
+        ),
+        (replace(STILL, payloads=(PAYLOAD,)), {}, "50% of users get a new payload of on"),
+        (
+            replace(STILL, payloads=(replace(PAYLOAD, users=1, cohorts=2), TO_LISTED)),
+            {},
+            ("50% of users and 1 listed user and 2 listed cohorts get a new payload of on;"
+            " 3 listed users get a new payload of on"),
+        ),
+        (
+            replace(STILL, dependents=("a", "b", "c", "d")),
+            {},
+            "users of a, b, c, 1 more, which depends on it",
+        ),
+        (STILL, {"warnings": (UNSEEN_LISTS,)}, "listed users, who are not shown while it is archived"),
+        (STILL, {"changes": (MODE,)}, "clients of the other evaluation mode"),
+        (STILL, {"changes": (MODE,), "action": Action.CREATE}, NO_USER),
+        (SERVES_NO_ONE, {"changes": (MODE,)}, f"{NO_USER}: the flag gives no variant"),
+        (STILL, {"transient": Fraction(1, 8)}, "temporarily wrong variant during apply: 12.5%"),
+    ],
+)  # fmt: skip
+def test_who_is_affected_to_the_word(exposure: FlagExposure, fields: dict[str, Any], said: str) -> None:
+    """The most users first; then whom shares do not show; then a word on the rest."""
+    flag = a_flag_plan(**{"exposure": exposure} | fields)
+    assert affected(flag) == said
+    is_told = not said.startswith(NO_USER) and flag.action is not Action.CREATE
+    assert is_anyone_affected(flag) is is_told
+
+
+def test_of_a_flag_that_is_held_and_not_planned_it_is_not_known() -> None:
+    """With operations it is."""
+    held: FlagPlan = replace(a_flag_plan(), held=(Refusal(guard="shield", message="No.", override=""),))
+    assert affected(held).startswith("40% of ")
+    assert affected(replace(held, operations=())) == ""
+
+
+@pytest.mark.parametrize(
+    ("matrix", "listed", "is_loss"),
+    [
+        ((("off", "on", 1),), (), False),
+        ((("on", "on", 1),), (), False),
+        ((("on", "off", 1),), (), True),
+        ((("on", "other", 1),), (), True),
+        ((("on", "off", 0), ("off", "on", 1)), (), False),
+        ((), (MOVE,), False),
+        ((), (replace(MOVE, before="on", after="off"),), True),
+        ((), (replace(MOVE, before="on", after="on"),), False),
+    ],
+)
+def test_who_loses_a_variant(
+    matrix: tuple[tuple[str, str, int], ...], listed: tuple[ListedMove, ...], is_loss: bool
+) -> None:
+    """Who had one, and gets none or another."""
+    cells = tuple((before, after, Fraction(share)) for before, after, share in matrix)
+    exposure = replace(an_exposure(a_transition(matrix=cells)), listed=listed)
+    assert loses(exposure) is is_loss
+    assert loses(replace(exposure, payloads=(PAYLOAD,)))
+
+
+def test_rows_of_what_is_released() -> None:
+    """The live value stays; they come after what affects users, numbered rows are those of the plan's flags."""
+    released = (
+        Released(key="a", path="", live={"enabled": True, "rolloutPercentage": 50}),
+        Released(key="b", path="", live={"enabled": None}),
+        Released(key="c", path="", live=None),
+        Released(key="d", path="/name", live=None),
+        Released(key="d", path="/tags", live=["x" * 80]),
+        *(Released(key="e", path=f"/{name}", live=0) for name in "vwxyz"),
+        Released(key="f" * 200, path="", live={"enabled": False, "rolloutPercentage": 0}),
+    )
+    rows = effect_rows(a_plan(a_flag_plan("m"), a_flag_plan("n"), released=released))
+    assert [(row.key[:2], row.number, row.share) for row in rows[:2]] == [
+        ("m", 1, Fraction(2, 5)),
+        ("n", 2, Fraction(2, 5)),
+    ]
+    assert [(row.key, row.change) for row in rows[2:]] == [
+        ("a", "released, live: on, 50 %"),
+        ("b", "released, live: not shown, ? %"),
+        ("c", "released, live: no such flag"),
+        ("d", f'released: name (live: not read), tags (live: ["{"x" * 57}…)'),
+        ("e", "released: v (live: 0), w (live: 0), x (live: 0), y (live: 0), 1 more"),
+        ("f" * 99 + "…", "released, live: off, 0 %"),
+    ]
+    assert {(row.level, row.affected, row.share, row.number) for row in rows[2:]} == {("low", NO_USER, 0, None)}
