@@ -69,4 +69,6 @@ def test_last_row_is_short() -> None:
     """The last distribution value has hashes for r below 96 only, since 2^32 is no multiple of 100."""
     assert count_hashes((0, 100), (42_949_672, 42_949_673)) == 96
     assert count_hashes((96, 100), (42_949_672, 42_949_673)) == 0
+    assert count_hashes((0, 100), (0, 42_949_672)) == 4_294_967_200
+    assert count_hashes((0, 100), (42_949_671, 42_949_673)) == 196
     assert count_hashes((5, 5), (0, 10)) == 0

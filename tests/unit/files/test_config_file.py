@@ -195,6 +195,14 @@ def test_a_link_out_of_the_repository_is_no_directory_of_flags(tmp_path: Path) -
         load_config(file)
 
 
+def test_an_absolute_path_is_refused_wherever_it_leads(tmp_path: Path) -> None:
+    """It is another one on the next machine."""
+    (tmp_path / "flags").mkdir(exist_ok=True)
+    file = a_project(tmp_path, config=f"{HEAD}flags: {tmp_path / 'flags'}\n")
+    with pytest.raises(InvalidInputError, match="inside the directory"):
+        load_config(file)
+
+
 def test_a_repository_may_be_reached_by_a_link(tmp_path: Path) -> None:
     """Where the repository itself lies is the user's business."""
     (tmp_path / "real").mkdir()

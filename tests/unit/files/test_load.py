@@ -132,6 +132,13 @@ def test_names_that_differ_by_case_only_are_refused(tmp_path: Path) -> None:
     assert (finding.rule, str(finding.position)) == ("ambiguous-file-name", "flags/a/x.yaml:1:1")
 
 
+def test_other_names_of_any_script_are_read(tmp_path: Path) -> None:
+    """Letters with signs and without them are two."""
+    names = ("\u00e9.yaml", "e.yaml", "\u00e8.yaml", "\u00df.yaml", "\u00e4/\u00e9.yaml")
+    config = a_loaded_config(tmp_path, {name: f"key: f{number}\n" for number, name in enumerate(names)})
+    assert sorted(load_desired(config).flags) == ["f0", "f1", "f2", "f3", "f4"]
+
+
 def test_overlays_wait_for_environments_where_there_are_none(tmp_path: Path) -> None:
     """A warning: nothing is wrong with the flag, and nothing comes of the overlay."""
     config = a_loaded_config(tmp_path, {"a.yaml": "key: a\nenvironments: {staging: {enabled: true}}\n"})

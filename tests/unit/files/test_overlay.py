@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.files.decode import for_environment, merge_patch, origin_of
+from reconciler.files.decode import for_environment, merge_patch, origin_of, with_field
+from reconciler.model.flag import FlagSpec
 
 RFC_7396_APPENDIX_A: list[tuple[Any, Any, Any]] = [
     ({"a": "b"}, {"a": "c"}, {"a": "c"}),
@@ -49,6 +50,28 @@ def test_merging_changes_neither_side_and_is_idempotent(target: Any, patch: Any)
     merged = merge_patch(target, patch)
     assert (target, patch) == before
     assert merge_patch(merged, patch) == merged
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "is_one"),
+    [
+        ("enabled", True, True),
+        ("tags", ["x"], True),
+        ("rolloutPercentage", "x", False),
+        ("rolloutWeights", {"a": "x"}, False),
+        ("rolloutWeights", [1], False),
+        ("targetSegments", [{"name": "s", "conditions": [], "percentage": "x", "rolloutWeights": {}}], False),
+        ("targetSegments", [{"name": "s"}], False),
+        ("variants", [1], False),
+        ("variants", 1, False),
+        ("nothing", 1, False),
+    ],
+)
+def test_a_value_that_a_file_of_old_said(field: str, value: Any, is_one: bool) -> None:
+    """Nothing was checked: what is no value of the field is none."""
+    changed = with_field(FlagSpec(key="f"), field, value)
+    assert (changed is not None) is is_one
+    assert changed != FlagSpec(key="f")
 
 
 DOCUMENT = {

@@ -154,6 +154,8 @@ def test_block_scalars_stay_as_they_were_written() -> None:
     assert format_text(text, "flag.yaml") == (
         "key: a\nname: Name\nnotes: >-  # why\n  Some words\n  go on\n\n  here\n"
     )
+    text = "key: a\n\ndescription: |\n  one\n\n  two\n\nenabled: true\n"
+    assert format_text(text, "flag.yaml") == text
 
 
 @pytest.mark.parametrize(

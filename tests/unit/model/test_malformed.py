@@ -127,7 +127,8 @@ def test_forms_of_flags() -> None:
     [
         ({}, False, False), ({}, True, True), ({"archived": None}, True, True), ({"archived": False}, True, False),
         ({"deleted": True}, False, True), ({"archived": False, "deleted": True}, False, True),
-        ({"archived": True, "deleted": False}, False, True),
+        ({"archived": True, "deleted": False}, False, True), ({"archive": True}, False, True),
+        ({"archive": False}, True, False),
     ],
 )  # fmt: skip
 def test_whether_a_flag_is_archived(fields: dict[str, Any], assumed: bool, is_archived: bool) -> None:

@@ -79,6 +79,7 @@ def test_a_flag_that_is_not_live(salt: Any, allocation: Allocation) -> None:
     live, desired = results_of(both, user_id="x")
     assert (live.variant, live.reason) == ("off", Reason.ABSENT)
     assert desired.allocation is allocation
+    assert STICKY in both.notes
     assert both.flag_id is None
     assert results_of(both, user_id="ann")[1].variant == "a"
 
