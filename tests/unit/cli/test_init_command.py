@@ -24,6 +24,14 @@ ALLOWED = {
     ("contents", "read"), ("issues", "write"), ("pull-requests", "read"), ("pull-requests", "write"),
     ("deployments", "read"), ("actions", "read"),
 }  # fmt: skip
+STEPS = {
+    "github": "In the settings of the repository make the environments flags-plan and flags-undo with reviewers, "
+    "flags-apply and flags-drift, all but flags-plan limited to the default branch, each with the secret "
+    "AMPLITUDE_MANAGEMENT_API_KEY.",
+    "gitlab": "In the project's settings store AMPLITUDE_MANAGEMENT_API_KEY as a masked variable for the "
+    "environments flags-plan, flags-apply and flags-drift, and schedule a pipeline for drift and rollouts.",
+    "none": "Run `reconciler validate` and `reconciler plan` on every change, `reconciler apply` on what is merged.",
+}
 _is_pinned = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40}").fullmatch
 
 
@@ -58,13 +66,26 @@ def test_init_writes_what_a_repository_needs(
     ran = empty.run("init", *arguments)
     assert (ran.code, ran.err) == (0, "")
     assert [line.removeprefix("+ ") for line in ran.out.splitlines() if line.startswith("+ ")] == files
-    assert "\nNext:\n  1. Put the project's id into reconciler.yaml.\n" in ran.out
+    next_steps = ran.out.partition("\nNext:\n")[2].splitlines()
+    assert next_steps[:4] == [
+        "  1. Put the project's id into reconciler.yaml.",
+        "  2. Set AMPLITUDE_MANAGEMENT_API_KEY to a management key; `reconciler doctor` says whether it works.",
+        "  3. Look at flags/example.yaml and delete it.",
+        "  4. Write the live flags as files: `reconciler import`. The next plan only puts `managedTag` on them.",
+    ]
+    assert next_steps[4:] == [f"  5. {STEPS[arguments[-1] if arguments else 'github']}"]
     found = written(tmp_path / "empty")
     assert sorted(found) == sorted(files)
     assert not [name for name, text in found.items() if "@VERSION@" in text]
     validated = empty.run("validate")
     assert validated.code == 0
-    assert "[placeholder]" in validated.out
+    assert validated.out.startswith(
+        'reconciler.yaml:1:1: warning: `projectId` is still the placeholder "000000": commands that ask the server '
+        "refuse it. [placeholder]\n"
+    )
+    assert "\n    hint: Put the project's id there: Amplitude shows it in the settings of the project.\n" in (
+        validated.out
+    )
     assert validated.out.endswith("1 warning; read 1 flag in 1 file.\n")
     assert empty.run("fmt", "--check").code == 0
 
@@ -110,6 +131,11 @@ def test_the_placeholder_of_the_project_is_refused_before_a_request(
     assert "placeholder" not in empty.run("plan").err
     empty.emulator.log.clear()
     monkeypatch.delenv("RECONCILER_API_URL")
+    said = (
+        'reconciler.yaml still has the placeholder "000000" as `projectId`. Put the id there: Amplitude shows it in '
+        "the settings of the project.\n"
+    )
+    assert empty.run("plan").err == f"Error: {said}"
     for command in ("plan", "drift", "import", "doctor"):
         ran = empty.run(command)
         assert 'placeholder "000000"' in ran.err + ran.out, (command, ran)
@@ -182,7 +208,11 @@ def test_a_path_that_no_workflow_can_name_is_refused(empty: Repository, tmp_path
     """Before anything is written."""
     subprocess.run(["git", "init", "-q"], cwd=tmp_path / "empty", check=True)
     ran = empty.run("init", f"--config={name}")
-    assert (ran.code, "; or use --ci none, for hooks alone." in ran.err) == (64, True)
+    wanted = (
+        f"Error: The path {name!r} has a character that workflows cannot name as it is: rename the directories, "
+        "to letters, digits, -, _ and . alone; or use --ci none, for hooks alone."
+    )
+    assert (ran.code, ran.err.splitlines()[0]) == (64, wanted)
     assert [path.name for path in (tmp_path / "empty").iterdir()] == [".git"]
 
 
@@ -197,8 +227,13 @@ def test_hooks_alone_quote_the_path(empty: Repository, tmp_path: Path, name: str
     for hook in yaml.safe_load((root / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]:
         assert shlex.split(hook["entry"])[-2:] == ["--config", name]
         assert re.search(hook["files"], f"{os.path.dirname(name)}/flags/a.yaml")  # noqa: PTH120
-    ran = empty.run("init", "--ci", "none", "--config", "a: b/r.yaml")
-    assert (ran.code, "--ci none" in ran.err) == (64, False)
+    for wrong in ("a: b/r.yaml", "a#b/r.yaml", "a\nb/r.yaml", "a\x7fb/r.yaml"):
+        ran = empty.run("init", "--ci", "none", "--config", wrong)
+        wanted = (
+            f"Error: The path {wrong!r} has a character that hooks cannot name as it is: rename the directories, "
+            "to letters, digits, -, _ and . alone."
+        )
+        assert (ran.code, ran.err.splitlines()[0]) == (64, wanted)
 
 
 @pytest.mark.parametrize("place", [".git", ".git/hooks", "sub/.git/x"])

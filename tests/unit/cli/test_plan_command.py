@@ -150,12 +150,36 @@ def test_show_refuses_what_is_no_plan(repository: Repository) -> None:
     saved = repository.root / "plan.json"
     saved.write_text(saved.read_text().replace('"after": 50', '"after": 51'))
     assert repository.run("show", "plan.json").code == 6
+    advice = "Make a new one with `plan --out`."
     repository.write("other.json", "[1]")
-    assert repository.run("show", "other.json").code == 6
+    ran = repository.run("show", "other.json")
+    assert (ran.code, ran.err) == (6, f"Error: 'other.json' is not a saved plan. {advice}\n")
     repository.write("broken.json", "{")
     ran = repository.run("show", "broken.json", "--format", "json")
     assert (ran.code, json.loads(ran.out)["error"]["kind"]) == (6, "stale-plan")
-    assert repository.run("show", "absent.json").code == 64
+    message = json.loads(ran.out)["error"]["message"]
+    assert message.startswith("'broken.json' is not a saved plan: ")
+    assert message.endswith(f" {advice}")
+    ran = repository.run("show", "absent.json")
+    assert (ran.code, ran.err.splitlines()[0]) == (
+        64,
+        "Error: The plan 'absent.json' cannot be read: No such file or directory.",
+    )
+
+
+def test_a_review_record_that_is_none_is_called_so(repository: Repository) -> None:
+    """Not a plan, and what makes one is named."""
+    for content, words in (
+        ("[1]", "'r.json' is not a review record. Make a new one with `plan --record`."),
+        ("{}", "'r.json' is not valid as a review record: /: "),
+        (None, "The record 'r.json' cannot be read: No such file or directory."),
+    ):
+        file = repository.write("r.json", content or "")
+        if content is None:
+            file.unlink()
+        ran = repository.run("apply", "--auto-approve", "--reviewed", "r.json")
+        assert (ran.code, words in ran.err) == (64 if content is None else 6, True), ran.err
+        assert repository.emulator.writes == []
 
 
 def test_users_are_counted_unless_shown(repository: Repository) -> None:
