@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 AMPLITUDE_ID = 3249336229543
 """What is made of the id "lin": the first 44 bits of its SHA-256."""
+EXTRA = "Error: `serve` is an extra: install it with `pip install 'amplitude-flag-reconciler[serve]'`.\n"
 
 
 @pytest.fixture
@@ -244,7 +245,14 @@ def test_overrides_by_one_call(client: httpx.Client) -> None:
 )
 def test_overrides_of_what_there_is_not(client: httpx.Client, key: str, body: bytes, status: int) -> None:
     """Are refused, with the variants that there are."""
-    assert client.put(f"/_serve/overrides/{key}", content=body).status_code == status
+    answer = client.put(f"/_serve/overrides/{key}", content=body)
+    said = {
+        400: 'The body is {"variant": "treatment"}, with "user" for one user only.',
+        404: 'Flag "new-checkout" has no variant "blue", only control, treatment, off.'
+        if key == "new-checkout"
+        else 'There is no flag "other".',
+    }
+    assert (answer.status_code, answer.text) == (status, said[status])
 
 
 def test_overrides_leave_flags_of_the_remote_mode_off_for_local_sdks(client: httpx.Client) -> None:
@@ -288,8 +296,13 @@ def test_the_page(client: httpx.Client) -> None:
     ):
         page = client.get("/", params={"properties": text}).text
         assert re.findall(r'role="alert">(.*?)<', page) == ([said] if said else [])
-    assert client.get("/_serve/serve.css").headers["content-type"].startswith("text/css")
-    assert client.get("/_serve/page.html").status_code == 404
+    for name, kind in (("serve.css", "text/css"), ("serve.js", "text/javascript")):
+        assert client.get(f"/_serve/{name}").headers["content-type"].startswith(kind)
+    missing = client.get("/_serve/page.html")
+    assert (missing.status_code, missing.text) == (404, "not found")
+    answer = client.get("/")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["x-frame-options"] == "DENY"
 
 
 def test_cohorts_of_a_file(root: Path, tmp_path: Path) -> None:
@@ -498,21 +511,32 @@ def test_the_command(root: Path) -> None:
                 out, err = process.communicate(timeout=60)
         assert process.returncode == 130
     assert out == ""
-    assert "Deployment keys: mobile, web" in err
+    assert err == f"Serving 2 flags at {url}, not production. Deployment keys: mobile, web. Ctrl-C ends it.\n"
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "words"),
     [
-        ["--set", "new-checkout"], ["--set", "other=control"], ["--set", "new-checkout=blue"],
-        ["--user", "new-checkout=off"], ["--set", "lin:new-checkout=off"], ["--host", "0.0.0.0"],
-        ["--record", "no/x"],
+        (["--set", "new-checkout"], "'new-checkout' is not FLAG=VARIANT."),
+        (["--set", "=off"], "'=off' is not FLAG=VARIANT."),
+        (["--set", "new-checkout="], "'new-checkout=' is not FLAG=VARIANT."),
+        (["--set", "lin:new-checkout=off"], "'lin:new-checkout=off' is not FLAG=VARIANT."),
+        (["--set", "other=control"], 'There is no flag "other".'),
+        (["--set", "new-checkout=blue"], 'Flag "new-checkout" has no variant "blue", only control, treatment, off.'),
+        (["--user", "new-checkout=off"], "'new-checkout=off' is not ID:FLAG=VARIANT."),
+        (["--user", ":new-checkout=off"], "':new-checkout=off' is not ID:FLAG=VARIANT."),
+        (["--user", "lin:=off"], "'lin:=off' is not ID:FLAG=VARIANT."),
+        (["--host", "0.0.0.0"], "--host"),
+        (["--port", "65536"], "0<=x<=65535"),
+        (["--port", "-1"], "0<=x<=65535"),
+        (["--record", "no/x"], "Error: There is no directory 'no' to write x to."),
     ],
-)  # fmt: skip
-def test_wrong_options(root: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+)
+def test_wrong_options(root: Path, options: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Are refused before anything is served; there is no other address to serve at."""
     assert run(["serve", "--config", str(root / "reconciler.yaml"), *options]) == 64
-    assert capsys.readouterr().out == ""
+    out, err = capsys.readouterr()
+    assert (out, words in err) == ("", True), err
 
 
 def test_a_record_that_cannot_be_kept(tmp_path: Path) -> None:
@@ -534,7 +558,7 @@ def test_without_a_part_of_the_extra(
     """What would be missing only later is said at the start."""
     monkeypatch.setattr("reconciler.cli.commands.serve.find_spec", lambda wanted: None if wanted == name else wanted)
     assert run(["serve", "--config", str(root / "reconciler.yaml")]) == 1
-    assert "amplitude-flag-reconciler[serve]" in capsys.readouterr().err
+    assert capsys.readouterr() == ("", EXTRA)
 
 
 def test_a_port_that_is_taken(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -551,4 +575,4 @@ def test_without_the_extra(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.delitem(sys.modules, "reconciler.cli.serving", raising=False)
     monkeypatch.delitem(sys.modules, "reconciler.sdk.app", raising=False)
     assert run(["serve", "--config", str(root / "reconciler.yaml")]) == 1
-    assert "amplitude-flag-reconciler[serve]" in capsys.readouterr().err
+    assert capsys.readouterr() == ("", EXTRA)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag
+from msgspec.structs import replace
 from serving import ADA, a_session, variants
 
 from reconciler.api.client import Client
@@ -82,11 +83,20 @@ def test_a_plan_that_no_longer_fits(repository: Repository) -> None:
     assert run(["plan", "--out", "plan.json", "--quiet", "--target", "new-checkout"]) == 0
     repository.emulator.store.remove(list(repository.emulator.store.flags))
     settings, output = Settings(config=repository.root / "reconciler.yaml"), Output(quiet=True)
-    with pytest.raises(StalePlanError, match="new-checkout"):
+    with pytest.raises(StalePlanError) as stale:
         start_session(settings, output, source="plan.json")
-    repository.write("reconciler.yaml", 'version: 1\nprojectId: "8"\n')
-    with pytest.raises(UsageError, match="for project 7"):
-        start_session(settings, output, source="plan.json")
+    assert str(stale.value).startswith('The plan cannot be made of what is live: flag "new-checkout": ')
+    assert str(stale.value).endswith(" Make a new one.")
+    for config, environment, wanted in (
+        ('environments: {prod: {projectId: "7"}}\n', "prod", "7, prod"),
+        ('projectId: "8"\n', None, "8, none"),
+    ):
+        repository.write("reconciler.yaml", f"version: 1\n{config}")
+        with pytest.raises(UsageError) as error:
+            start_session(replace(settings, environment=environment), output, source="plan.json")
+        assert str(error.value) == (
+            f"The plan is for project 7, environment none: not for {wanted}. Choose it with --env."
+        )
     for name in ("other.json", "life", "files,life"):
         with pytest.raises(UsageError, match="is neither files, live, live,files nor a saved plan"):
             start_session(settings, output, source=name)

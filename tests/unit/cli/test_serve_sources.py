@@ -206,6 +206,18 @@ def test_what_a_reload_says(root: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert said(str(root / "flags" / "search.yaml")) == ["Serving 1 flag as the files are now."]
 
 
+def test_what_a_reload_of_cohorts_says(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That they are others now, once, and nothing of flags that stay the same."""
+    file = tmp_path / "cohorts.json"
+    file.write_text('{"beta": ["lin"]}')
+    session = start_session(Settings(config=root / "reconciler.yaml"), Output(), cohorts=file)
+    file.write_text('{"beta": ["ann"]}')
+    capsys.readouterr()
+    for said in ("Serving the cohorts as their file is now.\n", ""):
+        asyncio.run(session._reload([str(file)]))
+        assert capsys.readouterr() == ("", said)
+
+
 def test_a_deployment_that_gets_one_more_name(tmp_path: Path) -> None:
     """It is known by it at once, without any change of a flag or of what the deployment is."""
     root = a_repository(tmp_path, CHECKOUT | {"deployments": ["67"]})
