@@ -122,7 +122,8 @@ def _payload(item: PayloadShare) -> str:
     who = [f"{percent(item.share)} of users"] if item.share else []
     who += [counted(item.users, "listed user")] if item.users else []
     who += [counted(item.cohorts, "listed cohort")] if item.cohorts else []
-    return f"{' and '.join(who)} get a new payload of {name(item.variant)}"
+    verb = "gets" if not item.share and item.users + item.cohorts == 1 else "get"
+    return f"{' and '.join(who)} {verb} a new payload of {name(item.variant)}"
 
 
 def _segment(item: SegmentTransition) -> str:

@@ -66,7 +66,7 @@ def words(desired: FlagSpec, live: FlagSpec | None, **fields: tuple[str, ...]) -
         (
             {"variants": LISTED, "rollout_percentage": 0},
             {"variants": (a_variant("control"), a_variant("treatment", payload={"a": 2}))},
-            "1 listed user get a new payload of treatment",
+            "1 listed user gets a new payload of treatment",
         ),
         (
             {"variants": LISTED, "rollout_weights": Weights.of({"control": 1})},
@@ -209,6 +209,17 @@ def moving(*percents: int, **fields: Any) -> FlagExposure:
             "1 listed cohort: off → on, 2 listed users: off → on, 2 listed users: off → on, 1 more",
         ),
         (replace(STILL, payloads=(PAYLOAD,)), {}, "50% of users get a new payload of on"),
+        (
+            replace(STILL, payloads=(replace(TO_LISTED, users=0, cohorts=1), replace(TO_LISTED, users=1))),
+            {},
+            "1 listed cohort gets a new payload of on; 1 listed user gets a new payload of on",
+        ),
+        (
+            replace(STILL, payloads=(replace(TO_LISTED, users=1, cohorts=1), replace(PAYLOAD, users=1))),
+            {},
+            ("1 listed user and 1 listed cohort get a new payload of on;"
+            " 50% of users and 1 listed user get a new payload of on"),
+        ),
         (
             replace(STILL, payloads=(replace(PAYLOAD, users=1, cohorts=2), TO_LISTED)),
             {},
