@@ -35,7 +35,7 @@ def render_styled(lines: Iterable[TextLine], terminal: Terminal) -> str:
         legacy_windows=False,
     )
     for line in broken:
-        console.print(_defused(line), soft_wrap=True, highlight=False, markup=False)
+        console.print(_defused(line), soft_wrap=True)
     return stream.getvalue()
 
 

@@ -19,6 +19,8 @@ from reconciler.reports.registry import EXPORT, render
         ("match", "match_"),
         ("2x", "flag_2x"),
         ("__init__", "flag___init__"),
+        ("__x", "flag___x"),
+        ("x__", "x__"),
         ("_x", "_x"),
         ("", "flag"),
         *((taken, f"{taken}_2") for taken in ("Any", "Literal", "NamedTuple", "Protocol", "TypedDict", "cast")),

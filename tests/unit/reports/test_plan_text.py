@@ -153,6 +153,31 @@ def test_a_flag_in_full() -> None:
         "",
         "Plan: 0 create, 1 update, 0 archive; 3 API calls; max exposure change 40%",
     ]
+    options = RenderOptions(verbose=True, terminal=Terminal(width=200, color=True))
+    coloured = render(PLAN, "text", plan, options)
+    for words, style in (
+        ("Plan for project 7 (us)", "1"),
+        ("; fields read live → git", "2"),
+        ("Made 2030-01-02 12:00 UTC from commit 0123456789ab.", "2"),
+        ("new-checkout", "1"),
+        ("medium  ", "1;33"),
+        ("  update", "33"),
+        ("  flags/new-checkout.yaml:2", "2"),
+        ("10", "31"),
+        ("50", "32"),
+        (f"{REGIONS['us'].url}/amplitude/7/config/123", "2"),
+        ("calls", "2"),
+        ("PATCH /api/1/flags/123", "1"),
+        ("  (one copy of a user who is listed twice)", "2"),
+        ("exposure", "2"),
+        ("All Other Users", "1"),
+        ("then ", "2"),
+        ("move ", "2"),
+        ("A note.", "2"),
+        ("40 flags unchanged; 1 flag not managed here: other-flag; read with 12 requests.", "2"),
+    ):
+        assert f"\x1b[{style}m{words}\x1b[0m" in coloured, words
+    assert coloured.count("\x1b[1mPATCH /api/1/flags/123\x1b[0m") == 2
 
 
 def test_of_many_calls_the_first_are_shown() -> None:
