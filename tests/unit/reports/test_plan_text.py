@@ -177,7 +177,8 @@ def test_a_flag_in_full() -> None:
         ("40 flags unchanged; 1 flag not managed here: other-flag; read with 12 requests.", "2"),
     ):
         assert f"\x1b[{style}m{words}\x1b[0m" in coloured, words
-    assert coloured.count("\x1b[1mPATCH /api/1/flags/123\x1b[0m") == 2
+    for words in ("new-checkout", "PATCH /api/1/flags/123"):
+        assert coloured.count(f"\x1b[1m{words}\x1b[0m") == 2
 
 
 def test_of_many_calls_the_first_are_shown() -> None:
