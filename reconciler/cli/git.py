@@ -80,14 +80,18 @@ class GitFailedError(ReconcilerError):
         self.words = words
 
 
+class OversizedAnswerError(ReconcilerError):
+    """git found more than is taken in."""
+
+
 def ask_git(
     question: Question, *arguments: str, top: Path, git_dir: Path | None, work_tree: bool = True, given: bytes = b""
 ) -> bytes:
     """What git says on stdout, run at the top of a checkout, with `given` on stdin.
 
     `git_dir` is its repository; None leaves it to git to find, at `top` and nowhere above. `work_tree` is False
-    where the repository's own words on its checkout are asked for. Raises GitFailedError, or ReconcilerError where
-    git cannot be run, takes longer than 30 seconds, or finds more than 256 MiB.
+    where the repository's own words on its checkout are asked for. Raises GitFailedError, OversizedAnswerError
+    beyond 256 MiB, or ReconcilerError where git cannot be run or takes longer than 30 seconds.
     """
     program = _program()
     settings = (part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}"))
@@ -155,7 +159,7 @@ def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
     while chunk := cast("IO[bytes]", process.stdout).read(_CHUNK):
         size += len(chunk)
         if size > _MOST_BYTES:
-            raise ReconcilerError(
+            raise OversizedAnswerError(
                 f"git found more than {_MOST_BYTES >> 20} MiB: a commit holds more than flag files."
             )
         yield chunk

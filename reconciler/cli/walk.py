@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from reconciler.cli.commits import commits_touching, differences, is_cut, parent_of
+from reconciler.cli.git import OversizedAnswerError
 from reconciler.errors import InvalidInputError
 from reconciler.files.listing import SUFFIXES
 from reconciler.files.past import comparable, effective, find_document, settings_in, value_at
@@ -115,20 +116,26 @@ class Walk:
 
     def follow(self, sought: Collection[Sought], start: str, spot: Spot, moves: int = 0) -> None:
         """Follow flags back from a commit, until all that is sought of them is found. Raises ReconcilerError."""
-        size = _FIRST_WINDOW
+        size, largest = _FIRST_WINDOW, _LARGEST_WINDOW
         while remaining := [item for item in sought if item.is_open]:
             window = commits_touching(self.checkout, start, spot.paths, size + 1)
             pairs = [(new.id, old.id) for new, old in pairwise(window)]
-            changed = differences(self.checkout, pairs, spot.paths)
             self._contents.clear()
             wanted = {spot.config, *(item.path for item in remaining)}
-            self._load(change.before for files in changed for name, change in files.items() if name in wanted)
+            try:
+                changed = differences(self.checkout, pairs, spot.paths)
+                self._load(change.before for files in changed for name, change in files.items() if name in wanted)
+            except OversizedAnswerError:  # large files that change in many commits
+                if size == 1:
+                    raise
+                size = largest = max(1, size // 4)
+                continue
             for commit, files in zip(window, changed, strict=False):
                 spot = self._step(remaining, commit, files, spot, moves)
             if len(window) <= size:
                 self._end(remaining, window, spot, moves)
                 return
-            start, size = window[-1].id, min(2 * size, _LARGEST_WINDOW)
+            start, size = window[-1].id, min(2 * size, largest)
             self._commits += len(pairs)
             if self._commits > MOST_COMMITS:
                 _end_all(remaining, TOO_LONG)

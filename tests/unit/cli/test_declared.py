@@ -105,6 +105,17 @@ def test_what_came_with_a_merge_came_when_it_was_merged(tmp_path: Path) -> None:
     assert hour_of(looked_at(tmp_path, [SWITCH])[SWITCH]) == (merge, 3)
 
 
+@pytest.mark.parametrize("contents", [1, 3, 5, 20])
+def test_a_large_file_that_many_commits_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: int
+) -> None:
+    """Commits of which the contents are more than git is asked for at once are looked at in smaller parts."""
+    texts = [switch(True, f"{number:09} {'x' * 10_000}") for number in range(25)]
+    ids = a_repository(tmp_path, switch(False), *texts)
+    monkeypatch.setattr("reconciler.cli.git._MOST_BYTES", contents * 11_000)
+    assert hour_of(looked_at(tmp_path, [SWITCH])[SWITCH]) == (ids[1], 1)
+
+
 def test_a_clock_that_was_ahead_does_not_make_a_declaration_later_than_what_followed(tmp_path: Path) -> None:
     ids = a_repository(tmp_path, switch(False))
     ids.append(commit(tmp_path, 9, {"flags/checkout.yaml": switch(True)}))
