@@ -278,7 +278,7 @@ def _report(
 
 def _ending(failure: ReconcilerError, report: ApplyReport) -> str:
     """The failure below its report: what stopped the run stands there, beside the flag that it stopped at."""
-    if report.stopped_by is None or not any(item.error == str(report.stopped_by) for item in report.outcomes):
+    if report.stopped_by is None or not any(str(report.stopped_by) in (item.error or "") for item in report.outcomes):
         return str(failure)
     rest = str(failure).replace(str(report.stopped_by), "").strip()
     return rest or "Nothing was applied; the report above says why."

@@ -14,11 +14,14 @@ from emulators import OTHER_USER, an_emulator
 from jsonschema import Draft202012Validator
 
 from reconciler.emulator import Behaviour
+from reconciler.emulator.requests import text_response
 from reconciler.emulator.server import serve
 from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
     from conftest import Repository
+
+    from reconciler.emulator import ApiResponse, RawRequest
 
 FIXED_BY_A_PLAN = [
     ["--target", "x"],
@@ -237,6 +240,88 @@ def test_a_failure_is_in_the_report_and_the_exit_code(repository: Repository) ->
     assert (document["summary"]["applied"], document["summary"]["failed"]) == (1, 1)
     assert document["error"]["kind"] == "partial"
     assert json.loads((repository.root / "report.json").read_text()) == document
+
+
+ENDINGS = {
+    1: "Nothing was applied; the report above says why.",
+    2: "The plan was applied in part: 1 applied, 1 failed; the report says which calls were made. "
+    "Plan again to go on.",
+}
+
+
+def be_terminals(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool = True) -> None:
+    """Both streams say that they are terminals, or that they are none; no progress is shown."""
+    import sys
+
+    monkeypatch.setenv("CI", "true")
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: is_terminal)
+
+
+def refuse_writes(repository: Repository, number: int) -> None:
+    """The server refuses the key from this write on."""
+    real, left = repository.emulator.api.answer, [number]
+
+    def answer(request: RawRequest) -> ApiResponse:
+        left[0] -= request.method != "GET"
+        return text_response(403, "no") if request.method != "GET" and left[0] <= 0 else real(request)
+
+    repository.emulator.api.answer = answer  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+@pytest.mark.parametrize("writes", [1, 2])
+def test_below_its_report_an_error_is_not_said_again(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, writes: int, *, is_terminal: bool
+) -> None:
+    """What stopped the run stands there, beside the flag; without a terminal stderr says all of it."""
+    repository.write("flags/second.yaml", "key: other-flag\nname: Another\n")
+    config = (repository.root / "reconciler.yaml").read_text()
+    repository.write("reconciler.yaml", config + "requests: {concurrency: 1}\n")
+    refuse_writes(repository, writes)
+    be_terminals(monkeypatch, is_terminal=is_terminal)
+    ran = repository.run("apply", "--auto-approve", "--no-color")
+    assert "may not make this change" in " ".join(ran.out.split())
+    assert ran.code == (4 if writes == 1 else 7)
+    if is_terminal:
+        assert ran.err == f"Error: {ENDINGS[writes]}\n"
+    else:
+        assert ("may not make this change" in ran.err, "above" in ran.err) == (True, False)
+
+
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
+def test_below_its_plan_a_refusal_names_the_guards_alone(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    be_terminals(monkeypatch)
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingKey: user_id\n")
+    ran = repository.run(*command, "--no-color")
+    said = "Error: Refused as unsafe by rebucket: what stands above says why, and what overrides it.\n"
+    assert (ran.code, ran.err) == (5, said)
+
+
+def test_every_option_shapes_the_plan(repository: Repository) -> None:
+    options = [
+        "--target",
+        "new-*",
+        "--target",
+        "o*",
+        "--prune",
+        "--unarchive",
+        "--allow",
+        "quota",
+        "--allow",
+        "empty",
+    ]
+    ran = repository.run("plan", *options, "--shield", "--shard", "1/2", "--format", "json")
+    assert json.loads(ran.out)["options"] == {
+        "targets": ["new-*", "o*"],
+        "prune": True,
+        "unarchive": True,
+        "allow": ["empty", "quota"],
+        "shield": True,
+        "shard": [1, 2],
+    }
 
 
 ENDS_EARLY = {

@@ -132,3 +132,16 @@ def test_what_is_said_where_git_fails(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "bin" / "git").write_text("#!/does/not/exist\n")
     with pytest.raises(ReconcilerError, match=r"^git cannot be started: No such file or directory\.$"):
         ask_git("ls-tree", top=tmp_path, git_dir=None)
+
+
+@pytest.mark.parametrize("size", [10, 11])
+def test_how_much_git_may_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """So many bytes, and not one more, however they come."""
+    monkeypatch.setattr("reconciler.cli.git._MOST_BYTES", 10)
+    monkeypatch.setattr("reconciler.cli.git._CHUNK", 4)
+    monkeypatch.setenv("PATH", a_git(tmp_path / "bin", f"printf %0{size}d 1"))
+    if size == 10:
+        assert ask_git("rev-list", top=tmp_path, git_dir=None) == b"0000000001"
+    else:
+        with pytest.raises(ReconcilerError, match="a commit holds more than flag files"):
+            ask_git("rev-list", top=tmp_path, git_dir=None)

@@ -196,7 +196,7 @@ def test_what_a_reload_says(root: Path, capsys: pytest.CaptureFixture[str]) -> N
     write_flag(root, CHECKOUT | {"rolloutPercentage": 500})
     *problem, still = said(file)
     assert "flags/new-checkout.yaml:" in problem[0]
-    assert still == "Still serving the last valid state."
+    assert (len(problem), still) == (2, "Still serving the last valid state.")
     assert session.problem == "\n".join(problem)
     assert said(file) == said() == []
     write_flag(root, CHECKOUT | {"enabled": False})
