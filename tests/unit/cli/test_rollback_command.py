@@ -128,6 +128,20 @@ def test_what_the_file_is_silent_about_stays_unsaid(repository: Repository) -> N
     assert "bucketingKey" not in (repository.root / "flags/new-checkout.yaml").read_text().split("targetSegments")[1]
 
 
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_version_that_is_not_there_is_said_to_be_missing(edited: Repository, status: int) -> None:
+    """Servers have two answers for it."""
+    real = edited.emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        return text_response(status, "no") if "/versions" in request.path else real(request)
+
+    edited.emulator.api.answer = answer  # type: ignore[method-assign]
+    ran = edited.run("rollback", "new-checkout", "--to", "1")
+    said = 'The flag "new-checkout" has no version 1: `reconciler history new-checkout` lists them.'
+    assert (ran.code, ran.out, ran.err) == (1, "", f"Error: {said}\n")
+
+
 def test_a_version_that_the_server_fails_to_show_is_not_said_to_be_missing(edited: Repository) -> None:
     """A failure of the server is told as one."""
     real = edited.emulator.api.answer

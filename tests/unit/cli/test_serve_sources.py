@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from serving import ADA, CHECKOUT, CONFIG, REMOTE, a_repository, a_session, events, variants, wait_for, write_flag
 
-from reconciler.cli.commands.serve import start_session
+from reconciler.cli.commands.serve import _say_why_it_ended, start_session
 from reconciler.cli.options import Settings
 from reconciler.cli.output import Output
 from reconciler.cli.serving import _WATCH
@@ -295,6 +295,29 @@ def test_an_error_in_reading_a_few_files(root: Path, monkeypatch: pytest.MonkeyP
     write_flag(root, CHECKOUT | {"enabled": False})
     asyncio.run(session._reload([str(root / "flags" / "new-checkout.yaml")]))
     assert [flag.spec.enabled for flag in session.content.flags] == [False, True]
+
+
+def test_a_watch_that_ends_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """With its reason; the end of the command is none."""
+
+    async def fail() -> None:
+        raise OSError(28, "No space left on device", "/proc/x")
+
+    async def end(task: asyncio.Task[None]) -> None:
+        await asyncio.wait([task])
+        _say_why_it_ended(task, Output())
+
+    async def both() -> None:
+        await end(asyncio.create_task(fail()))
+        stopped = asyncio.create_task(asyncio.sleep(60))
+        stopped.cancel()
+        await end(stopped)
+
+    asyncio.run(both())
+    assert capsys.readouterr() == (
+        "",
+        "Error: Changes of files are seen no more: /proc/x: No space left on device. What was served goes on.\n",
+    )
 
 
 def test_a_watch_without_changes_reads_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -471,6 +471,26 @@ def test_a_flag_that_an_environment_does_not_have(repository: Repository) -> Non
 ENVIRONMENTS = 'version: 1\nprojectId: "7"\nenvironments: {staging: {}, production: {projectId: "8"}}\n'
 
 
+def test_coverage_over_all_environments(repository: Repository) -> None:
+    """What tests reach in one of them is reached, whichever it is; flags that are in one alone count too."""
+    repository.write("flags/second.yaml", f"{FLAG.replace('new-checkout', 'second')}onlyIn: [production]\n")
+    repository.write("reconciler.yaml", ENVIRONMENTS)
+    claim = "{name: us, flag: new-checkout, users: {country: US, gp:staff: {not: 'true'}}, never: control}"
+    for off in ("staging", "production"):
+        flag = f"{FLAG}environments: {{{off}: {{enabled: false}}}}\n"
+
+        ran = try_tests(repository, claim, flag=flag, arguments=("--coverage",))
+
+        assert ran.code == 0
+        assert ran.out.splitlines() == [
+            "2 proved.",
+            "",
+            'new-checkout: no test reaches segment "Staff", segment "All Other Users".',
+            "second: no test.",
+            "Tests do not reach all of 2 flags.",
+        ]
+
+
 def test_findings_of_all_environments(repository: Repository) -> None:
     """Each is given once, as `validate` gives it: with the environment where it does not hold in all of them."""
     repository.write("reconciler.yaml", ENVIRONMENTS)

@@ -406,6 +406,16 @@ def test_a_path_that_is_a_link_is_refused_as_one(repository: Repository, kind: s
     )  # fmt: skip
 
 
+def test_a_placeholder_of_one_environment_is_told(repository: Repository) -> None:
+    """Once, though the other environments have an id."""
+    environments = '{a: {projectId: "7"}, b: {projectId: "000000"}, c: {projectId: "000000"}}'
+    repository.write("reconciler.yaml", f"version: 1\nenvironments: {environments}\n")
+    ran = repository.run("validate")
+    assert (ran.code, ran.out.count("[placeholder]")) == (0, 1)
+    assert "[placeholder]" not in repository.run("validate", "--env", "a").out
+    assert "[placeholder]" in repository.run("validate", "--env", "b").out
+
+
 def test_a_directory_that_is_a_link_to_itself_does_not_exist(repository: Repository) -> None:
     """A finding at the line that names it, in every release of Python."""
     (repository.root / "loop").symlink_to("loop")
