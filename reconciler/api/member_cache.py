@@ -75,12 +75,13 @@ def decode_cache(text: str, *, origin: str, project_id: str, now: datetime) -> M
 
 
 def _decode(document: Mapping[str, Json]) -> MemberCache | None:
-    if document["formatVersion"] != FORMAT_VERSION:
+    full_read_at = datetime.fromisoformat(document["fullReadAt"])
+    if document["formatVersion"] != FORMAT_VERSION or full_read_at.tzinfo is None:
         return None
     return MemberCache(
         origin=document["origin"],
         project_id=document["projectId"],
-        full_read_at=datetime.fromisoformat(document["fullReadAt"]),
+        full_read_at=full_read_at,
         known={
             name: (_text(modified), tuple(map(_text, members)))
             for name, (modified, members) in document["lists"].items()
