@@ -55,7 +55,7 @@ T = TypeVar("T")
 REFUSED = "Refused as unsafe"
 """How the error begins of a command of which a guard refuses all."""
 
-_UNDECLARED = "at least none that is declared, or was at that commit"
+_UNDECLARED = "neither declared now nor at that commit"
 
 EMPTY_TARGET = "(none)"
 """A target that is the key of no flag: `--changed-since` found nothing."""
