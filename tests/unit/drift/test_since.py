@@ -204,7 +204,9 @@ def test_times_and_spans(text: str, expected: datetime) -> None:
         assert (parse_since(text, now), parse_since(text, now).tzinfo) == (expected, UTC)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2 h", "-2h", "1y", "2030-13-01", "999999w", "\uff12h"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2 h", "-2h", "1y", "2030-13-01", "999999w", "1000000s", "\uff12h"]
+)
 def test_other_times_are_refused(text: str) -> None:
     """What is neither a time nor a span is wrong usage."""
     with pytest.raises(UsageError, match=f"^--since {text!r} is no time: use ISO 8601, as in 2030"):

@@ -86,6 +86,12 @@ def test_sets_are_what_is_added_and_what_is_removed(path: str) -> None:
     assert lines(replace(change, before=None)) == [("+", path[1:], None, '["b", "c", "a"]')]
 
 
+def test_the_only_member_that_differs_is_a_line() -> None:
+    details = (LeafChange(path="/x", before=1, after=2),)
+    change = ValueChange(path="/variants/a/payload", before={"x": 1, "y": 0}, after={"x": 2, "y": 0}, details=details)
+    assert lines(change) == [("~", "variants/a/payload/x", "1", "2")]
+
+
 def test_a_payload_of_another_type_is_one_line() -> None:
     """The difference is the whole value."""
     change = ValueChange(path="/variants/a/payload", before=[1], after={"a": 1})
