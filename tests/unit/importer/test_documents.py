@@ -13,6 +13,7 @@ from reconciler.importer import represent
 from reconciler.importer.deployments import names_for, with_deployments
 from reconciler.importer.document import keep_rollouts, remove_at
 from reconciler.importer.fields import document_of
+from reconciler.importer.not_declarable import find_faults
 from reconciler.model.flag import UNSET, Weights
 
 A_AND_B = (a_variant("a", name="", description="", payload=None, users=(), cohorts=()), a_variant("b", users=("u",)))
@@ -260,6 +261,31 @@ def test_what_means_the_same_stays_as_written(live: dict[str, Any], said: dict[s
     assert document is not None
     ((name, value),) = said.items()
     assert (repr(document[name]) == repr(value)) is is_kept
+
+
+@pytest.mark.parametrize(
+    ("fields", "faults"),
+    [
+        (
+            {"name": "a" * 600_000, "description": "b" * 600_000},
+            [("/key", "The flag is too large for one document.")],
+        ),
+        (
+            {"description": "b" * 1_100_000, "variants": [{"key": "a"}, {"key": "b", "payload": "\a"}]},
+            [
+                ("/description", "The file has more than 1024 KiB."),
+                ("/variants/1/payload", "The control character U+0007 is not allowed."),
+            ],
+        ),
+    ],
+)
+def test_what_makes_a_document_unreadable(fields: dict[str, Any], faults: list[tuple[str, str]]) -> None:
+    """The fields by themselves, of variants each; or all of them together."""
+    found = find_faults({"key": "f", **fields}, a_config())
+    assert [(item.pointer, item.reason) for item in found] == faults
+    whole = represent(a_live_flag(a_flag("f", **{name: fields[name] for name in fields if name != "variants"})),
+                      a_config(), keep=None, keys={}, minimal=False)  # fmt: skip
+    assert (whole.document is None) is (faults[0][0] == "/key")
 
 
 def test_segments_without_a_name_get_one() -> None:
