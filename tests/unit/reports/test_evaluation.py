@@ -103,9 +103,10 @@ def test_long_lines_of_a_user_hang() -> None:
     assert not lines[start + 1].startswith("     ")
 
 
-def test_the_unknown_stands_apart_also_without_notes() -> None:
-    """An empty line is before the last lines."""
-    both = sides(rollout_percentage=50)
+@pytest.mark.parametrize("notes", [(), ("A note.",)])
+def test_the_last_line_stands_apart(notes: tuple[str, ...]) -> None:
+    """With notes before it and without."""
+    both = replace(sides(rollout_percentage=50), notes=notes)
     lines = render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE)).splitlines()
     assert lines[-2] == ""
     assert lines[-1].startswith("The plan moves ")

@@ -153,6 +153,18 @@ def test_ids_that_are_counted_still_show_that_they_differ() -> None:
     ]
 
 
+def test_other_ids_beside_what_is_not_ascii() -> None:
+    """What is the same on both sides is shown as it is."""
+    city = {"type": "property", "prop": "city", "op": "is", "values": ["Malmö"]}
+    before, after = (
+        STAFF | {"conditions": [city, {"type": "property", "prop": "user_id", "op": "is", "values": [user]}]}
+        for user in ("a", "b")
+    )
+    words = 'city is ["Malmö"] and user_id is [1 id]'
+    change = ValueChange(path="/targetSegments", before=[before], after=[after])
+    assert lines(change) == [("~", "targetSegments/Staff/conditions", words, f"{words} (other ids)")]
+
+
 def test_segments_of_one_name_are_shown_whole() -> None:
     """Where names do not tell segments apart, both lists are shown as they are."""
     change = ValueChange(path="/targetSegments", before=[BETA, BETA], after=[BETA])

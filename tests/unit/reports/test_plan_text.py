@@ -13,7 +13,7 @@ from small_plans import PERSON, SMALL_PLANS
 
 from reconciler.api.credentials import REGIONS
 from reconciler.planning.operations import AddMembers, EditFlag, RemoveUserAt
-from reconciler.planning.plan import Action, MembersChange, Plan, Refusal, ValueChange
+from reconciler.planning.plan import Action, MembersChange, Plan, PlanOptions, Refusal, ValueChange
 from reconciler.reports.plan_view import last_line, names_users
 from reconciler.reports.registry import PLAN, RenderOptions, render
 from reconciler.reports.text_layout import Terminal
@@ -179,6 +179,13 @@ def test_a_flag_in_full() -> None:
         assert f"\x1b[{style}m{words}\x1b[0m" in coloured, words
     for words in ("new-checkout", "PATCH /api/1/flags/123"):
         assert coloured.count(f"\x1b[1m{words}\x1b[0m") == 2
+
+
+def test_what_lets_a_plan_do_more_is_told() -> None:
+    """Guards that are allowed for all flags come before those that are for one."""
+    options = PlanOptions(prune=True, unarchive=True, allow=frozenset({"rebucket", "max-changes", "a:x", "b:x"}))
+    made = render(PLAN, "text", a_plan(options=options)).splitlines()[1]
+    assert made.endswith(" with --prune, --unarchive, --allow max-changes, rebucket, a:x, b:x.")
 
 
 def test_of_many_calls_the_first_are_shown() -> None:
