@@ -310,3 +310,16 @@ def test_a_key_without_its_option_is_told_where_to_stand(repository: Repository)
     assert (ran.code, "Did you mean --target new-checkout?" in ran.err) == (64, True)
     assert 'Did you mean "plan"?' in repository.run("diff").err
     assert "--target" not in repository.run("schema", "flag", "x").err
+
+
+@pytest.mark.parametrize("room", [0, -1])
+def test_a_file_that_is_too_big_for_a_plan(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """It is not read to its end."""
+    repository.run("plan", "--out", "plan.json")
+    size = (repository.root / "plan.json").stat().st_size
+    monkeypatch.setattr("reconciler.cli.plan_file._MOST_BYTES", size + room)
+    ran = repository.run("show", "plan.json", "--quiet")
+    said = "" if room == 0 else "Error: 'plan.json' is too big for a saved plan.\n"
+    assert (ran.code, ran.err) == (0 if room == 0 else 6, said)
