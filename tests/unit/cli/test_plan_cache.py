@@ -49,6 +49,14 @@ def edit(repository: Repository, method: str, path: str, body: dict[str, object]
     repository.emulator.edit_as(OTHER_USER, method, f"/flags/{repository.live('new-checkout')['id']}{path}", body)
 
 
+def test_a_directory_that_is_not_there_is_made(declared: Repository) -> None:
+    """With those above it; it is private, as the file in it."""
+    assert declared.run("plan", "--cache", "a/b").code == 0
+    directory = declared.root / "a/b"
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()] == [0o600]
+
+
 def test_reads_inclusions_once(declared: Repository) -> None:
     """The first plan reads every list, the second none, and both say the same."""
     first, reads = plan(declared)

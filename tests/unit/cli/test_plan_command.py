@@ -167,6 +167,12 @@ def test_show_refuses_what_is_no_plan(repository: Repository) -> None:
     )
 
 
+def test_a_directory_is_no_plan(repository: Repository) -> None:
+    for command in (("show", "flags"), ("apply", "flags", "--auto-approve")):
+        ran = repository.run(*command)
+        assert (ran.code, "'flags' is a directory." in ran.err) == (64, True)
+
+
 def test_a_review_record_that_is_none_is_called_so(repository: Repository) -> None:
     """Not a plan, and what makes one is named."""
     for content, words in (

@@ -313,6 +313,8 @@ def test_speed_is_that_of_the_last_seconds() -> None:
     assert meter.measure(20, 1010, 1005) == Speed(units=100, steps=100)
     assert meter.measure(21, 1011, 1) == Speed()
     assert meter.measure(22, 1013, 2) == Speed(units=2, steps=1)
+    assert meter.measure(23, 5, 3) == Speed()
+    assert meter.measure(24, 9, 4) == Speed(units=4, steps=1)
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, stage: Progress, width: int, budget: int | None = 1000) -> str:
@@ -351,6 +353,14 @@ def test_a_line_is_as_wide_as_the_terminal(
     """The words that weigh least go first; a bar is drawn where at least ten cells are left for it."""
     what = stage.what.replace("\u200b", "\\u200b")
     assert drawn(monkeypatch, stage, width) == " ".join(filter(None, (what, bar, words))) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [(19, "Reading variants 40"), (16, "Reading vari… 40"), (8, "Read… 40")],
+)
+def test_what_is_longer_than_the_terminal_is_cut(monkeypatch: pytest.MonkeyPatch, width: int, line: str) -> None:
+    assert drawn(monkeypatch, Progress("Reading variants"), width) == f"{line}\n"
 
 
 @pytest.mark.parametrize(
