@@ -26,6 +26,7 @@ from reconciler.sdk.app import PREFIXES, SdkServer
 from reconciler.sdk.cohorts import Cohorts, read_cohorts
 from reconciler.sdk.feed import Feed, UnknownFlagError
 from reconciler.sdk.front import by_prefix, marked
+from reconciler.strict_json import parse_json
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -222,8 +223,8 @@ class Session:
 
     async def _put_override(self, request: Request) -> Response:
         try:
-            given = msgspec.json.decode(await request.body(), type=_Override)
-        except (ValueError, RecursionError):
+            given = msgspec.convert(parse_json(await request.body()), _Override)
+        except ValueError:
             return PlainTextResponse('The body is {"variant": "treatment"}, with "user" for one user only.', 400)
         user = None if given.user is None else str(given.user)
         try:

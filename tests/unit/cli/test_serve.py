@@ -238,6 +238,7 @@ def test_overrides_by_one_call(client: httpx.Client) -> None:
         ("new-checkout", b"[]", 400),
         ("new-checkout", b"variant=control", 400),
         ("new-checkout", b'{"variant": null}', 400),
+        ("new-checkout", b'{"variant": "control", "variant": "treatment"}', 400),
         ("new-checkout", b'{"variant": "control", "user": {"id": "lin"}}', 400),
         ("new-checkout", b'{"variant": "control", "user": ' + b"[" * 100_000, 400),
         ("new-checkout", b'{"variant": "\xff"}', 400),
