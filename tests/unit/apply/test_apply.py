@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from emulators import a_live_flag, flag_of
 from msgspec.structs import replace
-from worlds import OTHER_USER, PROJECT, World, a_world, an_emulator
+from worlds import OTHER_USER, PROJECT, World, a_world, after_writes, an_emulator
 
 from reconciler.apply import ApplyOptions, ApplyReport, Status
 from reconciler.emulator import Behaviour
@@ -206,6 +206,24 @@ def test_a_surplus_copy_that_moved_is_not_removed() -> None:
     run = world.apply(lambda: emulator.edit_as(OTHER_USER, "DELETE", path))
     assert [entry for entry in emulator.log if entry.is_write] == []
     assert statuses(run.report) == {"a": "skipped"}
+
+
+@pytest.mark.parametrize(
+    ("users", "removed", "left"),
+    [(["x", "y", "x"], 1, ["x", "x"]), (["x", "y", "x", "z"], 0, ["y", "x", "z"])],
+    ids=["the place is gone", "no copy is left"],
+)
+def test_a_place_that_is_another_now_is_not_removed(users: list[str], removed: int, left: list[str]) -> None:
+    """Also where the list changes after the flag's first call: nothing is sent to that place."""
+    emulator = an_emulator(a_live_flag("a", variants=[{"key": "control", "users": users}, {"key": "treatment"}]))
+    variants = (Variant(key="control", users=tuple(dict.fromkeys(users))), Variant(key="treatment"))
+    world = a_world(emulator, FlagSpec(key="a", name="New", variants=variants))
+    path = f"/flags/{ids_of(world)['a']}/variants/control/users/{removed}"
+    run = world.apply(lambda: after_writes(world, 1, lambda: emulator.edit_as(OTHER_USER, "DELETE", path)))
+    assert [entry.method for entry in emulator.log if entry.is_write] == ["PATCH"]
+    assert flag_of(emulator, "a")["variants"][0]["users"] == left
+    assert run.report is not None
+    assert "has changed: copy 2 is another now" in str(run.report.outcomes[0].error)
 
 
 VARIANT_EDITS = {
