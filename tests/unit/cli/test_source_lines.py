@@ -60,15 +60,18 @@ def test_lines_that_may_name_users_are_left_out(tmp_path: Path, text: str, *, is
     assert source_lines([finding("a.yaml", 2)], tmp_path) == ({("a.yaml", 2): text} if is_shown else {})
 
 
-def test_what_is_not_read_for_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link, a directory, a file that is too large, and the files of more findings than anyone reads."""
-    (tmp_path / "a.yaml").write_text("12345678")
-    (tmp_path / "b.yaml").write_text("123456789")
+def test_what_is_not_read_for_a_line(tmp_path: Path) -> None:
+    """A link, a directory, a name that no file can have, and more than two megabytes."""
+    for name, size in (("a", 2 * 1024 * 1024), ("b", 2 * 1024 * 1024 + 1)):
+        (tmp_path / f"{name}.yaml").write_bytes(b"1\n" + b"#" * (size - 2))
     (tmp_path / "c.yaml").symlink_to("a.yaml")
     (tmp_path / "d.yaml").mkdir()
-    (tmp_path / "e.yaml").write_text("1")
-    monkeypatch.setattr("reconciler.cli.source_lines._MOST_BYTES", 8)
-    findings = [finding(f"{name}.yaml", 1) for name in "abcde"]
-    assert set(source_lines(findings, tmp_path)) == {("a.yaml", 1), ("e.yaml", 1)}
-    monkeypatch.setattr("reconciler.cli.source_lines._MOST_FILES", 4)
-    assert set(source_lines(findings, tmp_path)) == {("a.yaml", 1)}
+    findings = [finding(f"{name}.yaml", 1) for name in ("n" * 300, *"abcd")]
+    assert source_lines(findings, tmp_path) == {("a.yaml", 1): "1"}
+
+
+def test_of_how_many_files_lines_are_shown(tmp_path: Path) -> None:
+    for number in range(101):
+        (tmp_path / f"{number}.yaml").write_text("1")
+    found = source_lines([finding(f"{number}.yaml", 1) for number in range(101)], tmp_path)
+    assert found.keys() == {(f"{number}.yaml", 1) for number in range(100)}
