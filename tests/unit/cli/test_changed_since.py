@@ -130,6 +130,12 @@ def test_nothing_changed_needs_no_request(committed: Repository) -> None:
     ran = committed.run("plan", "--changed-since", "HEAD", "--out", "plan.json")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "No changes.")
     assert committed.emulator.log == []
+    empty = json.loads((committed.root / "plan.json").read_text())
+    committed.run("plan", "--out", "whole.json")
+    whole = json.loads((committed.root / "whole.json").read_text())
+    assert empty["flags"] == []
+    for field in ("projectId", "region", "environment", "commit", "tool"):
+        assert empty[field] == whole[field], field
     assert committed.run("apply", "--changed-since", "HEAD", "--auto-approve").code == 0
 
 

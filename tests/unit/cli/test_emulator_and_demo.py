@@ -14,6 +14,7 @@ import pytest
 from reconciler.cli.emulation import DEFAULT_PROJECT, EMULATOR_KEY, create_emulator
 from reconciler.cli.main import run
 from reconciler.errors import UsageError
+from reconciler.files.config_file import load_configs
 
 if TYPE_CHECKING:
     from conftest import Repository
@@ -75,6 +76,23 @@ def test_a_file_that_is_no_state_is_wrong_usage(tmp_path: Path) -> None:
     """Nothing is overwritten then."""
     state = tmp_path / "state.json"
     state.write_text("[]")
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=f"^--state {str(state)!r}: .+[^.]\\.$"):
         create_emulator(state=state)
     assert state.read_text() == "[]"
+
+
+def test_an_emulator_of_several_configurations_has_all_their_projects(tmp_path: Path) -> None:
+    """Each with its own deployments, by their names; what its state has already stays as it is there."""
+    text = 'version: 1\nenvironments:\n  a: {projectId: "8", deployments: {web: "81"}}\n  b: {projectId: "9"}\n'
+    (tmp_path / "flags").mkdir()
+    (tmp_path / "reconciler.yaml").write_text(text)
+    configs = load_configs(tmp_path / "reconciler.yaml", None)
+    state = tmp_path / "state.json"
+    for _ in range(2):
+        store = create_emulator(configs=configs, state=state).store
+        labels = {
+            name: {number: item["label"] for number, item in known.items()} for name, known in store.projects.items()
+        }
+        assert labels == {"8": {"81": "web"}, "9": {}}
+        assert {key: held["projects"] for key, held in store.keys.items()} == {EMULATOR_KEY: ["8", "9"]}
+        assert store.keys[EMULATOR_KEY]["user"] == "you@example.com"

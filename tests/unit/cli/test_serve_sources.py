@@ -178,6 +178,7 @@ def test_the_management_api_stands_beside(root: Path) -> None:
         write_and_wait(root, CHECKOUT | {"name": "Checkout"}, lambda: not is_off(client))
         (again,) = client.get("/api/1/flags?key=new-checkout", headers=bearer).json()["flags"]
         assert (again["id"], again["name"]) == (flag["id"], "Checkout")
+        assert again["lastModifiedBy"] == "serve@example.com"
 
 
 def test_what_a_reload_says(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
