@@ -1,4 +1,4 @@
-"""The emulator in a process of its own, and its admin endpoints."""
+"""Servers in processes of their own, and the admin endpoints of the emulator."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The command line: the only package that imports click. One thin module a command."""
+"""The command line. One thin module a command. Only this package and `ci` import click."""

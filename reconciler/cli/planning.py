@@ -1,4 +1,4 @@
-"""From files and a server to a plan: load, connect, read, plan. Only GET is sent."""
+"""From loaded files and a server to a plan: the key, a client, the reads, the plan. A plan sends only GET."""
 
 from __future__ import annotations
 
