@@ -577,3 +577,11 @@ def test_without_the_extra(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.delitem(sys.modules, "reconciler.sdk.app", raising=False)
     assert run(["serve", "--config", str(root / "reconciler.yaml")]) == 1
     assert capsys.readouterr() == ("", EXTRA)
+
+
+def test_the_emulator_without_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what to install."""
+    monkeypatch.setitem(sys.modules, "reconciler.emulator.app", None)
+    assert run(["emulator", "--port", "0"]) == 1
+    said = "The emulator is an extra: install it with `pip install 'amplitude-flag-reconciler[emulator]'`."
+    assert capsys.readouterr() == ("", f"Error: {said}\n")
