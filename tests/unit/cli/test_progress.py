@@ -343,6 +343,7 @@ SPEED, LEFT = " · 4 calls/s", " · 960 left of the day's budget"
         (READ, 40, "━━" + " " * 10, "20 of 120"),
         (Progress("Reading", total=0), 100, " " * 30, "0 of 0" + SPEED + LEFT),
         (Progress("W\u200bx", done=1, total=2), 56, "", "1 of 2 · 1 left, about 10 s" + SPEED),
+        (Progress("Users", done=2, total=22, unit="users"), 56, "", "2 of 22 · 20 left, about 100 s · 0.2 users/s"),
         (Progress("Users", done=30, total=60, unit="users"), 70, "━" * 10 + " " * 10,
          "30 of 60 · 30 left, about 10 s · 3 users/s"),
     ],
