@@ -54,7 +54,7 @@ def test_the_first_file_that_may_declare_a_key_is_named(tmp_path: Path) -> None:
 
 def test_no_more_is_read_than_may_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files in their order, until the sum is reached."""
-    monkeypatch.setattr(unread, "MAX_TOTAL_BYTES", 13)
+    monkeypatch.setattr(unread, "MAX_TOTAL_BYTES", 18)
     files = files_in(tmp_path, a="key: 1", b="key: 2", c="key: 3", d="key: 4")
     assert [*unread_keys(files)] == ["1", "a", "2", "b", "3", "c", "d"]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
-from builders import a_flag, a_full_flag, a_full_variant, a_live_state, a_variant
+from builders import a_desired_flag, a_flag, a_full_flag, a_full_variant, a_live_state, a_variant
+from msgspec.structs import replace
 
 from reconciler.model.flag import Variant
 from reconciler.planning.plan import Released
-from reconciler.planning.releases import released_paths, releases
+from reconciler.planning.releases import declaration_differs, released_paths, releases
 
 LIVE = a_full_flag(
     enabled=True,
@@ -50,3 +52,15 @@ def test_what_is_let_go() -> None:
     assert released_paths(before, after) == ("/name", "/tags", "/variants/new/payload", "/variants/b/name")
     assert released_paths(before, None) == ("",)
     assert released_paths(before, before) == ()
+    assert released_paths(a_flag(name="n"), a_flag(tags=("x",))) == ("/name",)
+
+
+def test_whether_a_declaration_differs() -> None:
+    """What it says of the flag, or until when it is frozen; owners and places in files do not matter."""
+    flag = a_desired_flag(a_flag(name="n"))
+    assert not declaration_differs(None, None)
+    assert declaration_differs(flag, None)
+    assert declaration_differs(None, flag)
+    assert not declaration_differs(flag, replace(flag, source=replace(flag.source, line=99)))
+    assert declaration_differs(flag, a_desired_flag(a_flag(name="m")))
+    assert declaration_differs(flag, replace(flag, frozen_until=date(2030, 1, 1)))
