@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reconciler.cli.output import write_file
+from reconciler.cli.output import try_write_file
 from reconciler.errors import InvalidInputError, ReconcilerError, UsageError
 from reconciler.files.decode import defaults_for
 from reconciler.files.format import rewrite_flag
@@ -26,7 +26,8 @@ def acknowledge(config: Config, keys: Sequence[str], until: str | None, reason: 
     """Write `knownUntil`, and `knownReason` where there is a reason, into the files of flags; a line that says so.
 
     Comments and other lines stay. Raises UsageError for a time that is none or is over, InvalidInputError where the
-    files are invalid, ReconcilerError for a flag that no file declares; then nothing is written.
+    files are invalid, ReconcilerError for a flag that no file declares; then nothing is written. Raises
+    ReconcilerError for a file that cannot be written, which names those that were.
     """
     if until is None:
         raise UsageError("--acknowledge needs --until DATE. To keep what is live for good, declare it.")
@@ -39,6 +40,7 @@ def acknowledge(config: Config, keys: Sequence[str], until: str | None, reason: 
         declared = known.get(key)
         if declared is None or declared.is_absent:
             raise ReconcilerError(f'No file declares a flag "{key}": there is nothing to acknowledge.')
+    written: list[str] = []
     for key in keys:
         declared = find_declared_flags(config)[key]  # as it is after the file was written for another key
         wanted = {name: value for name, value in declared.document.items() if name != "knownReason"}
@@ -51,7 +53,10 @@ def acknowledge(config: Config, keys: Sequence[str], until: str | None, reason: 
             defaults=defaults_for(key, config),
         )
         _check(config, declared.shown, text)
-        write_file(declared.path, text, private=False)
+        if complaint := try_write_file(declared.path, text, private=False):
+            done = f" Written before: {', '.join(dict.fromkeys(written))}." if written else ""
+            raise ReconcilerError(complaint + done)
+        written.append(declared.shown)
     return f"Drift of {counted(len(keys), 'flag')} is known until {until}: commit the change."
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from looks import BOB, edit
 
+from reconciler.cli import output
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Repository
 
 KEY = "new-checkout"
@@ -86,6 +92,24 @@ def test_several_flags_of_one_file(repository: Repository) -> None:
         text_of(repository) == AS_LIVE + 'knownUntil: "2099-12-24"\n---\nkey: other-flag\nknownUntil: "2099-12-24"\n'
     )
     assert repository.run("validate").code == 0
+
+
+def test_a_full_disk_hides_no_file_that_was_written(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named and stays as it was; so is what was written before it."""
+    second = repository.root / "flags/other.yaml"
+    before, write = second.read_text(), output.write_file
+
+    def full(path: Path, text: str, *, private: bool) -> None:
+        if path == second:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, text, private=private)
+
+    monkeypatch.setattr(output, "write_file", full)
+    options = ("--acknowledge", KEY, "--acknowledge", "other-flag", "--until", "2099-12-24")
+    ran = repository.run("drift", *options)
+    assert (ran.code, second.read_text()) == (1, before)
+    assert "knownUntil" in text_of(repository)
+    assert f"other.yaml cannot be written: No space left on device. Written before: {FILE}." in ran.err
 
 
 def test_an_environment_has_its_own(repository: Repository) -> None:
