@@ -9,6 +9,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 PACKAGE = ROOT / "reconciler"
+PARTS = [
+    *(path.parent for path in PACKAGE.glob("*/__init__.py")),
+    *(path for path in PACKAGE.glob("*.py") if not path.name.startswith("__")),
+]
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
 
 
@@ -16,9 +20,7 @@ def test_the_page_names_every_package_and_module() -> None:
     """Each has a row of the table; and each file that the page names is there."""
     table = PAGE.partition("## Packages")[2].partition("## Layers")[0]
     named = set(re.findall(r"^\| `([\w./]+)`", table, re.MULTILINE))
-    present = {f"{path.name}/" for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
-    present |= {path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("__")}
-    assert named == present
+    assert named == {f"{path.name}{'' if path.suffix else '/'}" for path in PARTS}
     for name in re.findall(r"`([\w/]+/[\w.]+\.(?:py|json))`", PAGE):
         assert (PACKAGE / name).is_file() or (ROOT / name).is_file(), name
 
@@ -34,7 +36,7 @@ def test_the_layers_are_those_that_lint_checks() -> None:
 
 def test_what_only_some_packages_may_import_is_forbidden_to_all_others() -> None:
     """No package or module is left out of such a contract by oversight."""
-    present = {f"reconciler.{path.stem}" for path in PACKAGE.iterdir() if re.match(r"[a-z]\w*(\.py)?$", path.name)}
+    present = {f"reconciler.{path.stem}" for path in PARTS}
     excepted = {}
     for contract in CONTRACTS:
         if contract["type"] == "forbidden":
