@@ -8,7 +8,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import UsageError
+from reconciler.errors import ReconcilerError
 from reconciler.reports.metrics import CONTENT_TYPE, Watched, metrics_text
 from reconciler.sdk.hosts import ELSEWHERE, is_of_this_machine
 
@@ -27,7 +27,7 @@ _PATIENCE_SECONDS = 5.0
 def published(port: int | None, output: Output) -> Iterator[Callable[[Watched], None]]:
     """A server of metrics on this machine while the block runs; what is given last is what it shows.
 
-    Without a port there is none. Raises UsageError for a port that cannot be used.
+    Without a port there is none. Raises ReconcilerError for a port that cannot be used.
     """
     if port is None:
         yield lambda _: None
@@ -35,7 +35,7 @@ def published(port: int | None, output: Output) -> Iterator[Callable[[Watched], 
     try:
         server = _Server(port)
     except OSError as error:
-        raise UsageError(f"Port {port} cannot be used: {error.strerror}.") from error
+        raise ReconcilerError(f"127.0.0.1:{port}: {error.strerror}.") from error
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
     thread.start()
     output.info(f"Metrics: http://127.0.0.1:{server.server_port}/metrics")

@@ -136,10 +136,11 @@ def test_promtool_accepts_the_metrics(repository: Repository) -> None:
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_a_port_that_is_taken_is_wrong_usage(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_is_taken_is_a_failure(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command is right: it names the address and ends as the other servers do."""
     port = repository.url.rpartition(":")[2]
-    assert run(["watch", "--metrics", port]) == 64
-    assert "cannot be used" in capsys.readouterr().err
+    assert run(["watch", "--metrics", port]) == 1
+    assert f"127.0.0.1:{port}: Address already in use" in capsys.readouterr().err
 
 
 class EnoughError(Exception):
