@@ -22,7 +22,7 @@ from reconciler.cli.output import reason_of, try_write_file
 from reconciler.cli.progress import ProgressDisplay, RequestLog
 from reconciler.cli.signals import run_until_signal
 from reconciler.errors import GuardRefusedError, InvalidInputError, ReconcilerError, UnreviewedError
-from reconciler.files.config_file import PLACEHOLDER
+from reconciler.files.config_file import PLACEHOLDERS
 from reconciler.model.config import idle_targets, misspelt_overrides
 from reconciler.model.flag import LiveState
 from reconciler.planning.plan import Action, Plan, PlanOptions
@@ -119,9 +119,9 @@ def resolve_scope(arguments: PlanArguments, loaded: Loaded, output: Output) -> S
 def resolve_credentials(config: Config, key_file: Path | None, output: Output) -> Credentials:
     """The server and the key; sends nothing. Raises UsageError, AccessError, InvalidInputError for a placeholder."""
     origin = origin_for(config.region, os.environ)
-    if config.project_id == PLACEHOLDER and not origin.is_loopback:  # the emulator serves it, to try things out
+    if config.project_id in PLACEHOLDERS and not origin.is_loopback:  # the emulator serves it, to try things out
         raise InvalidInputError(
-            f'{config.file.name} still has the placeholder "{PLACEHOLDER}" as `projectId`. Put the id there: '
+            f'{config.file.name} still has the placeholder "{config.project_id}" as `projectId`. Put the id there: '
             "Amplitude shows it in the settings of the project."
         )
     key = read_key(os.environ, key_file, origin=origin)

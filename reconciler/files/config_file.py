@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 CONFIG_NAME: Final = "reconciler.yaml"
 
-PLACEHOLDER: Final = "000000"
-"""The project id that `init` writes."""
+PLACEHOLDERS: Final = frozenset({"000000", "000001", "000002"})
+"""The project ids that `init` writes, in comments too."""
 
 
 def find_config(chosen: Path | None = None, start: Path | None = None) -> Path:

@@ -15,7 +15,7 @@ from reconciler.cli.output import Output, directory_in_repository
 from reconciler.cli.source_lines import source_lines
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
 from reconciler.errors import InvalidInputError
-from reconciler.files.config_file import PLACEHOLDER, find_config, load_configs
+from reconciler.files.config_file import PLACEHOLDERS, find_config, load_configs
 from reconciler.files.load import Checked, check_desired
 from reconciler.reports.findings import FindingsReport
 from reconciler.reports.registry import FINDINGS, RenderOptions, render
@@ -71,11 +71,11 @@ def _checked(file: Path, environment: str | None, paths: tuple[Path, ...]) -> Ch
 
 def _placeholders(configs: Sequence[Config]) -> Iterator[Diagnostic]:
     """What `init` left to be filled in."""
-    if any(config.project_id == PLACEHOLDER for config in configs):
+    for project_id in sorted(PLACEHOLDERS.intersection(config.project_id for config in configs)):
         yield Diagnostic(
             severity=Severity.WARNING,
             rule="placeholder",
-            message=f'`projectId` is still the placeholder "{PLACEHOLDER}": commands that ask the server refuse it.',
+            message=f'`projectId` is still the placeholder "{project_id}": commands that ask the server refuse it.',
             position=SourcePosition(file=configs[0].file.name, line=1, column=1),
             hint="Put the project's id there: Amplitude shows it in the settings of the project.",
         )

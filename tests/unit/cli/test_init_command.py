@@ -143,6 +143,26 @@ def test_the_placeholder_of_the_project_is_refused_before_a_request(
     assert empty.emulator.log == []
 
 
+def test_the_placeholders_of_environments_are_told_too(
+    empty: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stand in comments, which may be uncommented as they are."""
+    empty.run("init", "--ci", "none")
+    config = tmp_path / "empty" / "reconciler.yaml"
+    before, _, environments = config.read_text().partition("# environments:")
+    config.write_text(f"{before}environments:{environments.replace('#  ', '  ')}")
+    told = empty.run("validate").out
+    assert told.count("[placeholder]") == 2
+    assert all(f'still the placeholder "{number}"' in told for number in ("000001", "000002"))
+    assert empty.run("validate", "--env", "staging").out.count("[placeholder]") == 1
+    assert "placeholder" not in empty.run("plan", "--env", "staging").err
+    monkeypatch.delenv("RECONCILER_API_URL")
+    for command in ("plan", "doctor"):
+        ran = empty.run(command, "--env", "production")
+        assert ran.code == 3, (command, ran)
+        assert 'placeholder "000002"' in ran.err + ran.out, (command, ran)
+
+
 def test_config_names_the_place(empty: Repository, tmp_path: Path) -> None:
     """With --config everything is written around that file."""
     assert empty.run("init", "--ci", "none", "--config", "service/flags.yaml").code == 0
