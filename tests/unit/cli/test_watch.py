@@ -280,6 +280,25 @@ def test_connections_to_metrics_are_few(capfd: pytest.CaptureFixture[str]) -> No
     assert capfd.readouterr().err == ""
 
 
+def test_metrics_are_answered_again_after_threads_were_refused(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has no thread left costs the request, and no place for a later one."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with published(0, Output()):
+        address = capfd.readouterr().err.strip().removeprefix("Metrics: ")
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            for _ in range(MOST_AT_ONCE + 1):
+                with pytest.raises(httpx.TransportError):
+                    httpx.get(address)
+        assert httpx.get(address).status_code == 200
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("30s", 30), ("5m", 300), ("2h", 7200), ("999999s", 999_999), ("1m", 60)]
 )
