@@ -74,8 +74,13 @@ class ErrorFactory(Struct, frozen=True):
             )
         return AmbiguousError(f"{call} broke off ({words}).", call.doubt)
 
-    def of_status(self, call: Call, status: int, *, body: str, location: str, sent: Json = None) -> ApiError:
-        """The error for an answer that is not a success; `sent` is the request's body, whose users are not quoted."""
+    def of_status(
+        self, call: Call, status: int, *, body: str, location: str, sent: Json = None, was_accepted: bool = False
+    ) -> ApiError:
+        """The error for an answer that is not a success; `sent` is the request's body, whose users are not quoted.
+
+        `was_accepted`: a call with the same key had a success before.
+        """
         said = quotation(_without_users(self.key.redact(body), call, sent))
         quoted = f' The server said: "{said}".' if said else ""
         if status in _REDIRECT:
@@ -85,11 +90,8 @@ class ErrorFactory(Struct, frozen=True):
                 status=status,
             )
         if status == 401:  # noqa: PLR2004 - HTTP's own number
-            return AccessError(
-                f"{call} was refused (401): the key is wrong, or belongs to another region than {self._region}."
-                f" Check {self.key.place} and `region`.{quoted}",
-                status=status,
-            )
+            why = self._why_refused_later(call) if was_accepted else self._why_refused
+            return AccessError(f"{call} was refused (401): {why}{quoted}", status=status)
         if status == 403 and not call.is_read:  # noqa: PLR2004 - HTTP's own number
             return AccessError(
                 f"{call} was refused (403): the key of {self.key.place} may not make this change. The project may ask"
@@ -114,8 +116,16 @@ class ErrorFactory(Struct, frozen=True):
         return AmbiguousError(f"{call} failed on the server ({status}).{quoted}", call.doubt, status=status)
 
     @property
-    def _region(self) -> str:
-        return f"`{self.origin.region}`" if self.origin.region else f"the one behind {self.origin}"
+    def _why_refused(self) -> str:
+        region = f"`{self.origin.region}`" if self.origin.region else f"the one behind {self.origin}"
+        return f"the key is wrong, or belongs to another region than {region}. Check {self.key.place} and `region`."
+
+    def _why_refused_later(self, call: Call) -> str:
+        or_else = "" if call.is_read else ", or it may not make this change"
+        return (
+            f"the key of {self.key.place} was accepted earlier in this run, so it was revoked or replaced"
+            f" meanwhile{or_else}. Check it in Amplitude's settings, then run the command again."
+        )
 
 
 def _without_users(text: str, call: Call, sent: Json) -> str:

@@ -162,6 +162,7 @@ class Transport:
         self.concurrency = limits.concurrency
         self.server_date: datetime | None = None
         self._refused: int | None = None
+        self._was_accepted = False
 
     @property
     def requests(self) -> int:
@@ -307,6 +308,7 @@ class Transport:
         try:
             self.server_date = http_date(response.headers.get("date", "")) or self.server_date
             if is_success(response.status_code):
+                self._was_accepted = True
                 return response.status_code, await read_body(response)
             return await self._refusal(call, response, content)
         except OversizedBodyError:
@@ -322,6 +324,7 @@ class Transport:
             body=excerpt,
             location=response.headers.get("location", ""),
             sent=None if content is None else json.loads(content),
+            was_accepted=self._was_accepted,
         )
         return Failure(error, retry_after(response.headers, now=self._clock.date()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -22,6 +22,9 @@ from reconciler.errors import (
 )
 from reconciler.model.config import Requests
 from reconciler.planning.operations import EditFlag, RemoveUserAt
+
+if TYPE_CHECKING:
+    from reconciler.api.client import Client
 
 NOON = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
 DATE = "Wed, 02 Jan 2030 11:00:00 GMT"
@@ -290,6 +293,22 @@ def test_a_refused_key_says_what_to_check(status: int) -> None:
     words = {401: ("AMPLITUDE_MANAGEMENT_API_KEY", "region"), 403: ("projectId",)}[status]
     assert caught.value.exit_code == 4
     assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_key_that_was_accepted_before_is_not_said_to_be_wrong(*, is_read: bool) -> None:
+    """It was revoked, or may not make this change. A failure before accepts no key."""
+
+    async def work(client: Client) -> object:
+        await client.write(EDIT)
+        return await (client.list_users("1", "on") if is_read else client.write(EDIT))
+
+    said = "was accepted earlier in this run, so it was revoked or replaced meanwhile"
+    with pytest.raises(AccessError, match=said) as caught:
+        ask(Server(OK, httpx.Response(401)), work)
+    assert ("may not make this change" in str(caught.value)) != is_read
+    with pytest.raises(AccessError, match="the key is wrong"):
+        ask(Server(httpx.Response(429), httpx.Response(401)), work)
 
 
 @pytest.mark.parametrize("status", [401, 403])

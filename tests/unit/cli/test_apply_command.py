@@ -289,6 +289,33 @@ def test_below_its_report_an_error_is_not_said_again(
         assert ("may not make this change" in ran.err, "above" in ran.err) == (True, False)
 
 
+@pytest.mark.parametrize("writes", [1, 2])
+def test_a_key_that_is_revoked_meanwhile_is_not_said_to_be_wrong(repository: Repository, writes: int) -> None:
+    """It was accepted for reads. The report keeps the call that was made with it."""
+    repository.write("flags/second.yaml", "key: other-flag\nname: Another\nvariants: [{key: new}]\n")
+    config = (repository.root / "reconciler.yaml").read_text()
+    repository.write("reconciler.yaml", config + "requests: {concurrency: 1}\n")
+    real, left = repository.emulator.api.answer, [writes]
+
+    def answer(request: RawRequest) -> ApiResponse:
+        left[0] -= request.method != "GET"
+        if left[0] <= 0:
+            repository.emulator.store.keys.clear()
+        return real(request)
+
+    repository.emulator.api.answer = answer  # type: ignore[method-assign]
+    ran = repository.run("apply", "--auto-approve", "--report", "report.json", "--format", "json")
+    flags = json.loads(ran.out)["flags"]
+    [flag] = [item for item in flags if item["status"] == "failed"]
+    made = [call["status"] for item in flags for call in item["operations"]]
+    assert (made.count("applied"), made.count("failed")) == (writes - 1, 1)
+    assert json.loads((repository.root / "report.json").read_text())["flags"] == flags
+    assert "was accepted earlier in this run, so it was revoked or replaced meanwhile" in flag["error"]
+    assert "run the command again" in flag["error"]
+    assert "the key is wrong" not in ran.out + ran.err
+    assert ran.code == (4 if writes == 1 else 7)
+
+
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
 def test_below_its_plan_a_refusal_names_the_guards_alone(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
