@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from reconciler.api.body import ACCEPTED_ENCODING, OversizedBodyError, read_body
-from reconciler.api.http import httpx
+from reconciler.api.http import httpx, secure_url
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.strict_json import MalformedJsonError, parse_json
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _SECONDS = 30
 """For each part of an answer; the whole of it has to be there in _WHOLE_SECONDS."""
 
@@ -155,14 +154,10 @@ def usable_token(environ: Mapping[str, str], variable: str, otherwise: str) -> s
 
 
 def secure_address(address: str, variable: str) -> str:
-    """The address without a slash at its end. Raises UsageError where a token would go over plain http."""
+    """The address without a slash at its end. Raises UsageError where no token may be sent to it."""
     address = address.rstrip("/")
-    try:
-        origin = httpx.URL(address)
-    except httpx.InvalidURL as error:
-        raise UsageError(f"{variable} is {address!r}: {error}.") from error
-    if origin.scheme != "https" and origin.host not in _LOOPBACK:
-        raise UsageError(f"{variable} is {address!r}: only https is used.")
+    if secure_url(address) is None:
+        raise UsageError(f"{variable} is {address!r}: it must be an address that begins with https://.")
     return address
 
 

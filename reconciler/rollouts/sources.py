@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from reconciler.api.body import ACCEPTED_ENCODING, OversizedBodyError, read_body
 from reconciler.api.credentials import KEY_VARIABLE
-from reconciler.api.http import httpx
+from reconciler.api.http import httpx, secure_url
 from reconciler.errors import ReconcilerError
 from reconciler.rollouts.guards import NoDataError, SourceError
 from reconciler.rollouts.sequential import Counts, Verdict
@@ -35,7 +35,6 @@ SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 20.0
 COMMAND_SECONDS: Final = 60.0
 MOST_BYTES: Final = 1_000_000
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _OK: Final = 200
 _HEADERS: Final = {"Accept-Encoding": ACCEPTED_ENCODING}
 
@@ -162,10 +161,10 @@ class _Reading(Struct, frozen=True):
 
     async def _get(self, address: str, query: dict[str, str] | None) -> Any:  # noqa: ANN401 - JSON
         name = self.source.variable
+        url = secure_url(address)
+        if url is None:
+            raise SourceError(f"{name} is no address that begins with https://, nor one of this machine")
         try:
-            url = httpx.URL(address)
-            if url.scheme != "https" and not (url.scheme == "http" and url.host in _LOOPBACK):
-                raise SourceError(f"{name} is no address that begins with https://, nor one of this machine")
             async with asyncio.timeout(self.answer_seconds), self.client.stream("GET", url, params=query) as response:
                 if response.status_code != _OK:
                     raise SourceError(f"{name} answered with {response.status_code}")
@@ -174,7 +173,7 @@ class _Reading(Struct, frozen=True):
             raise SourceError(f"{name} answered with more than a megabyte") from None
         except TimeoutError:
             raise SourceError(f"{name} took too long") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.HTTPError as error:
             raise SourceError(f"{name} does not answer: {type(error).__name__}") from error
         return _parsed(body, name)
 
