@@ -1,5 +1,5 @@
-"""What workflows need of GitHub: one comment, one issue, and whether a commit is still the newest that matters.
+"""What workflows need of GitHub and GitLab: one comment, one issue, and whether a commit is still the newest.
 
-Run as `python -I -m reconciler.ci`; no command of `reconciler` itself talks to GitHub, and nothing here sees the
-management key.
+Run as `python -I -m reconciler.ci`; no command of `reconciler` itself talks to either of them, and nothing here sees
+the management key.
 """
