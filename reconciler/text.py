@@ -1,13 +1,14 @@
-"""How counts, shares and kinds of values are said, the same in every message and report."""
+"""How counts, shares, kinds of values and likely words are said, the same in every message and report."""
 
 from __future__ import annotations
 
 from datetime import UTC
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 from unicodedata import category
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
     from fractions import Fraction
 
@@ -87,6 +88,19 @@ def first_of(texts: Sequence[str], most: int) -> str:
     """The first texts, separated by commas, and how many more there are: `a, b, 3 more`."""
     more = len(texts) - most
     return ", ".join([*texts[:most], f"{more} more"] if more > 0 else texts)
+
+
+def suggest(word: str, known: Iterable[str]) -> str | None:
+    """`Did you mean "…"?` for the known word that is nearest, if one is near; case does not count."""
+    by_lower = {item.lower(): item for item in known}
+    near = get_close_matches(word.lower(), by_lower, n=1)
+    return f'Did you mean "{by_lower[near[0]]}"?' if near else None
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The same to follow a sentence, with a space before it; empty where no word is near."""
+    hint = suggest(word, known)
+    return f" {hint}" if hint else ""
 
 
 def json_kind(value: object) -> str:

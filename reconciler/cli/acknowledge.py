@@ -14,7 +14,7 @@ from reconciler.files.rules.fields import parse_moment
 from reconciler.importer.declared import find_declared_flags
 from reconciler.importer.files import overlay_of
 from reconciler.model.flag import is_to_come
-from reconciler.text import counted
+from reconciler.text import counted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,8 @@ def acknowledge(config: Config, keys: Sequence[str], until: str | None, reason: 
     for key in keys:
         declared = known.get(key)
         if declared is None or declared.is_absent:
-            raise ReconcilerError(f'No file declares a flag "{key}": there is nothing to acknowledge.')
+            hint = suggestion(key, (name for name, item in known.items() if not item.is_absent))
+            raise ReconcilerError(f'No file declares a flag "{key}": there is nothing to acknowledge.{hint}')
     written: list[str] = []
     for key in keys:
         declared = find_declared_flags(config)[key]  # as it is after the file was written for another key

@@ -149,10 +149,16 @@ def _meant(error: click.UsageError) -> str:
     """What an argument too many may have been meant for: keys of flags are given with --target."""
     found = _EXTRA.search(error.format_message())
     takes = error.ctx is not None and any("--target" in item.opts for item in error.ctx.command.params)
-    return f" Did you mean --target {found[1]}?" if found and takes else ""
+    return f" Did you mean --target {found[1]}?" if found and takes and may_be_target(found[1]) else ""
 
 
-_EXTRA = re.compile(r"unexpected extra argument \(([\w*?-]+)\)")
+def may_be_target(text: str) -> bool:
+    """Whether an argument looks like the key of a flag, or a pattern of keys."""
+    return _TARGET.fullmatch(text) is not None
+
+
+_EXTRA = re.compile(r"unexpected extra argument \((.*?)\)")
+_TARGET = re.compile(r"[\w*?-]+")
 
 
 def failure_text(error: ReconcilerError, *, shows_lines: bool = True) -> str:

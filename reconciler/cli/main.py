@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from difflib import get_close_matches
 from importlib import import_module
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
@@ -15,6 +14,7 @@ import click
 from reconciler import __version__
 from reconciler.cli import signals
 from reconciler.cli.failures import STDOUT, forget_keys, report_failure
+from reconciler.text import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,8 +92,8 @@ _ELSEWHERE = {
 
 
 def _suggestion(name: str, names: Mapping[str, CommandEntry]) -> str:
-    near = [_ELSEWHERE[name]] if name in _ELSEWHERE else get_close_matches(name, names, n=1)
-    return f' Did you mean "{near[0]}"?' if near else ""
+    elsewhere = _ELSEWHERE.get(name.lower())
+    return f' Did you mean "{elsewhere}"?' if elsewhere else suggestion(name, names)
 
 
 _SUCCESSES = frozenset({0, 2})

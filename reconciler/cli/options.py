@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -12,6 +11,7 @@ from msgspec import Struct
 
 from reconciler.cli.completion import complete_environment, complete_key, complete_override
 from reconciler.reports.registry import formats
+from reconciler.text import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,8 +101,7 @@ class GuardType(click.ParamType[str]):
 
         guard, colon, key = str(value).partition(":")
         if guard not in ALLOWABLE:
-            near = get_close_matches(guard, ALLOWABLE, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = suggestion(guard, ALLOWABLE)
             self.fail(f"{guard!r} is none of {', '.join(sorted(ALLOWABLE))}.{hint}", param, ctx)
         if colon and guard not in ALLOWABLE_BY_FLAG:
             self.fail(f"{guard!r} is about the whole plan: it takes no key of a flag.", param, ctx)

@@ -32,7 +32,7 @@ from reconciler.planning.review import REVIEW
 from reconciler.preview import read_and_plan
 from reconciler.reports.json_report import render_json
 from reconciler.rollouts.reader import RolloutReader
-from reconciler.text import counted
+from reconciler.text import counted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
@@ -175,11 +175,15 @@ def run_with_client(
     return run_until_signal(run())
 
 
-async def require_flag(client: Client, key: str) -> LiveFlag:
-    """The live flag of a key, archived or not, without its inclusions. Raises ReconcilerError where there is none."""
+async def require_flag(client: Client, key: str, declared: Collection[str] = ()) -> LiveFlag:
+    """The live flag of a key, archived or not, without its inclusions.
+
+    Raises ReconcilerError where there is none; a key that is not declared may be meant for one of those that are.
+    """
     flag = await find_flag(client, key)
     if flag is None:
-        raise ReconcilerError(f'There is no flag with the key "{key}" in project {client.project_id}.')
+        hint = "" if key in declared else suggestion(key, declared)
+        raise ReconcilerError(f'There is no flag with the key "{key}" in project {client.project_id}.{hint}')
     return flag
 
 

@@ -11,10 +11,11 @@ from reconciler.evaluation.assertions import Assertion, Bound, Outcome, Share, c
 from reconciler.evaluation.conditions import COHORT_TYPE
 from reconciler.evaluation.users import BUILT_IN, InvalidUserError, user_of_json
 from reconciler.files.decode import origin_of
-from reconciler.files.schema import quoted, suggest
+from reconciler.files.schema import quoted
 from reconciler.files.yaml.reader import read_source
 from reconciler.model.flag import OFF, Condition
 from reconciler.strict_json import join_pointer
+from reconciler.text import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

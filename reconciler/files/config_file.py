@@ -16,10 +16,11 @@ from reconciler.diagnostics import Finding, order_of
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.files.listing import read_flag_file, why_unreadable
 from reconciler.files.rollouts import decode_guards, decode_strategies, decode_windows, rollout_findings
-from reconciler.files.schema import check, load_schema, suggest
+from reconciler.files.schema import check, load_schema
 from reconciler.files.yaml.reader import read_source
 from reconciler.model.config import Config, IgnoreRule, Limit, Requests, Safety
 from reconciler.strict_json import join_pointer, split_pointer
+from reconciler.text import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.diagnostics import Finding
-from reconciler.files.schema import quoted, suggest
+from reconciler.files.schema import quoted
 from reconciler.model.rollout import (
     GuardSource,
     PlacedRollout,
@@ -22,6 +22,7 @@ from reconciler.model.rollout import (
     step_problems,
 )
 from reconciler.strict_json import join_pointer
+from reconciler.text import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 from jsonschema_rs import Draft202012Validator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from reconciler.diagnostics import Finding
     from reconciler.strict_json import Json
 
@@ -40,13 +37,6 @@ def check(value: Json, schema_name: str) -> tuple[Finding, ...]:
     from reconciler.files.schema_errors import explain  # noqa: PLC0415 - 55 ms of jsonschema, for input in error
 
     return explain(value, schema_name)
-
-
-def suggest(word: str, known: Iterable[str]) -> str | None:
-    """`Did you mean "…"?` for the known word that is nearest, if one is near; case does not count."""
-    by_lower = {item.lower(): item for item in known}
-    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return f'Did you mean "{by_lower[near[0]]}"?' if near else None
 
 
 def quoted(word: object) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from reconciler.diagnostics import Finding
-from reconciler.files.schema import load_schema, quoted, suggest
+from reconciler.files.schema import load_schema, quoted
 from reconciler.strict_json import join_pointer
+from reconciler.text import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

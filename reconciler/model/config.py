@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -11,6 +10,7 @@ from msgspec import Struct, field
 
 from reconciler.errors import UnknownTargetError
 from reconciler.strict_json import split_pointer
+from reconciler.text import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -117,9 +117,7 @@ def idle_targets(
             if not any(map(matcher([target]), keys)):
                 sentences.append(f'The target "{target}" matches no flag, {lack}.')
         elif target not in keys:
-            near = get_close_matches(target, keys, n=1)
-            hint = f' Did you mean "{near[0]}"?' if near else ""
-            raise UnknownTargetError(f'There is no flag "{target}", {lack}.{hint}')
+            raise UnknownTargetError(f'There is no flag "{target}", {lack}.{suggestion(target, keys)}')
     return tuple(sentences)
 
 
@@ -128,8 +126,7 @@ def misspelt_overrides(allowed: Iterable[str], keys: Collection[str]) -> Iterato
     for override in sorted(allowed):
         _, colon, key = override.partition(":")
         if colon and key not in keys:
-            near = get_close_matches(key, keys, n=1)
-            hint = f' Did you mean "{near[0]}"?' if near else ""
+            hint = suggestion(key, keys)
             yield f'--allow {override} overrides nothing: there is no flag "{key}".{hint}'
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from reconciler.delivery import LOCAL, deliver, flag_config, variants_of
 from reconciler.errors import ReconcilerError
 from reconciler.model.flag import OFF
+from reconciler.text import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -228,7 +229,8 @@ class Feed:
         """Give a variant from now on. Raises UnknownFlagError."""
         flag = self.flag(key)
         if flag is None:
-            raise UnknownFlagError(f'There is no flag "{key}".')
+            hint = suggestion(key, (item.key for item in self.served.flags.values()))
+            raise UnknownFlagError(f'There is no flag "{key}".{hint}')
         known = [item.key for item in variants_of(flag.spec)] + [OFF]
         if variant not in known:
             raise UnknownFlagError(f'Flag "{key}" has no variant "{variant}", only {", ".join(known)}.')

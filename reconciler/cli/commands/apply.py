@@ -14,7 +14,7 @@ from reconciler.apply import ApplyOptions, ApplyReport, apply_plan, refused_repo
 from reconciler.apply.context import Cancellation
 from reconciler.cli import signals
 from reconciler.cli.commit_files import check_commit
-from reconciler.cli.failures import failures_written_to
+from reconciler.cli.failures import failures_written_to, may_be_target
 from reconciler.cli.loading import load, now
 from reconciler.cli.options import (
     FILE,
@@ -27,7 +27,7 @@ from reconciler.cli.options import (
     shared_options,
 )
 from reconciler.cli.output import Output, StdoutError, render_options, try_write_file, write_outcome, write_report
-from reconciler.cli.plan_file import read_plan_file, read_record_file
+from reconciler.cli.plan_file import SavedPlan, read_plan_file, read_record_file
 from reconciler.cli.planning import Scope, make_plan, open_client, refusal_of, resolve_scope, say_refusal
 from reconciler.cli.progress import ProgressDisplay
 from reconciler.cli.sections import SectionedCommand
@@ -112,6 +112,15 @@ def _in_window(planned: Planned) -> Planned:
     return replace(planned, plan=replace(plan, refusals=(*plan.refusals, refusal)))
 
 
+def _read_plan(file: Path) -> SavedPlan:
+    try:
+        return read_plan_file(file)
+    except UsageError as error:
+        if may_be_target(str(file)) and not file.exists():
+            error.also(f"Did you mean --target {file}?")
+        raise
+
+
 def _require_approval(choices: ApplyArguments) -> None:
     if not choices.auto_approve and not sys.stdin.isatty():
         raise UsageError("There is no terminal to ask on: use --auto-approve, or only look with `reconciler plan`.")
@@ -126,7 +135,7 @@ def _plan(
         scope = resolve_scope(arguments, loaded, output)
         return make_plan(loaded, scope, arguments.api_key_file, output, review=review)
     _refuse_other_options(arguments, choices)
-    saved = read_plan_file(plan_file)
+    saved = _read_plan(plan_file)
     if settings.environment not in {None, saved.plan.environment}:
         raise UsageError(
             f"--env (or RECONCILER_ENV) says {settings.environment!r}, but the plan is for"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, nullcontext
-from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
@@ -21,7 +20,7 @@ from reconciler.evaluation.comparison import UserReport, UsersReport, summarize
 from reconciler.evaluation.users import fields_of_options, read_users, user_of_json
 from reconciler.planning.comparison import compare_with_plan
 from reconciler.reports.registry import EVALUATION, EVALUATION_SUMMARY, RenderOptions, render
-from reconciler.text import counted
+from reconciler.text import counted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,8 +140,7 @@ def _comparison(key: str, loaded: Loaded, key_file: Path | None, output: Output)
 
 
 def _no_flag(key: str, loaded: Loaded) -> str:
-    near = get_close_matches(key, loaded.desired.flags, n=1)
-    hint = f' Did you mean "{near[0]}"?' if near else ""
+    hint = suggestion(key, loaded.desired.flags)
     project = loaded.config.project_id
     return f'There is no flag with the key "{key}" in project {project}, and no flag file declares one.{hint}'
 

@@ -16,11 +16,12 @@ from reconciler.files.load import load_desired
 from reconciler.reports.registry import HISTORY, RenderOptions, render
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from reconciler.api.client import Client
     from reconciler.model.config import Config
-    from reconciler.model.rollout import PlacedRollout
+    from reconciler.model.flag import DesiredFlag
 
 
 @click.command
@@ -39,26 +40,26 @@ def history(settings: Settings, *, key: str, form: str, api_key_file: Path | Non
     """  # noqa: D301 - the backspace tells click not to wrap
     output = Output.of(settings)
     config = load_config(find_config(settings.config), settings.environment, needs_flags=False)
-    rollouts = _declared_rollouts(config, key)
+    declared = _declared(config)
     credentials = resolve_credentials(config, api_key_file, output)
-    shown = run_with_client(config, credentials, output, lambda client, _: _read(client, key, rollouts))
+    shown = run_with_client(config, credentials, output, lambda client, _: _read(client, key, declared))
     output.print(render(HISTORY, form, shown, RenderOptions(terminal=output.terminal())))
     return 0
 
 
-def _declared_rollouts(config: Config, key: str) -> tuple[PlacedRollout, ...]:
-    """The rollouts of a flag, as its file declares them now; none where files cannot be read."""
+def _declared(config: Config) -> Mapping[str, DesiredFlag]:
+    """The flags as their files declare them now; none where files cannot be read."""
     if not config.flags_dir.is_dir():
-        return ()
+        return {}
     try:
-        flag = load_desired(config).flags.get(key)
+        return load_desired(config).flags
     except ReconcilerError:
-        return ()
-    return flag.rollouts if flag else ()
+        return {}
 
 
-async def _read(client: Client, key: str, rollouts: tuple[PlacedRollout, ...]) -> FlagHistory:
-    flag = await require_flag(client, key)
+async def _read(client: Client, key: str, declared: Mapping[str, DesiredFlag]) -> FlagHistory:
+    flag = await require_flag(client, key, declared)
+    rollouts = declared[key].rollouts if key in declared else ()
     versions = await client.list_versions(flag.id)
     return FlagHistory(
         key=flag.key, flag_id=flag.id, entries=history_entries(versions, rollouts), requests=client.requests

@@ -17,6 +17,7 @@ from reconciler.files.decode import defaults_for
 from reconciler.files.format import rewrite_flag
 from reconciler.files.load import load_desired
 from reconciler.importer import find_declared_flags, overlay_of, roll_back
+from reconciler.text import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,9 +65,13 @@ def rollback(settings: Settings, *, key: str, number: int, out: Path | None, api
 def _declared(config: Config, key: str) -> Declared:
     """The document of the flag. Raises InvalidInputError where files are not valid, ReconcilerError without it."""
     load_desired(config)
-    declared = find_declared_flags(config).get(key)
+    known = find_declared_flags(config)
+    declared = known.get(key)
     if declared is None or declared.is_absent:
-        raise ReconcilerError(f'No file declares a flag "{key}": `reconciler import --target {key}` writes one.')
+        hint = suggestion(key, (name for name, item in known.items() if not item.is_absent))
+        raise ReconcilerError(
+            f'No file declares a flag "{key}": `reconciler import --target {key}` writes one.{hint}'
+        )
     return declared
 
 

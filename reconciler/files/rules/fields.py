@@ -11,11 +11,11 @@ from msgspec.json import encode
 from reconciler.diagnostics import Finding, Severity
 from reconciler.files.rules.parsed_flag import strings
 from reconciler.files.rules.variants import repeated
-from reconciler.files.schema import quoted, suggest
+from reconciler.files.schema import quoted
 from reconciler.model.config import NOTHING, ignored_of
 from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
 from reconciler.strict_json import join_pointer
-from reconciler.text import has_no_shape, needs_base
+from reconciler.text import has_no_shape, needs_base, suggest
 
 _ATTACHED: Final = frozenset("\u180b\u180c\u180d\u200c\u200d").union(
     map(chr, (*range(0xFE00, 0xFE10), *range(0xE0020, 0xE0080), *range(0xE0100, 0xE01F0)))

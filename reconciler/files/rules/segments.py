@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Finding, Severity
-from reconciler.files.schema import quoted, suggest
+from reconciler.files.schema import quoted
 from reconciler.model.config import NOTHING, ignored_of
 from reconciler.model.flag import SHIELD_NAME
 from reconciler.strict_json import join_pointer
+from reconciler.text import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,6 +32,7 @@ KEYED = "canary-management-key-0123456789"
     ("arguments", "says"),
     [
         (["pln"], 'Did you mean "plan"?'),
+        (["PLAN"], 'Did you mean "plan"?'),
         (["plan", "--targt", "x"], "--target"),
         (["--env", "x", "plan"], "options come after it"),
         (["plan", "--format", "xml"], "xml"),

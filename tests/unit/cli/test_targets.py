@@ -23,6 +23,54 @@ def test_a_key_that_is_nowhere_is_wrong_usage(repository: Repository, command: t
     assert [path.name for path in (repository.root / "flags").iterdir()] == ["new-checkout.yaml"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *((*command, "--target") for command in COMMANDS),
+        ("drift", "--acknowledge"),
+        ("advance", "--target"),
+        ("history",),
+        ("rollback",),
+        ("evaluate",),
+        ("serve", "--set"),
+    ],
+)
+@pytest.mark.parametrize("key", ["NEW-CHECKOUT", "New-Chekout", "new-checkuot"])
+def test_every_command_names_the_key_that_may_be_meant(
+    repository: Repository, command: tuple[str, ...], key: str
+) -> None:
+    """However it is written; no request is sent for that alone."""
+    more = {
+        "rollback": ("--to", "1"),
+        "evaluate": ("--user-id", "a"),
+        "--acknowledge": ("--until", "2999-01-01"),
+    }.get(command[-1], ())
+    given = f"{key}=treatment" if "--set" in command else key
+    ran = repository.run(*command, given, *more)
+    assert ran.code in {1, 64}
+    assert 'Did you mean "new-checkout"?' in ran.err
+    asked = len(repository.emulator.log)
+    repository.emulator.log.clear()
+    given = given.replace(key, "zzz")
+    assert "Did you mean" not in repository.run(*command, given, *more).err
+    assert len(repository.emulator.log) == asked
+
+
+def test_a_declared_flag_that_is_not_live_is_not_taken_for_another(repository: Repository) -> None:
+    repository.write("flags/to-come.yaml", "key: new-checkouts\nvariants: [{key: 'on'}]\n")
+    ran = repository.run("history", "new-checkouts")
+    assert (ran.code, "Did you mean" in ran.err) == (1, False)
+
+
+@pytest.mark.parametrize(("name", "is_key"), [("new-checkout", True), ("NEW*", True), ("plan.json", False)])
+def test_a_key_in_place_of_a_saved_plan(repository: Repository, name: str, *, is_key: bool) -> None:
+    """Keys are given with --target."""
+    ran = repository.run("apply", name, "--auto-approve")
+    assert (ran.code, ran.err.endswith(f"Did you mean --target {name}?\n")) == (64, is_key)
+    repository.write(name, "")
+    assert "Did you mean" not in repository.run("apply", name, "--auto-approve").err
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_pattern_that_matches_nothing_is_a_warning(repository: Repository, command: tuple[str, ...]) -> None:
     """It may be meant for flags to come; other targets are done."""
@@ -69,6 +117,7 @@ def test_an_override_of_a_flag_that_is_nowhere_is_a_warning(repository: Reposito
 
 def test_an_override_that_there_is_not_names_the_nearest(repository: Repository) -> None:
     """64, before any request."""
-    ran = repository.run("plan", "--allow", "rebuckt:new-checkout")
-    assert (ran.code, "Did you mean rebucket?" in ran.err) == (64, True)
+    for guard in ("rebuckt", "REBUCKET"):
+        ran = repository.run("plan", "--allow", f"{guard}:new-checkout")
+        assert (ran.code, 'Did you mean "rebucket"?' in ran.err) == (64, True)
     assert repository.emulator.log == []

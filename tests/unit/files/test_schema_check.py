@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.files.schema import check, quoted, suggest
+from reconciler.files.schema import check, quoted
 from reconciler.files.schema_errors import MAX_FINDINGS
+from reconciler.text import suggest
 
 CONDITION = {"prop": "p", "op": "is", "values": ["v"]}
 SEGMENT = {"name": "s", "conditions": [CONDITION], "percentage": 1, "rolloutWeights": {"a": 1}}
