@@ -6,6 +6,7 @@ the last one.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from reconciler.apply.steps import NEVER
 from reconciler.errors import ApiError, InterruptedRunError, InvalidInputError
 from reconciler.model.fields import FIELDS
 from reconciler.model.flag import Unset
+from reconciler.model.versions import parse_time
 from reconciler.model.wire import losses_of
 from reconciler.planning.operations import remaining
 
@@ -29,6 +31,10 @@ LOOKS = (0.0, 0.5, 1.0, 2.0)
 
 LOOKS_FOR_CREATE = (*LOOKS, 3.0, 3.0)
 """A flag that is created twice cannot be deleted: after a lost create it is looked for longer."""
+
+
+_CLOCK_SKEW = timedelta(seconds=2)
+"""How far the times of one server may differ: `Date` has whole seconds, and several machines may answer."""
 
 
 class WriteOutcome(Enum):
@@ -94,7 +100,8 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> WriteOutcome:
     run.flag_id = live.id
     rest = remaining(planned, left, hidden=_hidden(live))
     is_disturbed = run.conflict(live, also=[step.operation]) is not None
-    if rest[0] is not None and is_disturbed:
+    is_taken_back = remaining(planned, left)[0] is not None and _was_written_since(step, live)
+    if rest[0] is not None and (is_disturbed or is_taken_back):
         return WriteOutcome.UNKNOWN
     run.seen_at = NEVER if is_disturbed else run.looked_at
     if rest[0] is not None:
@@ -107,6 +114,12 @@ def _compare(run: FlagRun, step: Step, live: LiveFlag) -> WriteOutcome:
             item.to_send = part
     run.extend(extra, after=step)
     return WriteOutcome.APPLIED
+
+
+def _was_written_since(step: Step, live: LiveFlag) -> bool:
+    """Whether a flag that lacks the call was written after it was sent: by the call, which others have taken back."""
+    written = parse_time(live.last_modified_at)
+    return step.sent_at is not None and written is not None and written > step.sent_at + _CLOCK_SKEW
 
 
 def _hidden(live: LiveFlag) -> set[str]:

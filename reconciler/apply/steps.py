@@ -12,6 +12,7 @@ from reconciler.errors import AmbiguousError, ApiError, RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
 
     from reconciler.apply.flag_run import FlagRun
     from reconciler.planning.operations import Operation
@@ -22,6 +23,7 @@ T = TypeVar("T")
 class Step(Struct, kw_only=True):
     """`operation` is the plan's, `to_send` what is left of it. `status` is None until the step has ended.
 
+    `sent_at` is the server's time just before the last attempt, where it says one.
     `is_added`: no plan showed it. `is_in_flight`: its call was abandoned before there was an answer.
     """
 
@@ -32,6 +34,7 @@ class Step(Struct, kw_only=True):
     status: Status | None = None
     attempts: int = 0
     is_in_flight: bool = False
+    sent_at: datetime | None = None
     http_status: int | None = None
     error: str | None = None
 
@@ -137,6 +140,7 @@ class FreshLook:
         """Count an attempt of the step."""
         self._step.attempts += 1
         self._step.is_in_flight = True
+        self._step.sent_at = self._run.context.client.server_date
         self._run.seen = None
 
     def attempt_ended(self) -> None:

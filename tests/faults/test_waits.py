@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -299,6 +300,53 @@ def test_a_lost_call_is_not_repeated_over_an_edit() -> None:
     report = report_of(run_in_virtual_time(attempt(world)))
     assert (report.exit_code, report.outcomes[0].status) == (7, Status.UNKNOWN)
     assert flag_of(emulator, "a")["rolloutPercentage"] == 0
+
+
+NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
+"""The time of the wire's answers."""
+
+
+@pytest.mark.parametrize(
+    ("spec", "edit"),
+    [
+        (FlagSpec(key="a", enabled=True), {"enabled": False}),
+        (FlagSpec(key="a", enabled=True, rollout_percentage=50), {"enabled": False}),
+        (GROWN, {"rolloutPercentage": 10}),
+    ],
+)
+@pytest.mark.parametrize("status", [500, 502, None])
+def test_what_others_took_back_is_not_sent_again(spec: FlagSpec, edit: dict[str, Any], status: int | None) -> None:
+    """The call took effect and its answer was lost; a colleague turned the flag off before it was looked at again."""
+    clock = [NOON]
+    emulator = an_emulator({**LIVE, "enabled": False}, now=lambda: clock[0])
+    world = a_wired_world(emulator, spec)
+
+    async def fault(passage: Passage) -> httpx.Response:
+        passage.deliver()
+        clock[0] += timedelta(seconds=10)
+        editing(emulator, **edit)()
+        if status is None:
+            await asyncio.sleep(3600)
+        return arriving(status or 500)
+
+    at_write(world, 1, fault)
+    done = run_in_virtual_time(attempt(world))
+    assert (report_of(done).exit_code, report_of(done).outcomes[0].status) == (7, Status.UNKNOWN)
+    assert len([passage for passage in done.sent if passage.is_write]) == 1
+    assert {name: flag_of(emulator, "a")[name] for name in edit} == edit
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 10])
+def test_what_had_no_effect_is_sent_again(seconds: int) -> None:
+    """Nothing was written since the call; by the clock of another machine of the server, perhaps just before it."""
+    clock = [NOON - timedelta(seconds=20)]
+    emulator = an_emulator(LIVE, now=lambda: clock[0])
+    world = a_wired_world(emulator, BOTH)
+    at_write(world, 2, turned_away(0, status=500))
+    clock[0] = NOON + timedelta(seconds=seconds if seconds < 10 else -10)
+    done = run_in_virtual_time(attempt(world))
+    assert report_of(done).exit_code == 0
+    assert len([passage for passage in done.sent if passage.is_write]) == 3
 
 
 @pytest.mark.parametrize("taken", ["400", "second-flag"])
