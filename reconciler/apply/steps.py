@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
@@ -79,9 +80,18 @@ class ChangedMeanwhileError(ApiError):
     """The flag is not what the plan was made from and this run made of it: nothing more of it is sent."""
 
 
+_WAKING_CLOCK = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+"""A clock that goes on while the machine sleeps: Linux has the first, macOS the second."""
+
+
+def seconds_asleep() -> int:
+    """How long the machine has slept so far, where the system tells."""
+    return 0 if _WAKING_CLOCK is None else round(time.clock_gettime(_WAKING_CLOCK) - time.monotonic())
+
+
 def loop_time() -> float:
-    """Now, in seconds of the event loop's clock."""
-    return asyncio.get_running_loop().time()
+    """Now, in seconds of the event loop's clock, and those that the machine slept, which that clock leaves out."""
+    return asyncio.get_running_loop().time() + seconds_asleep()
 
 
 def is_old(seen_at: float) -> bool:

@@ -302,6 +302,24 @@ def test_a_lost_call_is_not_repeated_over_an_edit() -> None:
     assert flag_of(emulator, "a")["rolloutPercentage"] == 0
 
 
+@pytest.mark.parametrize("seconds", [0, 3600])
+def test_a_machine_that_slept_looks_again(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """The clock of a process may stand still while a laptop is shut."""
+    emulator, asleep = an_emulator(LIVE), [100]
+    monkeypatch.setattr("reconciler.apply.steps.seconds_asleep", lambda: asleep[0])
+    world = a_wired_world(emulator, GROWN)
+
+    def sleep() -> None:
+        asleep[0] += seconds
+        if seconds:
+            editing(emulator, rolloutPercentage=0)()
+
+    at_write(world, 1, turned_away(1, sleep))
+    report = report_of(run_in_virtual_time(attempt(world)))
+    assert report.outcomes[0].status is (Status.SKIPPED if seconds else Status.APPLIED)
+    assert flag_of(emulator, "a")["rolloutPercentage"] == (0 if seconds else 50)
+
+
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 """The time of the wire's answers."""
 
