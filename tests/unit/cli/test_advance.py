@@ -378,6 +378,26 @@ def test_apply_writes_in_windows_only(rig: Rig) -> None:
     assert rig.repository.run("apply", "--auto-approve", "--env", "b").code == 0
 
 
+def test_a_window_may_close_while_apply_asks(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer that comes after it sends nothing."""
+    rig.commit(FLAG + "description: new\n", config=CONFIG + "applyWindows: [office]\n")
+    rig.hours = 25
+
+    def answer_later(*_: object, **__: object) -> bool:
+        rig.hours += 10
+        return True
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", answer_later)
+    ran = rig.repository.run("apply", "--report", "report.json")
+    assert (ran.code, rig.writes()) == (5, [])
+    assert "opens at 2030-01-09T08:00:00Z" in ran.err
+    assert json.loads((rig.repository.root / "report.json").read_text())["error"]["guards"] == ["window"]
+    rig.hours = 25
+    monkeypatch.setattr("click.confirm", lambda *_, **__: True)
+    assert rig.repository.run("apply").code == 0
+
+
 def test_a_target_that_is_no_flag_is_wrong_usage(rig: Rig) -> None:
     """As for every command; a pattern that matches nothing is a warning."""
     ran = rig.repository.run("advance", "--target", "typo")
