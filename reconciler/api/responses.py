@@ -33,6 +33,15 @@ _LONGEST_NAME = 80
 """Characters of an id or key in a message; one that is refused may be of any length."""
 
 
+_BEFORE_TEXT = b"\xef\xbb\xbf \t\r\n"
+"""The bytes of a byte order mark, and space."""
+
+_WEB_PAGE = (
+    "The address answered with a web page instead of JSON: check RECONCILER_API_URL, and whether a proxy or a login"
+    " stands in between."
+)
+
+
 class WriteResult(Struct, frozen=True, kw_only=True):
     """A write that took effect. `attempts` counts what was sent for it."""
 
@@ -276,7 +285,13 @@ def _parse(body: bytes) -> Json:
     try:
         return parse_json(body)
     except MalformedJsonError as error:
-        raise InvalidResponseError(f"Invalid response from the API. {error}") from None
+        raise _not_json(body, error) from None
+
+
+def _not_json(body: bytes, error: MalformedJsonError) -> InvalidResponseError:
+    """Why an answer cannot be read. A proxy's page and that of a login are told as what they are."""
+    is_page = body.lstrip(_BEFORE_TEXT).startswith(b"<")
+    return InvalidResponseError(f"Invalid response from the API. {_WEB_PAGE if is_page else error}")
 
 
 def _parse_rows(body: bytes, member: str) -> tuple[Json, Flaws]:
@@ -284,7 +299,7 @@ def _parse_rows(body: bytes, member: str) -> tuple[Json, Flaws]:
     try:
         return parse_json(body), {}
     except MalformedJsonError as error:
-        refusal = InvalidResponseError(f"Invalid response from the API. {error}")
+        refusal = _not_json(body, error)
     try:
         value = parse_with_flaws(body)
     except MalformedJsonError:

@@ -176,6 +176,27 @@ def test_a_create_without_an_id_is_ambiguous(body: bytes) -> None:
     assert (caught.value.status, caught.value.attempts) == (200, 1)
 
 
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE html><title>Sign in</title>",
+        b"\r\n <HTML>",
+        b"\xef\xbb\xbf<html></html>",
+        b'<?xml version="1.0"?><html/>',
+        b"<!-- \xff {} --><html>",
+    ],
+)
+def test_a_web_page_is_said_to_be_one(read: Callable[[Client], Awaitable[Any]], body: bytes) -> None:
+    """With what to check: the address, or what stands in between."""
+    with pytest.raises(InvalidResponseError) as caught:
+        ask(lambda _: httpx.Response(200, content=body, headers={"content-type": "text/html"}), read)
+    said = str(caught.value)
+    assert said.startswith("GET /api/1/")
+    assert "The address answered with a web page instead of JSON: check RECONCILER_API_URL" in said
+    assert "Not JSON" not in said
+
+
 @pytest.mark.parametrize("body", [b"", b"OK", b"ok", b"<html>", b"{}", b"\xff\x00", b'{"x": NaN}'])
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_a_write_is_done_by_its_status_alone(body: bytes, status: int) -> None:
