@@ -31,7 +31,8 @@ from reconciler.files.listing import (
     refuse_total,
 )
 from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
-from reconciler.files.rules.fields import expired, unknown_environment, unmanaged_bucketing, unmanaged_switch
+from reconciler.files.rules.bucketing import unmanaged_bucketing
+from reconciler.files.rules.fields import expired, unknown_environment, unmanaged_switch
 from reconciler.files.rules.parsed_flag import ParsedFlag
 from reconciler.files.schema import check, quoted
 from reconciler.files.unread import keys_among_tests, told_of_tests, unread_keys

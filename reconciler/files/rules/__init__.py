@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.files.rules import fields, ignored, rollouts, segments, variants
+from reconciler.files.rules import bucketing, fields, ignored, rollouts, segments, variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +36,7 @@ DOCUMENT_RULES: Final[Mapping[str, Callable[[ParsedFlag], Iterator[Finding]]]] =
     "invisible-character": fields.invisible_character,
     "not-nfc": fields.not_normalized,
     "duplicate-tag": fields.duplicate_tag,
-    "local-amplitude-id": fields.local_amplitude_id,
+    "local-amplitude-id": bucketing.local_amplitude_id,
     "invalid-date": fields.invalid_date,
 }
 """What a document says of itself."""

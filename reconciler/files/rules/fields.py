@@ -13,7 +13,6 @@ from reconciler.files.rules.parsed_flag import strings
 from reconciler.files.rules.variants import repeated
 from reconciler.files.schema import quoted
 from reconciler.model.config import NOTHING, ignored_of
-from reconciler.model.fields import DEFAULT_BUCKETING_KEY, DEFAULT_BUCKETING_UNIT
 from reconciler.strict_json import join_pointer
 from reconciler.text import has_no_shape, needs_base, suggest
 
@@ -148,39 +147,6 @@ def unmanaged_switch(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
             path="/key",
             severity=Severity.WARNING,
             hint="Declare it, give it a value under `defaults` in reconciler.yaml, or name it under `ignore`.",
-        )
-
-
-def local_amplitude_id(flag: ParsedFlag) -> Iterator[Finding]:
-    """Local evaluation knows no amplitude_id: a share that is bucketed by it gives no user a variant."""
-    if flag.body.get("evaluationMode") != "local":
-        return
-    places = [("", flag.body), *((f"/targetSegments/{index}", item) for index, item in flag.segments)]
-    for path, part in places:
-        if part.get("bucketingKey") == DEFAULT_BUCKETING_KEY:
-            yield Finding(
-                rule="local-amplitude-id",
-                message="Local evaluation has no amplitude_id: users who are bucketed by it get no variant.",
-                path=f"{path}/bucketingKey",
-                severity=Severity.WARNING,
-                hint="Bucket by user_id or device_id, or evaluate remotely.",
-            )
-
-
-def unmanaged_bucketing(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
-    """A local flag that leaves its bucketing key to the server is bucketed by amplitude_id, if it is a new one."""
-    key, body = flag.body.get("key"), flag.body
-    if body.get("evaluationMode") != "local" or "bucketingKey" in body or body.get("archived") is True:
-        return
-    if body.get("bucketingUnit", DEFAULT_BUCKETING_UNIT) != DEFAULT_BUCKETING_UNIT:
-        return
-    if not (isinstance(key, str) and ignored_of(key, config).covers("bucketingKey")):
-        yield Finding(
-            rule="local-amplitude-id",
-            message="The document leaves bucketingKey out: a new flag has amplitude_id, which is not known locally.",
-            path="/evaluationMode",
-            severity=Severity.WARNING,
-            hint="Declare bucketingKey, as user_id or device_id, or give it a value under `defaults`.",
         )
 
 

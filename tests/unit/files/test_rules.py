@@ -160,9 +160,12 @@ SAMPLES: dict[str, tuple[list[Body], list[Body]]] = {
     "duplicate-tag": ([{"tags": ["a", "b", "a"]}], [{"tags": ["a", "A"]}, {"tags": "aa"}]),
     "local-amplitude-id": (
         [{"evaluationMode": "local", "bucketingKey": "amplitude_id"},
-         {"evaluationMode": "local", **with_segments(a_segment(bucketingKey="amplitude_id"))}],
+         {"evaluationMode": "local", **with_segments(a_segment(bucketingKey="amplitude_id", percentage=50))},
+         {"evaluationMode": "local", **with_segments(a_segment(bucketingKey="amplitude_id", rollout={}))}],
         [{"evaluationMode": "remote", "bucketingKey": "amplitude_id"}, {"bucketingKey": "amplitude_id"},
-         {"evaluationMode": "local", "bucketingKey": "user_id"}, {"evaluationMode": "local"}],
+         {"evaluationMode": "local", "bucketingKey": "user_id"}, {"evaluationMode": "local"},
+         {"evaluationMode": "local", **with_segments(a_segment(bucketingKey="amplitude_id"))},
+         {"evaluationMode": "local", "bucketingKey": "amplitude_id", "bucketingUnit": "org"}],
     ),
     "invalid-date": (
         [{"expires": "2024-13-45"}, {"frozenUntil": "2023-02-29"}, {"frozenUntil": "2024-01-01T25:00:00Z"}],
