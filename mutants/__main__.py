@@ -6,18 +6,20 @@ import argparse
 import difflib
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING
 
 from mutants.changes import Change, changes_in, is_sound
-from mutants.copies import Copy, make_copy
+from mutants.copies import Copy, Processes, make_copy
 from mutants.reach import Reach, file_of, states_of
 
 if TYPE_CHECKING:
@@ -62,10 +64,14 @@ def main() -> int:
     root: Path = options.root.resolve()
     began = time.monotonic()
     sources = _sources(root, options)
-    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch, ThreadPoolExecutor(options.jobs) as pool:
+    with (
+        tempfile.TemporaryDirectory(prefix="mutants-") as scratch,
+        ThreadPoolExecutor(options.jobs) as pool,
+        _ended_by_signals() as processes,
+    ):
         copies: Queue[Copy] = Queue()
         for number in range(options.jobs):
-            copies.put(make_copy(root, Path(scratch) / str(number)))
+            copies.put(make_copy(root, Path(scratch) / str(number), processes))
         reach = _learn(root, options, copies, pool)
         sample = _sample(sources, options.seed, options.count)
         _say(f"{len(sample)} mutants, seed {options.seed}, after {time.monotonic() - began:.0f} s")
@@ -85,6 +91,24 @@ def main() -> int:
     _summarise(verdicts)
     _say(f"{time.monotonic() - began:.0f} s")
     return 0
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[Processes]:
+    """Tests that end with the block, which signals end too: with the code 128 and the signal's number."""
+    processes, numbers = Processes(), (signal.SIGINT, signal.SIGTERM)
+
+    def end(number: int, _: object) -> None:
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield processes
+    finally:
+        processes.end()
 
 
 def _learn(root: Path, options: argparse.Namespace, copies: Queue[Copy], pool: ThreadPoolExecutor) -> Reach:

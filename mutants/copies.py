@@ -8,14 +8,17 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import time
 import venv
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", ".venvs", ".mutants", ".*_cache", ".hypothesis", "__pycache__", "artifacts", "dist", "build"
@@ -25,12 +28,63 @@ _ALWAYS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:
 """In the order that is asked for, the same each time; without our own plugin, whose code may not be in the copy."""
 
 
+_TO_CLEAN_UP = 5
+"""Seconds that tests get to end what they started, when the run is ended."""
+
+
+class EndedError(Exception):
+    """The run is ended: no further tests are started."""
+
+
+class Processes:
+    """The tests that run now. Each has a session of its own, which a signal to this process does not reach."""
+
+    def __init__(self) -> None:
+        self._lock, self._is_ended = Lock(), False
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    @contextmanager
+    def start(self, command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:  # noqa: ANN401 - Popen's
+        """A process that does not outlive the block. Raises EndedError after the end."""
+        with self._lock:
+            if self._is_ended:
+                raise EndedError
+            process = subprocess.Popen(command, start_new_session=True, **options)
+            self._running.add(process)
+        try:
+            yield process
+        finally:
+            _signal(process, signal.SIGKILL)
+            process.wait()
+            with self._lock:
+                self._running.discard(process)
+
+    def end(self) -> None:
+        """Interrupt all that run, then kill those that stay; none is started any more."""
+        with self._lock:
+            self._is_ended, left = True, [*self._running]
+        for process in left:
+            _signal(process, signal.SIGINT)
+        until = time.monotonic() + _TO_CLEAN_UP
+        for process in left:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0, until - time.monotonic()))
+            _signal(process, signal.SIGKILL)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+
 @dataclass(slots=True)
 class Copy:
     """A copy of a project."""
 
     root: Path
     temporary: Path
+    processes: Processes
     _clock: count[int] = field(default_factory=lambda: count(1_000_000_000))
 
     @property
@@ -51,37 +105,34 @@ class Copy:
         os.utime(file, (seconds, seconds))
 
     def test(self, tests: Iterable[str], *options: str, seconds: float | None = None) -> int | None:
-        """Run these tests in this order; pytest's exit code, nothing where it took too long."""
+        """Run these tests in this order; pytest's exit code, nothing where it took too long. Raises EndedError."""
         chosen = self.temporary / "tests"
         self.temporary.mkdir(exist_ok=True)
         chosen.write_text("\n".join(tests))
         command = [str(self.python), "-m", "pytest", *_ALWAYS, *options, f"--basetemp={self.temporary / 'base'}"]
-        with (self.temporary / "out").open("wb") as out:
-            process = subprocess.Popen(
+        with (
+            (self.temporary / "out").open("wb") as out,
+            self.processes.start(
                 [*command, f"@{chosen}"],
                 cwd=self.root,
                 env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            ) as process,
+        ):
+            try:
+                return process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return None
 
     def said(self) -> str:
         """What the last run printed, its end."""
         return (self.temporary / "out").read_text(errors="replace")[-3000:]
 
 
-def make_copy(project: Path, place: Path) -> Copy:
-    """Copy a project into a folder that is not there yet."""
+def make_copy(project: Path, place: Path, processes: Processes) -> Copy:
+    """Copy a project into a folder that is not there yet; its tests are among these processes."""
     root = place / "copy"
     shutil.copytree(project, root, symlinks=True, ignore=_NOT_COPIED)
     venv.EnvBuilder(symlinks=True).create(root / ".venv")
@@ -93,7 +144,7 @@ def make_copy(project: Path, place: Path) -> Copy:
         target = root / ".venv" / "bin" / script.name
         if script.is_file() and not target.exists():
             _copy_script(script, target, root / ".venv" / "bin" / "python")
-    return Copy(root, place / "temporary")
+    return Copy(root, place / "temporary", processes)
 
 
 def _copy_script(script: Path, target: Path, python: Path) -> None:

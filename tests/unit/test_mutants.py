@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mutants.changes import changes_in, is_sound
-from mutants.copies import make_copy
+from mutants.copies import Processes, make_copy
 from mutants.reach import Reach, states_of
 
 ROOT = Path(__file__).parents[2]
@@ -154,7 +156,7 @@ def test_a_fault_knows_the_lines_that_show_it() -> None:
 
 
 def test_a_run_that_hangs_is_ended(tmp_path: Path) -> None:
-    copy = make_copy(shop(tmp_path / "project"), tmp_path / "place")
+    copy = make_copy(shop(tmp_path / "project"), tmp_path / "place", Processes())
     copy.write("tests/test_price.py", b"import time\ndef test_it():\n    time.sleep(3600)\n")
     began = time.monotonic()
     assert copy.test(["tests/test_price.py"], seconds=1) is None
@@ -183,3 +185,25 @@ def test_what_is_known_is_forgotten_with_the_files_that_it_was_learned_from(tmp_
     assert to_run() == ["tests/test_other.py"]
     (project / "tests/test_other.py").unlink()
     assert to_run() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_tests_of_the_copies_too(tmp_path: Path, number: signal.Signals) -> None:
+    """They have sessions of their own. Those that wait for their turn are not started."""
+    project, begun = shop(tmp_path / "project"), tmp_path / "begun"
+    waits = (
+        f"import os, time\ndef test_waits() -> None:\n    open({str(begun)!r}, 'a').write(f'{{os.getpid()}}\\n')\n"
+    )
+    for name in ("a", "b", "c"):
+        (project / f"tests/test_{name}.py").write_text(f"{waits}    time.sleep(600)\n")
+    command = [sys.executable, "-m", "mutants", "--root", str(project), "--package", "shop", "--jobs", "2"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        while not (begun.exists() and begun.read_text().count("\n") == 2):
+            assert run.poll() is None
+            time.sleep(0.02)
+        run.send_signal(number)
+    assert run.returncode == 128 + number
+    for process in begun.read_text().split():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(process), 0)
+    assert begun.read_text().count("\n") == 2
