@@ -80,3 +80,22 @@ def test_a_proxy_is_not_asked(app: Path) -> None:
     (app / "test_app.py").write_text('def test_set(flags):\n    flags.set("banner", "on")\n')
     done = ran(app, HTTP_PROXY="http://127.0.0.1:1", http_proxy="http://127.0.0.1:1")
     assert done.stdout.splitlines()[-1].startswith("1 passed"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("environment", "expected"), [("staging", "1 passed"), ("production", "1 failed")])
+def test_the_configuration_and_its_environment_are_chosen(app: Path, environment: str, expected: str) -> None:
+    """By pytest's own configuration: the flag is on in one environment only."""
+    (app / "conf").mkdir()
+    (app / "flags").rename(app / "conf/flags")
+    (app / "conf/flags/banner.yaml").write_text(
+        FLAG + "bucketingKey: user_id\nenvironments: {staging: {rolloutPercentage: 100}}\n"
+    )
+    environments = 'environments: {production: {projectId: "7"}, staging: {projectId: "8"}}\n'
+    (app / "conf/flags.yaml").write_text('version: 1\ndeployments: {web: "67"}\n' + environments)
+    (app / "reconciler.yaml").unlink()
+    (app / "test_app.py").write_text(
+        TEST.partition("def test_chosen")[0]
+        + 'def test_on(flags):\n    assert asked(flags, flags.deployment_key)["banner"]["key"] == "on"\n'
+    )
+    done = ran(app, "-o", "reconciler_config=conf/flags.yaml", "-o", f"reconciler_env={environment}")
+    assert done.stdout.splitlines()[-1].startswith(expected), done.stdout + done.stderr

@@ -124,3 +124,5 @@ def test_a_quotation_is_one_short_visible_line() -> None:
     assert said.startswith("a [31mb c d")
     assert len(said) == 300
     assert said.isprintable()
+    assert quotation("d" * 300) == "d" * 300
+    assert quotation("d" * 301) == "d" * 299 + "…"

@@ -278,3 +278,15 @@ def test_a_configuration_that_moved_counts_as_it_was(is_moved: bool, tmp_path: P
     ids.append(commit(tmp_path, 1, {**gone, **{f"{places[1]}/{name}": content for name, content in second.items()}}))
     found = looked_at(tmp_path / "new", [SWITCH], LONG_AGO)[SWITCH]
     assert [(item.value, item.commit) for item in found.values] == [(False, ids[1]), (True, ids[0])]
+
+
+def test_twenty_moves_are_followed(tmp_path: Path) -> None:
+    """What was declared before the move before them is not known: the value counts from there."""
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    files = {"reconciler.yaml": 'version: 1\nprojectId: "7"\n', "flags/checkout.yaml": switch(True)}
+    ids = []
+    for hour in range(22):
+        gone = {f"{hour - 1}/{name}": None for name in files} if hour else {}
+        ids.append(commit(tmp_path, hour, gone | {f"{hour}/{name}": text for name, text in files.items()}))
+    (only,) = looked_at(tmp_path / "21", [SWITCH], LONG_AGO)[SWITCH].values
+    assert only.commit == ids[1]

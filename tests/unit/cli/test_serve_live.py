@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,6 +45,7 @@ def test_what_is_live(repository: Repository) -> None:
         a_live_flag("search", deployments=["67"], projectId="7", evaluationMode="local") | {"bucketingKey": "user_id"}
     )
     repository.emulator.log.clear()
+    shutil.rmtree(repository.root / "flags")
     with a_session(repository.root, source="live") as (_, client):
         client.headers["Authorization"] = "Api-Key client-67"
         assert set(variants(client, ADA)) == {"search"}
