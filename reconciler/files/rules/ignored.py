@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _OF_SEGMENTS: Final = frozenset((name,) for name in ("conditions", "everyone", "percentage", "rolloutWeights"))
 """What a segment has to say even where it is ignored: a new segment begins with it."""
 
+_REMEDY: Final = "Remove it here, or from `ignore` in reconciler.yaml."
+_BY_COMMAND: Final = "`import --target KEY --force` removes it, and takes the live values of all other fields."
+
 Place = tuple[str | int, ...]
 
 
@@ -38,7 +41,7 @@ def ignored_field(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
                     message=f"The field is declared here and ignored by the rule for {quoted(rule.flags)}.",
                     path=join_pointer(place),
                     of_key=True,
-                    hint="Remove it here, or from `ignore` in reconciler.yaml.",
+                    hint=_REMEDY if config.environments else f"{_REMEDY} {_BY_COMMAND}",
                 )
 
 
