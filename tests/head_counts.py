@@ -33,7 +33,7 @@ _MOVED = re.compile(r"(?P<share>[\d.]+)% of (?P<segment>[^:]+): (?P<moves>.+)\Z"
 _MOVE = re.compile(r"(?:(?P<share>[\d.]+)% )?(?P<move>[\w-]+ → [\w-]+)\Z")
 _LISTED = re.compile(r"(?P<count>\d+) listed users?: (?P<move>[\w ]+ → [\w ]+)\Z")
 _PAYLOAD = re.compile(
-    r"(?:(?P<share>[\d.]+)% of users)?(?: and )?(?:(?P<count>\d+) listed users?)? gets? a new payload of "
+    r"(?:(?P<share>[\d.]+)% of [^:]+?)?(?: and )?(?:(?P<count>\d+) listed users?)? gets? a new payload of "
 )
 NOBODY = "no user is affected"
 BETWEEN = "temporarily wrong variant during apply: "

@@ -6,6 +6,7 @@ payload, no flag that depends on this one, no moment between two calls.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from reconciler.model.flag import OFF
@@ -84,7 +85,7 @@ def _parts(flag: FlagPlan, exposure: FlagExposure) -> Iterator[str]:
         yield first_of([*map(_listed, exposure.listed)], _MOST_LISTED)
     if UNSEEN_LISTS in flag.warnings:
         yield "listed users, who are not shown while it is archived"
-    yield from map(_payload, exposure.payloads[:_MOST_LISTED])
+    yield from (_payload(item, exposure) for item in exposure.payloads[:_MOST_LISTED])
     if exposure.dependents:
         yield f"users of {first_of([name(key) for key in exposure.dependents], _MOST_LISTED)}, which depends on it"
     if any(item.path == "/evaluationMode" for item in flag.changes) and _serves(exposure) and not is_new:
@@ -118,12 +119,25 @@ def _listed(item: ListedMove) -> str:
     return f"{who}{clients}: {name(item.before)} → {name(item.after)}"
 
 
-def _payload(item: PayloadShare) -> str:
-    who = [f"{percent(item.share)} of users"] if item.share else []
+def _payload(item: PayloadShare, exposure: FlagExposure) -> str:
+    who = [_keepers(item, exposure)] if item.share else []
     who += [counted(item.users, "listed user")] if item.users else []
     who += [counted(item.cohorts, "listed cohort")] if item.cohorts else []
     verb = "gets" if not item.share and item.users + item.cohorts == 1 else "get"
     return f"{' and '.join(who)} {verb} a new payload of {name(item.variant)}"
+
+
+def _keepers(item: PayloadShare, exposure: FlagExposure) -> str:
+    """`50% of users` who keep a variant; where segments differ in that, of which segment, and how many others."""
+    kept = [
+        (sum(share for old, new, share in of.matrix if old == new == item.variant), of) for of in exposure.transitions
+    ]
+    (share, widest), *others = sorted(kept, key=lambda pair: -pair[0])
+    if all(other == share for other, _ in others):
+        return f"{percent(item.share)} of users"
+    more = [other for other, _ in others if other]
+    rest = f" and at most {percent(Fraction(more[0]))} of {counted(len(more), 'more segment')}" if more else ""
+    return f"{percent(item.share)} of {_segment(widest)}{rest}"
 
 
 def _segment(item: SegmentTransition) -> str:

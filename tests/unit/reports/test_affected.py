@@ -68,6 +68,20 @@ def words(desired: FlagSpec, live: FlagSpec | None, **fields: tuple[str, ...]) -
             {"variants": (a_variant("control"), a_variant("treatment", payload={"a": 2}))},
             "1 listed user gets a new payload of treatment",
         ),
+        *((
+            {"variants": (a_variant("treatment", payload={"a": 1}),), "rollout_weights": Weights.of({"treatment": 1}),
+             "rollout_percentage": share, "target_segments": (a_segment("Staff"), *more)},
+            {"variants": (a_variant("treatment", payload={"a": 2}),)},
+            said,
+        ) for share, more, said in (
+            (0, (), "100% of Staff get a new payload of treatment"),
+            (100, (), "100% of users get a new payload of treatment"),
+            (30, (), "100% of Staff and at most 30% of 1 more segment get a new payload of treatment"),
+            (30, (a_segment("Beta", conditions=(a_condition(values=("FR",)),), percentage=40),),
+             "100% of Staff and at most 40% of 2 more segments get a new payload of treatment"),
+            (0, (a_segment("Beta", conditions=(a_condition(values=("FR",)),), percentage=0),),
+             "100% of Staff get a new payload of treatment"),
+        )),
         (
             {"variants": LISTED, "rollout_weights": Weights.of({"control": 1})},
             {"variants": (a_variant("control"),)},
