@@ -95,7 +95,10 @@ class HeadCount:
         pairs = Counter(zip(old[:everyone], new[:everyone], strict=True))
         for ((before, left), (after, entered)), number in pairs.items():
             one, other = (_OFF_SEGMENT.get(name, name) for name in (left, entered))
-            path = one if one == other else f"those moving from {one} to {other}"
+            if one == other or entered in _OFF_SEGMENT:
+                path = one
+            else:
+                path = other if left in _OFF_SEGMENT else f"those moving from {one} to {other}"
             groups.setdefault(path, Counter())[before, after] += number
         for path, group in groups.items():
             size = group.total()

@@ -153,7 +153,7 @@ def widest_moves(flags: Sequence[FlagPlan]) -> Iterator[str]:
     for title, found, words in (("Max exposure change", live, moved), ("Widest new flag", several, reached)):
         widest = max(filter(_switched, found), key=_switched, default=None)
         if widest and widest.exposure:
-            yield f"{title}: {cut(visible(widest.key), KEY_LENGTH)}, {words(by_share(widest.exposure)[0])}."
+            yield f"{title}: {cut(visible(widest.key), KEY_LENGTH)}, {words(widest, by_share(widest.exposure)[0])}."
 
 
 def danger_of(changes: Iterable[FieldChange]) -> Danger:

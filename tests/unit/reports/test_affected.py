@@ -87,6 +87,19 @@ def words(desired: FlagSpec, live: FlagSpec | None, **fields: tuple[str, ...]) -
             {"variants": (a_variant("control"),)},
             "1 listed user: treatment → their segment",
         ),
+        *((
+            {"rollout_percentage": share, "target_segments": (a_segment("Staff"),)} | before, after, said
+        ) for share, before, after, said in (
+            (0, {}, {"enabled": False}, "100% of Staff: treatment → off"),
+            (0, {}, {"archived": True}, "100% of Staff: treatment → off"),
+            (0, {"enabled": False}, {"enabled": True}, "100% of Staff: off → treatment"),
+            (20, {"enabled": False}, {"enabled": True},
+             "100% of Staff: off → treatment; 20% of All Other Users: 10% off → control, 10% off → treatment"),
+            (0, {"enabled": False, "target_segments": ()},
+             {"enabled": True, "target_segments": (a_segment("Staff"),)}, "100% of Staff: off → treatment"),
+            (0, {"target_segments": ()}, {"target_segments": (a_segment("Staff"),)},
+             "100% of those moving from All Other Users to Staff: off → treatment"),
+        )),
         ({"variants": LISTED, "enabled": False}, {"variants": WITH_ANOTHER}, NO_USER),
         ({"enabled": False}, {"rollout_percentage": 70}, f"{NO_USER}: the flag gives no variant"),
         ({}, {"name": "Other"}, NO_USER),
