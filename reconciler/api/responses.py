@@ -224,8 +224,6 @@ def decode_version_page(body: Json, flaws: Flaws, project_id: str) -> VersionPag
     for index, row in enumerate(rows):
         where, flag = f"versions/{index}", _shown(row).get("flagConfig")
         try:
-            if flaws.get(index) is None:
-                typed(row, dict, where)
             if _is_ours(flag, project_id, f"{where}/flagConfig", flaws.get(index)):
                 versions.append(decode_version(row, where))
         except InvalidResponseError as error:

@@ -82,7 +82,7 @@ def test(
     for config, (desired, claims) in zip(configs, loaded, strict=True):
         bases = _Bases(config=config, desired=desired, option=against, key_file=api_key_file, output=output)
         if len(configs) > 1 and bases.need_live(claims):
-            load_config(file, settings.environment)  # which asks for --env
+            load_config(file)  # which asks for --env
         bases.read(claims)
         verdicts = [bases.decide(claim) for claim in claims]
         _warn_of_no_user(claims, verdicts, output)

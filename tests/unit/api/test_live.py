@@ -127,6 +127,9 @@ def test_a_live_flag_outdoes_archived_ones_of_its_key() -> None:
     emulator = an_emulator(a_live_flag("one", id="5"), archived("one", id="6"))
     live = refresh(emulator, a_desired_state(a_flag("one")))
     assert (live.flags["one"].id, live.duplicates) == ("5", {})
+    emulator = an_emulator(a_live_flag("one", id="5"), archived("one", id="6"), archived("old", id="7"))
+    live = refresh(emulator, a_desired_state(a_flag("one"), a_flag("old")))  # for which archived ones are listed
+    assert ({key: flag.id for key, flag in live.flags.items()}, live.duplicates) == ({"old": "7", "one": "5"}, {})
     emulator = an_emulator(archived("one", id="5"), archived("one", id="6"))
     live = refresh(emulator, a_desired_state(a_flag("one")))
     assert (set(live.flags), live.duplicates) == (set(), {"one": ("5", "6")})

@@ -165,6 +165,12 @@ def test_a_version_without_number_or_time_is_an_error(field: str, value: Any, ex
         ask(answering(VERSIONS[0] | {field: value}), lambda client: client.get_version("1", 3))
 
 
+def test_rows_of_the_feed_that_are_no_versions_are_set_aside() -> None:
+    """They may be of any flag: they are no flags of others, of which nothing is said."""
+    feed = ask(answering({"versions": [5, None, [], *VERSIONS]}), lambda client: client.list_all_versions())
+    assert (len(feed.versions), [item.key for item in feed.unread]) == (3, [None] * 3)
+
+
 CREATE = Request(method="POST", segments=("flags",), body={"projectId": "7", "key": "new"})
 
 

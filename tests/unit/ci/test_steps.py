@@ -512,3 +512,9 @@ def test_a_hundred_items_are_a_page_and_no_more_is_asked(github: GithubState) ->
     assert found == [str(number) for number in range(200)]
     pages = [path.partition("?")[2] for _, path in github.requests]
     assert pages == [f"per_page=100&page={number}" for number in (1, 2, 3)]
+
+
+def test_outside_of_a_workflow_there_is_no_repository() -> None:
+    """That is said before anything is asked."""
+    with pytest.raises(UsageError, match=r"^GITHUB_REPOSITORY is '', not owner/name"):
+        Github.of({"GITHUB_TOKEN": "t"})

@@ -270,11 +270,13 @@ def test_a_configuration_that_moved_counts_as_it_was(is_moved: bool, tmp_path: P
     """Before a commit that moves the whole directory, defaults are those of the configuration there."""
     git(tmp_path, "init", "--quiet", "--initial-branch=main")
     places = ("old", "new") if is_moved else ("new", "new")
+    others = ({"older/reconciler.yaml", "o/reconciler.yaml"} if is_moved else set()) | {"zoo/reconciler.yaml"}
     text = 'version: 1\nprojectId: "7"\ndefaults: {{enabled: {}}}\n'
     first = {"reconciler.yaml": text.format("true"), "flags/checkout.yaml": "key: checkout\n"}
     second = first | {"reconciler.yaml": text.format("false")}
-    ids = [commit(tmp_path, 0, {f"{places[0]}/{name}": content for name, content in first.items()})]
-    gone = {f"{places[0]}/{name}": None for name in first} if is_moved else {}
+    beside = dict.fromkeys(others, text.format("null"))  # others go with the same commit
+    ids = [commit(tmp_path, 0, beside | {f"{places[0]}/{name}": content for name, content in first.items()})]
+    gone = dict.fromkeys(others) | ({f"{places[0]}/{name}": None for name in first} if is_moved else {})
     ids.append(commit(tmp_path, 1, {**gone, **{f"{places[1]}/{name}": content for name, content in second.items()}}))
     found = looked_at(tmp_path / "new", [SWITCH], LONG_AGO)[SWITCH]
     assert [(item.value, item.commit) for item in found.values] == [(False, ids[1]), (True, ids[0])]

@@ -14,6 +14,7 @@ from serving import ADA, a_session, variants
 
 from reconciler.api.client import Client
 from reconciler.cli.commands.serve import start_session
+from reconciler.cli.emulation import EMULATOR_KEY
 from reconciler.cli.main import run
 from reconciler.cli.options import Settings
 from reconciler.cli.output import Output
@@ -153,11 +154,16 @@ def test_a_flag_that_depends_on_an_archived_one(repository: Repository) -> None:
     parent = seed(repository, "parent", archived=True, deployments=[])
     needs = {"flags": {parent["id"]: ["a", "b"]}, "operator": "all"}
     seed(repository, "child", parentDependencies=needs)
+    shown = dict(next(flag for flag in repository.emulator.store.flags.values() if flag["key"] == "child"))
     assert '"off"' in repository.run("evaluate", "child", "--user-id", "eve", "--format", "json").out
     for source in ("live", "live,files"):
         with a_session(repository.root, source=source) as (_, client):
             client.headers["Authorization"] = "Api-Key 67"
             assert variants(client, {"user_id": "eve"}) == {"child": "off"}
+            (child,) = client.get(
+                "/api/1/flags?projectId=7&key=child", headers={"Authorization": f"Bearer {EMULATOR_KEY}"}
+            ).json()["flags"]
+            assert child["parentDependencies"] == shown["parentDependencies"]
 
 
 def test_a_configured_name_counts_more_than_a_label(repository: Repository) -> None:

@@ -236,7 +236,8 @@ SAMPLES: dict[str, tuple[list[Body], list[Body]]] = {
         [rolled({"guards": ["errors"]}), rolled({"guards": ["errors"]}, variants=TWO), rolled({"guards": 5})],
     ),
     "invalid-rollout": (
-        [rolled({}), rolled({"strategy": "careful"}, rolloutPercentage=50), {"rollout": {"strategy": "careful"}},
+        [rolled({}), rolled({"strategy": "careful", "steps": ["5% 1h", "100%"]}),
+         rolled({"strategy": "careful"}, rolloutPercentage=50), {"rollout": {"strategy": "careful"}},
          with_segments(a_segment("s", rollout={"strategy": "careful"}), a_segment("s"))],
         [rolled({"strategy": "careful"}), with_segments(a_segment(rollout={"steps": ["5% 1h", "100%"]})),
          rolled({"steps": 5}), rolled({"strategy": "careful"}, rolloutPercentage="x")],
