@@ -15,8 +15,8 @@ _MARK = "count: "
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many tests wait for processes, browsers and clocks."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: many tests wait for processes, browsers and clocks."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture
