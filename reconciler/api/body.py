@@ -55,51 +55,41 @@ async def read_excerpt(response: httpx.Response) -> str:
 
 
 async def _inflated(response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
-    inflater = _inflater_of(response, limit)
-    async for chunk in response.aiter_raw():
-        for piece in inflater.take(chunk):
-            yield piece
-    inflater.end()
-
-
-def _inflater_of(response: httpx.Response, limit: int) -> _Inflater:
     encoding = response.headers.get("content-encoding", "").strip().lower()
-    if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+    if encoding in {"", "identity"}:
+        async for chunk in response.aiter_raw():
+            yield chunk
+        return
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
         raise httpx.DecodingError("the answer is encoded in a way that was not asked for")
-    return _Inflater(limit, is_plain=encoding in {"", "identity"})
+    inflater, raw = _Inflater(limit), 0
+    try:
+        async for chunk in response.aiter_raw():
+            raw += len(chunk)
+            if raw > _MOST_RAW * limit:
+                raise OversizedBodyError
+            for piece in inflater.take(chunk):
+                yield piece
+    except zlib.error:
+        raise httpx.DecodingError("the answer is no valid gzip stream") from None
+    if not inflater.is_whole:
+        raise httpx.DecodingError("the answer's gzip stream breaks off")
 
 
 class _Inflater:
-    """Decodes a body that is plain, or a gzip stream of one or several members (RFC 1952, 2.2).
+    """Inflates a gzip stream of one or several members (RFC 1952, 2.2), in pieces of at most `limit` + 1 bytes."""
 
-    It gives pieces of at most `limit` + 1 bytes where the body is compressed.
-    """
-
-    def __init__(self, limit: int, *, is_plain: bool) -> None:
-        self._limit, self._is_plain = limit, is_plain
-        self._raw = 0
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
-        self._is_whole = True
+        self.is_whole = True
+        """Whether what was taken so far ends where a member does."""
 
     def take(self, chunk: bytes) -> Iterator[bytes]:
-        """What the chunk adds. Raises OversizedBodyError, httpx.DecodingError for what is no gzip stream."""
-        if self._is_plain:
-            yield chunk
-            return
-        self._raw += len(chunk)
-        if self._raw > _MOST_RAW * self._limit:
-            raise OversizedBodyError
-        try:
-            while chunk:
-                if self._member.eof:
-                    self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
-                yield self._member.decompress(chunk, self._limit + 1)
-                self._is_whole = self._member.eof
-                chunk = self._member.unused_data
-        except zlib.error:
-            raise httpx.DecodingError("the answer is no valid gzip stream") from None
-
-    def end(self) -> None:
-        """The body has ended. Raises httpx.DecodingError where that is not at the end of a member."""
-        if not self._is_whole:
-            raise httpx.DecodingError("the answer's gzip stream breaks off")
+        """What the chunk adds. Raises zlib.error where it goes on as no gzip stream does."""
+        while chunk:
+            if self._member.eof:
+                self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
+            yield self._member.decompress(chunk, self._limit + 1)
+            self.is_whole = self._member.eof
+            chunk = self._member.unused_data
