@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -94,9 +95,8 @@ def test_a_taken_port_is_an_error(emulator: Emulator) -> None:
 
 
 def test_an_answer_does_not_wait_for_the_clients_acknowledgement(client: httpx.Client) -> None:
-    """Thirty answers on one connection take less than a second: nothing is held back to be sent together."""
-    elapsed = sum((client.get("/api/1/flags/1001").elapsed.total_seconds() for _ in range(30)), 0.0)
-    assert elapsed < 1.0
+    """Nothing is held back to be sent together: half of many answers on one connection come in under 40 ms."""
+    assert median(client.get("/api/1/flags/1001").elapsed.total_seconds() for _ in range(60)) < 0.04
 
 
 def test_the_log_can_be_read_and_emptied_from_outside(client: httpx.Client) -> None:
