@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from reconciler.model.flag import FlagSpec, Weights
     from reconciler.planning.operations import Operation
+    from reconciler.strict_json import Json
 
 
 EXACT_LIMIT = 12
@@ -84,8 +85,8 @@ class OrderSearch:
     def find_route(self) -> Route | None:
         """The order with the least cost, ties by phase and then by position; None when no order keeps the rules."""
         if len(self._operations) > EXACT_LIMIT:
-            orders = map(self._starting_order, (self._by_rule_of_thumb, self._by_next_cost))
-            routes = [self._improved(order) for order in orders if order is not None]
+            starts = map(self._starting_route, (self._by_rule_of_thumb, self._by_next_cost))
+            routes = [self._improved(start) for start in starts if start is not None]
             return min(routes, key=lambda route: route.cost, default=None)
         least = self._least_bottleneck()
         if least is None:
@@ -164,10 +165,10 @@ class OrderSearch:
             return False
         return True
 
-    def _starting_order(self, preference: Callable[[int, int], tuple[object, ...]]) -> tuple[int, ...] | None:
+    def _starting_route(self, preference: Callable[[int, int], tuple[object, ...]]) -> Route | None:
         """The order that takes, at every state, the call that comes first by `preference(state, call)`."""
         order: list[int] = []
-        made = 0
+        made, worst = 0, FREE
         while made != self._all:
             steps = self._steps_from(made)
             if not steps:
@@ -175,7 +176,8 @@ class OrderSearch:
             step = min(steps, key=lambda index: preference(made, index))
             order.append(step)
             made |= 1 << step
-        return tuple(order)
+            worst = max(worst, self._cost(made))
+        return Route(order=tuple(order), cost=worst)
 
     def _by_rule_of_thumb(self, made: int, index: int) -> tuple[object, ...]:
         return _rule_of_thumb(self._states[made], self._operations[index])
@@ -183,23 +185,15 @@ class OrderSearch:
     def _by_next_cost(self, made: int, index: int) -> tuple[object, ...]:
         return (self._cost(made | 1 << index), *self._by_rule_of_thumb(made, index))
 
-    def _improved(self, order: tuple[int, ...]) -> Route:
-        best = Route(order=order, cost=self._route_cost(order) or FREE)
-        for _ in range(_SWAP_ROUNDS if len(order) <= _SWAP_LIMIT else 0):
-            improved = self._best_swap(best)
-            if improved is best:
-                break
-            best = improved
-        return best
-
-    def _best_swap(self, route: Route) -> Route:
-        best = route
-        for left, right in combinations(range(len(route.order)), 2):
-            order = list(best.order)
-            order[left], order[right] = order[right], order[left]
-            cost = self._route_cost(order)
-            if cost is not None and cost < best.cost:
-                best = Route(order=tuple(order), cost=cost)
+    def _improved(self, start: Route) -> Route:
+        best, count = start, len(start.order)
+        for _ in range(_SWAP_ROUNDS if count <= _SWAP_LIMIT else 0):
+            for left, right in combinations(range(count), 2):
+                order = list(best.order)
+                order[left], order[right] = order[right], order[left]
+                cost = self._route_cost(order)
+                if cost is not None and cost < best.cost:
+                    best = Route(order=tuple(order), cost=cost)
         return best
 
     def _route_cost(self, order: Iterable[int]) -> Cost | None:
@@ -239,27 +233,25 @@ def _keys(spec: FlagSpec) -> set[str]:
     return {variant.key for variant in variants_of(spec)}
 
 
-def _rule_of_thumb(state: FlagSpec | None, operation: Operation) -> tuple[int, Fraction, Phase]:
+def _rule_of_thumb(state: FlagSpec | None, operation: Operation) -> tuple[int, Fraction]:
     """A shrinking rollout first, then new variants, rising weights, falling weights, a growing rollout, removals."""
-    phase = operation.phase
     match operation:
         case EditFlag(body=body) if state is not None:
             old = 0 if isinstance(state.rollout_percentage, Unset) else state.rollout_percentage
             grows = body.get("rolloutPercentage", old) >= old
-            return (4 if grows and phase >= Phase.SEGMENTS else 0, Fraction(0), phase)
+            return (4 if grows and operation.phase >= Phase.SEGMENTS else 0, Fraction(0))
         case CreateVariant():
-            return (1, Fraction(0), phase)
+            return (1, Fraction(0))
         case EditVariant(variant_key=key, body=body) if state is not None:
             rise = _rise(state.rollout_weights, key, body)
-            return (2 if rise > 0 else 3, -rise, phase)
+            return (2 if rise > 0 else 3, -rise)
         case _:
-            return (5, Fraction(0), phase)
+            return (5, Fraction(0))
 
 
-def _rise(weights: Weights | Unset, key: str, body: dict[str, object]) -> Fraction:
+def _rise(weights: Weights | Unset, key: str, body: dict[str, Json]) -> Fraction:
     old = 0 if isinstance(weights, Unset) else weights.get(key)
-    new = body.get("rolloutWeight", old)
-    return Fraction(new if isinstance(new, int | float) else 0) - Fraction(old)
+    return Fraction(body.get("rolloutWeight", old)) - Fraction(old)
 
 
 class Cost(NamedTuple):
