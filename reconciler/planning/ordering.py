@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.evaluation.rules import flag_rules, is_on, variants_of
-from reconciler.model.flag import Unset
+from reconciler.evaluation.rules import flag_rules, is_on
 from reconciler.planning.candidates import plain_candidates, shielded_candidate
 from reconciler.planning.operations import AddMembers, CreateVariant, DeleteVariant, ImpossibleCallError, Phase
 from reconciler.planning.order_search import FREE, OrderSearch, Route, Transients
-from reconciler.planning.schedule import SEES_RULES_EARLY, creating_operation, fit_operations
+from reconciler.planning.schedule import SEES_RULES_EARLY, creating_operation, fit_operations, listed_members
 from reconciler.planning.segments import can_shield
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def _standing_precedence(before: FlagSpec | None, operations: tuple[Operation, .
     """What holds in every plan, before exposure decides.
 
     New variants come in the order that decides bucketing, unarchiving first, archiving last, and a variant is
-    made before the one goes whose users move there.
+    made before the one goes whose users or cohorts move there.
     """
     yield from pairwise(index for index, item in enumerate(operations) if isinstance(item, CreateVariant))
     for index, operation in enumerate(operations):
@@ -139,16 +138,11 @@ def _standing_precedence(before: FlagSpec | None, operations: tuple[Operation, .
 
 
 def _makers_of_new_homes(before: FlagSpec | None, operations: tuple[Operation, ...], key: str) -> Iterator[int]:
-    leaving = frozenset(
-        user
-        for variant in variants_of(before)
-        if variant.key == key and not isinstance(variant.users, Unset)
-        for user in variant.users
-    )
     for operation in operations:
-        if isinstance(operation, AddMembers) and operation.names_users and operation.variant_key != key:
+        if isinstance(operation, AddMembers):
             maker = creating_operation(operations, operation.variant_key)
-            if maker is not None and not leaving.isdisjoint(operation.members):
+            leaving = listed_members(before, operations, key, operation.member_kind)
+            if maker is not None and not set(leaving).isdisjoint(operation.members):
                 yield maker
 
 
@@ -183,5 +177,4 @@ def _meets_rules_before_listed(
         if isinstance(operation, AddMembers)
         and operation.names_users
         and (maker := creating_operation(operations, operation.variant_key)) is not None
-        and maker in reached
     )

@@ -62,7 +62,7 @@ def fit_operations(
     is on differ from what they were.
     """
     graph = _Graph(len(operations))
-    for edge in (*_chain(route), *_demands(before, operations, frozenset(route))):
+    for edge in (*_chain(route), *_demands(before, operations)):
         graph.add(edge)
     notes = [edge.note for edge in _wishes(before, operations, route, moving) if not graph.add(edge)]
     priorities = [(operation.phase, index) for index, operation in enumerate(operations)]
@@ -78,9 +78,9 @@ def _chain(route: tuple[int, ...]) -> Iterator[Edge]:
     return (Edge(first, then) for first, then in pairwise(route))
 
 
-def _demands(before: FlagSpec | None, operations: tuple[Operation, ...], routed: frozenset[int]) -> Iterator[Edge]:
+def _demands(before: FlagSpec | None, operations: tuple[Operation, ...]) -> Iterator[Edge]:
+    others = range(len(operations))
     for index, operation in enumerate(operations):
-        others = (other for other in range(len(operations)) if other != index and other not in routed)
         match operation.phase:
             case Phase.CREATE_FLAG | Phase.UNARCHIVE | Phase.DISABLE:
                 yield from (Edge(index, other) for other in others)
@@ -100,7 +100,7 @@ def _room(
     before: FlagSpec | None, operations: tuple[Operation, ...], index: int, addition: AddMembers
 ) -> Iterator[Edge]:
     """What must be removed from a list before more is added: everything if it is cleared, or if it would overflow."""
-    listed = _listed(before, operations, addition.variant_key, addition.member_kind)
+    listed = listed_members(before, operations, addition.variant_key, addition.member_kind)
     overflows = len(listed) + len(addition.members) > LIMITS[addition.member_kind]
     for other, removal in enumerate(operations):
         if not isinstance(removal, Removal) or not removal.is_on_same_list(addition):
@@ -116,25 +116,24 @@ def _wishes(
     moving: frozenset[int],
 ) -> Iterator[Edge]:
     """What should hold, most wanted first."""
-    additions = [index for index, operation in enumerate(operations) if isinstance(operation, AddMembers)]
+    additions = {index: item for index, item in enumerate(operations) if isinstance(item, AddMembers)}
     removals = [index for index, operation in enumerate(operations) if isinstance(operation, Removal)]
     yield from _copies_first(operations, removals)
     yield from _moves(before, operations, additions)
     moves = [index for index in route if index in moving]
-    for index in additions:
+    for index, addition in additions.items():
         yield from (
-            Edge(index, move, SEES_RULES_EARLY) for move in _moves_after_maker(operations, index, route, moves)
+            Edge(index, move, SEES_RULES_EARLY) for move in _moves_after_maker(operations, addition, route, moves)
         )
     if moves:
         yield from (Edge(moves[-1], index, SEES_RULES_LATE) for index in removals)
 
 
 def _moves_after_maker(
-    operations: tuple[Operation, ...], index: int, route: tuple[int, ...], moves: list[int]
+    operations: tuple[Operation, ...], addition: AddMembers, route: tuple[int, ...], moves: list[int]
 ) -> Iterable[int]:
-    operation = operations[index]
-    maker = creating_operation(operations, operation.variant_key) if isinstance(operation, AddMembers) else None
-    start = 0 if maker is None or maker not in route else route.index(maker) + 1
+    maker = creating_operation(operations, addition.variant_key)
+    start = 0 if maker is None else route.index(maker) + 1
     return [move for move in moves if move in route[start:]][:1]
 
 
@@ -151,13 +150,14 @@ def _copies_first(operations: tuple[Operation, ...], removals: list[int]) -> Ite
                 yield Edge(first, then)
 
 
-def _moves(before: FlagSpec | None, operations: tuple[Operation, ...], additions: list[int]) -> Iterator[Edge]:
+def _moves(
+    before: FlagSpec | None, operations: tuple[Operation, ...], additions: dict[int, AddMembers]
+) -> Iterator[Edge]:
     """A member that moves from one variant to another is added before it is removed."""
     for then, leaving in enumerate(operations):
         gone = _members_leaving(before, operations, leaving)
-        for first in additions if gone else ():
-            addition = operations[first]
-            if isinstance(addition, AddMembers) and not gone.isdisjoint(addition.members):
+        for first, addition in additions.items():
+            if not gone.isdisjoint(addition.members):
                 yield Edge(first, then, LOSES_INCLUSION)
 
 
@@ -168,15 +168,15 @@ def _members_leaving(
         case RemoveMembers(members=members):
             return frozenset(members)
         case ClearUsers(variant_key=key):
-            return frozenset(_listed(before, operations, key, "users"))
+            return frozenset(listed_members(before, operations, key, "users"))
         case DeleteVariant(variant_key=key):
-            listed = (_listed(before, operations, key, kind) for kind in LIMITS)
+            listed = (listed_members(before, operations, key, kind) for kind in LIMITS)
             return frozenset(chain.from_iterable(listed))
         case _:
             return frozenset()
 
 
-def _listed(
+def listed_members(
     before: FlagSpec | None, operations: tuple[Operation, ...], key: str, kind: MemberKind
 ) -> tuple[str, ...]:
     """The members of a list of the variant that has this key after the calls; empty where it was not read."""
@@ -184,8 +184,6 @@ def _listed(
     made_by = None if maker is None else operations[maker]
     if isinstance(made_by, EditVariant):
         key = made_by.variant_key
-    elif made_by is not None:
-        return ()
     return next((getattr(variant, kind) for variant in variants_of(before) if variant.key == key), None) or ()
 
 
@@ -197,8 +195,6 @@ class _Graph:
 
     def add(self, edge: Edge) -> bool:
         """Add the edge unless it would close a circle; whether it holds now."""
-        if edge.then in self._later[edge.first]:
-            return True
         if self._reaches(edge.then, edge.first):
             return False
         self._later[edge.first].add(edge.then)

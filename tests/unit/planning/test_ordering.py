@@ -18,6 +18,7 @@ from reconciler.planning.operations import (
     AddDeployments,
     AddMembers,
     ClearUsers,
+    DeleteVariant,
     EditFlag,
     EditVariant,
     ImpossibleCallError,
@@ -26,7 +27,7 @@ from reconciler.planning.operations import (
     apply_in_any_order,
     apply_operations,
 )
-from reconciler.planning.ordering import SHIELD_REFUSED, Ordered, order_operations
+from reconciler.planning.ordering import EVEN_SPLIT, SHIELD_REFUSED, Ordered, order_operations
 from reconciler.planning.schedule import LOSES_INCLUSION, SEES_RULES_EARLY, SEES_RULES_LATE
 from reconciler.planning.segments import is_shielded, shielded_segments, without_shield
 
@@ -395,6 +396,7 @@ def test_a_new_flag() -> None:
 
     assert [item.kind for item in found.operations] == ["create-flag", "add-users", "edit-flag"]
     assert found.transient == 0
+    assert found.notes == ()
 
 
 def test_moves_between_variants() -> None:
@@ -494,6 +496,70 @@ def test_a_home_before_the_old_one_goes() -> None:
     assert words(found) == ["create-variant new", "add-users new", "delete-variant old"]
 
 
+@pytest.mark.parametrize(
+    ("live", "declared", "order"),
+    [
+        ({}, {}, "delete old, create new, edit b"),
+        ({"old": ["u", "w"]}, {"new": ["u", "v"]}, "create new, add new, edit b, delete old"),
+        ({"old": ["u"]}, {"new": ["v"]}, "delete old, create new, add new, edit b"),
+        ({"old": ["u"], "b": ["v"]}, {"new": ["v"]}, "delete old, create new, add new, edit b, clear b"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["users", "cohorts"])
+def test_a_home_is_made_although_other_users_see_more(live: Any, declared: Any, order: str, kind: str) -> None:
+    """Where the old variant would go first, it waits for the new one where those listed in it go there."""
+    before, after = a_flag(a=20, b=20, old=1), a_flag(a=20, b=0, new=2)
+    before, after = (
+        replace(
+            flag,
+            variants=tuple(replace(item, **{kind: tuple(listed.get(item.key, ()))}) for item in flag.variants or ()),
+        )
+        for flag, listed in ((before, live), (after, declared))
+    )
+
+    found = [word.replace("-variant", "").replace(f"-{kind}", "") for word in words(plan(before, after))]
+
+    assert ", ".join(found) == (order if kind == "users" else order.replace("clear b", "remove b"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "left", "stays", "leaving"),
+    [
+        ("users", "a", ["u", "stays"], "remove-users a"),
+        ("users", "a", ["u"], "clear-users a"),
+        ("users", "renamed", ["u"], "clear-users renamed"),
+        ("users", "gone", ["u"], "delete-variant a"),
+        ("cohorts", "a", ["u", "stays"], "remove-cohorts a"),
+        ("cohorts", "gone", ["u"], "delete-variant a"),
+    ],
+)
+@pytest.mark.parametrize("renamed", [False, True])
+def test_who_moves_to_a_full_list_waits_for_room_there(
+    kind: str, left: str, stays: list[str], leaving: str, *, renamed: bool
+) -> None:
+    """Room is made in the full list first, and the old list is left last, also where either variant is renamed."""
+    full = [f"m{number}" for number in range(2000 if kind == "users" else 10)]
+    new, name = "z" if renamed else "b", {"a": "a", "renamed": "r", "gone": ""}[left]
+    live = replace(
+        a_flag(a=1, b=1), variants=(Variant(key="a", **{kind: tuple(stays)}), Variant(key="b", **{kind: tuple(full)}))
+    )
+    there = Variant(key=new, renamed_from="b", **{kind: (*full[1:], "u")})
+    here = Variant(key=name, renamed_from="a", **{kind: tuple(stays[1:])})
+    desired = replace(
+        live,
+        rollout_weights=Weights.of({key: 1 for key in (name, new) if key}),
+        variants=(here, there) if name else (there,),
+    )
+
+    found = plan(live, desired)
+
+    assert [word.replace("renamed", "r") for word in words(found) if not word.startswith("edit")] == [
+        f"remove-{kind} {new}", f"add-{kind} {new}", leaving.replace("renamed", "r")
+    ]  # fmt: skip
+    if left != "renamed":
+        assert found.notes == ((SEES_RULES_LATE,) if left == "gone" else ())
+
+
 def test_copies_go_by_index_first() -> None:
     """Surplus copies go before users by name, while their indices are those of the list as it was read."""
     live = a_flag(a=1, users={"a": ["u", "u", "gone", "v"]})
@@ -501,6 +567,56 @@ def test_copies_go_by_index_first() -> None:
     found = plan(live, a_flag(a=1, users={"a": ["u", "v"]}))
 
     assert [type(item) for item in found.operations] == [RemoveUserAt, RemoveMembers]
+
+
+def test_copies_in_one_list_do_not_wait_for_another() -> None:
+    """The lists of different variants have indices of their own."""
+    live = a_flag(a=1, b=1, users={"a": ["gone", "v"], "b": ["u", "u"]})
+
+    assert words(plan(live, a_flag(a=1, b=1, users={"a": ["v"], "b": ["u"]}))) == [
+        "remove-users a",
+        "remove-user-at b",
+    ]
+
+
+def test_a_flag_that_is_switched_shows_listed_users_nothing_else() -> None:
+    """While it is off, lists and rules may change in any order: there is nothing to be told."""
+    on, off = a_flag(a=1, b=1, users={"b": ["leaves"]}), a_flag(50, enabled=False, a=9, b=1, users={"a": ["comes"]})
+
+    disabled = plan(on, off)
+    enabled = plan(replace(on, enabled=False), replace(off, enabled=True))
+
+    assert words(disabled) == [
+        "edit-flag enabled,rolloutPercentage",
+        "edit-variant a",
+        "add-users a",
+        "clear-users b",
+    ]
+    assert words(enabled) == ["edit-variant a", "add-users a", "clear-users b", "edit-flag enabled,rolloutPercentage"]
+    assert disabled.notes == enabled.notes == ()
+
+
+def test_a_call_that_changes_no_rules_waits_for_no_list() -> None:
+    """A variant of weight 0 is made in its place, before users are listed and after which they leave."""
+    live = a_flag(a=1, b=1, users={"b": ["leaves"]})
+
+    found = plan(live, a_flag(a=1, b=1, c=0, users={"a": ["comes"]}))
+
+    assert words(found) == ["create-variant c", "add-users a", "clear-users b"]
+
+
+def test_an_even_split_that_no_order_avoids_is_told() -> None:
+    """A variant that is to take the key of the only one with a weight waits until that one is gone."""
+    live = a_flag(a=1, b=0, c=0)
+    calls = (
+        EditVariant(flag_key="f", variant_key="b", body={"key": "a", "rolloutWeight": 1}),
+        DeleteVariant(flag_key="f", variant_key="a"),
+    )
+
+    found = order_operations(live, apply_in_any_order(live, calls), calls)
+
+    assert words(found) == ["delete-variant a", "edit-variant b"]
+    assert found.notes == (EVEN_SPLIT,)
 
 
 def test_unarchiving() -> None:
