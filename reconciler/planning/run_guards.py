@@ -93,7 +93,7 @@ def _over(facts: Facts, count: int, limit: Limit, setting: str, what: str) -> It
         shared = "" if allowed == limit.count else f", {allowed} of them in this shard"
         if count > allowed:
             yield f"{count} {what}, more than safety.{setting} allows ({limit}{shared})."
-    elif limit.share is not None and count and _live_in_all(facts) >= safety.min_flags:
+    elif limit.share is not None and _live_in_all(facts) >= safety.min_flags:
         declared = _live(facts)
         # A share of a few flags is less than one of them: where all shards together are many, one is let through.
         most = limit.share * declared if declared >= safety.min_flags else ceil(limit.share * declared)

@@ -35,9 +35,9 @@ def refusals(
     )  # fmt: skip
     specs = (a_flag(name, **fields) for name, fields in declared.items())
     desired = replace(a_desired_state(*specs), elsewhere=elsewhere)
-    tagged = state.pop("tagged", True) if state else True
-    lives = (a_full_flag(name, tags=("managed",) if tagged else ("x",)) for name in NAMES[:live])
-    seen = a_live_state(*lives, **state or {})
+    shown = {"tags": ("managed",), "archived": False} | (state or {})
+    fields = {name: shown.pop(name) for name in ("tags", "archived")}
+    seen = a_live_state(*(a_full_flag(name, **fields) for name in NAMES[:live]), **shown)
     plan = with_exposure(build_plan(desired, seen, config, PlanOptions(**options)), seen)
     return [f"{item.guard}: {item.message}" for item in check_guards(plan, desired, seen, config, ()).refusals]
 
@@ -85,11 +85,11 @@ def test_archives() -> None:
 def test_flags_that_get_the_managed_tag_alone_are_no_updates() -> None:
     """Their own tags may stay; one of which anything else changes is one."""
     safety = {"max_updates": Limit(count=0)}
-    assert refusals(some(20, tags=("x",)), safety=safety, state={"tagged": False}) == []
-    assert refusals(some(20, tags=()), safety=safety, state={"tagged": False}) == [
+    assert refusals(some(20, tags=("x",)), safety=safety, state={"tags": ("x",)}) == []
+    assert refusals(some(20, tags=()), safety=safety, state={"tags": ("x",)}) == [
         "updates: 20 updates, more than safety.maxUpdates allows (0)."
     ]
-    assert len(refusals(some(20, tags=("x",), name="y"), safety=safety, state={"tagged": False})) == 1
+    assert len(refusals(some(20, tags=("x",), name="y"), safety=safety, state={"tags": ("x",)})) == 1
 
 
 def test_no_flag_is_declared() -> None:
@@ -134,3 +134,76 @@ def test_a_shard_has_its_part_of_a_number() -> None:
         assert "updates, more than safety.maxUpdates allows (3, 2 of them in this shard)." in said
     archives = [refusals(some(4, archived=True), safety={"max_archives": THREE}, shard=(n, 2)) for n in (1, 2)]
     assert all("archives: 4 archives in all shards, " in said for (said,) in archives)
+
+
+OF_A_SHARE = "updates: {} updates of {} declared live flags, more than safety.maxUpdates allows (10%)."
+
+
+@pytest.mark.parametrize(
+    ("changed", "options", "said"),
+    [
+        (2, {}, None),
+        (3, {}, (3, 20)),
+        (4, {"targets": ("f00", "f01", "f02", "f03")}, (4, 20)),
+        (4, {"targets": ("f00", "f01")}, None),
+        (20, {"shard": (1, 2)}, (11, 11)),
+        (20, {"shard": (2, 2)}, (9, 9)),
+        (4, {"shard": (1, 2), "targets": ("f0[0-3]",)}, (2, 11)),
+        (20, {"shard": (1, 2), "min_flags": 12}, (11, 11)),
+        (4, {"shard": (1, 2), "min_flags": 12}, None),
+        (8, {"shard": (1, 2), "min_flags": 12}, (3, 11)),
+        (4, {"shard": (1, 2), "min_flags": 11}, (2, 11)),
+        (20, {"shard": (1, 2), "min_flags": 20}, (11, 11)),
+        (20, {"shard": (1, 2), "min_flags": 21}, None),
+        (4, {"read": 4, "targets": ("f0[0-3]",)}, (4, 20)),
+        (4, {"read": 4, "targets": ("f0[0-5]",)}, (4, 18)),
+        (4, {"read": 4, "targets": ("f0[0-3]",), "shard": (2, 2)}, (2, 9)),
+    ],
+)
+def test_what_a_share_is_of(changed: int, options: dict[str, Any], said: tuple[int, int] | None) -> None:
+    """The declared flags of the shard, whichever are targets. Of few in a shard one in part counts as a whole one.
+
+    Where only targets were read, `read` of them, a declared flag outside of them counts as live.
+    """
+    rest = dict(options)
+    safety, read = {"max_updates": TENTH, "min_flags": rest.pop("min_flags", 1)}, rest.pop("read", None)
+    state = None if read is None else {"is_complete": False}
+    found = refusals(some(changed), live=20 if read is None else read, safety=safety, state=state, **rest)
+    assert found == ([OF_A_SHARE.format(*said)] if said else [])
+
+
+def test_a_shard_of_flags_of_which_none_is_live() -> None:
+    assert refusals(some(20), live=0, safety={"max_updates": Limit(count=0)}, shard=(1, 2)) == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "options", "own"),
+    [
+        (some(4, archived=True), {}, (2, 2)),
+        (some(4, archived=True), {"targets": ("f0*",)}, (2, 2)),
+        (some(4, archived=True), {"targets": ("f00", "f01", "f02")}, None),
+        (some(4, archived=True), {"state": {"archived": True}}, None),
+        (some(0, 16), {"prune": True}, (3, 1)),
+        (some(0, 16), {}, None),
+        (some(0, 16), {"prune": True, "state": {"tags": ()}}, None),
+    ],
+)
+def test_archives_of_all_shards_count(
+    declared: dict[str, Any], options: dict[str, Any], own: tuple[int, int] | None
+) -> None:
+    """Those that another shard makes by the same declaration: no flag that is archived, no target, no pruned one."""
+    for number in (1, 2):
+        what = f"archives: 4 archives in all shards, {own[number - 1]} of them in this one" if own else ""
+        said = [f"{what}, more than safety.maxArchives allows (3)."] if own else []
+        assert refusals(declared, safety={"max_archives": THREE}, shard=(number, 2), **options) == said
+    if own:
+        said = [f"{what} of 20 declared live flags, more than safety.maxArchives allows (10%)."]
+        assert refusals(declared, safety={"max_archives": TENTH}, shard=(2, 2), **options) == (
+            said if len(declared) == 20 else [said[0].replace("of 20", "of 16")]
+        )
+
+
+def test_a_flag_that_comes_back_is_an_update() -> None:
+    declared, state = some(4, archived=False), {"archived": True}
+    said = "updates: 4 updates, more than safety.maxUpdates allows (3)."
+    assert refusals(declared, state=state, safety={"max_updates": THREE}, unarchive=True) == [said]
