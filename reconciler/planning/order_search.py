@@ -239,14 +239,13 @@ def _rule_of_thumb(state: FlagSpec | None, operation: Operation) -> tuple[int, F
         case EditFlag(body=body) if state is not None:
             old = 0 if isinstance(state.rollout_percentage, Unset) else state.rollout_percentage
             grows = body.get("rolloutPercentage", old) >= old
-            return (4 if grows and operation.phase >= Phase.SEGMENTS else 0, Fraction(0))
+            return (3 if grows and operation.phase >= Phase.SEGMENTS else 0, Fraction(0))
         case CreateVariant():
             return (1, Fraction(0))
         case EditVariant(variant_key=key, body=body) if state is not None:
-            rise = _rise(state.rollout_weights, key, body)
-            return (2 if rise > 0 else 3, -rise)
+            return (2, -_rise(state.rollout_weights, key, body))
         case _:
-            return (5, Fraction(0))
+            return (4, Fraction(0))
 
 
 def _rise(weights: Weights | Unset, key: str, body: dict[str, Json]) -> Fraction:

@@ -175,6 +175,5 @@ def _meets_rules_before_listed(
         transients.can_stray_when_listed(reached[maker], old=None, new=operation.variant_key)
         for operation in operations
         if isinstance(operation, AddMembers)
-        and operation.names_users
         and (maker := creating_operation(operations, operation.variant_key)) is not None
     )

@@ -95,6 +95,10 @@ class _NamingMembers(MembersOperation, frozen=True, kw_only=True):
         members = tuple(member for member in self.members if member in wanted)
         return replace(self, members=members) if members else None
 
+    def may_leave(self, other: Operation) -> bool:
+        """Its users may be listed afterwards, twice or still."""
+        return self.names_users and self.is_on_same_list(other) and _removes_only(other, self.members)
+
     @classmethod
     def _read(cls, document: dict[str, Json], below: list[str]) -> dict[str, Any]:
         (members,) = document["body"].values()
@@ -121,10 +125,6 @@ class AddMembers(_NamingMembers, frozen=True, kw_only=True):
     def _change_list(self, members: tuple[str, ...] | Unset) -> tuple[str, ...]:
         return union(members, self.members)
 
-    def may_leave(self, other: Operation) -> bool:
-        """Its users may be listed twice afterwards."""
-        return self.names_users and self.is_on_same_list(other) and _removes_only(other, self.members)
-
 
 class RemoveMembers(_NamingMembers, frozen=True, kw_only=True):
     """DELETE …/bulk-delete-users or …/bulk-delete-cohorts: at most 100; the body's key is `users` for both (sic)."""
@@ -149,10 +149,6 @@ class RemoveMembers(_NamingMembers, frozen=True, kw_only=True):
         """Where the whole list is cleared, too."""
         is_cleared = any(isinstance(item, ClearUsers) and self.is_on_same_list(item) for item in planned)
         return is_cleared or super().is_covered_by(planned)
-
-    def may_leave(self, other: Operation) -> bool:
-        """Copies of its users may be left."""
-        return self.names_users and self.is_on_same_list(other) and _removes_only(other, self.members)
 
 
 class RemoveUserAt(MembersOperation, frozen=True, kw_only=True):

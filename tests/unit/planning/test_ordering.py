@@ -468,11 +468,15 @@ def test_listed_users_see_no_third_variant() -> None:
     assert found.notes == ()
 
 
-def test_a_listed_user_of_a_heavy_new_variant() -> None:
+@pytest.mark.parametrize("kind", ["users", "cohorts"])
+def test_a_listed_user_of_a_heavy_new_variant(kind: str) -> None:
     """A variant that moves others by being made cannot list its users first: that is said."""
-    found = plan(a_flag(a=1, b=1), a_flag(a=1, b=1, c=1, users={"c": ["u"]}))
+    desired = a_flag(a=1, b=1, c=1)
+    *others, new = desired.variants or ()
 
-    assert words(found) == ["create-variant c", "add-users c"]
+    found = plan(a_flag(a=1, b=1), replace(desired, variants=(*others, replace(new, **{kind: ("u",)}))))
+
+    assert words(found) == ["create-variant c", f"add-{kind} c"]
     assert found.notes == (SEES_RULES_EARLY,)
 
 
@@ -567,6 +571,26 @@ def test_copies_go_by_index_first() -> None:
     found = plan(live, a_flag(a=1, users={"a": ["u", "v"]}))
 
     assert [type(item) for item in found.operations] == [RemoveUserAt, RemoveMembers]
+
+
+@pytest.mark.parametrize("kind", ["users", "cohorts"])
+def test_a_variant_waits_for_room_that_a_new_one_makes(kind: str) -> None:
+    """Its users go to a full list, of which one goes to a new variant first."""
+    full = [f"m{number}" for number in range(2000 if kind == "users" else 10)]
+    live, desired = (
+        replace(flag, variants=tuple(Variant(key=key, **{kind: tuple(members)}) for key, members in listed.items()))
+        for flag, listed in (
+            (a_flag(a=1, b=1), {"a": ["u"], "b": full}),
+            (a_flag(b=1, c=1), {"b": [*full[1:], "u"], "c": full[:1]}),
+        )
+    )
+
+    found = plan(live, desired)
+
+    lists = [f"add-{kind} c", f"remove-{kind} b", f"add-{kind} b"]
+    assert words(found) == ["create-variant c", *lists, "delete-variant a"]
+    assert found.notes[:1] == (SEES_RULES_EARLY,)
+    assert SEES_RULES_LATE in found.notes
 
 
 def test_copies_in_one_list_do_not_wait_for_another() -> None:
