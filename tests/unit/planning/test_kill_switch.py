@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import USER, a_live_flag
-from looks import ADA, BOB, a_declaration, edit
+from looks import ADA, BOB, a_declaration, edit, flag_id_of
 from msgspec import Struct, structs
 from worlds import World, a_world, an_emulator
 
@@ -17,8 +18,9 @@ from reconciler.planning.kill_switch import find_kill_switches, turned_on
 from reconciler.planning.plan import PlanOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
+    from reconciler.model.flag import Version
     from reconciler.model.versions import Place
 
 KEY = "new-checkout"
@@ -63,6 +65,15 @@ class Project(Struct, frozen=True, kw_only=True):
     def edit(self, editor: str = BOB, **fields: Any) -> int:
         """An edit in the web app."""
         return edit(self.world.emulator, editor, KEY, **fields)
+
+    def versions(self) -> tuple[Version, ...]:
+        """Those of the flag, newest first."""
+
+        async def read() -> tuple[Version, ...]:
+            async with self.world.client(read_only=True) as client:
+                return await client.list_versions(flag_id_of(self.world.emulator, KEY))
+
+        return asyncio.run(read())
 
     def declare_now(self) -> None:
         """The declaration reaches the branch now."""
@@ -132,6 +143,40 @@ def test_what_was_turned_off_after_it_was_declared_stays_off(kind: str, editor: 
     assert f"(version {version})" in message
     assert "commit abcdef0" in message
     assert project.git.asked == [(KEY, SWITCHES[kind][3])]
+
+
+SAID = {
+    "enabled": ("", "was turned off", "is off", "`enabled: true`"),
+    "rollout": (": rolloutPercentage", "was set to 0", "is 0", "`rolloutPercentage: 100`"),
+    "segment": (": percentage of segment Beta/US", "was set to 0", "is 0", "`percentage: 40`"),
+}
+"""What it is called, what was done to it, what it is, and what git says."""
+
+
+@each_switch
+def test_what_is_said_of_it(kind: str) -> None:
+    """To the word: who turned it off, when, and since when git says something else, as far as that is known."""
+    name, done, state, wanted = SAID[kind]
+    project, off, _ = a_switch(kind)
+    project.edit(**off)
+    turned = turned_on(project.world.plan())
+    newest, oldest = versions = project.versions()
+    unsigned = structs.replace(newest, created_by=None)
+
+    def said(seen: Sequence[Version], *, asks: bool = True) -> str:
+        (found,) = find_kill_switches(turned, {KEY: seen}, project.git if asks else None)
+        return found.message.removeprefix(f'"{KEY}"{name} ')
+
+    since = f"and git has not said {wanted} since: it has said so from 2029-12-31T00:00:00Z on (commit abcdef0)."
+    at = f"at {newest.created_at} (version 2"
+    assert said(versions) == f"{done} live by {BOB} {at}), {since}"
+    assert said((unsigned, oldest)) == f"{done} live {at}), {since}"
+    assert said((newest,)) == f"{done} live by {BOB} {at} or an earlier one), {since}"
+    assert said(()) == f"{state} live, and versions do not show since when: it stays so."
+    unknown = f"{done} live by {BOB} {at}), and it is not known since when git says {wanted}."
+    assert said(versions, asks=False) == f"{unknown} git was not asked."
+    project.git.at = None
+    assert said(versions) == f"{unknown} {GAP}"
 
 
 @each_switch
