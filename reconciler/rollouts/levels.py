@@ -69,7 +69,7 @@ def attempt_since(timeline: Timeline | None, attempt: int) -> datetime | None:
     """
     since: datetime | None = None
     for declared in timeline.values if timeline else ():
-        if since is not None and _attempt_in(declared.value) < attempt:
+        if _attempt_in(declared.value) < attempt:
             break
         if declared.at is None:
             return None

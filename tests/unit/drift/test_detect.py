@@ -15,7 +15,7 @@ from worlds import ENVIRON, World, a_world, an_emulator
 from reconciler.api.client import connect
 from reconciler.api.credentials import origin_for, read_key
 from reconciler.api.limits import Clock, RetryPolicy
-from reconciler.drift.view import allocate_budget
+from reconciler.drift.view import Choice, allocate_budget
 from reconciler.emulator import Behaviour, Limits
 from reconciler.errors import AccessError, BudgetError
 from reconciler.model.flag import DesiredFlag, FlagSpec, Variant
@@ -54,6 +54,23 @@ def test_targets_alone_are_looked_at() -> None:
         report = look(world, targets=targets)
         assert [flag.key for flag in report.flags] == ["a"]
         assert (report.missing, report.unmanaged, report.checked) == ((), (), {"a"})
+
+
+@pytest.mark.parametrize("budget", [None, 50])
+def test_flags_that_are_not_declared_are_sorted(budget: int | None) -> None:
+    """Those among the targets, but for archived ones."""
+    live = [a_live_flag(key, archived=key == "x-old") for key in ("x-b", "x-old", "x-a", "y", "declared")]
+    world = a_world(an_emulator(*live), a_declaration("declared"))
+    assert look(world, budget=budget).unmanaged == ("x-a", "x-b", "y")
+    assert look(world, budget=budget, targets=("x-*",)).unmanaged == ("x-a", "x-b")
+
+
+@pytest.mark.parametrize("budget", [None, 50])
+def test_a_target_costs_a_look_at_it_alone(budget: int | None) -> None:
+    """Also where a budget is given: no page of the list, but one look-up."""
+    emulator = an_emulator(*(a_live_flag(f"f{number}") for number in range(5)), limits=Limits(page=1))
+    world = a_world(emulator, *(FlagSpec(key=f"f{number}", enabled=True) for number in range(5)))
+    assert look(world, budget=budget, targets=("f2",)).requests == 1
 
 
 def test_two_live_flags_of_one_key_are_drift() -> None:
@@ -163,6 +180,13 @@ def test_urgent_reads_take_half_the_room_at_most() -> None:
     choice = allocate_budget(READS, 4, first={"b", "c"}, after=None)
     assert choice.turn == (READS[0], READS[1])
     assert choice.skipped == (READS[4], READS[5])
+
+
+def test_all_reads_are_made_where_there_is_room_for_all() -> None:
+    """Every one of them has its turn then, urgent or not."""
+    for room in (6, 7, None):
+        choice = allocate_budget(READS[::-1], room, first={"b"}, after=READS[3])
+        assert choice == Choice(skipped=(), turn=tuple(READS), waiting=6)
 
 
 def test_a_turn_that_has_gone_is_no_obstacle() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from builders import NOON, a_config
@@ -11,10 +12,12 @@ from looks import BOB, Cron, a_declaration, edit, include
 from msgspec.structs import replace
 from worlds import a_world, an_emulator
 
-from reconciler.drift import DriftState, empty_state, encode_state, load_state
-from reconciler.drift.report import FieldOfFlag
+from reconciler.drift import DriftReport, DriftState, FlagDrift, empty_state, encode_state, load_state, updated_state
+from reconciler.drift.report import AttributedChange, FieldOfFlag, Notification, Sweep
+from reconciler.drift.state import compare_with, not_looked_at
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.model.reads import Read
+from reconciler.planning.plan import ValueChange
 
 KEY = "new-checkout"
 CONFIG = a_config()
@@ -108,6 +111,79 @@ def test_the_document_comes_back_as_it_was() -> None:
         **dict.fromkeys(("environment", "sweptTo", "lookedAt")),
         "formatVersion": 1, "projectId": "7", "region": "us", "differences": [], "newest": {},
     }  # fmt: skip
+
+
+def a_report(*drifts: FlagDrift, **fields: Any) -> DriftReport:
+    """A look at noon that found these flags to differ."""
+    return DriftReport(project_id="7", region="us", environment=None, flags=drifts, looked_at=NOON, **fields)
+
+
+def a_drift(key: str) -> FlagDrift:
+    """A flag that is off live, and declared on."""
+    change = ValueChange(path="/enabled", before=False, after=True)
+    return FlagDrift(key=key, flag_id="1", changes=(AttributedChange(change=change),))
+
+
+def test_what_a_look_did_not_come_by_is_sorted() -> None:
+    """By flag, then by field; of the fields of a flag that was looked at those alone that were left out."""
+    keys = ("c", "b", "a", "out")
+    memory = replace(
+        empty_state(CONFIG),
+        differences={FieldOfFlag(key=key, path=path): "sha256:1" for key in keys for path in ("/y", "/x")},
+    )
+    left = not_looked_at(memory, {"b"}, [FieldOfFlag(key="b", path="/y")], {"a", "b", "c"})
+    assert [(place.key, place.path) for place in left] == [
+        ("a", "/x"),
+        ("a", "/y"),
+        ("b", "/y"),
+        ("c", "/x"),
+        ("c", "/y"),
+    ]
+
+
+def test_what_is_known_until_later_is_no_news() -> None:
+    """Neither when it begins nor while it lasts; that it ends is one."""
+    memory = empty_state(CONFIG)
+    scope = {"a", "b"}
+    known = a_report(a_drift("a"), missing=("b",), known=frozenset("ab"))
+    assert compare_with(memory, known, scope) is Notification.NONE
+    memory = updated_state(memory, known, scope, scope)
+    assert compare_with(memory, known, scope) is Notification.NONE
+    over = a_report(a_drift("a"), missing=("b",))
+    assert compare_with(memory, over, scope) is Notification.CHANGED
+    memory = updated_state(memory, over, scope, scope)
+    assert compare_with(memory, over, scope) is Notification.SAME
+    assert compare_with(memory, known, scope) is Notification.NONE
+
+
+@pytest.mark.parametrize(
+    ("in_scope", "is_partial", "is_whole"),
+    [("ab", False, True), ("abc", False, True), ("ab", True, False), ("a", False, False), ("", False, False)],
+)
+def test_only_a_look_at_the_whole_project_tells_when_the_last_one_was(
+    in_scope: str, *, is_partial: bool, is_whole: bool
+) -> None:
+    """What others know of flags out of scope stays, and of flags that are declared no more goes."""
+    earlier = NOON.replace(day=1)
+    places = {key: FieldOfFlag(key=key, path="/name") for key in ("a", "b", "gone")}
+    memory = replace(
+        empty_state(CONFIG),
+        differences=dict.fromkeys(places.values(), "sha256:1"),
+        swept_to=Read("a", "on", "users"),
+        looked_at=earlier,
+        newest={"1": 1},
+    )
+    report = a_report(newest={"1": 2}, sweep=Sweep(total=2, done=1, last=Read("b", "on", "users")))
+    found = updated_state(memory, report, frozenset(in_scope), {"a", "b"}, is_partial=is_partial)
+    assert found == replace(
+        memory,
+        differences={place: "sha256:1" for key, place in places.items() if key in {"a", "b"} - {*in_scope}},
+        swept_to=Read("b", "on", "users"),
+        looked_at=NOON if is_whole else earlier,
+        newest={"1": 2 if is_whole else 1},
+    )
+    without = replace(report, sweep=Sweep(total=1, done=1, last=None))
+    assert updated_state(memory, without, frozenset(), set()).swept_to == memory.swept_to
 
 
 def test_the_document_holds_no_ids_of_users() -> None:

@@ -228,6 +228,7 @@ def versions(*shown: tuple[float, bool, float, str], first: int = 1) -> list[Ver
         ([(0, True, 0, "a"), (0, True, 1, "a"), (1, True, 60, "a")], 1, 0),
         ([(100, True, -1, "a"), (0, True, 1, "a")], 2, 0),
         ([(100, True, 0, "a"), (0, True, 1, "a")], 2, 0),
+        ([(1, True, 1, "a"), (5, True, 2, "a")], 1, 0),
     ],
 )
 def test_levels_of_versions(shown: list[tuple[float, bool, float, str]], first: int, kept: int) -> None:
@@ -282,6 +283,7 @@ def test_a_version_that_does_not_show_what_it_was(fields: dict[str, Any]) -> Non
         (2, [({"attempt": 2}, 5), ({"attempt": 3}, 3), ({}, 2), ({"attempt": 2}, 1)], 3),
         (2, [({"attempt": 2}, 5), ({"attempt": "two"}, 3)], 5),
         (2, [({"attempt": 2}, None), ({"attempt": 2}, 3)], None),
+        (2, [({"attempt": 1}, 5)], None),
     ],
 )
 def test_since_when_an_attempt_is_declared(attempt: int, declared: list[tuple[Any, int | None]], since: Any) -> None:
