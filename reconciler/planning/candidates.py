@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 Body = dict[str, "Json"]
 
 _SPLIT_NOTES = {
-    Phase.DISABLE: "One call more than the fewest: the flag is disabled before its segments get a new variant.",
-    Phase.ENABLE: "One call more than the fewest: the flag is enabled after a variant of its segments is gone.",
-    Phase.ARCHIVE: "One call more than the fewest: the flag is archived after everything else.",
-    Phase.UNARCHIVE: "One call more than the fewest: the flag is unarchived first and switched on last.",
+    Phase.DISABLE: "the flag is disabled before its segments get a new variant.",
+    Phase.ENABLE: "the flag is enabled after a variant of its segments is gone.",
+    Phase.ARCHIVE: "the flag is archived after everything else.",
+    Phase.UNARCHIVE: "the flag is unarchived first and switched on last.",
 }
+_MORE = {2: "One call more", 3: "Two calls more"}
 _SHIELDED = "Shielded: a last segment keeps the old rollout for everyone while weights change behind it."
 _HIDDEN = "Behind the shield, the weight of each variant that goes is set to 0 first: one call more for each."
 
@@ -64,7 +65,7 @@ def plain_candidates(
         yield Candidate(
             operations=(*edits, *others),
             precedence=tuple((first, first + 1) for first in range(len(edits) - 1)),
-            notes=(_SPLIT_NOTES[phase],) if len(edits) > 1 else (),
+            notes=(f"{_MORE[len(edits)]} than the fewest: {_SPLIT_NOTES[phase]}",) if len(edits) > 1 else (),
         )
 
 

@@ -111,7 +111,7 @@ def compare_flags(desired: FlagSpec, live: FlagSpec) -> Differences:
         changes.append(ValueChange(path=f"/{field.public}", before=encode_field(field, before), after=after))
         if field.edit:
             body[field.edit] = after
-    if "targetSegments" not in body and _names_what_goes(desired, live, pairs):
+    if _names_what_goes(desired, live, pairs):
         body["targetSegments"] = encode_segments(desired.target_segments or ())
     if body:
         operations.insert(0, EditFlag(flag_key=desired.key, body=body))
@@ -203,7 +203,7 @@ def weights_to_send(desired: FlagSpec, live: FlagSpec, pairs: Mapping[str, Varia
     sent: dict[str, Number] = {key: wanted.get(key) for key in new}
     fixed = any(sent.values())
     support = {key: weight for key, weight in found.items() if wanted.get(key)}
-    if not fixed and support and _same_ratio(support, wanted):
+    if not fixed and _same_ratio(support, wanted):
         return sent | {key: 0 for key, weight in found.items() if weight and key not in support}
     return sent | {key: wanted.get(key) for key, weight in found.items() if weight != wanted.get(key)}
 

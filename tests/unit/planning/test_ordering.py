@@ -693,6 +693,23 @@ def test_unarchiving_what_names_a_new_variant_and_is_turned_on() -> None:
     assert found.operations[2].body["enabled"] is True  # type: ignore[union-attr]
 
 
+def test_unarchiving_what_is_turned_on_once_a_named_variant_is_gone() -> None:
+    """Two calls more: back first, then the new segments between the new variant and the old one, on last."""
+    live = replace(a_flag(enabled=False, a=1, c=1), archived=True, target_segments=(a_segment(c=1),))
+
+    found = plan(live, replace(a_flag(a=1, d=1), target_segments=(a_segment(d=1),)))
+
+    assert words(found) == [
+        "edit-flag archive",
+        "create-variant d",
+        "edit-flag targetSegments",
+        "delete-variant c",
+        "edit-flag enabled",
+    ]
+    assert found.transient == 0
+    assert found.notes == ("Two calls more than the fewest: the flag is unarchived first and switched on last.",)
+
+
 def test_unarchiving_what_was_on_and_is_declared_off() -> None:
     """It never comes back on."""
     live = replace(a_flag(30, a=1, b=1), archived=True)
