@@ -272,6 +272,81 @@ def test_a_parent_that_gives_no_user_anything(
     assert not warnings_of(plan, a_live_state(replace(child, spec=replace(FLAG, archived=True))))
 
 
+@pytest.mark.parametrize(
+    ("change", "allowed", "affected"),
+    [
+        ({"rollout_percentage": 50}, (), True),
+        ({"rollout_percentage": 50}, ("a",), True),
+        ({"rollout_percentage": 50}, ("c",), False),
+        ({"rollout_weights": Weights.of({"a": 1, "b": 3})}, (), False),
+        ({"rollout_weights": Weights.of({"a": 1, "b": 3})}, ("a",), True),
+        ({"rollout_weights": Weights.of({"a": 1, "b": 3})}, ("a", "b"), False),
+        ({"variants": (Variant(key="a", users=("u",)), Variant(key="b"))}, ("a",), True),
+        ({"variants": (Variant(key="a", users=("u",)), Variant(key="b"))}, ("c",), True),
+        ({"name": "x"}, (), False),
+    ],
+)
+def test_dependents_some_of_whose_users_move(
+    change: dict[str, Any], allowed: tuple[str, ...], affected: bool
+) -> None:
+    """A flag that is on, of which users get through it now and did not before, or the other way round."""
+    parents = Dependencies(flags=(("1", allowed),), operator="all")
+    child = LiveFlag(id="2", project_id="7", spec=replace(FLAG, key="child"), parent_dependencies=parents)
+    flag = LiveFlag(id="1", project_id="7", spec=FLAG)
+    plan = a_plan(FLAG, replace(FLAG, **change))
+    assert exposure_of_flag(plan, a_live_state(flag, child)).dependents == (("child",) if affected else ())
+    off = replace(child, spec=replace(child.spec, enabled=False))
+    assert exposure_of_flag(plan, a_live_state(flag, off)).dependents == ()
+    assert exposure_of_flag(replace(plan, flag_id="3"), a_live_state(flag, child)).dependents == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "is_told"),
+    [
+        ({"rollout_percentage": 50}, True),
+        ({"variants": (Variant(key="a", users=("u",)), Variant(key="b"))}, True),
+        ({"name": "x"}, False),
+    ],
+)
+def test_dependents_are_not_known_where_targets_alone_were_read(change: dict[str, Any], is_told: bool) -> None:
+    """Where anyone moves; of a new flag it is known that none depends on it."""
+    said = "Only the targets were read: whether users of flags that depend on them are affected is not known."
+    plan, seen = a_plan(FLAG, replace(FLAG, **change)), a_live_state()
+    part = replace(seen, is_complete=False)
+    assert (said in exposure_of_flag(plan, part).notes) is is_told
+    assert said not in exposure_of_flag(plan, seen).notes
+    assert said not in exposure_of_flag(plan).notes
+    assert said not in exposure_of_flag(replace(plan, flag_id=None), part).notes
+
+
+def listing(**members: tuple[str, ...]) -> tuple[Variant, ...]:
+    """The variants with these users."""
+    return tuple(
+        Variant(key=key, users=members.get(key, ()), cohorts=members.get(f"{key}_cohorts", ())) for key in "ab"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ({}, {"a": ("u",), "b": ("u",)}, ["1 user"]),
+        ({}, {"a": ("u", "v", "w"), "b": ("w", "u")}, ["2 users"]),
+        ({"a": ("u",), "b": ("u",)}, {"a": ("u",), "b": ("u",)}, []),
+        ({"a": ("u",), "b": ("u",)}, {"a": ("u", "v"), "b": ("u", "v")}, ["1 user"]),
+        ({}, {"a_cohorts": ("c", "d"), "b_cohorts": ("c", "d"), "a": ("u",), "b": ("u",)}, ["1 user", "2 cohorts"]),
+        ({}, {"a": ("u",), "b_cohorts": ("u",)}, []),
+    ],
+)
+def test_who_is_put_into_two_lists(before: dict[str, Any], after: dict[str, Any], counts: list[str]) -> None:
+    """The first variant wins: told of each kind, and of those alone who are new in both."""
+    live, desired = (replace(FLAG, variants=listing(**members)) for members in (before, after))
+    text = '{} would be listed for "a" and for "b": "a" comes first and wins. Keep each in one of the two lists.'
+    assert warnings_of(a_plan(live, desired)) == tuple(map(text.format, counts))
+    if before:
+        again = warnings_of(a_plan(replace(live, enabled=False), desired))
+        assert again == (text.format(f"{len(after['a'])} user{'s' if len(after['a']) > 1 else ''}"),)
+
+
 def test_exposure_twice_is_exposure_once() -> None:
     """Exposing a plan again changes nothing."""
     plan = Plan(
