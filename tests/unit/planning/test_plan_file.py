@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from contextlib import suppress
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import COMMIT, NOON
+from builders import COMMIT, NOON, a_plan
 from emulators import a_live_flag
 from msgspec.structs import replace
 from worlds import UNGUARDED, a_world, an_emulator, random_live_flag, random_spec
@@ -178,12 +179,32 @@ def test_what_is_no_plan_is_refused(document: dict[str, Any]) -> None:
         decode_plan(document)
 
 
-def test_a_plan_with_a_true_digest_and_strange_content_is_refused() -> None:
+UNREADABLE, UNLIKE = (
+    "The saved plan cannot be read ({}).",
+    "The saved plan is not as `plan --out` writes one: see {}.",
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("flags", 0, "operations", 0, "kind"), "drop-project", UNREADABLE.format("KeyError")),
+        (("flags", 0, "exposure", "transitions", 0, "switchedShare"), "1/0", UNREADABLE.format("ZeroDivisionError")),
+        (("flags", 0, "action"), "drop", UNREADABLE.format("ValueError")),
+        (("flags", 0, "changes"), 1, UNREADABLE.format("TypeError")),
+        (("flags", 0, "source"), 1, UNREADABLE.format("TypeError")),
+        (("createdAt",), "2030-01-02T12:00:00", UNREADABLE.format("ValueError")),
+        (("summary", "operations"), 77, UNLIKE.format("'summary'")),
+        (("x" * 50,), 1, UNLIKE.format("'" + "x" * 39)),
+        (("warnings",), None, UNREADABLE.format("TypeError")),
+    ],
+)
+def test_a_plan_with_a_true_digest_and_strange_content_is_refused(place: Any, value: Any, said: str) -> None:
     """A digest that fits does not make a plan of what is none."""
-    document = encode_plan(a_random_plan(1))
-    document["flags"][0]["operations"][0]["kind"] = "drop-project"
+    document = json.loads(json.dumps(encode_plan(a_plan())))
+    _put(document, place, value)
     document["digest"] = digest_of(document)
-    with pytest.raises(StalePlanError):
+    with pytest.raises(StalePlanError, match=f"^{re.escape(said)} Make a new one\\.$"):
         decode_plan(document)
 
 
