@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import an_exposure
+from builders import a_full_flag, a_live_flag, a_live_state, an_exposure
 from msgspec.structs import replace
 
 from reconciler.errors import StalePlanError
@@ -120,6 +120,62 @@ def test_what_differs_is_said_as_far_as_it_is_short() -> None:
     assert message.endswith("as it was reviewed: rolloutPercentage was reviewed as 10 → 50 and is 10 → 0 now.")
     (message,) = held(record_of(plan_of(flag())), flag(body={"name": "n"}))
     assert message.endswith("as it was reviewed: a list, a payload, the calls or who is affected differ.")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_kept"),
+    [
+        (None, "x" * 60, True),
+        ("x" * 60, None, True),
+        ("x" * 61, "", False),
+        ("", "x" * 61, False),
+        (True, False, True),
+        (0.5, 1, True),
+        ([], None, False),
+        (None, {}, False),
+    ],
+)
+def test_short_values_are_kept(before: Json, after: Json, *, is_kept: bool) -> None:
+    """Numbers, booleans, nothing, and texts of up to 60 characters, on both sides."""
+    planned = replace(flag(), changes=(ValueChange(path="/name", before=before, after=after),))
+    record = record_of(plan_of(planned))
+    assert record.changes == ({"new-checkout": {"/name": (before, after)}} if is_kept else {})
+    assert ("changes" in encode_record(record)) is is_kept
+
+
+@pytest.mark.parametrize(
+    ("edited", "said"),
+    [
+        ({}, ""),
+        ({"last_modified_at": "2030-01-02T12:00:00Z"}, ""),
+        ({"last_modified_by": "bob@example.com"}, "; it was last changed live by bob@example.com"),
+        (
+            {"last_modified_by": "bob@example.com", "last_modified_at": "2030-01-02T12:00:00Z"},
+            "; it was last changed live by bob@example.com at 2030-01-02T12:00:00Z",
+        ),
+    ],
+)
+def test_all_that_differs_is_said_and_who_edited_last(edited: dict[str, str], said: str) -> None:
+    """Sorted by field, with what was reviewed and is planned no more."""
+    changes = (
+        ValueChange(path="/name", before="a", after="é"),
+        ValueChange(path="/enabled", before=True, after=False),
+    )
+    record = record_of(plan_of(replace(flag(), changes=(*flag().changes, *changes[:1]))))
+    live = a_live_state(a_live_flag(a_full_flag(), **edited))
+    (seen,) = hold_unreviewed(
+        plan_of(replace(flag(51), changes=(*flag(51).changes, *changes[1:]))), record, live
+    ).flags
+    (refusal,) = seen.held
+    assert refusal.message == (
+        'The change of "new-checkout" is not as it was reviewed: enabled was reviewed as unchanged and is true →'
+        ' false now; name was reviewed as "a" → "é" and is unchanged now;'
+        f" rolloutPercentage was reviewed as 10 → 50 and is 10 → 51 now{said}."
+    )
+    assert refusal.guard == "review"
+    assert refusal.alternatives == (
+        "review a new plan of it", "apply it by name with `reconciler apply --target new-checkout`",
+    )  # fmt: skip
 
 
 def test_a_record_is_of_one_project_and_environment() -> None:
