@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import PROJECT, a_live_flag, flag_of
 from worlds import OTHER_USER, World, a_world, after_writes, an_emulator
 
-from reconciler.emulator import Behaviour
+from reconciler.emulator import ApiResponse, Behaviour
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
 from reconciler.reports.registry import APPLY, render
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.apply.report import FlagOutcome
+    from reconciler.emulator import RawRequest
 
 SEGMENT = TargetSegment(
     name="S",
@@ -76,6 +78,35 @@ def test_a_key_that_something_else_has_is_told_of(kind: str) -> None:
     outcome = outcome_of(world, take)
     assert outcome.status.value == "failed"
     assert "A key is unique over flags, experiments, mutual exclusion groups and holdouts." in str(outcome.error)
+
+
+@pytest.mark.parametrize(
+    ("answered", "whose"), [("other", 'that of "other"'), ("404404", "no flag's of this project")]
+)
+def test_a_create_that_is_answered_with_another_id(answered: str, whose: str) -> None:
+    """Nothing is sent to a flag that is not the one that was made: its id is looked at first."""
+    emulator = an_emulator(a_live_flag("other"))
+    other = flag_of(emulator, "other")["id"]
+    flag_id = other if answered == "other" else answered
+    variants = (Variant(key="on", users=("ada@example.com",)),)
+    world = a_world(emulator, FlagSpec(key="new", enabled=True, variants=variants))
+    real = emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        found = real(request)
+        if (request.method, request.path) == ("POST", "/api/1/flags"):
+            return ApiResponse(status=200, body=json.dumps(json.loads(found.body) | {"id": flag_id}).encode())
+        return found
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    outcome = outcome_of(world)
+    assert outcome.error == (
+        f"The create was answered with the id {flag_id}, which is {whose}: nothing more was sent. Look in Amplitude"
+        " what became of it; the next plan reads what is there."
+    )
+    assert [item.status.value for item in outcome.operations] == ["unknown", "skipped", "skipped"]
+    assert (outcome.status.value, outcome.flag_id) == ("unknown", None)
+    assert len(emulator.writes) == 1
 
 
 @pytest.mark.parametrize("writes", [1, 2])

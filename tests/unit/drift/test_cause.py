@@ -105,6 +105,15 @@ def test_a_value_that_was_applied_later_and_changed_was_edited_live() -> None:
     assert project.drift().cause is Cause.LIVE_EDIT
 
 
+def test_a_form_that_moves_no_user_is_no_drift_whenever_it_was_declared() -> None:
+    """The server keeps tags in lower case: it is told as such, and never as a difference."""
+    project = a_project(tags=["x"])
+    project.declare(a_declaration(tags=("X",)))
+    report = look(project.world)
+    assert not report.is_drifted
+    assert report.stored == (StoredOtherwise(key=KEY, path="/tags", how="in lower case"),)
+
+
 def test_a_declaration_that_was_never_applied_names_no_user() -> None:
     project = a_project()
     project.edit(description="by hand")
