@@ -208,6 +208,18 @@ def test_a_surplus_copy_that_moved_is_not_removed() -> None:
     assert statuses(run.report) == {"a": "skipped"}
 
 
+@pytest.mark.parametrize("users", [["x", "y", "x"], ["x", "x", "y", "x"]])
+def test_surplus_copies_are_removed_by_their_places(users: list[str]) -> None:
+    """From the last one on, until the user is listed once, where the first copy is."""
+    emulator = an_emulator(a_live_flag("a", variants=[{"key": "control", "users": users}, {"key": "treatment"}]))
+    variants = (Variant(key="control", users=("x", "y")), Variant(key="treatment"))
+    run = a_world(emulator, FlagSpec(key="a", variants=variants)).apply()
+    assert statuses(run.report) == {"a": "applied"}
+    assert flag_of(emulator, "a")["variants"][0]["users"] == ["x", "y"]
+    places = [entry.path.rpartition("/")[2] for entry in emulator.log if entry.is_write]
+    assert places == [str(place) for place in range(len(users) - 1, 0, -1) if users[place] == "x"]
+
+
 @pytest.mark.parametrize(
     ("users", "removed", "left"),
     [(["x", "y", "x"], 1, ["x", "x"]), (["x", "y", "x", "z"], 0, ["y", "x", "z"])],

@@ -166,6 +166,7 @@ def test_a_failure_that_was_looked_into_says_what_was_found() -> None:
     assert "may or may not have taken effect" not in text
     assert "failed on the server (500). Reading the flag afterwards shows that it had no effect." in text
     assert render(APPLY, "json", report).count("had no effect") == 2
+    assert str(report.outcomes[1].error).endswith("Reading the flag afterwards shows that it had no effect.")
 
 
 RENAMED = FlagSpec(

@@ -94,6 +94,7 @@ def test_a_value_that_was_as_declared_and_changed_was_edited_live() -> None:
     assert change.declared is not None
     assert change.declared.commit == "abc1234"
     assert project.asked == [(KEY, "/rolloutPercentage")]
+    assert look(project.world).gaps == ()
 
 
 def test_a_value_that_was_applied_later_and_changed_was_edited_live() -> None:

@@ -661,3 +661,21 @@ def test_a_rename_that_matches_nothing_is_held(key: str, renamed_from: str | Non
     spec = FlagSpec(key="f", name="n", variants=(Variant(key="a"), Variant(key=key, renamed_from=renamed_from)))
     (flag,) = plan_of([spec], [a_live()], allow=frozenset({"transient", "exposure"})).flags
     assert [told in item.message for item in flag.held] == [True] * (told is not None) if told else not flag.held
+
+
+def test_what_is_said_of_a_rename() -> None:
+    """Each to the word: both keys live, a key that no live variant has, and one that differs by its case alone."""
+
+    def said(*variants: Variant) -> list[str]:
+        (flag,) = plan_of([FlagSpec(key="f", variants=variants)], [a_live()], allow=frozenset({"exposure"})).flags
+        assert {item.guard for item in flag.held} <= {"renames"}
+        return [item.message for item in flag.held]
+
+    lacks = 'Variant "c" of "f" is renamed from "bb", which the live flag does not have.'
+    assert said(Variant(key="a", renamed_from="b")) == [
+        'Variant "a" of "f" is renamed from "b", but both are live: "b" would be deleted, with its listed users.'
+    ]
+    assert said(Variant(key="a", renamed_from="x")) == []
+    assert said(Variant(key="a"), Variant(key="c", renamed_from="bb")) == [f'{lacks} Is it "b"?']
+    assert said(Variant(key="a"), Variant(key="b"), Variant(key="c", renamed_from="bb")) == [lacks]
+    assert said(Variant(key="a"), Variant(key="b"), Variant(key="c", renamed_from="b")) == []
