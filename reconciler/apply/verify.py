@@ -64,6 +64,8 @@ class Verifier:
                 await self._context.pause(delay)
                 if await self._look() and delay and await self._mend():
                     looks = list(self._delays)
+                elif ends_the_run(self._failure):
+                    break
                 elif delay >= _PATIENCE:
                     self._learn()
         except InterruptedRunError:

@@ -9,7 +9,7 @@ from emulators import a_live_flag
 from worlds import a_world, an_emulator
 
 from reconciler.apply.report import Status
-from reconciler.emulator import Behaviour
+from reconciler.emulator import ApiResponse, Behaviour
 from reconciler.model.config import Requests
 from reconciler.model.flag import FlagSpec
 from reconciler.reports.registry import APPLY, render
@@ -49,6 +49,27 @@ def test_nothing_more_is_sent_and_the_rest_is_skipped(allowed: int) -> None:
     assert statuses.count(Status.FAILED) == 1
     assert statuses.count(Status.SKIPPED) == len(FLAGS) - allowed - 1
     assert report.exit_code == (7 if allowed else 4)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_refused_when_reading_back_is_not_tried_again(status: int) -> None:
+    """One look is made, of several that a difference would get; what was applied is unknown."""
+    emulator = an_emulator(a_live_flag("a"))
+    world = a_world(emulator, FlagSpec(key="a", rollout_percentage=5))
+    planned, real, refused = world.look(), emulator.api.answer, []
+
+    def answer(request: RawRequest) -> Any:
+        if not emulator.writes:
+            return real(request)
+        refused.append(request.path)
+        return ApiResponse(status=status, body=b"no")
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    assert report.outcomes[0].status is Status.UNKNOWN
+    assert "could not be read back" in str(report.outcomes[0].error)
+    assert len(refused) == 1
 
 
 @pytest.mark.parametrize("first_on", [0, 1, 7])
