@@ -88,6 +88,7 @@ def test_a_pull_request_gets_one_comment_with_its_plan(world: World) -> None:
     assert world.emulator.writes == []
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_a_pull_request_without_changes_gets_no_comment(world: World) -> None:
     """What differs live but is not in the pull request's files is not its business."""
     world.edit_by_hand(rolloutPercentage=77)
@@ -115,6 +116,7 @@ def test_a_pull_request_of_a_fork_is_validated_without_a_key(world: World) -> No
     assert (world.emulator.log, world.github.requests) == ([], [])
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_a_plan_that_fails_is_said_in_the_comment(world: World) -> None:
     """A refused key fails the check and replaces the comment; neither log nor comment shows the key."""
     a_pull_request(world, 50)
@@ -129,6 +131,7 @@ def test_a_plan_that_fails_is_said_in_the_comment(world: World) -> None:
     assert "not-the-key" not in runs["plan"].log + comments(world)[0]
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_an_invalid_push_replaces_an_older_plan(world: World) -> None:
     """The comment of the push before says that there is no plan now, and has no record any more."""
     a_pull_request(world, 50)
@@ -158,6 +161,7 @@ def test_a_merge_is_applied_once(world: World) -> None:
     assert len(world.emulator.writes) == writes
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_a_merge_touches_only_what_it_changes(world: World) -> None:
     """A flag is set to 0 % by hand; a merge that is about another flag leaves it there."""
     world.edit_by_hand(rolloutPercentage=0)
@@ -175,6 +179,7 @@ def test_a_merge_touches_only_what_it_changes(world: World) -> None:
     assert flag_of(world.emulator, "other-flag")["name"] == "Other"
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_nothing_to_do_in_the_review_is_no_review_of_what_is_to_do_later(world: World) -> None:
     """The live flag was as the pull request wants it, and was edited before the merge: no reviewer saw that plan."""
     world.edit_by_hand(rolloutPercentage=50)
@@ -187,6 +192,7 @@ def test_nothing_to_do_in_the_review_is_no_review_of_what_is_to_do_later(world: 
     assert "was reviewed as unchanged and is 0 → 50 now" in comments(world)[0]
 
 
+@pytest.mark.usefixtures("commands_in_process")
 @pytest.mark.parametrize("what", ["a field", "a file"])
 def test_what_a_pull_request_releases_is_said_in_its_comment(world: World, what: str) -> None:
     """No call is made, but from then on it is not managed."""
@@ -206,6 +212,7 @@ def test_what_a_pull_request_releases_is_said_in_its_comment(world: World, what:
     assert "released" in row
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_an_edit_between_review_and_merge_holds_the_flag(world: World) -> None:
     """Nothing of it is sent; the comment says what differs and who did it, and the run fails."""
     a_pull_request(world, 50)
@@ -225,6 +232,7 @@ def test_an_edit_between_review_and_merge_holds_the_flag(world: World) -> None:
     assert world.live_rollout() == 60
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_a_push_without_a_pull_request_applies_what_it_changes(world: World) -> None:
     """There is no record to go by."""
     world.git("checkout", "--quiet", "--detach", "main")
@@ -236,6 +244,7 @@ def test_a_push_without_a_pull_request_applies_what_it_changes(world: World) -> 
     assert world.live_rollout() == 30
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_what_a_dropped_run_was_to_apply_is_applied_by_the_next(world: World) -> None:
     """GitHub keeps one waiting run of a group: the commit that was applied last is the base, not the push's."""
     a_pull_request(world, 50)
@@ -260,6 +269,7 @@ def test_what_a_dropped_run_was_to_apply_is_applied_by_the_next(world: World) ->
     assert "2 applied" in comments(world)[0]
 
 
+@pytest.mark.usefixtures("commands_in_process")
 @pytest.mark.parametrize(("workflow", "event"), [(ADVANCE, {}), (DRIFT, {"inputs.undo": "other-*"})])
 def test_what_else_runs_before_the_apply_does_not_count_as_applied(
     world: World, workflow: Path, event: dict[str, str]
@@ -276,6 +286,7 @@ def test_what_else_runs_before_the_apply_does_not_count_as_applied(
     assert world.live_rollout() == 50
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_a_label_allows_what_a_guard_holds(world: World) -> None:
     """From review to apply, where the person who set it may push."""
     config = 'version: 1\nprojectId: "7"\nsafety: {maxExposureChange: 1%}\n'
@@ -295,6 +306,7 @@ def test_a_label_allows_what_a_guard_holds(world: World) -> None:
     assert world.live_rollout() == 50
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_an_older_commit_does_not_win_over_a_newer_one(world: World) -> None:
     """A run that comes late, or is started again, applies nothing once the flags have moved on."""
     a_pull_request(world, 50)
@@ -304,6 +316,7 @@ def test_an_older_commit_does_not_win_over_a_newer_one(world: World) -> None:
     assert world.emulator.log == []
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_a_failed_apply_fails_the_run_and_still_reports(world: World) -> None:
     """A refused key: the job fails, so that the next run begins where this one did; the comment says it."""
     a_pull_request(world, 50)
@@ -320,6 +333,7 @@ def test_a_failed_apply_fails_the_run_and_still_reports(world: World) -> None:
     assert world.live_rollout() == 50
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_a_merge_that_was_cut_short_and_is_reverted_leaves_nothing_live(world: World) -> None:
     """The key is refused after the first write: then main says again what was applied before, and live does not."""
     a_pull_request(world, 50)
@@ -360,6 +374,7 @@ def test_drift_is_undone_on_purpose(world: World) -> None:
     assert world.live_rollout() == 10
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_drift_has_one_issue_from_first_to_last(world: World) -> None:
     """Hour by hour: nothing, an edit by hand, another one, no access, and the edit taken back."""
 
@@ -438,6 +453,7 @@ def test_the_action_validates_plans_applies_and_looks_for_drift(world: World) ->
     assert not run_action(world, "drift", issue="false")[0].succeeded
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_the_action_shows_all_findings_in_the_summary(world: World) -> None:
     """GitHub annotates ten lines only. Where nothing is found there is nothing to read."""
     assert run_action(world, "validate", management_key="")[0].summary == ""
@@ -450,6 +466,7 @@ def test_the_action_shows_all_findings_in_the_summary(world: World) -> None:
     assert run.summary.endswith("```\n")
 
 
+@pytest.mark.usefixtures("commands_in_process")
 @pytest.mark.parametrize("changed", ["service/reconciler.yaml", "service/all/x.yaml", "docs/y.md", "other/z.md"])
 def test_the_action_watches_what_the_configuration_names(world: World, changed: str) -> None:
     """With a configuration in a subdirectory an old run overwrites nothing that a newer one applied."""
@@ -463,6 +480,7 @@ def test_the_action_watches_what_the_configuration_names(world: World, changed: 
     assert world.live_rollout() == (50 if run.succeeded else 10)
 
 
+@pytest.mark.usefixtures("commands_in_process")
 @pytest.mark.parametrize(
     "args", ["--config=a/b.yaml", "--target=x\n--config\nb.yaml", "-cb.yaml", "-c\nb.yaml", "-qcb"]
 )
@@ -474,6 +492,7 @@ def test_the_configuration_of_an_apply_is_an_input(world: World, args: str) -> N
     assert (world.github.requests, world.emulator.log) == ([], [])
 
 
+@pytest.mark.usefixtures("commands_in_process")
 @pytest.mark.parametrize(
     ("mode", "inputs"),
     [
