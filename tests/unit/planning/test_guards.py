@@ -679,3 +679,11 @@ def test_what_is_said_of_a_rename() -> None:
     assert said(Variant(key="a"), Variant(key="c", renamed_from="bb")) == [f'{lacks} Is it "b"?']
     assert said(Variant(key="a"), Variant(key="b"), Variant(key="c", renamed_from="bb")) == [lacks]
     assert said(Variant(key="a"), Variant(key="b"), Variant(key="c", renamed_from="b")) == []
+
+
+@pytest.mark.parametrize("live", [{}, {"archived": True}, {"enabled": False}])
+def test_only_a_flag_that_has_users_can_be_rebucketed(live: dict[str, Any]) -> None:
+    """One that is archived or off gives no user anything that would change."""
+    spec = FlagSpec(key="f", archived=False, bucketing_salt="another")
+    (flag,) = plan_of([spec], [a_live(**live)], unarchive=True, allow=frozenset({"exposure", "transient"})).flags
+    assert [item.guard for item in flag.held] == ([] if live else ["rebucket"])
