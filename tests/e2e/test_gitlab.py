@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from gitlab_server import a_gitlab
 from workflow_runner import INSTALL
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from conftest import World
@@ -45,7 +45,7 @@ def run_job(
     elif scope:
         environ["AMPLITUDE_MANAGEMENT_API_KEY"] = KEY
     script = "set -eo pipefail\n" + "\n".join(JOBS[name]["script"])
-    return subprocess.run(
+    return world.runner.call(
         ["bash", "-c", script],
         cwd=world.root,
         env={**world.environ, **environ, **variables},
@@ -100,6 +100,7 @@ def test_what_was_reviewed_is_applied(world: World, gitlab: GitlabState) -> None
     assert "Merged by grace." in note
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_an_edit_between_review_and_merge_holds_the_flag(world: World, gitlab: GitlabState) -> None:
     """Nothing of it is sent; the note says what differs, and the last job fails."""
     merge_request(world, gitlab, 50)
@@ -109,6 +110,7 @@ def test_an_edit_between_review_and_merge_holds_the_flag(world: World, gitlab: G
     assert "reviewed as 10 → 50 and is 20 → 50 now" in gitlab.bodies(5)[0]
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_a_plan_that_fails_is_said_in_the_note(world: World, gitlab: GitlabState) -> None:
     """A file that cannot be read: the note holds the error."""
     world.git("checkout", "--quiet", "-B", "change", "main")
@@ -133,6 +135,7 @@ def test_validation_and_drift_run_as_they_stand(world: World, gitlab: GitlabStat
     assert "environment" not in JOBS["flags validate"]
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_a_rollout_is_advanced_on_a_schedule(world: World, gitlab: GitlabState) -> None:
     """One step with one write; the next run waits, and the watch for drift does not mind."""
     rollout = "key: new-checkout\nrolloutPercentage: 100\nrollout: {steps: ['50% 1h', '100%']}\n"
