@@ -143,6 +143,27 @@ def test_a_lost_call_and_an_emergency_switch() -> None:
     assert "rollout 0%" in outcome.users_see
 
 
+def test_a_call_whose_outcome_is_not_known_may_have_taken_effect() -> None:
+    """Nothing can be read after it: what users see rests on the calls that were made, and the doubt is named."""
+    live = a_live_flag(KEY, rolloutWeights={"control": 1, "treatment": 1})
+    spec = a_declaration(rollout_percentage=50, rollout_weights=Weights.of({"control": 1, "treatment": 0}))
+    world = a_world(an_emulator(live), spec)
+    planned, real, writes = world.look(), world.emulator.api.answer, 0
+
+    def answer(request: Any) -> Any:
+        nonlocal writes
+        writes += request.method != "GET"
+        return real(request) if writes < 2 else text_response(500, "?")
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    (outcome,) = world.carry_out(planned).report.outcomes  # type: ignore[union-attr] # an apply has a report
+    assert outcome.status == "unknown"
+    assert outcome.users_see == (
+        "After 1 of 2 calls the flag is on, rollout 50%: 50% of users get another variant than before this run, and"
+        " 25% not yet the planned one. Call 2 may have taken effect beside that."
+    )
+
+
 def test_a_new_flag_that_starts_on_is_not_called_off() -> None:
     """It was read after its create: where the next call is refused, users see what the server made."""
     emulator = an_emulator(behaviour=Behaviour(new_flag="on"))
