@@ -38,7 +38,7 @@ _ADDRESS = re.compile(
     r"(?:/|/api/1/?)?",
     re.ASCII | re.IGNORECASE,
 )
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class Origin(Struct, frozen=True, kw_only=True):

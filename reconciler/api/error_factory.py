@@ -162,4 +162,4 @@ def _host_of(location: str) -> str:
         host = urlsplit(location).hostname or ""
     except ValueError:
         host = ""
-    return f"the host {host}" if re.fullmatch(r"[a-z0-9.-]{1,253}", host, re.ASCII) else "another place"
+    return f"the host {host}" if re.fullmatch(r"[a-z0-9.-]{1,253}", host) else "another place"

@@ -180,14 +180,12 @@ class RequestBudget(Struct):
         if left <= 0:
             raise BudgetError(
                 f"{call} was not sent: this run has taken longer than {self.policy.run_seconds:g} seconds. Run it"
-                " again; it goes on from what is in place.",
-                attempts=0,
+                " again; it goes on from what is in place."
             )
         if self.earlier + self.requests >= self.daily_budget:
             raise BudgetError(
                 f"{call} was not sent: this run has sent the {counted(self.daily_budget, 'request')} that it may"
-                " (requests.dailyBudget, or --budget). That is counted for each run, and not for the day.",
-                attempts=0,
+                " (requests.dailyBudget, or --budget). That is counted for each run, and not for the day."
             )
         self.requests += 1
         return min(left, self.policy.attempt_seconds)

@@ -274,7 +274,7 @@ class Transport:
         if self._refused is not None and not call.is_read:
             what = "the key" if self._refused == UNAUTHORIZED else "another change"
             raise WithheldError(
-                f"{call} was not sent: {what} was refused ({self._refused}) before.", status=self._refused, attempts=0
+                f"{call} was not sent: {what} was refused ({self._refused}) before.", status=self._refused
             )
         seconds = self._budget.reserve(call)
         started = self._clock.now()

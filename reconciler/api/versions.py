@@ -70,9 +70,10 @@ class Feed(Struct, frozen=True, kw_only=True):
     @property
     def keys(self) -> frozenset[str] | None:
         """The keys of the flags that were given versions; None where one of these does not say which flag's it is."""
-        unread = {item.key for item in self.unread}
-        keys = {version.flag.key for version in self.versions} | unread
-        return None if None in unread else frozenset(key for key in keys if key is not None)
+        unread = [item.key for item in self.unread if item.key is not None]
+        if len(unread) < len(self.unread):
+            return None
+        return frozenset(unread).union(version.flag.key for version in self.versions)
 
     def keys_but_experiments(self, declared: AbstractSet[str]) -> frozenset[str] | None:
         """The same without those that look like experiments' and that no file declares: these are no flags."""

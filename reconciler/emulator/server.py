@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from contextlib import contextmanager, suppress
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 HOST = "127.0.0.1"
-_START_SECONDS = 10.0
 _STOP_SECONDS = 1.0
 _TICK_SECONDS = 0.1
 _LOOK_SECONDS = 0.002
@@ -39,11 +38,13 @@ class _Server(uvicorn.Server):
         self._on_start, self._on_stop = on_start, on_stop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
+        self.is_ready = Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
         self._on_start()
+        self.is_ready.set()
 
     def stop(self) -> None:
         """Ends the serving, from any thread or signal handler."""
@@ -77,8 +78,6 @@ class _Server(uvicorn.Server):
         # uvicorn does not tell when one ends
         while (state.connections or state.tasks) and not self.force_exit and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
-        for task in state.tasks:
-            task.cancel()
 
 
 @contextmanager
@@ -150,9 +149,7 @@ def _url(listener: socket.socket) -> str:
     return f"http://{HOST}:{listener.getsockname()[1]}"
 
 
-def _wait_for_start(server: uvicorn.Server, thread: Thread) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > deadline:
+def _wait_for_start(server: _Server, thread: Thread) -> None:
+    while not server.is_ready.wait(_LOOK_SECONDS):
+        if not thread.is_alive():
             raise RuntimeError("the emulator did not start")
-        time.sleep(_LOOK_SECONDS)

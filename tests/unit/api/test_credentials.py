@@ -244,9 +244,12 @@ def test_an_open_key_file_is_remarked_on(tmp_path: Path, mode: int) -> None:
     file = tmp_path / "key"
     file.write_text(SECRET)
     file.chmod(mode)
-    (warning,) = read_key({}, file, origin=US).warnings
-    assert "chmod 600" in warning
-    assert SECRET not in warning
+    key = read_key({}, file, origin=US)
+    place = repr(str(file))
+    assert key.place == f"the file {place}"
+    assert key.warnings == (
+        f"The key file {place} is open to other users of this machine (mode {mode:04o}): `chmod 600` it.",
+    )
 
 
 def test_a_key_can_come_through_a_pipe(tmp_path: Path) -> None:
@@ -313,14 +316,37 @@ def test_a_key_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path, name: str
         read_key({}, tmp_path / name, origin=US)
 
 
-@pytest.mark.parametrize(
-    "environ", [{}, {"AMPLITUDE_MANAGEMENT_API_KEY": ""}, {"AMPLITUDE_MANAGEMENT_API_KEY": "\n"}]
+NO_KEY = (
+    "There is no management key: set AMPLITUDE_MANAGEMENT_API_KEY, or name a file that holds it with --api-key-file."
 )
-def test_a_missing_key_says_what_to_do(environ: dict[str, str]) -> None:
-    """Without a key the exit code is 4, and the message names the variable and the option."""
-    with pytest.raises(AccessError, match=r"AMPLITUDE_MANAGEMENT_API_KEY.*--api-key-file") as caught:
-        read_key(environ, None, origin=US)
-    assert (caught.value.exit_code, caught.value.attempts) == (4, 0)
+NOT_ONE = (
+    " does not hold a management key: one has at least 16 printable ASCII characters and no space. Copy it again from"
+    " Amplitude's settings."
+)
+
+
+@pytest.mark.parametrize(
+    ("variable", "file", "said"),
+    [
+        (None, None, NO_KEY),
+        ("", None, NO_KEY),
+        ("\n", None, NO_KEY),
+        ("a key", None, f"AMPLITUDE_MANAGEMENT_API_KEY{NOT_ONE}"),
+        (SECRET, "\r\n", "The file 'KEY' is empty; it should hold the management key."),
+        (SECRET, "a key", f"The file 'KEY'{NOT_ONE}"),
+    ],
+)
+def test_a_key_that_is_none_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None, file: str | None, said: str
+) -> None:
+    """The exit code is 4, nothing was sent, and the message names the place where the key should be."""
+    monkeypatch.chdir(tmp_path)
+    if file is not None:
+        (tmp_path / "KEY").write_text(file)
+    environ = {} if variable is None else {"AMPLITUDE_MANAGEMENT_API_KEY": variable}
+    with pytest.raises(AccessError) as caught:
+        read_key(environ, None if file is None else "KEY", origin=US)
+    assert (str(caught.value), caught.value.exit_code, caught.value.attempts) == (said, 4, 0)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from clients import StoppedClock, ask, send
 
-from reconciler.api.credentials import ApiKey
+from reconciler.api.credentials import REGIONS, ApiKey
 from reconciler.api.limits import Repeat, RetryPolicy, http_date, retry_after
 from reconciler.errors import (
     AccessError,
@@ -47,9 +47,9 @@ AMBIGUOUS = [
     httpx.ProxyError("proxy"),
     TimeoutError(),
     ConnectionResetError("reset"),
-    *(httpx.Response(status) for status in (500, 502, 503, 504, 599)),
+    *(httpx.Response(status) for status in (199, 500, 502, 503, 504, 599)),
 ]
-REJECTED = [httpx.Response(status) for status in (301, 302, 400, 401, 403, 404, 405, 408, 409, 410, 422)]
+REJECTED = [httpx.Response(status) for status in (300, 302, 399, 400, 401, 403, 404, 405, 408, 409, 410, 422, 499)]
 TOO_MANY_REQUESTS = [httpx.Response(429)]
 
 
@@ -285,14 +285,78 @@ def test_a_run_has_a_deadline() -> None:
     assert server.sent == 1
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_says_what_to_check(status: int) -> None:
-    """401 speaks of key and region, 403 of the project; the exit code is 4."""
-    with pytest.raises(AccessError) as caught:
-        send(Server(httpx.Response(status, text="no")), "GET", ["flags"])
-    words = {401: ("AMPLITUDE_MANAGEMENT_API_KEY", "region"), 403: ("projectId",)}[status]
-    assert caught.value.exit_code == 4
-    assert all(word in str(caught.value) for word in words)
+SAID: list[tuple[str, Any, str]] = [
+    (
+        "GET",
+        httpx.Response(401, text="no"),
+        (
+            "was refused (401): the key is wrong, or belongs to another region than the one behind http://127.0.0.1:8."
+            ' Check AMPLITUDE_MANAGEMENT_API_KEY and `region`. The server said: "no".'
+        ),
+    ),
+    (
+        "GET",
+        httpx.Response(403),
+        (
+            "was refused (403): the key of AMPLITUDE_MANAGEMENT_API_KEY has no access to this project. Check"
+            " `projectId`, and in Amplitude's settings what the key may do."
+        ),
+    ),
+    (
+        "POST",
+        httpx.Response(403),
+        (
+            "was refused (403): the key of AMPLITUDE_MANAGEMENT_API_KEY may not make this change. The project may"
+            " ask for approvals of changes, or the key's role may not edit."
+        ),
+    ),
+    (
+        "GET",
+        httpx.Response(429, text="slow down"),
+        (
+            "was turned away (429): the project's requests a second or a day are used up, by this run or by others."
+            ' Lower requests.perSecond, or wait for 00:00 UTC. The server said: "slow down".'
+        ),
+    ),
+    (
+        "GET",
+        httpx.Response(302),
+        (
+            "was answered with a redirect (302) to another place. Redirects are not followed: the key would go along."
+            " Check the region."
+        ),
+    ),
+    ("POST", httpx.Response(422, text=" a\n b "), 'was rejected (422). The server said: "a b".'),
+    ("GET", httpx.Response(502), "failed on the server (502). Run it again later."),
+    (
+        "POST",
+        httpx.Response(500, text="x"),
+        'failed on the server (500). The server said: "x". It may or may not have taken effect.',
+    ),
+    ("GET", TimeoutError("soon"), "was not answered in time. Run it again later."),
+    (
+        "GET",
+        httpx.ConnectError("no such host"),
+        "could not be sent to http://127.0.0.1:8 (ConnectError: no such host). Check the network and the address.",
+    ),
+    ("POST", httpx.ReadError(""), "broke off (ReadError). It may or may not have taken effect."),
+]
+
+
+@pytest.mark.parametrize(("method", "outcome", "said"), SAID)
+def test_every_failure_says_what_it_was_and_what_to_check(method: str, outcome: Any, said: str) -> None:
+    """The call, what became of it, what the server said, and what can be done; exit code 4 where it is the key."""
+    with pytest.raises(ApiError) as caught:
+        send(Server(outcome), method, ["flags"])
+    assert str(caught.value) == f"{method} /api/1/flags {said}"
+    assert caught.value.exit_code == (4 if isinstance(caught.value, AccessError) else 1)
+
+
+def test_a_key_of_another_region_is_told_of_the_one_that_was_asked() -> None:
+    """By its name."""
+    with pytest.raises(AccessError, match="belongs to another region than `eu`") as caught:
+        send(Server(httpx.Response(401)), "GET", ["flags"], origin=REGIONS["eu"])
+    assert not caught.value.may_read
 
 
 @pytest.mark.parametrize("is_read", [True, False])

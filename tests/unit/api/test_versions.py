@@ -82,5 +82,15 @@ def test_a_feed_that_is_not_offered_is_none(refusal: str) -> None:
 def test_a_feed_names_the_flags_that_it_can() -> None:
     """An edit that cannot be read is one all the same; where it does not say of which flag, they are not known."""
     unread = Unread(id="5", key="b", reason="?")
-    assert Feed(versions=(), unread=(unread,)).keys == {"b"}
-    assert Feed(versions=(), unread=(unread, replace(unread, key=None))).keys is None
+    emulator = an_emulator(a_live_flag("a"))
+    feed = replace(ask(emulator, lambda client: read_feed(client, LONG_AGO)), unread=(unread,))
+    assert feed.keys == feed.keys_but_experiments(frozenset()) == {"a", "b"}
+    unknown = replace(feed, unread=(unread, replace(unread, key=None)))
+    assert (unknown.keys, unknown.keys_but_experiments({"a"})) == (None, None)
+
+
+def test_what_looks_like_an_experiment_is_a_flag_where_a_file_declares_it() -> None:
+    """Experiments are in the feed too; those that no file declares were no edits of flags."""
+    unread = tuple(Unread(id="5", key=key, reason="?") for key in ("a", "b", "c"))
+    feed = Feed(versions=(), unread=unread, experiments=frozenset({"b", "c", "d"}))
+    assert feed.keys_but_experiments({"c", "d"}) == {"a", "c"}

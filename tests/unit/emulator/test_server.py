@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import httpx
 import pytest
 from emulators import AUTHORIZATION, a_live_flag, an_emulator, flag_of
 
-from reconciler.emulator import Emulator, serve
+from reconciler.emulator import Emulator, serve, server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,20 +70,52 @@ def test_it_stops_with_its_block(emulator: Emulator) -> None:
     assert "emulator" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_an_answer_under_way_is_still_given_when_it_stops(emulator: Emulator) -> None:
-    """A request that has arrived before the end of the block is answered."""
-    arrived = threading.Event()
+def test_an_answer_under_way_is_still_given_when_it_stops(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that has arrived before the end of the block is answered, while new connections are refused."""
+    monkeypatch.setattr(server, "_STOP_SECONDS", 20)
+    arrived, stopping, refused = threading.Event(), threading.Event(), threading.Event()
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         arrived.set()
-        await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(refused.wait, 10)
         await emulator.app(scope, receive, send)
 
+    def connect_until_refused(port: int | None) -> None:
+        assert stopping.wait(20)
+        with suppress(OSError):
+            while not refused.wait(0.01):
+                socket.create_connection(("127.0.0.1", port)).close()
+        refused.set()
+
     with ThreadPoolExecutor() as pool:
-        with serve(slow) as url:
-            answer = pool.submit(httpx.get, f"{url}/api/1/flags/1001", headers=AUTHORIZATION)
+        with serve(slow, on_stop=stopping.set) as url:
+            answer = pool.submit(httpx.get, f"{url}/api/1/flags/1001", headers=AUTHORIZATION, timeout=20)
             assert arrived.wait(20)
+            pool.submit(connect_until_refused, httpx.URL(url).port)
         assert answer.result().json()["key"] == "new-checkout"
+
+
+def test_it_ends_at_once_where_nothing_is_under_way(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits neither for its own next look nor for a client that keeps its connection without a request."""
+    monkeypatch.setattr(server, "_TICK_SECONDS", 3600)
+    monkeypatch.setattr(server, "_STOP_SECONDS", 3600)
+    with httpx.Client(headers=AUTHORIZATION) as client, serve(emulator) as url:
+        assert client.get(f"{url}/api/1/flags").status_code == 200
+
+
+def test_a_server_that_cannot_start_is_an_error(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is called first raises: the block is not entered, and the port is free again."""
+    raised: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+
+    def refuse() -> None:
+        raise ValueError("not now")
+
+    with pytest.raises(RuntimeError, match=r"^the emulator did not start$"), serve(emulator, on_start=refuse):
+        raise AssertionError
+    assert [str(item.exc_value) for item in raised] == ["not now"]
 
 
 def test_a_taken_port_is_an_error(emulator: Emulator) -> None:
