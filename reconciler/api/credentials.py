@@ -13,7 +13,7 @@ from base64 import b64encode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
@@ -39,6 +39,9 @@ _ADDRESS = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+IpAddress = TypeVar("IpAddress", ipaddress.IPv4Address, ipaddress.IPv6Address)
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -76,7 +79,7 @@ def origin_for(region: str, environ: Mapping[str, str]) -> Origin:
     (127.0.0.0/8, ::1, localhost) as it is; any other host over https and with RECONCILER_ALLOW_CUSTOM_HOST=1.
     Raises UsageError, which never repeats what the variable holds: it may hold a password.
     """
-    address = environ.get(URL_VARIABLE, "")
+    address = environ.get(URL_VARIABLE)
     if address:
         return _custom_origin(address, allowed=environ.get(ALLOW_VARIABLE) == "1")
     if region not in REGIONS:
@@ -116,18 +119,18 @@ def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     if host.startswith("["):
-        return _ip_address(host[1:-1]) == ipaddress.ip_address("::1")
+        return _ip_address(ipaddress.IPv6Address, host[1:-1]) == ipaddress.IPv6Address("::1")
     labels = host.split(".")
     if not all(_LABEL.fullmatch(label) for label in labels) or any(label.startswith("xn--") for label in labels):
         raise UsageError(f"{URL_VARIABLE} names a host with an empty, malformed or internationalised part.")
     if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
-        return _ip_address(host).is_loopback
+        return _ip_address(ipaddress.IPv4Address, host).is_loopback
     return False
 
 
-def _ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _ip_address(kind: type[IpAddress], text: str) -> IpAddress:
     try:
-        return ipaddress.ip_address(text)
+        return kind(text)
     except ValueError:
         raise UsageError(f"{URL_VARIABLE} names a host made of numbers that is no IP address.") from None
 
@@ -176,8 +179,8 @@ def read_key(environ: Mapping[str, str], key_file: Path | str | None, *, origin:
             else f"{_capitalised(place)} is empty; it should hold the management key.",
             attempts=0,
         )
-    shortest = 1 if origin.is_loopback else _SHORTEST_KEY
-    if not re.fullmatch(r"[!-~]+", secret) or not shortest <= len(secret) <= _LONGEST_KEY:
+    is_short = len(secret) < _SHORTEST_KEY and not origin.is_loopback
+    if is_short or len(secret) > _LONGEST_KEY or not re.fullmatch(r"[!-~]+", secret):
         raise AccessError(
             f"{_capitalised(place)} does not hold a management key: one has at least {_SHORTEST_KEY} printable ASCII"
             " characters and no space. Copy it again from Amplitude's settings.",
@@ -303,7 +306,8 @@ def _unescaped(text: str, places: list[int], family: re.Pattern[str]) -> tuple[s
 
 
 def _character_of(match: re.Match[str]) -> str:
-    kind, value = match.lastgroup, match[match.lastgroup or 0]
+    kind = str(match.lastgroup)
+    value = match[kind]
     if kind == "html":
         return unescape(value)
     if kind == "sign":
