@@ -11,6 +11,7 @@ import pytest
 from clients import ask
 from contract.endpoints import FLAG, LISTED_FLAG, VERSIONS
 
+from reconciler.api.responses import DeploymentInfo, Unread
 from reconciler.errors import AmbiguousError, InvalidResponseError, RejectedError
 from reconciler.model.wire import Request
 
@@ -272,3 +273,84 @@ def test_an_answer_about_something_else_is_refused(name: str) -> None:
     read, body = ABOUT_OTHERS[name]
     with pytest.raises(InvalidResponseError, match="is about another"):
         ask(lambda _: httpx.Response(200, json=body), read)
+
+
+ROWS = [
+    b'{"id": "1", "projectId": "7", "label": "web", "key": "c", "deleted": true}',
+    b'{"id": 2, "projectId": 7, "key": "d", "label": 5, "bucketingUnit": "User"}',
+    b'{"id": 3, "projectId": "7", "label": NaN, "key": "x"}',
+    b'{"id": true, "projectId": 7, "key": 5}',
+    b'{"id": 4, "projectId": 8, "x": NaN}',
+    b'{"id": "\\ud800", "projectId": "7", "state": "running"}',
+    b"5",
+    b'{"id": "", "projectId": "7", "key": "a", "key": "b"}',
+    b'{"id": 9, "projectId": [], "x": NaN, "key": "\\ud800"}',
+]
+INVALID = "Invalid response from the API"
+UNREAD: list[tuple[int, str | None, str | None, str]] = [
+    (2, "3", "x", f"{INVALID} at {{0}}. NaN and infinities are not JSON."),
+    (3, None, None, f"{INVALID}: expected an id at {{0}}/id, got true."),
+    (5, None, None, f"{INVALID} at {{0}}. The JSON holds half of a surrogate pair, which is no character."),
+    (6, None, None, f"{INVALID}: expected an object at {{0}}, got a number."),
+    (7, None, None, f"{INVALID} at {{0}}. The JSON holds an object with the same key twice."),
+    (8, "9", None, f"{INVALID} at {{0}}. NaN and infinities are not JSON."),
+]
+
+
+@pytest.mark.parametrize("member", ["flags", "versions", "deployments"])
+def test_rows_that_cannot_be_read_are_set_aside_one_by_one(member: str) -> None:
+    """With what they say of themselves and what is wrong with them; the others are read."""
+    rows, inside, read = ROWS, "", READS["all deployments" if member == "deployments" else "list"]
+    if member == "versions":
+        head = b'{"version": %d, "createdAt": "2030", "flagConfig": %s}'
+        rows, inside, read = [head % item for item in enumerate(ROWS)], "/flagConfig", READS["feed"]
+    body = b'{"%s": [%s], "nextCursor": "0"}' % (member.encode(), b",".join(rows))
+    page = ask(answering(body), read)
+    kind = "deployment" if member == "deployments" else "flag"
+    assert page.unread == tuple(
+        Unread(id=row_id, key=key, what=kind, reason=reason.format(f"{member}/{index}{inside}"))
+        for index, row_id, key, reason in UNREAD
+    )
+    seen = ("1", "2", "3", "True", "4", "\ud800", "", "", "9")
+    if member == "flags":
+        assert ([flag.key for flag in page.flags], page.ids, page.unmarked) == (["c", "d"], seen, {"2"})
+    elif member == "versions":
+        assert [(item.version, item.flag.key, item.created_by) for item in page.versions] == [
+            (0, "c", None),
+            (1, "d", None),
+        ]
+        assert page.ids == tuple(f"{row_id} {index}" for index, row_id in enumerate(seen))
+        assert page.experiments.isdisjoint({"d"})
+        assert {"c", "x"} <= page.experiments
+    else:
+        web = DeploymentInfo(id="1", project_id="7", label="web", key="c", deleted=True)
+        assert page.deployments == (web, DeploymentInfo(id="2", project_id="7", label="", key="d", deleted=False))
+        assert (page.ids, page.next_cursor) == (("1", "2"), None)
+
+
+@pytest.mark.parametrize("field", ["bucketingSalt", "bucketingUnit", "evaluationMode", "rolloutPercentage"])
+def test_versions_that_show_what_only_flags_have_are_of_flags(field: str) -> None:
+    """One such field is enough, unless there is one of experiments too."""
+    config = {"id": "1", "projectId": "7", "key": "a", field: 0 if field == "rolloutPercentage" else "local"}
+    for more in ("decision", "decisionReason", "endDate", "experimentType", "rolledOutVariant", "startDate", "state",
+                 "stickyBucketing", None):  # fmt: skip
+        row = {"version": 1, "createdAt": "2030", "flagConfig": config | ({} if more is None else {more: None})}
+        feed = ask(answering({"versions": [row]}), lambda client: client.list_all_versions())
+        assert feed.experiments == (frozenset() if more is None else {"a"})
+
+
+@pytest.mark.parametrize(
+    ("unread", "said"),
+    [
+        (Unread(id=None, key=None, reason="?"), "A flag (no id) cannot be read. ?"),
+        (Unread(id="5", key="k" * 80, reason="?"), f'The flag "{"k" * 80}" (id 5) cannot be read. ?'),
+        (Unread(id="5", key="k" * 81, reason="?"), f'The flag "{"k" * 79}…" (id 5) cannot be read. ?'),
+        (
+            Unread(id="5" * 81, key=None, reason="?", what="deployment"),
+            f"A deployment (id {'5' * 79}…) cannot be read. ?",
+        ),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_called_by_what_it_says(unread: Unread, said: str) -> None:
+    """Its key and id, cut where they are long."""
+    assert str(unread) == said
