@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
+from unicodedata import category
 
 import pytest
 
@@ -107,3 +108,20 @@ def test_long_texts_and_lists_are_cut() -> None:
 def test_characters_that_are_not_seen(character: str, shapeless: bool, based: bool) -> None:
     """Those without a shape, and those that are shown on the one before them, or as a blank."""
     assert (has_no_shape(character), needs_base(character)) == (shapeless, based)
+
+
+def test_letters_and_marks_without_a_shape() -> None:
+    """What Unicode calls ignorable by default, and the fillers and blanks that fonts leave empty; nothing else."""
+    ignorable = (
+        (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180D), (0x180F, 0x180F), (0x2065, 0x2065),
+        (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0xE0000, 0xE0FFF),
+    )  # fmt: skip
+    blank = ((0x2800, 0x2800), (0x13441, 0x13442), (0x16FE4, 0x16FE4), (0x1D159, 0x1D159))
+    expected = {number for first, last in ignorable + blank for number in range(first, last + 1)}
+    shapeless = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    looked_at = [
+        number for number in (*range(0x20000), *range(0xE0000, 0xE1010)) if category(chr(number)) not in shapeless
+    ]
+    assert {number for number in looked_at if has_no_shape(chr(number))} == {
+        number for number in expected if category(chr(number)) not in shapeless
+    }
