@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from reconciler.emulator import Emulator
     from reconciler.model.config import Config
     from reconciler.model.versions import History
+    from reconciler.progress import Progress
 
 __all__ = ["AUTHORIZATION", "DEPLOYMENTS", "OTHER_USER", "PROJECT", "an_emulator"]
 
@@ -91,6 +92,7 @@ class World:
     apply_options: ApplyOptions = NO_WAIT
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     history: History | None = None
+    progress: Progress | None = None
 
     @asynccontextmanager
     async def client(self, *, read_only: bool) -> AsyncIterator[Client]:
@@ -126,6 +128,7 @@ class World:
                 live=run.live,
                 config=self.config,
                 options=self.apply_options,
+                progress=self.progress,
                 sleep=self.sleep,
             )
         return replace(run, report=report)
@@ -154,7 +157,9 @@ def run_now(work: Coroutine[Any, Any, Any]) -> Any:
 
 def a_world(emulator: Emulator, *specs: FlagSpec, **settings: Any) -> World:
     """A world of this emulator and declaration; `settings` are those of World and of Config."""
-    own = {name: settings.pop(name) for name in ("options", "apply_options", "history") if name in settings}
+    own = {
+        name: settings.pop(name) for name in ("options", "apply_options", "history", "progress") if name in settings
+    }
     config = a_config(**{"requests": FAST} | settings)
     return World(emulator=emulator, desired=desired_of(*specs), config=config, **own)
 

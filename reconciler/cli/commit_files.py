@@ -89,8 +89,6 @@ def keys_changed_since(config: Config, desired: DesiredState, reference: str) ->
     checkout_of(config.file.parent).resolve(reference)
     try:
         before = declared_at(config, reference)
-    except UsageError:
-        raise
     except ReconcilerError:
         return frozenset()
     keys = before.keys() | desired.flags.keys()

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from emulators import a_live_flag, flag_of
 from msgspec.structs import replace
-from worlds import OTHER_USER, PROJECT, World, a_world, after_writes, an_emulator
+from worlds import NO_WAIT, OTHER_USER, PROJECT, World, a_world, after_writes, an_emulator
 
 from reconciler.apply import ApplyOptions, ApplyReport, Status
 from reconciler.emulator import Behaviour
 from reconciler.model.flag import FlagSpec, Variant, Weights
 from reconciler.planning.plan import PlanOptions
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,6 +118,24 @@ def test_a_plan_of_which_nothing_succeeds_is_a_failure() -> None:
     assert statuses(run.report) == {"a": "failed"}
     assert run.report is not None
     assert run.report.exit_code == 1
+
+
+@pytest.mark.parametrize(("verify", "steps"), [(True, 5), (False, 3)])
+def test_every_step_is_counted_once(*, verify: bool, steps: int) -> None:
+    """The calls of each flag, and its read-back: also of a flag that failed at its first call."""
+    progress = Progress()
+    deployments = FlagSpec(key="a", rollout_percentage=50, deployments=("404",))
+    world = a_world(
+        an_emulator(a_live_flag("a"), a_live_flag("b")),
+        deployments,
+        FlagSpec(key="b", rollout_percentage=50),
+        apply_options=replace(NO_WAIT, verify=verify),
+        progress=progress,
+    )
+    planned = world.look()
+    assert [len(flag.operations) for flag in planned.plan.flags] == [2, 1]
+    assert statuses(world.carry_out(planned).report) == {"a": "failed", "b": "applied"}
+    assert (progress.done, progress.total) == (steps, steps)
 
 
 def test_a_refused_key_stops_the_run() -> None:

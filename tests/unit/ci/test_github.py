@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from reconciler.ci.__main__ import main
 from reconciler.ci.github import Github
 from reconciler.ci.http import ForgeError
-from reconciler.ci.posts import shorten
+from reconciler.ci.posts import fits_hidden, put_comment, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,6 +112,22 @@ def test_a_text_that_is_too_long_is_shortened_to_the_limit(github: GithubState, 
     assert LIMIT - 200 < len(body) <= LIMIT
     missing = int(re.findall(r"Shortened: ([\d,]+) characters", body)[0].replace(",", ""))
     assert missing == len(f"{SIGN}\n{text}") - body.index("\n\n**Shortened") - 1
+
+
+@pytest.mark.parametrize("length", range(4))
+def test_a_text_with_a_record_fits_as_well(github: GithubState, length: int) -> None:
+    """Of any length, and the record is whole."""
+    forge, hidden = Github.of(github.environ, None), f"<!-- record:{'a' * length} -->"
+    put_comment(forge, 5, "abc\n" * LIMIT, name="n", update_only=False, hidden=hidden)
+    (body,) = bodies(github)
+    assert LIMIT - 4 <= len(body) <= LIMIT
+    assert body.endswith(f"\n{hidden}")
+
+
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_a_record_leaves_room_for_the_text(more: int, fits: bool) -> None:
+    """More than 4,096 characters, without the line's own end."""
+    assert fits_hidden("x" * (LIMIT - 4_098 + more), LIMIT) is fits
 
 
 @pytest.mark.parametrize("limit", [120, 300, 1_000, 3_000])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from emulators import PROJECT
 
 from reconciler.cli.checkout import checkout_of, current_commit
 from reconciler.errors import ReconcilerError, UsageError
@@ -62,6 +64,17 @@ def test_a_second_commit_adds_the_flags_that_changed_since_then(committed: Repos
     committed.write("flags/other.yaml", before)
     assert "No changes." in committed.run("plan", "--changed-since", first, "--changed-since", invalid).out
     assert committed.run("plan", "--changed-since", first, "--changed-since", "nowhere").code == 64
+
+
+def test_a_second_commit_without_the_environment_adds_nothing(committed: Repository) -> None:
+    """An apply of it cannot have begun."""
+    without = git(committed.root, "rev-parse", "HEAD")
+    config = (committed.root / "reconciler.yaml").read_text(encoding="utf-8")
+    project = f'environments: {{live: {{projectId: "{PROJECT}"}}}}\n'
+    committed.write("reconciler.yaml", re.sub("projectId: .*\n", project, config))
+    git(committed.root, "commit", "-q", "-am", "Name an environment")
+    commits = ("--changed-since", "HEAD", "--changed-since", without)
+    assert "No changes." in committed.run("plan", "--env", "live", *commits).out
 
 
 def test_a_new_file_counts_before_it_is_committed(committed: Repository) -> None:

@@ -33,3 +33,30 @@ def test_a_dropped_signal_is_remembered(name: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "still here\n"
     assert done.returncode != 0
+
+
+BETWEEN = """
+import asyncio, os, signal
+from reconciler.cli import signals
+
+async def work():
+    os.kill(os.getpid(), signal.{name}) if {early} else None
+    await asyncio.sleep(60 if {early} else 0)
+    print("worked", flush=True)
+
+signals.install()
+with signals.raising():
+    signals.run_until_signal(work())
+    os.kill(os.getpid(), signal.{name})
+    print("too late")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("early", [True, False])
+def test_a_signal_around_the_end_of_an_event_loop(name: str, *, early: bool) -> None:
+    """One in the loop ends the work, and is raised after it; one after the loop is raised as before it."""
+    command = [sys.executable, "-c", BETWEEN.format(name=name, early=early)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == ("" if early else "worked\n")
+    assert done.returncode != 0

@@ -6,16 +6,17 @@ import json
 
 from emulators import a_live_flag, an_emulator, ask
 
-EXPERIMENT = {"projectId": "7", "key": "pricing", "state": "running"}
+EXPERIMENT = {"projectId": "7", "key": "pricing", "state": "planning"}
 
 
 def test_experiments_are_shown_as_flags_are_with_a_state() -> None:
     """By list, with the same filters, and by id; in no list of flags."""
     emulator = an_emulator(a_live_flag())
     made = emulator.store.seed_experiment(EXPERIMENT)
-    emulator.store.seed_experiment({"projectId": "8", "key": "elsewhere"})
+    other = emulator.store.seed_experiment({"projectId": "8", "key": "elsewhere"})
+    assert other["state"] == "running"
     (listed,) = ask(emulator, "GET", "/experiments?projectId=7").json()["experiments"]
-    assert (listed["key"], listed["state"], listed["id"]) == ("pricing", "running", made["id"])
+    assert (listed["key"], listed["state"], listed["id"]) == ("pricing", "planning", made["id"])
     assert ask(emulator, "GET", "/experiments?projectId=7&key=price").json()["experiments"] == []
     assert ask(emulator, "GET", f"/experiments/{made['id']}").json()["key"] == "pricing"
     assert ask(emulator, "GET", "/experiments/1").status == 404

@@ -16,6 +16,7 @@ from reconciler.evaluation.rules import (
     atom_of,
     cuts_of,
     flag_rules,
+    has_no_weight,
 )
 from reconciler.evaluation.shares import joint_shares, transient_share, unavoidable_share, variant_shares
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
@@ -229,3 +230,18 @@ def test_no_user_is_in_two_countries() -> None:
     assert segment_combinations(before, swapped) == ((0, 1), (1, 0), (2, 2))
     assert segment_combinations(narrow, widened) == ((0, 0), (1, 0), (1, 1))
     assert segment_combinations(widened, narrow) == ((0, 0), (0, 1), (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("variants", "weights", "none"),
+    [
+        ((), {}, False),
+        (("a", "b"), {}, True),
+        (("a", "b"), {"a": 0, "b": 0}, True),
+        (("a", "b"), {"a": 0, "b": 0.1}, False),
+        (("a",), {"b": 1}, True),
+    ],
+)
+def test_variants_without_a_weight(variants: tuple[str, ...], weights: dict[str, float], none: bool) -> None:
+    """The engine splits evenly over all of them, where there are any."""
+    assert has_no_weight(variants, Weights.of(weights)) is none

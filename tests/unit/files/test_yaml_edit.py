@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.files.decode import for_environment
-from reconciler.files.format import rewrite_flag
+from reconciler.files.format import flag_to_yaml, rewrite_flag
 from reconciler.files.yaml.reader import read_documents
 
 TEXT = """\
@@ -198,6 +198,13 @@ def test_remarks_are_replaced_not_piled_up() -> None:
     again = rewrite_flag(first, 0, DOCUMENT, environment=None, remarks=("new one", "new two"))
     assert again.splitlines()[:3] == [TEXT.splitlines()[0], "# read-only: new one", "# read-only: new two"]
     assert rewrite_flag(again, 0, DOCUMENT, environment=None, remarks=()) == TEXT
+
+
+def test_no_remark_ends_with_a_space() -> None:
+    """An empty line of remarks is a comment all the same."""
+    assert flag_to_yaml({"key": "f"}, ("one ", "", "two")) == (
+        "# read-only: one\n# read-only:\n# read-only: two\nkey: f\n"
+    )
 
 
 def test_remarks_of_a_later_document_stand_below_its_start() -> None:

@@ -58,6 +58,8 @@ def test_values_are_those_of_the_text(flag: Document) -> None:
         ("/nowhere/at/all", False, (2, 1)),
         ("/nowhere", True, (2, 1)),
         ("/rolloutWeights/nowhere", True, (3, 17)),
+        ("/variants/1/key/a", True, (10, 11)),
+        ("/rolloutWeights/control/0", False, (3, 27)),
     ],
 )
 def test_a_pointer_has_a_position(flag: Document, pointer: str, of_key: bool, place: tuple[int, int]) -> None:

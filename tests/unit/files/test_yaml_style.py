@@ -6,6 +6,8 @@ import pytest
 
 from reconciler.errors import InvalidInputError
 from reconciler.files.format import check_format, flag_to_yaml, format_text
+from reconciler.files.yaml.style import write_documents
+from reconciler.files.yaml.tree import read_tree
 
 CANONICAL = """\
 # yaml-language-server: $schema=../schemas/flag.schema.json
@@ -85,6 +87,13 @@ def test_a_comment_inside_brackets_makes_them_lines() -> None:
     """A collection with a comment inside cannot stand on one line."""
     text = "key: flag\ntags: [a, # first\n  b]\n"
     assert format_text(text, "flag.yaml") == "key: flag\ntags:\n  - a  # first\n  - b\n"
+
+
+def test_a_comment_behind_an_opening_bracket_belongs_to_its_collection() -> None:
+    """And not to what stands before it in a list."""
+    text = "key: f\npayload:\n  - [1] # one\n  - [ # two\n      2]\n  - { # three\n      a: 1}\n"
+    lines = ["key: f", "payload:", "  - [1]  # one", "  - [2]  # two", "  - {a: 1}  # three"]
+    assert write_documents(read_tree(text)) == "\n".join([*lines, ""])
 
 
 @pytest.mark.parametrize(

@@ -440,6 +440,17 @@ def test_what_is_left_out_of_a_flag_is_counted() -> None:
     assert "adopt it" not in shown
 
 
+def test_a_report_fills_its_limit() -> None:
+    """What is not cut comes near to the limit and never over it."""
+    fits = [0, MARKDOWN_LIMIT]
+    while fits[1] - fits[0] > 1:
+        length = sum(fits) // 2
+        report = a_report(flags=(a_flag_drift(changes=(a_live_edit("/name", "b" * length, 1),)),))
+        fits["b" * length not in markdown(report)] = length
+    report = a_report(flags=(a_flag_drift(changes=(a_live_edit("/name", "b" * fits[0], 1),)),))
+    assert MARKDOWN_LIMIT - 150 < len(markdown(report)) <= MARKDOWN_LIMIT
+
+
 @pytest.mark.parametrize(("length", "is_cut"), [(MARKDOWN_LIMIT - 1200, False), (MARKDOWN_LIMIT, True)])
 def test_a_report_is_cut_only_where_it_has_to_be(length: int, is_cut: bool) -> None:
     """Just below the limit all is there."""

@@ -194,6 +194,7 @@ def test_json_is_read_by_pointers() -> None:
         sources = OutsideSources(environ={"URL": f"{url}/errors?v=$variant&w=$window"})
         assert asked(JSON, sources).verdict is Verdict.WORSE
         assert [path for path, _ in served.asked] == ["/errors?v=treatment&w=90s", "/errors?v=control&w=90s"]
+        assert {headers["Accept-Encoding"] for _, headers in served.asked} == {"gzip"}
         assert sources.counts(JSON, ["control"], 90) == {"control": Counts(10, 1000)}
 
 
