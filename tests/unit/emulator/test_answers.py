@@ -1,7 +1,8 @@
 """A session with the emulator, request by request: answers.txt holds each request and its answer.
 
 A line is METHOD PATH BODY; behind `=>` stand status and body, as short as they are sent. The one flag is there before
-the first request, and requests follow each other on one server. UPDATE_SNAPSHOTS=1 rewrites the answers.
+the first request, and requests follow each other on one server. A line with SEED makes an experiment, STATE shows the
+whole state. UPDATE_SNAPSHOTS=1 rewrites the answers.
 """
 
 from __future__ import annotations
@@ -39,10 +40,23 @@ def test_every_answer_is_as_it_was_reviewed() -> None:
         if line.startswith("#"):
             answered.append(f"\n{line}\n")
             continue
+        if line.startswith("SEED"):
+            emulator.store.seed_experiment(json.loads(line.removeprefix("SEED")))
+            answered.append(f"{line}\n")
+            continue
+        if line == "STATE":
+            answered.append("".join(f"{part}\n" for part in ("STATE", *_marked(emulator.dump().decode()))))
+            continue
         method, path, *body = line.split(" ", 2)
         answer = ask(emulator, method, path, json.loads(body[0]) if body else None)
-        answered.append(f"{line}\n=> {answer.status} {answer.body.decode()}".rstrip() + "\n")
+        said = answer.body.decode()
+        assert answer.media_type == ("application/json" if said.startswith(("{", "[")) else "text/plain")
+        answered.append(f"{line}\n=> {answer.status} {said}".rstrip() + "\n")
     text = "".join(answered).lstrip("\n")
     if os.environ.get("UPDATE_SNAPSHOTS"):
         FILE.write_text(text, encoding="utf-8")
     assert text == FILE.read_text(encoding="utf-8")
+
+
+def _marked(text: str) -> list[str]:
+    return [f"=> {line}" for line in text.splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
@@ -397,16 +398,22 @@ def test_weights_shown_as_stored_or_as_percentages() -> None:
     flag = {
         "variants": [{"key": key} for key in weights],
         "rolloutWeights": weights,
-        "targetSegments": [{**SEGMENT, "rolloutWeights": {"a": 3, "b": 1}}],
+        "targetSegments": [
+            {**SEGMENT, "rolloutWeights": item} for item in ({"a": 3, "b": 1}, {"a": 2, "b": 1, "c": 4}, {"a": 0})
+        ],
     }
-    for option, expected, in_segment in (
-        ("stored", weights, {"a": 3, "b": 1}),
-        ("percentages", {"a": 33.34, "b": 33.33, "c": 33.33}, {"a": 75, "b": 25}),
+    for option, expected, in_segments in (
+        ("stored", weights, '[{"a": 3, "b": 1}, {"a": 2, "b": 1, "c": 4}, {"a": 0}]'),
+        (
+            "percentages",
+            {"a": 33.34, "b": 33.33, "c": 33.33},
+            '[{"a": 75, "b": 25}, {"a": 28.57, "b": 14.29, "c": 57.14}, {"a": 0}]',
+        ),
     ):
         emulator = behaving(flag, weights_shown=option)
         (shown,) = listed(emulator)["flags"]
         assert shown["rolloutWeights"] == expected
-        assert shown["targetSegments"][0]["rolloutWeights"] == in_segment
+        assert json.dumps([segment["rolloutWeights"] for segment in shown["targetSegments"]]) == in_segments
         assert ask(emulator, "GET", f"{FLAG}/variants/a").json()["rolloutWeight"] == expected["a"]
 
 

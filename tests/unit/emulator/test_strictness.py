@@ -222,7 +222,7 @@ def test_the_limits_themselves_are_allowed() -> None:
     assert ask(emulator, "PATCH", FLAG, with_segment(percentage=100)).status == 200
 
 
-@pytest.mark.parametrize("payload", [None, True, 0, 1.5, "text", [], {"a": [1, {"b": None}]}])
+@pytest.mark.parametrize("payload", [None, True, 0, 1.5, "text", "é\ud83d", [], {"a": [1, {"b": None}]}])
 def test_a_payload_is_any_json_value(payload: Any) -> None:
     """Every JSON value comes back as it went in."""
     emulator = an_emulator(a_live_flag())
