@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from msgspec.structs import asdict
 from starlette.applications import Starlette
@@ -128,10 +127,9 @@ class _ApiEndpoint:
 
 
 async def _raw_request(request: Request) -> RawRequest:
-    raw_path = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
     return RawRequest(
         method=request.method,
-        path=raw_path.decode("ascii", "replace"),
+        path=request.scope["raw_path"].decode("ascii", "replace"),
         query=request.scope["query_string"].decode("ascii", "replace"),
         authorization=request.headers.get("authorization", ""),
         content_type=request.headers.get("content-type", ""),

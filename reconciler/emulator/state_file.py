@@ -151,7 +151,7 @@ def _versions(given: Sequence[dict[str, Json]], flags: Sequence[FlagRecord]) -> 
 def _shared(flag: dict[str, Json], current: Mapping[str, FlagRecord]) -> FlagRecord:
     """The very record that is current, where a version shows the same: it is kept, and encoded, once."""
     known = current.get(flag["id"])
-    return known if known is not None and known == flag else cast("FlagRecord", flag)
+    return cast("FlagRecord", known if known == flag else flag)
 
 
 def _deployments(project_id: str, project: Mapping[str, Json]) -> dict[str, DeploymentRecord]:

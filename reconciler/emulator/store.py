@@ -214,11 +214,7 @@ class Store:
     def read_all(self, projects: Iterable[str]) -> list[FlagRecord]:
         """Every flag of the projects as one read sees it, newest first."""
         wanted = frozenset(projects)
-        if wanted >= self.projects.keys():
-            flags = list(self.flags.values())
-        else:
-            flags = [flag for flag in self.flags.values() if flag["projectId"] in wanted]
-        flags.reverse()
+        flags = [flag for flag in reversed(self.flags.values()) if flag["projectId"] in wanted]
         if not self._stale:
             return flags
         return [seen for flag in flags if (seen := self.read(flag["id"])) is not None]

@@ -45,6 +45,7 @@ def test_a_missing_or_unknown_key_is_a_401(authorization: str) -> None:
         ("POST", "/flags", {"projectId": "7", "key": "x"}),
         ("POST", "/flags", {"projectId": "99", "key": "x"}),
         ("GET", "/deployments?projectId=7", None),
+        ("GET", "/deployments/67", None),
     ],
 )
 def test_a_project_out_of_reach_is_a_403(method: str, path: str, body: object) -> None:
@@ -108,3 +109,46 @@ def test_an_edit_behind_our_back_is_checked_like_any_other() -> None:
     """What the API would refuse raises, so that no test takes a refused edit for one."""
     with pytest.raises(RefusedError, match="rolloutPercentage must be"):
         two_projects().edit_as(OTHER_USER, "PATCH", "/flags/1001", {"rolloutPercentage": 500})
+
+
+def test_another_user_can_look_too() -> None:
+    """With a query, in every project."""
+    answer = two_projects().edit_as(OTHER_USER, "GET", "/flags?key=in-seven")
+    assert [flag["key"] for flag in answer.json()["flags"]] == ["in-seven"]
+
+
+def test_a_guest_reaches_every_project_unless_the_key_is_known() -> None:
+    """A guest's key is no part of the state; one that is keeps its user and its projects."""
+    emulator = two_projects()
+    before = emulator.dump()
+    emulator.store.admit("a-guest", "eve@example.com")
+    emulator.store.admit(NARROW, "eve@example.com")
+    assert emulator.dump() == before
+    assert keys_of(emulator, "/flags", "a-guest") == ["in-eight", "in-seven"]
+    assert keys_of(emulator, "/flags", NARROW) == ["in-eight"]
+    assert [entry.user for entry in emulator.log] == ["eve@example.com", OTHER_USER]
+
+
+def test_ids_are_given_once() -> None:
+    """A seed of an id that is taken raises; the project that an experiment is seeded into exists from then on."""
+    emulator = two_projects()
+    emulator.store.seed_experiment({"projectId": "9", "key": "e", "id": "5"})
+    assert list(emulator.store.projects) == ["7", "8", "9"]
+    for taken in ("5", "1001"):
+        with pytest.raises(ValueError, match=f"the id {taken} is taken"):
+            emulator.store.seed_experiment({"projectId": "7", "key": "f", "id": taken})
+    with pytest.raises(ValueError, match="there already is a flag of id 1001"):
+        emulator.store.seed_flag({"projectId": "7", "key": "f", "id": "1001"})
+
+
+def test_a_deployment_that_is_put_into_another_project_leaves_its_own() -> None:
+    """An id is that of one deployment."""
+    emulator = two_projects()
+    emulator.store.put_deployment(
+        {"id": "67", "projectId": "8", "label": "moved", "key": "client-67", "deleted": False}
+    )
+    shown = ask(emulator, "GET", "/deployments").json()["deployments"]
+    assert [(item["id"], item["projectId"], item["label"]) for item in shown] == [
+        ("80", "8", "web"),
+        ("67", "8", "moved"),
+    ]

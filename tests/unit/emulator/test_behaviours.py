@@ -162,6 +162,10 @@ def test_taken_key_is_refused_or_makes_a_second_flag() -> None:
         assert ask(behaving({"archived": archived}, taken_key="409"), "POST", "/flags", body).status == 409
         second = behaving({"archived": archived}, taken_key="second-flag")
         assert ask(second, "POST", "/flags", body).status == 200
+        for option, status in (("400", 400), ("409", 409), ("second-flag", 400)):
+            emulator = behaving(taken_key=option)
+            emulator.store.seed_experiment({"projectId": "7", "key": "e", "archived": archived})
+            assert ask(emulator, "POST", "/flags", {**body, "key": "e"}).status == status
         assert [flag["key"] for flag in second.store.flags.values()] == ["new-checkout"] * 2
 
 
@@ -173,6 +177,8 @@ def test_create_without_variants_adds_on_or_none() -> None:
             assert ask(emulator, "POST", "/flags", {"projectId": "7", "key": "bare", **body}).status == 200
             assert variant_keys(emulator, "bare") == keys
             assert flag_of(emulator, "bare")["rolloutWeights"] == expected
+        named = {"projectId": "7", "key": "named", "rolloutWeights": {"on": 2}}
+        assert ask(behaving(create_without_variants=option), "POST", "/flags", named).status == (200 if keys else 400)
 
 
 def test_new_flag_is_off_or_on() -> None:
@@ -285,7 +291,9 @@ def test_empty_conditions_are_accepted_or_refused() -> None:
     """A segment for everyone is stored, or a 400."""
     body = {"targetSegments": [{**SEGMENT, "conditions": []}]}
     assert ask(behaving(), "PATCH", FLAG, body).status == 200
-    assert ask(behaving(empty_conditions="refuse"), "PATCH", FLAG, body).status == 400
+    refusing = behaving(empty_conditions="refuse")
+    assert ask(refusing, "PATCH", FLAG, body).body == b"targetSegments[0].conditions must not be empty"
+    assert ask(refusing, "PATCH", FLAG, {"targetSegments": [SEGMENT]}).status == 200
 
 
 def test_duplicate_user_is_ignored_or_stored_twice() -> None:
@@ -388,7 +396,8 @@ def test_feeds_are_present_forbidden_or_unknown() -> None:
     """The two feeds answer, or are a 403 or a 404; everything else works."""
     for feeds, status in (("present", 200), ("403", 403), ("404", 404)):
         emulator = behaving(feeds=feeds)
-        assert [ask(emulator, "GET", path).status for path in ("/versions", "/deployments")] == [status] * 2
+        paths = ("/versions", "/deployments", "/deployments/67")
+        assert [ask(emulator, "GET", path).status for path in paths] == [status] * 3
         assert ask(emulator, "GET", f"{FLAG}/versions").status == 200
 
 
@@ -443,6 +452,8 @@ def test_no_payload_is_shown_as_stored_or_as_an_object() -> None:
         emulator = behaving(no_payload=option)
         ask(emulator, "PATCH", CONTROL, {"payload": None})
         assert ask(emulator, "GET", CONTROL).json()["payload"] == expected
+        ask(emulator, "PATCH", CONTROL, {"payload": {"x": 1}})
+        assert ask(emulator, "GET", CONTROL).json()["payload"] == {"x": 1}
 
 
 def test_null_members_are_kept_or_dropped() -> None:
@@ -473,9 +484,12 @@ def test_condition_values_are_text_or_numbers() -> None:
 
 def test_empty_values_are_accepted_or_refused() -> None:
     """A condition without values."""
-    segment = {**SEGMENT, "conditions": [{**SEGMENT["conditions"][0], "values": []}]}
+    (condition,) = SEGMENT["conditions"]
+    segment = {**SEGMENT, "conditions": [condition, {**condition, "values": []}]}
     for option, status in (("accept", 200), ("refuse", 400)):
-        assert ask(behaving(empty_values=option), "PATCH", FLAG, {"targetSegments": [segment]}).status == status
+        emulator = behaving(empty_values=option)
+        assert ask(emulator, "PATCH", FLAG, {"targetSegments": [SEGMENT]}).status == 200
+        assert ask(emulator, "PATCH", FLAG, {"targetSegments": [segment]}).status == status
 
 
 @pytest.mark.parametrize("kind", ["flag", "experiment"])
@@ -494,6 +508,9 @@ def test_dependents_are_ignored_or_enforced(kind: str) -> None:
             add = emulator.store.seed_flag if kind == "flag" else emulator.store.seed_experiment
             add(child)
             seen.append(ask(emulator, method, path, body).status)
+            archived = behaving(dependents=option)
+            archived.store.seed_flag({**child, "archived": True})
+            assert ask(archived, method, path, body).status == 200
         assert seen == statuses
 
 
@@ -507,6 +524,12 @@ def test_dependents_go_on_after_their_parents_where_that_is_enforced() -> None:
         assert ask(emulator, "PATCH", f"/flags/{child['id']}", {"enabled": True}).status == status
         ask(emulator, "PATCH", FLAG, {"enabled": True})
         assert ask(emulator, "PATCH", f"/flags/{child['id']}", {"enabled": True}).status == 200
+        ask(emulator, "PATCH", FLAG, {"enabled": False})
+        assert ask(emulator, "PATCH", f"/flags/{child['id']}", {"enabled": True}).status == 200
+        orphan = emulator.store.seed_flag(
+            {**child, "id": "5", "parentDependencies": {"flags": {"9": []}}} | {"enabled": False}
+        )
+        assert ask(emulator, "PATCH", f"/flags/{orphan['id']}", {"enabled": True}).status == status
 
 
 def test_disable_without_deployment_is_accepted_or_refused() -> None:
@@ -525,7 +548,11 @@ def test_approvals_are_not_needed_or_forbid_or_hold_back() -> None:
         assert ask(emulator, "PATCH", FLAG, {"rolloutPercentage": 5}).status == status
         assert flag_of(emulator, "new-checkout")["rolloutPercentage"] == percentage
         assert ask(emulator, "PATCH", CONTROL, {"rolloutWeight": 3}).status == status
-        assert ask(emulator, "PATCH", FLAG, {"name": "free"}).status == 200
+        held = [{"bucketingSalt": "s"}, {"targetSegments": []}]
+        before = emulator.dump()
+        assert [ask(emulator, "PATCH", FLAG, body).status for body in held] == [status] * 2
+        assert (emulator.dump() == before) is (option != "none")
+        assert ask(emulator, "PATCH", FLAG, {"name": "free", "enabled": True}).status == 200
         assert flag_of(emulator, "new-checkout")["name"] == "free"
         off = behaving({"enabled": False}, approvals=option)
         assert ask(off, "PATCH", FLAG, {"rolloutPercentage": 5}).status == 200

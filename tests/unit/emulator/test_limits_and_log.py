@@ -55,12 +55,12 @@ def test_the_rate_admits_a_steady_stream() -> None:
 def test_the_log_holds_every_request() -> None:
     """Method, path as sent, query, body, status and user of each request, refused ones too, in order."""
     emulator = an_emulator(a_live_flag())
-    ask(emulator, "GET", "/flags?limit=5&key=a%20b")
+    ask(emulator, "GET", "/flags?limit=5&key=a%20b&x=")
     ask(emulator, "PATCH", "/flags/1001", {"rolloutPercentage": 101})
     ask(emulator, "DELETE", "/flags/1001/variants/a%2Fb", key="unknown-key")
     shown = [(entry.number, entry.method, entry.path, entry.query, entry.body) for entry in emulator.log]
     assert shown == [
-        (1, "GET", "/api/1/flags", {"limit": "5", "key": "a b"}, None),
+        (1, "GET", "/api/1/flags", {"limit": "5", "key": "a b", "x": ""}, None),
         (2, "PATCH", "/api/1/flags/1001", {}, {"rolloutPercentage": 101}),
         (3, "DELETE", "/api/1/flags/1001/variants/a%2Fb", {}, None),
     ]

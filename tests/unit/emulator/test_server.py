@@ -54,6 +54,16 @@ def test_escaped_segments_are_told_apart_before_they_are_decoded(client: httpx.C
     assert (answer.status_code, answer.text) == (404, "flag '1001/variants' not found")
 
 
+def test_what_a_request_does_not_say_of_itself_is_missing(client: httpx.Client) -> None:
+    """Neither a type of its body nor a key is made up."""
+    answer = client.patch("/api/1/flags/1001", content=b"{}")
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+    assert answer.text == "the Content-Type must be application/json, not 'missing'"
+    del client.headers["Authorization"]
+    answer = client.get("/api/1/flags")
+    assert (answer.status_code, answer.text) == (401, "the management key is missing or unknown")
+
+
 def test_it_listens_on_this_machine_only(client: httpx.Client) -> None:
     """The address is a loopback one, at a port that was free."""
     assert client.base_url.host == "127.0.0.1"

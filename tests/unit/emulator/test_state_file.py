@@ -58,6 +58,15 @@ def test_every_write_is_in_the_file_at_once(tmp_path: Path) -> None:
     assert len(second.store.versions_of("1001")) == 2
 
 
+def test_a_state_that_is_put_there_is_in_the_file_too(tmp_path: Path) -> None:
+    """It outlives the server as an edit does."""
+    path = tmp_path / "state.json"
+    emulator = an_emulator(state_file=path)
+    state = lived().dump()
+    emulator.load(state)
+    assert path.read_bytes() == state
+
+
 def test_nothing_is_left_beside_the_file(tmp_path: Path) -> None:
     """The file is replaced in one step."""
     emulator = an_emulator(state_file=tmp_path / "state.json")
@@ -78,20 +87,23 @@ def test_a_refused_write_leaves_the_file_alone(tmp_path: Path) -> None:
 def test_a_state_may_be_written_by_hand() -> None:
     """Ids, versions and most fields may be missing; flags come in the order of the file, the oldest first."""
     state: dict[str, Any] = {
-        "projects": {"7": {"deployments": [{"id": "67"}]}},
+        "projects": {"7": {"deployments": [{"id": "67"}]}, "8": {}},
         "keys": {KEY: {"user": USER, "projects": ["7"]}},
         "flags": [
             {"projectId": "7", "key": "first", "variants": [{"key": "on", "inclusions": {"users": ["ada"]}}]},
             {"projectId": "7", "key": "second", "id": "1001"},
+            {"projectId": "7", "key": "third"},
         ],
     }
     emulator = Emulator()
     emulator.load(json.dumps(state).encode())
-    assert [flag["key"] for flag in ask(emulator, "GET", "/flags").json()["flags"]] == ["second", "first"]
+    assert [flag["key"] for flag in ask(emulator, "GET", "/flags").json()["flags"]] == ["third", "second", "first"]
     assert variant_of(emulator, "first", "on")["users"] == ["ada"]
-    assert flag_of(emulator, "first")["id"] != "1001"
+    assert (flag_of(emulator, "first")["id"], flag_of(emulator, "third")["id"]) == ("1002", "1003")
     assert [item["version"] for item in ask(emulator, "GET", "/flags/1001/versions").json()] == [1]
-    assert ask(emulator, "GET", "/deployments").json()["deployments"][0]["label"] == "67"
+    assert ask(emulator, "GET", "/deployments").json()["deployments"] == [
+        {"id": "67", "projectId": "7", "label": "67", "key": "client-67", "deleted": False}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +116,9 @@ def test_a_state_may_be_written_by_hand() -> None:
         b'{"flags": [{"key": "a"}]}',
         b'{"flags": [{"projectId": "7"}]}',
         b'{"flags": {"a": 1}}',
+        b'{"flags": 5}',
+        b'{"flags": [5]}',
+        b'{"projects": {"7": {"deployments": 5}}}',
         b'{"flags": [{"projectId": "7", "key": "a", "id": 5}]}',
         b'{"flags": [{"projectId": "7", "key": "a", "id": "5"}, {"projectId": "7", "key": "b", "id": "5"}]}',
         b'{"keys": {"k": {"user": "ada@example.com"}}}',
