@@ -251,6 +251,8 @@ def test_which_flags_are_delivered() -> None:
     assert [item["key"] for item in deliver(flags)] == ["a-other", "f", "z-parent"]
     assert [item["key"] for item in deliver([replace(flags[2], spec=replace(FLAG, deployments=UNSET))])] == ["f"]
     assert deliver(flags, deployment="69") == []
+    assert deliver([a_live_flag(replace(FLAG, deployments=UNSET))], deployment="67") == []
+    assert deliver([a_live_flag(FLAG)], local=True) == deliver([a_live_flag(FLAG)])
     remote = a_live_flag(replace(FLAG, evaluation_mode="remote"))
     assert [deliver([remote], local=True)[0]["segments"], deliver([remote])[0]["segments"][1:]] == [
         [DEFAULT],

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from conftest import Repository
 
+    from reconciler.emulator import RawRequest
+
 
 @contextmanager
 def a_source(answer: Any) -> Iterator[str]:
@@ -81,6 +83,33 @@ def test_a_dry_run_sends_nothing_that_writes(rig: Rig) -> None:
     assert rollout["declaredAt"] == "2030-01-07T08:00:00Z"
     assert rollout["move"] == {"kind": "up", "before": 0, "after": 1, "status": "planned", "error": None}
     assert (rig.live(), rig.writes()) == (0, [])
+
+
+@pytest.mark.parametrize("limit", ["0%", "100%"])
+def test_a_move_is_held_for_all_that_keeps_it(rig: Rig, limit: str) -> None:
+    """A guard, and an edit while the rollouts are looked at; a dry run names the first. The next run looks again."""
+    rig.commit(FLAG, config=CONFIG + f"safety: {{maxExposureChange: {limit}}}\n")
+    lists = 0
+
+    def edit_before_the_plan(request: RawRequest) -> None:
+        nonlocal lists
+        is_list = request.method == "GET" and request.path.partition("?")[0].endswith("/flags")
+        lists += is_list
+        if is_list and lists % 2 == 0:
+            edit(rig.repository.emulator, BOB, KEY, description=f"edit {lists}")
+
+    rig.repository.emulator.api.observers.append(edit_before_the_plan)
+    exposure = f'"{KEY}" moves 1% of users; safety.maxExposureChange is 0%.'
+    edited = f'"{KEY}" was edited while its rollouts were looked at: the next run looks again.'
+    reasons = [("exposure", exposure)] if limit == "0%" else []
+    reasons.append(("moved-meanwhile", edited))
+    (rollout,) = rig.rollouts("--dry-run")
+    assert (rollout["move"]["status"], rollout["move"]["error"]) == ("held", reasons[0][1])
+    rig.writes()
+    (rollout,) = json.loads(rig.run("--format", "json", code=5).out)["rollouts"]
+    why = " ".join(f"{guard}: {message}" for guard, message in reasons)
+    assert (rollout["move"]["status"], rollout["move"]["error"]) == ("held", why)
+    assert (rig.live(), lists) == (0, 4)
 
 
 def test_worse_rolls_back_with_one_write_and_stays_down(rig: Rig) -> None:

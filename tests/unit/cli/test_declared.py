@@ -256,6 +256,13 @@ def test_git_is_asked_in_few_processes(tmp_path: Path, monkeypatch: pytest.Monke
     found = looked_at(tmp_path, places)
     assert [hour_of(found[place])[1] for place in places] == [*range(60), *[0] * 40]  # type: ignore[index]
     assert len(asked) < 20
+    others = {f"flags/f{number}.yaml": f"key: f{number}\nenabled: false\n" for number in range(60, 99)}
+    moved = {"flags/a.yaml": "key: f99\nenabled: true\nnotes: x\n", "flags/f99.yaml": None}
+    commit(tmp_path, 60, others | moved)
+    asked.clear()
+    found = looked_at(tmp_path, [("f99", "/enabled")])
+    assert hour_of(found["f99", "/enabled"])[1] == 0  # type: ignore[index]
+    assert len(asked) < 20, "the files in which it may have stood are read together"
 
 
 def test_a_file_that_is_renamed_and_not_committed_is_followed_by_its_committed_name(tmp_path: Path) -> None:

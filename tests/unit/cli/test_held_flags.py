@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from terminals import at_terminal
 
 from reconciler.files.schema import load_schema
+from reconciler.planning.guards import ALLOWABLE
 
 if TYPE_CHECKING:
     from conftest import Ran, Repository
@@ -178,10 +179,28 @@ def test_one_flag_may_be_allowed(repository: Repository) -> None:
     assert repository.run("apply", "--auto-approve", "--allow", "rebucket").code == 0
 
 
-@pytest.mark.parametrize("value", ["updates:f", "rebucket:", "nothing:f", "duplicates:f", "zero-weights"])
-def test_what_allow_does_not_take(repository: Repository, value: str) -> None:
+KINDS = ", ".join(sorted(ALLOWABLE))
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("updates:f", "'updates' is about the whole plan: it takes no key of a flag."),
+        ("updates:", "'updates' is about the whole plan: it takes no key of a flag."),
+        ("rebucket:", "'rebucket:' names no flag after the colon."),
+        ("nothing:f", f"'nothing' is none of {KINDS}."),
+        ("rebuckets:f", f"'rebuckets' is none of {KINDS}. Did you mean \"rebucket\"?"),
+        ("duplicates:f", f"'duplicates' is none of {KINDS}. Did you mean \"updates\"?"),
+        ("zero-weights", f"'zero-weights' is none of {KINDS}."),
+    ],
+)
+def test_what_allow_does_not_take(repository: Repository, value: str, why: str) -> None:
     """A guard of the run has no key, and some guards nothing overrides: wrong usage, before any request."""
-    assert repository.run("plan", "--allow", value).code == 64
+    ran = repository.run("plan", "--allow", value)
+    assert (ran.code, ran.err) == (
+        64,
+        f"Error: Invalid value for '--allow': {why} See `reconciler plan --help`.\n",
+    )
     assert repository.emulator.log == []
 
 

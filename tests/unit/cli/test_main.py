@@ -37,8 +37,10 @@ KEYED = "canary-management-key-0123456789"
         (["--env", "x", "plan"], "options come after it"),
         (["plan", "--format", "xml"], "xml"),
         (["plan", "extra"], "extra argument (extra). Did you mean --target extra? See"),
-        (["plan", "--shard", "3/2"], "I/N"),
-        (["plan", "--shard", "0/2"], "I/N"),
+        *(
+            (["plan", "--shard", value], f"'--shard': '{value}' is not I/N with I from 1 to N, as in 2/8. See")
+            for value in ("3/2", "0/2", "0/0", "2", "2/", "/2", "-1/2", "1/-2", "1/2/3", "1-2", "")
+        ),
         (["plan", "--allow", "everything"], "rebucket"),
         (["show"], "PLAN.json"),
         (["schema", "nothing"], "nothing"),
