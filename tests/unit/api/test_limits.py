@@ -13,7 +13,7 @@ from clients import LOOPBACK, Handler, StoppedClock, a_key, send
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.api.limits import Clock, RateLimiter, RequestBudget, RetryPolicy, rate_limiter
+from reconciler.api.limits import Clock, RateLimiter, RequestBudget, RetryPolicy, http_date, rate_limiter
 from reconciler.api.pages import map_bounded
 from reconciler.api.transport import Transport
 from reconciler.errors import AmbiguousError, BudgetError, RejectedError
@@ -307,3 +307,9 @@ def test_throttled_calls_do_not_storm() -> None:
     seen, seconds = in_virtual_time(session())
     assert seen <= 40 + 16
     assert seconds < 13
+
+
+@pytest.mark.parametrize("text", ["", "x", "Wed, 02 Jan 99999 11:00:00 GMT", "\0", "0" * 500])
+def test_a_date_header_may_be_anything(text: str) -> None:
+    """What is no date is None, and no exception."""
+    assert http_date(text) is None

@@ -220,10 +220,9 @@ def test_the_watcher_is_told_of_every_attempt() -> None:
 
     heard: list[Exchange] = []
     send(answer, "GET", ["flags", "1"], query={"key": "x"}, watch=heard.append)
-    assert [(item.method, item.path, item.status) for item in heard] == [
-        ("GET", "/api/1/flags/1", None),
-        ("GET", "/api/1/flags/1", 503),
-        ("GET", "/api/1/flags/1", 200),
+    assert heard == [
+        Exchange(method="GET", path="/api/1/flags/1", status=status, seconds=0, attempt=attempt)
+        for attempt, status in ((1, None), (2, 503), (3, 200))
     ]
 
 

@@ -59,6 +59,7 @@ def test_what_a_request_does_not_say_of_itself_is_missing(client: httpx.Client) 
     answer = client.patch("/api/1/flags/1001", content=b"{}")
     assert (answer.status_code, answer.headers["content-type"]) == (400, "text/plain; charset=utf-8")
     assert answer.text == "the Content-Type must be application/json, not 'missing'"
+    assert set(answer.headers) == {"content-type", "content-length", "date"}
     del client.headers["Authorization"]
     answer = client.get("/api/1/flags")
     assert (answer.status_code, answer.text) == (401, "the management key is missing or unknown")
@@ -75,6 +76,7 @@ def test_it_stops_with_its_block(emulator: Emulator) -> None:
     with serve(emulator) as url:
         port = httpx.URL(url).port
         assert port is not None
+        assert "emulator" in [thread.name for thread in threading.enumerate()]
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
     assert "emulator" not in [thread.name for thread in threading.enumerate()]
@@ -111,8 +113,39 @@ def test_it_ends_at_once_where_nothing_is_under_way(emulator: Emulator, monkeypa
     """It waits neither for its own next look nor for a client that keeps its connection without a request."""
     monkeypatch.setattr(server, "_TICK_SECONDS", 3600)
     monkeypatch.setattr(server, "_STOP_SECONDS", 3600)
-    with httpx.Client(headers=AUTHORIZATION) as client, serve(emulator) as url:
-        assert client.get(f"{url}/api/1/flags").status_code == 200
+    with httpx.Client(headers=AUTHORIZATION) as client:
+        with serve(emulator) as url:
+            assert client.get(f"{url}/api/1/flags").status_code == 200
+        with serve(emulator, port=httpx.URL(url).port or 0) as again:
+            assert again == url
+
+
+def test_an_answer_that_takes_too_long_is_given_up_when_it_stops(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block ends, and the client is told of an error."""
+    monkeypatch.setattr(server, "_STOP_SECONDS", 0.01)
+    arrived = threading.Event()
+
+    async def never(scope: Any, receive: Any, send: Any) -> None:
+        arrived.set()
+        await asyncio.Event().wait()
+        await emulator.app(scope, receive, send)
+
+    with ThreadPoolExecutor() as pool:
+        with serve(never) as url:
+            answer = pool.submit(httpx.get, url, timeout=20)
+            assert arrived.wait(20)
+        assert answer.result().status_code == 500
+
+
+def test_a_reset_comes_back_to_where_serving_began(emulator: Emulator) -> None:
+    """What was seeded before it is kept."""
+    emulator.store.seed_flag({"projectId": "7", "key": "seeded-later"})
+    start = emulator.dump()
+    with serve(emulator) as url:
+        assert httpx.post(f"{url}/_emulator/reset").status_code == 204
+    assert emulator.dump() == start
 
 
 def test_a_server_that_cannot_start_is_an_error(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,9 +230,13 @@ def test_it_can_be_served_in_the_foreground_until_a_signal() -> None:
         "from reconciler.emulator import Emulator, serve_in_foreground\n"
         "serve_in_foreground(Emulator(), on_start=lambda url: print(url, flush=True))\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         url = process.stdout.readline().strip()
         assert httpx.get(f"{url}/api/1/flags").status_code == 401
         process.terminate()
         assert process.wait(timeout=20) == -15
+        assert (process.stdout.read(), process.stderr.read()) == ("", "")
