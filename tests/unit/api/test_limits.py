@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from reconciler.api.limits import Clock, RateLimiter, RequestBudget, RetryPolicy, http_date, rate_limiter
 from reconciler.api.pages import map_bounded
 from reconciler.api.transport import Transport
-from reconciler.errors import AmbiguousError, BudgetError, RejectedError
+from reconciler.errors import AmbiguousError, BudgetError, RejectedError, WithheldError
 from reconciler.model.config import Requests
 
 if TYPE_CHECKING:
@@ -313,3 +313,38 @@ def test_throttled_calls_do_not_storm() -> None:
 def test_a_date_header_may_be_anything(text: str) -> None:
     """What is no date is None, and no exception."""
     assert http_date(text) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "status", "said"),
+    [
+        ("GET", 401, "the key was refused (401) before."),
+        ("POST", 401, "the key was refused (401) before."),
+        ("POST", 403, "another change was refused (403) before."),
+        ("GET", 403, None),
+        ("POST", 400, None),
+    ],
+)
+def test_no_write_follows_a_refusal_of_the_key_or_of_a_write(first: str, status: int, said: str | None) -> None:
+    """It is withheld, and was not sent; reads are sent all the same, and writes after any other refusal."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        return httpx.Response(status if len(asked) == 1 else 200)
+
+    async def session() -> None:
+        async with _transport(Handler(answer)) as transport:
+            with pytest.raises(RejectedError):
+                await transport.send(first, ["flags"])
+            await transport.send("GET", ["flags"])
+            if said is None:
+                await transport.send("PATCH", ["flags", "1"])
+            else:
+                with pytest.raises(WithheldError) as caught:
+                    await transport.send("PATCH", ["flags", "1"])
+                assert str(caught.value) == f"PATCH /api/1/flags/1 was not sent: {said}"
+                assert (caught.value.status, caught.value.attempts) == (status, 0)
+
+    in_virtual_time(session())
+    assert asked == [first, "GET"] + ["PATCH"] * (said is None)
