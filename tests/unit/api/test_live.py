@@ -304,3 +304,59 @@ def test_progress_is_told() -> None:
     ask(emulator, lambda client: fetch_live_state(client, desired, progress=Recorded()))
     assert [item[:2] for item in heard] == [(1, None), (2, 2), (3, 4), (4, 4)]
     assert [item[2] for item in heard] == ["Reading flags", *["Reading variants and inclusions"] * 3]
+
+
+@pytest.mark.parametrize(
+    ("targets", "shard", "is_refused"),
+    [
+        ((), "declared", False),
+        ((), "broken", False),
+        (("bro*",), "declared", True),
+        (("bro*", "declared"), "broken", True),
+        (("decl*",), "broken", False),
+        (("*-ken", "decl*"), "broken", False),
+    ],
+)
+def test_a_flag_that_cannot_be_read_is_refused_where_it_is_a_target(
+    targets: tuple[str, ...], shard: str, is_refused: bool
+) -> None:
+    """By a pattern too; elsewhere it is set aside, with a warning."""
+    rows = [
+        {"id": "1", "projectId": PROJECT, "key": "declared"},
+        {"id": "2", "projectId": PROJECT, "key": "broken", "enabled": 5},
+    ]
+
+    def read() -> Any:
+        return ask(
+            lambda _: httpx.Response(200, json={"flags": rows}),
+            lambda client: fetch_live_state(
+                client,
+                a_desired_state(a_flag("declared")),
+                targets=targets,
+                is_wanted=lambda key: key == shard,
+                hydrates=False,
+            ),
+        )
+
+    if is_refused:
+        with pytest.raises(InvalidResponseError, match="It is declared or asked for"):
+            read()
+    else:
+        (warning,) = read().warnings
+        assert warning.startswith('The flag "broken" (id 2) cannot be read. ')
+        assert warning.endswith(
+            " It is set aside: nothing is planned for it, and which flags it depends on is not known."
+        )
+
+
+def test_a_target_of_another_shard_is_not_looked_up() -> None:
+    """Whether it is archived is a question of the shard that it belongs to."""
+    emulator = an_emulator(a_live_flag("one"), archived("two"))
+    live = ask(
+        emulator,
+        lambda client: fetch_live_state(
+            client, a_desired_state(), targets=("one", "two", "three"), is_wanted=lambda key: key != "three"
+        ),
+    )
+    assert sorted(live.flags) == ["one", "two"]
+    assert log(emulator) == ["key=one", "key=three", "key=two", "key=two+"]
