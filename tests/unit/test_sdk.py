@@ -259,6 +259,25 @@ def test_refusals_of_ofrep(path: str, body: Any, status: int, answer: dict[str, 
     assert (found.status_code, found.json()) == (status, answer)
 
 
+def test_the_key_of_a_context_is_no_property() -> None:
+    """Others are, in any order; the tag is that of the answer."""
+    segments = [
+        a_segment(key, conditions=(a_condition(f"gp:{key}", "is", ("u",)),), rollout_weights=Weights.of({variant: 1}))
+        for key, variant in (("targetingKey", "a"), ("plan", "b"))
+    ]
+    spec = replace(
+        SPEC, rollout_percentage=0, target_segments=tuple(replace(item, percentage=100) for item in segments)
+    )
+    feed = a_feed(a_live_flag(spec, id="1"))
+    answers = [
+        ask(feed, "POST", "/ofrep/v1/evaluate/flags", json={"context": context})
+        for context in ({"targetingKey": "u", "plan": "u"}, {"plan": "u", "targetingKey": "u"}, {"targetingKey": "u"})
+    ]
+    assert [answer.json()["flags"][0]["variant"] for answer in answers] == ["b", "b", "off"]
+    tags = [answer.headers["etag"] for answer in answers]
+    assert (tags[0] == tags[1], tags[0] == tags[2]) == (True, False)
+
+
 @pytest.mark.parametrize("body", [{}, {"context": None}, []])
 def test_ofrep_without_a_context(body: Any) -> None:
     """A user of whom nothing is known; the answer has a tag that stands for it."""

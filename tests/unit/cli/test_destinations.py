@@ -149,6 +149,14 @@ def test_the_file_of_a_cache_is_one_of_its_own(repository: Repository, command: 
     check_refused(repository, *command, other, "--cache", ".")
 
 
+@pytest.mark.parametrize("other", ["plan.json", "sub/inclusions-7.json", "sub/plan.json"])
+def test_beside_a_cache_there_is_room_for_more(repository: Repository, other: str) -> None:
+    """A file of another name, or in another directory."""
+    (repository.root / "sub").mkdir()
+    assert repository.run("plan", "--cache", ".", "--out", other).code == 0
+    assert {other, "inclusions-7.json"} <= contents().keys()
+
+
 def test_what_serve_reads_is_kept(repository: Repository) -> None:
     """The saved plan that it serves, and the members of cohorts."""
     repository.run("plan", "--out", "plan.json")
@@ -201,6 +209,7 @@ AMONG_FLAGS = "where files are read as a flag file, or are taken for one that is
             "--cache would overwrite 'inclusions-7.json', which --out names.",
         ),
         ("plan --output none/o.json", "There is no directory 'none' to write o.json to."),
+        (f"plan --output {'n' * 300}", f"{'n' * 300} cannot be written: File name too long."),
     ],
 )
 def test_what_is_said_of_a_file_that_is_not_written(repository: Repository, arguments: str, words: str) -> None:
@@ -211,14 +220,23 @@ def test_what_is_said_of_a_file_that_is_not_written(repository: Repository, argu
     assert (ran.code, ran.err) == (64, f"Error: {words}\n")
 
 
-def test_other_environments_flags_are_kept_too(repository: Repository) -> None:
-    """Also those that this run does not read."""
+@pytest.mark.parametrize("flags", ["flags", "not-there-yet"])
+def test_other_environments_flags_are_kept_too(repository: Repository, flags: str) -> None:
+    """Also those that this run does not read, and where another directory is missing."""
     repository.write(
         "reconciler.yaml",
-        "version: 1\nenvironments: {a: {projectId: '7'}, b: {projectId: '8', flags: others}}\n",
+        f"version: 1\nprojectId: '7'\nenvironments: {{a: {{flags: {flags}}}, b: {{flags: others}}}}\n",
     )
     repository.write("others/x.yaml", "key: x\n")
     check_refused(repository, "plan", "--env", "a", "--output", "others/x.yaml")
+
+
+def test_without_a_configuration_that_is_what_is_wrong(repository: Repository) -> None:
+    """A file to write is no reason to say something else."""
+    alone = repository.run("plan", "--config", "absent.yaml")
+    beside = repository.run("plan", "--config", "absent.yaml", "--output", "o.json")
+    assert (beside.code, beside.err) == (64, alone.err)
+    assert "absent.yaml" in alone.err
 
 
 def test_devices_may_be_named_often(repository: Repository) -> None:

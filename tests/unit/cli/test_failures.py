@@ -12,14 +12,23 @@ import pytest
 from reconciler.cli.commands.plan import plan
 from reconciler.cli.commands.schema import schema
 from reconciler.cli.failures import as_reconciler_error, failure_text, failures_written_to, is_verbose, wants_json
+from reconciler.cli.output import StdoutError
 from reconciler.diagnostics import Diagnostic, Severity, SourcePosition
-from reconciler.errors import GuardRefusedError, InvalidInputError, ReconcilerError, UsageError
+from reconciler.errors import GuardRefusedError, InterruptedRunError, InvalidInputError, ReconcilerError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DEFECT = "This is a defect of reconciler: {}. --verbose shows where it happened."
 PLAN, SCHEMA = (click.Context(command, info_name=f"reconciler {command.name}") for command in (plan, schema))
+
+
+def caused_by(error: BaseException, cause: Exception) -> BaseException:
+    """The error with a cause."""
+    error.__cause__ = cause
+    return error
+
+
 EXTRA = "Got unexpected extra argument (checkout-*)"
 
 
@@ -43,6 +52,10 @@ EXTRA = "Got unexpected extra argument (checkout-*)"
         (ValueError("one\ntwo"), ReconcilerError, DEFECT.format("ValueError: one")),
         (ValueError("x" * 400), ReconcilerError, DEFECT.format(f"ValueError: {'x' * 300}")),
         (ReconcilerError("Ours."), ReconcilerError, "Ours."),
+        (caused_by(ReconcilerError("Ours."), EOFError("cut")), ReconcilerError, "Ours."),
+        (caused_by(click.Abort(), EOFError("cut")), ReconcilerError, DEFECT.format("EOFError: cut")),
+        (caused_by(click.Abort(), ValueError()), InterruptedRunError, "Interrupted."),
+        (OSError(28, "Disk full", "<stdout>"), StdoutError, "The result cannot be written to stdout: Disk full."),
     ],
 )
 def test_words_for_users(error: BaseException, kind: type[ReconcilerError], words: str) -> None:

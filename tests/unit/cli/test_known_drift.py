@@ -174,18 +174,25 @@ def test_a_state_file_tells_when_it_is_over(repository: Repository) -> None:
 
 
 @pytest.mark.parametrize(
-    ("until", "reason"),
+    ("until", "reason", "why"),
     [
-        ("2099-12-24", "\x1b[31m"),
-        ("2099-12-24", "a\u2028b"),
-        ("2099-12-24", "\u202e"),
-        ("2099-12-24", "\x00"),
-        ("2099-12-24", "\udcff"),
-        ("2099-W01-1", "a"),
+        ("2099-12-24", "\x1b[31m", "The control character U+001B is not allowed."),
+        ("2099-12-24", "a\u2028b", "U+2028 ends a line for some readers and not for others."),
+        (
+            "2099-12-24",
+            "\u202e",
+            "U+202E is a bidirectional control: text with it can read differently from what it says.",
+        ),
+        ("2099-12-24", "\x00", "The control character U+0000 is not allowed."),
+        ("2099-12-24", "\udcff", None),
+        ("2099-W01-1", "a", "Write a date as YYYY-MM-DD, or a time with its zone as YYYY-MM-DDTHH:MM:SSZ."),
     ],
 )
-def test_what_would_make_the_file_invalid_is_not_written(repository: Repository, until: str, reason: str) -> None:
+def test_what_would_make_the_file_invalid_is_not_written(
+    repository: Repository, until: str, reason: str, why: str | None
+) -> None:
     before = text_of(repository)
     ran = repository.run("drift", "--acknowledge", KEY, "--until", until, "--reason", reason)
     assert (ran.code, ran.out, text_of(repository)) == (64, "", before)
-    assert "written" in ran.err
+    said = f"A flag file cannot hold this --until or --reason: {why} It was not written."
+    assert ran.err == f"Error: {said if why else '--reason is not UTF-8. Nothing was written.'}\n"
