@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from builders import a_flag, a_live_flag
 
-from reconciler.api.member_cache import CACHE_LIFETIME, MemberCache, decode_cache, encode_cache
+from reconciler.api.member_cache import MemberCache, decode_cache, encode_cache
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 FLAG = a_live_flag(a_flag("f"), id="1", last_modified_at="2026-01-01T00:00:00Z")
@@ -38,12 +38,27 @@ def test_lists_of_a_flag_as_it_is_now() -> None:
     assert cache.find(silent, "on", "users") is None
 
 
+def test_the_document_that_is_kept() -> None:
+    """A later version of the program reads it: by id, variant and kind, in their order."""
+    assert encode_cache(a_cache()) == {
+        "formatVersion": 1,
+        "origin": "https://example.com",
+        "projectId": "7",
+        "fullReadAt": "2026-01-02T00:00:00+00:00",
+        "lists": {
+            "1/on/cohorts": ["2026-01-01T00:00:00Z", []],
+            "1/on/users": ["2026-01-01T00:00:00Z", ["b", "a"]],
+        },
+    }
+    assert list(encode_cache(a_cache())["lists"]) == ["1/on/cohorts", "1/on/users"]
+
+
 @pytest.mark.parametrize(
     ("age", "there", "is_kept"),
     [
         (timedelta(), {}, True),
-        (CACHE_LIFETIME - timedelta(seconds=1), {}, True),
-        (CACHE_LIFETIME, {}, False),
+        (timedelta(hours=23, minutes=59, seconds=59), {}, True),
+        (timedelta(hours=24), {}, False),
         (timedelta(seconds=-1), {}, False),
         (timedelta(), {"origin": "https://other.example.com"}, False),
         (timedelta(), {"project_id": "8"}, False),
