@@ -70,6 +70,8 @@ def segment(**fields: Any) -> dict[str, Any]:
         (segment(rolloutWeights=[]), "expected an object at flag/targetSegments/0/rolloutWeights, got a list"),
         ({"deployments": 5}, "expected a list at flag/deployments, got a number"),
         ({"deployments": ["1", [2]]}, "expected an id at flag/deployments/1, got a list"),
+        ({"deployments": ["1", ""]}, "expected an id at flag/deployments/1, got a string"),
+        ({"deployments": [{"id": ""}]}, "expected an id at flag/deployments/0/id, got a string"),
         ({"deployments": [{"name": "x"}]}, "flag/deployments/0/id is missing"),
         ({"tags": ["a", 5]}, "expected a string at flag/tags/1, got a number"),
         ({"createdBy": [1]}, "expected an id at flag/createdBy, got a list"),
