@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -44,8 +45,10 @@ def with_flag(repository: Repository, config: str = PLAIN) -> None:
 def test_labels_become_names(repository: Repository, config: str, names: dict[str, str]) -> None:
     """Each its own, known ones stay; the files use them, comments stay, and nothing is left to plan."""
     with_flag(repository, config)
+    (repository.root / "reconciler.yaml").chmod(0o640)
     ran = repository.run("import", "--target", "f")
     assert ran.code == 0
+    assert stat.S_IMODE((repository.root / "reconciler.yaml").stat().st_mode) == 0o640
     known = yaml.safe_load(config).get("deployments", {})
     named = ", ".join(f"{name} ({number})" for name, number in names.items() if name not in known)
     assert ran.out.splitlines()[0] == f"~ reconciler.yaml  deployments: {named}"

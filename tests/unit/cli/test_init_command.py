@@ -76,6 +76,8 @@ def test_init_writes_what_a_repository_needs(
     assert next_steps[4:] == [f"  5. {STEPS[arguments[-1] if arguments else 'github']}"]
     found = written(tmp_path / "empty")
     assert sorted(found) == sorted(files)
+    usual = empty.write("usual.txt", "").stat().st_mode
+    assert {(tmp_path / "empty" / name).stat().st_mode for name in files} == {usual}
     assert not [name for name, text in found.items() if "@VERSION@" in text]
     validated = empty.run("validate")
     assert validated.code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,8 +37,10 @@ def text_of(repository: Repository, name: str = FILE) -> str:
 def test_known_drift_is_shown_and_ends_with_0(repository: Repository) -> None:
     edit(repository.emulator, BOB, KEY, rolloutPercentage=99)
     assert repository.run("drift").code == 2
+    (repository.root / FILE).chmod(0o640)
     ran = repository.run("drift", "--acknowledge", KEY, "--until", "2099-12-24", "--reason", "the incident: #1")
     assert ran.code == 0
+    assert stat.S_IMODE((repository.root / FILE).stat().st_mode) == 0o640
     assert ran.out == "Drift of 1 flag is known until 2099-12-24: commit the change.\n"
     assert text_of(repository) == AS_LIVE + 'knownUntil: "2099-12-24"\nknownReason: "the incident: #1"\n'
     for form in ("text", "markdown", "html"):

@@ -39,8 +39,10 @@ def edited(repository: Repository) -> Repository:
 
 def test_rollback_rewrites_the_declared_fields(edited: Repository) -> None:
     """Declared fields get the version's values, other lines stay; stdout says what changed and what could not."""
+    (edited.root / "flags/new-checkout.yaml").chmod(0o640)
     ran = edited.run("rollback", "new-checkout", "--to", "1")
     assert (ran.code, ran.err) == (0, "")
+    assert (edited.root / "flags/new-checkout.yaml").stat().st_mode & 0o777 == 0o640
     assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT.replace(
         "rolloutPercentage: 50 # half", "rolloutPercentage: 10 # half"
     )
