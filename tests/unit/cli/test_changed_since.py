@@ -11,7 +11,9 @@ import pytest
 from emulators import PROJECT
 
 from reconciler.cli.checkout import checkout_of, current_commit
+from reconciler.cli.commit_files import Changes, changes_since
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.files.config_file import load_config
 from reconciler.files.load import load_desired
 
 if TYPE_CHECKING:
@@ -185,6 +187,38 @@ def test_another_configuration_means_every_flag(committed: Repository) -> None:
     ran = committed.run("plan", "--changed-since", "HEAD")
     assert "Plan: 0 create, 2 update" in ran.out
     assert ran.err == "The configuration may differ from HEAD: every flag is compared.\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["none before", "region: eu\n", "ignore: [{flags: x, paths: [/name]}]\n", "flags: others\n", "projectId"],
+)
+def test_what_all_flags_rest_on(committed: Repository, change: str) -> None:
+    """Where it differs, or was not there, no flag is left out."""
+    file = committed.root / "reconciler.yaml"
+    text = file.read_text()
+    if change == "none before":
+        git(committed.root, "rm", "--quiet", "--cached", "reconciler.yaml")
+        git(committed.root, "commit", "-q", "-m", "Without")
+    elif change == "projectId":
+        file.write_text(text.replace(f'"{PROJECT}"', '"8"'))
+    else:
+        file.write_text(text + change)
+    if change.startswith("flags"):
+        (committed.root / "flags").rename(committed.root / "others")
+    config = load_config(file, None)
+    assert changes_since(config, load_desired(config), "HEAD") is None
+
+
+def test_what_is_no_flag_file_declares_none(committed: Repository) -> None:
+    """Neither now nor at that commit."""
+    for name in ("flags/notes.md", "flags/old.yaml.txt", "flags/f.test.yaml"):
+        committed.write(name, "key: no-flag\n")
+    commit_all(committed)
+    for name in ("flags/notes.md", "flags/old.yaml.txt", "flags/f.test.yaml"):
+        (committed.root / name).unlink()
+    config = load_config(committed.root / "reconciler.yaml", None)
+    assert changes_since(config, load_desired(config), "HEAD") == Changes(keys=())
 
 
 def commit_all(repository: Repository, message: str = "Change") -> None:

@@ -113,6 +113,20 @@ def test_a_full_disk_hides_no_file_that_was_written(repository: Repository, monk
     assert (ran.code, second.read_text()) == (1, before)
     assert "knownUntil" in text_of(repository)
     assert f"other.yaml cannot be written: No space left on device. Written before: {FILE}." in ran.err
+    ran = repository.run("drift", "--acknowledge", "other-flag", "--until", "2099-12-24")
+    assert ran.err == f"Error: {second} cannot be written: No space left on device.\n"
+
+
+@pytest.mark.parametrize(("key", "hint"), [("other-flags", ' Did you mean "other-flag"?'), ("ended", "")])
+def test_a_slip_is_named_with_a_flag_that_is_declared(repository: Repository, key: str, hint: str) -> None:
+    """Not with one that is absent here; and no file is written while another one is wrong."""
+    repository.write("flags/ended.yaml", "key: ended\nenvironments: {a: null}\n")
+    repository.write("reconciler.yaml", "version: 1\nenvironments: {a: {projectId: '7'}}\n")
+    ran = repository.run("drift", "--env", "a", "--acknowledge", key, "--until", "2099-12-24")
+    assert ran.err == f'Error: No file declares a flag "{key}": there is nothing to acknowledge.{hint}\n'
+    repository.write("flags/ended.yaml", "key: ended\nrolloutPercentage: 500\n")
+    ran = repository.run("drift", "--env", "a", "--acknowledge", KEY, "--until", "2099-12-24")
+    assert (ran.code, text_of(repository)) == (3, AS_LIVE)
 
 
 def test_an_environment_has_its_own(repository: Repository) -> None:
