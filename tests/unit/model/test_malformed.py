@@ -35,6 +35,8 @@ def segment(**fields: Any) -> dict[str, Any]:
         ({"id": ""}, "the id at flag/id cannot be used: "),
         ({"id": "a/b"}, "the id at flag/id cannot be used: "),
         ({"projectId": 1.5}, "expected an id at flag/projectId, got a number"),
+        ({"deployments": ["2", ""]}, "expected an id at flag/deployments/1, got a string"),
+        ({"projectId": ""}, "expected an id at flag/projectId, got a string"),
         ({"key": 5}, "expected a string at flag/key, got a number"),
         ({"key": ".."}, "the key at flag/key cannot be used: "),
         ({"enabled": "yes"}, "expected true or false at flag/enabled, got a string"),
