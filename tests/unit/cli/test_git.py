@@ -145,3 +145,24 @@ def test_how_much_git_may_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s
     else:
         with pytest.raises(ReconcilerError, match="a commit holds more than flag files"):
             ask_git("rev-list", top=tmp_path, git_dir=None)
+
+
+def test_the_usual_places_without_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment names none; of settings that it counts a thousand are looked at."""
+    monkeypatch.setattr("os.defpath", a_git(tmp_path / "bin", "/usr/bin/env"))
+    monkeypatch.delenv("PATH")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1002")
+    for number in (999, 1000):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", "safe.directory")
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", f"/{number}")
+    found = environment_of(ask_git("rev-parse", top=tmp_path, git_dir=None))
+    assert (found["GIT_CONFIG_COUNT"], found["GIT_CONFIG_VALUE_0"]) == ("1", "/999")
+    assert found["PATH"].endswith(f"{tmp_path}/bin")
+
+
+def test_of_what_git_says_of_a_failure_the_beginning_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read to its end, so that git does not wait for a reader."""
+    monkeypatch.setenv("PATH", a_git(tmp_path / "bin", "echo why >&2; /usr/bin/head -c 200000 /dev/zero >&2; exit 3"))
+    with pytest.raises(GitFailedError) as caught:
+        ask_git("ls-tree", top=tmp_path, git_dir=None)
+    assert caught.value.words == b"why\n" + bytes(64 * 1024 - 4)

@@ -59,6 +59,9 @@ def test_a_pause_that_calls_share_is_said_once(capsys: pytest.CaptureFixture[str
     log = RequestLog(Output())
     for number in range(16):
         log.wait(a_wait(60, after=number / 16))
+    log.wait(a_wait(60, after=1))
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    log.wait(a_wait(60, after=1.25))
     log.wait(a_wait(60, after=61))
     assert len(capsys.readouterr().err.splitlines()) == 2
 
