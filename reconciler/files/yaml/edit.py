@@ -57,8 +57,7 @@ def _changes(fields: Sequence[Entry], wanted: Mapping[str, Json], text: Sequence
     for entry in fields:
         key, old = entry.key or "", replace(entry, above=[])
         if key not in wanted:
-            comments = [comment for comment in comments_of(old) if comment]
-            yield _Replacement(entry.line, entry.last + 1, comments)
+            yield _Replacement(entry.line, entry.last + 1, list(comments_of(old)))
         elif not same_json(value_of(entry.node), wanted[key]):
             new = graft_entry(Entry(key=key, node=node_of(wanted[key])), old)
             lines = _with_gap_of(text[entry.line], _lines_of(new), entry.beside)
