@@ -132,10 +132,13 @@ def test_a_body_of_the_largest_size_is_taken_and_no_larger() -> None:
         encoding = "identity" if content[:1] == b" " else "gzip"
         assert len(send(encoded(content, encoding), "GET", ["flags"]).body) == LARGEST_BODY
     larger = encoded(b" " * (LARGEST_BODY + 1), "identity")
-    with pytest.raises(ResponseTooLargeError):
+    assert LARGEST_BODY == 10 * MIB
+    with pytest.raises(ResponseTooLargeError) as read:
         send(larger, "GET", ["flags"])
-    with pytest.raises(AmbiguousError):
+    assert str(read.value) == "GET /api/1/flags answered more than 10 MiB; the rest was not read."
+    with pytest.raises(AmbiguousError) as written:
         send(larger, "POST", ["flags"])
+    assert str(written.value) == ("POST /api/1/flags answered more than 10 MiB. It may or may not have taken effect.")
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "br"])

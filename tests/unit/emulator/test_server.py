@@ -162,12 +162,13 @@ def test_a_server_that_cannot_start_is_an_error(emulator: Emulator, monkeypatch:
 
 
 def test_a_taken_port_is_an_error(emulator: Emulator) -> None:
-    """Asking for a port that is in use raises OSError."""
+    """Asking for a port that is in use raises OSError, which names it."""
     with serve(emulator) as url:
         port = httpx.URL(url).port
         assert port is not None
-        with pytest.raises(OSError, match="in use"), serve(emulator, port=port):
+        with pytest.raises(OSError, match="in use") as caught, serve(emulator, port=port):
             pass
+        assert caught.value.filename == f"127.0.0.1:{port}"
 
 
 def test_an_answer_does_not_wait_for_the_clients_acknowledgement(client: httpx.Client) -> None:
