@@ -636,6 +636,23 @@ def test_shares_of_few_values() -> None:
     assert missing.person.user == {}
 
 
+def test_shares_without_a_declared_salt() -> None:
+    """Which variant a named user has depends on the salt; a user without what is hashed has none with any salt."""
+    bounds = (Bound("<=", Fraction(3, 4)), Bound(">=", Fraction(1, 4)))
+    half = Share(Outcome("a"), bounds, "25%..75%")
+    reason = "bucketingSalt is not declared, and it depends on that: declare it, or fill it with --against live."
+    for values in (("u",), ("(none)", "u")):
+        verdict = decide(SALTLESS, conditions=(asked("user_id", "is", *values),), shares=(half,))
+        assert (verdict.status, verdict.reason, verdict.share) == (Status.UNDECLARED, reason, None)
+
+    missing = decide(SALTLESS, conditions=(asked("user_id", "is", "(none)"),), shares=(half,))
+
+    assert (missing.status, missing.share, missing.without) == (
+        Status.REFUTED, (half, Fraction(0)), ("user_id",),
+    )  # fmt: skip
+    assert causes_of(missing) == [(OTHERS, REST, "off")]
+
+
 @pytest.mark.parametrize("value", [0, 0.0, -0.0, False, [], {}])
 def test_values_that_count_as_missing_are_hashed(value: object) -> None:
     """By the official engine: conditions take them for no value, and buckets for a text. Of ids there is none."""
