@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from itertools import product
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from official_engine import official_condition
 from random_flags import CONDITIONS, a_random_change, a_random_flag
 
-from reconciler.evaluation.populations import segment_combinations
+from reconciler.evaluation.populations import Properties, segment_combinations
 from reconciler.evaluation.rules import SegmentRule, flag_rules
 from reconciler.evaluation.values import answers_of
 from reconciler.model.flag import Condition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SINGLE = ("is", "is not", "contains", "does not contain", "less", "less or equal", "greater", "greater or equal",
           "glob match", "glob does not match")  # fmt: skip
@@ -38,6 +42,12 @@ GRID: dict[str, tuple[Any, ...]] = {
     "gp:page": (None, "/shop/x", "/"),
 }
 """A value of each property for every answer that CONDITIONS allow."""
+OPPOSITES = [
+    Condition(prop=prop, op=op, values=(value,))
+    for prop, value in (("country", "US"), ("gp:plan", "pro"), ("version", "1.10.0"))
+    for op in ("is", "is not")
+]
+"""Of each two a user meets one."""
 
 
 def _user(prop: str, value: Any) -> dict[str, Any]:
@@ -78,10 +88,7 @@ def _mask(conditions: tuple[Condition, ...], prop: str, value: Any) -> int:
 
 def test_possible_pairs_are_those_of_all_users() -> None:
     """200 changes: the pairs of segments called possible are exactly those that users of all kinds go through."""
-    met = {(item, at) for item in CONDITIONS for at, value in enumerate(GRID[item.prop]) if _met(item, value)}
-    places = product(*(range(len(values)) for values in GRID.values()))
-    users = [dict(zip(GRID, chosen, strict=True)) for chosen in places]
-    truths = {frozenset(item for item in CONDITIONS if (item, user[item.prop]) in met) for user in users}
+    truths = _truths(CONDITIONS)
     for seed in range(200):
         before = a_random_flag(Random(seed))
         states = flag_rules(before), flag_rules(a_random_change(Random(seed), before))
@@ -89,6 +96,33 @@ def test_possible_pairs_are_those_of_all_users() -> None:
         found = segment_combinations(*states)
 
         assert set(found) == {tuple(_first(rules, true) for rules in states) for true in truths}, seed
+
+
+@pytest.mark.parametrize("conditions", [CONDITIONS, OPPOSITES])
+def test_what_can_be_true_together_is_so_of_some_user(conditions: Sequence[Condition]) -> None:
+    """1,000 questions: required conditions, and sets of conditions of which not all may be met."""
+    properties, random = Properties(conditions), Random(5)
+    masks = {properties.mask_of(true) for true in _truths(conditions)}
+    found = []
+    for number in range(1000):
+        required = properties.mask_of(random.sample(conditions, number % 3))
+        excluded = [
+            properties.mask_of(random.sample(conditions, random.randint(1, 3))) for _ in range(random.randint(0, 6))
+        ]
+        expected = any(
+            mask & required == required and all(mask & item != item for item in excluded) for mask in masks
+        )
+        assert properties.can_be(required, excluded) is expected
+        found.append(expected)
+    assert 100 < sum(found) < 900
+
+
+def _truths(conditions: Sequence[Condition]) -> set[frozenset[Condition]]:
+    """Which conditions are met together, by users of all kinds."""
+    met = {(item, at) for item in conditions for at, value in enumerate(GRID[item.prop]) if _met(item, value)}
+    places = product(*(range(len(values)) for values in GRID.values()))
+    users = [dict(zip(GRID, chosen, strict=True)) for chosen in places]
+    return {frozenset(item for item in conditions if (item, user[item.prop]) in met) for user in users}
 
 
 def _met(condition: Condition, value: Any) -> bool:
