@@ -95,6 +95,7 @@ def test_members_that_hold_nothing_do_not_go_on_for_ever() -> None:
         (b"[1]", "gzip"),
         (gzip.compress(b"[1]", mtime=0)[:-4] + b"\0\0\0\0", "gzip"),
         (b"[1]", "br"),
+        (gzip.compress(b"[1]", mtime=0), "br"),
         (b"[1]", "gzip, gzip"),
         (b"[1]", "zstd"),
     ],

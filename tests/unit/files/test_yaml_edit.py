@@ -49,6 +49,14 @@ def test_nothing_changes_where_nothing_differs() -> None:
     assert changed(TEXT.replace("\n", "\r\n")) == TEXT.replace("\n", "\r\n")
 
 
+def test_comments_of_a_list_go_with_their_values() -> None:
+    """In another order, beside new ones; that of a value that goes is kept on a line of its own."""
+    text = "key: flag\ntags:\n  - a  # one\n  - b  # two\n  - c  # three\n"
+    assert rewrite_flag(text, 0, {"key": "flag", "tags": ["c", "b", "d"]}, environment=None) == (
+        "key: flag\ntags:\n  - c  # three\n  # one\n  - b  # two\n  - d\n"
+    )
+
+
 def test_one_field_changes_its_lines_only() -> None:
     """A new value is written where the old one was; its comment stays, and so does every other line."""
     assert changed(rolloutPercentage=50) == TEXT.replace(
