@@ -8,9 +8,20 @@ import pytest
 from builders import a_live_flag
 from msgspec.structs import replace
 
+from reconciler.apply import steps
 from reconciler.apply.meanwhile import moved_meanwhile
 from reconciler.model.flag import UNSET, FlagSpec, LiveFlag, Variant
 from reconciler.planning.operations import AddMembers, EditFlag, EditVariant, Operation
+
+
+@pytest.mark.parametrize(("clock", "slept"), [(None, 0), (7, 90)])
+def test_how_long_the_machine_has_slept(monkeypatch: pytest.MonkeyPatch, clock: int | None, slept: int) -> None:
+    """What a clock that goes on meanwhile is ahead, where the system has one."""
+    monkeypatch.setattr(steps, "_WAKING_CLOCK", clock)
+    monkeypatch.setattr(steps.time, "clock_gettime", {7: 1089.7}.__getitem__)
+    monkeypatch.setattr(steps.time, "monotonic", lambda: 1000.0)
+    assert steps.seconds_asleep() == slept
+
 
 CALLS: dict[str, tuple[Operation, Any]] = {
     "variants.description": (EditVariant(flag_key="a", variant_key="on", body={"description": "new"}), "old"),

@@ -82,7 +82,7 @@ def test_weekdays(text: str, days: set[int]) -> None:
         ("09:00-16:30", (time(9), time(16, 30))), ("00:00-24:00", (time(0), None)),
         ("23:59-24:00", (time(23, 59), None)),
         ("09:00-24:01", None), ("16:00-09:00", None), ("09:00-09:00", None), ("9-16", None), ("25:00-26:00", None),
-        ("", None),
+        ("", None), ("0\u0661:00-12:00", None), ("09:0\u0661-12:00", None),
     ],
 )  # fmt: skip
 def test_hours(text: str, hours: tuple[time, time | None] | None) -> None:
