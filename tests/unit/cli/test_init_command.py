@@ -125,6 +125,21 @@ def test_the_apply_workflow_runs_on_the_default_branch(
     assert workflow[True]["push"]["branches"] == [branch]
 
 
+def test_the_default_branch_of_the_remote_counts_more(empty: Repository, tmp_path: Path) -> None:
+    """Not the branch on which somebody sets the workflows up."""
+    root, ref = tmp_path / "empty", "refs/remotes/origin"
+    for arguments in (
+        ("init", "-q", "-b", "set-up"),
+        ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-q", "--allow-empty", "-m", "begin"),
+        ("update-ref", f"{ref}/trunk", "HEAD"),
+        ("symbolic-ref", f"{ref}/HEAD", f"{ref}/trunk"),
+    ):
+        subprocess.run(["git", *arguments], cwd=root, check=True)
+    assert empty.run("init").code == 0
+    workflow = yaml.safe_load((root / ".github/workflows/flags-apply.yml").read_text())
+    assert workflow[True]["push"]["branches"] == ["trunk"]
+
+
 def test_the_placeholder_of_the_project_is_refused_before_a_request(
     empty: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:

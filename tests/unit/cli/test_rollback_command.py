@@ -113,6 +113,15 @@ def test_a_version_that_cannot_be_declared_is_refused(edited: Repository) -> Non
     assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT
 
 
+def test_nothing_is_rolled_back_beside_files_that_are_invalid(edited: Repository) -> None:
+    """No request is sent for it."""
+    edited.write("flags/other.yaml", "key: other\nenabled: perhaps\n")
+    ran = edited.run("rollback", "new-checkout", "--to", "1")
+    assert (ran.code, ran.out, edited.emulator.log) == (3, "", [])
+    assert "flags/other.yaml:2:10: error: " in ran.err
+    assert (edited.root / "flags/new-checkout.yaml").read_text() == TEXT
+
+
 def test_what_the_file_is_silent_about_stays_unsaid(repository: Repository) -> None:
     """A segment that says nothing of its bucketing key does not begin to, though every version shows one."""
     text = (
