@@ -56,7 +56,7 @@ class Check(Struct, frozen=True, kw_only=True):
 
 
 async def examine(
-    client: Client, config: Config, now: Callable[[], datetime], *, declared: Collection[str] | None = None
+    client: Client, config: Config, now: Callable[[], datetime], *, declared: Collection[str] | None
 ) -> tuple[Check, ...]:
     """Every check that needs the server, in order. Raises nothing that the server or the network does wrong.
 

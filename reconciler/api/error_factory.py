@@ -75,7 +75,7 @@ class ErrorFactory(Struct, frozen=True):
         return AmbiguousError(f"{call} broke off ({words}).", call.doubt)
 
     def of_status(
-        self, call: Call, status: int, *, body: str, location: str, sent: Json = None, was_accepted: bool = False
+        self, call: Call, status: int, *, body: str, location: str, sent: Json, was_accepted: bool = False
     ) -> ApiError:
         """The error for an answer that is not a success; `sent` is the request's body, whose users are not quoted.
 

@@ -104,7 +104,7 @@ class FlagPage(Struct, frozen=True, kw_only=True):
     next_cursor: str | None
     ids: tuple[str, ...]
     unmarked: frozenset[str] = frozenset()
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[Unread, ...]
 
 
 class VersionPage(Struct, frozen=True, kw_only=True):
@@ -116,8 +116,8 @@ class VersionPage(Struct, frozen=True, kw_only=True):
     versions: tuple[Version, ...]
     next_cursor: str | None
     ids: tuple[str, ...]
-    unread: tuple[Unread, ...] = ()
-    experiments: frozenset[str] = frozenset()
+    unread: tuple[Unread, ...]
+    experiments: frozenset[str]
 
 
 class DeploymentInfo(Struct, frozen=True, kw_only=True):
@@ -139,7 +139,7 @@ class DeploymentPage(Struct, frozen=True, kw_only=True):
     deployments: tuple[DeploymentInfo, ...]
     next_cursor: str | None
     ids: tuple[str, ...]
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[Unread, ...]
 
 
 def decode(reply: Response, decoder: Callable[[Json], T]) -> T:

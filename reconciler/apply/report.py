@@ -34,7 +34,7 @@ class OperationOutcome(Struct, frozen=True, kw_only=True):
     order: int
     operation: Operation
     status: Status
-    attempts: int = 0
+    attempts: int
     http_status: int | None = None
     error: str | None = None
     is_added: bool = False
@@ -60,8 +60,8 @@ class FlagOutcome(Struct, frozen=True, kw_only=True):
     action: Action
     status: Status
     operations: tuple[OperationOutcome, ...]
-    flag_id: str | None = None
-    error: str | None = None
+    flag_id: str | None
+    error: str | None
     verified: bool | None = None
     duplicates: tuple[str, ...] = ()
     stored: tuple[StoredField, ...] = ()

@@ -95,7 +95,7 @@ def _without_outcome(body: str, name: str) -> str:
     return text.partition(f"{_OUTCOME_ENDS}\n")[2].lstrip("\n") if _OUTCOME_ENDS in text else text
 
 
-def put_issue(github: Github, title: str, text: str, *, name: str, labels: Sequence[str] = ()) -> IssueOutcome:
+def put_issue(github: Github, title: str, text: str, *, name: str, labels: Sequence[str]) -> IssueOutcome:
     """Have one open issue of that name which says the text.
 
     Title and labels are set when it is opened; from then on they are the readers'. Raises ForgeError.

@@ -29,7 +29,7 @@ CACHED = "inclusions-{}.json"
 def check_destinations(
     settings: Settings,
     outputs: Mapping[str, Path | None],
-    inputs: Sequence[tuple[str, Path]] = (),
+    inputs: Sequence[tuple[str, Path]],
     *,
     caches: Mapping[str, Path] | None = None,
     rewrites: Path | None = None,

@@ -41,7 +41,7 @@ class Content(Struct, frozen=True, kw_only=True):
     config: Config
     flags: tuple[LiveFlag, ...]
     deployments: tuple[DeploymentInfo, ...]
-    live: Mapping[str, LiveFlag] | None = None
+    live: Mapping[str, LiveFlag] | None
 
 
 class Source:

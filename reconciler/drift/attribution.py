@@ -50,7 +50,7 @@ def attribute(
     return Attribution(by=since.created_by, at=since.created_at, version=since.version, basis=basis)
 
 
-def last_edit(live: LiveFlag, versions: Sequence[Version] = ()) -> Attribution:
+def last_edit(live: LiveFlag, versions: Sequence[Version]) -> Attribution:
     """Who edited the flag last, by its own stamps or else by its newest version."""
     newest = versions[0] if versions else None
     if live.last_modified_at is None and live.last_modified_by is None:

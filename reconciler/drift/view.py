@@ -48,7 +48,7 @@ class View(Struct, frozen=True, kw_only=True):
     unmanaged: tuple[str, ...]
     urgent: frozenset[str] = frozenset()
     unseen: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...]
     feed: Feed | None = None
 
     @property

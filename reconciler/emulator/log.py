@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +23,9 @@ class LogEntry(Struct, frozen=True, kw_only=True):
     number: int
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Json = None
-    user: str | None = None
+    query: Mapping[str, str]
+    body: Json
+    user: str | None
     status: int
     arrived: float
 

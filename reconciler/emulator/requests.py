@@ -20,7 +20,7 @@ class ApiResponse(Struct, frozen=True, kw_only=True):
     """What is sent back."""
 
     status: int
-    body: bytes = b""
+    body: bytes
     media_type: str = "text/plain"
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -37,10 +37,10 @@ class ApiRequest(Struct, frozen=True, kw_only=True):
 
     user: str
     projects: frozenset[str]
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    raw: bytes = b""
-    content_type: str = ""
+    parameters: Mapping[str, str]
+    query: Mapping[str, str]
+    raw: bytes
+    content_type: str
 
     def body(self) -> dict[str, Json]:
         """The JSON object that the endpoint asks for, or a 400."""

@@ -168,7 +168,7 @@ def buckets_of(spec: FlagSpec | None) -> tuple[object, ...]:
     return spec.bucketing_salt, spec.bucketing_key, spec.bucketing_unit, spec.rollout_weights, variant_keys(spec)
 
 
-def cases_of(spec: FlagSpec | None, *, is_open: bool, compares: bool = False) -> Iterator[Case]:
+def cases_of(spec: FlagSpec | None, *, is_open: bool, compares: bool) -> Iterator[Case]:
     """The rules of a flag in their order. `is_open`: taken as on although that is not declared.
 
     `compares`: with another state, which may declare what this one does not.

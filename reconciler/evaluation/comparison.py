@@ -146,7 +146,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     matrix: tuple[Cell, ...]
     moved: UserCount
     undecided: UserCount
-    notes: tuple[tuple[str, int], ...] = ()
+    notes: tuple[tuple[str, int], ...]
 
 
 class UsersReport(Struct, frozen=True, kw_only=True):

@@ -89,9 +89,7 @@ def for_environment(
     return merged
 
 
-def said_for(
-    document: dict[str, Json], environment: str | None, defaults: Mapping[str, Json] = NO_DEFAULTS
-) -> dict[str, Json]:
+def said_for(document: dict[str, Json], environment: str | None, defaults: Mapping[str, Json]) -> dict[str, Json]:
     """What a document itself says for an environment, without what it leaves to `defaults`.
 
     null: a default that it takes away. An overlay's map is whole, with what it has from the default below it.

@@ -133,8 +133,8 @@ def add_environment(
     *,
     environment: str,
     environments: Sequence[str],
-    defaults: Mapping[str, Mapping[str, Json]] = NO_DEFAULTS,
-    remarks: Sequence[str] = (),
+    defaults: Mapping[str, Mapping[str, Json]],
+    remarks: Sequence[str],
 ) -> str:
     """The text of a file in which document `index`, which has no flag for an environment, says `wanted` for it.
 

@@ -109,7 +109,7 @@ class Checked(Struct, frozen=True, kw_only=True):
 
     files: int = 0
     flags: int = 0
-    findings: tuple[Diagnostic, ...] = ()
+    findings: tuple[Diagnostic, ...]
 
 
 def check_desired(

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 def load_tested(
     configs: Sequence[Config],
-    paths: Sequence[Path] | None = None,
+    paths: Sequence[Path] | None,
     *,
-    today: date | None = None,
-    base_error: Callable[[str], str | None] | None = None,
+    today: date | None,
+    base_error: Callable[[str], str | None] | None,
 ) -> list[tuple[DesiredState, tuple[Assertion, ...]]]:
     """Every declared flag of each environment, and what the tests in these files and directories, or in all, claim.
 

@@ -47,7 +47,7 @@ class Representation(Struct, frozen=True, kw_only=True):
 
     key: str
     document: dict[str, Json] | None
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
 

@@ -48,13 +48,13 @@ class ImportResult(Struct, frozen=True, kw_only=True):
     variants in another order.
     """
 
-    files: tuple[FileChange, ...] = ()
-    unchanged: tuple[str, ...] = ()
-    skipped: tuple[Representation, ...] = ()
-    partial: tuple[Representation, ...] = ()
-    named: tuple[Representation, ...] = ()
-    taken: tuple[tuple[str, str], ...] = ()
-    reordered: tuple[str, ...] = ()
+    files: tuple[FileChange, ...]
+    unchanged: tuple[str, ...]
+    skipped: tuple[Representation, ...]
+    partial: tuple[Representation, ...]
+    named: tuple[Representation, ...]
+    taken: tuple[tuple[str, str], ...]
+    reordered: tuple[str, ...]
 
 
 class _Draft(Struct):

@@ -37,9 +37,9 @@ class Rollback(Struct, frozen=True, kw_only=True):
     """
 
     document: dict[str, Json]
-    changed: tuple[str, ...] = ()
-    not_shown: tuple[str, ...] = ()
-    obstacles: tuple[NotDeclarable, ...] = ()
+    changed: tuple[str, ...]
+    not_shown: tuple[str, ...]
+    obstacles: tuple[NotDeclarable, ...]
 
 
 def roll_back(document: Mapping[str, Json], version: FlagSpec, config: Config) -> Rollback:

@@ -49,8 +49,8 @@ class ReviewRecord(Struct, frozen=True, kw_only=True):
     environment: str | None
     commit: str | None
     flags: dict[str, str]
-    changes: dict[str, dict[str, tuple[Json, Json]]] = {}
-    unchanged: tuple[str, ...] = ()
+    changes: dict[str, dict[str, tuple[Json, Json]]]
+    unchanged: tuple[str, ...]
 
     @property
     def keys(self) -> frozenset[str]:

@@ -65,8 +65,8 @@ class AppliedEffect(Struct, frozen=True, kw_only=True):
     """
 
     row: EffectRow
-    outcome: str = ""
-    number: int | None = None
+    outcome: str
+    number: int | None
 
 
 class ApplyView(Struct, frozen=True, kw_only=True):
@@ -77,8 +77,8 @@ class ApplyView(Struct, frozen=True, kw_only=True):
 
     sections: tuple[ApplySection, ...]
     last_line: str
-    verified: bool | None = None
-    effects: tuple[AppliedEffect, ...] = ()
+    verified: bool | None
+    effects: tuple[AppliedEffect, ...]
 
 
 def apply_view(report: ApplyReport, effects: Iterable[EffectRow] = ()) -> ApplyView:

@@ -89,7 +89,7 @@ class DriftSection(Struct, frozen=True, kw_only=True):
     place: str
     left: str
     groups: tuple[ExplainedFields, ...]
-    next_steps: tuple[tuple[str, str], ...] = ()
+    next_steps: tuple[tuple[str, str], ...]
     hidden: int = 0
 
 
@@ -108,9 +108,9 @@ class DriftView(Struct, frozen=True, kw_only=True):
     absent: tuple[AbsentLine, ...]
     warnings: tuple[str, ...]
     facts: tuple[str, ...]
-    edits: tuple[str, ...] = ()
-    edits_title: str = ""
-    is_partial: bool = False
+    edits: tuple[str, ...]
+    edits_title: str
+    is_partial: bool
 
 
 def drift_view(report: DriftReport) -> DriftView:

@@ -78,7 +78,7 @@ class FlagSection(Struct, frozen=True, kw_only=True):
     effect: Effect
     size: str
     word: str
-    link: str = ""
+    link: str
 
     @property
     def kind(self) -> str:
@@ -96,7 +96,7 @@ class RefusalLine(Struct, frozen=True, kw_only=True):
     message: str
     override: str
     safer: str = ""
-    key: str = ""
+    key: str
     request: str = "pull request"
 
     @property
@@ -132,12 +132,12 @@ class PlanView(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     last_line: str
     headline: str
-    effects: tuple[EffectRow, ...] = ()
-    costs: tuple[str, ...] = ()
-    widest: tuple[str, ...] = ()
-    marker: str = "plan"
-    made: str = ""
-    count_held: int = 0
+    effects: tuple[EffectRow, ...]
+    costs: tuple[str, ...]
+    widest: tuple[str, ...]
+    marker: str
+    made: str
+    count_held: int
     hidden_refusals: int = 0
     hidden_held: int = 0
 

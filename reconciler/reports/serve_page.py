@@ -65,9 +65,9 @@ class FlagLine(Struct, frozen=True, kw_only=True):
 class Asked(Struct, frozen=True, kw_only=True):
     """The user of the form: the text that was typed, the user, and what is wrong with it."""
 
-    user_id: str = ""
-    device_id: str = ""
-    properties: str = ""
+    user_id: str
+    device_id: str
+    properties: str
     user: dict[str, Any] = {}
     problem: str | None = None
 

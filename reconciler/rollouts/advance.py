@@ -64,9 +64,9 @@ class Advance(Struct, frozen=True, kw_only=True):
     history: History
     sources: Sources
     now: datetime
-    targets: tuple[str, ...] = ()
-    allow: frozenset[str] = frozenset()
-    progress: Progress | None = None
+    targets: tuple[str, ...]
+    allow: frozenset[str]
+    progress: Progress | None
 
     @property
     def config_of_moves(self) -> Config:

@@ -69,8 +69,8 @@ class Document(Struct, frozen=True, kw_only=True, eq=False):
     value: Json
     start: SourcePosition
     marks: dict[int, list[Mark]]
-    broken: frozenset[str] = frozenset()
-    ambiguous: tuple[Diagnostic, ...] = ()
+    broken: frozenset[str]
+    ambiguous: tuple[Diagnostic, ...]
 
     def position_of(self, pointer: str, *, of_key: bool = False) -> SourcePosition:
         """Where the value at a JSON Pointer stands, or the key in front of it.
@@ -104,7 +104,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     """What a file holds: the documents that could be read, and everything that is wrong with it as YAML."""
 
     documents: tuple[Document, ...]
-    diagnostics: tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[Diagnostic, ...]
 
 
 def read_documents(content: str | bytes, file: str) -> tuple[Document, ...]:

@@ -13,7 +13,7 @@ from small_plans import PERSON, SMALL_PLANS
 
 from reconciler.api.credentials import REGIONS
 from reconciler.planning.operations import AddMembers, EditFlag, RemoveUserAt
-from reconciler.planning.plan import Action, MembersChange, Plan, PlanOptions, Refusal, ValueChange
+from reconciler.planning.plan import Action, MembersChange, Plan, PlanOptions, PlanSummary, Refusal, ValueChange
 from reconciler.reports.plan_view import last_line, names_users
 from reconciler.reports.registry import PLAN, RenderOptions, render
 from reconciler.reports.text_layout import Terminal
@@ -21,6 +21,22 @@ from reconciler.reports.text_layout import Terminal
 LAST_LINE = re.compile(
     r"Plan: \d+ create, \d+ update, \d+ archive; \d+ API calls; max exposure change \d+(\.\d+)?%|No changes\."
 )
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [
+        (Fraction(0), "0%"),
+        (Fraction(1, 50_000), "0.01%"),
+        (Fraction(49_999, 50_000), "99.99%"),
+        (Fraction(1), "100%"),
+    ],
+)
+def test_the_last_line_has_numbers_only(share: Fraction, shown: str) -> None:
+    """What is nearly nothing or nearly all has no sign before it; flags that come back count as updates."""
+    counts = {"create": 1, "update": 2, "archive": 3, "unarchive": 4, "operations": 5, "unchanged": 6, "unmanaged": 7}
+    summary = PlanSummary(**counts, held=8, max_exposure_change=share, max_transient=Fraction(1, 3))
+    assert last_line(summary) == f"Plan: 1 create, 6 update, 3 archive; 5 API calls; max exposure change {shown}"
 
 
 def at_width(plan: Plan, width: int, *, color: bool = False) -> str:
