@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from worlds import NO_WAIT, OTHER_USER, PROJECT, World, a_world, after_writes, a
 
 from reconciler.apply import ApplyOptions, ApplyReport, Status
 from reconciler.emulator import Behaviour
+from reconciler.emulator.requests import text_response
 from reconciler.model.flag import FlagSpec, Variant, Weights
 from reconciler.planning.plan import PlanOptions
 from reconciler.progress import Progress
@@ -135,6 +137,30 @@ def test_every_step_is_counted_once(*, verify: bool, steps: int) -> None:
     assert [len(flag.operations) for flag in planned.plan.flags] == [1, 1]
     assert statuses(world.carry_out(planned).report) == {"a": "failed", "b": "applied"}
     assert (progress.done, progress.total) == (steps, steps)
+
+
+@pytest.mark.parametrize(
+    ("spec", "pauses"),
+    [
+        (FlagSpec(key="a", rollout_percentage=5), [0.5, 1.0, 2.0] * 3),
+        (FlagSpec(key="new", variants=(Variant(key="on"),)), [0.5, 1.0, 2.0, 3.0, 3.0] * 2),
+    ],
+)
+def test_how_long_an_effect_is_waited_for(spec: FlagSpec, pauses: list[float]) -> None:
+    """After each call whose outcome is not known, and longer after a create; then it is sent again."""
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+
+    world = dataclasses.replace(a_world(an_emulator(a_live_flag("a")), spec), sleep=sleep)
+    planned, real = world.look(), world.emulator.api.answer
+    world.emulator.api.answer = lambda request: (  # type: ignore[method-assign]
+        real(request) if request.method == "GET" else text_response(500, "?")
+    )
+    report = world.carry_out(planned).report
+    assert statuses(report) == {spec.key: "failed"}
+    assert paused == pauses
 
 
 def test_a_refused_key_stops_the_run() -> None:
