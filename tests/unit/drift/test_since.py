@@ -184,6 +184,15 @@ def test_a_budget_and_a_memory_sweep_what_the_feed_does_not_show() -> None:
     assert all(report.sweep is not None and report.sweep.runs == 3 for report in reports)
 
 
+@pytest.mark.parametrize(("bumps", "run"), [(True, 0), (False, 1)])
+def test_what_the_feed_shows_is_read_first(*, bumps: bool, run: int) -> None:
+    """Whatever its turn would be: a list of inclusions that was edited comes before those that were not."""
+    project = Clocked(Behaviour(inclusion_edits_bump=bumps))
+    include(project.emulator, BOB, "c", "treatment", "eve@example.com")
+    cron = Cron(project.world, since=NOON, budget=6)
+    assert [cron.run().is_drifted for _ in range(run + 1)] == [False] * run + [True]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
