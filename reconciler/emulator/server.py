@@ -110,9 +110,9 @@ def serve(
 def serve_in_foreground(
     served: Emulator | ASGIApp,
     *,
-    port: int,
+    port: int = 0,
     on_start: Callable[[str], None],
-    on_stop: Callable[[], None],
+    on_stop: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves until SIGINT or SIGTERM, which is raised again once everything is closed.
 
