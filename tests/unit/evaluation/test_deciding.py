@@ -732,3 +732,21 @@ def test_rules_and_what_gives_no_variant() -> None:
     assert [cause.segment for cause in lost.causes] == [OTHERS, OTHERS], "a listed user comes after others"
     no_cohort = replace(LISTED, variants=(Variant(key="a", users=("u",)), Variant(key="b")))
     assert causes_of(decide(no_cohort, never=(Outcome("a"),))) == [("first", "/targetSegments/0", "a")]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_flag_that_only_one_state_has(*, is_new: bool) -> None:
+    """In the other all users are off."""
+    nothing, some = FlagWithParents(flag=None), alone(FLAG)
+    decider = Decider(some, nothing) if is_new else Decider(nothing, some)
+
+    def status(*never: Outcome) -> Status:
+        return decider.decide(
+            Assertion(name="x", flag="f", source=a_position(), conditions=THERE, never=never)
+        ).status
+
+    came, went = Outcome("a", "off"), Outcome("off", "a")
+    assert [status(came), status(went)] == [
+        Status.REFUTED if is_new else Status.PROVED,
+        Status.PROVED if is_new else Status.REFUTED,
+    ]

@@ -140,6 +140,7 @@ def test_members_of_others_are_not_within() -> None:
     assert not AddMembers(**V, members=("x", "z")).is_covered_by([planned])
     assert not AddMembers(flag_key="f", variant_key="b", members=("x",)).is_covered_by([planned])
     assert RemoveMembers(**V, members=("x",)).is_covered_by([ClearUsers(**V)])
+    assert not RemoveMembers(**V, members=("x", "z")).is_covered_by([RemoveMembers(**V, members=("x",))])
 
 
 @pytest.mark.parametrize("kind", ["users", "cohorts"])
