@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,13 +41,29 @@ def test_the_demo_tells_the_whole_story(
         "No changes.",
         "100 → 50",
     ]
+    told = [line for line in out.splitlines() if re.match(r"\d\. |\$ ", line)]
+    assert told == [
+        "1. Four flags are declared in YAML. Are the files right? (No network is needed for this.)",
+        "$ reconciler validate",
+        "2. What differs between git and the live project, which calls would change it, and who would notice?",
+        "$ reconciler plan --out plan.json --quiet",
+        "3. Apply exactly the plan that was reviewed and saved, or nothing. Then read it back.",
+        "$ reconciler apply plan.json --auto-approve --format markdown --quiet",
+        "4. Is anything left to do?",
+        "$ reconciler plan",
+        "5. Meanwhile another.user@example.com sets new-checkout to 100 percent by hand.",
+        "$ reconciler plan --target new-checkout --detailed-exitcode",
+    ]
+    assert out.endswith(
+        "\n\nThe emulator is stopped and its directory is gone. Next: `reconciler --help`, README.md.\n"
+    )
     places = [out.index(step) for step in steps]
     assert places == sorted(places)
     assert "All Other Users: 40% reassigned" in out
     assert "\x1b" not in out
     assert list(tmp_path.iterdir()) == []
     assert (Path.cwd(), os.environ["RECONCILER_ENV"]) == (here, "production")
-    assert "AMPLITUDE_MANAGEMENT_API_KEY" not in os.environ
+    assert os.environ.keys().isdisjoint({"AMPLITUDE_MANAGEMENT_API_KEY", "RECONCILER_API_URL"})
 
 
 def test_an_emulator_serves_what_the_configuration_names(repository: Repository) -> None:

@@ -236,7 +236,7 @@ def test_flags_whose_variants_are_not_known(tmp_path: Path, form: str, capsys: p
     assert run(["export", "--config", str(root / "reconciler.yaml"), "--format", form]) == 0
     out, err = capsys.readouterr()
     assert "live-only" not in out
-    assert "live-only" in err
+    assert err == "Warning: Left out, because their files name no variants: live-only.\n"
 
 
 def test_flags_that_are_off_because_their_files_say_too_little(
@@ -251,6 +251,25 @@ def test_flags_that_are_off_because_their_files_say_too_little(
     out, err = capsys.readouterr()
     assert [flag["key"] for flag in json.loads(out)] == ["bare", "new-checkout", "off", "silent"]
     assert "Off, because their files leave out enabled or variants: bare, silent.\n" in err
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_said"),
+    [
+        ({"evaluationMode": "local"}, True),
+        ({"evaluationMode": "local", "bucketingSalt": "s"}, False),
+        ({"evaluationMode": "remote"}, False),
+    ],
+)
+def test_shares_of_other_users_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fields: dict[str, str], *, is_said: bool
+) -> None:
+    """Of a flag that SDKs evaluate, whose salt no file says."""
+    flag = {name: value for name, value in CHECKOUT.items() if name != "bucketingSalt"}
+    root = a_repository(tmp_path, flag | fields)
+    assert run(["export", "--config", str(root / "reconciler.yaml"), "--format", "sdk"]) == 0
+    said = "Without bucketingSalt in its file a flag has the right shares, of other users than in production."
+    assert (said in capsys.readouterr().err) is is_said
 
 
 def test_no_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
