@@ -289,6 +289,12 @@ def test_a_state_file_is_not_read_without_end(repository: Repository, monkeypatc
     monkeypatch.setattr("reconciler.cli.commands.drift._MOST_BYTES", 1_000)
     ran = repository.run("drift", "--state", "/dev/zero")
     assert (ran.code, "too big for a state file" in ran.err) == (1, True)
+    repository.write("state.json", "x" * 1_000)
+    assert "too big" not in repository.run("drift", "--state", "state.json").err
+    (repository.root / "state.json").write_bytes(b"\xff")
+    ran = repository.run("drift", "--state", "state.json")
+    said = "Error: The state file 'state.json' is not a text file. Delete it to start over.\n"
+    assert (ran.code, ran.out, ran.err) == (1, "", said)
 
 
 def test_histories_and_checks_are_documents_of_their_schemas(repository: Repository) -> None:

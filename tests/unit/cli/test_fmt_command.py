@@ -54,6 +54,7 @@ def test_one_invalid_file_keeps_all_as_they_are(repository: Repository) -> None:
         ran = repository.run("fmt", *arguments)
         assert (ran.code, ran.out) == (3, "")
         assert "flags/b.yaml:2:1: error:" in ran.err
+        assert "Fix these errors first; no file was written.\n" in ran.err
         assert "flags/c.yaml:2:1: error:" in ran.err
         assert path.read_text() == UGLY
 

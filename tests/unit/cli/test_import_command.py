@@ -204,8 +204,11 @@ def test_a_disk_that_is_full_leaves_whole_files_and_says_which(repository: Repos
         "+ flags/d-small.yaml",
         "Imported 2 flags: 2 new, 0 updated, 0 unchanged, 2 files not written.",
     ]
-    assert "flags/b-large.yaml cannot be written: " in ran.stderr
-    assert "flags/c-large.yaml cannot be written: " in ran.stderr
+    assert ran.stderr.splitlines()[-3:] == [
+        "Error: Not all files were written; those that exist stay as they were:",
+        f"  {repository.root}/flags/b-large.yaml cannot be written: File too large.",
+        f"  {repository.root}/flags/c-large.yaml cannot be written: File too large.",
+    ]
     assert before.read_text() == text
     names = {"a-small.yaml", "b-large.yaml", "d-small.yaml", "new-checkout.yaml"}
     assert {path.name for path in (repository.root / "flags").iterdir()} == names
