@@ -87,6 +87,14 @@ def test_the_options_of_each_step(command: str, options: str) -> None:
     assert " ".join(found) == options
 
 
+def test_the_help_says_what_the_steps_are_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """And names each of them."""
+    assert main(["--help"], {}) == 0
+    out = capsys.readouterr().out
+    assert "`python -I -m reconciler.ci`: for steps of workflows." in out
+    assert all(f"\n  {name} " in out for name in ci.commands)
+
+
 def test_a_comment_has_the_plan_its_page_and_its_run(
     github: GithubState, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,6 +107,7 @@ def test_the_document_comes_back_as_it_was() -> None:
         ("lookedAt", "2030-01-02T12:00:00Z"),
         ("newest", {"1": 9, "20": 3}),
     ]  # fmt: skip
+    assert [*encode_state(later)["newest"]] == ["1", "20"]
     assert encode_state(empty_state(CONFIG)) | {"region": "us"} == {
         **dict.fromkeys(("environment", "sweptTo", "lookedAt")),
         "formatVersion": 1, "projectId": "7", "region": "us", "differences": [], "newest": {},

@@ -39,6 +39,17 @@ def test_the_last_line_has_numbers_only(share: Fraction, shown: str) -> None:
     assert last_line(summary) == f"Plan: 1 create, 6 update, 3 archive; 5 API calls; max exposure change {shown}"
 
 
+def test_shares_stand_behind_their_bar_or_whole_below_it() -> None:
+    """At every width at which they fit into a line."""
+    legend, bar = "· off 90%  █ control 5%  ▒ treatment 5%", f"{'·' * 22}█▒"
+    beside = f"        now  {bar}  {legend}"
+    for width in range(60, len(beside) + 3):
+        lines = at_width(SMALL_PLANS["everyday"](), width).splitlines()
+        below = [f"        now  {bar}", f"{' ' * 13}{legend}"]
+        assert (beside in lines) is (width >= len(beside))
+        assert width >= len(beside) or below == lines[lines.index(below[0]) :][:2]
+
+
 def at_width(plan: Plan, width: int, *, color: bool = False) -> str:
     """The plan on a terminal of so many columns."""
     return render(PLAN, "text", plan, RenderOptions(terminal=Terminal(width=width, color=color)))
