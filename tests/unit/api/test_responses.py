@@ -71,8 +71,9 @@ def answering(body: bytes | Any, status: int = 200) -> Callable[[httpx.Request],
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_no_read_takes_nonsense_for_nothing(read: Callable[[Client], Awaitable[Any]], body: bytes) -> None:
     """Every read meets every kind of nonsense with an error that names the call."""
-    with pytest.raises(InvalidResponseError, match=r"GET /api/1/"):
+    with pytest.raises(InvalidResponseError, match=r"GET /api/1/") as caught:
         ask(answering(body), read)
+    assert (caught.value.status, caught.value.attempts) == (200, 1)
 
 
 @pytest.mark.parametrize(

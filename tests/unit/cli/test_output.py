@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +24,9 @@ from reconciler.cli.output import (
 )
 from reconciler.errors import ReconcilerError
 from reconciler.reports.text_layout import Terminal
+
+if TYPE_CHECKING:
+    from conftest import Repository
 
 
 class Tty:
@@ -283,3 +287,31 @@ def test_what_cannot_be_written_is_in_the_error(
     assert capsys.readouterr() == ("", "saved\n")
     assert str(write_result(shown, OutputOptions(), Output())) == "Full."
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("plan",),
+        ("drift",),
+        ("evaluate", "new-checkout", "--user-id", "ada@example.com"),
+        ("evaluate", "new-checkout", "--users", "users.jsonl"),
+        ("history", "new-checkout"),
+        ("doctor",),
+        ("validate",),
+        ("test",),
+        ("show", "plan.json"),
+    ],
+)
+def test_each_result_fits_its_terminal(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """In colour, and no wider."""
+    repository.write("users.jsonl", '{"user_id": "ada@example.com"}\n')
+    repository.write("flags/a.test.yaml", "tests: [{name: x, flag: new-checkout, never: treatment}]\n")
+    assert repository.run("plan", "--out", "plan.json").code == 0
+    monkeypatch.setattr(Output, "terminal", lambda *_: Terminal(width=50, color=True))
+    ran = repository.run(*command)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", ran.out).splitlines()
+    assert "\x1b[" in ran.out
+    assert max(map(len, lines[:-1])) <= 50  # the last one may be fixed
