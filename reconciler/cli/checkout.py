@@ -60,7 +60,7 @@ class Checkout(Struct, frozen=True):
 
         Raises ReconcilerError.
         """
-        inner = [(self.prefix + path).removesuffix("/.") for path in paths]
+        inner = [self.prefix + path for path in paths]
         limits = () if "." in inner else inner
         listed = self.ask("ls-tree", "-r", "-z", "--full-tree", commit, "--", *limits)
         entries = (entry.partition("\t") for entry in listed.split("\0") if entry)

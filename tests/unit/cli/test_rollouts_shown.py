@@ -113,6 +113,13 @@ def test_a_step_makes_no_plan_of_another_flag_stale(rig: Rig) -> None:
     assert (ran.code, rig.repository.live("search")["description"]) == (0, "new"), ran
 
 
+def test_a_plan_counts_the_reads_of_rollouts(rig: Rig) -> None:
+    """As all others."""
+    before = len(rig.repository.emulator.log)
+    document = json.loads(rig.repository.run("plan", "--format", "json").out)
+    assert document["requests"] == len(rig.repository.emulator.log) - before
+
+
 def test_what_it_costs(rig: Rig) -> None:
     """A read of versions for each flag with a rollout that is not done, and none within a budget that is spent."""
     with_one = json.loads(rig.repository.run("drift", "--format", "json").out)
