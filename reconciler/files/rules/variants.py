@@ -103,9 +103,6 @@ def duplicate_inclusion(flag: ParsedFlag) -> Iterator[Finding]:
 
 def repeated(members: list[Json], rule: str, message: str, path: str) -> Iterator[Finding]:
     """A finding for every string of a list that stood in it before."""
-    known = [item for item in members if isinstance(item, str)]
-    if len(set(known)) == len(known):
-        return
     seen = set()
     for index, item in enumerate(members):
         if isinstance(item, str) and item in seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from reconciler.errors import GuardRefusedError, InterruptedRunError, InvalidInp
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from conftest import Repository
 
 DEFECT = "This is a defect of reconciler: {}. --verbose shows where it happened."
 PLAN, SCHEMA = (click.Context(command, info_name=f"reconciler {command.name}") for command in (plan, schema))
@@ -120,3 +123,22 @@ def test_a_failure_in_place_of_the_report(tmp_path: Path, capsys: pytest.Capture
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     err = capsys.readouterr().err
     assert err == f"Warning: {tmp_path / 'no' / 'report.json'} cannot be written: No such file or directory.\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("plan",), 3), (("apply", "--auto-approve"), 3), (("drift",), 3), (("validate",), 3), (("test",), 3),
+        (("export",), 3), (("fmt",), 3), (("advance",), 3), (("evaluate", "new-checkout", "--user-id", "ada"), 3),
+        (("rollback", "new-checkout", "--to", "1"), 3),
+        (("drift", "--acknowledge", "new-checkout", "--until", "2099-01-01"), 3),
+        (("history", "new-checkout"), 0), (("doctor",), 0), (("import",), 0),
+    ],
+)  # fmt: skip
+def test_a_directory_of_flags_that_is_not_there(repository: Repository, command: tuple[str, ...], code: int) -> None:
+    """Is an error of what reads its files; others go on without it, and import makes it."""
+    shutil.rmtree(repository.root / "flags")
+    ran = repository.run(*command)
+    assert ran.code == code
+    said = "reconciler.yaml:1:1: error: The directory of flag files does not exist. [flags-directory]"
+    assert (said in ran.out + ran.err) is (code == 3)
