@@ -30,12 +30,6 @@ def a_page(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
     assert complaints == []
 
 
-def wait_for(page: Page, shown: str) -> None:
-    """Until the flag's row shows this, and the page's script, which runs after that, has run."""
-    page.get_by_role("row", name="new-checkout").get_by_text(shown).wait_for()
-    page.wait_for_load_state()
-
-
 def test_an_override_is_chosen_and_taken_back(browser: Browser, tmp_path: Path) -> None:
     """The table shows at once what is served then; a typed user is kept."""
     with (
@@ -44,10 +38,11 @@ def test_an_override_is_chosen_and_taken_back(browser: Browser, tmp_path: Path) 
     ):
         page.get_by_label("User id").fill("ada@example.com")
         page.get_by_role("button").click()
-        wait_for(page, "listed in the variant")
+        row = page.get_by_role("row", name="new-checkout")
+        row.get_by_text("listed in the variant").wait_for()
         for chosen, shown in (("off", "overridden for this session"), ("as evaluated", "listed in the variant")):
             page.get_by_label("Variant of new-checkout").select_option(chosen)
-            wait_for(page, shown)
+            row.get_by_text(shown).wait_for()
             assert session.feed.overrides.everyone == ({"new-checkout": "off"} if chosen == "off" else {})
         assert page.get_by_label("User id").input_value() == "ada@example.com"
 
