@@ -37,6 +37,40 @@ def test_named(flags):
     assert asked(flags, "ios") == {}
 """
 
+OVERRIDES = """\
+import json, pytest, urllib.request
+
+@pytest.fixture
+def key(served_flags):
+    served_flags.set("banner", "on")  # before `flags` is asked for
+
+def shown(flags, user):
+    address = f"{flags.url}/v1/vardata?user_id={user}&flag_keys=banner"
+    request = urllib.request.Request(address, headers={"Authorization": f"Api-Key {flags.deployment_key}"})
+    return [variant["key"] for variant in json.load(urllib.request.urlopen(request)).values()]
+
+def test_begins_without(key, flags):
+    assert shown(flags, "ada") == []
+
+def test_one_user(flags):
+    flags.set("banner", "on", user="ada")
+    assert (shown(flags, "ada"), shown(flags, "bob")) == (["on"], [])
+
+def test_is_over_with_its_test(served_flags):
+    assert shown(served_flags, "ada") == []
+
+def test_everyone_until_it_is_cleared(flags):
+    flags.set("banner", "on")
+    assert (shown(flags, "ada"), shown(flags, "bob")) == (["on"], ["on"])
+    flags.clear()
+    assert (shown(flags, "ada"), shown(flags, "bob")) == ([], [])
+
+@pytest.mark.parametrize(("flag", "variant"), [("nothing", "on"), ("banner", "red")])
+def test_what_there_is_not(flags, flag, variant):
+    with pytest.raises(ValueError, match=f'"{flag}"'):
+        flags.set(flag, variant)
+"""
+
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
@@ -99,3 +133,11 @@ def test_the_configuration_and_its_environment_are_chosen(app: Path, environment
     )
     done = ran(app, "-o", "reconciler_config=conf/flags.yaml", "-o", f"reconciler_env={environment}")
     assert done.stdout.splitlines()[-1].startswith(expected), done.stdout + done.stderr
+
+
+def test_what_a_test_sets_ends_with_it(app: Path) -> None:
+    """For everyone or for one user; what was set before is over, and what there is not cannot be set."""
+    (app / "reconciler.yaml").write_text('version: 1\nprojectId: "7"\ndeployments: {web: "67"}\n')
+    (app / "test_app.py").write_text(OVERRIDES)
+    done = ran(app)
+    assert done.stdout.splitlines()[-1].startswith("6 passed"), done.stdout + done.stderr

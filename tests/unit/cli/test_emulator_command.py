@@ -63,6 +63,21 @@ def test_needs_no_configuration(tmp_path: Path) -> None:
         assert ask(url, "/api/1/flags?projectId=217854", EMULATOR_KEY) == 200
 
 
+def test_says_what_it_serves(tmp_path: Path) -> None:
+    """How other commands use it, for a shell, and beside it the projects of every environment."""
+    (tmp_path / "reconciler.yaml").write_text(
+        'version: 1\nenvironments: {production: {projectId: "7"}, staging: {projectId: "8"}}\n'
+    )
+    with an_emulator(tmp_path) as (url, said):
+        pass
+    assert said == [
+        f"export RECONCILER_API_URL={url}\n",
+        f"export AMPLITUDE_MANAGEMENT_API_KEY={EMULATOR_KEY}\n",
+        "",
+        f"The emulator serves project 7, 8 at {url}. Ctrl-C ends it.\n",
+    ]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ends_quietly(tmp_path: Path, number: signal.Signals) -> None:
     """Being ended is no error: the code is the signal's, and nothing is said."""

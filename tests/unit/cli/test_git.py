@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cli.git import GitFailedError, ask_git
+from reconciler.cli.git import GitFailedError, OversizedAnswerError, _chunks, ask_git
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 GIVEN = {
@@ -145,6 +147,37 @@ def test_how_much_git_may_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s
     else:
         with pytest.raises(ReconcilerError, match="a commit holds more than flag files"):
             ask_git("rev-list", top=tmp_path, git_dir=None)
+
+
+@pytest.mark.parametrize("over", [b"", b"x"])
+def test_the_most_that_git_may_say(over: bytes) -> None:
+    """256 MiB, in pieces of which one is kept at a time."""
+    pieces = iter([bytes(1024 * 1024)] * 256 + [over])
+    process: Any = SimpleNamespace(stdout=SimpleNamespace(read=lambda _: next(pieces, b"")), wait=lambda: None)
+    if not over:
+        assert sum(map(len, _chunks(process))) == 256 * 1024 * 1024
+    else:
+        said = r"^git found more than 256 MiB: a commit holds more than flag files\.$"
+        with pytest.raises(OversizedAnswerError, match=said):
+            sum(map(len, _chunks(process)))
+
+
+def test_a_git_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After thirty seconds, which are over at once here; what it said until then is no answer."""
+    patience = []
+
+    class Over:
+        """A timer whose time is over when it starts."""
+
+        def __init__(self, seconds: float, act: Callable[[], None]) -> None:
+            patience.append(seconds)
+            self.start, self.cancel, self.join = act, lambda: None, lambda: None
+
+    monkeypatch.setattr("reconciler.cli.git.Timer", Over)
+    monkeypatch.setenv("PATH", a_git(tmp_path / "bin", "exec /bin/sleep 600"))
+    with pytest.raises(ReconcilerError, match=r"^git did not answer within 30 seconds\.$"):
+        ask_git("rev-list", top=tmp_path, git_dir=None)
+    assert patience == [30]
 
 
 def test_the_usual_places_without_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
