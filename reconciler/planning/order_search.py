@@ -79,7 +79,7 @@ class OrderSearch:
             self._required[then] |= 1 << first
         self._by_preference = sorted(range(len(operations)), key=lambda index: (operations[index].phase, index))
         self._states: dict[int, FlagSpec | None] = {0: before}
-        self._costs: dict[int, Cost] = {0: FREE, self._all: FREE}
+        self._costs: dict[int, Cost] = {self._all: FREE}
         self._steps: dict[int, tuple[int, ...]] = {}
 
     def find_route(self) -> Route | None:
@@ -102,10 +102,9 @@ class OrderSearch:
         return Route(order=tuple(order), cost=least)
 
     def states_along(self, order: Iterable[int]) -> list[FlagSpec | None]:
-        """The flag before the first call of a route and after each."""
+        """The flag before the first call of a route that was found, and after each."""
         made, states = 0, [self._states[0]]
         for index in order:
-            self._steps_from(made)
             made |= 1 << index
             states.append(self._states[made])
         return states
@@ -216,7 +215,7 @@ def _keeps_the_rules(state: FlagSpec | None, operation: Operation, after: FlagSp
     keys = _keys(state)
     match operation:
         case EditFlag(body={"targetSegments": segments}):
-            named = {key for segment in segments for key in segment.get("rolloutWeights") or ()}
+            named = {key for segment in segments for key in segment["rolloutWeights"]}
             return named & _keys(after) <= keys
         case DeleteVariant(variant_key=key):
             still_named = key in _named(state) and key not in _named(after)

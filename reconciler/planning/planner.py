@@ -262,7 +262,6 @@ def _told_of_frozen(planner: Planner, flag: DesiredFlag, live: LiveState) -> Ite
         return
     if found is not None and is_left_archived(flag, found, planner.options):
         yield f"{until}: it is archived live, and that is left as it is."
-        return
     try:
         plan = planner.plan_flag(flag, found)
     except InvalidInputError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
@@ -33,16 +33,16 @@ UNKNOWN_ID = "{id}"
 class Phase(IntEnum):
     """The order of calls among which exposure does not choose."""
 
-    UNARCHIVE = 0
-    DISABLE = 1
-    CREATE_FLAG = 2
-    VARIANTS = 3
-    SEGMENTS = 4
-    INCLUSIONS = 5
-    DEPLOYMENTS = 6
-    REMOVALS = 7
-    ENABLE = 8
-    ARCHIVE = 9
+    UNARCHIVE = auto()
+    DISABLE = auto()
+    CREATE_FLAG = auto()
+    VARIANTS = auto()
+    SEGMENTS = auto()
+    INCLUSIONS = auto()
+    DEPLOYMENTS = auto()
+    REMOVALS = auto()
+    ENABLE = auto()
+    ARCHIVE = auto()
 
 
 class ImpossibleCallError(ValueError):
