@@ -168,6 +168,7 @@ def _weighing(name: str, a: float, b: float) -> dict[str, Any]:
         ("/targetSegments", [_weighing("S", 1, 2)], [_weighing("S", 33.33, 66.67)], "with weights as percentages"),
         ("/targetSegments", [{"name": "S"}], [{"name": "T"}], ""),
         ("/targetSegments", [{"name": " S"}], [{"name": "S"}], "with names without space around them"),
+        ("/targetSegments", [{"name": " S", "percentage": 1}], [{"name": "S", "percentage": 1.01}], ""),
         (
             "/targetSegments",
             [_weighing(" S", 1, 3), {"name": "T"}],

@@ -120,6 +120,9 @@ def test_copies_that_are_left_come_last() -> None:
     left = RemoveUserAt(**V, user="x", index=2)
     assert remaining(planned, [left]) == [None, None, left]
     assert remaining(planned, [left, AddMembers(**V, members=("x",))]) == [None, None, left]
+    other = RemoveUserAt(**V, user="z", index=1)
+    assert remaining(planned, [left, other]) == [None, None, left]
+    assert remaining(planned, [other]) == [None, None, None]
 
 
 def test_what_is_hidden_is_never_in_place() -> None:

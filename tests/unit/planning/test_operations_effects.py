@@ -200,3 +200,28 @@ def test_settle_gives_up() -> None:
     )
     with pytest.raises(ImpossibleCallError, match="taken"):
         apply_in_any_order(FLAG, operations)
+
+
+@pytest.mark.parametrize(
+    ("operation", "parts"),
+    [
+        (EditFlag(flag_key="f", body={"name": "n", "archive": True}), {("name",), ("archived",)}),
+        (
+            CreateVariant(flag_key="f", variant_key="c", body={"key": "c", "payload": 1, "rolloutWeight": 2}),
+            {("variants", "c", "payload"), ("rollout_weights",), ("variants", "")},
+        ),
+        (CreateVariant(flag_key="f", variant_key="c", body={"key": "c"}), {("variants", "")}),
+        (
+            EditVariant(flag_key="f", variant_key="a", body={"key": "z", "name": "n"}),
+            {("variants", "a", "name"), ("variants", "z", "name")},
+        ),
+        (EditVariant(flag_key="f", variant_key="a", body={"rolloutWeight": 0}), {("rollout_weights",)}),
+        (DeleteVariant(flag_key="f", variant_key="a"), set()),
+        (AddMembers(flag_key="f", variant_key="a", members=("u",)), set()),
+        (AddDeployments(flag_key="f", deployments=("1",)), set()),
+    ],
+)
+def test_what_a_call_gives_a_value(operation: Operation, parts: set[tuple[str, ...]]) -> None:
+    """Fields of the flag, and of a variant under its key of before and after; lists are no such part."""
+    assert len(operation.sets) == len(parts)
+    assert set(operation.sets) == parts

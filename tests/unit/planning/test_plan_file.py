@@ -7,6 +7,7 @@ import json
 import re
 from contextlib import suppress
 from datetime import timedelta
+from fractions import Fraction
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,12 @@ from msgspec.structs import replace
 from worlds import UNGUARDED, a_world, an_emulator, random_live_flag, random_spec
 
 from reconciler.errors import StalePlanError
+from reconciler.evaluation.exposure import FlagExposure, ListedMove, PayloadShare, SegmentTransition
 from reconciler.files.schema import check
+from reconciler.planning.exposure_json import decode_exposure, encode_exposure
 from reconciler.planning.plan import Action, PlannedRollout, PlanOptions, Refusal, RolloutStanding, ValueChange
 from reconciler.planning.plan_file import check_saved, decode_plan, digest_of, encode_plan
-from reconciler.planning.rollout_json import decode_rollout, encode_rollout
+from reconciler.planning.rollout_json import declared_rollouts, decode_rollout, encode_rollout
 from reconciler.planning.warnings import with_exposure
 from reconciler.reports.registry import PLAN, RenderOptions, render
 
@@ -294,3 +297,112 @@ def _change(document: Any, path: tuple[Any, ...]) -> None:
         document = document[step]
     value = document[path[-1]]
     document[path[-1]] = f"{value}x" if isinstance(value, str) else "other"
+
+
+def test_a_rollout_in_a_document() -> None:
+    """As other programs read it; of what is declared it leaves out how far it is."""
+    standing = RolloutStanding(
+        phase="running", step=1, since=NOON, upcoming=100, due_at=NOON + timedelta(hours=1), why="early"
+    )
+    rollout = PlannedRollout(
+        key="f", path="/rolloutPercentage", live=10, steps=((25, 3600), (100, None)), guards=("errors",),
+        on_fail="pause", window="office", standing=standing, start=0,
+    )  # fmt: skip
+    declared = {
+        "key": "f", "path": "/rolloutPercentage", "guards": ["errors"], "onFail": "pause", "window": "office",
+    }  # fmt: skip
+    document = encode_rollout(rollout)
+    assert document == declared | {
+        "live": 10,
+        "start": 0,
+        "steps": [{"percentage": 25, "seconds": 3600, "adds": 25}, {"percentage": 100, "seconds": None, "adds": 75}],
+        "standing": {
+            "phase": "running", "step": 1, "since": "2030-01-02T12:00:00Z",
+            "next": {"percentage": 100, "dueAt": "2030-01-02T13:00:00Z"}, "why": "early",
+        },
+    }  # fmt: skip
+    steps = [{"percentage": 25, "seconds": 3600}, {"percentage": 100, "seconds": None}]
+    assert declared_rollouts([document]) == [declared | {"steps": steps}]
+    ended = encode_rollout(replace(rollout, standing=RolloutStanding(phase="done"), start=None))
+    assert ended["standing"] == {"phase": "done", "step": 0, "since": None, "next": None, "why": ""}
+    assert "start" not in ended
+    assert "standing" not in encode_rollout(replace(rollout, standing=None))
+
+
+THIRD = Fraction(1, 3)
+WHOLE = SegmentTransition(
+    before_segment="Beta", after_segment="All Other Users",
+    before=(("a", THIRD), ("off", 2 * THIRD)), after=(("b", Fraction(1)),),
+    matrix=(("a", "b", THIRD), ("off", "b", 2 * THIRD)), switched=Fraction(1), unavoidable=2 * THIRD,
+    is_exact=False,
+)  # fmt: skip
+OF_ALL: dict[str, Any] = {
+    "beforeSegment": "Beta", "afterSegment": "All Other Users",
+    "switched": 100.0, "unavoidable": 66.6667, "excess": 33.3333, "exact": False,
+    "before": {"a": "1/3", "off": "2/3"}, "after": {"b": "1"},
+    "matrix": [{"from": "a", "to": "b", "share": "1/3"}, {"from": "off", "to": "b", "share": "2/3"}],
+    "switchedShare": "1", "unavoidableShare": "2/3",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("exposure", "document"),
+    [
+        (FlagExposure(), {"switched": 0.0, "exact": True, "transitions": [], "notes": []}),
+        (
+            FlagExposure(
+                transitions=(
+                    WHOLE,
+                    replace(WHOLE, switched=THIRD, unavoidable=THIRD, is_exact=True, mode="local"),
+                    replace(WHOLE, deployments=("67", "68")),
+                ),
+                notes=("one", "two"),
+            ),
+            {
+                "switched": 100.0, "exact": False, "notes": ["one", "two"],
+                "transitions": [
+                    OF_ALL,
+                    OF_ALL | {
+                        "switched": 33.3333, "unavoidable": 33.3333, "excess": 0.0, "exact": True, "mode": "local",
+                        "switchedShare": "1/3", "unavoidableShare": "1/3",
+                    },
+                    OF_ALL | {"deployments": ["67", "68"]},
+                ],
+            },
+        ),
+        (
+            FlagExposure(
+                listed=(
+                    ListedMove(kind="users", before="off", after="a", count=2),
+                    ListedMove(kind="cohorts", before="a", after="b", count=1, deployments=("67",)),
+                    ListedMove(kind="users", before="a", after="off", count=3, mode="remote"),
+                ),
+                payloads=(
+                    PayloadShare(variant="a", share=THIRD),
+                    PayloadShare(variant="b", share=Fraction(0), users=2),
+                    PayloadShare(variant="c", share=Fraction(1), cohorts=1),
+                ),
+                dependents=("child", "other"),
+            ),
+            {
+                "switched": 0.0, "exact": True, "transitions": [], "notes": [],
+                "listed": [
+                    {"kind": "users", "from": "off", "to": "a", "count": 2},
+                    {"kind": "cohorts", "from": "a", "to": "b", "count": 1, "deployments": ["67"]},
+                    {"kind": "users", "from": "a", "to": "off", "count": 3, "mode": "remote"},
+                ],
+                "payloads": [
+                    {"variant": "a", "share": "1/3"},
+                    {"variant": "b", "share": "0", "users": 2},
+                    {"variant": "c", "share": "1", "cohorts": 1},
+                ],
+                "dependents": ["child", "other"],
+            },
+        ),
+    ],
+    ids=["of nobody", "of segments", "beside them"],
+)  # fmt: skip
+def test_exposure_in_a_document(exposure: FlagExposure, document: dict[str, Any]) -> None:
+    """As other programs read it, and back; what is empty is left out."""
+    assert encode_exposure(exposure) == document
+    assert decode_exposure(document) == exposure

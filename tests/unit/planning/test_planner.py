@@ -202,6 +202,14 @@ def test_a_rename_is_one_call() -> None:
     assert any("Renaming" in warning for warning in plan.warnings)
 
 
+def test_a_rename_of_long_ago_is_none_where_both_keys_are_in_use() -> None:
+    """The old key stands for a variant of its own by now, in segments too."""
+    variants = (Variant(key="control"), Variant(key="treatment", renamed_from="control"))
+    segment = a_segment(rollout_weights=Weights.of({"control": 1}))
+    declared = a_flag(variants=variants, target_segments=(segment,))
+    assert a_plan_of(declared, a_full_flag(target_segments=(segment,))) is None
+
+
 @pytest.mark.parametrize("payload", [None, {}])
 def test_no_payload_has_two_forms(payload: dict[str, int] | None) -> None:
     """A variant without a payload is as declared, whether the file says null or an empty object."""

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from builders import a_config, a_desired_state, a_flag, a_full_flag, a_live_state
+from builders import a_config, a_desired_state, a_flag, a_full_flag, a_live_state, a_variant
 from msgspec.structs import replace
 
 from reconciler.model.config import Limit, Requests, Safety
@@ -80,6 +80,12 @@ def test_archives() -> None:
     said = "archives: 4 archives, more than safety.maxArchives allows (3)."
     assert refusals(some(4, archived=True), safety=safety) == [said]
     assert refusals(some(0, 16), safety=safety, prune=True) == [said]
+
+
+def test_flags_that_are_made_or_archived_are_no_updates() -> None:
+    none = {"max_updates": Limit(count=0), "max_archives": Limit(count=20)}
+    assert refusals(some(4, archived=True), safety=none) == []
+    assert refusals(some(4, 4, variants=(a_variant("on"),)), live=0, safety=none) == []
 
 
 def test_flags_that_get_the_managed_tag_alone_are_no_updates() -> None:
