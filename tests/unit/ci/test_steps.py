@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import re
@@ -10,12 +11,15 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import click
+import httpx
 import pytest
 from forge_server import ForgeState, served
 from github_server import a_github
 from gitlab_server import a_gitlab
+from msgspec import convert
 from speaking import HEAD as JSON_HEAD
 from speaking import speaking
+from virtual_time import run_in_virtual_time
 
 from reconciler.ci.__main__ import ci, main
 from reconciler.ci.github import Github
@@ -24,7 +28,7 @@ from reconciler.ci.http import ForgeError, secure_address
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from github_server import GithubState
@@ -200,13 +204,15 @@ def test_what_the_other_steps_say(forge: Any, tmp_path: Path, capsys: pytest.Cap
 def test_what_is_said_of_an_issue(github: GithubState, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its title is the default one; another name is another issue."""
     (tmp_path / "drift.md").write_text("drift")
-    told = ("issue", "--body-file", str(tmp_path / "drift.md"))
-    for arguments in (("issue", "--close"), told, told, ("issue", "--close", "--name", "x"), ("issue", "--close")):
+    (tmp_path / "more.md").write_text("more drift")
+    told, more = (("issue", "--body-file", str(tmp_path / name)) for name in ("drift.md", "more.md"))
+    close = ("issue", "--close")
+    for arguments in (close, told, told, more, (*close, "--name", "x"), close):
         assert run(github, *arguments) == 0
     assert run(github, *told, "--author", "ada") == 0
     github.issues[-1]["user"]["login"] = "ada"
     assert run(github, "issue", "--close", "--author", "ada") == 0
-    said = ("none open", "opened", "unchanged", "none open", "closed", "opened", "closed")
+    said = ("none open", "opened", "unchanged", "updated", "none open", "closed", "opened", "closed")
     assert capsys.readouterr().out.splitlines() == [f"Issue: {word}." for word in said]
     assert [(item["title"], item["labels"]) for item in github.issues] == [(TITLE, [])] * 2
 
@@ -399,6 +405,161 @@ def test_edits_are_repeated_and_creations_are_not(github: GithubState) -> None:
         with pytest.raises(ForgeError, match=rf"^GitHub answered {method} /x with {failures[0]}\."):
             client.request(method, "/x", Any)
         assert github.failures == []
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
+    """The requests that were made. Each is answered in the process, after the seconds that its path names."""
+    requests: list[httpx.Request] = []
+
+    async def answered(_: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        await asyncio.sleep(float(request.url.path.rpartition("/")[2]))
+        return httpx.Response(200, stream=httpx.ByteStream(b"[]"))
+
+    monkeypatch.setattr("httpx.AsyncHTTPTransport.handle_async_request", answered)
+    monkeypatch.setattr("asyncio.run", run_in_virtual_time)
+    return requests
+
+
+def test_an_answer_has_a_minute_and_each_part_of_it_half_of_one(asked: list[httpx.Request]) -> None:
+    client = Github("https://api.example.com", "a/b", "t")
+    assert client.request("GET", "/59.9", Any) == []
+    with pytest.raises(ForgeError, match=r"^GitHub took more than 60 s to answer GET /60\.1\.$"):
+        client.request("GET", "/60.1", Any)
+    assert [request.extensions["timeout"] for request in asked] == [
+        dict.fromkeys(("connect", "read", "write", "pool"), 30)
+    ] * 2
+
+
+def test_what_requests_say_of_themselves(asked: list[httpx.Request]) -> None:
+    """To each forge its own headers, with the token in the one that it reads."""
+    common = {"user-agent": "amplitude-flag-reconciler", "accept-encoding": "gzip"}
+    Github("https://api.example.com/v3", "a/b", "t").request("POST", "/0", Any, {"x": 1})
+    Gitlab("https://gitlab.example.com/api/v4", "a/b", "t").request("GET", "/0", Any, query={"x": 1})
+    of_github, of_gitlab = asked
+    assert (of_github.method, str(of_github.url), of_github.content) == (
+        "POST", "https://api.example.com/v3/repos/a/b/0", b'{"x":1}',
+    )  # fmt: skip
+    assert str(of_gitlab.url) == "https://gitlab.example.com/api/v4/projects/a%2Fb/0?x=1"
+    own = {"accept": "application/vnd.github+json", "authorization": "Bearer t", "x-github-api-version": "2022-11-28"}
+    assert {name: of_github.headers[name] for name in common | own} == common | own
+    own = {"private-token": "t"}
+    assert {name: of_gitlab.headers[name] for name in common | own} == common | own
+
+
+def test_an_answer_has_at_most_32_mib(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answered(_: httpx.AsyncHTTPTransport, __: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=httpx.ByteStream(b" " * (32 * MIB + 1)))
+
+    monkeypatch.setattr("httpx.AsyncHTTPTransport.handle_async_request", answered)
+    with pytest.raises(ForgeError, match=r"^GitHub answered GET /x with more than 32 MiB\.$"):
+        Github("https://api.example.com", "a/b", "t").request("GET", "/x", Any)
+
+
+def test_pauses_before_an_edit_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second, then two; a creation waits for nothing."""
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    with a_github() as state:
+        client = Github.of(state.environ)
+        for method, waited in (("GET", [0.5, 2.0]), ("PATCH", [0.5, 2.0]), ("PUT", [0.5, 2.0]), ("POST", [])):
+            pauses.clear()
+            state.failures += [503] * (1 + len(waited))
+            with pytest.raises(ForgeError, match="503"):
+                client.request(method, "/x", Any)
+            assert (pauses, state.failures) == (waited, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "asks_for_permission"),
+    [(400, False), (401, True), (402, False), (403, True), (404, True), (405, False), (500, False)],
+)
+def test_a_refusal_asks_for_a_permission_where_one_may_lack(
+    github: GithubState, status: int, asks_for_permission: bool
+) -> None:
+    """And is told by its status."""
+    github.failures += [status] * 3
+    with pytest.raises(ForgeError, match=rf"^GitHub answered GET /x with {status}\.") as caught:
+        Github.of(github.environ).request("GET", "/x", Any)
+    assert ("permission" in str(caught.value)) is asks_for_permission
+    assert caught.value.status == (status if status < 500 else None)
+
+
+class Many(Github):
+    """A repository with many commits, which answers in the process; those in `touching` touch the paths."""
+
+    def __init__(self, count: int, touching: list[str] | None = None) -> None:
+        super().__init__("https://api.example.com", "a/b", "t")
+        self.shas = [f"{number:040x}" for number in range(count)]
+        self.found = self.shas if touching is None else touching
+        self.asked: list[str] = []
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        shape: Any,
+        body: Mapping[str, object] | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """A page of commits, or none of anything else."""
+        assert method == "GET"
+        assert query is not None
+        assert query["per_page"] == 100
+        self.asked.append(path)
+        shas = self.shas if path.startswith("/compare/") else self.found if path == "/commits" else []
+        items = [{"sha": sha} for sha in shas[(query["page"] - 1) * 100 : query["page"] * 100]]
+        return convert({"commits": items} if path.startswith("/compare/") else items, shape)
+
+
+SINCE = f"since {BEFORE[:12]}"
+
+
+@pytest.mark.parametrize(
+    ("count", "paths", "words"),
+    [
+        (250, (), None),
+        (251, (), f"More than 250 commits {SINCE} change flags: apply by hand."),
+        (251, ("flags",), f"More than 250 commits {SINCE} change flags: apply by hand."),
+        (9_999, ("docs",), None),
+        (10_000, ("docs",), f"There are 10,000 commits or more {SINCE}: apply by hand."),
+    ],
+)
+def test_how_many_commits_a_push_may_have(count: int, paths: tuple[str, ...], words: str | None) -> None:
+    """Ten thousand are listed, and the pull requests of 250 are asked for, which touch the paths."""
+    many = Many(count, [] if "docs" in paths else None)
+    if words is None:
+        assert many.merged(BEFORE, HEAD, paths) == ()
+    else:
+        with pytest.raises(ForgeError, match=f"^{re.escape(words)}$"):
+            many.merged(BEFORE, HEAD, paths)
+
+
+@pytest.mark.parametrize(("count", "is_whole"), [(9_999, True), (10_000, False)])
+def test_how_many_items_a_list_may_have(count: int, is_whole: bool) -> None:
+    items = Many(count).items("/commits", list[Any])
+    if is_whole:
+        assert len(list(items)) == count
+    else:
+        with pytest.raises(ForgeError, match=r"^GitHub answered GET /commits with 10,000 items or more\.$"):
+            list(items)
+
+
+@pytest.mark.parametrize(
+    ("others", "found"), [((99,), 2), ((100,), 1), ((99, 99), 3), ((0, 100, 0), 2), ((60, 60, 60), 4)]
+)
+def test_a_list_of_commits_is_read_until_a_hundred_are_of_before(others: tuple[int, ...], found: int) -> None:
+    """GitHub lists all that touch a path, in the order of their times."""
+    own = [f"{number:040x}" for number in range(len(others) + 1)]
+    touching = [own[0]]
+    for sha, count in zip(own[1:], others, strict=True):
+        touching += [*["f" * 40] * count, sha]
+    many = Many(len(own), touching)
+    many.merged(BEFORE, HEAD, ("flags",))
+    pulls = [path for path in many.asked if path.endswith("/pulls")]
+    assert pulls == [f"/commits/{sha}/pulls" for sha in own[:found]]
 
 
 class Odd(ForgeState):
