@@ -338,7 +338,7 @@ def test_the_author_of_a_comment_may_be_named(forge: Any, tmp_path: Path, capsys
                "flags": {"a": "sha256:" + "1" * 64}}  # fmt: skip
     forge.add_comment(5, f"{SIGN}\nold\n{record_line(json.dumps(content).encode())}", login="ada")
     file, record = tmp_path / "text.md", tmp_path / "record.json"
-    file.write_text("new")
+    file.write_text("new\n")
     author = ("--author", "ada")
     assert run(forge, "allowed", *PUSH, *author) == 0
     assert capsys.readouterr().out == "--allow=rebucket:a\n"
@@ -348,7 +348,7 @@ def test_the_author_of_a_comment_may_be_named(forge: Any, tmp_path: Path, capsys
     (body,) = forge.bodies(5)
     assert body.startswith(f"{SIGN}\nnew\n\nMerged by grace.\n\n<!-- the plan that was reviewed -->\n\nold\n")
     assert run(forge, "comment", "--body-file", str(file), *author) == 0
-    assert forge.bodies(5) == [f"{SIGN}\nnew"]
+    assert forge.bodies(5) == [f"{SIGN}\nnew\n"]
 
 
 def test_commits_that_touch_the_configuration_and_its_flags_count(
@@ -357,7 +357,7 @@ def test_commits_that_touch_the_configuration_and_its_flags_count(
     """By their names in the workspace, beside the paths that are given."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a/r.yaml").write_text('version: 1\nprojectId: "7"\nflags: of/flags\n')
-    (tmp_path / "text.md").write_text("new")
+    (tmp_path / "text.md").write_text("new\n")
     monkeypatch.chdir(tmp_path)
     forge.push(BEFORE, HEAD, "d" * 40)
     steps = (("allowed",), ("reviewed", "--output", "record.json"), ("outcome", "--body-file", "text.md"))
