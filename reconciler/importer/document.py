@@ -38,7 +38,7 @@ _PUBLIC: Final = frozenset(field.public for field in FIELDS)
 
 
 class Representation(Struct, frozen=True, kw_only=True):
-    """A flag as a document; None where not even its key can stand in a file.
+    """A flag as a document; an empty one where not even its key can stand in a file.
 
     `remarks` are lines for comments: what is read-only, what was left out and why. `left_out` are the pointers of
     live values that the document does not hold although they are worth declaring; `named` the names that segments
@@ -46,7 +46,7 @@ class Representation(Struct, frozen=True, kw_only=True):
     """
 
     key: str
-    document: dict[str, Json] | None
+    document: dict[str, Json]
     remarks: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ def represent(
         is_named = all(item.pointer != "/key" for item in obstacles)
         removed = _remove_all(document, obstacles) if is_named else {}
         if not removed:
-            return Representation(key=flag.key, document=None, remarks=tuple(item.reason for item in obstacles))
+            return Representation(key=flag.key, document={}, remarks=tuple(item.reason for item in obstacles))
         left_out |= removed
     return Representation(
         key=flag.key,
@@ -108,9 +108,8 @@ def _beside_defaults(document: dict[str, Json], said: Mapping[str, Json], config
         for name, value in document.items()
         if name in said or name not in defaults or not same_json(alike[name], defaults[name])
     }
-    unmanaged = [
-        name for name in defaults if name in _PUBLIC and (name not in document or said.get(name, "") is None)
-    ]
+    unset = {name for name, value in said.items() if value is None}
+    unmanaged = [name for name in defaults if name in _PUBLIC and (name not in document or name in unset)]
     return kept | dict.fromkeys(unmanaged)
 
 

@@ -51,7 +51,7 @@ def _value(spec: FlagSpec, field: Field, config: Config, keep: Mapping[str, Json
     value = getattr(spec, field.name)
     match field.kind:
         case ValueKind.WEIGHTS:
-            return own_weights(spec)
+            return own_weights(value, _keys(spec))
         case ValueKind.VARIANTS:
             return variants_of(value, keep.get(field.public) or (), minimal=minimal)
         case ValueKind.SEGMENTS:
@@ -68,13 +68,12 @@ def _keys(spec: FlagSpec) -> tuple[str, ...]:
     return tuple(variant.key for variant in spec.variants or ())
 
 
-def own_weights(spec: FlagSpec) -> dict[str, Json]:
+def own_weights(weights: Weights, keys: tuple[str, ...]) -> dict[str, Json]:
     """The flag's weights with every variant in its order; weights of what is no variant mean nothing."""
-    if isinstance(spec.rollout_weights, Unset) or not any(spec.rollout_weights.as_dict().values()):
+    if not any(weights.as_dict().values()):
         return {}
-    weights = whole_weights(spec.rollout_weights)
-    keys = _keys(spec)
-    return {key: weights.get(key) for key in keys} if keys else weights.as_dict()
+    whole = whole_weights(weights)
+    return {key: whole.get(key) for key in keys} if keys else whole.as_dict()
 
 
 def segment_of(segment: TargetSegment, keys: tuple[str, ...]) -> dict[str, Json]:
@@ -90,8 +89,7 @@ def segment_of(segment: TargetSegment, keys: tuple[str, ...]) -> dict[str, Json]
 
 
 def _segment_weights(weights: Weights, keys: tuple[str, ...]) -> dict[str, Json]:
-    ordered = [*(key for key in keys if key in set(weights)), *(key for key in weights if key not in keys)]
-    found = {key: weights.get(key) for key in ordered}
+    found = {key: weights.get(key) for key in (*(key for key in keys if key in set(weights)), *weights)}
     return {key: weight for key, weight in found.items() if weight} or found
 
 

@@ -99,10 +99,9 @@ def build_import(
     names = {name.casefold() for name in taken}
     for flag in sorted(flags, key=lambda flag: flag.key):
         known = declared.get(flag.key)
-        is_declared = known is not None and not known.is_absent
-        keep = known.document if known and is_declared else None
+        keep = None if known is None or known.is_absent else known.document
         shown = represent(flag, config, keep=keep, keys=keys, minimal=minimal)
-        if shown.document is None:
+        if not shown.document:
             draft.skipped.append(shown)
             continue
         if shown.left_out:
@@ -141,7 +140,7 @@ def _free_name(key: str, taken: set[str]) -> str:
 
 
 def _add_file(draft: _Draft, path: Path, shown: Representation, config: Config) -> None:
-    document = dict(shown.document or {})
+    document = dict(shown.document)
     if config.environments:
         document["onlyIn"] = [config.environment]
     text = flag_to_yaml(document, shown.remarks)
@@ -152,7 +151,7 @@ def _join_file(
     draft: _Draft, known: Declared, shown: Representation, config: Config, neighbours: Sequence[Config]
 ) -> None:
     before = draft.files.get(known.path)
-    document = preserve_spelling(dict(shown.document or {}), known.document, config)
+    document = preserve_spelling(shown.document, known.document, config)
     changed = add_environment(
         before.text if before else known.text,
         known.index,
@@ -178,7 +177,7 @@ def _of_team(known: Declared) -> dict[str, Json]:
 def _change_file(draft: _Draft, known: Declared, shown: Representation, config: Config) -> None:
     before = draft.files.get(known.path)
     text = before.text if before else known.text
-    document = keep_rollouts((shown.document or {}) | _of_team(known), known.document)
+    document = keep_rollouts(shown.document | _of_team(known), known.document)
     changed = rewrite_flag(
         text,
         known.index,

@@ -13,6 +13,7 @@ from worlds import OTHER_USER
 
 from reconciler.emulator import Behaviour
 from reconciler.errors import InvalidInputError
+from reconciler.importer import find_declared_flags, overlay_of
 from reconciler.model.config import IgnoreRule
 
 if TYPE_CHECKING:
@@ -364,6 +365,64 @@ def test_several_environments_get_overlays(tmp_path: Path) -> None:
     assert "# careful" in repository.texts()["new-checkout.yaml"]
     assert "# p" in repository.texts()["new-checkout.yaml"]
     assert repository.world.plan().is_empty
+
+
+@pytest.mark.parametrize(
+    ("environments", "is_overlaid", "overlay"),
+    [
+        (("one", "two"), False, "two"),
+        (("two",), False, None),
+        (("two",), True, "two"),
+    ],
+)
+def test_where_the_values_of_an_environment_are_written(
+    tmp_path: Path, environments: tuple[str, ...], is_overlaid: bool, overlay: str | None
+) -> None:
+    """A document that serves one environment says them itself."""
+    repository = a_repository(tmp_path, an_emulator(), environment="two", environments=environments)
+    repository.write("f.yaml", "key: f\n" + ("environments: {two: {enabled: true}}\n" if is_overlaid else ""))
+    declared = find_declared_flags(repository.config)["f"]
+    assert overlay_of(repository.config, declared) == overlay
+
+
+def test_what_other_environments_declare_is_not_taken_for_live(tmp_path: Path) -> None:
+    """What is not read is not said of an environment that the flag is declared for now; nor is what is new."""
+    variants = [{"key": "control"}, {"key": "treatment", "users": ["live"]}]
+    repository = a_repository(
+        tmp_path,
+        an_emulator(a_live_flag(variants=variants, enabled=False, description="")),
+        environment="staging",
+        environments=("staging", "production"),
+    )
+    repository.write(
+        "new-checkout.yaml",
+        "key: new-checkout\nonlyIn: [production]\nname: New checkout\nenabled: false\nvariants:\n  - key: control\n"
+        "  - key: treatment\n    inclusions: {users: [declared]}\n",
+    )
+    repository.adopt(inclusions=False, minimal=True)
+    assert document(repository)["environments"] == {
+        "production": {
+            "enabled": False,
+            "variants": [{"key": "control"}, {"key": "treatment", "inclusions": {"users": ["declared"]}}],
+        },
+        "staging": {
+            "evaluationMode": "remote",
+            "bucketingKey": "amplitude_id",
+            "bucketingSalt": "bbd64548",
+            "rolloutPercentage": 100,
+            "rolloutWeights": {"control": 1, "treatment": 1},
+            "variants": [{"key": "control"}, {"key": "treatment"}],
+        },
+    }
+
+
+@pytest.mark.parametrize("length", [240, 241])
+def test_a_long_key_is_cut_in_the_name_of_its_file(tmp_path: Path, length: int) -> None:
+    """With a digest of the whole: names of files have 255 bytes."""
+    key = "k" * length
+    imported(tmp_path, a_live_flag(key))
+    name = key if length == 240 else f"{'k' * 200}-74bb436be223189a"
+    assert [path.name for path in (tmp_path / "flags").iterdir()] == [f"{name}.yaml"]
 
 
 def test_files_that_cannot_be_read_stop_the_import(tmp_path: Path) -> None:

@@ -169,7 +169,6 @@ def test_exposure_says_what_it_cannot_know(segment: dict[str, Any], name: str) -
 def test_import_shows_a_condition_s_in_comments() -> None:
     """Segments whose conditions cannot be declared whole are not declared; what they hold stands in comments."""
     found = imported(GROUP)
-    assert found.document is not None
     assert "targetSegments" not in found.document
     assert found.left_out == ("/targetSegments",)
     assert any("groupType: org" in remark for remark in found.remarks)
@@ -178,7 +177,6 @@ def test_import_shows_a_condition_s_in_comments() -> None:
 def test_import_declares_a_segment_and_shows_what_else_it_holds() -> None:
     """A field of the segment itself does not keep a file from declaring the rest; it stands in a comment."""
     found = imported(STICKY)
-    assert found.document is not None
     assert [item["name"] for item in found.document["targetSegments"]] == ["Beta"]
     assert found.left_out == ()
     assert any('"stickyBucketing": true' in remark for remark in found.remarks)
