@@ -61,9 +61,7 @@ class _Server(uvicorn.Server):
         self.stop()
 
     async def main_loop(self) -> None:
-        ticks = 0
-        while not await self.on_tick(ticks):
-            ticks += 1
+        while not await self.on_tick(0):
             with suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_SECONDS):
                     await self._ending.wait()
@@ -137,7 +135,7 @@ def _listen(port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
-        listener.listen(128)
+        listener.listen()
     except OSError as error:
         listener.close()
         error.filename = f"{HOST}:{port}"

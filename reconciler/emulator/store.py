@@ -165,7 +165,7 @@ class Store:
         self._changed()
         return made
 
-    def put_flag(self, given: Mapping[str, Json], user: str) -> FlagRecord:
+    def put_flag(self, given: Mapping[str, Json], user: str) -> None:
         """A flag in the place of the one with its id, from a record of any completeness, as an edit by `user`.
 
         What is given is kept as it is.
@@ -173,9 +173,9 @@ class Store:
         before = self.flags[given["id"]]
         stamps = {"createdBy": before["createdBy"], "createdAt": before["createdAt"]}
         flag = flag_record({**given, **stamps}, flag_id=before["id"], user=user, at=self.timestamp())
-        return self.commit(flag, user)
+        self.commit(flag, user)
 
-    def commit(self, flag: FlagRecord, user: str, *, bumps: bool = True) -> FlagRecord:
+    def commit(self, flag: FlagRecord, user: str, *, bumps: bool = True) -> None:
         """The flag as it is from now on; with `bumps` it gets a version and says who changed it when."""
         at = self.timestamp()
         flag_id = flag["id"]
@@ -189,7 +189,6 @@ class Store:
             number = len(self._versions_of.get(flag_id, ())) + 1
             self.append_version({"createdAt": at, "createdBy": user, "version": number, "flag": flag})
         self._changed()
-        return flag
 
     def remove(self, flag_ids: Iterable[str]) -> None:
         """Flags that are there no more, as if they had never been; no endpoint does that."""
@@ -229,7 +228,7 @@ class Store:
 
     def versions_of(self, flag_id: str) -> list[VersionRecord]:
         """The versions of a flag, oldest first."""
-        return list(self._versions_of.get(flag_id, ()))
+        return list(self._versions_of[flag_id])
 
     def new_id(self) -> str:
         """An id that no flag has."""

@@ -46,11 +46,15 @@ def test_a_missing_or_unknown_key_is_a_401(authorization: str) -> None:
         ("POST", "/flags", {"projectId": "99", "key": "x"}),
         ("GET", "/deployments?projectId=7", None),
         ("GET", "/deployments/67", None),
+        ("PATCH", "/deployments/67", {"label": "mine"}),
+        ("GET", "/experiments?projectId=7", None),
+        ("GET", "/experiments/500", None),
     ],
 )
 def test_a_project_out_of_reach_is_a_403(method: str, path: str, body: object) -> None:
     """A key sees and changes only flags of its own projects."""
     emulator = two_projects()
+    emulator.store.seed_experiment({"projectId": "7", "key": "e", "id": "500"})
     before = emulator.dump()
     assert ask(emulator, method, path, body, key=NARROW).status == 403
     assert emulator.dump() == before
@@ -71,6 +75,14 @@ def test_the_feeds_show_the_projects_of_the_key() -> None:
     deployments = ask(emulator, "GET", "/deployments", key=NARROW).json()["deployments"]
     assert [version["flagConfig"]["key"] for version in versions] == ["in-eight"]
     assert [(item["id"], item["projectId"]) for item in deployments] == [("80", "8")]
+
+
+def test_the_feed_shows_project_by_project() -> None:
+    """In the order of their ids, whatever the order in which they came to be."""
+    projects = ["5", "9", "8", "3", "6", "1", "7", "4", "2"]
+    emulator = an_emulator(projects={project: {f"d{project}": "web"} for project in projects})
+    shown = ask(emulator, "GET", "/deployments").json()["deployments"]
+    assert [item["id"] for item in shown] == [f"d{project}" for project in sorted(projects)]
 
 
 def test_a_deployment_of_another_project_cannot_be_attached() -> None:
@@ -130,10 +142,12 @@ def test_a_guest_reaches_every_project_unless_the_key_is_known() -> None:
 
 
 def test_ids_are_given_once() -> None:
-    """A seed of an id that is taken raises; the project that an experiment is seeded into exists from then on."""
+    """A seed of an id that is taken raises; the project that something is seeded into exists from then on."""
     emulator = two_projects()
     emulator.store.seed_experiment({"projectId": "9", "key": "e", "id": "5"})
-    assert list(emulator.store.projects) == ["7", "8", "9"]
+    emulator.store.seed_flag({"projectId": "10", "key": "f"})
+    assert list(emulator.store.projects) == ["7", "8", "9", "10"]
+    assert emulator.store.projects["9"] == emulator.store.projects["10"] == {}
     for taken in ("5", "1001"):
         with pytest.raises(ValueError, match=f"the id {taken} is taken"):
             emulator.store.seed_experiment({"projectId": "7", "key": "f", "id": taken})

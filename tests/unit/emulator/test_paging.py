@@ -8,6 +8,7 @@ import pytest
 from emulators import a_live_flag, an_emulator, ask
 
 from reconciler.emulator import Emulator, Limits
+from reconciler.emulator.serializer import Serializer
 
 
 def many(count: int, **options: Any) -> Emulator:
@@ -100,6 +101,18 @@ def test_the_list_shows_a_flag_as_it_is_now() -> None:
     page(emulator)
     ask(emulator, "PATCH", "/flags/1001", {"name": "Another name"})
     assert ask(emulator, "GET", "/flags").json()["flags"][0]["name"] == "Another name"
+
+
+def test_a_flag_that_is_listed_again_is_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of thousands costs little; only what was edited is made anew."""
+    emulator, made = many(3), []
+    listed = Serializer.listed
+    monkeypatch.setattr(Serializer, "listed", lambda self, flag: made.append(flag["key"]) or listed(self, flag))
+    first = ask(emulator, "GET", "/flags").body
+    assert ask(emulator, "GET", "/flags").body == first
+    ask(emulator, "PATCH", "/flags/1002", {"name": "Another name"})
+    assert page(emulator)[0] == ["flag-2", "flag-1", "flag-0"]
+    assert made == ["flag-2", "flag-1", "flag-0", "flag-1"]
 
 
 def test_the_version_feed_is_paged() -> None:

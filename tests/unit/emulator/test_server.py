@@ -171,6 +171,21 @@ def test_a_taken_port_is_an_error(emulator: Emulator) -> None:
         assert caught.value.filename == f"127.0.0.1:{port}"
 
 
+def test_a_port_is_kept_before_it_is_served(emulator: Emulator) -> None:
+    """From when it is asked for: nobody else gets it in between."""
+    with server._listen(0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(OSError, match="in use"), serve(emulator, port=port):
+            raise AssertionError
+
+
+def test_a_slow_start_is_waited_for(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked for again and again, as long as the server may still come."""
+    monkeypatch.setattr(server, "_LOOK_SECONDS", 0)
+    with serve(emulator) as url:
+        assert httpx.get(f"{url}/api/1/flags").status_code == 401
+
+
 def test_an_answer_does_not_wait_for_the_clients_acknowledgement(client: httpx.Client) -> None:
     """Nothing is held back to be sent together: half of many answers on one connection come in under 40 ms."""
     assert median(client.get("/api/1/flags/1001").elapsed.total_seconds() for _ in range(60)) < 0.04

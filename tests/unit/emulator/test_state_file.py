@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 
 def lived() -> Emulator:
-    """An emulator with flags, edits, inclusions and an archived flag."""
+    """An emulator with flags, edits, inclusions, and what is archived or has a name of its own."""
     emulator = an_emulator(a_live_flag(), a_live_flag("old", archived=True), projects={"7": DEPLOYMENTS, "8": {}})
     ask(emulator, "POST", "/flags/1001/variants/control/users", {"inclusions": ["ada", "é", '"']})
     ask(emulator, "PATCH", "/flags/1001", {"tags": ["a"], "rolloutPercentage": 3})
     ask(emulator, "POST", "/flags", {"projectId": "8", "key": "made"})
+    ask(emulator, "POST", "/deployments", {"projectId": "8", "label": "backend", "type": "server"})
+    ask(emulator, "PATCH", "/deployments/68", {"archive": True})
     return emulator
 
 
@@ -56,6 +58,34 @@ def test_every_write_is_in_the_file_at_once(tmp_path: Path) -> None:
     assert flag_of(second, "new-checkout")["rolloutPercentage"] == 42
     assert ask(second, "GET", "/flags").status == 200
     assert len(second.store.versions_of("1001")) == 2
+
+
+def test_every_change_is_in_the_file(tmp_path: Path) -> None:
+    """Also what no endpoint does: projects, keys, deployments, seeds, edits without a version, removals."""
+    path = tmp_path / "state.json"
+    emulator = an_emulator(state_file=path)
+    store = emulator.store
+    deployment: Any = {"id": "5", "projectId": "9", "label": "l", "key": "k", "deleted": False}
+    states = {path.read_bytes()}
+    for number, act in enumerate(
+        (
+            lambda: store.add_project("8", {"80": "web"}),
+            lambda: store.add_key("another", "bob@example.com", ["8"]),
+            lambda: store.put_deployment(deployment),
+            lambda: store.seed_flag({"projectId": "7", "key": "a", "id": "1"}),
+            lambda: store.seed_flags([{"projectId": "7", "key": "b", "id": "2"}]),
+            lambda: store.seed_experiment({"projectId": "7", "key": "e"}),
+            lambda: store.put_flag({**store.flags["1"], "name": "put"}, "bob@example.com"),
+            lambda: store.commit({**store.flags["1"], "name": "committed"}, "bob@example.com", bumps=False),
+            lambda: store.remove(["2"]),
+            emulator.reset,
+        ),
+        1,
+    ):
+        act()
+        states.add(path.read_bytes())
+        assert path.read_bytes() == emulator.dump()
+        assert len(states) == number + (number < 10)  # the last one is the first again
 
 
 def test_a_state_that_is_put_there_is_in_the_file_too(tmp_path: Path) -> None:
@@ -142,7 +172,8 @@ def test_reset_comes_back_to_the_remembered_state() -> None:
     for _ in range(2):
         ask(emulator, "PATCH", "/flags/1001", {"enabled": False})
         ask(emulator, "POST", "/flags/1001/variants/control/users", {"inclusions": ["ada"]})
-        ask(emulator, "POST", "/flags", {"projectId": "7", "key": "made"})
+        created = ask(emulator, "POST", "/flags", {"projectId": "7", "key": "made"}).json()
+        assert created["id"] == "1002"
         assert ask(emulator, "PATCH", "/deployments/67", {"label": "site"}).status == 200
         emulator.store.add_project("7", {"81": "more"})
         emulator.store.add_key("another", "bob@example.com", ["7"])
