@@ -10,6 +10,7 @@ POST   /_emulator/reset    back to the state that was last put there, or that it
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from reconciler.emulator.records import Json
     from reconciler.emulator.requests import ApiResponse
 
-_DONE = 204
+_DONE = HTTPStatus.NO_CONTENT
 
 
 class Emulator:
@@ -106,7 +107,7 @@ class Emulator:
             body=b"" if body is None else encode(body),
         )
         answer = self.api.answer_as(user, request)
-        if answer.status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
+        if answer.status != HTTPStatus.OK:
             raise RefusedError(answer.status, answer.body.decode())
         return answer
 

@@ -69,7 +69,6 @@ def edit_variant(flag: FlagRecord, key: str, changes: Mapping[str, Json], behavi
 
 def remove_variant(flag: FlagRecord, key: str, behaviour: Behaviour) -> FlagRecord:
     """The flag without the variant, its inclusions and its weight."""
-    find_variant(flag, key)
     if len(flag["variants"]) == 1:
         raise bad_request(f"{key!r} is the last variant and cannot be removed")
     if behaviour.delete_named_variant == "refuse":

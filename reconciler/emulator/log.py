@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -32,7 +33,7 @@ class LogEntry(Struct, frozen=True, kw_only=True):
     @property
     def is_write(self) -> bool:
         """Whether the request took effect: neither a GET nor refused."""
-        return self.method != "GET" and self.status < 400  # noqa: PLR2004 - where HTTP's errors begin
+        return self.method != "GET" and self.status == HTTPStatus.OK
 
 
 class RateLimit:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import uvicorn
 from emulators import AUTHORIZATION, a_live_flag, an_emulator, flag_of
 
 from reconciler.emulator import Emulator, serve, server
@@ -113,6 +116,7 @@ def test_it_ends_at_once_where_nothing_is_under_way(emulator: Emulator, monkeypa
     """It waits neither for its own next look nor for a client that keeps its connection without a request."""
     monkeypatch.setattr(server, "_TICK_SECONDS", 3600)
     monkeypatch.setattr(server, "_STOP_SECONDS", 3600)
+    monkeypatch.setattr(uvicorn, "Config", partial(uvicorn.Config, timeout_keep_alive=3600))
     with httpx.Client(headers=AUTHORIZATION) as client:
         with serve(emulator) as url:
             assert client.get(f"{url}/api/1/flags").status_code == 200
@@ -210,7 +214,9 @@ def test_the_log_can_be_read_and_emptied_from_outside(client: httpx.Client) -> N
 
 def test_the_state_can_be_read_and_replaced_from_outside(client: httpx.Client, emulator: Emulator) -> None:
     """What was read can be put back; what is no state is a 400 and changes nothing."""
-    start = client.get("/_emulator/state").content
+    answer = client.get("/_emulator/state")
+    assert answer.headers["content-type"] == "application/json"
+    start = answer.content
     client.patch("/api/1/flags/1001", json={"enabled": False})
     changed = client.get("/_emulator/state").content
     assert client.put("/_emulator/state", content=b"[]").status_code == 400
@@ -243,7 +249,8 @@ def test_it_can_be_reset_from_outside(client: httpx.Client, emulator: Emulator) 
 def test_it_can_be_served_in_the_foreground_until_a_signal() -> None:
     """A process that serves says where, answers, and ends on SIGTERM."""
     program = (
-        "from reconciler.emulator import Emulator, serve_in_foreground\n"
+        "from reconciler.emulator import Emulator, serve_in_foreground, server\n"
+        "server._TICK_SECONDS = 3600\n"
         "serve_in_foreground(Emulator(), on_start=lambda url: print(url, flush=True))\n"
     )
     with subprocess.Popen(
@@ -257,3 +264,27 @@ def test_it_can_be_served_in_the_foreground_until_a_signal() -> None:
         process.terminate()
         assert process.wait(timeout=20) == -15
         assert (process.stdout.read(), process.stderr.read()) == ("", "")
+
+
+def test_the_first_signal_is_the_one_that_ends_it() -> None:
+    """A second one, of another kind, ends the waiting for answers, and is not raised again."""
+    program = (
+        "import asyncio\n"
+        "from reconciler.emulator import serve_in_foreground, server\n"
+        "server._TICK_SECONDS = server._STOP_SECONDS = 3600\n"
+        "def say(text): print(text, flush=True)\n"
+        "async def never(scope, receive, send):\n"
+        "    say('asked')\n"
+        "    await asyncio.Event().wait()\n"
+        "serve_in_foreground(never, on_start=say, on_stop=lambda: say('ending'))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], text=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        url = httpx.URL(process.stdout.readline().strip())
+        with socket.create_connection((url.host, url.port or 0)) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert process.stdout.readline() == "asked\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout.readline() == "ending\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == -signal.SIGTERM

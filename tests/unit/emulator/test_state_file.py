@@ -63,6 +63,7 @@ def test_every_write_is_in_the_file_at_once(tmp_path: Path) -> None:
 def test_every_change_is_in_the_file(tmp_path: Path) -> None:
     """Also what no endpoint does: projects, keys, deployments, seeds, edits without a version, removals."""
     path = tmp_path / "state.json"
+    assert Emulator(state_file=path).dump() == path.read_bytes()
     emulator = an_emulator(state_file=path)
     store = emulator.store
     deployment: Any = {"id": "5", "projectId": "9", "label": "l", "key": "k", "deleted": False}

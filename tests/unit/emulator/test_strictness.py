@@ -130,6 +130,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("DELETE", VARIANT, {"users": []}, "takes no body"),
     # Inclusions
     ("POST", VARIANT + "/users", {"users": ["a"]}, "users is not a documented field"),
+    ("POST", VARIANT + "/users", {}, "inclusions is required"),
     ("POST", VARIANT + "/users", {"inclusions": []}, "inclusions must not be empty"),
     ("POST", VARIANT + "/users", {"inclusions": "a"}, "inclusions must be an array"),
     ("POST", VARIANT + "/users", {"inclusions": [1]}, "inclusions[0] must be"),
@@ -137,6 +138,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("POST", VARIANT + "/users", {"inclusions": [f"u{n}" for n in range(2001)]}, "at most 2000 inclusions"),
     ("POST", VARIANT + "/cohorts", {"inclusions": [f"c{n}" for n in range(11)]}, "at most 10 cohorts"),
     ("DELETE", VARIANT + "/bulk-delete-users", {"inclusions": ["a"]}, "inclusions is not a documented field"),
+    ("DELETE", VARIANT + "/bulk-delete-users", {}, "users is required"),
     ("DELETE", VARIANT + "/bulk-delete-users", {"users": []}, "users must not be empty"),
     ("DELETE", VARIANT + "/bulk-delete-users", {"users": [f"u{n}" for n in range(101)]}, "at most 100"),
     ("DELETE", VARIANT + "/bulk-delete-cohorts", {"cohorts": ["a"]}, "cohorts is not a documented field"),
@@ -147,6 +149,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("DELETE", VARIANT + "/users/-1", None, "userIndex must be a whole number"),
     ("DELETE", VARIANT + "/users/ada", None, "userIndex must be a whole number"),
     # Deployments
+    ("POST", FLAG + "/deployments", {}, "deployments is required"),
     ("POST", FLAG + "/deployments", {"deployments": []}, "deployments must not be empty"),
     ("POST", FLAG + "/deployments", {"deployments": ["67", "99"]}, "has no deployment '99'"),
     ("POST", FLAG + "/deployments", {"deployments": ["80"]}, "has no deployment '80'"),
