@@ -155,7 +155,15 @@ def _says_what_a_class_is(node: ast.AST) -> bool:
 
 
 def _is_for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+    match node:
+        case ast.If(test=test):
+            return ast.unparse(test).endswith("TYPE_CHECKING")
+        case ast.ClassDef(bases=bases):
+            return any(ast.unparse(base).startswith("Protocol") for base in bases)
+        case ast.Assign(value=ast.Call(func=ast.Name(id="TypeVar"))):
+            return True
+        case _:
+            return False
 
 
 def _own_lines(node: ast.stmt | ast.ExceptHandler | ast.match_case) -> tuple[int, int]:

@@ -135,6 +135,8 @@ def test_what_a_killed_process_left_is_passed_over(tmp_path: Path) -> None:
         ("a: b | c", []),
         ("def a(b: c | d) -> e | f: ...", []),
         ("if TYPE_CHECKING:\n    a = 1", []),
+        ("A = TypeVar('A')", []),
+        ("class A(Protocol):\n    b: int = 1\n    @property\n    def c(self) -> int: ...", []),
         ("'''b'''", []),
         ("@dataclass(frozen=True)\nclass A: ...", ["\nclass A: ..."]),
         ("assert a == b", []),
