@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         VersionRecord,
     )
 
-_EXACT = 2**53
 _is_number = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,6})?").fullmatch
 
 _STAMPS = ("createdBy", "lastModifiedBy", "createdAt", "lastModifiedAt")
@@ -168,7 +167,7 @@ def _as_doubles(value: Json) -> Json:
         return {name: _as_doubles(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_as_doubles(item) for item in value]
-    return int(float(value)) if isinstance(value, int) and abs(value) > _EXACT else value
+    return int(float(value)) if type(value) is int else value
 
 
 def _as_number(value: Json) -> Json:
