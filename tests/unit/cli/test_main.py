@@ -121,7 +121,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def modules_after(*arguments: str) -> set[str]:
     """The names of all modules that a command leaves imported."""
-    code = f"import sys; from reconciler.cli.main import run; run({arguments}); print(*sys.modules, file=sys.stderr)"
+    return modules_of(f"from reconciler.cli.main import run; run({arguments})")
+
+
+def modules_of(code: str) -> set[str]:
+    """The names of all modules that code leaves imported."""
+    code = f"import sys; {code}; print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stderr.split())
 
@@ -150,6 +155,13 @@ def test_validate_imports_nothing_that_asks_a_server() -> None:
     )
     assert "yaml" in modules
     assert not heavy & modules
+
+
+def test_what_asks_a_server_does_without_the_command_line_of_its_library() -> None:
+    """50 ms and 10 MiB for each command."""
+    modules = modules_of("from reconciler.api.http import httpx")
+    assert "httpx" in modules
+    assert not {"rich", "pygments", "click"} & modules
 
 
 @pytest.mark.parametrize("name", SCHEMA_NAMES)
