@@ -133,7 +133,7 @@ def _without_users(text: str, call: Call, sent: Json) -> str:
     ids = () if call.path.endswith("cohorts") else {user for user in _users_in(sent) if user}
     if not ids:
         return text
-    words = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
+    words = "|".join(map(re.escape, sorted(ids, reverse=True)))
     return redact_matches(text, re.compile(rf"(?<!\w)(?:{words})(?!\w)"))
 
 

@@ -99,6 +99,11 @@ class FlagRun:
         return self.plan.flag_id is None
 
     @property
+    def target_id(self) -> str:
+        """The id that its calls go to."""
+        return self.flag_id or UNKNOWN_ID
+
+    @property
     def made(self) -> list[Operation]:
         """The operations that were made so far."""
         return [step.operation for step in self.steps if step.status is Status.APPLIED]
@@ -126,7 +131,7 @@ class FlagRun:
     def stub(self) -> LiveFlag:
         """The flag as something to be read again."""
         spec = self.plan.before or FlagSpec(key=self.plan.key)
-        return LiveFlag(id=self.flag_id or UNKNOWN_ID, project_id=self.context.client.project_id, spec=spec)
+        return LiveFlag(id=self.target_id, project_id=self.context.client.project_id, spec=spec)
 
     def leave(self, reason: str, status: Status = Status.SKIPPED) -> None:
         """Send nothing more of it, for a reason."""
@@ -161,7 +166,7 @@ class FlagRun:
             try:
                 await self.context.pause(delay)
                 flag, seen_at = await self.context.cancellation.run_unless_cancelled(
-                    timed(lambda: self.context.client.get_flag(self.flag_id or UNKNOWN_ID))
+                    timed(lambda: self.context.client.get_flag(self.target_id))
                 )
             except (ApiError, InterruptedRunError) as caught:
                 error = caught
@@ -236,7 +241,7 @@ class FlagRun:
         return None
 
     async def _perform(self, step: Step) -> None:
-        request = step.to_send.request(self.flag_id or UNKNOWN_ID)
+        request = step.to_send.request(self.target_id)
         call = self.context.client.write(request, look=FreshLook(self, step))
         answer = await self.context.cancellation.run_unless_cancelled(call)
         if isinstance(answer, CreatedFlag):
@@ -247,7 +252,7 @@ class FlagRun:
         """See that a place in a list still is the surplus copy. Raises RejectedError where it is not."""
         if not isinstance(operation, RemoveUserAt):
             return
-        listing = self.context.client.list_users(self.flag_id or UNKNOWN_ID, operation.variant_key)
+        listing = self.context.client.list_users(self.target_id, operation.variant_key)
         try:
             users = await self.context.cancellation.run_unless_cancelled(listing)
         except AmbiguousError as error:
@@ -283,7 +288,7 @@ class FlagRun:
         """What the server refused, in sentences; empty where it refused nothing."""
         if not (isinstance(error, RejectedError | AccessError) and step.attempts):
             return ""
-        body = step.to_send.request(self.flag_id or UNKNOWN_ID).body
+        body = step.to_send.request(self.target_id).body
         carried = f" The call carried {', '.join(body)}." if isinstance(body, dict) else ""
         return carried + (SHARED_KEYS if step.operation.CREATES_FLAG else "")
 

@@ -131,8 +131,6 @@ async def _with_absent(
 ) -> tuple[LiveState, frozenset[str]]:
     """The state with the keys that the list did not show looked up, and those for which there was no room."""
     absent = frozenset(keys) - listed.flags.keys() - listed.duplicates.keys() if listed.is_complete else frozenset()
-    if not absent:
-        return listed, absent
     try:
         hidden = await find_including_archived(client, absent, most=max(listed.pages, FEW_KEYS))
     except BudgetError:

@@ -17,6 +17,7 @@ from reconciler.api.credentials import REGIONS, ApiKey, Origin
 from reconciler.api.transport import Exchange, Transport
 from reconciler.emulator import serve
 from reconciler.errors import (
+    AmbiguousError,
     ApiError,
     InvalidResponseError,
     NotSentError,
@@ -174,6 +175,30 @@ def test_redirects_are_errors_that_name_the_host(status: int, location: str, wor
     assert "token" not in str(caught.value)
     assert caught.value.status == status
     assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (300, RejectedError),
+        (399, RejectedError),
+        (400, RejectedError),
+        (499, RejectedError),
+        (500, AmbiguousError),
+        (599, AmbiguousError),
+    ],
+)
+def test_what_a_status_means_for_a_write(status: int, kind: type[ApiError]) -> None:
+    """The server did not do what it answers with 3xx or 4xx; anything else leaves that open."""
+    with pytest.raises(ApiError) as caught:
+        send(lambda _: httpx.Response(status), "POST", ["flags"])
+    assert (type(caught.value), caught.value.status) == (kind, status)
+    assert ("redirect" in str(caught.value)) is (status < 400)
+
+
+@pytest.mark.parametrize("status", [200, 299])
+def test_any_success_is_one(status: int) -> None:
+    assert send(lambda _: httpx.Response(status), "POST", ["flags"]).status == status
 
 
 def test_cookies_are_not_kept() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reconciler.emulator import RawRequest
     from reconciler.strict_json import Json
 
-ADA, SHORT = "ada.lovelace@example.com", "u-7"
+ADA, SHORT, DOMAIN = "ada.lovelace@example.com", "u-7", "example.com"
 WHERE = "/api/1/flags/1/variants/on/users"
 
 
@@ -38,9 +38,12 @@ def said(body: str, sent: Json, path: str = WHERE) -> str:
         ({"targetSegments": [{"conditions": [{"prop": "plan", "op": "is", "values": ["pro"]}]}]}, "pro", "pro"),
         ({"variants": [{"key": "on", "inclusions": {"users": [ADA]}}]}, f"{ADA} users", "*** users"),
         ({"variants": [{"key": "on", "payload": {"users": ["blue"]}}]}, "blue", "blue"),
-        ({"inclusions": [""]}, "an empty id", "an empty id"),
+        ({"inclusions": [""]}, "no id: ''", "no id: ''"),
+        ({"inclusions": [f"ada@{DOMAIN}", "ada", "ada@"]}, f"no ada@{DOMAIN}", "no ***"),
+        ({"conditions": [{"prop": "user_id", "values": [7, SHORT]}]}, f"7 {SHORT}", "7 ***"),
+        ({"deployments": ["67"]}, "no deployment 67", "no deployment 67"),
         ({"inclusions": [ADA]}, f"{'x' * 290} {ADA}", f"{'x' * 290} ***"),
-        (None, "no flag", "no flag"),
+        (None, "no flag: ''", "no flag: ''"),
     ],
 )
 def test_users_of_the_request_are_left_out(sent: Json, body: str, expected: str) -> None:
