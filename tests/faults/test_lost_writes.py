@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from builders import a_config
-from emulators import a_live_flag, an_emulator, flag_of, variant_of
+from emulators import OTHER_USER, a_live_flag, an_emulator, flag_of, variant_of
 from faults.drills import WiredWorld, attempt
 from faults.wire import Wire, answered, arriving
 from msgspec.structs import replace
@@ -18,20 +19,27 @@ from virtual_time import run_in_virtual_time
 from worlds import FAST, UNGUARDED, desired_of
 
 from reconciler.apply import ApplyOptions, ApplyReport
-from reconciler.model.flag import FlagSpec, Variant
+from reconciler.emulator import Behaviour
+from reconciler.model.flag import FlagSpec, Variant, Weights
+from reconciler.planning.plan import PlanOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from faults.wire import Fault, Passage
 
+    from reconciler.emulator import Emulator
     from reconciler.model.config import Requests
 
 GROWN = FlagSpec(key="a", rollout_percentage=50)
 NEW = FlagSpec(key="new", name="New", variants=(Variant(key="on"),))
 
 
-def a_world(*specs: FlagSpec, requests: Requests = FAST) -> WiredWorld:
-    """A project with one flag at 10 %, and a declaration of these."""
-    emulator = an_emulator(a_live_flag("a", rolloutPercentage=10))
+def a_world(
+    *specs: FlagSpec, requests: Requests = FAST, live: dict[str, Any] | None = None, **settings: Any
+) -> WiredWorld:
+    """A project with one flag at 10 %, and a declaration of these; `settings` are those of the emulator."""
+    emulator = an_emulator(a_live_flag("a", rolloutPercentage=10), *([live] if live else []), **settings)
     return WiredWorld(
         emulator=emulator,
         desired=desired_of(*specs),
@@ -103,6 +111,121 @@ def test_an_edit_that_arrives_late_is_not_sent_again(seconds: float) -> None:
     world = a_world(GROWN)
     (outcome,) = applied(world, 1, arrives_after(seconds)).outcomes
     assert (outcome.status, len(world.wire.writes)) == ("applied", 1)
+
+
+def courses(world: WiredWorld) -> str:
+    """The apply's requests, one sign each: reads, and writes between spaces."""
+    writes = [passage.number for passage in world.wire.writes]
+    signs = (" W " if item.is_write else "r" for item in world.wire.passages if item.number >= writes[0] - 1)
+    return "".join(signs).replace("  ", " ")
+
+
+@pytest.mark.parametrize(
+    ("spec", "lost", "requests"),
+    [
+        (GROWN, 2, "r W rrrr W rrrr W r"),
+        (NEW, 1, "r W rrrrrr W r"),
+        (NEW, 2, "r W rrrrrr W rrrrrr"),
+    ],
+)
+def test_what_the_looks_showed_is_not_looked_at_again(spec: FlagSpec, lost: int, requests: str) -> None:
+    """A call is sent again on the look that showed that it is not in place."""
+    world = a_world(spec)
+    applied(world, lost)
+    assert courses(world) == requests
+
+
+def made_and_lost(meanwhile: Callable[[], None] = lambda: None) -> Fault:
+    """The request arrives, then something happens, and no answer comes."""
+
+    async def fault(passage: Passage) -> httpx.Response:
+        passage.deliver()
+        meanwhile()
+        raise httpx.ReadError("connection reset by peer")
+
+    return fault
+
+
+MEANWHILE: dict[str, Callable[[Emulator, str], object]] = {
+    "archived": lambda emulator, flag_id: edited(emulator, flag_id, archive=True),
+    "a declared field": lambda emulator, flag_id: edited(emulator, flag_id, name="Theirs"),
+    "gone": lambda emulator, flag_id: emulator.store.remove([flag_id]),
+}
+
+
+def edited(emulator: Emulator, flag_id: str, **fields: Any) -> None:
+    """An edit by a colleague."""
+    emulator.edit_as(OTHER_USER, "PATCH", f"/flags/{flag_id}", fields)
+
+
+@pytest.mark.parametrize("why", MEANWHILE)
+def test_a_flag_that_is_as_no_call_could_leave_it_is_not_written_to_again(why: str) -> None:
+    """What became of the lost edit is not known, and it is not sent over the edit of another."""
+    world = a_world(replace(GROWN, name="New checkout"))
+    flag_id = flag_of(world.emulator, "a")["id"]
+    (outcome,) = applied(world, 1, made_and_lost(lambda: MEANWHILE[why](world.emulator, flag_id) and None)).outcomes
+    assert (outcome.status, [item.status for item in outcome.operations]) == ("unknown", ["unknown"])
+    assert "Afterwards the flag was not as planned: another client may be editing it." in str(outcome.error)
+    assert len(world.wire.writes) == 1
+
+
+@pytest.mark.parametrize(("seconds", "status", "sent"), [(0, "applied", 2), (2, "applied", 2), (2.001, "unknown", 1)])
+def test_an_edit_that_was_taken_back_is_not_made_again(seconds: float, status: str, sent: int) -> None:
+    """It was, where the flag was written more than two seconds after it was sent: clocks may differ by that."""
+    noon = datetime(2030, 1, 2, 12, tzinfo=UTC)
+    world = a_world(GROWN, now=lambda: noon + timedelta(seconds=seconds))
+    flag_id = flag_of(world.emulator, "a")["id"]
+    back = made_and_lost(lambda: edited(world.emulator, flag_id, rolloutPercentage=10))
+    (outcome,) = applied(world, 1, back).outcomes
+    assert (outcome.status, len(world.wire.writes)) == (status, sent)
+
+
+def test_a_lost_edit_of_what_the_server_hides_is_made_again() -> None:
+    """Nothing shows that it is in place: just that part is sent, although the flag was written meanwhile."""
+    spec = FlagSpec(key="new", enabled=True, variants=(Variant(key="on"),), tags=("t",))
+    behaviour = Behaviour(tags="absent")
+    world = a_world(spec, now=lambda: datetime(2030, 1, 2, 13, tzinfo=UTC), behaviour=behaviour)
+    world.wire.plan = lambda passage: made_and_lost() if passage.body == {"enabled": True, "tags": ["t"]} else None
+    report = run_in_virtual_time(attempt(world)).report
+    assert report is not None
+    assert report.outcomes[0].status == "applied"
+    assert world.wire.writes[-1].body == {"tags": ["t"]}
+
+
+def a_renaming_world(condition: dict[str, Any], names: str) -> WiredWorld:
+    """A segment that names a variant, which is renamed on a server that leaves the old key behind."""
+    segment = {"name": "S", "conditions": [condition], "percentage": 100, "rolloutWeights": {names: 1}}
+    world = a_world(
+        FlagSpec(
+            key="b",
+            variants=(Variant(key="control"), Variant(key="new", renamed_from="treatment")),
+            rollout_weights=Weights.of({"control": 1, "new": 1}),
+        ),
+        behaviour=Behaviour(rename_rewrites=False),
+        live=a_live_flag("b", targetSegments=[segment]),
+    )
+    world.options = PlanOptions()
+    return world
+
+
+COHORT = {"type": "cohort", "prop": "userdata_cohort", "op": "is", "values": ["c1"]}
+PLAN = {"type": "property", "prop": "plan", "op": "is", "values": ["pro"]}
+
+
+@pytest.mark.parametrize(
+    ("condition", "names", "status", "sent"),
+    [(COHORT, "treatment", "unknown", 1), (COHORT, "control", "applied", 2), (PLAN, "treatment", "applied", 3)],
+)
+def test_a_lost_rename_is_completed_without_losing_conditions(
+    condition: dict[str, Any], names: str, status: str, sent: int
+) -> None:
+    """The weight, and segments that name the old key, follow; not where the API cannot carry what they say."""
+    world = a_renaming_world(condition, names)
+    before = flag_of(world.emulator, "b")["targetSegments"]
+    (outcome,) = applied(world, 1, made_and_lost()).outcomes
+    assert (outcome.status, len(world.wire.writes)) == (status, sent)
+    after = flag_of(world.emulator, "b")["targetSegments"]
+    assert (after == before) is (condition == COHORT)
 
 
 @pytest.mark.parametrize("status", [400, 404, 409])
