@@ -16,7 +16,7 @@ from faults.drills import WiredWorld, attempt
 from faults.wire import Wire, answered, arriving
 from msgspec.structs import replace
 from virtual_time import run_in_virtual_time
-from worlds import FAST, UNGUARDED, desired_of
+from worlds import FAST, PROJECT, UNGUARDED, desired_of
 
 from reconciler.apply import ApplyOptions, ApplyReport
 from reconciler.emulator import Behaviour
@@ -190,6 +190,32 @@ def test_a_lost_edit_of_what_the_server_hides_is_made_again() -> None:
     assert report is not None
     assert report.outcomes[0].status == "applied"
     assert world.wire.writes[-1].body == {"tags": ["t"]}
+
+
+def test_a_flag_of_the_same_key_that_lacks_some_of_it_is_not_the_one_that_was_created() -> None:
+    """A create makes all of a flag at once: another client made this one, and the create is not sent again."""
+    world = a_world(NEW)
+    body = {"projectId": PROJECT, "key": "new", "name": "Theirs", "variants": [{"key": "on"}]}
+
+    async def lost(_: Passage) -> httpx.Response:
+        world.emulator.edit_as(OTHER_USER, "POST", "/flags", body)
+        raise httpx.ReadError("connection reset by peer")
+
+    (outcome,) = applied(world, 1, lost).outcomes
+    assert (outcome.status, len(world.wire.writes)) == ("unknown", 1)
+    assert flag_of(world.emulator, "new")["name"] == "Theirs"
+
+
+def test_an_edit_beside_a_lost_call_that_is_in_place_stops_the_next_call() -> None:
+    """The first call is made; what comes after it would rest on a flag that others have edited."""
+    variants = (Variant(key="control", name="C"), Variant(key="treatment"))
+    world = a_world(replace(GROWN, variants=variants))
+    flag_id = flag_of(world.emulator, "a")["id"]
+    edit = made_and_lost(lambda: edited(world.emulator, flag_id, description="by hand"))
+    (outcome,) = applied(world, 1, edit).outcomes
+    assert [item.status for item in outcome.operations] == ["applied", "skipped"]
+    assert "it was edited meanwhile (description), not by this run" in str(outcome.error)
+    assert len(world.wire.writes) == 1
 
 
 def a_renaming_world(condition: dict[str, Any], names: str) -> WiredWorld:

@@ -96,9 +96,9 @@ def test_an_address_elsewhere_is_not_sent() -> None:
         "EVIL.com",
     ):
         server = Recorder()
-        with pytest.raises(NotSentError):
+        with pytest.raises(NotSentError) as caught:
             send(server, "GET", ["flags"], origin=Origin(scheme="https", host=host, port=443))
-        assert server.requests == []
+        assert (server.requests, caught.value.attempts) == ([], 0)
 
 
 def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,8 +133,9 @@ def test_the_environment_cannot_listen_in(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_read_only_lets_nothing_but_get_through(method: str) -> None:
     """A transport that only reads refuses every other method before anything is sent."""
     server = Recorder()
-    with pytest.raises(NotSentError, match="only reads"):
+    with pytest.raises(NotSentError, match="only reads") as caught:
         send(server, method, ["flags"], read_only=True)
+    assert caught.value.attempts == 0
     send(server, "GET", ["flags"], read_only=True)
     assert [request.method for request in server.requests] == ["GET"]
 

@@ -310,6 +310,55 @@ def test_variants_that_changed_meanwhile_are_a_conflict(
     assert flag_of(world.emulator, "a")["rolloutPercentage"] == 50
 
 
+def test_how_long_a_write_is_looked_for_that_does_not_show() -> None:
+    """After each of the usual pauses, and then no more."""
+    world = a_project("a", apply_options=ApplyOptions(), behaviour=Behaviour(approvals="pending"))
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    world.sleep = sleep
+    assert statuses(world.apply().report) == {"a": "unknown"}
+    assert slept == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+class Seen(Progress):
+    """What was shown at each advance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[tuple[str, int, int | None]] = []
+
+    def advance(self, count: int = 1) -> None:
+        super().advance(count)
+        self.shown.append((self.what, self.done, self.total))
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_progress_is_shown_step_by_step(*, ignored: bool) -> None:
+    """Of three flags one by one: two calls, a call that is refused, two of which the first is; then read back."""
+    progress = Seen()
+    named = {"name": "New", "variants": (Variant(key="control", name="C"), Variant(key="treatment"))}
+    specs = (
+        FlagSpec(key="a", **named),
+        FlagSpec(key="b", deployments=("404",), tags=("t",)),
+        FlagSpec(key="c", **named),
+    )
+    world = a_world(
+        an_emulator(*map(a_live_flag, "abc"), behaviour=Behaviour(read_lag=2 if ignored else 0)),
+        *specs,
+        apply_options=replace(NO_WAIT, concurrency=1),
+        progress=progress,
+    )
+    planned = world.look()
+    assert [len(flag.operations) for flag in planned.plan.flags] == [2, 2, 2]
+    world.carry_out(planned)
+    sent = [("Applying", done, 9) for done in (1, 2, 3, 4, 5, 6)]
+    assert progress.shown[: len(sent)] == sent
+    assert progress.shown[len(sent) :] == [("Reading back", done, 9) for done in (7, 8, 9)]
+
+
 def test_looks_that_show_nothing_yet_are_told_apart_by_pauses() -> None:
     """A server that shows writes late is looked at again after each of the delays, and not before."""
     world = a_project("a", behaviour=Behaviour(read_lag=2))

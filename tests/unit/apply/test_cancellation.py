@@ -9,7 +9,14 @@ from virtual_time import run_in_virtual_time
 
 from reconciler.apply import Cancellation
 from reconciler.apply.context import ends_the_run
-from reconciler.errors import AccessError, AmbiguousError, BudgetError, InterruptedRunError, RejectedError
+from reconciler.errors import (
+    AccessError,
+    AmbiguousError,
+    BudgetError,
+    InterruptedRunError,
+    ReconcilerError,
+    RejectedError,
+)
 
 
 async def later(seconds: float, value: str = "done") -> str:
@@ -44,6 +51,47 @@ def test_a_signal_abandons_what_is_in_flight() -> None:
         return loop.time()
 
     assert run_in_virtual_time(work()) < 1010
+
+
+def test_what_is_abandoned_has_ended_when_the_signal_is_told() -> None:
+    """Also where it takes a while to clean up."""
+    ended: list[str] = []
+
+    async def slow_to_end() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(2)
+            ended.append("cleaned up")
+
+    async def work() -> None:
+        cancellation = Cancellation()
+        asyncio.get_running_loop().call_later(1, cancellation.interrupt, 2)
+        with pytest.raises(InterruptedRunError, match="nothing more is sent"):
+            await cancellation.run_unless_cancelled(slow_to_end())
+        assert ended == ["cleaned up"]
+
+    run_in_virtual_time(work())
+
+
+@pytest.mark.parametrize(
+    ("reason", "failed", "why"),
+    [
+        (AccessError("no", status=401), "a", "Skipped after a was refused (401)."),
+        (AccessError("no", status=403), "a", "Skipped after a was refused (403)."),
+        (RejectedError("slow down", status=429), "a", "Skipped after a failed."),
+        (AccessError("no", status=401), None, "no"),
+        (BudgetError("spent"), "a", "spent"),
+        (InterruptedRunError("Stopped.", 2), "a", "Stopped."),
+    ],
+)
+def test_why_the_others_are_skipped(reason: ReconcilerError, failed: str | None, why: str) -> None:
+    """By the flag that failed, but for what is no failure of it; the first reason counts."""
+    cancellation = Cancellation()
+    assert not cancellation.is_set
+    cancellation.stop(reason, failed)
+    cancellation.stop(RejectedError("later", status=429), "b")
+    assert (cancellation.is_set, cancellation.why) == (True, why)
 
 
 def test_after_a_signal_nothing_begins() -> None:

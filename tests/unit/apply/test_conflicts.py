@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag, flag_of
@@ -12,8 +12,12 @@ from worlds import FAST, OTHER_USER, World, a_world, after_writes, an_emulator
 
 from reconciler.apply import ApplyOptions
 from reconciler.apply.conflicts import GONE_SINCE
+from reconciler.emulator.requests import text_response
 from reconciler.model.config import Requests
-from reconciler.model.flag import FlagSpec
+from reconciler.model.flag import FlagSpec, Variant
+
+if TYPE_CHECKING:
+    from reconciler.emulator import ApiResponse, RawRequest
 
 SLOW = Requests(per_second=10, concurrency=16, daily_budget=100_000)
 
@@ -24,6 +28,11 @@ def a_project(count: int, **settings: Any) -> World:
     emulator = an_emulator(*(a_live_flag(key, rolloutPercentage=50) for key in keys))
     specs = (FlagSpec(key=key, rollout_percentage=60) for key in keys)
     return a_world(emulator, *specs, **{"apply_options": ApplyOptions(verify=False)} | settings)
+
+
+def a_new_flag(key: str) -> FlagSpec:
+    """A flag that is made by its create alone."""
+    return FlagSpec(key=key, variants=(Variant(key="on"),))
 
 
 def apply_with_an_edit_of_the_last(world: World, number: int, *, pause: float = 0) -> dict[str, str]:
@@ -71,6 +80,66 @@ def test_a_look_that_has_grown_old_is_repeated() -> None:
     assert apply_with_an_edit_of_the_last(world, 1, pause=6) == {
         "flag-000": "applied", "flag-001": "applied", "flag-002": "skipped",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_server_that_turns_reads_away_is_not_asked_for_each_flag(*, is_new: bool) -> None:
+    """The four attempts of the first look are all that is sent."""
+    options = ApplyOptions(verify=False, concurrency=1)
+    world = a_project(250, apply_options=options)
+    if is_new:
+        world = a_world(an_emulator(), *map(a_new_flag, world.desired.flags), apply_options=options)
+    planned = world.look()
+    sent = []
+
+    def answer(request: RawRequest) -> ApiResponse:
+        sent.append(request)
+        return text_response(429, "slow down")
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    assert (len(sent), report.exit_code) == (4, 1)
+    assert sorted({outcome.status.value for outcome in report.outcomes}) == ["failed", "skipped"]
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_look_at_many_that_fails_is_made_for_each(*, is_new: bool) -> None:
+    """A list that the server cannot give says nothing of any flag."""
+    world = a_project(20)
+    if is_new:
+        world = a_world(an_emulator(), *(a_new_flag(key) for key in world.desired.flags))
+    planned, real = world.look(), world.emulator.api.answer
+    broken: list[RawRequest] = []
+
+    def answer(request: RawRequest) -> ApiResponse:
+        if request.method == "GET" and "key=" not in request.query and "key" not in request.path and not broken:
+            broken.append(request)
+            return text_response(400, "no")
+        return real(request)
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    assert (len(broken), report.exit_code) == (1, 0)
+
+
+def test_nothing_is_asked_about_flags_that_are_skipped() -> None:
+    """Where the first failure ends the run, the others are not even looked up."""
+    options = ApplyOptions(on_error_abort=True)
+    world = a_world(an_emulator(), *map(a_new_flag, "abc"), apply_options=options)
+    planned, real = world.look(), world.emulator.api.answer
+    asked: list[str] = []
+
+    def answer(request: RawRequest) -> ApiResponse:
+        asked.append(request.method)
+        return real(request) if request.method == "GET" else text_response(400, "no")
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    assert [outcome.error for outcome in report.outcomes][1:] == ["Skipped after a failed."] * 2
+    assert asked == ["GET", "POST"]
 
 
 def test_flags_are_looked_at_together() -> None:

@@ -21,7 +21,8 @@ SPEC = FlagSpec(key="f", name="n", variants=(Variant(key="control", name="C"), V
 
 def applied(editor: str | None, *, behaviour: Behaviour | None = None, before: bool = False) -> Any:
     """The report of an apply of three calls, after the second of which the flag is edited by hand."""
-    emulator = an_emulator(a_live_flag("f"), behaviour=behaviour)
+    emulator = an_emulator(a_live_flag("f"), a_live_flag("undated"), behaviour=behaviour)
+    flag_of(emulator, "undated")["lastModifiedAt"] = None
     path = f"/flags/{flag_of(emulator, 'f')['id']}"
 
     def edit() -> None:

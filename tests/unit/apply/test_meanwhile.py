@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from reconciler.apply import steps
 from reconciler.apply.meanwhile import moved_meanwhile
 from reconciler.model.flag import UNSET, FlagSpec, LiveFlag, Variant
-from reconciler.planning.operations import AddMembers, EditFlag, EditVariant, Operation
+from reconciler.planning.operations import AddMembers, EditFlag, EditVariant, Operation, RemoveMembers
 
 
 @pytest.mark.parametrize(("clock", "slept"), [(None, 0), (7, 90)])
@@ -48,3 +48,35 @@ def test_what_was_hidden_before_may_have_been_anything(name: str) -> None:
     assert moved_meanwhile(a_flag_that_shows(name, UNSET), [call], now, [call]) == ()
     empty = a_flag_that_shows(name, type(other)())
     assert moved_meanwhile(empty, [call], now, [call]) == (name.partition(".")[0],)
+
+
+ADD = AddMembers(flag_key="a", variant_key="on", members=("cat",))
+REMOVE = RemoveMembers(flag_key="a", variant_key="on", members=("ada",))
+
+
+@pytest.mark.parametrize("calls", [(ADD, REMOVE), (REMOVE, ADD)])
+@pytest.mark.parametrize(
+    ("shown", "moved"),
+    [
+        (("ada", "bea"), False),
+        (("bea",), False),
+        (("ada", "bea", "cat"), False),
+        (("bea", "cat"), False),
+        (("ada",), True),
+        ((), True),
+        (("ada", "bea", "cat", "eve"), True),
+        (("bea", "eve"), True),
+    ],
+)
+def test_a_list_may_show_any_of_the_calls_made(
+    calls: tuple[Operation, ...], shown: tuple[str, ...], *, moved: bool
+) -> None:
+    """Whichever of them a late reading shows; what none of them adds or removes was edited by others."""
+    before, now = (a_flag_that_shows("variants.users", users) for users in (("ada", "bea"), shown))
+    assert moved_meanwhile(before, calls, now, calls) == (("variants",) if moved else ())
+
+
+def test_a_flag_of_another_id_is_another_flag() -> None:
+    before = a_flag_that_shows("rollout_percentage", 20)
+    assert moved_meanwhile(before, [], replace(before, id="99"), []) == ("id",)
+    assert moved_meanwhile(before, [], before, []) == ()

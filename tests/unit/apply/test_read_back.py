@@ -219,3 +219,27 @@ def test_a_call_that_was_ignored_is_told_where_the_flag_is_archived_as_well(arch
     assert flag_of(emulator, "f")["archived"] is True
     assert (outcome.status.value, outcome.verified) == ("unknown", False)
     assert "may wait for an approval" in str(outcome.operations[0].error)
+
+
+@pytest.mark.parametrize(("status", "ends"), [(400, False), (429, True), (401, True)])
+def test_a_read_back_that_fails_ends_the_run_where_every_read_would(status: int, *, ends: bool) -> None:
+    """Else the next look may show what the first could not."""
+    emulator = an_emulator(a_live_flag("f"))
+    world = a_world(emulator, FlagSpec(key="f", rollout_percentage=5))
+    planned, real = world.look(), emulator.api.answer
+    failed: list[RawRequest] = []
+
+    def answer(request: RawRequest) -> ApiResponse:
+        if request.method == "GET" and emulator.writes and (ends or not failed):
+            failed.append(request)
+            return ApiResponse(status=status, body=b"no")
+        return real(request)
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    (outcome,) = report.outcomes
+    assert (report.stopped_by is not None, report.verified, outcome.status.value) == (
+        (True, False, "unknown") if ends else (False, True, "applied")
+    )
+    assert str(outcome.error).startswith("What was applied could not be read back: ") is ends
