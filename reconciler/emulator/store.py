@@ -184,6 +184,7 @@ class Store:
         if self._read_lag:
             before = self._stale[flag_id][1] if flag_id in self._stale else self.flags.get(flag_id)
             self._stale[flag_id] = (self._read_lag, before)
+        self.projects.setdefault(flag["projectId"], {})
         self.flags[flag_id] = flag
         if bumps:
             number = len(self._versions_of.get(flag_id, ())) + 1

@@ -91,6 +91,18 @@ def test_a_deployment_of_another_project_cannot_be_attached() -> None:
     assert answer.status == 400
 
 
+def test_a_key_may_reach_a_project_that_is_not_there_yet() -> None:
+    """It holds nothing until a flag is made in it."""
+    emulator = two_projects()
+    emulator.store.add_key("early", USER, ["99"])
+    body = {"projectId": "99", "key": "first"}
+    refused = ask(emulator, "POST", "/flags", {**body, "deployments": ["67"]}, key="early")
+    assert refused.body == b"project '99' has no deployment '67'"
+    assert keys_of(emulator, "/flags", "early") == keys_of(emulator, "/flags?projectId=99", "early") == []
+    assert ask(emulator, "POST", "/flags", body, key="early").status == 200
+    assert keys_of(emulator, "/flags?projectId=99", "early") == ["first"]
+
+
 def test_the_same_key_in_two_projects_is_no_conflict() -> None:
     """Flag keys are taken per project."""
     emulator = two_projects()
