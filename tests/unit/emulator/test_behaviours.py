@@ -252,14 +252,15 @@ def test_zero_weights_are_accepted_or_refused() -> None:
     calls: list[tuple[str, str, Any]] = [
         ("PATCH", CONTROL, {"rolloutWeight": 0}),
         ("DELETE", CONTROL, None),
-        ("PATCH", FLAG, {"targetSegments": [{**SEGMENT, "rolloutWeights": {"control": 0}}]}),
         ("POST", "/flags", {"projectId": "7", "key": "z", "variants": [{"key": "a"}], "rolloutWeights": {"a": 0}}),
+        ("PATCH", FLAG, {"targetSegments": [{**SEGMENT, "rolloutWeights": {"control": 0}}]}),
     ]
     for method, path, body in calls:
         assert ask(behaving(one_left), method, path, body).status == 200
         answer = ask(behaving(one_left, zero_weights="refuse"), method, path, body)
         assert answer.status == 400
-        assert "must be more than 0" in answer.body.decode()
+        where = "targetSegments[0].rolloutWeights" if path == FLAG else "rolloutWeights"
+        assert answer.body.decode() == f"{where}: at least one weight must be more than 0"
 
 
 def test_fractions_are_refused_or_floored_or_accepted() -> None:
@@ -313,6 +314,8 @@ def test_absent_user_removal_is_ignored_or_refused() -> None:
     assert ask(refusing, "DELETE", f"{CONTROL}/bulk-delete-users", {"users": ["ada", "eve"]}).status == 400
     assert users(refusing) == ["ada", "bob"]
     assert ask(refusing, "DELETE", f"{CONTROL}/bulk-delete-cohorts", {"users": ["c1"]}).status == 400
+    absent = ask(refusing, "DELETE", f"{CONTROL}/bulk-delete-users", {"users": [*"hgfedcba"]})
+    assert absent.body == b"'a' is not included in variant 'control'"
 
 
 def test_bulk_delete_copies_takes_all_or_the_first() -> None:

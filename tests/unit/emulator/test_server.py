@@ -112,6 +112,55 @@ def test_an_answer_under_way_is_still_given_when_it_stops(
         assert answer.result().json()["key"] == "new-checkout"
 
 
+def test_a_long_answer_is_sent_to_its_end_when_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has said all of it, and the client has yet to read it."""
+    monkeypatch.setattr(server, "_STOP_SECONDS", 3600)
+    said, stopping = threading.Event(), threading.Event()
+    size = 30_000_000
+
+    async def long(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": bytes(size)})
+        said.set()
+
+    def read(connection: socket.socket) -> int:
+        assert stopping.wait(20)
+        return sum(len(part) for part in iter(lambda: connection.recv(1_000_000), b""))
+
+    with ThreadPoolExecutor() as pool:
+        with serve(long, on_stop=stopping.set) as url:
+            address = httpx.URL(url)
+            connection = socket.create_connection((address.host, address.port or 0))
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert said.wait(20)
+            reading = pool.submit(read, connection)
+        assert reading.result() > size
+    connection.close()
+
+
+def test_work_for_a_client_that_is_gone_is_done_when_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that was asked for takes effect."""
+    monkeypatch.setattr(server, "_STOP_SECONDS", 3600)
+    gone, done = threading.Event(), threading.Event()
+
+    async def write(_: Any, receive: Any, __: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+        await ending.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        done.set()
+
+    ending = asyncio.Event()
+    with serve(write, on_stop=ending.set) as url:
+        address = httpx.URL(url)
+        with socket.create_connection((address.host, address.port or 0)) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert gone.wait(20)
+    assert done.is_set()
+
+
 def test_it_ends_at_once_where_nothing_is_under_way(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits neither for its own next look nor for a client that keeps its connection without a request."""
     monkeypatch.setattr(server, "_TICK_SECONDS", 3600)

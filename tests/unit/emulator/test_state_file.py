@@ -184,6 +184,17 @@ def test_reset_comes_back_to_the_remembered_state() -> None:
         assert emulator.log == []
 
 
+def test_reset_comes_back_to_the_beginning_where_nothing_was_remembered(tmp_path: Path) -> None:
+    """What the file held, or nothing."""
+    path = tmp_path / "state.json"
+    path.write_bytes(lived().dump())
+    for emulator in (Emulator(), Emulator(state_file=path)):
+        start = emulator.dump()
+        emulator.store.seed_flag({"projectId": "7", "key": "later"})
+        emulator.reset()
+        assert emulator.dump() == start
+
+
 def test_the_dump_tells_any_two_states_apart() -> None:
     """An inclusion alone, even without a version, changes the bytes."""
     emulator = an_emulator(a_live_flag())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from emulators import KEY, a_live_flag, an_emulator, ask, flag_of
 
-from reconciler.emulator import RawRequest
+from reconciler.emulator import Behaviour, RawRequest
 
 SEGMENT: dict[str, Any] = {
     "name": "Beta",
@@ -256,6 +256,22 @@ def test_the_last_variant_stays() -> None:
 def test_what_is_not_there_is_a_404(path: str) -> None:
     """Unknown ids, keys and paths, empty segments among them, are not found."""
     assert ask(an_emulator(a_live_flag()), "GET", path).status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "", {"name": "x"}), ("DELETE", "", None), ("POST", "/users", {"inclusions": ["a"]}),
+        ("POST", "/cohorts", {"inclusions": ["a"]}), ("DELETE", "/users/0", None), ("DELETE", "/users", None),
+        ("DELETE", "/bulk-delete-users", {"users": ["a"]}), ("DELETE", "/bulk-delete-cohorts", {"users": ["a"]}),
+    ],
+)  # fmt: skip
+def test_a_variant_that_is_not_there_cannot_be_edited(method: str, path: str, body: Any) -> None:
+    for behaviour in (Behaviour(), Behaviour(delete_body="ignored")):
+        answer = ask(
+            an_emulator(a_live_flag(), behaviour=behaviour), method, f"/flags/1001/variants/absent{path}", body
+        )
+        assert (answer.status, answer.body) == (404, b"variant 'absent' not found")
 
 
 @pytest.mark.parametrize(("method", "path"), [

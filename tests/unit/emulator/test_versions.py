@@ -75,6 +75,18 @@ def test_every_write_makes_a_version(method: str, path: str, body: Any) -> None:
     assert after["lastModifiedBy"] == USER
 
 
+def test_a_flag_that_is_put_in_its_place_keeps_its_beginning() -> None:
+    """Who made it and when; it is edited by whoever puts it there, and has a version more."""
+    emulator = with_history()
+    before = emulator.store.flags["1001"]
+    given = {"id": "1001", "projectId": "7", "key": "new-checkout", "createdBy": "x", "createdAt": "y"}
+    emulator.store.put_flag(given, "bob@example.com")
+    after, versions = emulator.store.flags["1001"], emulator.store.versions_of("1001")
+    assert (after["createdBy"], after["createdAt"]) == (before["createdBy"], before["createdAt"])
+    assert (after["lastModifiedBy"], after["variants"]) == ("bob@example.com", [])
+    assert (len(versions), versions[-1]["flag"]) == (4, after)
+
+
 def test_a_refused_write_makes_no_version() -> None:
     """A 400 leaves the history alone."""
     emulator = with_history()
