@@ -27,7 +27,7 @@ from reconciler.model.wire import losses_of
 from reconciler.strict_json import join_pointer, split_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from reconciler.model.config import Config
     from reconciler.model.flag import FlagSpec, LiveFlag
@@ -69,8 +69,9 @@ def represent(
     spec, read_only = _without_read_only_segments(flag.spec)
     spec, named = _with_segment_names(spec)
     ignored = ignored_of(flag.key, config)
-    said = without_ignored(dict(keep or {}), ignored, config, keep or {})
-    keep = {name: value for name, value in said.items() if value is not None}
+    own = {name: value for name, value in (keep or {}).items() if value is not None}
+    unset = {name for name in keep or {} if name not in own}
+    keep = without_ignored(own, ignored, config, own)
     document = without_ignored(document_of(spec, config, keep, minimal=minimal), ignored, config, keep)
     left_out: dict[str, str] = {}
     while obstacles := find_not_declarable(document, flag, config):
@@ -82,7 +83,7 @@ def represent(
         left_out |= removed
     return Representation(
         key=flag.key,
-        document=_beside_defaults(preserve_spelling(document, keep, config), said, config),
+        document=_beside_defaults(preserve_spelling(document, keep, config), keep, unset, config),
         remarks=(
             *dependency_remark(flag, keys),
             *(read_only or unlisted_remarks(spec)),
@@ -94,10 +95,12 @@ def represent(
     )
 
 
-def _beside_defaults(document: dict[str, Json], said: Mapping[str, Json], config: Config) -> dict[str, Json]:
+def _beside_defaults(
+    document: dict[str, Json], said: Collection[str], unset: Collection[str], config: Config
+) -> dict[str, Json]:
     """The document without what the defaults say already, unless it was `said` in its file.
 
-    A field with a default that has to be left out, or that the file sets to null, is null: it is not managed.
+    A field with a default that has to be left out, or that the file has `unset` by null, is null: it is not managed.
     """
     defaults = defaults_for(document["key"], config)
     if not defaults:
@@ -108,7 +111,6 @@ def _beside_defaults(document: dict[str, Json], said: Mapping[str, Json], config
         for name, value in document.items()
         if name in said or name not in defaults or not same_json(alike[name], defaults[name])
     }
-    unset = {name for name, value in said.items() if value is None}
     unmanaged = [name for name in defaults if name in _PUBLIC and (name not in document or name in unset)]
     return kept | dict.fromkeys(unmanaged)
 

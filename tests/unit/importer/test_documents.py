@@ -14,6 +14,7 @@ from reconciler.importer.deployments import names_for, with_deployments
 from reconciler.importer.document import keep_rollouts, remove_at
 from reconciler.importer.fields import document_of
 from reconciler.importer.not_declarable import find_faults
+from reconciler.model.config import IgnoreRule
 from reconciler.model.flag import UNSET, Weights
 
 A_AND_B = (a_variant("a", name="", description="", payload=None, users=(), cohorts=()), a_variant("b", users=("u",)))
@@ -106,6 +107,25 @@ def test_a_document_beside_defaults(keep: dict[str, Any] | None, said: dict[str,
     found = represent(a_live_flag(spec), a_config(defaults=DEFAULTS), keep=keep, keys={}, minimal=False)
     assert found.document == {"key": "f", "rolloutPercentage": None, **said}
     assert found.left_out == ("/rolloutPercentage",)
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "path"),
+    [
+        ("variants", [{"key": "a"}], "/variants/b"),
+        ("rolloutWeights", {"a": 1}, "/name"),
+        ("rolloutWeights", {"a": 1}, "/rolloutWeights/b"),
+        ("targetSegments", [], "/targetSegments/Beta"),
+        ("tags", ["x"], "/tags/y"),
+    ],
+)
+def test_what_a_file_takes_away_of_the_defaults_stays_so(name: str, default: Any, path: str) -> None:
+    """Also where other fields, or a part of that one, are ignored."""
+    config = a_config(defaults={name: default}, ignore=(IgnoreRule(flags="*", paths=(path,)),))
+    live = a_live_flag(a_full_flag("f"))
+    found = represent(live, config, keep={"key": "f", name: None}, keys={}, minimal=True)
+    assert found.document[name] is None
+    assert found.left_out == ()
 
 
 VARIANTS: list[dict[str, Any]] = [
