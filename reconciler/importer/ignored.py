@@ -22,8 +22,6 @@ def without_ignored(
     has to say stays, since that of a live one is kept all the same. A list of variants or weights of which nothing is
     left goes as a whole.
     """
-    if not ignored:
-        return document
     kept: dict[str, Json] = {}
     for name, value in document.items():
         inner = ignored.at(name)
