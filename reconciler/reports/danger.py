@@ -7,7 +7,7 @@ changes or of a list: what others add cannot hide an effect. A row has a bounded
 from __future__ import annotations
 
 import re
-from enum import IntEnum
+from enum import IntEnum, auto
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -50,14 +50,14 @@ _SWITCHES = {
 class Danger(IntEnum):
     """What a change does, the gravest first where as many users are affected."""
 
-    HELD = 0
-    SWITCHED = 1
-    REBUCKETED = 2
-    REMOVED = 3
-    MOVED = 4
-    TOUCHED = 5
-    CREATED = 6
-    HARMLESS = 7
+    HELD = auto()
+    SWITCHED = auto()
+    REBUCKETED = auto()
+    REMOVED = auto()
+    MOVED = auto()
+    TOUCHED = auto()
+    CREATED = auto()
+    HARMLESS = auto()
 
 
 class Level(IntEnum):
@@ -68,9 +68,9 @@ class Level(IntEnum):
     to users. Low: users who have none get one, or no user is affected.
     """
 
-    HIGH = 0
-    MEDIUM = 1
-    LOW = 2
+    HIGH = auto()
+    MEDIUM = auto()
+    LOW = auto()
 
     @property
     def word(self) -> str:
