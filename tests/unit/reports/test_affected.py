@@ -273,6 +273,32 @@ def test_who_is_affected_to_the_word(exposure: FlagExposure, fields: dict[str, A
     assert is_anyone_affected(flag) is is_told
 
 
+OFF, MIXED = (("off", Fraction(1)),), (("off", Fraction(1, 2)), ("on", Fraction(1, 2)))
+
+
+@pytest.mark.parametrize("path", ["/enabled", "/archived"])
+@pytest.mark.parametrize(
+    ("before_segment", "after_segment", "before", "segment"),
+    [
+        ("All Other Users", "Beta", OFF, "Beta"),
+        ("All Other Users", "Beta", MIXED, "All Other Users"),
+        ("Beta", "All Other Users", OFF, "Beta"),
+        ("Beta", "All Other Users", MIXED, "Beta"),
+        ("Beta", "Beta", OFF, "Beta"),
+    ],
+)
+def test_of_a_flag_that_is_switched_one_segment_is_named(
+    path: str, before_segment: str, after_segment: str, before: tuple[tuple[str, Fraction], ...], segment: str
+) -> None:
+    """That of the side on which the flag is on: one that is off has no segments."""
+    item = a_transition(
+        before_segment=before_segment, after_segment=after_segment, before=before,
+        matrix=(("off", "on", Fraction(1, 4)),), switched=Fraction(1, 4),
+    )  # fmt: skip
+    switch = ValueChange(path=path, before=False, after=True)
+    assert affected(a_flag_plan(changes=(switch,), exposure=an_exposure(item))) == f"25% of {segment}: off → on"
+
+
 def test_of_a_flag_that_is_held_and_not_planned_it_is_not_known() -> None:
     """With operations it is."""
     held: FlagPlan = replace(a_flag_plan(), held=(Refusal(guard="shield", message="No.", override=""),))
@@ -288,6 +314,7 @@ def test_of_a_flag_that_is_held_and_not_planned_it_is_not_known() -> None:
         ((("on", "off", 1),), (), True),
         ((("on", "other", 1),), (), True),
         ((("on", "off", 0), ("off", "on", 1)), (), False),
+        ((("off", "on", 1), ("on", "off", 1)), (), True),
         ((), (MOVE,), False),
         ((), (replace(MOVE, before="on", after="off"),), True),
         ((), (replace(MOVE, before="on", after="on"),), False),

@@ -10,7 +10,7 @@ import pytest
 from builders import a_flag_plan, a_transition, an_exposure
 from msgspec.structs import replace
 
-from reconciler.evaluation.exposure import ListedMove, PayloadShare
+from reconciler.evaluation.exposure import ListedMove, PayloadShare, SegmentTransition
 from reconciler.planning.plan import Action, FlagPlan, MembersChange, Refusal, ValueChange
 from reconciler.reports.affected import NO_USER
 from reconciler.reports.danger import Danger, by_danger, danger_of, effect_of, widest_moves
@@ -36,6 +36,15 @@ def a_change(
     return a_flag_plan(key, **{"changes": changes, "exposure": moves if share else STILL} | fields)
 
 
+def shares_of_on(before: int, after: int) -> SegmentTransition:
+    """The rest, of whom so many percent get `on` before and after."""
+    sides = ((("off", 1 - share), ("on", share)) for share in (Fraction(before, 100), Fraction(after, 100)))
+    part = Fraction(abs(after - before), 100)
+    move = ("off", "on") if after > before else ("on", "off")
+    return a_transition(**dict(zip(("before", "after"), sides, strict=True)), matrix=((*move, part),), switched=part)
+
+
+ALL_OFF, ALL_ON, HALF_ON, HALF_OFF = (shares_of_on(*sides) for sides in ((0, 0), (0, 60), (30, 50), (50, 0)))
 PAYLOAD = PayloadShare(variant="on", share=Fraction(1, 2))
 LISTED = ListedMove(kind="users", before="off", after="on", count=1)
 ON = change("/enabled", False, True)
@@ -104,6 +113,22 @@ def test_nothing_with_fewer_users_stands_before_what_moves_more(seed: int) -> No
         (a_change("a", ON, action=Action.CREATE, share=100), "low"),
         (a_change("a", change("/name", "a", "b")), "low"),
         (a_change("a", change("/name", "a", "b"), exposure=None), "low"),
+        (a_change("a", ROLLOUT, exposure=None), "medium"),
+        (a_change("a", REMOVED, exposure=None), "high"),
+        (a_change("a", SALT, share=10, move=("a", "b")), "high"),
+        (a_change("a", SALT, share=9, move=("a", "b")), "medium"),
+        (a_change("a", ROLLOUT, exposure=an_exposure(a_transition(is_exact=False))), "high"),
+        (a_change("a", ROLLOUT, exposure=an_exposure(a_transition())), "low"),
+        (a_change("a", ROLLOUT, exposure=an_exposure(ALL_OFF, HALF_ON)), "low"),
+        (a_change("a", ROLLOUT, exposure=an_exposure(HALF_ON, ALL_ON)), "low"),
+        (a_change("a", ROLLOUT, exposure=an_exposure(HALF_OFF, HALF_ON)), "medium"),
+        (a_change("a", ROLLOUT, exposure=an_exposure(HALF_OFF)), "high"),
+        (a_change("a", ROLLOUT, exposure=an_exposure(replace(HALF_OFF, deployments=("1",)), HALF_ON)), "high"),
+        (a_change("a", ROLLOUT, exposure=an_exposure(replace(ALL_ON, deployments=("1",)), HALF_ON)), "low"),
+        (a_change("a", ROLLOUT, exposure=an_exposure(replace(HALF_ON, deployments=("1",)), ALL_OFF)), "high"),
+        (a_change("a", OFF, exposure=replace(STILL, dependents=("child",))), "high"),
+        (a_change("a", change("/name", "a", "b"), transient=Fraction(1, 9)), "medium"),
+        (a_change("a", change("/name", "a", "b"), warnings=("w",)), "low"),
     ],
 )
 def test_the_level_says_how_much_to_look(flag: FlagPlan, level: str) -> None:
@@ -341,4 +366,7 @@ def test_a_row_is_short_with_any_changes() -> None:
     assert [len(text) for text in (effect.key, effect.change)] == [100, 160]
     assert effect.key.endswith("…")
     assert len(effect.affected) <= 280
+    listed = tuple(replace(LISTED, before="b" * number, after="a" * number) for number in (98, 99, 100))
+    wide = a_change("a", exposure=replace(STILL, listed=listed, dependents=dependents))
+    assert len(effect_of(wide).affected) == 280
     assert grave.affected.endswith(", 6 more, which depends on it")
