@@ -23,7 +23,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 def render_doctor_text(checks: Sequence[Check], options: RenderOptions) -> str:
     """A line per check, what to do below it, and a last line with the verdict."""
     layout = TextLayout(options.terminal)
-    width = max((len(check.name) for check in checks), default=0)
+    width = max(len(check.name) for check in checks)
     for check in checks:
         status = check.status.value
         layout.line((f"{status:<5}", _STYLES[status]), f"{check.name:<{width}}  {check.message}", hang=width + 7)

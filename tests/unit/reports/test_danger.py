@@ -117,6 +117,7 @@ def test_nothing_with_fewer_users_stands_before_what_moves_more(seed: int) -> No
         (a_change("a", REMOVED, exposure=None), "high"),
         (a_change("a", SALT, share=10, move=("a", "b")), "high"),
         (a_change("a", SALT, share=9, move=("a", "b")), "medium"),
+        (a_change("a", SALT, exposure=an_exposure(replace(ALL_ON, switched=Fraction(99, 1000)))), "low"),
         (a_change("a", ROLLOUT, exposure=an_exposure(a_transition(is_exact=False))), "high"),
         (a_change("a", ROLLOUT, exposure=an_exposure(a_transition())), "low"),
         (a_change("a", ROLLOUT, exposure=an_exposure(ALL_OFF, HALF_ON)), "low"),
