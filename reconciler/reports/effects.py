@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reconciler.reports.affected import NO_USER, name
-from reconciler.reports.danger import KEY_LENGTH, Danger, Level, by_danger
+from reconciler.reports.danger import KEY_LENGTH, Danger, Level
 from reconciler.reports.fields import flow_text, redacted
 from reconciler.reports.sanitize import visible
 from reconciler.text import cut, first_of
@@ -39,10 +39,8 @@ class EffectRow(Struct, frozen=True, kw_only=True):
     number: int | None = None
 
 
-def effect_rows(plan: Plan, ordered: Sequence[tuple[FlagPlan, Effect]] | None = None) -> tuple[EffectRow, ...]:
-    """The rows of a plan, the gravest first; `ordered` are its flags by danger, where they are known already."""
-    if ordered is None:
-        ordered = by_danger(plan.flags)
+def effect_rows(plan: Plan, ordered: Sequence[tuple[FlagPlan, Effect]]) -> tuple[EffectRow, ...]:
+    """The rows of a plan, the gravest first; `ordered` are its flags by danger."""
     rows = [
         (
             effect.rank,

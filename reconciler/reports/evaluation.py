@@ -156,10 +156,11 @@ def _moves(layout: TextLayout, summary: Summary) -> None:
     layout.blank()
     layout.line(("moves", "dim"))
     labels = [f"{_shown(cell.live)} → {_shown(cell.desired)}" for cell in moves]
-    width = max(map(columns_of, labels))
-    for label, cell in zip(labels, moves, strict=True):
+    amounts = [_amount(cell.users) for cell in moves]
+    width, most = max(map(columns_of, labels)), max(map(len, amounts))
+    for label, amount in zip(labels, amounts, strict=True):
         pad = " " * (width - columns_of(label))
-        layout.line(f"{label}{pad}  {_amount(cell.users, moves[0].users.count)}", indent=2)
+        layout.line(f"{label}{pad}  {amount:>{most}}", indent=2)
 
 
 def _notes(layout: TextLayout, notes: Iterable[str]) -> None:
@@ -172,8 +173,8 @@ def _plain(value: Json) -> str:
     return value if isinstance(value, str) else flow_text(value)
 
 
-def _amount(users: UserCount, largest: int = 0) -> str:
-    return f"{users.count:>{len(str(largest))}}  {percent(users.share):>6}"
+def _amount(users: UserCount) -> str:
+    return f"{users.count}  {percent(users.share):>6}"
 
 
 def _shown(variant: str | None) -> str:

@@ -59,7 +59,7 @@ class ExposureRow(Struct, frozen=True, kw_only=True):
     required: str
     avoidable: str
     is_exact: bool
-    is_new: bool = False
+    is_new: bool
 
     @property
     def moves(self) -> tuple[Move, ...]:

@@ -44,6 +44,7 @@ from reconciler.planning.guards import WINDOW
 from reconciler.planning.plan import Refusal
 from reconciler.planning.plan_file import check_saved
 from reconciler.planning.planner import open_rollouts
+from reconciler.reports.danger import by_danger
 from reconciler.reports.effects import effect_rows
 from reconciler.reports.registry import APPLY, PLAN, RenderOptions, render
 from reconciler.text import time_text
@@ -96,7 +97,7 @@ def apply(
             _save(planned.plan, display.out)
         shown = _show(planned.plan, display, output)
         report = _empty_report(planned.plan) if planned.plan.is_empty else _ask_and_do(planned, choices, output)
-    effects = () if planned.plan.is_empty else effect_rows(planned.plan)
+    effects = () if planned.plan.is_empty else effect_rows(planned.plan, by_danger(planned.plan.flags))
     return _report(report, display, choices, output, shown=shown, effects=effects)
 
 

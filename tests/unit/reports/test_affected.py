@@ -30,11 +30,13 @@ from reconciler.planning.plan import Action, FlagPlan, PlanOptions, Refusal, Rel
 from reconciler.planning.planner import build_plan
 from reconciler.planning.warnings import UNSEEN_LISTS, with_exposure
 from reconciler.reports.affected import NO_USER, affected, is_anyone_affected, loses
+from reconciler.reports.danger import by_danger
 from reconciler.reports.effects import effect_rows
 from reconciler.reports.registry import PLAN, render
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
+    from reconciler.reports.effects import EffectRow
 
 LISTED = (a_full_variant("control"), a_full_variant("treatment", payload={"a": 1}, users=("u1",)))
 WITH_ANOTHER = (a_variant("control"), a_variant("treatment", users=("u2",)))
@@ -51,9 +53,14 @@ def planned(desired: FlagSpec, live: FlagSpec | None, *, child_of: tuple[str, ..
     return with_exposure(plan, state)
 
 
+def rows_of(plan: Plan) -> tuple[EffectRow, ...]:
+    """The table of a plan."""
+    return effect_rows(plan, by_danger(plan.flags))
+
+
 def words(desired: FlagSpec, live: FlagSpec | None, **fields: tuple[str, ...]) -> str:
     """Who is affected, of the one row of the plan."""
-    (row,) = effect_rows(planned(desired, live, **fields))
+    (row,) = rows_of(planned(desired, live, **fields))
     return row.affected
 
 
@@ -131,7 +138,7 @@ def test_users_of_a_flag_that_depends_on_it_are_named(
     needs: tuple[str, ...], after: dict[str, object], *, is_affected: bool
 ) -> None:
     """Where they are let through now and not then, or the other way; then the level is high."""
-    (row,) = effect_rows(planned(a_flag(**after), a_full_flag(), child_of=needs))
+    (row,) = rows_of(planned(a_flag(**after), a_full_flag(), child_of=needs))
     assert ("users of child, which depends on it" in row.affected) is is_affected
     assert (row.level == "high") is is_affected
 
@@ -141,13 +148,13 @@ def test_an_excluded_way_and_an_unchanged_segment_are_not_drawn() -> None:
     beta, same = a_segment(), a_segment("Same", conditions=(a_condition("plan", values=("pro",)),))
     wider = replace(beta, conditions=(a_condition(values=("US", "CA", "MX")),))
     live, desired = a_full_flag(target_segments=(beta, same)), a_flag(target_segments=(wider, same))
-    (row,) = effect_rows(planned(desired, live))
+    (row,) = rows_of(planned(desired, live))
     assert row.change == "targeting widened"
     text = render(PLAN, "text", planned(desired, live))
     assert "All Other Users → Beta: " in text
     assert "Beta → All Other Users" not in text
     assert "      Same: " not in text
-    (row,) = effect_rows(planned(a_flag(target_segments=(beta, same)), a_full_flag(target_segments=(wider, same))))
+    (row,) = rows_of(planned(a_flag(target_segments=(beta, same)), a_full_flag(target_segments=(wider, same))))
     assert row.change == "targeting narrowed"
 
 
@@ -341,7 +348,7 @@ def test_rows_of_what_is_released() -> None:
         *(Released(key="e", path=f"/{name}", live=0) for name in "vwxyz"),
         Released(key="f" * 200, path="", live={"enabled": False, "rolloutPercentage": 0}),
     )
-    rows = effect_rows(a_plan(a_flag_plan("m"), a_flag_plan("n"), released=released))
+    rows = rows_of(a_plan(a_flag_plan("m"), a_flag_plan("n"), released=released))
     assert [(row.key[:2], row.number, row.share) for row in rows[:2]] == [
         ("m", 1, Fraction(2, 5)),
         ("n", 2, Fraction(2, 5)),

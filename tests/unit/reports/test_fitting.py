@@ -114,8 +114,9 @@ def a_row(name: str, part: int, *, variants: int = 1) -> ExposureRow:
 
 
 A_ROW = ExposureRow(
-    segment="", before=(), after=(), matrix=(), reassigned="1%", required="1%", avoidable="0%", is_exact=True
-)
+    segment="", before=(), after=(), matrix=(), reassigned="1%", required="1%", avoidable="0%", is_exact=True,
+    is_new=False,
+)  # fmt: skip
 
 
 def test_an_exposure_is_cut_to_the_segments_with_most_moves() -> None:
