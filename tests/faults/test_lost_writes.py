@@ -218,7 +218,50 @@ def test_an_edit_beside_a_lost_call_that_is_in_place_stops_the_next_call() -> No
     assert len(world.wire.writes) == 1
 
 
-def a_renaming_world(condition: dict[str, Any], names: str) -> WiredWorld:
+def test_a_call_that_others_have_made_is_not_made_again() -> None:
+    """The looks after a lost call show the next one in place: the flag is as planned."""
+    variants = (Variant(key="control", name="C"), Variant(key="treatment"))
+    world = a_world(replace(GROWN, variants=variants))
+    flag_id = flag_of(world.emulator, "a")["id"]
+    edit = made_and_lost(lambda: edited(world.emulator, flag_id, rolloutPercentage=50))
+    (outcome,) = applied(world, 1, edit).outcomes
+    assert (outcome.status, len(world.wire.writes)) == ("applied", 1)
+    assert [(item.status, item.error) for item in outcome.operations] == [
+        ("applied", None),
+        ("skipped", "It was in place already: nothing was sent."),
+    ]
+
+
+def test_what_an_earlier_call_left_undone_is_no_edit_by_others() -> None:
+    """A rename that leaves the weight behind, and then a call that is lost."""
+    world = a_renaming_world(PLAN, "control", name="Renamed")
+    world.wire.plan = lambda passage: made_and_lost() if len(world.wire.writes) == 2 and passage.is_write else None
+    report = run_in_virtual_time(attempt(world)).report
+    assert report is not None
+    assert [(item.status, item.is_added) for item in report.outcomes[0].operations] == [
+        ("applied", False), ("applied", False), ("applied", True),
+    ]  # fmt: skip
+    assert (report.exit_code, len(world.wire.writes)) == (0, 3)
+
+
+def test_a_lost_call_that_switches_a_new_flag_off_is_sent_again() -> None:
+    """The file does not say so, but of a new flag what it leaves out is off."""
+    world = a_world(replace(NEW, variants=(Variant(key="on"),)), behaviour=Behaviour(new_flag="on"))
+    edits: list[Passage] = []
+
+    def plan(passage: Passage) -> Fault | None:
+        edits.extend([passage] if passage.raw.method == "PATCH" else [])
+        return is_lost if passage.raw.method == "PATCH" and len(edits) == 1 else None
+
+    world.wire.plan = plan
+    report = run_in_virtual_time(attempt(world)).report
+    assert report is not None
+    assert (report.exit_code, report.verified, len(edits)) == (0, True, 2)
+    new = flag_of(world.emulator, "new")
+    assert (new["enabled"], new["rolloutPercentage"]) == (False, 0)
+
+
+def a_renaming_world(condition: dict[str, Any], names: str, **fields: Any) -> WiredWorld:
     """A segment that names a variant, which is renamed on a server that leaves the old key behind."""
     segment = {"name": "S", "conditions": [condition], "percentage": 100, "rolloutWeights": {names: 1}}
     world = a_world(
@@ -226,6 +269,7 @@ def a_renaming_world(condition: dict[str, Any], names: str) -> WiredWorld:
             key="b",
             variants=(Variant(key="control"), Variant(key="new", renamed_from="treatment")),
             rollout_weights=Weights.of({"control": 1, "new": 1}),
+            **fields,
         ),
         behaviour=Behaviour(rename_rewrites=False),
         live=a_live_flag("b", targetSegments=[segment]),

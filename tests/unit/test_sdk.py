@@ -95,6 +95,8 @@ KEYS = {**AUTH, "X-Amp-Exp-Flag-Keys": packed(b"{}")}
         ("GET", "/v1/vardata", {"params": {"context": "{"}},
          "context cannot be read. Not JSON at line 1, column 2."),
         ("GET", "/sdk/v1/cohort/beta", {"params": {"maxCohortSize": "x"}}, "maxCohortSize is not a whole number."),
+        ("GET", "/sdk/v1/cohort/beta", {"params": {"maxCohortSize": "\u00b2"}},
+         "maxCohortSize is not a whole number."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read(method: str, path: str, given: dict[str, Any], said: str) -> None:
@@ -440,3 +442,57 @@ def test_a_file_of_cohorts(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_cohorts(tmp_path / "gone")
     assert str(caught.value) == f"{tmp_path / 'gone'} cannot be read: No such file or directory."
+
+
+def test_a_value_is_that_of_the_deployments_own_project() -> None:
+    """Flags of several projects may have one key."""
+    other = replace(SPEC, deployments=("68",), variants=(a_variant("a", payload={"x": 8}), a_variant("b")))
+    feed = a_feed(a_live_flag(other, id="1", project_id="8"), a_live_flag(SPEC, id="2"))
+    feed.override("new-checkout", "a")
+    answer = ask(feed, "POST", "/ofrep/v1/evaluate/flags/new-checkout", json={"context": {"targetingKey": "u"}})
+    assert answer.json()["value"] == {"x": 1}
+
+
+def test_an_override_counts_at_once_for_users_who_are_evaluated_here() -> None:
+    """What was prepared for the evaluation before is not kept."""
+    feed = a_feed()
+    for variant in ("a", "b", "off", "a"):
+        feed.override("new-checkout", variant, "u")
+        found = ask(feed, "POST", "/sdk/v2/vardata", json={"user_id": "u"}).json()
+        assert found["new-checkout"]["key"] == variant
+        assert feed.remote(WEB) is feed.remote(WEB)
+
+
+def test_who_waits_for_changes_is_told_of_each_and_of_the_end() -> None:
+    """As long as they wait."""
+    feed = a_feed()
+    with feed.changes() as event, feed.changes() as other:
+        feed.refresh()
+        assert (event.is_set(), other.is_set(), feed.is_closed) == (True, True, False)
+        event.clear()
+        feed.close()
+        assert (event.is_set(), feed.is_closed) == (True, True)
+    event.clear()
+    feed.refresh()
+    assert not event.is_set()
+
+
+def test_json_of_a_flag_that_is_the_same_is_kept() -> None:
+    """Until its configuration differs."""
+    flag = a_live_flag(SPEC, id="1")
+    shown = [flag]
+    feed = Feed(lambda: Served(flags={"1": shown[0]}, deployments=(WEB,)))
+    (config,) = feed.configs(WEB, local=True)
+    encoded = feed._memo.encode(config)
+    assert feed._memo.encode(config) is encoded
+    feed.local(WEB)
+    shown[0] = a_live_flag(replace(SPEC, enabled=False), id="1")
+    feed.refresh()
+    assert json.loads(feed.local(WEB))[0] == feed.configs(WEB, local=True)[0] != json.loads(encoded)
+
+
+@pytest.mark.parametrize("key", ["", "a", "ab", "abc", "abcd", "12345 salt", "\u00fc\U0001f600", "x" * 1000])
+def test_hashes_are_those_of_the_official_engine(key: str) -> None:
+    """Which are whole numbers of 32 bits without a sign."""
+    engine = pytest.importorskip("reconciler.sdk.engine")
+    assert engine.FastEngine().get_hash(key) == engine.EvaluationEngine().get_hash(key)

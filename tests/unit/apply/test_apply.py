@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from worlds import NO_WAIT, OTHER_USER, PROJECT, World, a_world, after_writes, an_emulator
 
 from reconciler.apply import ApplyOptions, ApplyReport, Status
-from reconciler.emulator import Behaviour
+from reconciler.emulator import Behaviour, Limits
 from reconciler.emulator.requests import text_response
+from reconciler.model.config import Requests
 from reconciler.model.flag import FlagSpec, Variant, Weights
 from reconciler.planning.plan import PlanOptions
 from reconciler.progress import Progress
@@ -161,6 +162,49 @@ def test_how_long_an_effect_is_waited_for(spec: FlagSpec, pauses: list[float]) -
     report = world.carry_out(planned).report
     assert statuses(report) == {spec.key: "failed"}
     assert paused == pauses
+
+
+def test_how_long_a_new_flag_is_looked_for_by_its_id() -> None:
+    """Before the next call goes to it: what became of the create is unknown then."""
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+
+    spec = FlagSpec(key="new", variants=(Variant(key="on"),), tags=("t",))
+    world = dataclasses.replace(a_world(an_emulator(), spec), sleep=sleep)
+    planned, real = world.look(), world.emulator.api.answer
+    world.emulator.api.answer = lambda request: (  # type: ignore[method-assign]
+        text_response(404, "?")
+        if request.method == "GET" and request.path.startswith("/api/1/flags/")
+        else real(request)
+    )
+    report = world.carry_out(planned).report
+    assert statuses(report) == {"new": "unknown"}
+    assert report is not None
+    assert "which is no flag's of this project: nothing more was sent." in str(report.outcomes[0].error)
+    assert paused == [0.5, 1.0, 2.0, 3.0, 3.0]
+    assert [entry.method for entry in world.emulator.log if entry.is_write] == ["POST"]
+
+
+@pytest.mark.parametrize(
+    ("per_second", "concurrency", "at_once"), [(2, 16, 4), (1, 16, 2), (100_000, 3, 3), (2, 3, 3), (100_000, 50, 12)]
+)
+def test_no_more_flags_are_under_way_than_have_their_turn_soon(
+    per_second: int, concurrency: int, at_once: int
+) -> None:
+    """Within two seconds, as the limit of requests has it: so many are looked at before the first is written."""
+    emulator = an_emulator(*(a_live_flag(f"old-{number}") for number in range(12)), limits=Limits(page=1))
+    new = (FlagSpec(key=f"new-{number:02}", variants=(Variant(key="on"),)) for number in range(12))
+    world = a_world(
+        emulator,
+        *new,
+        requests=Requests(per_second=per_second, concurrency=100, daily_budget=1000),
+        apply_options=ApplyOptions(verify=False, concurrency=concurrency),
+    )
+    world.apply(emulator.log.clear)
+    looks = list(takewhile(lambda entry: not entry.is_write, emulator.log))
+    assert len(looks) == at_once
 
 
 def test_a_refused_key_stops_the_run() -> None:

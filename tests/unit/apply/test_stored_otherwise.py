@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag
@@ -11,12 +12,19 @@ from jsonschema import Draft202012Validator
 from looks import look
 from worlds import a_world, an_emulator
 
+from reconciler.apply import ApplyOptions
 from reconciler.emulator import Behaviour
 from reconciler.files.schema import load_schema
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.versions import DeclaredValue, Timeline
 from reconciler.planning.plan import MembersChange, ValueChange
 from reconciler.planning.stored import how_stored
 from reconciler.reports.registry import APPLY, render
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from reconciler.model.versions import Place
 
 THIRDS = Weights.of({"control": 1, "treatment": 1, "third": 1})
 THREE = (Variant(key="control"), Variant(key="treatment"), Variant(key="third"))
@@ -91,6 +99,42 @@ def test_what_is_stored_otherwise_is_learnt_from_the_read_back(why: str) -> None
     found = look(world)
     assert not found.is_drifted
     assert [(item.key, item.path, item.how) for item in found.stored] == [("f", path, outcome.stored[0].how)]
+
+
+@pytest.mark.parametrize(("delays", "used"), [((0.5, 0.99, 1.0, 2.0), 3), ((0.25, 0.99), 2), ((1.5, 2.0), 1)])
+def test_a_form_of_the_servers_own_is_learnt_after_a_second(delays: tuple[float, ...], used: int) -> None:
+    """Or when the looks are used up: till then it may be a write that shows late."""
+    emulator = an_emulator(a_live_flag("f"), behaviour=Behaviour(text="trimmed"))
+    world = a_world(emulator, FlagSpec(key="f", name=" New"), apply_options=ApplyOptions(read_back_delays=delays))
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    world.sleep = sleep
+    report = world.apply().report
+    assert report is not None
+    assert (report.exit_code, tuple(slept)) == (0, delays[:used])
+    assert [item.path for item in report.outcomes[0].stored] == ["/name"]
+
+
+@pytest.mark.parametrize(("days", "is_drifted"), [(-1, False), (1, True)])
+def test_a_form_that_moves_users_is_drift_where_it_was_never_sent(days: int, *, is_drifted: bool) -> None:
+    """Git tells since when it is declared, and is asked for that field alone."""
+    behaviour, live, declared, path, _ = CASES["condition values are numbers"]
+    emulator = an_emulator(a_live_flag("f", **live), a_live_flag("g"), behaviour=Behaviour(**behaviour))
+    specs = FlagSpec(key="f", **declared), FlagSpec(key="g", rollout_percentage=100)
+    assert a_world(emulator, *specs).apply().report is not None
+    asked: list[Place] = []
+
+    def history(places: Collection[Place], _: datetime | None = None) -> dict[Place, Timeline]:
+        asked.extend(places)
+        value = DeclaredValue(value=1, commit="abc1234", at=datetime.now(UTC) + timedelta(days=days))
+        return dict.fromkeys(places, Timeline(values=(value,)))
+
+    found = look(a_world(emulator, *specs, history=history))
+    assert (found.is_drifted, [item.path for item in found.stored]) == (is_drifted, [] if is_drifted else [path])
+    assert asked == [("f", path)] * (1 + is_drifted)
 
 
 @pytest.mark.parametrize("why", CASES)

@@ -8,23 +8,30 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from builders import NOON
 from emulators import OTHER_PROJECT, a_live_flag
 from looks import BOB, a_declaration, changed_paths, edit, include, look
-from worlds import ENVIRON, World, a_world, an_emulator
+from worlds import ENVIRON, World, a_world, an_emulator, run_now
 
 from reconciler.api.client import connect
 from reconciler.api.credentials import origin_for, read_key
 from reconciler.api.limits import Clock, RetryPolicy
+from reconciler.drift import DriftOptions, detect_drift
+from reconciler.drift.report import Sweep
 from reconciler.drift.view import Choice, allocate_budget
 from reconciler.emulator import Behaviour, Limits
+from reconciler.emulator.requests import text_response
 from reconciler.errors import AccessError, BudgetError
 from reconciler.model.flag import DesiredFlag, FlagSpec, Variant
 from reconciler.model.reads import Read
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from reconciler.api.client import Client
+    from reconciler.emulator import ApiResponse, RawRequest
+    from reconciler.model.flag import LiveFlag
+    from reconciler.planning.plan import PlannedRollout
 
 KEY = "new-checkout"
 
@@ -193,6 +200,48 @@ def test_a_turn_that_has_gone_is_no_obstacle() -> None:
     """The read where the last run ended may be needed no more."""
     assert allocate_budget(READS, 1, first=(), after=Read("b", "gone", "users")).turn == (READS[2],)
     assert allocate_budget(READS, 1, first=(), after=Read("z", "on", "users")).turn == (READS[0],)
+
+
+def test_a_budget_that_is_spent_by_repetitions_leaves_the_inclusions_unchecked() -> None:
+    """The list is compared all the same, and the next look begins its turn where this one did."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, BOB, KEY, enabled=False)
+    real = emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        answered = real(request)
+        return text_response(500, "broken") if request.path.endswith("/users") else answered
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    report = look(a_world(emulator, a_declaration()), budget=5)
+    (drift,) = report.flags
+    assert changed_paths(drift) == ["/enabled"]
+    assert [place.path for place in report.unchecked] == [
+        f"/variants/{variant}/inclusions/users" for variant in ("control", "treatment")
+    ]
+    assert (report.sweep, report.requests) == (Sweep(total=2, done=0), 5)
+    assert report.warnings == (
+        "Could not read the version history of 1 of 1 flags that differ; their last edit is shown.",
+    )
+
+
+@pytest.mark.parametrize(("budget", "room"), [(None, None), (50, 49), (2, 1), (1, 0)])
+def test_rollouts_are_looked_at_as_far_as_there_is_room(budget: int | None, room: int | None) -> None:
+    """With the live flags that are compared, after everything else."""
+    world = a_world(an_emulator(a_live_flag(), a_live_flag("other")), FlagSpec(key=KEY, enabled=True))
+    asked: list[tuple[list[str], int | None]] = []
+
+    async def rollouts(flags: Mapping[str, LiveFlag], most: int | None) -> tuple[PlannedRollout, ...]:
+        asked.append((list(flags), most))
+        return ()
+
+    async def run() -> None:
+        async with world.client(read_only=True) as client:
+            options = DriftOptions(budget=budget)
+            await detect_drift(client, world.desired, world.config, options, now=NOON, rollouts=rollouts)
+
+    run_now(run())
+    assert asked == [([KEY], room)]
 
 
 class SlowWorld(World):

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import a_desired_flag
+from builders import NOON, a_desired_flag
 from builders import a_live_flag as a_live
 from emulators import USER, a_live_flag
-from looks import ADA, BOB, a_declaration, edit, flag_id_of, look
+from looks import ADA, BOB, Cron, a_declaration, edit, flag_id_of, look
 from msgspec import Struct
 from msgspec.structs import replace
 from worlds import World, a_world, an_emulator
@@ -18,6 +18,7 @@ from reconciler.drift import empty_state, keys_in_scope, updated_state
 from reconciler.drift.edits import Edit, edits_of, places_of
 from reconciler.emulator import Behaviour
 from reconciler.model.flag import UNSET, FlagSpec, Variant, Version, Weights
+from reconciler.model.versions import DeclaredValue, Timeline
 from reconciler.planning.plan import ValueChange
 
 if TYPE_CHECKING:
@@ -260,3 +261,37 @@ def test_all_that_is_said_of_an_edit() -> None:
     )
     assert list(places_of(known, KEY, at(0))) == [(KEY, "/rolloutPercentage")]
     assert list(places_of(known, KEY, at(10))) == []
+
+
+def test_an_edit_of_the_second_of_the_last_look_is_told_once() -> None:
+    """It may have come before that look or after it: what was told is remembered by its version."""
+    clock = Clock()
+    clock.now, clock.step = NOON, timedelta()
+    world = a_world(an_emulator(a_live_flag(KEY, createdAt="2030-01-01T00:00:00.000Z"), now=clock), a_declaration())
+    cron = Cron(world)
+    assert cron.run().edits is None
+    edit(world.emulator, BOB, KEY, description="by hand")
+    world.emulator.edit_as(BOB, "POST", "/flags", {"key": "new", "projectId": "7"})
+    assert [(key, version) for key, _, version, _ in told(cron.run())] == [("new", 1), (KEY, 2)]
+    assert cron.memory.newest == {flag_id_of(world.emulator, KEY): 2, flag_id_of(world.emulator, "new"): 1}
+    assert told(cron.run()) == []
+    edit(world.emulator, ADA, KEY, description="again")
+    assert [(by, version) for _, by, version, _ in told(cron.run())] == [(ADA, 3)]
+    assert told(cron.run()) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "tags", "told_"),
+    [(("t",), ("t", "ours"), False), (("t",), ("t",), False), ((), ("ours",), False), (("u",), ("t", "ours"), True)],
+)
+def test_what_git_said_since_the_start_is_its_own(
+    said: tuple[str, ...], tags: tuple[str, ...], *, told_: bool
+) -> None:
+    """An older value counts as the present one does, with the tag that marks what is managed."""
+    before, after = (
+        replace(a_version(number, number * 10), flag=a_live(FlagSpec(key=KEY, tags=shown), id="1"))
+        for number, shown in ((1, ("x", "ours")), (2, tags))
+    )
+    timelines = {(KEY, "/tags"): Timeline(values=tuple(DeclaredValue(value=list(item)) for item in (("x",), said)))}
+    found = edits_of([after, before], a_desired_flag(FlagSpec(key=KEY, tags=("x",))), at(11), timelines, "ours")
+    assert bool(found) is told_

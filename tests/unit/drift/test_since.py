@@ -14,7 +14,8 @@ from worlds import World, a_world, an_emulator
 
 from reconciler.drift.view import parse_since
 from reconciler.emulator import Behaviour, Emulator
-from reconciler.errors import UsageError
+from reconciler.errors import UnknownTargetError, UsageError
+from reconciler.model.flag import FlagSpec
 
 EXPERIMENTS: tuple[dict[str, Any], ...] = (
     {"experimentType": "a-b-test", "evaluationMode": "remote", "rolloutPercentage": 100},
@@ -160,6 +161,43 @@ def test_many_edited_flags_are_read_from_the_list() -> None:
     report = look(world, since=EARLIER)
     assert report.checked == set(keys)
     assert [path for path in paths(world) if not path.startswith("/flags/")] == ["/versions", "/flags"]
+
+
+@pytest.mark.parametrize(
+    ("edited", "declared", "requests"), [(3, 3, 3), (4, 4, 1), (5, 4000, 1), (5, 4001, 5), (6, 4001, 1)]
+)
+def test_edited_flags_are_told_in_order_for_the_fewest_requests(edited: int, declared: int, requests: int) -> None:
+    """One by one up to three, or as many as the list has pages, if the project has just the declared flags."""
+    keys = [f"flag-{number}" for number in range(edited)]
+    others = [f"other-{number}" for number in range(declared - edited)]
+    world = a_world(
+        an_emulator(*(a_live_flag(key, enabled=False) for key in keys)),
+        *(FlagSpec(key=key, enabled=True) for key in [*keys, *others]),
+    )
+    report = look(world, since=EARLIER)
+    assert [flag.key for flag in report.flags] == keys
+    assert paths(world).count("/flags") == requests
+
+
+def test_a_target_that_is_no_flag_is_named() -> None:
+    """The first of them; one that is live is none, though no file declares it and nobody edited it."""
+    project = Clocked()
+    project.time -= timedelta(days=9)
+    seeded(project.emulator, [a_live_flag("live", createdAt="2029-01-01T00:00:00.000Z")])
+    project.time = NOON
+    assert look(project.world, since=NOON, targets=("live", "a")).warnings == ()
+    with pytest.raises(UnknownTargetError, match='There is no flag "b-gone", neither'):
+        look(project.world, since=NOON, targets=("d-gone", "c-gone", "b-gone", "e-gone"))
+    (warning,) = look(project.world, since=NOON, targets=("x*", "a")).warnings
+    assert warning == 'The target "x*" matches no flag, neither declared nor edited since then.'
+
+
+def test_what_was_made_since_then_is_told_in_order() -> None:
+    """Flags that no file declares."""
+    project = Clocked()
+    names = ["e", "g", "d", "f", "i", "h"]
+    seeded(project.emulator, [a_live_flag(key) for key in names])
+    assert look(project.world, since=NOON).unmanaged == tuple(sorted(names))
 
 
 def test_what_differed_last_time_is_looked_at_again() -> None:
