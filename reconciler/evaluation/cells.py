@@ -53,7 +53,10 @@ def variant_of(rule: SegmentRule, value: str | None) -> str:
 def _variants_of(case: Case) -> list[str]:
     """The variants that a rule gives users, with and without what it hashes."""
     rule = case.rule
-    starts = (0, *(end for _, end in rule.cuts))
-    given = [variant for start, (variant, end) in zip(starts, rule.cuts, strict=False) if start < end]
+    given, start = [], 0
+    for variant, end in rule.cuts:
+        if start < end:
+            given.append(variant)
+        start = end
     has_others = rule.bucketing is None or rule.percentage < RESIDUES or case.can_lack_hashed
     return [*given, *([rule.constant] if has_others else [])]

@@ -11,7 +11,7 @@ amplitude_id; what else is hashed may be missing. Inclusions that are not declar
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -83,7 +83,7 @@ class Decider:
         given = dict(claim.given)
         if unknown := unknown_parents(self._sides[-1], given):
             return Verdict(status=Status.UNDECIDED, reason=unknown)
-        cases = [gated(cases, side, given) for cases, side in zip(self._cases, self._sides, strict=True)]
+        cases = list(map(gated, self._cases, self._sides, repeat(given)))
         if claim.user is not None:
             return self._decide_user(claim, claim.user, cases[-1], given)
         verdict = _Decision(claim, cases, self._evaluators, given, self._cells).verdict()

@@ -178,9 +178,9 @@ class _PreparedFlag:
 
     def _by_rules(self, user: Mapping[str, Any]) -> Result:
         notes = self._notes["cohort_ids" in user]
-        for segment, rule in zip(self._segments, self._rules, strict=False):
+        for index, segment in enumerate(self._segments):
             if all(matches_condition(condition, user) for condition in segment.conditions):
-                return self._bucketed(Reason.SEGMENT, rule, user, notes)
+                return self._bucketed(Reason.SEGMENT, self._rules[index], user, notes)
         return self._bucketed(Reason.REST, self._rules[-1], user, notes)
 
     def _bucketed(self, reason: Reason, rule: SegmentRule, user: Mapping[str, Any], notes: tuple[str, ...]) -> Result:

@@ -54,8 +54,8 @@ def _combine(states: States) -> tuple[tuple[int, ...], ...]:
 def _candidates(states: tuple[tuple[int, ...], ...], chosen: tuple[int, ...]) -> range:
     """All rules of the next state; where an equal state came before, the same users match first in both."""
     state = states[len(chosen)]
-    for earlier, index in zip(states, chosen, strict=False):
-        if earlier == state:
+    for place, index in enumerate(chosen):
+        if states[place] == state:
             return range(index, index + 1)
     return range(len(state))
 

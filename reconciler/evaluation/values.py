@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from functools import lru_cache
-from itertools import combinations, pairwise, product
+from itertools import combinations, pairwise, product, repeat
 from math import ceil, floor, inf, isfinite, nextafter, prod
 from typing import TYPE_CHECKING, Any, Final
 
@@ -144,10 +144,10 @@ def _list_answers(conditions: Sequence[Condition], texts: Sequence[str], *, is_f
     By itself an empty text counts as missing; in a list it is a text as any other.
     """
     named = {value for condition in conditions if condition.op.startswith("set ") for value in condition.values}
-    alike: dict[tuple[int, str], str] = {}
+    alike: dict[tuple[int, str | bool], str] = {}
     for text in (*texts, ""):
         if text not in named:
-            boolean = text.lower() if text.lower() in BOOLEANS else ""
+            boolean = text.lower() in BOOLEANS and text.lower()
             alike.setdefault((mask_of(conditions, [text]), boolean), text)
     return _lists(conditions, [*sorted(named), *alike.values()], (*texts, [None]), is_free=is_free)
 
@@ -238,7 +238,9 @@ def _mixed(conditions: Sequence[Condition], families: list[_Family], listed: set
 def in_any_case(texts: set[str]) -> set[str]:
     """The texts; true and false, which `is` takes in any case, in all cases."""
     booleans = {text.lower() for text in texts} & BOOLEANS
-    return texts | {"".join(word) for item in booleans for word in product(*zip(item, item.upper(), strict=True))}
+    return texts | {
+        "".join(word) for item in booleans for word in product(*((letter, letter.upper()) for letter in item))
+    }
 
 
 def _numbers(conditions: Sequence[Condition]) -> Iterator[str]:
@@ -287,10 +289,10 @@ def _between_texts(conditions: Sequence[Condition], listed: set[str]) -> Iterato
     parse = parser_of(conditions[0].prop)
     limits = sorted({limit for condition in conditions for limit in condition.values})
     yield from limits
-    for low, high in zip(("", *limits), (*limits, None), strict=True):
+    for place, low in enumerate(("", *limits)):
         for suffix in ("x", "A", "-", "!", " ", "\0", "\0\0"):
             text = low + suffix
-            if text not in listed and parse(text) is None and (high is None or text < high):
+            if text not in listed and parse(text) is None and all(text < limit for limit in limits[place:]):
                 yield text
                 break
 
@@ -320,7 +322,7 @@ def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[s
             steps += len(patterns)
             if steps > MOST_STEPS:
                 return None
-            after = tuple(_step(*pattern, at, letter) for pattern, at in zip(patterns, places, strict=True))
+            after = tuple(map(_step, patterns, places, repeat(letter)))
             longer = text + letter
             key = (longer if longer in prefixes else "", after)
             if key not in seen:
@@ -354,7 +356,7 @@ def _places_after(patterns: Sequence[_Pattern], text: str) -> list[frozenset[int
     for pattern in patterns:
         at = _reached(pattern[0], {0})
         for letter in text:
-            at = _step(*pattern, at, letter)
+            at = _step(pattern, at, letter)
         found.append(at)
     return found
 
@@ -378,8 +380,8 @@ def _reached(tokens: tuple[str, ...], places: Iterable[int]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _step(tokens: tuple[str, ...], is_folded: bool, places: frozenset[int], letter: str) -> frozenset[int]:  # noqa: FBT001
-    after = set()
+def _step(pattern: _Pattern, places: frozenset[int], letter: str) -> frozenset[int]:
+    (tokens, is_folded), after = pattern, set()
     for place in places:
         if place == len(tokens):
             continue

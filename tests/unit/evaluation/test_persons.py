@@ -209,6 +209,16 @@ def test_murmur3_is_solved_where_numbers_do_not_do() -> None:
         assert not text.removeprefix(front).isdecimal() or int(text.removeprefix(front)) >= MOST_IDS
 
 
+@pytest.mark.parametrize("chosen", ["ann", "annA"])
+def test_a_value_that_conditions_name_is_taken_where_it_hashes_as_wanted(chosen: str) -> None:
+    """An id that is one of 24 million: no number is found, and none is worked out."""
+    row = mmh3.hash(f"s/{chosen}", signed=False) // 100
+    cuts = (("a", row), ("c", row + 1), ("b", ROWS))
+    rule = SegmentRule("x", percentage=99, cuts=cuts, bucketing=Bucketing("s", "user_id", "User"))
+    answer = Chosen("user_id", (asked("user_id", "contains", "ann"),), 1, ("ann", "annA"))
+    assert find_person((answer,), [(rule, "c")]) == Person({"user_id": chosen})
+
+
 @pytest.mark.parametrize(
     ("condition", "values", "mask", "named"),
     [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from reconciler.evaluation.populations import segment_combinations
+from reconciler.evaluation.conditions import glob_pattern
+from reconciler.evaluation.populations import _combine, _property_of, segment_combinations
 from reconciler.evaluation.rules import (
     ALL_OTHER_USERS,
     ALWAYS_TRUE,
@@ -18,7 +20,14 @@ from reconciler.evaluation.rules import (
     flag_rules,
     has_no_weight,
 )
-from reconciler.evaluation.shares import joint_shares, transient_share, unavoidable_share, variant_shares
+from reconciler.evaluation.shares import (
+    _count_cells,
+    joint_shares,
+    transient_share,
+    unavoidable_share,
+    variant_shares,
+)
+from reconciler.evaluation.values import answers_of
 from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
 
 HALF = 21_474_837
@@ -245,3 +254,19 @@ def test_no_user_is_in_two_countries() -> None:
 def test_variants_without_a_weight(variants: tuple[str, ...], weights: dict[str, float], none: bool) -> None:
     """The engine splits evenly over all of them, where there are any."""
     assert has_no_weight(variants, Weights.of(weights)) is none
+
+
+@pytest.mark.parametrize(
+    ("kept", "size"),
+    [
+        (answers_of, 4096),
+        (_property_of, 4096),
+        (_combine, 1024),
+        (transient_share, 65_536),
+        (_count_cells, 4096),
+        (glob_pattern, 1024),
+    ],
+)
+def test_answers_are_kept_in_bounds(kept: Any, size: int) -> None:
+    """What takes long is worked out once, and memory does not grow for ever."""
+    assert kept.cache_parameters()["maxsize"] == size

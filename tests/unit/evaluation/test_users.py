@@ -169,7 +169,9 @@ def test_bytes_that_are_no_text_are_named() -> None:
 
 def test_a_line_without_end_ends_the_reading() -> None:
     """More than the longest line is not held in memory, and what follows is not taken for a line."""
-    longest = json.dumps({"user_id": "a" * (LONGEST_LINE - 16)}) + "\n"
-    assert len(read(longest)) == 1
+    user = {"user_id": "a" * (LONGEST_LINE - 16)}
+    longest = json.dumps(user) + "\n"
+    assert len(longest) == LONGEST_LINE
+    assert read(longest) == [user]
     (found,) = read('{"x": "' + "a" * LONGEST_LINE + '"}\n{"user_id": "b"}\n')
     assert "longer than 1,000,000 bytes" in found.message

@@ -74,6 +74,59 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
                 FIRST: ("0.0.0", "0.0.0-", "-"),
             },
         ),
+        (
+            [asked("is", "true", "x"), asked("contains", "q")],
+            {
+                NONE: (None, "a", "other"),
+                FIRST: (
+                    "true", "x", "TRUE", "TRUe", "TRuE", "TRue", "TrUE", "TrUe", "TruE", "True", "tRUE", "tRUe",
+                    "tRuE", "tRue", "trUE", "trUe", "truE",
+                ),
+                SECOND: ("q", "Q"),
+            },
+        ),
+        (
+            [asked("set contains", "x"), asked("contains", "t")],
+            {NONE: (None, "x", "a"), FIRST: (["x"],), SECOND: ("t", "T", "other"), BOTH: (["x", "t"],)},
+        ),
+        (
+            [asked("set is not", "x"), asked("contains", "true"), asked("contains", "false")],
+            {
+                0: (None, "x", "b", "other"), 1: (["b"],), 2: ("true", "TRUE"), 3: (["true"],), 4: ("false", "FALSE"),
+                5: (["false"],), 6: ("FALSETRUE",), 7: (["FALSETRUE"],),
+            },
+        ),
+        (
+            [
+                asked("greater or equal", "b"), asked("less or equal", "b"), asked("is not", "b"),
+                asked("contains", "z"),
+            ],
+            {
+                4: (None,),
+                3: ("b",),
+                13: ("z", "bZ", "bxZ", "~Z"),
+                6: ("A", "a", "ab", "Aa", "aA", "A~", "abx", "a~"),
+                5: ("bx", "ba", "b~", "~b", "~", "~A", "bxa", "bx~", "~bx", "~a", "~~", "other"),
+                14: ("Z", "Zb", "AZ", "ZA", "Zbx", "Z~"),
+            },
+        ),
+        (
+            [asked("less", "-3"), asked("is not", "-4", "-inf")],
+            {
+                SECOND: (None, "-3", "nan", "inf", "-2", "-2.9999999999999996", "-3x", "other"),
+                FIRST: ("-4", "-inf"),
+                BOTH: ("-INF", "-04", LEAST, "-"),
+            },
+        ),
+        ([asked("is", "(none)", "x", prop="user_id")], {FIRST: (None, "x"), NONE: ("other",)}),
+        (
+            [asked("glob match", "[*]"), asked("is not", "[x]")],
+            {SECOND: (None, "a", "other"), BOTH: ("[*]", "[a]"), FIRST: ("[x]",)},
+        ),
+        (
+            [asked("is", "a", "(none)", "z", type_="cohort"), asked("is not", "q", type_="cohort")],
+            {BOTH: (None,), NONE: (["q"],), SECOND: (["other"],), FIRST: (["a", "q"],)},
+        ),
         ([asked("less", "inf")], {NONE: (None, "inf", "nan", "infx", "other"), FIRST: ("-inf", "0", LEAST, "A")}),
         ([asked("greater", "b")], {NONE: (None, "b", "A"), FIRST: ("bx", "other")}),
         (
@@ -254,3 +307,16 @@ def test_outcomes(outcome: Outcome, text: str, met: list[str]) -> None:
     """A star is any other variant: who keeps one makes no move, unless both sides are named."""
     assert [pair for pair in ("aa", "ab", "ba", "bb") if outcome.meets(tuple(pair))] == met
     assert str(outcome) == text
+
+
+def test_a_list_that_a_pattern_spells_out_stands_for_nothing_known() -> None:
+    """No other text matches as it does, and it is read as its elements."""
+    assert answers_of((asked("glob match", "[]"),)).is_free
+    assert not answers_of((asked("glob match", "[]*"),)).is_free
+
+
+@pytest.mark.parametrize(("count", "is_free"), [(31, False), (32, True)])
+def test_answers_to_many_conditions_of_two_kinds(count: int, is_free: bool) -> None:
+    """Of 128 ways to match seven patterns, and one way to compare more than there are limits: 4,096 are tried."""
+    limits = tuple(asked("greater", str(10 + number)) for number in range(count))
+    assert answers_of((*limits, *(asked("contains", letter) for letter in "bcdefgh"))).is_free is is_free
