@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from reconciler.evaluation.comparison import compare
 from reconciler.evaluation.evaluate import FlagWithParents
-from reconciler.model.flag import LiveFlag, Unset
+from reconciler.model.flag import LiveFlag
 from reconciler.planning.plan import PlanOptions
 from reconciler.planning.planner import Planner, is_left_archived
 
@@ -60,8 +60,7 @@ def planned_spec(declared: DesiredFlag | None, live: LiveFlag | None, config: Co
     """The flag after its plan; None where there is nothing to plan. Raises InvalidInputError where that cannot be."""
     if declared is None:
         return None
-    shows_tags = live is None or not isinstance(live.spec.tags, Unset)
-    plan = Planner(config=config, options=_OPTIONS, shows_tags=shows_tags).plan_flag(declared, live)
+    plan = Planner(config=config, options=_OPTIONS).plan_flag(declared, live)
     return plan.after if plan else None
 
 

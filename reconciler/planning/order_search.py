@@ -186,7 +186,9 @@ class OrderSearch:
 
     def _improved(self, start: Route) -> Route:
         best, count = start, len(start.order)
-        for _ in range(_SWAP_ROUNDS if count <= _SWAP_LIMIT else 0):
+        if count > _SWAP_LIMIT:
+            return best
+        for _ in range(_SWAP_ROUNDS):
             for left, right in combinations(range(count), 2):
                 order = list(best.order)
                 order[left], order[right] = order[right], order[left]

@@ -45,7 +45,6 @@ class Planner(Struct, frozen=True, kw_only=True):
 
     config: Config
     options: PlanOptions
-    shows_tags: bool = True
 
     def plan_flag(self, desired: DesiredFlag, live: LiveFlag | None) -> FlagPlan | None:
         """The plan of one declared flag; None when there is nothing to do, or nothing that may be done.
@@ -81,7 +80,7 @@ class Planner(Struct, frozen=True, kw_only=True):
             yield f'"{live.key}" stays archived, and an archived flag is not edited: {paths} is left as it is live.'
 
     def _compared(self, kept: FlagSpec, live: LiveFlag) -> Differences:
-        spec = desired_for_live(kept, live.spec, self.config.managed_tag, shows_tags=self.shows_tags)
+        spec = desired_for_live(kept, live.spec, self.config.managed_tag, shows_tags=True)
         return compare_flags(spec, live_as_renamed(spec, live.spec))
 
     def _plan_new(self, desired: DesiredFlag) -> FlagPlan:
@@ -152,7 +151,7 @@ def build_plan(
     """
     if options.prune and config.managed_tag is None:
         raise UsageError("--prune archives only flags that carry `managedTag`: set it in reconciler.yaml first.")
-    planner = Planner(config=config, options=options, shows_tags=live.shows_tags)
+    planner = Planner(config=config, options=options)
     is_in_scope = scope_of(options)
     in_scope = [desired.flags[key] for key in filter(is_in_scope, desired.flags)]
     frozen = {flag.key: flag for flag in in_scope if now is not None and flag.is_frozen(now)}

@@ -25,16 +25,13 @@ if TYPE_CHECKING:
 def remarks_on(desired: FlagSpec, live: FlagSpec) -> Iterator[str]:
     """What should be known about a declared flag that exists, in plain sentences."""
     yield from _fields_not_shown(desired, live)
-    if isinstance(desired.variants, Unset) or isinstance(live.variants, Unset):
-        return
-    pairs = pair_variants(desired, live)
     # Of flags that are not archived, reads show all.
     if hidden := [path_of(wanted, name) for wanted, _, name in hidden_fields(desired, live)]:
         yield (
             f"While the flag is archived the server does not show {', '.join(hidden)}: that cannot be compared. Once "
             "the flag is back, a second plan shows whether it differs."
         )
-    for key, variant in pairs.items():
+    for key, variant in pair_variants(desired, live).items():
         if variant.key != key:
             yield (
                 f'Renaming variant "{variant.key}" to "{key}": should the server not move its weight and its places '

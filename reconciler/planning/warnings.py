@@ -205,10 +205,7 @@ def _no_weights(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
 
 def _lost_fields(before: FlagSpec | None, after: FlagSpec) -> Iterator[str]:
     """What an edit of the segments drops of those that stay; what conditions hold, a guard keeps."""
-    held = segments_of(before) if before else ()
-    if not any(segment.unlisted for segment in held):
-        return
-    for new, old in pair_segments(segments_of(after), held):
+    for new, old in pair_segments(segments_of(after), segments_of(before) if before else ()):
         if old is not None and old.unlisted and not new.unlisted:
             lost = ", ".join(name for name, _ in old.unlisted)
             yield (

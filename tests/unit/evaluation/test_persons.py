@@ -15,6 +15,7 @@ from reconciler.evaluation.persons import (
     NoPersonError,
     Person,
     _body_state,
+    _forms,
     _last_block,
     area_of,
     common_areas,
@@ -118,6 +119,16 @@ def test_the_first_number_that_hashes_as_wanted(key: str, unit: str, form: str, 
         held = {"user_properties": {"team_id": wanted}}
     assert found.user == {"user_id": "user-1", **held}
     assert found.made_up == {"user_id", key if unit == "User" else ""}
+
+
+@pytest.mark.parametrize(
+    ("key", "front"), [("user_id", "user-"), ("gp:team_id", "team-"), ("amplitude_id", "100000000000")]
+)
+def test_what_stands_around_the_number(key: str, front: str) -> None:
+    """Its own word, then the first examples before and behind it."""
+    name = {"user_id": "user-", "gp:team_id": "team-", "amplitude_id": "amplitude-"}[key]
+    around = [[(text, ""), (name, text), (f"{text}-", ""), (f"{text}.", "")] for text in ("x", "y", "z")]
+    assert list(_forms(key, ["x", "y", "z", "w"])) == [(front, ""), *around[0], *around[1], *around[2]]
 
 
 def test_all_rules_at_once() -> None:

@@ -78,6 +78,9 @@ def test_what_is_not_known_is_not_counted_as_moved() -> None:
     assert (summary.moved.count, summary.undecided.count) == (0, 400)
     assert matrix_of(summary) == {("off", None): 400}
     assert [row.variant for row in summary.variants] == ["control", "treatment", "off", None]
+    some = counted(sides(before, a_spec(bucketing_salt=UNSET)), [*PEOPLE[:2], {"device_id": "d"}])
+    assert matrix_of(some) == {("off", None): 2, ("off", "off"): 1}
+    assert [row.variant for row in some.variants] == ["control", "treatment", "off", None]
 
 
 def summary_notes(spec: FlagSpec, people: list[dict[str, Any]]) -> list[tuple[str, int]]:

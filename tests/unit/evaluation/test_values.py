@@ -260,6 +260,8 @@ def test_what_takes_too_many_tries_is_open() -> None:
     excluded = [properties.mask_of((condition,)) for condition in either]
     assert list(properties.answers(0, excluded, names)) == [None]
     assert list(properties.answers(0, excluded, names[-2:])) == []
+    last = Properties((*either, *many))
+    assert list(last.answers(0, [last.mask_of(either[1:])], names)) == [None]
 
 
 def test_which_properties_are_known_exactly() -> None:

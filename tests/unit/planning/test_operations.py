@@ -135,6 +135,7 @@ def test_a_list_that_may_not_be_cleared_any_more() -> None:
     """Where removals by name took the place of a clear, the clear is not sent."""
     removal = RemoveMembers(**V, members=("x",))
     assert remaining([ClearUsers(**V)], [removal]) == [removal]
+    assert remaining([ClearUsers(**V)], [AddMembers(**V, members=("x",)), removal]) == [removal]
 
 
 def test_members_of_others_are_not_within() -> None:

@@ -327,6 +327,9 @@ def test_a_rollout_in_a_document() -> None:
     assert ended["standing"] == {"phase": "done", "step": 0, "since": None, "next": None, "why": ""}
     assert "start" not in ended
     assert "standing" not in encode_rollout(replace(rollout, standing=None))
+    assert replace(rollout, live=None, start=None).adds == (25, 75)
+    assert replace(rollout, live=30, start=None).adds == (0, 70)
+    assert replace(rollout, live=30, start=10, steps=((40, 1), (20, 1), (60, 1), (50, None))).adds == (30, 0, 20, 0)
 
 
 THIRD = Fraction(1, 3)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import pytest
-from builders import a_config, a_desired_flag, a_full_flag, a_live_flag, a_live_state, a_position
+from builders import (
+    a_config,
+    a_desired_flag,
+    a_flag,
+    a_full_flag,
+    a_full_variant,
+    a_live_flag,
+    a_live_state,
+    a_position,
+    a_segment,
+    a_variant,
+)
 
 from reconciler.diagnostics import LEFT_OUT, Diagnostic, Severity
-from reconciler.model.flag import DesiredState, LiveFlag
+from reconciler.model.config import Ignored
+from reconciler.model.flag import DesiredState, FlagSpec, LiveFlag, Weights
 from reconciler.planning.operations import DeleteVariant, RemoveDeployment
 from reconciler.planning.pruning import is_prunable, warn_of_pruning
-from reconciler.planning.remarks import unaddressable
+from reconciler.planning.remarks import problems_with, unaddressable
 
 TAG = "managed"
 TAGGED = a_config(managed_tag=TAG)
@@ -90,3 +102,40 @@ def test_what_prune_archives() -> None:
     assert is_prunable(a_tagged_flag("a"), TAGGED)
     assert not is_prunable(a_live_flag(a_full_flag("a", tags=("t",))), TAGGED)
     assert not is_prunable(a_tagged_flag("a"), a_config())
+
+
+def test_variants_that_a_declaration_names_and_nobody_has() -> None:
+    """In its weights and segments, each place; where variants are declared, validation says it."""
+    names = Weights.of({"gone": 1, "control": 1, "lost": 0})
+    segments = (a_segment("Known"), a_segment("Other", rollout_weights=names))
+    live = a_full_flag("f")
+    spec = a_flag("f", rollout_weights=names, target_segments=segments)
+    found = list(problems_with(a_desired_flag(spec), live))
+    assert [(item.rule, item.path, item.message) for item in found] == [
+        ("unknown-variant", path, f'The live flag "f" has no variant "{key}".')
+        for path in ("/rolloutWeights", "/targetSegments/1/rolloutWeights")
+        for key in ("gone", "lost")
+    ]
+    spec = a_flag("f", rollout_weights=names, variants=(a_variant("control"), a_variant("gone")))
+    assert list(problems_with(a_desired_flag(spec), live)) == []
+    kept = a_desired_flag(spec, ignored=Ignored((("variants", "other"),)))
+    assert [item.message for item in problems_with(kept, live)] == ['The live flag "f" has no variant "lost".']
+
+
+def test_variants_that_others_keep_may_stay_in_segments() -> None:
+    """A live segment names them, and neither goes; of a declared list of segments only those that others keep."""
+    segments = tuple(a_segment(name, rollout_weights=Weights.of({"theirs": 1})) for name in ("Beta", "Alpha"))
+    variants = tuple(map(a_full_variant, ("control", "theirs")))
+    live = a_full_flag("f", target_segments=segments, variants=variants)
+    silent = a_flag("f", variants=(a_variant("control"),))
+    declared = a_flag("f", variants=(a_variant("control"),), target_segments=())
+
+    def named(*paths: tuple[str, ...], spec: FlagSpec = silent) -> list[str]:
+        problems = problems_with(a_desired_flag(spec, ignored=Ignored(paths)), live)
+        return [item.message.split('"')[3] for item in problems]
+
+    assert named() == ["Beta", "Alpha"]
+    assert named(("variants", "theirs")) == []
+    assert named(("variants", "other")) == ["Beta", "Alpha"]
+    assert named(spec=declared) == []
+    assert named(("targetSegments", "Alpha"), spec=declared) == ["Alpha"]

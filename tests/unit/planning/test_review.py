@@ -182,7 +182,7 @@ def test_a_record_is_of_one_project_and_environment() -> None:
     """Another is refused before anything is sent."""
     record = record_of(plan_of(flag(), environment="prod"))
     check_record(record, plan_of(environment="prod"))
-    with pytest.raises(StalePlanError, match="another project"):
+    with pytest.raises(StalePlanError, match="for another project: 7, not 8"):
         check_record(record, plan_of(project="8", environment="prod"))
     with pytest.raises(StalePlanError, match="another environment: prod, not none"):
         check_record(record, plan_of())
