@@ -173,7 +173,7 @@ class Simulation:
         loaded = self.loaded
         with suppress(KilledError, ReconcilerError, BaseExceptionGroup):
             async with connect(loaded.config, CREDENTIALS.key, ORIGIN, read_only=False, http=http) as client:
-                running = Running(client, CREDENTIALS, Cancellation())
+                running = Running(client, CREDENTIALS, Cancellation(), None)
                 await advance_once(loaded, AdvanceArguments(), running)
         self.counts["runs"] += 1
 

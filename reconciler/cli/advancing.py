@@ -47,7 +47,7 @@ class Running(Struct, frozen=True):
     client: Client
     credentials: Credentials
     cancellation: Cancellation
-    progress: Progress | None = None
+    progress: Progress | None
 
 
 async def advance_once(loaded: Loaded, arguments: AdvanceArguments, running: Running) -> AdvanceReport:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from click.shell_completion import BashComplete, add_completion_class
 
 
@@ -12,7 +14,5 @@ class Bash(BashComplete):
     def get_completion_args(self) -> tuple[list[str], str]:
         """The words before the one that is completed, and that one, without the `=` behind an option."""
         words, incomplete = super().get_completion_args()
-        follows = [False, *(word.startswith("--") for word in words)]
-        return [
-            word for word, is_value in zip(words, follows, strict=False) if not (is_value and word == "=")
-        ], incomplete
+        pairs = pairwise(["", *words])
+        return [word for before, word in pairs if not (word == "=" and before.startswith("--"))], incomplete

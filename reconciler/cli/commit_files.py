@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,7 @@ class Changes(Struct, frozen=True, kw_only=True):
     """
 
     keys: tuple[str, ...]
-    released: Mapping[str, tuple[str, ...]] = {}
+    released: Mapping[str, tuple[str, ...]]
 
 
 def changes_since(config: Config, desired: DesiredState, reference: str) -> Changes | None:
@@ -75,9 +75,7 @@ def changes_since(config: Config, desired: DesiredState, reference: str) -> Chan
     after = {key: flag for key, flag in desired.flags.items() if flag.source.file not in same}
     differ = {key for key in before.keys() | after.keys() if declaration_differs(before.get(key), after.get(key))}
     released = {key: released_paths(flag.spec, _spec_of(desired, key)) for key, flag in before.items()}
-    return Changes(
-        keys=tuple(sorted(differ | unreadable)), released={key: paths for key, paths in released.items() if paths}
-    )
+    return Changes(keys=tuple(sorted(differ | unreadable)), released=released)
 
 
 def keys_changed_since(config: Config, desired: DesiredState, reference: str) -> frozenset[str]:
@@ -119,16 +117,12 @@ def declared_at(config: Config, reference: str) -> dict[str, DesiredFlag]:
 
 def commit_error(config: Config, reference: str) -> str | None:
     """Why no commit is meant by a reference; None where one is, or where git cannot be asked."""
-    try:
+    with suppress(ReconcilerError):
         checkout = checkout_of(config.file.parent)
-    except ReconcilerError:
-        return None
-    try:
-        checkout.resolve(reference)
-    except UsageError:
-        return unknown_commit(reference)
-    except ReconcilerError:
-        return None
+        try:
+            checkout.resolve(reference)
+        except UsageError:
+            return unknown_commit(reference)
     return None
 
 

@@ -70,7 +70,7 @@ def _check_place(path: Path) -> None:
             raise UsageError(f"There is no directory {str(path.parent)!r} to write {path.name} to.")
         if path.is_dir():
             raise UsageError(f"{str(path)!r} is a directory, not a file to write to.")
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise UsageError(f"{path} cannot be written: {reason_of(error)}.") from error
 
 
@@ -123,6 +123,6 @@ def _identity(path: Path) -> tuple[object, ...] | None:
     """What is the same for each name of a file, whether it exists or not; None for a device."""
     try:
         status = path.stat()
-    except (OSError, ValueError):
+    except OSError:
         return (os.path.realpath(path),)
     return None if stat.S_ISCHR(status.st_mode) else (status.st_dev, status.st_ino)

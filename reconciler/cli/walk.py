@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import inf
@@ -247,10 +248,9 @@ class Walk:
             Walk(self.checkout, self.until, self._seconds).follow(items, parent, place, moves + 1)
 
     def _has(self, content: str | None, key: str) -> bool:
-        try:
+        with suppress(InvalidInputError):
             return content is not None and find_document(self._content(content), key) is not None
-        except InvalidInputError:
-            return False
+        return False
 
     def _spot_of(self, name: str, files: dict[str, Difference], spot: Spot) -> Spot:
         """The spot before a commit of a file that the commit took away: under the same configuration, or one gone."""

@@ -85,7 +85,7 @@ class Rounds(Struct, kw_only=True):
             self.output.error(f"{time_text(at)} {error}")
             return
         self.watched = self.watched.after(at, drift, advanced, self.spent)
-        drifted = sum(1 for flag in drift.flags) + len(drift.missing)
+        drifted = len(drift.flags) + len(drift.missing)
         self.output.print(f"{time_text(at)} Drift: {counted(drifted, 'flag')}. {last_line(advanced)}\n")
 
     def _say_moves(self, at: datetime, advanced: AdvanceReport) -> None:

@@ -218,7 +218,7 @@ def test_what_is_no_flag_file_declares_none(committed: Repository) -> None:
     for name in ("flags/notes.md", "flags/old.yaml.txt", "flags/f.test.yaml"):
         (committed.root / name).unlink()
     config = load_config(committed.root / "reconciler.yaml", None)
-    assert changes_since(config, load_desired(config), "HEAD") == Changes(keys=())
+    assert changes_since(config, load_desired(config), "HEAD") == Changes(keys=(), released={})
 
 
 def commit_all(repository: Repository, message: str = "Change") -> None:

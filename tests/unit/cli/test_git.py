@@ -141,7 +141,7 @@ def test_how_much_git_may_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s
     """So many bytes, and not one more, however they come."""
     monkeypatch.setattr("reconciler.cli.git._MOST_BYTES", 10)
     monkeypatch.setattr("reconciler.cli.git._CHUNK", 4)
-    monkeypatch.setenv("PATH", a_git(tmp_path / "bin", f"printf %0{size}d 1"))
+    monkeypatch.setenv("PATH", a_git(tmp_path / "bin", f"printf %0{size}d 1" + "; exec /bin/sleep 600" * (size - 10)))
     if size == 10:
         assert ask_git("rev-list", top=tmp_path, git_dir=None) == b"0000000001"
     else:
