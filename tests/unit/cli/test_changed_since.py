@@ -50,6 +50,14 @@ def test_only_flags_of_changed_files_are_planned(committed: Repository) -> None:
     assert "other-flag  " not in ran.out
 
 
+def test_flags_of_changed_files_are_named_in_order(committed: Repository) -> None:
+    """Where more is to be said."""
+    for name in "hgfedcba":
+        committed.write(f"flags/{name}.yaml", f"key: {name}\n")
+    ran = committed.run("plan", "--changed-since", "HEAD", "--verbose")
+    assert "Flags declared otherwise than at HEAD: a, b, c, d, e, f, g, h.\n" in ran.err
+
+
 def test_a_second_commit_adds_the_flags_that_changed_since_then(committed: Repository) -> None:
     """Main says again what it said at first: an apply of the commit between may have been cut short."""
     first = git(committed.root, "rev-parse", "HEAD")

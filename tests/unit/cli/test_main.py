@@ -191,6 +191,7 @@ def test_every_exception_has_its_code(
     assert report_failure(error, ["plan", "--format", "json"]) == code
     out, err = capsys.readouterr()
     assert json.loads(out)["error"]["kind"] == kind
+    assert out == out.rstrip("\n") + "\n"
     assert "Traceback" not in err
 
 

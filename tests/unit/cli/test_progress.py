@@ -7,10 +7,13 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from tempfile import TemporaryFile
 from threading import Event
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +21,7 @@ from emulators import seeded
 from rollout_rigs import FLAG, a_rig
 from terminals import at_terminal
 
+from reconciler.cli import signals
 from reconciler.cli.output import Output
 from reconciler.cli.progress import SHOW_AFTER_SECONDS, ProgressDisplay, paused
 from reconciler.cli.progress_bar import Bar, Speed, SpeedMeter, progress_text
@@ -429,6 +433,32 @@ def test_a_message_at_the_end_brings_nothing_back(monkeypatch: pytest.MonkeyPatc
     assert acts == ["made, color False", "show", "hide", "write", "show", "hide", "hide", "write"]
 
 
+def test_nothing_is_left_of_a_quick_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would show its progress later does not wait for that time, and keeps no process from ending."""
+    monkeypatch.setattr("reconciler.cli.progress.SHOW_AFTER_SECONDS", 3600)
+    with ProgressDisplay(is_watched=True):
+        (waiting,) = (thread for thread in threading.enumerate() if isinstance(thread, threading.Timer))
+        assert (waiting.interval, waiting.daemon) == (3600, True)
+    waiting.join(SAFETY_NET)
+    assert not waiting.is_alive()
+
+
+@pytest.mark.parametrize(("shown", "written"), [([], b""), ([None], b"\r\x1b[K")])
+def test_what_is_shown_is_wiped_before_an_abrupt_end(
+    monkeypatch: pytest.MonkeyPatch, shown: list[None], written: bytes
+) -> None:
+    """Where nothing is shown, nothing is written; a terminal that is gone changes nothing."""
+    (wipe,) = [act for act in signals._last_acts if act.__module__ == "reconciler.cli.progress"]
+    monkeypatch.setattr("reconciler.cli.progress._shown", shown)
+    with TemporaryFile() as file:
+        monkeypatch.setattr("sys.stderr", SimpleNamespace(fileno=file.fileno))
+        wipe()
+        file.seek(0)
+        assert file.read() == written
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(fileno=lambda: -1))
+    wipe()
+
+
 def test_the_drawing_is_not_even_imported_for_a_quick_command() -> None:
     """Noting where a command is needs no rich."""
     program = (
@@ -442,8 +472,6 @@ def test_the_drawing_is_not_even_imported_for_a_quick_command() -> None:
 
 def test_without_a_terminal_nothing_is_started(capsys: pytest.CaptureFixture[str]) -> None:
     """Into a pipe or a file: no thread, no byte."""
-    import threading
-
     before = threading.active_count()
     with ProgressDisplay.of(Output()) as progress:
         progress.progress.advance(1000)

@@ -202,6 +202,11 @@ def test_what_a_reload_says(root: Path, capsys: pytest.CaptureFixture[str]) -> N
     write_flag(root, CHECKOUT | {"enabled": False})
     assert said(file) == ["The files are valid again."]
     assert session.problem is None
+    config = root / "reconciler.yaml"
+    for text in (CONFIG.replace("{", '{tv: "70", '), CONFIG.replace("{", '{shop: "67", '), CONFIG):
+        config.write_text(text)  # a deployment more, another name of one, both gone
+        assert said(str(config)) == ["Serving 2 flags as the files are now."]
+        assert said(str(config)) == []
     (root / "flags" / "search.yaml").unlink()
     assert said(str(root / "flags" / "search.yaml")) == ["Serving 1 flag as the files are now."]
 

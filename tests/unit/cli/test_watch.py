@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from looks import BOB, edit
 from rollout_rigs import CONFIG, a_rig
 from rollout_rigs import FLAG as ROLLOUT
 
+from reconciler.cli import signals
 from reconciler.cli.advancing import AdvanceArguments
 from reconciler.cli.commands.watch import SpanType
 from reconciler.cli.main import run
@@ -151,7 +153,11 @@ TIMES = [datetime(2030, 1, day, hour, tzinfo=UTC) for day, hour in ((7, 8), (7, 
 
 
 def rounds(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], object], **fields: Any
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    *acts: Callable[[], object],
+    seconds: float = 0,
+    **fields: Any,
 ) -> list[Watched]:
     """What is known after each round: one, and one more after each of these acts; their clock is that of `TIMES`."""
     seen: list[Watched] = []
@@ -169,7 +175,7 @@ def rounds(
         arguments=AdvanceArguments(**fields),
         key_file=None,
         output=Output(),
-        seconds=0,
+        seconds=seconds,
         publish=publish,
     )
     with pytest.raises(EnoughError):
@@ -201,6 +207,43 @@ def test_what_rounds_see(repository: Repository, monkeypatch: pytest.MonkeyPatch
         "2030-01-07T23:00:00Z Drift: 1 flag. No rollouts.",
         "2030-01-08T00:00:00Z Drift: 2 flags. No rollouts.",
     ]
+
+
+def test_a_signal_before_the_first_round_ends_it(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its exception was lost; nothing is asked of the server."""
+    monkeypatch.setattr(signals._state, "first", signal.SIGTERM)
+    made = Rounds(
+        settings=Settings(),
+        arguments=AdvanceArguments(),
+        key_file=None,
+        output=Output(),
+        seconds=0,
+        publish=lambda _: None,
+    )
+    with signals.raising(), pytest.raises(signals.TerminatedError):
+        made.run()
+    assert repository.emulator.log == []
+
+
+def test_signals_are_no_exceptions_within_a_round(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that came in the middle of a call would leave its outcome unknown."""
+    raises = []
+    with signals.raising():
+        rounds(repository, monkeypatch, lambda: raises.append(signals._state.raises))
+    assert raises == [False]
+
+
+def test_between_rounds_is_a_pause(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of as many seconds as were asked for."""
+    pauses, sleep = [], asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("reconciler.cli.watching.asyncio.sleep", note)
+    rounds(repository, monkeypatch, lambda: pauses.append(-1.0), lambda: pauses.append(-1.0), seconds=300.0)
+    assert pauses == [-1, 300, -1, 300]
 
 
 def test_rounds_look_at_targets_alone(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
