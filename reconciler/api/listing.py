@@ -55,20 +55,24 @@ class Listing(Struct):
         self._take(other.flags.values())
         self.faulty |= other.faulty
         self.unmarked |= other.unmarked
-        self.torn |= other.torn
+        for flag_id in other.torn:
+            self._tear(flag_id)
 
     def _take(self, flags: Iterable[LiveFlag]) -> None:
-        """No call may go to an id under which several flags are shown: none of them counts."""
         for flag in flags:
             earlier = self.flags.get(flag.id)
-            if flag.id not in self.torn and (earlier is None or earlier.key == flag.key):
+            if flag.id in self.torn or (earlier is not None and earlier.key != flag.key):
+                self._tear(flag.id, flag.key)
+            else:
                 self.flags[flag.id] = flag
-                continue
-            for key in {flag.key, flag.key if earlier is None else earlier.key}:
-                aside = Unread(id=flag.id, key=key, reason=SHARED_ID)
-                self.faulty[aside.name] = aside
-            self.torn.add(flag.id)
-            self.flags.pop(flag.id, None)
+
+    def _tear(self, flag_id: str, *keys: str) -> None:
+        """No call may go to an id under which several flags are shown: none of them counts."""
+        earlier = self.flags.pop(flag_id, None)
+        self.torn.add(flag_id)
+        for key in (*keys, *(() if earlier is None else (earlier.key,))):
+            aside = Unread(id=flag_id, key=key, reason=SHARED_ID)
+            self.faulty[aside.name] = aside
 
     @property
     def unread(self) -> tuple[Unread, ...]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
 import pytest
+from builders import a_flag
+from builders import a_live_flag as a_live
 from clients import ask
 from emulators import PROJECT, a_live_flag, an_emulator
 
-from reconciler.api.listing import Listing, read_list
+from reconciler.api.listing import Listing, by_key, find_including_archived, read_list
 from reconciler.emulator import Behaviour, Emulator, Limits
-from reconciler.errors import RejectedError
+from reconciler.errors import InvalidResponseError, RejectedError
+from reconciler.progress import Progress
 
 
 def flags(count: int) -> list[dict[str, Any]]:
@@ -153,3 +157,71 @@ def test_an_id_of_several_flags_is_no_flags() -> None:
         listing = listing_of(*pages)
         assert {item.key for item in listing.unread} == {"a", "b"}
         assert set(keys(listing)) <= {"c"}
+
+
+def joined(*listings: Listing) -> Listing:
+    """What several reads of the list show together."""
+    found = Listing()
+    for listing in listings:
+        found.join(listing)
+    return found
+
+
+def test_what_several_reads_show_is_one_listing() -> None:
+    """An id that one of them shows with two keys is no flag of any of them; nor is one that two reads show so."""
+    torn, one, other, third = (
+        listing_of([row("1", "a"), row("1", "b"), row("2", "c", enabled="?")]),
+        listing_of([row("1", "a"), row("3", "d")]),
+        listing_of([row("1", "b"), row("2", "c")]),
+        listing_of([row("1", "e")]),
+    )
+    for listings, found, unread in (
+        ((torn, one), ["d"], {"a", "b", "c"}),
+        ((one, torn), ["d"], {"a", "b", "c"}),
+        ((one, other), ["d", "c"], {"a", "b"}),
+        ((torn, other), ["c"], {"a", "b"}),
+        ((third, torn), [], {"a", "b", "c", "e"}),
+    ):
+        listing = joined(*listings)
+        assert keys(listing) == found
+        assert {item.key for item in listing.unread} == unread
+    assert joined(one).flags.keys() == {"1", "3"}
+
+
+def test_a_listing_of_some_keys() -> None:
+    """Others are left out; a flag that cannot be read and may be one of them is refused."""
+    listing = listing_of([row("1", "a"), row("2", "b"), row("3", "c", enabled="?")])
+    only = listing.only(["a"])
+    assert (keys(only), only.pages, only.unmarked) == (["a"], listing.pages, listing.unmarked & {"1"})
+    for wanted, is_refused in ((["c"], True), (["a", "c"], True), (["a", "z"], False), ([], False)):
+        with pytest.raises(InvalidResponseError) if is_refused else nullcontext():
+            listing.only(wanted)
+    nameless = listing_of([row("1", "a"), {"id": "4", "projectId": PROJECT}])
+    assert keys(nameless.only(["a"])) == ["a"]
+    with pytest.raises(InvalidResponseError):
+        nameless.only(["a", "z"])
+
+
+def test_flags_by_key() -> None:
+    """Sorted; a live one before archived ones, and all ids where several have a key."""
+    given = [
+        ("c", "3", False), ("a", "9", True), ("a", "1", False),
+        ("b", "7", False), ("b", "5", False), ("b", "6", True), ("d", "8", True), ("d", "4", True), ("e", "2", True),
+    ]  # fmt: skip
+    flags = [a_live(a_flag(key, archived=archived), id=flag_id) for key, flag_id, archived in given]
+    chosen, duplicates = by_key(flags)
+    assert [(key, flag.id) for key, flag in chosen.items()] == [("a", "1"), ("c", "3"), ("e", "2")]
+    assert list(duplicates.items()) == [("b", ("5", "7")), ("d", ("4", "8"))]
+
+
+def test_pages_are_counted_as_they_come() -> None:
+    """Of the whole list, or of a list for each key."""
+    emulator = an_emulator(*flags(5), limits=Limits(page=2))
+    progress = Progress()
+    listing = ask(emulator, lambda client: read_list(client, progress=progress))
+    assert (progress.done, listing.pages) == (3, 3)
+    found = ask(
+        emulator,
+        lambda client: find_including_archived(client, ["flag-1", "flag-2"], most=2, progress=progress),
+    )
+    assert ([flag.key for flag in found], progress.done) == (["flag-1", "flag-2"], 5)
