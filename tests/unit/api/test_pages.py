@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -10,7 +12,7 @@ import pytest
 from clients import Handler, ask
 
 from reconciler.api.listing import read_list
-from reconciler.api.pages import MOST_WITHOUT_NEWS
+from reconciler.api.pages import read_pages
 from reconciler.api.versions import read_feed
 from reconciler.errors import InvalidResponseError, ResponseTooLargeError
 
@@ -79,7 +81,7 @@ CIRCLES: dict[str, Any] = {
     "the same page with the same cursor": (lambda: (([1, 2], "a") for _ in count()), 2),
     "the same page with a new cursor": (lambda: (([1, 2], number) for number in count(1)), 2),
     "the same row with the same cursor": (lambda: (([1], "a") for _ in count()), 2),
-    "the same row with a new cursor": (lambda: (([1], number) for number in count(1)), 2 + MOST_WITHOUT_NEWS),
+    "the same row with a new cursor": (lambda: (([1], number) for number in count(1)), 5),
     "two pages in turn": (lambda: (([1, 2], number) if number % 2 else ([3, 4], number) for number in count(1)), 3),
     "two cursors in turn": (lambda: (([number % 2], "ab"[number % 2]) for number in count()), 3),
     "the same rows in another order": (
@@ -125,6 +127,27 @@ def test_a_list_that_never_ends_is_an_error(name: str, monkeypatch: pytest.Monke
     with pytest.raises(InvalidResponseError, match="20 pages"):
         ask(server, READS[name])
     assert len(asked) == 20
+
+
+def test_a_thousand_pages_are_enough() -> None:
+    """Of a thousand rows each."""
+    asked: list[tuple[int, str | None]] = []
+
+    async def read(limit: int, cursor: str | None) -> SimpleNamespace:
+        asked.append((limit, cursor))
+        return SimpleNamespace(ids=(str(len(asked)),), next_cursor=str(len(asked)) if len(asked) < ends_at else None)
+
+    async def pages() -> int:
+        return len([page async for page in read_pages("GET /x", read)])
+
+    ends_at = 1000
+    assert asyncio.run(pages()) == 1000
+    assert asked[:2] == [(1000, None), (1000, "1")]
+    asked.clear()
+    ends_at = 1001
+    with pytest.raises(InvalidResponseError, match="GET /x does not end: 1000 pages were read"):
+        asyncio.run(pages())
+    assert len(asked) == 1000
 
 
 def test_pages_of_other_projects_are_no_circle(name: str) -> None:

@@ -9,7 +9,8 @@ from emulators import a_live_flag, an_emulator, each_behaviour
 from evaluations import family_of
 from worlds import a_world
 
-from reconciler.api.parents import MOST_PARENTS
+from reconciler.emulator.requests import text_response
+from reconciler.errors import RejectedError
 from reconciler.model.flag import FlagSpec, Variant
 
 if TYPE_CHECKING:
@@ -118,4 +119,28 @@ def test_a_chain_of_parents_is_not_followed_forever() -> None:
     """A long one is read so far."""
     chain = [depending(str(number + 1), key=f"flag-{number}", id=str(number), variants=[]) for number in range(1, 80)]
     emulator = an_emulator(*chain)
-    assert len(family_of(a_world(emulator), "flag-1").parents) == MOST_PARENTS
+    assert len(family_of(a_world(emulator), "flag-1").parents) == 50
+
+
+@pytest.mark.parametrize(("side_by_side", "read"), [(30, 30 + 20), (49, 49 + 1), (50, 50), (60, 50)])
+def test_no_more_than_fifty_parents_are_read(side_by_side: int, read: int) -> None:
+    """Of a flag with many, and theirs, which come after."""
+    ids = [str(number) for number in range(100, 100 + side_by_side)]
+    above = [
+        depending("900", key="above", id="800"),
+        *(depending(str(n + 1), key=f"k{n}", id=str(n)) for n in range(900, 940)),
+    ]
+    parents = [depending("800", key=f"flag-{flag_id}", id=flag_id, variants=[]) for flag_id in ids]
+    emulator = an_emulator(depending(*ids, id="1"), *parents, *above)
+    assert len(family_of(a_world(emulator)).parents) == read
+
+
+def test_a_parent_of_which_a_read_fails_is_not_left_out() -> None:
+    """Only one that this key may not see, or that is gone, is."""
+    emulator = an_emulator(depending("2", id="1"), a_live_flag("two", id="2"))
+    real = emulator.api.answer
+    emulator.api.answer = lambda request: (  # type: ignore[method-assign]
+        text_response(400, "no") if request.path.endswith("/flags/2") else real(request)
+    )
+    with pytest.raises(RejectedError):
+        family_of(a_world(emulator))

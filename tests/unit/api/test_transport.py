@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from clients import LOOPBACK, StoppedClock, a_key, ask, network, send
-from emulators import a_live_flag, an_emulator
+from emulators import KEY, a_live_flag, an_emulator
 
+from reconciler import __version__
 from reconciler.api.credentials import REGIONS, ApiKey, Origin
 from reconciler.api.transport import Exchange, Transport
 from reconciler.emulator import serve
@@ -23,6 +24,7 @@ from reconciler.errors import (
     NotSentError,
     RejectedError,
 )
+from reconciler.model.config import Requests
 from reconciler.model.wire import Request
 
 if TYPE_CHECKING:
@@ -127,6 +129,38 @@ def test_the_environment_cannot_listen_in(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert context.cert_store_stats()["x509_ca"] > 50
     assert context.keylog_filename is None
     assert not log.exists()
+
+
+@pytest.mark.parametrize("concurrency", [1, 16])
+def test_connections_are_as_many_as_calls_and_go_after_two_seconds(concurrency: int) -> None:
+    """Servers drop theirs later: a write after a pause meets a new one."""
+    pool = Transport(
+        origin=LOOPBACK, key=a_key(), read_only=True, requests=Requests(concurrency=concurrency)
+    )._http._pool
+    assert (pool._max_connections, pool._max_keepalive_connections, pool._keepalive_expiry, pool._retries) == (
+        concurrency, concurrency, 2.0, 0,
+    )  # fmt: skip
+    assert pool._ssl_context.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize(("body", "content"), [(None, None), ({"key": "\u00fc"}, '{"key":"\u00fc"}')])
+def test_what_every_request_carries(body: Any, content: str | None) -> None:
+    """Who asks, what is understood, and that no cache may answer; with a body its type."""
+    server = Recorder()
+    send(server, "POST", ["flags"], body=body)
+    (request,) = server.requests
+    expected = {
+        "user-agent": f"reconciler/{__version__}",
+        "accept": "application/json",
+        "accept-encoding": "gzip",
+        "cache-control": "no-cache",
+        "authorization": f"Bearer {KEY}",
+    }
+    if content is not None:
+        expected |= {"content-type": "application/json", "content-length": str(len(content.encode()))}
+    headers = {name: value for name, value in request.headers.items() if name != "host"}
+    assert {name: value for name, value in headers.items() if value != "0"} == expected
+    assert request.content.decode() == (content or "")
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "PUT", "get", "Get", "HEAD", "OPTIONS", "", "GET "])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from builders import a_live_flag as a_live
 from emulators import OTHER_PROJECT, a_live_flag
 from looks import BOB, edit, flag_id_of
 from msgspec.structs import replace
@@ -14,6 +16,10 @@ from worlds import a_world, an_emulator
 from reconciler.api.responses import Unread
 from reconciler.api.versions import Feed, read_feed, read_versions
 from reconciler.emulator import Behaviour, Limits
+from reconciler.emulator.requests import text_response
+from reconciler.errors import RejectedError
+from reconciler.model.flag import FlagSpec, Version
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -94,3 +100,49 @@ def test_what_looks_like_an_experiment_is_a_flag_where_a_file_declares_it() -> N
     unread = tuple(Unread(id="5", key=key, reason="?") for key in ("a", "b", "c"))
     feed = Feed(versions=(), unread=unread, experiments=frozenset({"b", "c", "d"}))
     assert feed.keys_but_experiments({"c", "d"}) == {"a", "c"}
+
+
+NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
+
+
+def test_what_was_made_since_a_time() -> None:
+    """From that second on; what does not say when it was made may be new."""
+    times = ["2030-01-02T12:00:01Z", "2030-01-02T12:00:00Z", "2030-01-02T11:59:59Z", "soon"]
+    flag = a_live(FlagSpec(key="a"))
+    versions = tuple(
+        Version(version=9 - place, created_at=at, created_by=None, flag=flag) for place, at in enumerate(times)
+    )
+    unread = (Unread(id="5", key="b", reason="?"),)
+    feed = Feed(versions=versions, unread=unread, experiments=frozenset("x"))
+    assert feed.later(NOON) == replace(feed, versions=(versions[0], versions[1], versions[3]))
+
+
+def test_reads_of_versions_are_counted() -> None:
+    """Also of a flag of which none can be read."""
+    emulator = an_emulator(*map(a_live_flag, ("a", "b", "c")), behaviour=Behaviour(archived_details="hidden"))
+    ids = {key: flag_id_of(emulator, key) for key in ("a", "b", "c")}
+    edit(emulator, BOB, "b", archive=True)
+    heard: list[tuple[str, int, int | None]] = []
+
+    class Recorded(Progress):
+        def advance(self, count: int = 1) -> None:
+            super().advance(count)
+            heard.append((self.what, self.done, self.total))
+
+    ask(emulator, lambda client: read_versions(client, ids, progress=Recorded()))
+    assert heard == [("Reading versions", done, 3) for done in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "shown"), [(200, "{", True), (403, "", True), (404, "", True), (400, "", False)]
+)
+def test_versions_that_cannot_be_read_are_none(status: int, body: str, *, shown: bool) -> None:
+    """They say who made a change, and not what is live; any other failure is one."""
+    emulator = an_emulator(a_live_flag("a"))
+    ids = {"a": flag_id_of(emulator, "a")}
+    emulator.api.answer = lambda _: text_response(status, body)  # type: ignore[method-assign]
+    if shown:
+        assert ask(emulator, lambda client: read_versions(client, ids)) == {"a": ()}
+    else:
+        with pytest.raises(RejectedError):
+            ask(emulator, lambda client: read_versions(client, ids))
