@@ -208,8 +208,8 @@ def _left(flag: FlagDrift) -> Iterator[str]:
 
 
 def _explanation(item: AttributedChange) -> tuple[Cause, Attribution, str | None]:
-    is_ahead = item.cause is Cause.NOT_APPLIED and item.declared is not None
-    return item.cause, item.attribution, item.declared.commit if is_ahead and item.declared else None
+    declared = item.declared if item.cause is Cause.NOT_APPLIED else None
+    return item.cause, item.attribution, declared.commit if declared else None
 
 
 def _group(items: Sequence[AttributedChange], now: datetime | None) -> ExplainedFields:

@@ -29,7 +29,7 @@ from reconciler.model.flag import Dependencies, FlagSpec, LiveState, Weights
 from reconciler.planning.plan import Action, FlagPlan, PlanOptions, Refusal, Released, ValueChange
 from reconciler.planning.planner import build_plan
 from reconciler.planning.warnings import UNSEEN_LISTS, with_exposure
-from reconciler.reports.affected import NO_USER, affected, is_anyone_affected, loses
+from reconciler.reports.affected import NO_USER, affected, is_anyone_affected, loses, name
 from reconciler.reports.danger import by_danger
 from reconciler.reports.effects import effect_rows
 from reconciler.reports.registry import PLAN, render
@@ -335,6 +335,10 @@ def test_who_loses_a_variant(
     exposure = replace(an_exposure(a_transition(matrix=cells)), listed=listed)
     assert loses(exposure) is is_loss
     assert loses(replace(exposure, payloads=(PAYLOAD,)))
+
+
+def test_names_are_cut_where_they_are_longer_than_forty_characters() -> None:
+    assert [name("a" * length) for length in (40, 41)] == ["a" * 40, f"{'a' * 39}…"]
 
 
 def test_rows_of_what_is_released() -> None:

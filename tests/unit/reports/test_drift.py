@@ -26,6 +26,7 @@ from reconciler.drift import (
     Notification,
     Sweep,
 )
+from reconciler.drift.edits import Edit
 from reconciler.files.schema import load_schema
 from reconciler.model.versions import DeclaredValue
 from reconciler.planning.plan import MembersChange, ValueChange
@@ -131,9 +132,37 @@ def test_the_markdown_of_a_report() -> None:
 
 def test_a_set_is_told_by_what_differs() -> None:
     """Members on both sides are not shown."""
-    tags = ValueChange(path="/tags", before=["a", "b"], after=["b", "c"])
-    drift = a_flag_drift(changes=(AttributedChange(change=tags, attribution=BOB, cause=Cause.LIVE_EDIT),))
-    assert '    tags: "c" only in git, "a" only live: ' in text(a_report(flags=(drift,)))
+    for after, words in ((["b", "c"], '"c" only in git, "a" only live'), (["b"], '"a" only live')):
+        tags = ValueChange(path="/tags", before=["a", "b"], after=after)
+        drift = a_flag_drift(changes=(AttributedChange(change=tags, attribution=BOB, cause=Cause.LIVE_EDIT),))
+        assert f"    tags: {words}: changed" in text(a_report(flags=(drift,)))
+
+
+@pytest.mark.parametrize(
+    ("cause", "commits", "authors"),
+    [
+        (Cause.NOT_APPLIED, ("a" * 9, "b" * 9), ["ahead: not applied yet (commit aaaaaaa)", "(commit bbbbbbb)"]),
+        (Cause.NOT_APPLIED, ("a" * 9, "a" * 9), ["ahead: not applied yet (commit aaaaaaa)"]),
+        (Cause.NOT_APPLIED, (None, None), ["ahead: not applied yet"]),
+        (Cause.LIVE_EDIT, ("a" * 9, "b" * 9), ["changed live, the server does not say by whom"]),
+    ],
+)
+def test_fields_that_came_about_in_one_way_are_one_group(
+    cause: Cause, commits: tuple[str | None, ...], authors: list[str]
+) -> None:
+    """What was declared by another commit is another way only where git is ahead."""
+    changes = tuple(
+        AttributedChange(
+            change=ValueChange(path=f"/f{number}", before=0, after=1),
+            cause=cause,
+            declared=DeclaredValue(value=1, commit=commit, at=NOON) if commit else None,
+        )
+        for number, commit in enumerate(commits)
+    )
+    lines = text(a_report(flags=(a_flag_drift(changes=changes),))).splitlines()
+    found = [line for line in lines if "ahead" in line or "changed live" in line]
+    assert len(found) == len(authors)
+    assert all(line.endswith(author) for line, author in zip(found, authors, strict=True))
 
 
 def test_what_was_never_applied_names_no_user() -> None:
@@ -195,6 +224,8 @@ def test_a_segment_that_was_set_to_0_is_turned_off(live: Any, git: Any, is_off: 
     shown = text(a_report(flags=(a_flag_drift("a", changes=(gravest,)), a_flag_drift("z", changes=(off,)))))
     assert ("undo it: reconciler apply --target z --allow kill-switch:z\n" in shown) is is_off
     assert (shown.index("~ z") < shown.index("~ a")) is is_off
+    beside = text(a_report(flags=(a_flag_drift("z", changes=(off, gravest)),)))
+    assert ("undo it: reconciler apply --target z --allow kill-switch:z\n" in beside) is is_off
     elsewhere = AttributedChange(change=ValueChange(path="/other", before=live, after=git))
     assert "kill-switch" not in text(a_report(flags=(a_flag_drift(changes=(elsewhere,)),)))
 
@@ -293,6 +324,25 @@ def test_user_ids_are_counted(form: Any) -> None:
     assert "grace@example.com" not in shown
     assert "00123" not in shown
     assert "grace@example.com" in render(DRIFT, "json", a_report())
+
+
+@pytest.mark.parametrize("form", [text, markdown])
+def test_ids_in_conditions_are_counted(form: Any) -> None:
+    """In what differs and in edits; in histories too."""
+
+    def segments(user: str) -> list[Any]:
+        condition = {"type": "property", "prop": "user_id", "op": "is", "values": [user]}
+        return [{"name": "Staff", "conditions": [condition], "percentage": 100}]
+
+    change = ValueChange(path="/targetSegments", before=segments("eve@example.com"), after=segments("grace"))
+    edit = Edit(key="a", flag_id="1", is_declared=True, version=2, at="soon", by=None, changes=(change,))
+    report = a_report(flags=(a_flag_drift(changes=(AttributedChange(change=change),)),), edits=(edit,))
+    entry = HistoryEntry(version=2, created_at="2030-01-02", created_by=None, changes=(change,))
+    history = FlagHistory(key="a", flag_id="123", entries=(entry,), requests=2)
+    for shown in (form(report), render(HISTORY, "text", history)):
+        assert "user_id is [1 id]" in shown
+        assert "eve@" not in shown
+        assert "grace" not in shown
 
 
 HOSTILE = "x`|<script>\x1b[31m\u202e@everyone ::error::"

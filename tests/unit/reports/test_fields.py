@@ -256,9 +256,10 @@ def test_only_what_is_gone_from_a_set() -> None:
 
 def test_as_many_differences_of_a_payload_as_are_shown_one_by_one() -> None:
     """At most 24; null in a list and below other members is a value too."""
-    before = {"list": [{"a": None}, None], "deep": {"b": None}}
+    before = {"list": [{"a": None}, "0"], "deep": {"b": None}}
     found = {"/list/0/a": ("null", "1"), "/deep/b": ("null", "1"), "/gone/c": (None, "1")}
-    found |= {f"/{number}": (None, "1") for number in range(21)}
+    found |= {"/list/2/a": (None, "1"), "/list/a/a": (None, "1")}
+    found |= {f"/{number}": (None, "1") for number in range(19)}
     details = tuple(LeafChange(path=path, before=None, after=1) for path in found)
     change = ValueChange(path="/variants/a/payload", before=before, after={}, details=details)
     assert [line[1:3] for line in lines(change)] == [
