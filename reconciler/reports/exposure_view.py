@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,6 +12,7 @@ from reconciler.text import first_of, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from fractions import Fraction
 
     from reconciler.evaluation.exposure import FlagExposure, SegmentTransition
 
@@ -220,7 +220,7 @@ def _indexes(exposure: FlagExposure) -> dict[str, int]:
 
 def _cells(parts: list[Fraction], width: int) -> list[int]:
     """Whole cells by largest remainder, at least one for each part."""
-    total = sum(parts, Fraction(0))
+    total = sum(parts)
     exact = [part * width / total for part in parts]
     cells = [max(1, int(size)) for size in exact]
     while sum(cells) > width and max(cells) > 1:

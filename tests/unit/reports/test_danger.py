@@ -275,6 +275,15 @@ def test_how_grave_a_flag_is(flag: FlagPlan, danger: Danger) -> None:
     assert effect_of(flag).danger is danger
 
 
+def test_of_a_flag_whose_exposure_is_not_known_no_share_is_told() -> None:
+    """Neither of users who move nor of those who are reached; segments are neither wider nor narrower."""
+    targeting = change("/targetSegments", [], [{}])
+    for action in (Action.UPDATE, Action.CREATE):
+        effect = effect_of(a_change("a", targeting, exposure=None, action=action))
+        assert (effect.share, effect.reach, effect.affected) == (0, 0, "")
+    assert effect_of(a_change("a", targeting, exposure=None)).change == "targeting"
+
+
 @pytest.mark.parametrize(
     ("count", "words"), [(3, "v, w, x"), (4, "v, w, x, y"), (5, "v, w, x, y, 1 more"), (6, "v, w, x, y, 2 more")]
 )

@@ -498,7 +498,25 @@ def test_a_report_fills_its_limit() -> None:
         report = a_report(flags=(a_flag_drift(changes=(a_live_edit("/name", "b" * length, 1),)),))
         fits["b" * length not in markdown(report)] = length
     report = a_report(flags=(a_flag_drift(changes=(a_live_edit("/name", "b" * fits[0], 1),)),))
-    assert MARKDOWN_LIMIT - 150 < len(markdown(report)) <= MARKDOWN_LIMIT
+    assert (MARKDOWN_LIMIT, len(markdown(report))) == (30_000, 29_900)
+
+
+@pytest.mark.parametrize(("longer", "shown"), [(0, 20), (1, 19)])
+def test_beside_long_warnings_there_is_room_for_some(longer: int, shown: int) -> None:
+    """2,000 characters, whatever else there is to say."""
+    keys = tuple(f"{number:02}{'k' * 57}" for number in range(19))
+    found = markdown(
+        a_report(flags=(), missing=(*keys, "k" * (59 + longer)), warnings=("w" * MARKDOWN_LIMIT,), unmanaged=())
+    )
+    assert sum(len(line) + 1 for line in found.splitlines() if "exist live" in line) == 100 * shown
+    assert ("1 more are not shown here" in found) is (shown < 20)
+
+
+def test_a_flag_without_a_file_is_shown_without_a_place() -> None:
+    """In both forms."""
+    report = a_report(flags=(a_flag_drift(source=None),))
+    assert "\n~ new-checkout\n" in text(report)
+    assert "\n- `new-checkout`\n" in markdown(report)
 
 
 @pytest.mark.parametrize(("length", "is_cut"), [(MARKDOWN_LIMIT - 1200, False), (MARKDOWN_LIMIT, True)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from builders import a_full_flag, a_full_variant
+from builders import a_full_flag, a_full_variant, a_segment
 from evaluations import evaluator_of, user_report, users_report
 from msgspec.structs import replace
 
@@ -66,7 +66,7 @@ def test_bars_show_both_sides() -> None:
     assert set(live) == set("█▒·")
     assert set(desired) == set("█▒")
     empty = render(EVALUATION_SUMMARY, "text", users_report(both, [])).splitlines()
-    assert not any(line.startswith(("live ", "desired ")) for line in empty)
+    assert not any(line.startswith(("live ", "desired ", "reason ", "moves")) for line in empty)
     assert empty[-1] == "The plan moves 0 of 0 users (0%)."
 
 
@@ -103,10 +103,23 @@ def test_long_lines_of_a_user_hang() -> None:
     assert not lines[start + 1].startswith("     ")
 
 
+def test_long_reasons_of_a_user_stand_below_each_other() -> None:
+    """Behind the label and the variant."""
+    both = sides(target_segments=(a_segment("word " * 20, conditions=(), percentage=100),))
+    report = user_report(both, user_id="user-17")
+    lines = render(EVALUATION, "text", report, RenderOptions(terminal=Terminal(width=50))).splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("desired"))
+    column = len(f"{'desired':<9}{report.desired.variant}  ")
+    assert lines[start][column:] == "segment"
+    assert lines[start + 1].startswith(" " * column + '"word ')
+
+
 @pytest.mark.parametrize("notes", [(), ("A note.",)])
 def test_the_last_line_stands_apart(notes: tuple[str, ...]) -> None:
     """With notes before it and without."""
     both = replace(sides(rollout_percentage=50), notes=notes)
     lines = render(EVALUATION_SUMMARY, "text", users_report(both, PEOPLE)).splitlines()
-    assert lines[-2] == ""
+    shown = [f"Note: {note}" for note in notes]
+    assert lines[-2 - len(notes) :] == [*shown, "", lines[-1]]
+    assert lines[-3 - len(notes)] == ("" if notes else lines[-3])
     assert lines[-1].startswith("The plan moves ")
