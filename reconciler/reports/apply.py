@@ -145,8 +145,8 @@ def _line(operation: OperationOutcome, flag: FlagOutcome) -> CallOutcomeLine:
     """One call; an error that was said of the whole flag is not said again."""
     parts = [f"HTTP {operation.http_status}"] if operation.http_status else []
     parts += [counted(operation.attempts, "attempt")] if operation.attempts else []
-    is_told = (flag.error or "").startswith(operation.error or "")
-    parts += [] if operation.error is None or is_told else [visible(operation.error)]
+    if operation.error and not (flag.error and flag.error.startswith(operation.error)):
+        parts.append(visible(operation.error))
     if operation.is_added:
         call = call_line(operation.order, operation.operation, flag.flag_id, show_users=False)
         request = (call.method, call.path, call.body, call.note and f"({call.note})")

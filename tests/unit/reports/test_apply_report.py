@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from reconciler.apply import FlagOutcome, Status
 from reconciler.errors import BudgetError
 from reconciler.planning.operations import RemoveUserAt
+from reconciler.reports.apply import apply_view
 from reconciler.reports.effects import EffectRow
 from reconciler.reports.registry import APPLY, RenderOptions, render
 
@@ -33,6 +34,50 @@ def test_a_failure_names_the_call() -> None:
         "    The server said no.",
         "    2. add-users  failed: 2 attempts",
     ]
+
+
+@pytest.mark.parametrize(
+    ("of_flag", "of_call", "words"),
+    [
+        ("Stopped.", "The server said no.", ", The server said no."),
+        (None, "The server said no.", ", The server said no."),
+        ("The server said no. Plan again.", "The server said no.", ""),
+        ("The server said no.", "The server said no. Twice.", ", The server said no. Twice."),
+        ("Stopped.", None, ""),
+        (None, None, ""),
+    ],
+)
+def test_an_error_of_a_call_is_said_once(of_flag: str | None, of_call: str | None, words: str) -> None:
+    """Not again where the error of the flag begins with it."""
+    flag = replace(a_report(Status.FAILED).outcomes[0], error=of_flag)
+    first, second = flag.operations
+    report = a_report(outcomes=(replace(flag, operations=(first, replace(second, error=of_call))),))
+    assert f"    2. add-users  failed: 2 attempts{words}\n" in render(APPLY, "text", report)
+
+
+def a_refused_flag(key: str, flag_id: str | None, error: str, http_status: int = 403) -> FlagOutcome:
+    """A flag of which the server refused the second call."""
+    flag = an_outcome(key, Status.FAILED, error=error)
+    first, second = flag.operations
+    return replace(flag, flag_id=flag_id, operations=(first, replace(second, http_status=http_status)))
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (a_refused_flag("b", "456", "No access to flags/456."), "Refused as a was."),
+        (a_refused_flag("b", "456", "No access to flags/456.", 401), "Refused as a was."),
+        (a_refused_flag("b", "456", "No access to flags/456.", 404), "No access to flags/456."),
+        (a_refused_flag("b", "456", "No access to b."), "No access to b."),
+        (a_refused_flag("b", None, "No access to flags/."), "Refused as a was."),
+        (a_refused_flag("b", None, "No access to flags/123."), "No access to flags/123."),
+    ],
+)
+def test_a_refusal_that_an_earlier_flag_met_is_said_there(second: FlagOutcome, said: str) -> None:
+    """But for the id of the flag it has to be the same."""
+    report = a_report(outcomes=(a_refused_flag("a", "123", "No access to flags/123."), second))
+    sections = apply_view(report).sections
+    assert [section.error for section in sections] == ["No access to flags/123.", said]
 
 
 def test_an_applied_flag_is_one_line() -> None:
@@ -141,6 +186,11 @@ def test_the_table_of_the_plan_says_what_came_of_each_flag() -> None:
         *details,
     ]
     assert "\n".join(["- ✓ `applied-flag` applied, 2 calls", *details]) in render(APPLY, "markdown", report)
+    assert [effect.number for effect in apply_view(report, rows).effects] == [2, None, 1]
+    for length, more in ((29, False), (30, True)):
+        fill = (*(a_row(f"f{n:04}") for n in range(647)), a_row("f" * length))
+        text = render(APPLY, "markdown", report, RenderOptions(effects=fill))
+        assert ("**1 more row did not fit into the table.**" in text) is more
     many = render(APPLY, "markdown", report, RenderOptions(effects=tuple(a_row(f"f{n:04}") for n in range(649))))
     assert many.count("| low |") == 24_000 // len("| low | `f0000` | rollout | 10% |  |\n") == 648
     assert "\n\n**1 more row did not fit into the table.**\n\n" in many

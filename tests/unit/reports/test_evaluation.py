@@ -123,3 +123,8 @@ def test_the_last_line_stands_apart(notes: tuple[str, ...]) -> None:
     assert lines[-2 - len(notes) :] == [*shown, "", lines[-1]]
     assert lines[-3 - len(notes)] == ("" if notes else lines[-3])
     assert lines[-1].startswith("The plan moves ")
+    report = users_report(both, PEOPLE)
+    counts = tuple((note, 2) for note in notes)
+    counted = replace(report, summary=replace(report.summary, notes=counts))
+    lines = render(EVALUATION_SUMMARY, "text", counted).splitlines()
+    assert lines[-2 - 2 * len(notes) : -2] == [*shown, *(f"{note} (2 users)" for note in shown)]
