@@ -228,11 +228,11 @@ def _members(flag_key: str, desired: Variant, live: Variant | None) -> Iterator[
         present = set(listed)
         if wanted == listed and len(present) == len(listed):
             continue
-        added, removed = sorted(set(wanted) - present), sorted(present - set(wanted))
+        added, removed = set(wanted) - present, present - set(wanted)
         surplus = _surplus_copies(wanted, listed) if kind == "users" else ()
         if added or removed or surplus:
             gone = tuple(sorted([*removed, *(user for user, _ in surplus)]))
-            change = MembersChange(path=path_of(desired, kind), added=tuple(added), removed=gone)
+            change = MembersChange(path=path_of(desired, kind), added=tuple(sorted(added)), removed=gone)
             yield Differences((change,), tuple(_member_calls(flag_key, desired, kind, listed, surplus)))
 
 

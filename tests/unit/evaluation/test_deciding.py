@@ -750,3 +750,21 @@ def test_a_flag_that_only_one_state_has(*, is_new: bool) -> None:
         Status.REFUTED if is_new else Status.PROVED,
         Status.PROVED if is_new else Status.REFUTED,
     ]
+
+
+def test_values_that_certainly_do_not_hash_as_wanted_are_no_reason_to_give_up() -> None:
+    """Of thirty that conditions name, the last alone gets the variant."""
+    values = [f"v{number}" for number in range(30)]
+    listed = a_segment(asked("gp:x", "is", *values), percentage=3)
+    later = tuple(replace(a_segment(asked("gp:x", "is", value)), name=value) for value in values)
+    flag = replace(FLAG, bucketing_key="gp:x", target_segments=(listed, *later), rollout_percentage=0)
+    for number in range(10_000):
+        salted = replace(flag, bucketing_salt=f"s{number}")
+        gets = [coordinates(hash_of(f"s{number}", value))[0] < 3 for value in values]
+        if sum(gets) == gets[-1] == 1:
+            break
+    verdict = decide(salted, conditions=(asked("gp:x", "is not", "(none)"),), never=(Outcome("a"),))
+    assert verdict.status is Status.REFUTED
+    assert verdict.causes[0].path == "/targetSegments/0"
+    assert verdict.person is not None
+    assert verdict.person.user["user_properties"] == {"x": "v29"}

@@ -118,6 +118,7 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
                 BOTH: ("-INF", "-04", LEAST, "-"),
             },
         ),
+        ([asked("contains", "\u00df")], {NONE: (None, "a", "other"), FIRST: ("\u00df",)}),
         ([asked("is", "(none)", "x", prop="user_id")], {FIRST: (None, "x"), NONE: ("other",)}),
         (
             [asked("glob match", "[*]"), asked("is not", "[x]")],

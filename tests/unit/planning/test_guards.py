@@ -8,10 +8,10 @@ from math import ceil
 from typing import Any
 
 import pytest
-from builders import a_config, a_position
+from builders import a_config, a_desired_flag, a_desired_state, a_live_state, a_position
 from msgspec.structs import replace
 
-from reconciler.model.config import Limit, Requests, Safety
+from reconciler.model.config import Ignored, Limit, Requests, Safety
 from reconciler.model.flag import (
     UNSET,
     Condition,
@@ -637,6 +637,14 @@ def test_a_frozen_flag_is_told_of_and_refuses_nothing(
     assert warning.startswith('"f" is frozen until 2030-01-02')
     assert told in warning
     assert not plan_of_frozen(spec, live, FROZEN_UNTIL, **fields).is_empty
+
+
+def test_a_flag_whose_archive_is_left_to_others_stays_archived() -> None:
+    """Neither planned nor held, although its declaration says otherwise, or nothing."""
+    for spec in (FlagSpec(key="f", name="new"), FlagSpec(key="f", archived=False)):
+        desired = a_desired_flag(spec, ignored=Ignored((("archived",),)))
+        plan = build_plan(a_desired_state(desired), a_live_state(a_live(archived=True)), a_config(), PlanOptions())
+        assert (plan.flags, plan.unchanged, plan.warnings) == ((), 1, ())
 
 
 def test_a_frozen_flag_that_does_not_differ_is_not_told_of() -> None:

@@ -105,6 +105,9 @@ def test_a_renamed_variant_is_edited_under_its_new_key() -> None:
     left = EditVariant(flag_key="f", variant_key="b", body={"name": "n"})
     assert remaining([planned], [left]) == [left]
     assert left.is_covered_by([planned])
+    made = CreateVariant(flag_key="f", variant_key="b", body={"key": "b", "name": "n"})
+    assert left.is_covered_by([made])
+    assert not left.is_covered_by([replace(made, variant_key="c")])
 
 
 def test_a_value_that_differs_is_not_the_planned_one() -> None:

@@ -135,7 +135,7 @@ def test_segments_that_do_not_name_what_goes_are_not_sent() -> None:
 
 def test_a_variant_that_undeclared_segments_name_cannot_go() -> None:
     """It is not declared what those segments are to be instead: each is told, with each variant that it names."""
-    keys = ("zeta", "control", "alpha")
+    keys = ("zeta", "control", "beta", "eta", "alpha", "delta", "gamma")
     named = [a_segment(name, rollout_weights=Weights.of(dict.fromkeys(keys, 1))) for name in ("Beta", "Alpha")]
     live = a_full_flag(target_segments=tuple(named), variants=tuple(map(a_full_variant, keys)))
     with pytest.raises(InvalidInputError) as caught:
@@ -146,7 +146,7 @@ def test_a_variant_that_undeclared_segments_name_cannot_go() -> None:
         f'Variant "{key}" cannot be removed: the live segment "{name}" of "new-checkout" names it. '
         "Declare `targetSegments` without it as well."
         for name in ("Beta", "Alpha")
-        for key in ("alpha", "zeta")
+        for key in ("alpha", "beta", "delta", "eta", "gamma", "zeta")
     ]
 
 

@@ -11,6 +11,7 @@ from builders import a_full_flag, a_live_flag, a_live_state, an_exposure
 from msgspec.structs import replace
 
 from reconciler.errors import StalePlanError
+from reconciler.evaluation.exposure import ListedMove
 from reconciler.files.schema import check
 from reconciler.model.flag import LiveState
 from reconciler.planning.operations import EditFlag
@@ -86,6 +87,10 @@ def test_a_digest_is_over_action_changes_operations_and_users(other: FlagPlan) -
     assert held(record, other)
     assert not held(record, flag())
     assert review_digest(flag()) == record.flags["new-checkout"]
+    listed = ListedMove(kind="users", before="off", after="a", count=2)
+    seen = [an_exposure(), replace(an_exposure(), listed=(listed,)), replace(an_exposure(), dependents=("child",))]
+    one, two, three = (review_digest(replace(flag(), exposure=exposure)) for exposure in seen)
+    assert (one == two, one == three) == (False, True)
 
 
 def test_a_flag_that_the_record_does_not_name_was_not_reviewed() -> None:
