@@ -13,6 +13,7 @@ from reconciler.model.config import IgnoreRule, ignored_of
 LIVE: dict[str, Any] = {
     "key": "f",
     "name": "F",
+    "links": [{"title": "spec", "url": "https://example.com"}],
     "tags": ["a", "b"],
     "deployments": ["web", "68"],
     "rolloutWeights": {"on": 1, "x": 2},
@@ -44,9 +45,11 @@ def x(**fields: Any) -> dict[str, Any]:
     ("path", "declared", "changed"),
     [
         ("/name", {"name": "Other"}, {"name": None}),
+        ("/name/x", {}, {}),
         ("/tags/a", {}, {"tags": ["b"]}),
         ("/tags/*", {}, {"tags": []}),
         ("/tags/*", {"tags": ["b"]}, {"tags": ["b"]}),
+        ("/tags/*", {"tags": [["b"], {"name": 7}, "a"]}, {"tags": ["a"]}),
         ("/deployments/web", {}, {"deployments": ["68"]}),
         ("/deployments/68", {}, {"deployments": ["web"]}),
         ("/deployments/*", {"deployments": ["web"]}, {"deployments": ["web"]}),
@@ -89,6 +92,13 @@ def test_what_is_left_to_others_is_not_written(path: str, declared: dict[str, An
     kept = without_ignored(LIVE, ignored_of("f", config), config, declared)
     expected = LIVE | changed
     assert kept == {name: value for name, value in expected.items() if value is not None}
+
+
+def test_what_is_empty_live_is_written() -> None:
+    """It is not empty because of a rule."""
+    config = a_config(ignore=(IgnoreRule(flags="*", paths=("/variants/x", "/rolloutWeights/x")),))
+    live = {"key": "f", "variants": [], "rolloutWeights": {}}
+    assert without_ignored(live, ignored_of("f", config), config, {}) == live
 
 
 def test_without_a_rule_all_is_written() -> None:

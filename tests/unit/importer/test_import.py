@@ -368,6 +368,49 @@ def test_several_environments_get_overlays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "is_reordered"),
+    [("control", False), ("control treatment", False), ("treatment control", True), ("gone treatment", False)],
+)
+def test_another_order_of_variants_is_told(tmp_path: Path, said: str, is_reordered: bool) -> None:
+    """Of those that are in the file and live; what is new or gone is no other order."""
+    repository = a_repository(tmp_path, an_emulator(a_live_flag()))
+    variants = "".join(f"  - key: {key}\n" for key in said.split())
+    repository.write("new-checkout.yaml", f"key: new-checkout\nvariants:\n{variants}")
+    assert repository.adopt().reordered == (("new-checkout",) if is_reordered else ())
+    assert repository.adopt().reordered == ()
+
+
+def test_a_file_that_is_updated_gets_the_remarks_of_now(tmp_path: Path) -> None:
+    """Also where nothing else changes."""
+    repository = a_repository(tmp_path, an_emulator(a_live_flag(targetSegments=[a_segment(COUNTRY, COHORT)])))
+    repository.write("new-checkout.yaml", "# read-only: old\n# mine\nkey: new-checkout\nname: Old\n")
+    repository.adopt()
+    text = repository.texts()["new-checkout.yaml"]
+    repository.write("new-checkout.yaml", "".join(line for line in text.splitlines(True) if "read-only" not in line))
+    repository.adopt()
+    assert repository.texts()["new-checkout.yaml"] == text
+    assert text.count("# read-only: targetSegments are not declared: ") == 1
+    assert "old" not in text
+    assert "# mine\n" in text
+
+
+def test_a_default_that_is_not_live_is_taken_away_in_an_overlay(tmp_path: Path) -> None:
+    """Where no file can say what is live."""
+    repository = a_repository(
+        tmp_path,
+        an_emulator(a_live_flag(rolloutPercentage=12.5)),
+        environment="staging",
+        environments=("staging", "production"),
+        defaults={"rolloutPercentage": 10, "enabled": True},
+    )
+    repository.write("new-checkout.yaml", "key: new-checkout\nname: New checkout\n")
+    repository.adopt()
+    overlay = document(repository)["environments"]["staging"]
+    assert overlay["rolloutPercentage"] is None
+    assert "enabled" not in overlay
+
+
+@pytest.mark.parametrize(
     ("environments", "is_overlaid", "overlay"),
     [
         (("one", "two"), False, "two"),
