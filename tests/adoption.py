@@ -11,6 +11,7 @@ from worlds import DEPLOYMENTS, World, a_world, run_now
 
 from reconciler.files.load import load_desired
 from reconciler.importer import build_import, find_declared_flags, read_importable
+from reconciler.model.flag import DesiredState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,9 @@ class Repository:
 
         async def work() -> Any:
             async with a_world(self.emulator).client(read_only=True) as client:
-                return await read_importable(client, targets=targets, inclusions=inclusions)
+                return await read_importable(
+                    client, targets=targets, desired=DesiredState(flags={}), inclusions=inclusions, progress=None
+                )
 
         return run_now(work())
 

@@ -41,7 +41,7 @@ def read_live(config: Config, desired: DesiredState, key_file: Path | None, outp
     credentials = resolve_credentials(config, key_file, output)
 
     async def read(client: Client, progress: Progress) -> LiveRead:
-        state, flags = await read_importable(client, desired=desired, progress=progress)
+        state, flags = await read_importable(client, targets=(), desired=desired, inclusions=True, progress=progress)
         page = await client.list_all_deployments()
         for warning in state.warnings:
             output.warning(warning)

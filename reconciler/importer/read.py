@@ -14,7 +14,6 @@ from reconciler.api.live import fetch_live_state
 from reconciler.api.responses import Unread
 from reconciler.model.config import matcher
 from reconciler.model.fields import VARIANT_FIELDS
-from reconciler.model.flag import DesiredState
 from reconciler.model.reads import SHOWN_BY_READS, reads_of
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import Client
     from reconciler.errors import InvalidResponseError
-    from reconciler.model.flag import LiveFlag, LiveState
+    from reconciler.model.flag import DesiredState, LiveFlag, LiveState
     from reconciler.model.reads import Read
     from reconciler.progress import Progress
 
@@ -32,10 +31,10 @@ _is_variant_key = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 async def read_importable(
     client: Client,
     *,
-    targets: Sequence[str] = (),
-    desired: DesiredState | None = None,
-    inclusions: bool = True,
-    progress: Progress | None = None,
+    targets: Sequence[str],
+    desired: DesiredState,
+    inclusions: bool,
+    progress: Progress | None,
 ) -> tuple[LiveState, tuple[LiveFlag, ...]]:
     """The live state, and its flags that are to be imported, sorted by key, as complete as the API shows them.
 
@@ -47,9 +46,8 @@ async def read_importable(
     A flag of which an answer is malformed is left out with a warning of the state. Raises ApiErrors, also for a flag
     that a target names and that cannot be read.
     """
-    declared = desired or DesiredState(flags={})
-    live = await fetch_live_state(client, declared, targets=tuple(targets), hydrates=False, progress=progress)
-    is_target, spelled = matcher(targets), declared.flags.keys() | set(targets)
+    live = await fetch_live_state(client, desired, targets=tuple(targets), hydrates=False, progress=progress)
+    is_target, spelled = matcher(targets), desired.flags.keys() | set(targets)
     chosen = [
         flag for flag in live.flags.values() if (flag.key in spelled if flag.spec.archived else is_target(flag.key))
     ]

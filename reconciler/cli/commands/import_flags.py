@@ -19,6 +19,7 @@ from reconciler.files.load import load_desired
 from reconciler.importer import build_import, find_declared_flags, read_importable
 from reconciler.importer.deployments import names_for, unnamed_deployments, with_deployments
 from reconciler.model.config import idle_targets
+from reconciler.model.flag import DesiredState
 from reconciler.text import counted
 
 if TYPE_CHECKING:
@@ -131,7 +132,9 @@ def _read(
     credentials = resolve_credentials(config, key_file, output)
 
     async def work(client: Client, progress: Progress) -> tuple[LiveState, tuple[LiveFlag, ...], Mapping[str, str]]:
-        live, flags = await read_importable(client, targets=targets, inclusions=inclusions, progress=progress)
+        live, flags = await read_importable(
+            client, targets=targets, desired=DesiredState(flags={}), inclusions=inclusions, progress=progress
+        )
         return live, flags, await _names_of_deployments(client, flags, config, output)
 
     return run_with_client(config, credentials, output, work)

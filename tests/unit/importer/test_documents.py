@@ -308,6 +308,25 @@ def test_what_makes_a_document_unreadable(fields: dict[str, Any], faults: list[t
     assert (whole.document == {}) is (faults[0][0] == "/key")
 
 
+@pytest.mark.parametrize(
+    ("fields", "faults"),
+    [
+        ({}, []),
+        ({"name": 7}, [("/name", "This must be text.")]),
+        ({"tags": ["\u202e", "\u202d"]},
+         [("/tags", "U+202E is a bidirectional control: text with it can read differently from what it says.")]),
+        ({"deployments": ["nope"]}, [("/deployments/0", 'The configuration names no deployment "nope".')]),
+        ({"deployments": ["web", "67"]}, [("/deployments/1", "The deployment stands twice.")]),
+        ({"rolloutPercentage": 100, "rollout": {"steps": ["5% 1h", "100%"], "guards": ["x"]}},
+         [("/rollout/guards/0", 'The configuration has no guard "x".')]),
+    ],
+)  # fmt: skip
+def test_faults_of_documents(fields: dict[str, Any], faults: list[tuple[str, str]]) -> None:
+    """One for each place."""
+    found = find_faults({"key": "f", **fields}, a_config(deployments={"web": "67"}))
+    assert [(item.pointer, item.reason) for item in found] == faults
+
+
 def test_segments_without_a_name_get_one() -> None:
     """By their place, and none that there is already."""
     names = ("", "Segment 1", " ", "Segment 3", "Segment 3 (2)", "")

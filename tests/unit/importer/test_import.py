@@ -394,20 +394,21 @@ def test_a_file_that_is_updated_gets_the_remarks_of_now(tmp_path: Path) -> None:
     assert "# mine\n" in text
 
 
-def test_a_default_that_is_not_live_is_taken_away_in_an_overlay(tmp_path: Path) -> None:
-    """Where no file can say what is live."""
+def test_an_overlay_of_a_map_says_what_differs_from_the_default(tmp_path: Path) -> None:
+    """The rest comes from there."""
     repository = a_repository(
         tmp_path,
-        an_emulator(a_live_flag(rolloutPercentage=12.5)),
+        an_emulator(a_live_flag(rolloutWeights={"control": 1, "treatment": 5})),
         environment="staging",
         environments=("staging", "production"),
-        defaults={"rolloutPercentage": 10, "enabled": True},
+        defaults={"rolloutWeights": {"control": 1, "treatment": 1}},
     )
-    repository.write("new-checkout.yaml", "key: new-checkout\nname: New checkout\n")
+    repository.write(
+        "new-checkout.yaml",
+        "key: new-checkout\nname: Old\nenvironments:\n  staging: {rolloutWeights: {treatment: 4}}\n",
+    )
     repository.adopt()
-    overlay = document(repository)["environments"]["staging"]
-    assert overlay["rolloutPercentage"] is None
-    assert "enabled" not in overlay
+    assert document(repository)["environments"]["staging"]["rolloutWeights"] == {"treatment": 5}
 
 
 @pytest.mark.parametrize(
