@@ -15,9 +15,10 @@ from small_plans import HOSTILE, SMALL_PLANS
 
 from reconciler.evaluation.exposure import ListedMove
 from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
-from reconciler.planning.plan import Refusal, ValueChange
+from reconciler.planning.plan import Refusal, Released, ValueChange
+from reconciler.reports.effects import EffectRow
 from reconciler.reports.fitting import fit, length_of
-from reconciler.reports.plan_markdown import LIMIT, plan_markdown
+from reconciler.reports.plan_markdown import LIMIT, effect_row, plan_markdown
 from reconciler.reports.plan_view import plan_view
 from reconciler.reports.registry import PLAN, render
 from reconciler.reports.sanitize import marker
@@ -328,3 +329,68 @@ def test_what_is_left_out_is_counted(limit: int) -> None:
     )
     assert (rest in text) is bool(left)
     assert "more row" not in text.replace(rest, "")
+
+
+def forms_of(page: str, *keys: str) -> str:
+    """How many rows a page has, and of each flag in which form its details are shown."""
+    words = [str(len(re.findall(r"^\| low \| ", page, re.MULTILINE)))]
+    for key in keys:
+        block = page.partition(f"<summary><code>~ {key}</code>")[2].partition("</details>")[0]
+        form = "whole" if "v" * 300 in block else "short" if "| field |" in block else "least" if block else "-"
+        words.append("named" if f"- `~ {key}` update: 1 field, 1 call" in page else form)
+    return " ".join(words)
+
+
+def test_the_form_that_each_flag_has_at_each_limit() -> None:
+    """All have their shortest before any has a longer one; then rows go, the last first, and harmless ones are named.
+
+    The limits are said as characters more than the page without rows and details has.
+    """
+    name = ValueChange(path="/name", before="v" * 300, after="b")
+    flags = (moved("a", Fraction(1, 2), name), moved("b", Fraction(1, 5), name), harmless(1, "v" * 300), harmless(2))
+    released = Released(key="gone", path="", live={"enabled": True, "rolloutPercentage": 5})
+    view = plan_view(a_plan(*flags, released=(released,)))
+    least, previous = len(plan_markdown(view, 0)), "5 whole whole whole short"
+    for more, forms in (
+        (3427, "5 whole whole - -"),
+        (2536, "5 whole short - -"),
+        (2394, "5 whole least - -"),
+        (1958, "5 short least - -"),
+        (1816, "5 least least - -"),
+        (1380, "5 least - - -"),
+        (984, "5 - - - -"),
+        (673, "4 - - - named"),
+        (600, "3 - - named named"),
+        (554, "3 - - named -"),
+        (528, "2 - - named named"),
+        (489, "2 - - named -"),
+        (448, "2 - - - -"),
+        (446, "1 - - named named"),
+        (409, "1 - - named -"),
+        (368, "1 - - - -"),
+        (346, "0 - - named named"),
+        (329, "0 - - named -"),
+        (288, "0 - - - -"),
+    ):
+        pages = [plan_markdown(view, least + more + beyond) for beyond in (1, 0)]
+        assert [forms_of(page, "a", "b", "flag-0001", "flag-0002") for page in pages] == [previous, forms]
+        previous = forms
+
+
+def test_lines_that_become_longer_leave_room_for_less() -> None:
+    """Signs that a runner would obey are set apart, in each of a thousand keys: the page is full and no longer."""
+    flags = [replace(harmless(number), key=f"##[{number:04}") for number in range(1_500)]
+    page = rendered(*flags)
+    assert page.count("# #[") > 500
+    assert LIMIT - 600 < len(page) <= LIMIT
+
+
+def test_cells_and_names_have_at_most_320_characters() -> None:
+    """Entities count; a harmless flag that has no row is named as long."""
+    row = EffectRow(level="low", key="a", change="c" * 321, affected="u" * 321)
+    assert effect_row(row) == f"| low | `a` | {'c' * 319}… | {'u' * 319}… |"
+    whole = replace(row, change="c" * 320, affected="u" * 320)
+    assert effect_row(whole) == f"| low | `a` | {'c' * 320} | {'u' * 320} |"
+    for length, shown in ((318, "k" * 318), (319, "k" * 317 + "…")):
+        flags = [replace(harmless(number), key="k" * length) for number in range(400)]
+        assert f"\n- `~ {shown}` update: 1 field, 1 call\n" in rendered(*flags)

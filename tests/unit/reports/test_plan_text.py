@@ -14,9 +14,11 @@ from small_plans import PERSON, SMALL_PLANS
 from reconciler.api.credentials import REGIONS
 from reconciler.planning.operations import AddMembers, EditFlag, RemoveUserAt
 from reconciler.planning.plan import Action, MembersChange, Plan, PlanOptions, PlanSummary, Refusal, ValueChange
+from reconciler.reports.fields import FieldLine
+from reconciler.reports.plan_text import draw_fields
 from reconciler.reports.plan_view import last_line, names_users
 from reconciler.reports.registry import PLAN, RenderOptions, render
-from reconciler.reports.text_layout import Terminal
+from reconciler.reports.text_layout import Terminal, TextLayout
 
 LAST_LINE = re.compile(
     r"Plan: \d+ create, \d+ update, \d+ archive; \d+ API calls; max exposure change \d+(\.\d+)?%|No changes\."
@@ -246,3 +248,74 @@ def test_notes_of_several_flags_are_said_once() -> None:
     text = render(PLAN, "text", a_plan(*flags), RenderOptions(verbose=True))
     assert text.count("prerequisites") == 1
     assert "\nNote: " in text
+
+
+def drawn(width: int, *fields: FieldLine) -> list[str]:
+    """The lines of those fields on a terminal of so many columns."""
+    layout = TextLayout(Terminal(width=width))
+    draw_fields(layout, fields)
+    return layout.render().splitlines()
+
+
+@pytest.mark.parametrize(("is_set", "between"), [(False, " → "), (True, "; ")])
+def test_a_field_stands_on_one_line_on_two_or_on_three(is_set: bool, between: str) -> None:
+    """Beside its label, or both sides below it, or each on a line of its own: whichever fits first."""
+    before, after = "b" * 25, "a" * 25
+    line = FieldLine(symbol="~", label="name", before=before, after=after, is_set=is_set)
+    beside, below = f"    ~ name  {before}{between}{after}", f"        {before}{between}{after}"
+    for width in range(len(below) - 2, len(beside) + 2):
+        if width >= len(beside):
+            assert drawn(width, line) == [beside]
+        elif width >= len(below):
+            assert drawn(width, line) == ["    ~ name", below]
+        else:
+            assert drawn(width, line) == ["    ~ name", f"        live  {before}", f"        git   {after}"]
+    for sides, shown in (((before, None), before), ((None, after), after), ((None, None), "")):
+        one = FieldLine(symbol="~", label="name", before=sides[0], after=sides[1], is_set=is_set)
+        assert drawn(80, one) == [f"    ~ name  {shown}".rstrip()]
+        assert drawn(40, one) == [f"    ~ name  {shown}".rstrip()]
+
+
+def test_labels_of_up_to_36_characters_make_a_column() -> None:
+    """The values of longer ones stand below them."""
+    short, long, longer = (
+        FieldLine(symbol="+", label="x" * length, before=None, after="1") for length in (3, 36, 37)
+    )
+    assert drawn(80, short, long, longer) == [
+        f"    + {'xxx':36}  1", f"    + {'x' * 36}  1", f"    + {'x' * 37}", "        1",
+    ]  # fmt: skip
+    assert drawn(80, longer, short) == [f"    + {'x' * 37}", "        1", "    + xxx  1"]
+    assert drawn(80, longer) == [f"    + {'x' * 37}", "        1"]
+
+
+def test_who_is_affected_stands_beside_the_change_or_below_it() -> None:
+    """Where it does not fit; what is broken goes on below the key."""
+    affected = "40% of All Other Users: 20% off → control, 20% off → treatment"
+    row = "  low  shop: rollout 10 → 50%, 2 listed users added"
+    beside = f"{row}  {affected}"
+    for width, shown in (
+        (len(beside), [beside]),
+        (len(beside) - 1, [row, f"       {affected}"]),
+        (50, ["  low  shop: rollout 10 → 50%, 2 listed", "       users added"]),
+    ):
+        lines = at_width(a_plan(a_flag_plan("shop")), width).splitlines()
+        assert lines[lines.index(shown[0]) :][: len(shown)] == shown
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7, 8])
+def test_six_calls_are_shown(count: int) -> None:
+    """The others are counted, if there are any; with --verbose all are shown, and nothing where none is sent."""
+    calls = tuple(EditFlag(flag_key="a", body={"name": str(n)}) for n in range(count))
+    plan = a_plan(a_flag_plan("a", operations=calls, exposure=None))
+    lines = [f"    {n}. edit-flag  PATCH /api/1/flags/123" for n in range(1, min(count, 6) + 1)]
+    more = {7: ["    1 more call, shown with --verbose"], 8: ["    2 more calls, shown with --verbose"]}.get(
+        count, []
+    )
+    assert render(PLAN, "text", plan).splitlines()[8:] == [
+        *lines, *more, "", "40 flags unchanged; 1 flag not managed here: other-flag; read with 12 requests.", "",
+        f"Plan: 0 create, 1 update, 0 archive; {count} API calls; max exposure change 0%",
+    ]  # fmt: skip
+    shown = render(PLAN, "text", plan, RenderOptions(verbose=True)).splitlines()[8 : 9 + bool(count) * count]
+    assert shown == (["    calls"] if count else [""]) + [
+        f'      {n + 1}. edit-flag  PATCH /api/1/flags/123  {{"name": "{n}"}}' for n in range(count)
+    ]
