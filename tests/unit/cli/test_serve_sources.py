@@ -211,6 +211,18 @@ def test_what_a_reload_says(root: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert said(str(root / "flags" / "search.yaml")) == ["Serving 1 flag as the files are now."]
 
 
+def test_a_reload_of_deployments_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another project is served, and a reset comes back to it, where no flag is declared."""
+    root = a_repository(tmp_path)
+    with a_session(root) as (session, client):
+        session._output = Output()
+        (root / "reconciler.yaml").write_text(CONFIG.replace('"7"', '"8"'))
+        asyncio.run(session._reload([]))
+        assert capsys.readouterr().err == "Serving 0 flags as the files are now.\n"
+        assert client.post("/_emulator/reset").status_code == 204
+        assert [item.project_id for item in session.feed.served.deployments] == ["8", "8"]
+
+
 def test_what_a_reload_of_cohorts_says(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """That they are others now, once, and nothing of flags that stay the same."""
     file = tmp_path / "cohorts.json"
