@@ -165,7 +165,7 @@ def _keys_of(content: bytes) -> set[str]:
     return {key for key in keys if isinstance(key, str) and _is_flag_key(key)}
 
 
-_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 _MOST_NAMED = 5
 
 

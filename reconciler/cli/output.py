@@ -9,7 +9,7 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct
@@ -24,14 +24,14 @@ from reconciler.reports.text_layout import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Self
+    from typing import Self, TypeVar
 
     from reconciler.cli.options import OutputOptions, Settings
     from reconciler.reports.registry import Report
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
-_OPEN_STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/([0-9]+)", re.ASCII)
+_OPEN_STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/([0-9]+)")
 _PRIVATE = 0o600
 _PUBLIC = 0o666
 

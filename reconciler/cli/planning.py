@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
+    from typing import TypeVar
 
     from reconciler.api.client import Client
     from reconciler.api.member_cache import MemberCache
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from reconciler.planning.review import ReviewRecord
     from reconciler.progress import Progress
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 REFUSED = "Refused as unsafe"
 """How the error begins of a command of which a guard refuses all."""
@@ -138,7 +139,7 @@ async def open_client(
     display: ProgressDisplay,
     output: Output,
     *,
-    read_only: bool = True,
+    read_only: bool,
     spent: int = 0,
 ) -> AsyncIterator[Client]:
     """A client for the configuration's project, whose requests are shown, after `spent` of the day's budget.
@@ -169,7 +170,7 @@ def run_with_client(
 
     async def run() -> T:
         with ProgressDisplay.of(output) as display:
-            async with open_client(config, credentials, display, output) as client:
+            async with open_client(config, credentials, display, output, read_only=True) as client:
                 return await work(client, display.progress)
 
     return run_until_signal(run())

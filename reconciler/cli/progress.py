@@ -83,7 +83,7 @@ class ProgressDisplay:
                 _shown.remove(self)
                 self._bar.hide()
 
-    def follow(self, client: Client, daily_budget: int, *, spent: int = 0) -> None:
+    def follow(self, client: Client, daily_budget: int, *, spent: int) -> None:
         """Show what the client sends and leaves of the day's budget, of which `spent` is gone already."""
         self.requests = lambda: client.requests
         self.budget = daily_budget - spent

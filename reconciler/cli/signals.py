@@ -16,14 +16,15 @@ import os
 import signal
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Coroutine, Iterator
     from types import FrameType
+    from typing import TypeVar
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 PATIENCE_SECONDS = 0.5
 """How long after the first signal others are the same wish."""
@@ -40,7 +41,7 @@ class _State:
 
     arrivals: tuple[int, int] | None = None
     first: int | None = None
-    came_at = 0.0
+    came_at: float
     raises = False
     has_raised = False
 

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from reconciler.files.past import Settings
     from reconciler.strict_json import Json
 
+    Document = dict[str, Json]
+
 SHALLOW: Final = "This clone is shallow: older commits are not in it. In CI, fetch the whole history."
 TOO_LONG: Final = "More commits have touched these files since than are looked at."
 MOST_COMMITS: Final = 20_000
 _FIRST_WINDOW: Final = 16
 _LARGEST_WINDOW: Final = 256
 _MOST_MOVES: Final = 20
-
-Document = dict[str, "Json"]
 
 
 class Spot(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from reconciler.emulator.edits import find_variant
 from reconciler.emulator.errors import RefusedError, bad_request, not_found
@@ -12,6 +12,7 @@ from reconciler.emulator.validation import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeVar
 
     from reconciler.emulator.options import Behaviour, Limits
     from reconciler.emulator.records import DeploymentRecord, FlagRecord, VariantRecord
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.emulator.serializer import Serializer
     from reconciler.emulator.store import Store
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 DEFAULT_LIMIT = 100
 """Items of a page when the request does not say. The reference gives only the cap."""

@@ -162,6 +162,12 @@ def test_the_most_that_git_may_say(over: bytes) -> None:
             sum(map(len, _chunks(process)))
 
 
+def test_a_git_that_has_said_all_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its exit code is its own, also where it ends after its answer."""
+    monkeypatch.setenv("PATH", a_git(tmp_path / "bin", "echo id; exec >&- 2>&-; exec /bin/sleep 0.05"))
+    assert ask_git("rev-parse", top=tmp_path, git_dir=None) == b"id\n"
+
+
 def test_a_git_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After thirty seconds, which are over at once here; what it said until then is no answer."""
     patience = []

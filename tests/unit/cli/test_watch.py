@@ -31,8 +31,9 @@ from reconciler.cli.commands.watch import SpanType
 from reconciler.cli.main import run
 from reconciler.cli.metrics_server import MOST_AT_ONCE, published
 from reconciler.cli.options import Settings
-from reconciler.cli.output import Output
+from reconciler.cli.output import Output, StdoutError
 from reconciler.cli.watching import Rounds
+from reconciler.errors import PartlyAppliedError
 from reconciler.reports.metrics import Watched, metrics_text
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Repository
+
+    from reconciler.errors import ReconcilerError
 
 FLAG = "key: new-checkout\nrolloutPercentage: 100\nrollout: {steps: ['10% 1h', '20% 1h', '100%']}\n"
 
@@ -143,6 +146,9 @@ def test_a_port_that_is_taken_is_a_failure(repository: Repository, capsys: pytes
     port = repository.url.rpartition(":")[2]
     assert run(["watch", "--metrics", port]) == 1
     assert f"127.0.0.1:{port}: Address already in use" in capsys.readouterr().err
+
+
+HELD = "safety: {maxUpdates: 0}\n"
 
 
 class EnoughError(Exception):
@@ -274,6 +280,39 @@ def test_rounds_that_may_write_nothing(
     assert "Error: Refused as unsafe: updates: " in repository.capture.readouterr().err
     (allowed,) = rounds(repository, monkeypatch, allow=frozenset({"updates"}))
     assert (allowed.failures, allowed.moves["up"], rig.live()) == (0, 1, 1)
+
+
+@pytest.mark.parametrize(("extra", "live", "error"), [("", 1, PartlyAppliedError), (HELD, 0, StdoutError)])
+def test_moves_that_cannot_be_said_end_it(
+    repository: Repository,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    extra: str,
+    *,
+    live: int,
+    error: type[ReconcilerError],
+) -> None:
+    """Nothing else tells of them; the error says whether one was made."""
+    rig = a_rig(repository, tmp_path, monkeypatch)
+    rig.commit(ROLLOUT, config=CONFIG + extra)
+    rig.hours = 1
+
+    def fail(*_: object) -> None:
+        raise StdoutError("full")
+
+    monkeypatch.setattr(Output, "print", fail)
+    settings = Settings(config=repository.root / "reconciler.yaml")
+    made = Rounds(
+        settings=settings,
+        arguments=AdvanceArguments(),
+        key_file=None,
+        output=Output(),
+        seconds=0,
+        publish=lambda _: pytest.fail("the round went well"),
+    )
+    with pytest.raises(error) as caught:
+        made.run()
+    assert (type(caught.value), rig.live()) == (error, live)
 
 
 def test_where_metrics_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,6 +76,15 @@ def test_a_body_that_is_not_json_is_logged_as_text() -> None:
     assert emulator.log[0].body == "{oops"
 
 
+def test_what_a_request_does_not_carry_is_logged_as_nothing() -> None:
+    """Neither a query nor a body, nor a type of it, is made up."""
+    emulator = an_emulator(a_live_flag())
+    request = RawRequest(method="PATCH", path="/api/1/flags/1001", authorization=f"Bearer {KEY}")
+    assert emulator.api.answer(request).body == b"the Content-Type must be application/json, not 'missing'"
+    assert emulator.api.answer(RawRequest(method="GET", path="/api/1/flags")).status == 401
+    assert [(entry.query, entry.body, entry.user) for entry in emulator.log] == [({}, None, USER), ({}, None, None)]
+
+
 def test_the_writes_are_those_that_took_effect() -> None:
     """Reads and refused writes are not among them."""
     emulator = an_emulator(a_live_flag())

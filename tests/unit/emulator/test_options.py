@@ -7,7 +7,13 @@ from itertools import combinations, product
 import pytest
 from emulators import each_behaviour, pairwise_behaviours
 
+from reconciler import emulator
 from reconciler.emulator import Behaviour
+
+
+def test_the_package_has_what_it_says_it_has() -> None:
+    """Each name that it lists."""
+    assert set(emulator.__all__) <= vars(emulator).keys()
 
 
 def test_a_behaviour_that_does_not_exist_is_refused() -> None:
