@@ -39,7 +39,7 @@ class ConflictChecker:
         self._context = context
         existing = {run.plan.key: run.stub() for run in runs if run.flag_id is not None}
         self._waiting = existing if len(existing) > context.live.pages else {}
-        self._at_once = max(1, min(MOST_AT_ONCE, context.planner.config.requests.per_second))
+        self._at_once = min(MOST_AT_ONCE, context.planner.config.requests.per_second)
         self._seen: dict[str, LiveFlag | None] = {}
         self._seen_at = NEVER
         self._new = {run.plan.key for run in runs if run.flag_id is None}

@@ -51,7 +51,7 @@ def evaluate_all(
         return _BAD_REQUEST, refusal("INVALID_CONTEXT", error), None
     found = feed.remote(deployment).evaluate(user)
     flags = [_answer(feed, deployment, key, variant) for key, variant in found.items()]
-    digest = hashlib.sha256(json.dumps(flags, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(flags).encode()).hexdigest()
     return _OK, {"flags": flags}, f'"{digest[:32]}"'
 
 

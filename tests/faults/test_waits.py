@@ -127,7 +127,7 @@ def test_an_edit_during_a_wait_is_a_conflict(wait: str, edit: str) -> None:
     assert [operation.status for operation in report.outcomes[0].operations] == [Status.SKIPPED]
 
 
-@pytest.mark.parametrize(("seconds", "looks"), [(1, 0), (4, 0), (6, 1), (30, 1)])
+@pytest.mark.parametrize(("seconds", "looks"), [(1, 0), (4, 0), (5, 1), (6, 1), (30, 1)])
 def test_a_flag_is_looked_at_again_after_a_long_wait_only(seconds: int, looks: int) -> None:
     """Within five seconds the look holds; beyond, one more comes before the call, which is made where it may be."""
     counts = []

@@ -303,7 +303,10 @@ def test_groups_are_bucketed_by_their_names(names: Any) -> None:
 
 def test_local_configurations_are_compact() -> None:
     """No blank stands between members: thousands of flags are sent to each client."""
-    assert a_feed().local(WEB).startswith(b'[{"key":"new-checkout","metadata":{"deployed":true,')
+    feed = a_feed()
+    assert feed.local(WEB).startswith(b'[{"key":"new-checkout","metadata":{"deployed":true,')
+    answer = ask(feed, "GET", "/sdk/v2/flags")
+    assert (answer.content, answer.headers["content-type"]) == (feed.local(WEB), "application/json")
 
 
 def test_what_has_no_path_goes_to_the_last_application() -> None:

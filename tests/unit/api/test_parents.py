@@ -96,7 +96,8 @@ def test_parents_come_after_their_own() -> None:
     ]
     emulator = an_emulator(*flags)
     family = family_of(a_world(emulator))
-    assert keys(family) == ["top", "left", "right"]
+    assert family.flag is not None
+    assert (family.flag.key, keys(family)) == ("new-checkout", ["top", "left", "right"])
     assert family.parents[0].spec.variants
     assert family.parents[0].spec.variants[0].users == ("ada@example.com", "dev-1")
     assert sum(path in {"flags/2", "flags/3", "flags/4"} for path in paths(emulator)) == 3

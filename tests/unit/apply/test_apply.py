@@ -44,8 +44,10 @@ def statuses(report: ApplyReport | None) -> dict[str, str]:
 
 def test_everything_applied() -> None:
     """Every flag is applied, read back and counted."""
-    run = a_project("a", "b").apply()
+    world = a_project("a", "b")
+    run = world.apply(world.emulator.log.clear)
     assert run.report is not None
+    assert run.report.requests == len(world.emulator.log)
     assert run.report.summary == {"applied": 2, "failed": 0, "unknown": 0, "skipped": 0, "unchanged": 0}
     assert run.report.verified is True
     assert run.report.exit_code == 0
@@ -59,6 +61,25 @@ def test_without_verifying() -> None:
     assert run.report is not None
     assert run.report.verified is None
     assert world.emulator.log[-1].method == "PATCH"
+
+
+@pytest.mark.parametrize("new_flag", ["off", "on"])
+def test_without_verifying_a_new_flag_is_read_back_all_the_same(*, new_flag: Any) -> None:
+    """A server may have switched it on; the report speaks of no read-back then."""
+    spec = FlagSpec(key="new", variants=(Variant(key="on"),))
+    world = a_world(
+        an_emulator(a_live_flag("a"), behaviour=Behaviour(new_flag=new_flag)),
+        spec,
+        FlagSpec(key="a", rollout_percentage=5),
+        apply_options=replace(NO_WAIT, verify=False),
+    )
+    report = world.apply().report
+    assert report is not None
+    assert [(item.key, item.status.value, item.verified) for item in report.outcomes] == [
+        ("a", "applied", None),
+        ("new", "applied", True),
+    ]
+    assert (report.verified, report.exit_code, flag_of(world.emulator, "new")["enabled"]) == (None, 0, False)
 
 
 @pytest.mark.parametrize("keys", [("a",), ("a", "b")], ids=["one look-up a flag", "the list for several"])

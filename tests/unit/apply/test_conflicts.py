@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag, flag_of
+from msgspec.structs import replace
 from virtual_time import VirtualTimeLoop
 from worlds import FAST, OTHER_USER, World, a_world, after_writes, an_emulator
 
@@ -142,8 +143,11 @@ def test_nothing_is_asked_about_flags_that_are_skipped() -> None:
     assert asked == ["GET", "POST"]
 
 
-def test_flags_are_looked_at_together() -> None:
-    """Before their first writes 250 flags are looked at by one list for each hundred, not one by one."""
-    world = a_project(250)
+@pytest.mark.parametrize(("count", "per_second", "lists"), [(200, 1000, 2), (202, 1000, 3), (20, 10, 2), (22, 10, 3)])
+def test_flags_are_looked_at_together(count: int, per_second: int, lists: int) -> None:
+    """Before their first writes by one list for each hundred, or for as many as may be written in a second."""
+    world = a_project(count, requests=replace(FAST, per_second=per_second))
     world.apply(world.emulator.log.clear)
-    assert len([entry for entry in world.emulator.log if entry.method == "GET"]) == 3
+    asked = [entry for entry in world.emulator.log if entry.method == "GET"]
+    assert len([entry for entry in asked if "key" not in entry.query]) == lists
+    assert len(asked) == lists

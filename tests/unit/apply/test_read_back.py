@@ -243,3 +243,82 @@ def test_a_read_back_that_fails_ends_the_run_where_every_read_would(status: int,
         (True, False, "unknown") if ends else (False, True, "applied")
     )
     assert str(outcome.error).startswith("What was applied could not be read back: ") is ends
+
+
+def a_rename(behaviour: Behaviour) -> tuple[World, list[float]]:
+    """A renamed variant, whose weight follows only by a call of its own; and the pauses of the run."""
+    variants = (Variant(key="control"), Variant(key="new", renamed_from="treatment"))
+    spec = FlagSpec(key="f", variants=variants, rollout_weights=Weights.of({"control": 1, "new": 1}))
+    world = a_world(an_emulator(a_live_flag("f"), behaviour=behaviour), spec, apply_options=ApplyOptions())
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    world.sleep = sleep
+    return world, slept
+
+
+@pytest.mark.parametrize(
+    ("is_ignored", "status", "pauses"),
+    [(False, "applied", [0.25]), (True, "unknown", [0.25, 0.25, 0.5, 1.0, 2.0, 3.0, 3.0])],
+)
+def test_what_is_left_undone_is_sent_once_after_a_second_look(
+    *, is_ignored: bool, status: str, pauses: list[float]
+) -> None:
+    """And is read back as patiently as the calls of the plan."""
+    world, slept = a_rename(Behaviour(rename_rewrites=False))
+    planned, real = world.look(), world.emulator.api.answer
+    sent: list[Any] = []
+
+    def answer(request: RawRequest) -> ApiResponse:
+        if request.method == "PATCH":
+            sent.append(json.loads(request.body))
+            if is_ignored and len(sent) > 1:
+                return ApiResponse(status=200, body=b"OK")
+        return real(request)
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    assert (report.outcomes[0].status.value, slept) == (status, pauses)
+    assert sent == [{"key": "new"}, {"rolloutWeight": 1}]
+
+
+def test_what_is_left_undone_is_not_sent_to_a_flag_that_others_edit() -> None:
+    """The report says both: what is not as declared, and what was edited."""
+    world, _ = a_rename(Behaviour(rename_rewrites=False))
+    path = f"/flags/{flag_of(world.emulator, 'f')['id']}"
+
+    def edit() -> None:
+        world.emulator.edit_as(OTHER_USER, "PATCH", path, {"description": "by hand"})
+
+    (outcome,) = applied(world, lambda: after_writes(world, 1, edit)).outcomes
+    assert (outcome.status.value, len(world.emulator.writes)) == ("unknown", 1)
+    assert str(outcome.error).startswith("Read back, the flag is not as declared: rolloutWeights (declared ")
+    assert "it was edited meanwhile (description), not by this run" in str(outcome.error)
+
+
+@pytest.mark.parametrize("is_archived", [False, True])
+def test_a_flag_that_failed_half_way_and_was_archived_by_hand_says_so(*, is_archived: bool) -> None:
+    """Beside why it failed; what was made is not called missing."""
+    emulator = an_emulator(a_live_flag("f"), a_live_flag("g"))
+    world = a_world(emulator, FlagSpec(key="f", name="n", deployments=("404",)))
+    path = f"/flags/{flag_of(emulator, 'f')['id']}"
+
+    def archive() -> None:
+        emulator.edit_as(OTHER_USER, "PATCH", path, {"archive": True})
+
+    real = emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        answered = real(request)
+        if is_archived and request.path.endswith("/deployments") and request.method == "POST":
+            archive()
+        return answered
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    (outcome,) = applied(world).outcomes
+    assert outcome.status.value == "failed"
+    assert [item.status.value for item in outcome.operations] == ["applied", "failed"]
+    assert str(outcome.error).endswith(" The flag was archived by hand meanwhile.") is is_archived
