@@ -1,4 +1,4 @@
-"""Lines broken to a width and in colour. The only user of rich's console."""
+"""Lines broken to a width and in colour. The only user of rich's console. A style that rich does not know is an error."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 
 from reconciler.reports.sanitize import defuse
@@ -42,7 +43,7 @@ def render_styled(lines: Iterable[TextLine], terminal: Terminal) -> str:
 def _broken(line: TextLine, terminal: Terminal) -> Iterator[Text]:
     content = Text()
     for text, style in line.pieces:
-        content.append(text, style or None)
+        content.append(text, Style.parse(style))
     if line.hang is None or terminal.width is None or content.cell_len + line.indent <= terminal.columns:
         yield Text(" " * line.indent).append_text(content)
         return

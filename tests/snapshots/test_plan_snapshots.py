@@ -20,6 +20,9 @@ FORMATS = {
     "txt": lambda plan: render(PLAN, "text", plan),
     "80.txt": lambda plan: render(PLAN, "text", plan, RenderOptions(terminal=Terminal(width=80))),
     "color.txt": lambda plan: render(PLAN, "text", plan, RenderOptions(terminal=Terminal(width=100, color=True))),
+    "narrow.txt": lambda plan: render(
+        PLAN, "text", plan, RenderOptions(terminal=Terminal(width=50, color=True), verbose=True)
+    ),
     "users.txt": lambda plan: render(PLAN, "text", plan, RenderOptions(show_users=True)),
     "md": lambda plan: render(PLAN, "markdown", plan),
     "html": lambda plan: render(PLAN, "html", plan),
