@@ -1,4 +1,4 @@
-"""Lines broken to a width and in colour. The only user of rich's console. A style that rich does not know is an error."""
+"""Lines broken to a width and in colour. The only user of rich's console; what is no style for it is an error."""
 
 from __future__ import annotations
 
