@@ -99,7 +99,7 @@ def _variants(desired: FlagSpec, live: FlagSpec, ignored: Ignored) -> tuple[Vari
 
 
 def _variant(wanted: Variant, live: Variant | None, ignored: Ignored) -> Variant:
-    if live is None or not ignored:
+    if live is None:
         return wanted
     kept: dict[str, Any] = {name: UNSET for name in VARIANT_FIELDS if ignored.at_declared(name).is_whole}
     members = ignored.at_declared("inclusions")
@@ -107,11 +107,10 @@ def _variant(wanted: Variant, live: Variant | None, ignored: Ignored) -> Variant
         inner, declared, present = members.at_declared(kind), getattr(wanted, kind), getattr(live, kind)
         if inner.is_whole:
             kept[kind] = UNSET
-        elif inner and not isinstance(declared, Unset) and not isinstance(present, Unset):
+        elif not isinstance(declared, Unset) and not isinstance(present, Unset):
             kept[kind] = _members(declared, present, inner)
-    inner = ignored.at_declared("payload")
-    if inner and "payload" not in kept and not isinstance(wanted.payload, Unset):
-        kept["payload"] = _value(wanted.payload, live.payload, inner)
+    if "payload" not in kept and not isinstance(wanted.payload, Unset):
+        kept["payload"] = _value(wanted.payload, live.payload, ignored.at_declared("payload"))
     return replace(wanted, **kept)
 
 
@@ -122,11 +121,11 @@ def _value(wanted: Json, live: Json, ignored: Ignored) -> Json:
     merged: dict[str, Json] = {}
     for key, value in (wanted or {}).items():
         inner = ignored.at_declared(key)
-        merged[key] = _value(value, live.get(key), inner) if inner and not inner.is_whole else value
+        merged[key] = value if inner.is_whole else _value(value, live.get(key), inner)
     for key, value in live.items():
-        inner = ignored.at(key)
-        if key in merged or not inner:
+        if key in merged:
             continue
+        inner = ignored.at(key)
         if inner.is_whole:
             merged[key] = value
         elif (rest := _value(None, value, inner)) is not None:
@@ -153,7 +152,7 @@ def _segments(
 
 
 def _segment(wanted: TargetSegment, live: TargetSegment, ignored: Ignored) -> TargetSegment:
-    if not ignored or live.name != wanted.name:
+    if live.name != wanted.name:
         return wanted
     kept: dict[str, Any] = {}
     if ignored.at_declared("conditions").is_whole:

@@ -126,9 +126,7 @@ class EditFlag(Operation, frozen=True, kw_only=True):
 
     def is_covered_by(self, planned: Sequence[Operation]) -> bool:
         """Where every field is in a planned PATCH, or POST, of the flag with the same value."""
-        return self in planned or is_covered(
-            self.body, [item.body for item in planned if isinstance(item, EditFlag | CreateFlag)]
-        )
+        return is_covered(self.body, [item.body for item in planned if isinstance(item, EditFlag | CreateFlag)])
 
     def remaining(self, left: Sequence[Operation]) -> EditFlag | None:
         """The fields that are still asked for."""

@@ -46,7 +46,7 @@ class Git:
         self.at: datetime | None = None
         self.asked: list[Place] = []
 
-    def __call__(self, places: Collection[Place], until: datetime | None = None) -> Mapping[Place, Timeline]:
+    def __call__(self, places: Collection[Place], until: datetime | None) -> Mapping[Place, Timeline]:
         assert until is None
         self.asked += places
         found = Timeline(gap=GAP)

@@ -110,6 +110,16 @@ def test_a_renamed_variant_is_edited_under_its_new_key() -> None:
     assert not left.is_covered_by([replace(made, variant_key="c")])
 
 
+def test_an_edit_lies_within_the_calls_that_set_its_fields() -> None:
+    """In one or several edits, or in the call that makes the flag; with the same values."""
+    edit = EditFlag(**F, body={"name": "n", "tags": ["t"]})
+    parts: list[Operation] = [EditFlag(**F, body={"name": "n"}), EditFlag(**F, body={"tags": ["t"], "enabled": True})]
+    assert edit.is_covered_by(parts)
+    assert edit.is_covered_by([CreateFlag(**F, body={"key": "f", "name": "n", "tags": ["t"]})])
+    assert not edit.is_covered_by(parts[:1])
+    assert not edit.is_covered_by([parts[0], EditFlag(**F, body={"tags": ["u"]})])
+
+
 def test_a_value_that_differs_is_not_the_planned_one() -> None:
     """An edit that undoes a step in between is no part of that step."""
     shield, final = EditFlag(**F, body={"targetSegments": [1]}), EditFlag(**F, body={"targetSegments": []})

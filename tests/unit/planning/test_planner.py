@@ -216,6 +216,16 @@ def test_no_payload_has_two_forms(payload: dict[str, int] | None) -> None:
     assert a_plan_of(a_flag(variants=(Variant(key="control", payload=payload), BOTH[1])), a_full_flag()) is None
 
 
+def test_what_no_order_of_calls_reaches_is_told() -> None:
+    """A flag keeps one variant at least: to be left without any is no state that calls lead to."""
+    with pytest.raises(InvalidInputError) as caught:
+        a_plan_of(a_flag(variants=()), a_full_flag(rollout_weights=Weights()))
+    message = "No order of the calls for new-checkout keeps every variant in existence while it is named."
+    (found,) = caught.value.diagnostics
+    assert (found.rule, found.message, found.path) == ("no-order", message, "/variants")
+    assert str(caught.value) == message
+
+
 def test_an_order_that_cannot_be_had_is_told() -> None:
     """The API moves no variant; who declares another order, and changes something, is told what it will be."""
     plan = a_plan_of(a_flag(variants=BOTH[::-1], name="Other"), a_full_flag())
