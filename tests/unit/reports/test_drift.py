@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from copy import deepcopy
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,6 +31,7 @@ from reconciler.files.schema import load_schema
 from reconciler.model.versions import DeclaredValue
 from reconciler.planning.plan import MembersChange, ValueChange
 from reconciler.reports.drift_text import MARKDOWN_LIMIT
+from reconciler.reports.drift_view import drift_view
 from reconciler.reports.registry import DRIFT, HISTORY, RenderOptions, render
 from reconciler.reports.text_layout import Terminal
 
@@ -250,6 +251,77 @@ def test_until_when_a_flag_is_left(fields: dict[str, Any], left: str) -> None:
     (line,) = [line for line in lines if line.startswith("~ a")]
     assert line == f"~ a  flags/new-checkout.yaml:2{left}"
     assert lines.index(line) == ("known_until" in fields)
+
+
+SWEEP = Sweep(total=5, done=5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_partial"),
+    [
+        ({}, False),
+        ({"unchecked": (FieldOfFlag(key="a"),)}, True),
+        ({"unchecked": (FieldOfFlag(key="a"),), "sweep": SWEEP}, True),
+        ({"since": NOON}, True),
+        ({"since": NOON, "sweep": SWEEP}, False),
+        ({"sweep": SWEEP}, False),
+    ],
+)
+def test_whether_all_was_looked_at(fields: dict[str, Any], is_partial: bool) -> None:
+    """Not where only flags that were edited since then were, or the budget left some."""
+    assert drift_view(replace(CLEAN, **fields)).is_partial is is_partial
+
+
+def edited(at: str | None) -> tuple[FlagDrift, ...]:
+    """A flag whose difference was made then."""
+    return (a_flag_drift(changes=(AttributedChange(change=ROLLOUT, attribution=replace(BOB, at=at)),)),)
+
+
+AN_EDIT = Edit(key="a", flag_id="1", is_declared=True, version=2, at="soon", by=None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_told"),
+    [
+        ({}, True),
+        ({"edits": None}, False),
+        ({"edits": (AN_EDIT,)}, False),
+        ({"edits_since": None}, False),
+        ({"flags": edited(None)}, True),
+        ({"flags": edited("2030-01-02T11:59:59Z")}, True),
+        ({"flags": edited("2030-01-02T12:00:00Z")}, False),
+        ({"flags": (*edited(None), *edited("2030-01-02T12:00:01Z"))}, False),
+    ],
+)
+def test_that_no_flag_was_edited_is_said_only_where_it_is_known(fields: dict[str, Any], is_told: bool) -> None:
+    """Not where a difference was made since then, which may be an edit that versions do not show."""
+    shown = text(a_report(**{"flags": (), "edits": (), "edits_since": NOON} | fields))
+    words = "No flag was edited outside git since 2030-01-02T12:00:00Z, as far as versions show.\n"
+    assert (words in shown) is is_told
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "words"),
+    [
+        (NOON, "The last good look before this one was 2 h ago, at 2030-01-02T10:00:00Z.\n"),
+        (None, "The last good look before this one was at 2030-01-02T10:00:00Z.\n"),
+    ],
+)
+def test_when_the_last_look_was(looked_at: datetime | None, words: str) -> None:
+    """How long ago it was only where the time of this one is known."""
+    assert words in text(replace(CLEAN, looked_at=looked_at, last_look=NOON - timedelta(hours=2)))
+
+
+@pytest.mark.parametrize("looked_at", [NOON, None])
+def test_how_long_ago_an_edit_was(looked_at: datetime | None) -> None:
+    """Where both times are known; one of no fields has made the flag."""
+    edits = (AN_EDIT, replace(AN_EDIT, key="b", at="2030-01-02T09:00:00Z", by="eve@example.com", is_declared=False))
+    shown = text(replace(CLEAN, looked_at=looked_at, edits=edits, edits_since=NOON))
+    age = " 3 h ago" if looked_at else ""
+    assert (
+        "    a: created, by an unknown user (v2, soon)\n"
+        f"    b (not managed here): created, by eve@example.com{age} (v2, 2030-01-02T09:00:00Z)\n"
+    ) in shown
 
 
 def test_a_gap_in_the_history_is_said_once() -> None:
