@@ -198,6 +198,57 @@ def test_what_was_turned_off_comes_first_and_is_undone_by_name() -> None:
         assert "undo it: reconciler apply --target a\n" in shown
 
 
+SWITCHED_OFF = AttributedChange(change=ValueChange(path="/enabled", before=False, after=True))
+ARCHIVED = AttributedChange(change=ValueChange(path="/archived", before=True, after=False))
+UNARCHIVED = AttributedChange(change=ValueChange(path="/archived", before=False, after=True))
+
+
+@pytest.mark.parametrize(
+    ("fields", "environment", "steps"),
+    [
+        (
+            {},
+            "a b",
+            [
+                "adopt it: reconciler import --target 'x y' --force --env 'a b'",
+                "undo it: reconciler apply --target 'x y' --env 'a b'",
+                "leave it: reconciler drift --acknowledge 'x y' --until DATE --env 'a b'",
+            ],
+        ),
+        (
+            {"changes": (SWITCHED_OFF, ARCHIVED), "known_until": NOON.date()},
+            None,
+            [
+                "adopt it: reconciler import --target 'x y' --force",
+                "undo it: reconciler apply --target 'x y' --unarchive --allow 'kill-switch:x y'",
+            ],
+        ),
+        (
+            {"changes": (UNARCHIVED,), "is_archived_unasked": True, "known_until": NOON.date()},
+            None,
+            [
+                "adopt it: reconciler import --target 'x y' --force",
+                "undo it (declare archived: false first): reconciler apply --target 'x y'",
+            ],
+        ),
+        (
+            {"changes": (replace(ARCHIVED, cause=Cause.NOT_APPLIED), replace(SWITCHED_OFF, cause=Cause.NOT_APPLIED))},
+            "prod",
+            ["apply it: reconciler apply --target 'x y' --unarchive --env prod"],
+        ),
+        (
+            {"changes": (replace(UNARCHIVED, cause=Cause.NOT_APPLIED),)},
+            None,
+            ["apply it: reconciler apply --target 'x y'"],
+        ),
+    ],
+)
+def test_what_may_be_done(fields: dict[str, Any], environment: str | None, steps: list[str]) -> None:
+    """Each as a command that a shell takes."""
+    shown = text(a_report(flags=(a_flag_drift("x y", **fields),), environment=environment))
+    assert [line.strip() for line in shown.splitlines() if " it: " in line or "first): " in line] == steps
+
+
 def percentages(**shares: int) -> list[dict[str, Any]]:
     """Segments by name."""
     return [{"name": name, "percentage": share} for name, share in shares.items()]
@@ -560,6 +611,15 @@ def test_what_is_left_out_of_a_flag_is_counted() -> None:
         "    - `2 more`: `fields that differ`",
     ]
     assert "adopt it" not in shown
+
+
+@pytest.mark.parametrize(("count", "more"), [(20, ""), (21, "- 1 more: `reconciler drift --since` lists them\n")])
+def test_twenty_edits_are_listed_in_markdown(count: int, more: str) -> None:
+    """In text all of them."""
+    report = replace(CLEAN, edits=(AN_EDIT,) * count, edits_since=NOON)
+    line = "a: created, by an unknown user (v2, soon)"
+    assert markdown(report).endswith(f"{f'- `{line}`{chr(10)}' * 20}{more}")
+    assert text(report).count(line) == count
 
 
 def test_a_report_fills_its_limit() -> None:
