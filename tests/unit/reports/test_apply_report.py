@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from builders import a_report, an_outcome
 from msgspec.structs import replace
@@ -147,6 +149,28 @@ def test_what_stopped_a_run_is_said_beside_how_much_was_applied() -> None:
     stop = BudgetError("The day's requests are spent.")
     assert str(replace(a_report(A, S), stopped_by=stop).failure).endswith(f"Plan again to go on. {stop}")
     assert replace(a_report(S), stopped_by=stop).failure is stop
+
+
+def test_a_call_that_no_plan_showed_is_told_with_its_request() -> None:
+    """Also one that was applied; its users are counted."""
+    flag = a_report(Status.APPLIED).outcomes[0]
+    _, second = flag.operations
+    report = a_report(outcomes=(replace(flag, operations=(replace(second, is_added=True, attempts=1),)),))
+    assert render(APPLY, "text", report).splitlines()[1] == (
+        "    2. add-users  applied: 1 attempt, not in the plan:"
+        ' POST /api/1/flags/123/variants/treatment/users {"inclusions": [2 users]}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_told"),
+    [({}, False), ({"error": "No."}, True), ({"users_see": "The old weights."}, True)],
+)
+def test_below_the_table_stands_what_it_does_not_say(fields: dict[str, Any], is_told: bool) -> None:
+    """An error or a note is enough."""
+    flag = replace(a_report(Status.HELD, error=None).outcomes[0], **fields)
+    shown = render(APPLY, "markdown", a_report(outcomes=(flag,)), RenderOptions(effects=(a_row("held-flag"),)))
+    assert ("\n- ! `held-flag` held, 0 of 2 calls made" in shown) is is_told
 
 
 def a_row(key: str) -> EffectRow:

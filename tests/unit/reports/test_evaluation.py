@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -77,6 +78,26 @@ def test_what_is_not_known_has_a_row() -> None:
     assert any("unknown" in line and "300    100%" in line for line in lines)
     assert lines[-2] == "For 300 users it is unknown whether the plan moves them."
     assert lines[-1] == "The plan moves 0 of 300 users (0%)."
+
+
+@pytest.mark.parametrize(
+    ("live", "desired", "moved", "words"),
+    [
+        ({"bucketing_salt": UNSET}, {}, None, "It is unknown whether the plan moves this user."),
+        ({}, {"bucketing_salt": UNSET}, None, "It is unknown whether the plan moves this user."),
+        ({}, {}, False, "The plan does not move this user."),
+        ({}, {"enabled": False}, True, "The plan moves this user from control to off."),
+    ],
+)
+def test_whether_a_user_is_moved(
+    live: dict[str, Any], desired: dict[str, Any], moved: bool | None, words: str
+) -> None:
+    """Unknown where one side is."""
+    before, after = (evaluator_of(a_spec(rollout_percentage=100, **side)) for side in (live, desired))
+    both = Comparison(key="f", flag_id="1", is_declared=True, live=before, desired=after)
+    report = user_report(both, user_id="user-17")
+    assert json.loads(render(EVALUATION, "json", report))["moved"] is moved
+    assert render(EVALUATION, "text", report).splitlines()[-1] == words
 
 
 def test_the_range_that_a_user_is_in() -> None:
