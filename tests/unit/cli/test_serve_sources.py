@@ -15,6 +15,7 @@ from reconciler.cli.options import Settings
 from reconciler.cli.output import Output
 from reconciler.cli.serving import _WATCH
 from reconciler.cli.sources import Source
+from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     import httpx
@@ -209,6 +210,29 @@ def test_what_a_reload_says(root: Path, capsys: pytest.CaptureFixture[str]) -> N
         assert said(str(config)) == []
     (root / "flags" / "search.yaml").unlink()
     assert said(str(root / "flags" / "search.yaml")) == ["Serving 1 flag as the files are now."]
+
+
+def test_a_changed_file_is_served_before_all_are_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it alone tells what is to be served; not while another one is invalid."""
+    session = start_session(Settings(config=root / "reconciler.yaml"), Output(quiet=True))
+
+    def reloaded(flag: dict[str, Any]) -> list[object]:
+        write_flag(root, flag)
+        asyncio.run(session._reload([str(root / "flags" / f"{flag['key']}.yaml")]))
+        return [item.spec.enabled for item in session.content.flags]
+
+    def fail() -> None:
+        raise UsageError("not now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(session._source, "read", fail)
+        assert reloaded(CHECKOUT | {"enabled": False}) == [False, True]
+        assert session.problem == "Error: not now"
+        assert reloaded(CHECKOUT) == [False, True]
+    assert reloaded(CHECKOUT) == [True, True]
+    assert reloaded(CHECKOUT | {"rolloutPercentage": 500}) == [True, True]
+    assert reloaded(REMOTE | {"enabled": False}) == [True, True]
+    assert reloaded(CHECKOUT) == [True, False]
 
 
 def test_a_reload_of_deployments_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
