@@ -123,7 +123,7 @@ def _listing(path: Path, listings: Sequence[FileListing], here: Path) -> FileLis
     if not path.exists() and not path.is_symlink():
         raise UsageError(f"{path} does not exist.")
     if not path.is_dir():
-        shown = Path(os.path.relpath(path.absolute(), here)).as_posix()
+        shown = Path(os.path.relpath(path)).as_posix()
         return Files(files=(FlagFile(str(path), shown),))
     root = path.resolve()
     configured = Files(

@@ -58,6 +58,17 @@ def test_json_is_the_report_and_the_plan_goes_to_stderr(repository: Repository) 
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
 
 
+def test_text_in_a_file_has_the_plan_and_the_report(repository: Repository) -> None:
+    """The plan is shown before it is made, on stderr; the file has both, with an empty line between them."""
+    shown = repository.run("plan").out
+    ran = repository.run("apply", "--auto-approve", "--output", "applied.txt")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.startswith(shown)
+    written = (repository.root / "applied.txt").read_text()
+    assert written.startswith(f"{shown}\n")
+    assert "Apply: 1 applied" in written.removeprefix(shown)
+
+
 @pytest.mark.parametrize(("form", "starts"), [("markdown", "**Apply: 1 applied"), ("html", "<!doctype html>")])
 def test_a_report_has_the_other_forms_too(repository: Repository, form: str, starts: str) -> None:
     """Markdown for a pull request, HTML for a page."""
@@ -98,7 +109,7 @@ def test_with_a_terminal_apply_asks(
     terminal_says(monkeypatch, answer)
     ran = repository.run("apply")
     assert ran.code == code
-    assert "project 7" in ran.err
+    assert "Apply this to project 7 (us)? [y/N]" in ran.err
     assert "[y/N]" not in ran.out
     assert len(repository.emulator.writes) == writes
 
@@ -210,6 +221,37 @@ def test_a_plan_is_stale_when_the_files_changed(repository: Repository) -> None:
     assert repository.run("apply", "plan.json", "--auto-approve").code == 6
 
 
+def test_a_plan_is_stale_when_its_target_is_gone(repository: Repository) -> None:
+    """No file declares it any more, and it was never live: exit code 6, with what is missing."""
+    file = repository.write("flags/fresh.yaml", "key: fresh\nvariants: [{key: on}]\n")
+    repository.run("plan", "--target", "fresh", "--out", "plan.json")
+    file.unlink()
+    ran = repository.run("apply", "plan.json", "--auto-approve")
+    assert ran.code == 6
+    assert re.fullmatch(r"Error: The saved plan cannot be made again: .*fresh.* Make a new one\.\n", ran.err), ran.err
+
+
+@pytest.mark.parametrize(
+    ("planned", "configured", "what"),
+    [
+        (("--env", "one"), "environments:\n  two: {projectId: '7'}\n", "environment 'one'"),
+        ((), "environments:\n  one: {projectId: '7'}\n", "no environment"),
+    ],
+)
+def test_a_plan_is_stale_when_its_environment_is_gone(
+    repository: Repository, planned: tuple[str, ...], configured: str, what: str
+) -> None:
+    """Another configuration after the plan: exit code 6, with what the plan is for."""
+    if planned:
+        repository.write("reconciler.yaml", 'version: 1\nenvironments:\n  one: {projectId: "7"}\n')
+    repository.run("plan", *planned, "--out", "plan.json")
+    repository.write("reconciler.yaml", f"version: 1\n{configured}")
+    ran = repository.run("apply", "plan.json", "--auto-approve")
+    assert ran.code == 6
+    assert f"The saved plan is for {what}: " in ran.err
+    assert ran.err.endswith(" Make a new one.\n")
+
+
 def test_an_environment_variable_must_fit_the_plan(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """RECONCILER_ENV naming another environment than the plan's is wrong usage, naming the plan's own is fine."""
     repository.write(
@@ -217,7 +259,8 @@ def test_an_environment_variable_must_fit_the_plan(repository: Repository, monke
     )
     repository.run("plan", "--env", "one", "--out", "plan.json")
     monkeypatch.setenv("RECONCILER_ENV", "two")
-    assert repository.run("apply", "plan.json", "--auto-approve").code == 64
+    ran = repository.run("apply", "plan.json", "--auto-approve")
+    assert (ran.code, "says 'two', but the plan is for 'one': a saved plan" in ran.err) == (64, True)
     monkeypatch.setenv("RECONCILER_ENV", "one")
     assert repository.run("apply", "plan.json", "--auto-approve").code == 0
 
@@ -227,6 +270,14 @@ def test_the_plan_s_own_environment_may_be_named(repository: Repository) -> None
     repository.write("reconciler.yaml", 'version: 1\nenvironments:\n  one: {projectId: "7"}\n')
     repository.run("plan", "--env", "one", "--out", "plan.json")
     assert repository.run("apply", "plan.json", "--env", "one", "--auto-approve").code == 0
+
+
+def test_a_plan_of_no_environment_takes_none(repository: Repository) -> None:
+    """It says so, and nothing is sent."""
+    repository.run("plan", "--out", "plan.json")
+    ran = repository.run("apply", "plan.json", "--env", "one", "--auto-approve")
+    assert (ran.code, "says 'one', but the plan is for 'none': a saved plan" in ran.err) == (64, True)
+    assert repository.emulator.writes == []
 
 
 def test_a_failure_is_in_the_report_and_the_exit_code(repository: Repository) -> None:

@@ -106,7 +106,16 @@ def test_invalid_files_and_refused_keys(repository: Repository, text: str, code:
     assert (ran.code, document(ran)["error"]["exitCode"]) == (code, code)
 
 
-@pytest.mark.parametrize("arguments", [("--budget", "0"), ("--budget", "x"), ("--since", "soon")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--budget", "0"),
+        ("--budget", "x"),
+        ("--since", "soon"),
+        ("--until", "2030-12-24"),
+        ("--reason", "incident 12"),
+    ],
+)
 def test_wrong_usage_is_64(repository: Repository, arguments: tuple[str, str]) -> None:
     """Options that mean nothing are refused before anything is sent."""
     declare(repository)

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from reconciler.cli import checkout, git
 from reconciler.files.schema import load_schema
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from conftest import Ran, Repository
@@ -247,6 +248,38 @@ def test_an_undeclared_field_that_decides_is_an_error(repository: Repository) ->
     assert "gets control" in filled.out
     loses = '{name: none loses it, flag: new-checkout, against: live, never: ["treatment -> control"]}'
     assert try_tests(repository, loses, flag=bare).code == 0
+
+
+def test_what_an_option_says_of_each_kind_of_claim(repository: Repository) -> None:
+    """It takes the place of what a test compares with; a claim of one state is completed by live flags alone."""
+    try_tests(repository)
+    commit(repository)
+    same = "{name: nothing changes, flag: new-checkout, against: HEAD, never: '* -> *'}"
+    never = "{name: never control, flag: new-checkout, never: control}"
+    bare = "key: new-checkout\nenabled: true\nrolloutPercentage: 100\n"
+
+    assert try_tests(repository, same).code == 0
+    assert try_tests(repository, same, arguments=("--against", "live")).code == 1
+    assert try_tests(repository, never, flag=bare, arguments=("--against", "HEAD")).code == 3
+
+
+def test_each_live_flag_is_read_once(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many claims are about it; each counts as a step of what progress shows."""
+    shown: list[tuple[str, str, int, int | None]] = []
+    advance = Progress.advance
+
+    def noting(self: Progress, count: int = 1) -> None:
+        advance(self, count)
+        shown.append((self.what, self.unit, self.done, self.total))
+
+    monkeypatch.setattr(Progress, "advance", noting)
+    claims = [
+        f"{{name: {variant}, flag: new-checkout, against: live, never: '{variant} -> *'}}"
+        for variant in ("control", "treatment")
+    ]
+    assert try_tests(repository, *claims).code == 1
+    assert [step for step in shown if step[1] == "flags"] == [("Reading flags", "flags", 1, 1)]
+    assert [entry.path for entry in repository.emulator.log].count("/api/1/flags") == 1
 
 
 def test_live_flags_that_cannot_be_read(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
