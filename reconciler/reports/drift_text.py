@@ -30,7 +30,7 @@ _MOST_PLACE = 160
 _MOST_VALUE = 160
 _MOST_FIELDS = 8
 _MOST_EDITS = 20
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?", re.ASCII)
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?")
 
 
 def render_drift_text(report: DriftReport, options: RenderOptions) -> str:
@@ -68,8 +68,7 @@ def render_drift_markdown(report: DriftReport, _: RenderOptions) -> str:
     the room and the gravest differences come first; the flags that do not fit are counted.
     """
     view = drift_view(report)
-    looked_at = _prose(view.looked_at) if view.looked_at else ""
-    head = [f"**{markdown_text(view.last_line)}** ({markdown_text(view.title)}){looked_at}"]
+    head = [f"**{markdown_text(view.last_line)}** ({markdown_text(view.title)}){_prose(view.looked_at)}"]
     head += [markdown_text(view.notice)] if view.notice else []
     edits = [f"- {code_span(edit)}" for edit in view.edits[:_MOST_EDITS]]
     if len(view.edits) > _MOST_EDITS:

@@ -140,10 +140,10 @@ def _table(layout: TextLayout, head: str, rows: Sequence[tuple[str, UserCount, U
     if not rows:
         return
     layout.blank()
-    cells = [(visible(label), _amount(live), _amount(desired)) for label, live, desired in rows]
-    labels, lives, desireds = zip((head, "live", "desired"), *cells, strict=True)
-    widths = [max(map(columns_of, column)) for column in (labels, lives, desireds)]
-    for number, (label, live, desired) in enumerate(zip(labels, lives, desireds, strict=True)):
+    cells = [(head, "live", "desired")]
+    cells += [(visible(label), _amount(live), _amount(desired)) for label, live, desired in rows]
+    widths = [max(columns_of(row[column]) for row in cells) for column in range(3)]
+    for number, (label, live, desired) in enumerate(cells):
         pad = " " * (widths[0] - columns_of(label))
         text = f"{label}{pad}  {live:>{widths[1]}}  {desired:>{widths[2]}}"
         layout.line((text, "" if number else "dim"))
@@ -155,10 +155,9 @@ def _moves(layout: TextLayout, summary: Summary) -> None:
         return
     layout.blank()
     layout.line(("moves", "dim"))
-    labels = [f"{_shown(cell.live)} → {_shown(cell.desired)}" for cell in moves]
-    amounts = [_amount(cell.users) for cell in moves]
-    width, most = max(map(columns_of, labels)), max(map(len, amounts))
-    for label, amount in zip(labels, amounts, strict=True):
+    rows = [(f"{_shown(cell.live)} → {_shown(cell.desired)}", _amount(cell.users)) for cell in moves]
+    width, most = (max(columns_of(row[column]) for row in rows) for column in range(2))
+    for label, amount in rows:
         pad = " " * (width - columns_of(label))
         layout.line(f"{label}{pad}  {amount:>{most}}", indent=2)
 

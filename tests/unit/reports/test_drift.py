@@ -198,6 +198,20 @@ def test_what_was_turned_off_comes_first_and_is_undone_by_name() -> None:
         assert "undo it: reconciler apply --target a\n" in shown
 
 
+@pytest.mark.parametrize(
+    ("fields", "is_titled"),
+    [
+        ({"missing": ()}, True),
+        ({"flags": ()}, True),
+        ({"flags": (), "missing": ()}, False),
+        ({"flags": (), "missing": (), "duplicates": {"a": ("1", "2")}}, True),
+    ],
+)
+def test_a_title_stands_above_what_differs(fields: dict[str, Any], is_titled: bool) -> None:
+    """And above what is missing; where there is neither, the last line is enough."""
+    assert text(a_report(**fields)).startswith("Drift in project 7 (us)\n") is is_titled
+
+
 SWITCHED_OFF = AttributedChange(change=ValueChange(path="/enabled", before=False, after=True))
 ARCHIVED = AttributedChange(change=ValueChange(path="/archived", before=True, after=False))
 UNARCHIVED = AttributedChange(change=ValueChange(path="/archived", before=False, after=True))
