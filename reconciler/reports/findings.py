@@ -68,12 +68,14 @@ def source_lines_of(item: Diagnostic, lines: Mapping[tuple[str, int], str], colu
     Of a line that is too wide for so many columns the part around the place is shown.
     """
     place = item.position
-    line = lines.get((place.file, place.line)) if place else None
-    if place is None or not line or not line.strip() or place.column > len(line) + 1:
+    if place is None:
+        return ()
+    line = lines.get((place.file, place.line), "")
+    if not line.strip() or place.column > len(line) + 1:
         return ()
     room, at = columns - len(_MARGIN), place.column - 1
     start = max(0, at - room // 3) if len(line) > room else len(line) - len(line.lstrip())
-    before = ("…" if start and line[:start].strip() else "") + visible(line[min(start, at) : at])
+    before = ("…" if line[:start].strip() else "") + visible(line[min(start, at) : at])
     shown = before + visible(line[at:]).rstrip()
     if columns_of(shown) > room:
         shown = cut(shown, room)
@@ -125,7 +127,7 @@ def _annotation(item: Diagnostic, directory: str) -> str:
 
 def _described(rule: str) -> dict[str, Json]:
     """A rule with what it is about and what to do; code scanning shows `help` beside each result."""
-    words = RULE_HELP.get(rule, "")
+    words = RULE_HELP.get(rule)
     texts = {name: {"text": words} for name in ("fullDescription", "help") if words}
     return {"id": rule, "shortDescription": {"text": rule.replace("-", " ")}, **texts}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from reconciler.reports.fields import FieldLine
 from reconciler.reports.sanitize import markdown_text, visible
 from reconciler.text import counted, cut, first_of, percent
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.reports.exposure_view import ExposureBlock, ExposureRow, Share
-    from reconciler.reports.fields import FieldLine
     from reconciler.reports.plan_view import CallLine, FlagSection, PlanView, RefusalLine
 
 BETWEEN = 2
@@ -30,6 +30,8 @@ _MOST_WARNINGS = 20
 _MOST_ROWS = 4
 _MOST_SHARES = 8
 _MOST_KEYS = 10
+_MOST_OF_ONE = 16
+"""More characters than one becomes in Markdown: an escape of ten, of which one is an entity."""
 
 
 def first_that_fit(texts: Sequence[str], room: int) -> int:
@@ -112,19 +114,15 @@ def short_fields(fields: tuple[FieldLine, ...]) -> tuple[FieldLine, ...]:
         for line in fields[:_MOST_LINES]
     )
     more = len(fields) - len(shown)
-    return (
-        (*shown, replace(fields[0], symbol="…", label=counted(more, "more field"), before=None, after=None))
-        if more
-        else shown
-    )
+    return (*shown, FieldLine(symbol="…", label=counted(more, "more field"))) if more else shown
 
 
 def cut_marked(text: str, length: int) -> str:
     """The text, cut so that it is not longer than so many characters as Markdown, entities included."""
     shown, room = text, length
-    while len(markdown_text(shown)) > length and room > 1:
+    while len(markdown_text(shown)) > length:
         shown = cut(text, room)
-        room -= max(1, (len(markdown_text(shown)) - length) // 8)
+        room -= max(1, (len(markdown_text(shown)) - length) // _MOST_OF_ONE)
     return shown
 
 
@@ -157,8 +155,7 @@ def _calls(calls: tuple[CallLine, ...]) -> tuple[CallLine, ...]:
 
 
 def _exposure(block: ExposureBlock) -> ExposureBlock:
-    moved = {row: sum((move.part for move in row.moves), Fraction(0)) for row in block.rows}
-    kept = set(sorted(block.rows, key=lambda row: -moved[row])[:_MOST_ROWS])
+    kept = set(sorted(block.rows, key=lambda row: -sum(move.part for move in row.moves))[:_MOST_ROWS])
     more = len(block.rows) - len(kept)
     notes = _sentences(block.notes, _MOST_LINES, "more note")
     return replace(

@@ -91,7 +91,7 @@ def _shortened(view: PlanView, rows: Sequence[str], limit: int) -> str:
         left = room - sum(len(text) + 1 for text in kept)
         details = fit(forms[:grave], left)
         in_table = max((row.number or 0 for row in view.effects[: len(kept)]), default=0)
-        details += [None] * max(0, in_table - grave)
+        details += [None] * (in_table - grave)
         details += fit(forms[len(details) :], left - length_of(details))
         brief = sum(text is not None and text != whole for text, (whole, *_) in zip(details, forms, strict=True))
         notes = _omissions(view.effects, len(kept), details, brief)

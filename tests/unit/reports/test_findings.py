@@ -15,11 +15,14 @@ from jsonschema import Draft4Validator
 from msgspec.structs import replace
 from small_plans import HOSTILE
 
+from reconciler import __version__
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.files.rules import CONFIG_RULES, DOCUMENT_RULES
+from reconciler.reports import findings as findings_report
 from reconciler.reports.findings import FindingsReport
-from reconciler.reports.registry import FINDINGS, render
+from reconciler.reports.registry import FINDINGS, RenderOptions, render
 from reconciler.reports.rule_help import RULE_HELP
+from reconciler.reports.text_layout import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -204,7 +207,12 @@ def test_sarif_explains_every_rule() -> None:
         ("    - key: treatmnt", 12, "- key: treatmnt", "treatmnt"),
         ('  - {key: "日本語", zzz: 1}', 18, '- {key: "日本語", zzz: 1}', "zzz"),
         ("key: a\x1b[31mb", 6, "key: a\\x1b[31mb", "a"),
-        ("x" * 200 + ": wrong" + "y" * 200, 203, None, "wrong"),
+        ("x" * 200 + ": wrong" + "y" * 200, 203, f"…{'x' * 22}: wrong{'y' * 43}…", "wrong"),
+        ("a" * 100, 3, "a" * 73 + "…", "a"),
+        ("a" * 75, 41, f"…{'a' * 59}", "a"),
+        ("a" * 74, 41, "a" * 74, "a"),
+        ("a" * 70 + " " * 20, 1, "a" * 70, "a"),
+        (" " * 40 + "a" * 60, 51, " " * 14 + "a" * 60, "a"),
         ("key:", 5, "key:", ""),
     ],
 )
@@ -227,10 +235,76 @@ def test_the_line_is_shown_with_a_caret(line: str, column: int, shown: str | Non
         assert caret == ""
 
 
-@pytest.mark.parametrize("column", [1, 9])
-def test_a_place_that_is_not_in_its_line_shows_none(column: int) -> None:
+@pytest.mark.parametrize(("line", "column"), [("", 1), ("  ", 2), ("key: a", 8), ("key: a", 9)])
+def test_a_place_that_is_not_in_its_line_shows_none(line: str, column: int) -> None:
     """The file was changed since, or the line is empty."""
     item = replace(ERROR, position=a_position(line=3, column=column), hint=None)
-    line = "" if column == 1 else "key: a"
     report = FindingsReport(findings=[item], lines={(item.position.file, 3): line})  # type: ignore[union-attr]
     assert "^" not in render(FINDINGS, "text", report)
+
+
+def test_a_log_in_full() -> None:
+    """Who found it, the rules, and each result with its message and what to do."""
+    hint = 'There is no variant "treatmnt". Did you mean "treatment"?'
+    texts = [{name: {"text": RULE_HELP[rule]} for name in ("fullDescription", "help")} for rule in (
+        "expired", "unknown-variant",
+    )]  # fmt: skip
+    rules = [
+        {"id": "expired", "shortDescription": {"text": "expired"}} | texts[0],
+        {"id": "unknown-variant", "shortDescription": {"text": "unknown variant"}} | texts[1],
+    ]
+    driver = {"name": "reconciler", "semanticVersion": __version__, "rules": rules}
+    place = {
+        "artifactLocation": {"uri": "flags/new-checkout.yaml"},
+        "region": {"startLine": 3, "startColumn": 5},
+    }
+    error = {"ruleId": "unknown-variant", "ruleIndex": 1, "level": "error", "message": {"text": hint}}
+    warning = {"ruleId": "expired", "ruleIndex": 0, "level": "warning", "message": {"text": "The flag has expired."}}
+    results = [error | {"locations": [{"physicalLocation": place}]}, warning]
+    assert sarif_log([ERROR, WARNING]) == {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+    }
+    assert annotations(WARNING, WARNING) == "::warning title=expired::The flag has expired.\n" * 2
+
+
+def test_findings_as_json() -> None:
+    """`ok` where none is an error; the place is null where there is none."""
+    warning = {
+        "severity": "warning", "rule": "expired", "message": "The flag has expired.",
+        "file": None, "line": None, "column": None, "path": "",
+    }  # fmt: skip
+    error = {
+        "severity": "error", "rule": "unknown-variant", "message": ERROR.message, "file": "flags/new-checkout.yaml",
+        "line": 3, "column": 5, "path": "/targetSegments/0/rolloutWeights", "hint": ERROR.hint,
+    }  # fmt: skip
+    for findings, expected, ok in (
+        ((), [], True), ((WARNING,), [warning], True), ((WARNING, ERROR), [warning, error], False),
+    ):  # fmt: skip
+        text = render(FINDINGS, "json", FindingsReport(findings=findings))
+        assert json.loads(text) == {"formatVersion": 1, "ok": ok, "findings": expected}
+
+
+def test_findings_in_colour() -> None:
+    """The place stands out, errors are red and warnings yellow, the rule is dim."""
+    options = RenderOptions(terminal=Terminal(width=120, color=True))
+    lines = render(FINDINGS, "text", FindingsReport(findings=(ERROR, WARNING)), options).splitlines()
+    assert lines[0] == (
+        "\x1b[1mflags/new-checkout.yaml:3:5: \x1b[0m\x1b[1;31merror\x1b[0m: "
+        'There is no variant "treatmnt". \x1b[2m[unknown-variant]\x1b[0m'
+    )
+    assert lines[2] == "\x1b[1;33mwarning\x1b[0m: The flag has expired. \x1b[2m[expired]\x1b[0m"
+
+
+def test_a_log_has_as_many_results_as_github_takes() -> None:
+    """25,000 of a run."""
+    assert findings_report._MOST_SARIF_RESULTS == 25_000
+
+
+def test_results_beyond_the_most_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first stay; rules are of all findings."""
+    monkeypatch.setattr(findings_report, "_MOST_SARIF_RESULTS", 1)
+    (run,) = sarif_log([ERROR, WARNING])["runs"]
+    assert [result["ruleId"] for result in run["results"]] == ["unknown-variant"]
+    assert len(run["tool"]["driver"]["rules"]) == 2
