@@ -8,18 +8,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from adoption import a_repository
+from builders import a_desired_state, a_flag, a_variant
 from emulators import a_live_flag, an_emulator
-from worlds import OTHER_USER
+from msgspec.structs import replace
+from worlds import OTHER_USER, a_world, run_now
 
 from reconciler.emulator import Behaviour
-from reconciler.errors import InvalidInputError
-from reconciler.importer import find_declared_flags, overlay_of
+from reconciler.errors import InvalidInputError, InvalidResponseError
+from reconciler.importer import find_declared_flags, overlay_of, read_importable
 from reconciler.model.config import IgnoreRule
+from reconciler.model.flag import Unset
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from adoption import Repository
+
+    from reconciler.emulator import Emulator, RawRequest
+    from reconciler.emulator.requests import ApiResponse
+    from reconciler.model.flag import FlagSpec
 
 COHORT = {"type": "cohort", "prop": "userdata_cohort", "op": "set contains", "values": ["abc123"]}
 COUNTRY = {"type": "property", "prop": "country", "op": "is", "values": ["US"]}
@@ -508,12 +516,69 @@ def test_another_editor_is_no_obstacle(tmp_path: Path) -> None:
     assert document(repository)["rolloutPercentage"] == 7
 
 
+def read_declared(emulator: Emulator, *specs: FlagSpec, progress: Progress | None = None) -> Any:
+    """The live state and its flags, those that are declared among them."""
+
+    async def work() -> Any:
+        async with a_world(emulator).client(read_only=True) as client:
+            desired = a_desired_state(*specs)
+            return await read_importable(client, targets=(), desired=desired, inclusions=True, progress=progress)
+
+    return run_now(work())
+
+
+def test_a_flag_of_which_an_answer_cannot_be_read_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a warning, unless a target names it: then the import ends."""
+    emulator = an_emulator(a_live_flag("broken"), a_live_flag("fine"))
+    repository = a_repository(tmp_path, emulator)
+    (broken,) = (flag_id for flag_id, flag in emulator.store.flags.items() if flag["key"] == "broken")
+    answer = emulator.api.answer
+
+    def changed(request: RawRequest) -> ApiResponse:
+        is_odd = request.path.endswith(f"/{broken}/variants/control/users")
+        return replace(answer(request), body=b"7") if is_odd else answer(request)
+
+    monkeypatch.setattr(emulator.api, "answer", changed)
+    live, flags = repository.read()
+    assert [flag.key for flag in flags] == ["fine"]
+    assert sorted(live.flags) == ["broken", "fine"]
+    (warning,) = live.warnings
+    assert warning == (
+        f'The flag "broken" (id {broken}) cannot be read. GET /api/1/flags/{broken}/variants/control/users: '
+        "Invalid response from the API: expected a list at answer, got a number. It is left out."
+    )
+    live, flags = repository.read("fine")
+    assert ([flag.key for flag in flags], live.warnings) == (["fine"], ())
+    with pytest.raises(InvalidResponseError, match=r"Invalid response from the API: "):
+        repository.read("b*")
+    variants = (a_variant("control", users=("u",)), a_variant("treatment"))
+    live, flags = read_declared(emulator, a_flag("broken", variants=variants))
+    assert ([flag.key for flag in flags], live.warnings) == (["fine"], (warning,))
+
+
+def test_what_is_declared_is_read_once_and_looked_up(tmp_path: Path) -> None:
+    """Also where it is archived, and no list shows it. Every read is counted."""
+    emulator = an_emulator(a_live_flag("gone", archived=True), a_live_flag("gone-too", archived=True), a_live_flag())
+    progress = Progress()
+    live, flags = read_declared(emulator, a_flag("gone"), a_flag("new-checkout"), progress=progress)
+    assert [flag.key for flag in flags] == ["gone", "new-checkout"]
+    assert live.warnings == ()
+    assert all(not isinstance(variant.users, Unset) for flag in flags for variant in flag.spec.variants)
+    parts = [entry.path for entry in emulator.log if entry.path.endswith(("/variants", "/users", "/cohorts"))]
+    assert len(parts) == len(set(parts)) == 2 * (1 + 2 * 2)
+    assert (progress.what, progress.done, progress.total) == ("Reading variants and inclusions", 12, 12)
+
+
 @pytest.mark.parametrize("key", ["two words", "a/b", "..", "a.b", "é"])
 def test_odd_variant_keys_stop_nothing(tmp_path: Path, key: str) -> None:
     """Variants whose keys no file can hold are left out with what names them; the flag is written without."""
     flag = a_live_flag(variants=[{"key": key}, {"key": "fine"}], rolloutWeights={key: 1, "fine": 1})
     repository = a_repository(tmp_path, an_emulator(flag, a_live_flag("other")))
     result = repository.adopt()
+    users = [entry.path for entry in repository.emulator.log if entry.path.endswith("/users")]
+    assert [path.split("/")[-2] for path in sorted(users)] == ["fine", "control", "treatment"]
     assert [item.key for item in result.partial] == ["new-checkout"]
     assert {"variants", "rolloutWeights"}.isdisjoint(document(repository))
     assert repository.world.plan().is_empty

@@ -262,7 +262,7 @@ def test_guards_are_asked_about_a_step_for_as_long_as_it_stands(stood: timedelta
 
 def test_guards_are_asked_about_the_first_step_and_of_no_rollout_that_is_held() -> None:
     """Of one guard and one step there is one comparison."""
-    one = Rollout(steps=(Step(5, HOUR), Step(50)), guards=("errors",))
+    one = Rollout(steps=(Step(50),), guards=("errors",))
     flags = (
         declared(KEY, replace(BETA, rollout=one), OWN, spec={"enabled": True}),
         declared("held", spec={"archived": True}),
@@ -292,9 +292,11 @@ def test_what_is_in_scope_is_looked_at(targets: tuple[str, ...], keys: list[str]
 
 def test_no_more_is_read_than_the_flags_in_scope() -> None:
     """They are looked up by their keys: a project may have thousands."""
-    others = [f"other-{number}" for number in range(5)]
-    found = advancing(a_project(others=others), declared(), work=Advance.look)
+    emulator, progress = a_project(others=["other"]), Progress()
+    found = advancing(emulator, declared(), work=Advance.look, progress=progress)
     assert list(found.live) == [KEY]
+    assert [entry.query.get("key") for entry in emulator.log if entry.path.endswith("/flags")] == [KEY]
+    assert (progress.what, progress.done, progress.total) == ("Reading versions", 1, 1)
 
 
 OPENS = "writes are made in a window only, which opens at 2030-01-08T09:00:00Z"
