@@ -48,7 +48,7 @@ def type_of(variants: Sequence[Variant]) -> ValueType:
         return ValueType.FLOAT
     if len(kinds) == 1:
         return kinds.pop()
-    return ValueType.BOOLEAN if not kinds and [item.key for item in variants] == ["on"] else ValueType.STRING
+    return ValueType.BOOLEAN if [item.key for item in variants] == ["on"] else ValueType.STRING
 
 
 def has_payloads(variants: Sequence[Variant]) -> bool:

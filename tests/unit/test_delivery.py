@@ -9,7 +9,7 @@ import pytest
 from builders import a_condition, a_flag, a_live_flag, a_segment, a_variant
 from msgspec.structs import replace
 
-from reconciler.delivery import condition_of, deliver, flag_config, pattern_of
+from reconciler.delivery import condition_of, deliver, flag_config, is_off_unsaid, pattern_of, variants_of
 from reconciler.model.flag import UNSET, Dependencies, FlagSpec, LiveFlag, Weights
 
 NAMED = Weights.of({"a": 1, "b": 3})
@@ -272,3 +272,44 @@ def test_flags_that_depend_on_each_other_in_many_ways() -> None:
     ]  # fmt: skip
     found = {config["key"]: config.get("dependencies") for config in deliver(flags)}
     assert (found["0-0"], found["39-1"]) == (None, ["38-0", "38-1"])
+
+
+def test_a_dependency_in_a_circle_counts_as_met() -> None:
+    """The one that would close it, however many flags are between; others stay."""
+    parents = {"a": "b", "b": "c", "c": "a", "d": "b", "e": "e"}
+    flags = [
+        a_live_flag(a_flag(key, enabled=True), id=key, parent_dependencies=Dependencies(
+            flags=((parent, ("x",)),), operator="all",
+        ))
+        for key, parent in parents.items()
+    ]  # fmt: skip
+    found = {config["key"]: config.get("dependencies") for config in deliver(flags)}
+    assert found == {"a": None, "b": ["c"], "c": ["a"], "d": ["b"], "e": None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_unsaid", "keys"),
+    [
+        ({}, False, ["a", "b"]),
+        ({"enabled": UNSET}, True, ["a", "b"]),
+        ({"enabled": UNSET, "archived": True}, False, ["a", "b"]),
+        ({"enabled": False, "variants": UNSET, "rollout_weights": UNSET}, False, []),
+        ({"variants": UNSET, "rollout_weights": UNSET}, True, []),
+        ({"variants": UNSET}, False, ["a", "b"]),
+        ({"variants": UNSET, "rollout_weights": Weights.of({"z": 1})}, False, ["z"]),
+        ({"variants": ()}, False, []),
+    ],
+)
+def test_what_is_off_because_it_is_not_said(fields: dict[str, Any], is_unsaid: bool, keys: list[str]) -> None:
+    """Whether the flag is on, or which variants there are; weights name variants too."""
+    spec = replace(FLAG, **fields)
+    assert (is_off_unsaid(spec), [variant.key for variant in variants_of(spec)]) == (is_unsaid, keys)
+
+
+def test_a_variant_that_lists_nobody_has_no_inclusions() -> None:
+    """Ids alone or cohorts alone are enough; a payload that is not shown is none."""
+    variants = (a_variant("a", users=("u",)), a_variant("b", cohorts=("c",)), a_variant("c", users=(), cohorts=()))
+    found = flag_config(a_live_flag(replace(FLAG, variants=(*variants, a_variant("d")), target_segments=())), {})
+    names = [segment["metadata"]["segmentName"] for segment in found["segments"]]
+    assert names == ["inclusions a", "inclusions b", "All Other Users"]
+    assert found["variants"]["d"] == {"key": "d", "value": "d"}

@@ -124,3 +124,10 @@ def test_is_off_by_default(declared: Repository) -> None:
         declared.run("plan")
         assert sum(entry.path.endswith(("/users", "/cohorts")) for entry in declared.emulator.log) == LISTS
     assert not (declared.root / "kept").exists()
+
+
+def test_lists_that_matter_only_for_a_plan_are_kept_too(declared: Repository) -> None:
+    """Those of a variant that goes, which no file declares."""
+    declared.write("flags/new-checkout.yaml", "key: new-checkout\nvariants:\n  - key: control\n")
+    reads = [plan(declared)[1] for _ in range(2)]
+    assert (reads[0] > 0, reads[1]) == (True, 0)

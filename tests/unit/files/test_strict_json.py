@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from work import calls_of
 
-from reconciler.strict_json import MAX_DEPTH, Flaw, MalformedJsonError, flaw_in, parse_json, parse_with_flaws
+from reconciler.strict_json import (
+    MAX_DEPTH,
+    Flaw,
+    MalformedJsonError,
+    flaw_in,
+    join_pointer,
+    parse_json,
+    parse_with_flaws,
+    split_pointer,
+)
 
 VALUES = st.recursive(
     st.none()
@@ -172,3 +181,26 @@ def test_what_is_no_json_at_all_has_no_value(content: bytes) -> None:
     """However deep it is, and wherever its control characters stand."""
     with pytest.raises(MalformedJsonError, match="Not JSON"):
         parse_with_flaws(content)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "pointer"),
+    [((), ""), (("",), "/"), (("a", 0, "b"), "/a/0/b"), (("a/b", "~", "~1", "/~"), "/a~1b/~0/~01/~1~0")],
+)
+def test_pointers(tokens: tuple[str | int, ...], pointer: str) -> None:
+    """Slashes and tildes are escaped, as RFC 6901 says."""
+    assert join_pointer(tokens) == pointer
+    assert split_pointer(pointer) == tuple(map(str, tokens))
+
+
+@pytest.mark.parametrize("unit", ['{"a": %s}', "[%s]", '[1, %s, ""]'])
+def test_a_value_may_be_as_deep_as_is_allowed(unit: str) -> None:
+    """Through lists and through objects, beside whatever ends before."""
+    text = "1"
+    for _ in range(MAX_DEPTH):
+        text = unit % text
+    assert parse_json(text) == parse_with_flaws(text.encode()) == json.loads(text)
+    assert flaw_in(json.loads(text)) is None
+    with pytest.raises(MalformedJsonError, match="levels deep"):
+        parse_json(unit % text)
+    assert "levels deep" in (flaw_in(parse_with_flaws((unit % text).encode())) or "")
