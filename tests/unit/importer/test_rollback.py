@@ -94,6 +94,18 @@ def test_cohort_segments_are_not_rolled_back() -> None:
     assert "targetSegments" in found.not_shown
 
 
+def test_segments_that_a_version_does_not_show_whole_stay() -> None:
+    """Not one of them changes where another one cannot be declared."""
+    segment = {"name": "S", "conditions": [], "percentage": 1, "rolloutWeights": {"control": 1}}
+    cohort = {"type": "cohort", "prop": "c", "op": "set contains", "values": ["x"]}
+    document = DOCUMENT | {"targetSegments": [segment | {"everyone": True, "percentage": 2}]}
+    for shown in ({}, {"targetSegments": [segment, segment | {"name": "T", "conditions": [cohort]}]}):
+        found = rolled(shown, document)
+        assert found.document == document
+        assert "targetSegments" in found.not_shown
+    assert rolled({"targetSegments": [segment]}, document).changed == ("targetSegments",)
+
+
 def test_defaults_are_rolled_back_where_they_say_otherwise() -> None:
     """Added to the file, unless it sets the field to null."""
     config = a_config(defaults={"enabled": False, "rolloutPercentage": 7, "tags": ["a", "b"], "description": "x"})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from builders import a_config, a_desired_flag, a_desired_state, a_flag
 from emulators import a_live_flag, an_emulator
-from looks import BOB, edit
+from looks import BOB, edit, flag_id_of
 from msgspec.structs import replace
 from worlds import FAST, a_world, run_now
 
@@ -377,6 +377,22 @@ def test_a_flag_that_was_edited_since_the_look_is_held() -> None:
     assert plan.flags[0].held[-1].message == (
         f'"{KEY}" was edited while its rollouts were looked at: the next run looks again.'
     )
+
+
+def test_a_flag_that_is_gone_since_the_look_is_held() -> None:
+    """Nothing is made in its place."""
+    emulator, begun = a_project(others=["other"]), []  # type: ignore[var-annotated]
+
+    class Recorded(Progress):
+        def start(self, what: str, total: int | None = None, *, unit: str = "calls") -> None:
+            super().start(what, total, unit=unit)
+            begun.append(what)
+
+    gone = planned_moves(MoveKind.UP, meanwhile=lambda: emulator.store.flags.pop(flag_id_of(emulator, KEY)))
+    _, (plan, _, _) = advancing(emulator, declared(), declared("other"), work=gone, progress=Recorded())
+    assert [(flag.key, bool(flag.held)) for flag in plan.flags] == [(KEY, True), ("other", False)]
+    assert plan.flags[0].held[-1].guard == "moved-meanwhile"
+    assert begun.count("Reading flags") == 2
 
 
 def test_what_goes_down_is_held_by_no_guard() -> None:
