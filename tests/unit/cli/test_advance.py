@@ -392,7 +392,8 @@ def test_apply_writes_in_windows_only(rig: Rig) -> None:
     rig.hours = 10
     ran = rig.repository.run("apply", "--auto-approve", "--report", "report.json")
     assert ran.code == 5
-    assert "opens at 2030-01-08T08:00:00Z" in ran.err
+    assert "Now is outside of the windows office: one opens at 2030-01-08T08:00:00Z." in ran.err
+    assert "--allow window" in ran.err
     assert json.loads((rig.repository.root / "report.json").read_text())["error"]["guards"] == ["window"]
     assert rig.writes() == []
     assert rig.repository.run("plan").code == 0

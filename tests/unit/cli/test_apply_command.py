@@ -280,6 +280,14 @@ def test_a_plan_of_no_environment_takes_none(repository: Repository) -> None:
     assert repository.emulator.writes == []
 
 
+def test_the_question_names_the_environment(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.write("reconciler.yaml", 'version: 1\nenvironments:\n  one: {projectId: "7"}\n')
+    terminal_says(monkeypatch, "n\n")
+    ran = repository.run("apply", "--env", "one")
+    question = "Apply this to project 7 (us, environment one)? [y/N]: "
+    assert (ran.code, ran.err) == (1, f"{question}Error: Not approved: nothing was sent.\n")
+
+
 def test_a_failure_is_in_the_report_and_the_exit_code(repository: Repository) -> None:
     """One flag that the server refuses does not stop the other; exit code 7; JSON carries the error."""
     repository.write("flags/second.yaml", "key: other-flag\ndeployments: ['999']\n")

@@ -12,10 +12,13 @@ from jsonschema import Draft202012Validator, ValidationError
 from looks import edit, include
 from published_schemas import closed
 
+from reconciler.emulator.requests import text_response
 from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
     from conftest import Ran, Repository  # type: ignore[import-not-found]
+
+    from reconciler.emulator import ApiResponse, RawRequest
 
 KEY = "new-checkout"
 AS_LIVE = f"key: {KEY}\nenabled: true\nrolloutPercentage: 10\n"
@@ -121,6 +124,37 @@ def test_wrong_usage_is_64(repository: Repository, arguments: tuple[str, str]) -
     declare(repository)
     assert repository.run("drift", *arguments).code == 64
     assert repository.emulator.log == []
+
+
+@pytest.mark.parametrize("options", [("--until", "2099-12-24"), ("--reason", "x"), ("--until", "x", "--reason", "x")])
+def test_what_is_said_of_known_drift_names_a_flag(repository: Repository, options: tuple[str, ...]) -> None:
+    """Otherwise it is wrong usage, before anything is sent or written."""
+    declare(repository)
+    ran = repository.run("drift", *options)
+    said = "Error: --until and --reason go with --acknowledge KEY.\n"
+    assert (ran.code, ran.out, ran.err) == (64, "", said)
+    assert repository.emulator.log == []
+    assert (repository.root / "flags/new-checkout.yaml").read_text() == AS_LIVE
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize(("budget", "daily", "most"), [("2", None, 2), ("1", None, 1), ("3", 1, 1)])
+def test_repetitions_count_in_a_budget(repository: Repository, budget: str, daily: int | None, most: int) -> None:
+    """Of requests that fail, too; what the configuration allows in a day is a limit beside it."""
+    declare(repository)
+    if daily:
+        config = (repository.root / "reconciler.yaml").read_text()
+        repository.write("reconciler.yaml", f"{config}requests: {{dailyBudget: {daily}}}\n")
+    asked: list[RawRequest] = []
+
+    def fail(request: RawRequest) -> ApiResponse:
+        asked.append(request)
+        return text_response(503, "later")
+
+    repository.emulator.api.answer = fail  # type: ignore[method-assign]
+    ran = repository.run("drift", "--budget", budget)
+    assert ran.code == 1
+    assert len(asked) == most
 
 
 def test_since_an_unchanged_project_is_one_request(repository: Repository) -> None:

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from reconciler.evaluation.hashing import coordinates, hash_of
 from reconciler.files.schema import load_schema
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,6 +145,22 @@ def test_a_file_is_counted_and_no_user_shown(repository: Repository) -> None:
     assert "secret" not in json.dumps(found)
 
 
+def test_users_of_a_file_are_counted_as_progress(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an end that is known."""
+    stages: list[Progress] = []
+    start = Progress.start
+
+    def noting(self: Progress, *what: Any, **options: Any) -> None:
+        start(self, *what, **options)
+        stages.append(self)
+
+    monkeypatch.setattr(Progress, "start", noting)
+    users_file(repository, 3)
+    assert repository.run("evaluate", "new-checkout", "--users", "users.jsonl").code == 0
+    (stage,) = stages
+    assert (stage.what, stage.done, stage.total, stage.unit) == ("Evaluating", 5, None, "users")
+
+
 def test_a_dash_reads_stdin(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same as from a file, without one."""
     lines = users_file(repository).read_bytes()
@@ -169,7 +186,9 @@ def test_a_line_that_is_no_user_is_named_only(repository: Repository, form: str)
     ("arguments", "says"),
     [
         (["new-checkout"], "Missing option"),
-        (["new-checkout", "--user-id", "a", "--users", "reconciler.yaml"], "beside"),
+        (["new-checkout", "--user-id", "a", "--users", "reconciler.yaml"], "no other user can be given beside it"),
+        (["new-checkout", "--device-id", "a", "--users", "reconciler.yaml"], "no other user can be given beside it"),
+        (["new-checkout", "--property", "a=b", "--users", "-"], "no other user can be given beside it"),
         (["new-checkout", "--users", "absent.jsonl"], "absent.jsonl"),
         (["new-checkout", "--property", "country"], "NAME=VALUE"),
         (["new-checkout", "--property", "=US"], "NAME=VALUE"),

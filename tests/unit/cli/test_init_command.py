@@ -238,6 +238,44 @@ def test_what_is_there_already_is_said_to_be(empty: Repository, tmp_path: Path) 
     assert "exists and was kept" not in again.out
 
 
+def test_what_differs_from_what_init_writes_is_shown(empty: Repository, tmp_path: Path) -> None:
+    """More or less than that, a link to nothing, a directory; of .gitignore a pattern that it lacks."""
+    root = tmp_path / "empty"
+    empty.run("init", "--ci", "gitlab")
+    for name in ("reconciler.yaml", ".gitlab-ci.yml", ".pre-commit-config.yaml"):
+        text = (root / name).read_text()
+        for other in (f"{text}# more\n", text.partition("\n")[2]):
+            (root / name).write_text(other)
+            ran = empty.run("init", "--ci", "gitlab")
+            assert [line for line in ran.out.splitlines() if line.startswith("= ") and "(unch" not in line] == [
+                f"= {name}"
+            ]
+            assert ran.out.count("exists and was kept. What init would have written:") == 1
+            assert f"\n{name} exists and was kept. What init would have written:\n\n    " in ran.out
+        (root / name).write_text(text)
+    ignored = root / ".gitignore"
+    comment, *patterns = ignored.read_text().splitlines(keepends=True)
+    ignored.write_text("".join(patterns))
+    assert "= .gitignore (unchanged)\n" in empty.run("init", "--ci", "gitlab").out
+    for at in range(len(patterns)):
+        ignored.write_text("".join([comment, *patterns[:at], *patterns[at + 1 :]]))
+        assert "= .gitignore\n" in empty.run("init", "--ci", "gitlab").out
+    ignored.unlink()
+    ignored.mkdir()
+    (root / ".gitlab-ci.yml").unlink()
+    (root / ".gitlab-ci.yml").symlink_to("nowhere")
+    ran = empty.run("init", "--ci", "gitlab")
+    assert (ran.code, ran.err) == (0, "")
+    assert [line for line in ran.out.splitlines() if line.startswith(("= ", "+ "))] == [
+        "= reconciler.yaml (unchanged)",
+        "= flags/example.yaml (unchanged)",
+        "= .pre-commit-config.yaml (unchanged)",
+        "= .gitignore",
+        "= .gitlab-ci.yml",
+    ]
+    assert not (root / "nowhere").exists()
+
+
 @pytest.mark.parametrize(
     "name", ["my flags/reconciler.yaml", "a'b/reconciler.yaml", "-x/reconciler.yaml", "$x/r.yaml"]
 )
