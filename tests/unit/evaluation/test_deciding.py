@@ -768,3 +768,23 @@ def test_values_that_certainly_do_not_hash_as_wanted_are_no_reason_to_give_up() 
     assert verdict.causes[0].path == "/targetSegments/0"
     assert verdict.person is not None
     assert verdict.person.user["user_properties"] == {"x": "v29"}
+
+
+def apart(prop: str, count: int) -> tuple[TargetSegment, ...]:
+    """Segments that tell so many values of a property apart, and give nothing."""
+    return tuple(a_segment(asked(prop, "is", f"v{number}"), percentage=0) for number in range(count))
+
+
+@pytest.mark.parametrize(("skipped", "status"), [((), Status.UNDECIDED), (("v0",), Status.PROVED)])
+def test_ways_to_be_in_a_case_are_tried_up_to_a_limit(skipped: tuple[str, ...], status: Status) -> None:
+    """25 values of what is hashed, and 20 of another property: 500 ways, or 499, of which none hashes as wanted."""
+    others = [asked("gp:y", "is not", f"w{number}") for number in range(20)]
+    one = tuple(a_segment(asked("gp:x", "is", value), asked("gp:y", "is", "w0"), percentage=0) for value in skipped)
+    listed = a_segment(asked("gp:x", "is", *(f"v{number}" for number in range(25))), percentage=3)
+    segments = (*one, a_segment(*others, percentage=0), listed, *apart("gp:x", 25))
+    flag = replace(FLAG, bucketing_key="gp:x", target_segments=segments, rollout_percentage=0)
+    salts = (f"s{number}" for number in range(1000))
+    salt = next(
+        salt for salt in salts if all(coordinates(hash_of(salt, f"v{number}"))[0] >= 3 for number in range(25))
+    )
+    assert decide(replace(flag, bucketing_salt=salt), never=(Outcome("a"),)).status is status

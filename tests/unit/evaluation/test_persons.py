@@ -220,6 +220,16 @@ def test_murmur3_is_solved_where_numbers_do_not_do() -> None:
         assert not text.removeprefix(front).isdecimal() or int(text.removeprefix(front)) >= MOST_IDS
 
 
+@pytest.mark.parametrize(("salt", "is_counted"), [("s16233", True), ("s3710", False)])
+def test_numbers_are_tried_up_to_a_limit(salt: str, is_counted: bool) -> None:
+    """The first that fits one user of 2,000 is 2999 for one of the salts, and 3000 for the other."""
+    cuts = (("a", 2_000_000), ("b", ROWS))
+    rule = SegmentRule("x", percentage=1, cuts=cuts, bucketing=Bucketing(salt, "user_id", "User"))
+    found = find_person((), [(rule, "a")]).user["user_id"]
+    assert (found == f"user-{MOST_IDS - 1}") is is_counted
+    assert found.removeprefix("user-").isdecimal() is is_counted
+
+
 @pytest.mark.parametrize("chosen", ["ann", "annA"])
 def test_a_value_that_conditions_name_is_taken_where_it_hashes_as_wanted(chosen: str) -> None:
     """An id that is one of 24 million: no number is found, and none is worked out."""

@@ -47,6 +47,8 @@ def some(changed: int, count: int = 20, **fields: Any) -> dict[str, Any]:
     return {name: (fields or {"name": "x"}) if at < changed else {} for at, name in enumerate(NAMES[:count])}
 
 
+LISTED = {"f00": {"name": "x", "variants": (a_variant("control", users=(), cohorts=()), a_variant("treatment"))}}
+"""Two lists are read, before its first call and after its last."""
 THREE, TENTH = Limit(count=3), Limit(share=Fraction(1, 10))
 
 
@@ -118,6 +120,8 @@ def test_no_flag_is_declared() -> None:
         (some(2), {"requests": 5, "pages": 1}, 8, (4, 5, 8, 9)),
         (some(2), {"requests": 5, "pages": 9}, 10, (6, 5, 10, 11)),
         (some(0), {"requests": 5}, 1, None),
+        (LISTED, {"requests": 5, "pages": 1}, 12, None),
+        (LISTED, {"requests": 5, "pages": 1}, 11, (7, 5, 11, 12)),
     ],
 )
 def test_the_budget_of_the_day(

@@ -21,9 +21,9 @@ from msgspec.structs import replace
 
 from reconciler.model.flag import Weights
 from reconciler.model.versions import Timeline
-from reconciler.planning.plan import PlanOptions
+from reconciler.planning.plan import PlanOptions, ValueChange
 from reconciler.planning.planner import build_plan
-from reconciler.planning.stored import without_settled
+from reconciler.planning.stored import how_stored, without_settled
 
 if TYPE_CHECKING:
     from reconciler.model.flag import LiveFlag
@@ -121,3 +121,8 @@ def test_each_field_is_to_be_declared_before_the_edit() -> None:
     left = without_settled(replace(plan, warnings=("one",)), state, history)
     assert [flag.key for flag in left.flags] == ["f"]
     assert left.warnings == ("one", NAME_KEPT.replace('"f"', '"g"'))
+
+
+def test_a_value_of_another_kind_is_in_no_form() -> None:
+    for path in ("/name", "/tags", "/rolloutWeights", "/targetSegments", "/variants/a/payload"):
+        assert how_stored(ValueChange(path=path, before=None, after=5)) == ""
