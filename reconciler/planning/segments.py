@@ -65,8 +65,7 @@ def pair_segments(declared: Segments, live: Segments) -> Iterator[tuple[TargetSe
     free = list(without_shield(live))
     found: dict[int, TargetSegment] = {}
     for identity in (_name_and_conditions_of, _name_of, _conditions_of):
-        if free and len(found) < len(declared):
-            _pair(declared, free, found, identity)
+        _pair(declared, free, found, identity)
     for index, segment in enumerate(declared):
         yield segment, found.get(index)
 

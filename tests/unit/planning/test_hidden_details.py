@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from builders import a_flag_plan, a_full_flag, a_full_variant
 from emulators import a_live_flag
+from msgspec.structs import replace
 from worlds import World, a_world, an_emulator
 
 from reconciler.emulator import Behaviour
 from reconciler.model.flag import UNSET, FlagSpec, Variant
 from reconciler.planning.operations import EditFlag
 from reconciler.planning.plan import PlanOptions
+from reconciler.planning.warnings import UNSEEN_LISTS, warnings_of
 
 KEY = "new-checkout"
 UNSEEN = "/variants/control/payload, /variants/control/inclusions/users"
@@ -70,3 +73,21 @@ def test_what_is_seen_is_not_named() -> None:
     (warning,) = [item for item in flag.warnings if "second plan" in item]
     assert "/variants/control/inclusions/users" in warning
     assert "payload" not in warning
+
+
+@pytest.mark.parametrize(
+    ("after", "lists", "is_told"),
+    [
+        ({"archived": False, "enabled": True}, UNSET, True),
+        ({"archived": False, "enabled": False}, UNSET, False),
+        ({"name": "x"}, UNSET, False),
+        ({"archived": False, "enabled": True}, (), False),
+    ],
+)
+def test_lists_that_come_back_with_the_flag(after: dict[str, Any], lists: Any, *, is_told: bool) -> None:
+    """Who is listed gets a variant again, and is not shown before; of a flag that stays off nobody does."""
+    variants = tuple(replace(a_full_variant(key), cohorts=lists) for key in ("control", "treatment"))
+    before = a_full_flag(archived=True, variants=variants)
+    plan = a_flag_plan(before=before, after=replace(before, **after))
+    assert (UNSEEN_LISTS in warnings_of(plan)) is is_told
+    assert UNSEEN_LISTS not in warnings_of(a_flag_plan(before=None, after=replace(before, **after)))

@@ -49,6 +49,7 @@ def some(changed: int, count: int = 20, **fields: Any) -> dict[str, Any]:
 
 LISTED = {"f00": {"name": "x", "variants": (a_variant("control", users=(), cohorts=()), a_variant("treatment"))}}
 """Two lists are read, before its first call and after its last."""
+NEW = {name: {"variants": (a_variant("on"),)} for name in ("n1", "n2")}
 THREE, TENTH = Limit(count=3), Limit(share=Fraction(1, 10))
 
 
@@ -120,6 +121,8 @@ def test_no_flag_is_declared() -> None:
         (some(2), {"requests": 5, "pages": 1}, 8, (4, 5, 8, 9)),
         (some(2), {"requests": 5, "pages": 9}, 10, (6, 5, 10, 11)),
         (some(0), {"requests": 5}, 1, None),
+        (NEW, {"requests": 5, "pages": 1}, 14, None),
+        (NEW, {"requests": 5, "pages": 1}, 13, (9, 5, 13, 14)),
         (LISTED, {"requests": 5, "pages": 1}, 12, None),
         (LISTED, {"requests": 5, "pages": 1}, 11, (7, 5, 11, 12)),
     ],
