@@ -91,3 +91,5 @@ def test_lists_that_come_back_with_the_flag(after: dict[str, Any], lists: Any, *
     plan = a_flag_plan(before=before, after=replace(before, **after))
     assert (UNSEEN_LISTS in warnings_of(plan)) is is_told
     assert UNSEEN_LISTS not in warnings_of(a_flag_plan(before=None, after=replace(before, **after)))
+    there = replace(before, archived=False)
+    assert UNSEEN_LISTS not in warnings_of(a_flag_plan(before=there, after=replace(there, **after)))
