@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
@@ -50,3 +53,10 @@ def test_what_only_some_packages_may_import_is_forbidden_to_all_others() -> None
         "Only planning knows deepdiff": {"planning", "emulator"},
         "Only cli and ci know click": {"cli", "ci", "emulator"},
     }
+
+
+@pytest.mark.parametrize("package", sorted(path.name for path in PARTS if path.is_dir()))
+def test_a_package_has_what_it_says_that_it_offers(package: str) -> None:
+    """Each name of its `__all__`."""
+    module = import_module(f"reconciler.{package}")
+    assert [name for name in getattr(module, "__all__", ()) if not hasattr(module, name)] == []

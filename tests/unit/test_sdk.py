@@ -21,6 +21,7 @@ from reconciler.sdk.app import SdkServer
 from reconciler.sdk.cohorts import Cohorts, read_cohorts
 from reconciler.sdk.feed import Deployment, Feed, Served, UnknownFlagError
 from reconciler.sdk.front import by_prefix
+from reconciler.sdk.hosts import is_of_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -499,3 +500,23 @@ def test_hashes_are_those_of_the_official_engine(key: str) -> None:
     """Which are whole numbers of 32 bits without a sign."""
     engine = pytest.importorskip("reconciler.sdk.engine")
     assert engine.FastEngine().get_hash(key) == engine.EvaluationEngine().get_hash(key)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.1:8080", True),
+        ("localhost:1", True),
+        ("LOCALHOST", True),
+        ("[::1]:8080", True),
+        ("127.0.0.2", False),
+        ("localhost.example.com", False),
+        ("example.com:80", False),
+        ("[", False),
+        ("", False),
+    ],
+)
+def test_names_of_this_machine(host: str, *, is_ours: bool) -> None:
+    """With any port; a page of another site may point its own name here."""
+    assert is_of_this_machine(host) is is_ours

@@ -215,3 +215,4 @@ def test_a_key_has_no_readable_form() -> None:
     key = ApiKey(SECRET)
     assert {repr(key), str(key), f"{key}", f"{key!r}", "%s" % key} == {"ApiKey(***)"}  # noqa: UP031 - a form of its own
     assert SECRET not in repr({"key": key})
+    assert key == ApiKey(SECRET, ("a warning",), "a file") != ApiKey(SECRET[:-1])

@@ -11,7 +11,7 @@ import pytest
 from clients import ask
 from contract.endpoints import FLAG, LISTED_FLAG, VERSIONS
 
-from reconciler.api.responses import DeploymentInfo, Unread
+from reconciler.api.responses import DeploymentInfo, Unread, decode_version_page
 from reconciler.errors import AmbiguousError, InvalidResponseError, RejectedError
 from reconciler.model.wire import Request
 
@@ -355,3 +355,29 @@ def test_versions_that_show_what_only_flags_have_are_of_flags(field: str) -> Non
 def test_a_row_that_cannot_be_read_is_called_by_what_it_says(unread: Unread, said: str) -> None:
     """Its key and id, cut where they are long."""
     assert str(unread) == said
+
+
+OF_FLAGS = {"bucketingSalt": "s", "bucketingUnit": "user", "evaluationMode": "remote", "rolloutPercentage": 5}
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_experiment"),
+    [
+        (OF_FLAGS, False),
+        *(({name: value}, False) for name, value in OF_FLAGS.items()),
+        ({}, True),
+        ({"tags": []}, True),
+        *(
+            (OF_FLAGS | {name: None}, True)
+            for name in (
+                "decision", "decisionReason", "endDate", "experimentType", "rolledOutVariant", "startDate", "state",
+                "stickyBucketing",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_which_versions_look_like_those_of_an_experiment(shown: dict[str, Any], *, is_experiment: bool) -> None:
+    """By what experiments alone show, or because nothing is shown of what every flag has."""
+    row = {"version": 1, "createdAt": "2030", "flagConfig": {"id": 1, "projectId": 7, "key": "a", **shown}}
+    page = decode_version_page({"versions": [row, {"version": 1, "flagConfig": {"key": "b", **OF_FLAGS}}]}, {}, "7")
+    assert page.experiments == ({"a"} if is_experiment else set())

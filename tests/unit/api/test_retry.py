@@ -11,7 +11,7 @@ import pytest
 from clients import StoppedClock, ask, send
 
 from reconciler.api.credentials import REGIONS, ApiKey
-from reconciler.api.limits import Repeat, RetryPolicy, http_date, retry_after
+from reconciler.api.limits import Failure, Repeat, RetryPolicy, http_date, retry_after, seconds_to_wait
 from reconciler.api.transport import Wait
 from reconciler.errors import (
     AccessError,
@@ -204,6 +204,16 @@ def test_waits_grow_and_are_jittered() -> None:
         column = [slept[position] for slept in waits]
         assert all(0 <= seconds <= window for seconds in column)
         assert max(column) > window / 2 > min(column)
+
+
+def test_windows_of_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From half a second on, each twice as long as the one before, and twenty seconds at most."""
+    chosen: list[tuple[float, float]] = []
+    monkeypatch.setattr("reconciler.api.limits.uniform", lambda low, high: chosen.append((low, high)) or high)
+    failure = Failure(AmbiguousError("x", ""))
+    waits = [seconds_to_wait(failure, attempt, RetryPolicy()) for attempt in range(1, 9)]
+    assert waits == [0.5, 1, 2, 4, 8, 16, 20, 20]
+    assert [low for low, _ in chosen] == [0] * 8
 
 
 def test_throttling_holds_back_every_call() -> None:

@@ -22,6 +22,8 @@ from reconciler.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.emulator import ApiResponse, RawRequest
+
 GROWN = {"rollout_percentage": 60}
 
 
@@ -206,6 +208,34 @@ def test_how_long_a_new_flag_is_looked_for_by_its_id() -> None:
     assert "which is no flag's of this project: nothing more was sent." in str(report.outcomes[0].error)
     assert paused == [0.5, 1.0, 2.0, 3.0, 3.0]
     assert [entry.method for entry in world.emulator.log if entry.is_write] == ["POST"]
+
+
+@pytest.mark.parametrize(("late", "sent"), [(0, 1), (1, 2), (3, 4), (4, 4)])
+def test_how_long_a_call_waits_for_a_new_flag_to_show(late: int, sent: int) -> None:
+    """A server may answer 404 for a flag that it has just made; after four tries it has failed."""
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+
+    spec = FlagSpec(key="new", variants=(Variant(key="on"),), tags=("t",))
+    world = dataclasses.replace(a_world(an_emulator(), spec, apply_options=ApplyOptions(verify=False)), sleep=sleep)
+    planned, real = world.look(), world.emulator.api.answer
+    edits: list[RawRequest] = []
+
+    def answer(request: RawRequest) -> ApiResponse:
+        edits.extend([request] if request.method == "PATCH" else [])
+        return text_response(404, "?") if request.method == "PATCH" and len(edits) <= late else real(request)
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert statuses(report) == {"new": "applied" if late < 4 else "failed"}
+    assert (len(edits), paused) == (sent, [0.25, 0.5, 1.0, 2.0][:late])
+
+
+def test_as_many_flags_are_under_way_as_requests_may_be() -> None:
+    """Where neither is said."""
+    assert ApplyOptions().concurrency == Requests().concurrency == 16
 
 
 @pytest.mark.parametrize(

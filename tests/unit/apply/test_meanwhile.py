@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -21,6 +22,12 @@ def test_how_long_the_machine_has_slept(monkeypatch: pytest.MonkeyPatch, clock: 
     monkeypatch.setattr(steps.time, "clock_gettime", {7: 1089.7}.__getitem__)
     monkeypatch.setattr(steps.time, "monotonic", lambda: 1000.0)
     assert steps.seconds_asleep() == slept
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="a clock of Linux")
+def test_the_clock_goes_on_while_the_machine_sleeps() -> None:
+    """And so may be ahead of the usual one."""
+    assert steps._WAKING_CLOCK == time.CLOCK_BOOTTIME
 
 
 CALLS: dict[str, tuple[Operation, Any]] = {

@@ -32,6 +32,12 @@ LIVE_THREE = {
     "variants": [{"key": "control"}, {"key": "treatment"}, {"key": "third"}],
     "rolloutWeights": {"control": 1, "treatment": 1, "third": 2},
 }
+SIX = tuple(Variant(key=key) for key in "abcdef")
+SIXTHS = Weights.of(dict.fromkeys("abcdef", 1))
+LIVE_SIX = {
+    "variants": [{"key": key} for key in "abcdef"],
+    "rolloutWeights": dict.fromkeys("abcde", 1) | {"f": 2},
+}
 SEGMENT = TargetSegment(
     name="S",
     conditions=(Condition(prop="version", op="is", values=("1.0", "1.10", "2", "-0")),),
@@ -67,6 +73,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str, str]
     ),
     "weights are percentages": (
         {"weights_shown": "percentages"}, LIVE_THREE, {"variants": THREE, "rollout_weights": THIRDS},
+        "/rolloutWeights", "as percentages",
+    ),
+    "weights of many are percentages": (
+        {"weights_shown": "percentages"}, LIVE_SIX, {"variants": SIX, "rollout_weights": SIXTHS},
         "/rolloutWeights", "as percentages",
     ),
     "condition values are numbers": (
@@ -118,10 +128,11 @@ def test_a_form_of_the_servers_own_is_learnt_after_a_second(delays: tuple[float,
     assert [item.path for item in report.outcomes[0].stored] == ["/name"]
 
 
+@pytest.mark.parametrize("why", ["condition values are numbers", "weights of many are percentages"])
 @pytest.mark.parametrize(("days", "is_drifted"), [(-1, False), (1, True)])
-def test_a_form_that_moves_users_is_drift_where_it_was_never_sent(days: int, *, is_drifted: bool) -> None:
+def test_a_form_that_moves_users_is_drift_where_it_was_never_sent(why: str, days: int, *, is_drifted: bool) -> None:
     """Git tells since when it is declared, and is asked for that field alone."""
-    behaviour, live, declared, path, _ = CASES["condition values are numbers"]
+    behaviour, live, declared, path, _ = CASES[why]
     emulator = an_emulator(a_live_flag("f", **live), a_live_flag("g"), behaviour=Behaviour(**behaviour))
     specs = FlagSpec(key="f", **declared), FlagSpec(key="g", rollout_percentage=100)
     assert a_world(emulator, *specs).apply().report is not None

@@ -226,7 +226,7 @@ def test_what_is_one_edit() -> None:
     """Of one editor whose name is known, within a minute of the one before; back to the start, and it is none."""
     apart, close = (1, 0.0, BOB), (2, 10.0, BOB)
     assert numbers(apart, close, (3, 11.0, BOB), start=1) == [3]
-    assert numbers(apart, close, (3, 11.1, BOB), start=1) == [2, 3]
+    assert numbers(apart, close, (3, 10.0 + 61 / 60, BOB), start=1) == [2, 3]
     assert numbers(apart, close, (3, 11.0, ADA), start=1) == [2, 3]
     assert numbers(apart, (2, 10.0, None), (3, 11.0, None), start=1) == [2, 3]
     assert numbers(apart, close, (1, 11.0, BOB), start=1) == []
