@@ -11,17 +11,18 @@ import pytest
 from builders import NOON
 from emulators import OTHER_PROJECT, a_live_flag
 from looks import BOB, a_declaration, changed_paths, edit, include, look
+from msgspec.structs import replace
 from worlds import ENVIRON, World, a_world, an_emulator, run_now
 
 from reconciler.api.client import connect
 from reconciler.api.credentials import origin_for, read_key
 from reconciler.api.limits import Clock, RetryPolicy
-from reconciler.drift import DriftOptions, detect_drift
+from reconciler.drift import DriftOptions, detect_drift, empty_state
 from reconciler.drift.report import Sweep
 from reconciler.drift.view import Choice, allocate_budget
 from reconciler.emulator import Behaviour, Limits
 from reconciler.emulator.requests import text_response
-from reconciler.errors import AccessError, BudgetError
+from reconciler.errors import AccessError, AmbiguousError, BudgetError
 from reconciler.model.flag import DesiredFlag, FlagSpec, Variant
 from reconciler.model.reads import Read
 
@@ -202,18 +203,24 @@ def test_a_turn_that_has_gone_is_no_obstacle() -> None:
     assert allocate_budget(READS, 1, first=(), after=Read("z", "on", "users")).turn == (READS[0],)
 
 
+def broken(world: World, ending: str) -> None:
+    """The server fails at what is asked for under this path."""
+    real = world.emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        answered = real(request)
+        return text_response(500, "broken") if request.path.endswith(ending) else answered
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+
+
 def test_a_budget_that_is_spent_by_repetitions_leaves_the_inclusions_unchecked() -> None:
     """The list is compared all the same, and the next look begins its turn where this one did."""
     emulator = an_emulator(a_live_flag())
     edit(emulator, BOB, KEY, enabled=False)
-    real = emulator.api.answer
-
-    def answer(request: RawRequest) -> ApiResponse:
-        answered = real(request)
-        return text_response(500, "broken") if request.path.endswith("/users") else answered
-
-    emulator.api.answer = answer  # type: ignore[method-assign]
-    report = look(a_world(emulator, a_declaration()), budget=5)
+    world = a_world(emulator, a_declaration())
+    broken(world, "/users")
+    report = look(world, budget=5)
     (drift,) = report.flags
     assert changed_paths(drift) == ["/enabled"]
     assert [place.path for place in report.unchecked] == [
@@ -223,6 +230,41 @@ def test_a_budget_that_is_spent_by_repetitions_leaves_the_inclusions_unchecked()
     assert report.warnings == (
         "Could not read the version history of 1 of 1 flags that differ; their last edit is shown.",
     )
+
+
+def test_a_budget_that_is_spent_by_repetitions_leaves_the_last_editor() -> None:
+    """Where it was for the versions of what differs."""
+    emulator = an_emulator(a_live_flag())
+    edit(emulator, BOB, KEY, enabled=False)
+    world = a_world(emulator, FlagSpec(key=KEY, enabled=True))
+    broken(world, "/versions")
+    report = look(world, budget=3)
+    (drift,) = report.flags
+    assert (drift.latest.by, drift.latest.version, report.requests) == (BOB, None, 3)
+    with pytest.raises(AmbiguousError):
+        look(world, budget=30)
+
+
+@pytest.mark.parametrize("budget", [1, 3])
+def test_a_budget_that_is_spent_leaves_edits_outside_git_unknown(budget: int) -> None:
+    """Which is said; and what differs is told all the same."""
+    world = a_world(an_emulator(a_live_flag()), FlagSpec(key=KEY, enabled=True))
+    broken(world, "/api/1/versions")
+    memory = replace(empty_state(world.config), looked_at=NOON)
+    report = look(world, memory, budget=budget)
+    assert (report.edits, report.edits_since, report.requests) == (None, None, budget)
+    assert report.warnings == ("The request budget left no room to look for edits outside git.",)
+    with pytest.raises(AmbiguousError):
+        look(world, memory, budget=30)
+
+
+def test_what_is_stored_otherwise_is_sorted() -> None:
+    """By flag and field."""
+    emulator = an_emulator(*(a_live_flag(key, name="N", description="D") for key in ("b", "a")))
+    world = a_world(emulator, *(FlagSpec(key=key, name="N ", description="D ") for key in ("b", "a")))
+    assert [(item.key, item.path) for item in look(world).stored] == [
+        ("a", "/description"), ("a", "/name"), ("b", "/description"), ("b", "/name"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("budget", "room"), [(None, None), (50, 49), (2, 1), (1, 0)])
