@@ -71,19 +71,20 @@ def format_text(text: str, file: str) -> str:
 
     `file` is what diagnostics call it. Raises InvalidInputError for text that the strict reader refuses.
     """
-    before = read_documents(text, file)
+    before = _values_of(text, file)
     plain = text.replace("\r\n", "\n")
     trees = read_tree(plain)
     formatted = write_documents(trees)
-    if formatted == plain:
-        return formatted
-    after = read_documents(formatted, file)
-    same = len(before) == len(after) and all(
-        same_json(old.value, new.value) for old, new in zip(before, after, strict=True)
-    )
-    if not same or _comments_of(read_tree(formatted)) != _comments_of(trees):
+    if formatted != plain and (
+        not same_json(_values_of(formatted, file), before)
+        or _comments_of(read_tree(formatted)) != _comments_of(trees)
+    ):
         raise ReconcilerError(f"This is a defect of reconciler: {file} cannot be formatted and was left as it is.")
     return formatted
+
+
+def _values_of(text: str, file: str) -> list[Json]:
+    return [document.value for document in read_documents(text, file)]
 
 
 def leave_out_defaults(text: str, defaults: Sequence[Mapping[str, Json]]) -> str:

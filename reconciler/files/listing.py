@@ -215,7 +215,7 @@ def _entries(directory: str, prefix: str, refused: list[Diagnostic]) -> Iterator
         with os.scandir(directory) as entries:
             yield from entries
     except OSError as error:
-        refused.append(_refuse(prefix.rstrip("/") or ".", "unreadable-file", f"{error.strerror}."))
+        refused.append(_refuse(prefix.removesuffix("/") or ".", "unreadable-file", f"{error.strerror}."))
 
 
 def choose_files(listings: Sequence[FileListing], paths: Sequence[Path], config_file: Path) -> list[FileListing]:

@@ -70,8 +70,6 @@ def exact(number: Number) -> Fraction | int:
 
 def whole_weights(weights: Weights) -> Weights:
     """The same ratios in whole numbers: the weights where they are whole, else their smallest such multiple."""
-    if all(isinstance(weight, int) for _, weight in weights.pairs):
-        return weights
     found = {key: Fraction(exact(weight)) for key, weight in weights.pairs}
     common = lcm(*(weight.denominator for weight in found.values()))
     return Weights.of({key: int(weight * common) for key, weight in found.items()})

@@ -252,8 +252,6 @@ def _condition(value: Json, where: str) -> Condition:
 
 def _unlisted(body: dict[str, Json], listed: frozenset[str]) -> tuple[tuple[str, str], ...]:
     """The unlisted fields that say something (0 does; null, false and empty do not): names with JSON text, sorted."""
-    if body.keys() <= listed:
-        return ()
     names = sorted(name for name in body.keys() - listed if body[name] or _is_number(body[name]))
     return tuple((name, json.dumps(body[name], sort_keys=True)) for name in names)
 

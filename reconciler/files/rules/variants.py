@@ -84,9 +84,6 @@ def rename_collision(flag: ParsedFlag) -> Iterator[Finding]:
 def user_in_two_variants(flag: ParsedFlag) -> Iterator[Finding]:
     """A user can be included in one variant only."""
     lists = [(path, members) for kind, path, members in flag.inclusions if kind == "users"]
-    sets = [{user for user in users if isinstance(user, str)} for _, users in lists]
-    if sum(map(len, sets)) == len(set().union(*sets)):
-        return
     home: dict[str, int] = {}
     for number, (path, users) in enumerate(lists):
         for index, user in enumerate(users):

@@ -95,8 +95,6 @@ def _with_first_above(entry: Entry, layout: Layout) -> Entry:
         return entry
     first = min(node.entries, key=lambda entry: layout.place(entry.key or "")) if node.is_mapping else node.entries[0]
     lifted = _with_foot_above(first if node.is_mapping else _with_first_above(first, layout.of(None)))
-    if not lifted.above and not lifted.between:
-        return entry
     entries = [replace(lifted, above=[], between=[]) if item is first else item for item in node.entries]
     above = [*entry.above, *_without_first_blanks(lifted.above), *lifted.between]
     return replace(entry, above=above, node=replace(node, entries=entries))
