@@ -18,8 +18,9 @@ from reconciler.model.canonical import (
     same_json,
     same_weights,
     weight_ratio,
+    whole_weights,
 )
-from reconciler.model.flag import UNSET, Condition, TargetSegment, Variant, Weights
+from reconciler.model.flag import UNSET, Condition, Dependencies, TargetSegment, Variant, Weights
 
 WEIGHTS = st.dictionaries(
     st.sampled_from("abcd"), st.integers(0, 1000) | st.floats(0, 1000, allow_nan=False).map(lambda x: round(x, 3))
@@ -116,6 +117,61 @@ def test_variants_that_moved_between_two_looks(before: Any, now: Any, moved: tup
     """Which there are and in which order counts; a look that shows none of them, or less of one, tells nothing."""
     looks = [a_live_flag(a_full_flag(variants=variants)) for variants in (before, now)]
     assert fields_that_moved(*looks) == moved
+
+
+def test_another_flag_of_the_same_key_has_moved() -> None:
+    """Nothing else is asked then: its id says it."""
+    assert fields_that_moved(a_live_flag(id="1"), a_live_flag(a_full_flag(name="x"), id="2")) == ("id",)
+    changed = a_full_flag(tags=("x",), name="x", enabled=UNSET)
+    assert fields_that_moved(a_live_flag(), a_live_flag(changed)) == ("name", "tags")
+
+
+@pytest.mark.parametrize(
+    ("weights", "whole"),
+    [
+        ({}, {}),
+        ({"a": 2, "b": 4}, {"a": 2, "b": 4}),
+        ({"b": 0.5, "a": 1.25, "c": 0}, {"b": 2, "a": 5, "c": 0}),
+        ({"a": 100 / 3, "b": 200 / 3}, {"a": 100, "b": 200}),
+    ],
+)
+def test_weights_in_whole_numbers(weights: dict[str, float], whole: dict[str, int]) -> None:
+    """The same ratios in the same order; whole ones stay as they are."""
+    assert whole_weights(Weights.of(weights)) == Weights.of(whole)
+
+
+def test_a_fingerprint_stays_what_it_was() -> None:
+    """Plans that were made with an earlier version hold fingerprints, too."""
+    everything = a_live_flag(
+        a_full_flag(
+            variants=(
+                Variant(key="on", payload={"b": 1.0, "a": [None]}, users=("z", "a", "z"), cohorts=("d", "c", "d")),
+                Variant(key="bare"),
+            ),
+            rollout_weights=Weights.of({"on": 1, "bare": 0.5}),
+            target_segments=(
+                TargetSegment(
+                    name="s",
+                    conditions=(
+                        Condition(prop="p", op="is", values=("b", "a"), unlisted=(("x", "1"),)),
+                        Condition(prop="a", op="is not", values=(), type="other"),
+                    ),
+                    percentage=50.0,
+                    rollout_weights=Weights.of({"on": 2}),
+                    bucketing_key="user_id",
+                    unlisted=(("y", '"2"'),),
+                ),
+            ),
+            deployments=("2", "1"),
+            tags=("t", "s", "t"),
+        ),
+        last_modified_at="2030-01-01T00:00:00.000Z",
+        parent_dependencies=Dependencies(flags=(("9", ("on",)), ("10", ())), operator="any"),
+    )
+    assert [fingerprint(flag) for flag in (a_live_flag(), everything)] == [
+        "sha256:67fa9d19229679752278212ddfb6c73494c331ddfb58de8cc9642691a6417c5a",
+        "sha256:3a5b92e92d594d2ce08edaa63e61698a15ea4142dbbe2ba7d01becd2bb6c7c98",
+    ]
 
 
 @pytest.mark.parametrize("moment", [None, "2030-01-01T00:00:00.000Z"])

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from builders import a_flag, a_segment
 
+from reconciler.model import rollout
 from reconciler.model.rollout import (
     PlacedRollout,
     Rollout,
@@ -101,6 +102,17 @@ def test_times_and_zones() -> None:
     )
     for days, hours, zone in (("x", "09:00-10:00", "UTC"), ("mon", "x", "UTC"), ("mon", "09:00-10:00", "x")):
         assert parse_window(days, hours, zone) is None
+
+
+@pytest.mark.parametrize("error", [KeyError, ValueError, IsADirectoryError, PermissionError])
+def test_a_zone_that_cannot_be_read_is_none(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    """However the machine keeps its zones: the name of a directory of them is an error of the file system."""
+
+    def fail(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(rollout, "ZoneInfo", fail)
+    assert is_zone("Europe") is False
 
 
 OFFICE = Window(days=frozenset({0, 2}), opens=time(9), closes=time(16), zone="Europe/Berlin")
