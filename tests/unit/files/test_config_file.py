@@ -11,6 +11,7 @@ from flag_projects import a_project
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.files.config_file import find_config, load_config, load_configs
 from reconciler.model.config import IgnoreRule, Limit, Requests, Safety
+from reconciler.model.rollout import GuardSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,3 +218,16 @@ def test_a_configuration_that_is_a_link_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "linked.yaml").symlink_to(file)
     with pytest.raises(UsageError, match="symbolic link"):
         load_config(tmp_path / "linked.yaml")
+
+
+def test_guards_are_read(tmp_path: Path) -> None:
+    """Each of its kind; what it leaves out is empty."""
+    guards = (
+        "guards:\n  p: {prometheus: URL, failed: f, of: o, against: control}\n"
+        "  j: {json: ADDRESS, failed: /f, of: /o, against: a}\n  c: {command: CHECK}\n"
+    )
+    assert load_config(a_project(tmp_path, config=HEAD + guards)).guards == {
+        "p": GuardSource(kind="prometheus", variable="URL", failed="f", of="o", against="control"),
+        "j": GuardSource(kind="json", variable="ADDRESS", failed="/f", of="/o", against="a"),
+        "c": GuardSource(kind="command", variable="CHECK", failed="", of="", against=""),
+    }

@@ -112,6 +112,51 @@ def test_only_yaml_files_outside_of_hidden_directories_are_read(tmp_path: Path) 
     assert list(load_desired(a_loaded_config(tmp_path, names)).flags) == ["a", "z"]
 
 
+def test_keys_that_may_stand_in_files_that_are_not_read_are_known(tmp_path: Path) -> None:
+    """Of files of tests too: nothing that they declare is taken for gone."""
+    names = {"a.yaml": "key: a\n", "b.ymal": "key: x\n", "c.test.yaml": "key: y\n", ".d.yaml": "key: z\n"}
+    config = a_loaded_config(tmp_path, names)
+    assert load_desired(config).unread == {
+        "x": "flags/b.ymal", "b": "flags/b.ymal", "y": "flags/c.test.yaml", "z": "flags/.d.yaml",
+        "d": "flags/.d.yaml",
+    }  # fmt: skip
+
+
+def test_a_directory_that_cannot_be_read_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own name, whichever it is; that of the configuration is `.`. A hidden one is not spoken of."""
+    for name in ("open", "a~", "b/c", ".hidden"):
+        (tmp_path / "flags" / name).mkdir(parents=True)
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: a\n"})
+    scan = os.scandir
+
+    def refused(path: str) -> object:
+        if Path(path).name in {"a~", "c", ".hidden"}:
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr("reconciler.files.listing.os.scandir", refused)
+    found = check_desired((config,)).findings
+    assert [(str(item.position), item.rule, item.message) for item in found] == [
+        (f"flags/{name}:1:1", "unreadable-file", "Permission denied.") for name in ("a~", "b/c")
+    ]
+    monkeypatch.setattr("reconciler.files.listing.os.scandir", lambda _: refused("c"))
+    (found_on_top,) = files.list_flag_files(tmp_path, tmp_path).diagnostics
+    assert str(found_on_top.position) == ".:1:1"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("b.ymal", "Rename it to b.yaml."), ("b.yl", "Rename it to b.yml."), ("x.b.YAM", "Rename it to x.b.yaml."),
+        ("yaml", None), ("ymal", None), ("b.toml", None), ("b.json", None), ("b.yaml~", None),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_nearly_right_is_told_how_it_should_be(tmp_path: Path, name: str, hint: str | None) -> None:
+    """Nothing is said of others, and of those that are hidden, they must end nearly right at the least."""
+    (finding,) = findings_of(tmp_path, {name: "key: a\n"})
+    assert (finding.is_error, finding.hint, str(finding.position)) == (False, hint, f"flags/{name}:1:1")
+
+
 def test_no_flag_files_are_no_flags(tmp_path: Path) -> None:
     """Whether that is meant is for the guards of planning to ask."""
     state = load_desired(a_loaded_config(tmp_path))

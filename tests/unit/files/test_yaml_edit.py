@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.files.decode import for_environment
-from reconciler.files.format import flag_to_yaml, rewrite_flag
+from reconciler.files.decode import for_environment, said_for
+from reconciler.files.format import add_environment, flag_to_yaml, rewrite_flag
 from reconciler.files.yaml.reader import read_documents
 
 TEXT = """\
@@ -220,3 +220,68 @@ def test_remarks_of_a_later_document_stand_below_its_start() -> None:
     text = "key: a\n---\nkey: b\n"
     written = rewrite_flag(text, 1, {"key": "b"}, environment=None, remarks=("r",))
     assert written == "key: a\n---\n# read-only: r\nkey: b\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "defaults", "expected"),
+    [
+        # What all say alike stands on top, and their overlays for it go.
+        ("key: f\nonlyIn: [a]\nenvironments: {a: {enabled: true}}\n", {"key": "f", "enabled": True}, {},
+         "key: f\nenabled: true\nonlyIn: [a, b]\n"),
+        # What differs stands in overlays.
+        ("key: f\nenabled: true\nonlyIn: [a]\n", {"key": "f", "enabled": False}, {},
+         "key: f\nonlyIn: [a, b]\nenvironments:\n  a: {enabled: true}\n  b: {enabled: false}\n"),
+        ("key: f\nname: M\nonlyIn: [a]\n", {"key": "f", "tags": ["x"]}, {},
+         "key: f\nonlyIn: [a, b]\nenvironments:\n  a: {name: M}\n  b: {tags: [x]}\n"),
+        # Once all environments are named, none need be.
+        ("key: f\nonlyIn: [c, a]\n", {"key": "f"}, {}, "key: f\n"),
+        ("key: f\nonlyIn: [c, a]\nenvironments: {c: {enabled: true}}\n", {"key": "f"}, {},
+         "key: f\nenvironments: {c: {enabled: true}}\n"),
+        # The overlay of an environment that is not configured stays.
+        ("key: f\nonlyIn: [a]\nenvironments: {zz: {enabled: true}, b: {enabled: false}}\n", {"key": "f"}, {},
+         "key: f\nonlyIn: [a, b]\nenvironments:\n  zz: {enabled: true}\n"),
+        # Maps are merged with what lies below them.
+        ("key: f\nonlyIn: [a]\nrolloutWeights: {x: 1}\n", {"key": "f", "rolloutWeights": {"y": 1, "z": 2}},
+         {"b": {"rolloutWeights": {"x": 5, "y": 1}}},
+         ("key: f\nonlyIn: [a, b]\nenvironments:\n  a: {rolloutWeights: {x: 1}}\n"
+         "  b: {rolloutWeights: {x: null, z: 2}}\n")),
+        ("key: f\nonlyIn: [a]\nrolloutWeights: {x: 1}\n", {"key": "f", "rolloutWeights": {"y": 1}},
+         {"b": {"rolloutWeights": {"y": 1}}},
+         ("key: f\nonlyIn: [a, b]\nenvironments:\n  a: {rolloutWeights: {x: 1}}\n"
+         '  b: {rolloutWeights: {"y": 1}}\n')),
+    ],
+)  # fmt: skip
+def test_a_flag_begins_in_another_environment(
+    text: str, wanted: dict[str, Any], defaults: dict[str, dict[str, Any]], expected: str
+) -> None:
+    """It means what it did in the others, and says what is wanted in the new one."""
+    done = add_environment(
+        text, 0, wanted, environment="b", environments=("a", "b", "c"), defaults=defaults, remarks=()
+    )
+    assert done == expected
+    document = read_documents(done, "")[0].value
+    assert said_for(document, "b", defaults.get("b", {})) == wanted
+
+
+REMARKED = "# a file\n# read-only: one\nkey: f\nonlyIn: [a]\n---\n# read-only: two\n# mine\nkey: g\nonlyIn: [a]\n"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("index", "remarks", "old", "new"),
+    [
+        (0, ("one", "three"), "# a file\n# read-only: one\n", "# read-only: one\n# read-only: three\n# a file\n"),
+        (1, ("two", "four"), "# read-only: two\n", "# read-only: two\n# read-only: four\n"),
+    ],
+)  # fmt: skip
+def test_remarks_of_another_environment_are_added(
+    line_end: str, index: int, remarks: tuple[str, ...], old: str, new: str
+) -> None:
+    """Each once, to those of its document."""
+    key = "fg"[index]
+    done = add_environment(
+        REMARKED.replace("\n", line_end), index, {"key": key}, environment="b", environments=("a", "b"), defaults={},
+        remarks=remarks,
+    )  # fmt: skip
+    expected = REMARKED.replace(f"key: {key}\nonlyIn: [a]\n", f"key: {key}\n").replace(old, new)
+    assert done == expected.replace("\n", line_end)

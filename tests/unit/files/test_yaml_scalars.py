@@ -68,7 +68,23 @@ def test_text_of_several_lines_is_a_literal_block(text: str) -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["one line", "\na", "a\n\n", "a\n b", "a \nb", "a\n\tb", "a\r\nb", "a\n \nb", "\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one line",
+        "\na",
+        "a\n\n",
+        "a\n b",
+        "a \nb",
+        "a\n\tb",
+        "a\r\nb",
+        "a\n \nb",
+        "\n",
+        "a\rb\nc",
+        "a\x00b\nc",
+        "a\u200bb\nc",
+    ],
+)
 def test_where_a_block_would_not_be_exact_quotes_are_used(text: str) -> None:
     """Blanks at the ends of lines and of the text are a matter that readers and editors disagree about."""
     assert literal_block(text) is None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.errors import InvalidInputError
+from reconciler.errors import InvalidInputError, ReconcilerError
+from reconciler.files import format as format_module
 from reconciler.files.format import check_format, flag_to_yaml, format_text
 from reconciler.files.yaml.style import write_documents
 from reconciler.files.yaml.tree import read_tree
@@ -195,3 +196,24 @@ def test_formatting_refused_yaml_raises_its_findings() -> None:
 def test_remarks_stand_on_top() -> None:
     """The lines that an import adds are comments above the first key."""
     assert flag_to_yaml({"key": "a"}, ("one", "two")) == "# read-only: one\n# read-only: two\nkey: a\n"
+    assert flag_to_yaml({"key": "a"}, (" x ", "")) == "# read-only:  x\n# read-only:\nkey: a\n"
+
+
+PAIR = "name:   A\nkey: a # one\n---\nname:   B\nkey: b # two\n"
+PAIR_IN_STYLE = "key: a  # one\nname: A\n---\nkey: b  # two\nname: B\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("name: A", "name: C"), ("name: B", "name: C"), ("# one", "# oneself"), ("  # two", ""),
+     ("---\nkey: b  # two\nname: B\n", "# two\n"), ("name: A\n", "name: A\n# one\n")],
+)  # fmt: skip
+def test_a_text_that_would_lose_anything_is_not_given_out(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str
+) -> None:
+    """A value, a comment or a whole document: the file is left as it is."""
+    assert format_text(PAIR, "flag.yaml") == PAIR_IN_STYLE
+    assert old in PAIR_IN_STYLE
+    monkeypatch.setattr(format_module, "write_documents", lambda _: PAIR_IN_STYLE.replace(old, new))
+    with pytest.raises(ReconcilerError, match=r"flag\.yaml cannot be formatted and was left as it is"):
+        format_text(PAIR, "flag.yaml")
