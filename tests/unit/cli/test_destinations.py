@@ -178,6 +178,13 @@ def test_show_drift_rollback_and_emulator_are_held_to_it(repository: Repository)
     check_refused(repository, "apply", "--auto-approve", "--reviewed", "record.json", "--report", "record.json")
     check_refused(repository, "emulator", "--state", "reconciler.yaml")
     check_refused(repository, "rollback", "new-checkout", "--to", "1", "--out", "flags/b.yaml")
+    assert "--out would overwrite the flag file 'flags/b.yaml'." in (
+        repository.run("rollback", "new-checkout", "--to", "1", "--out", "flags/b.yaml").err
+    )
+    repository.write("key", "k" * 32)
+    both = ("--out", "key", "--api-key-file", "key")
+    ran = repository.run("rollback", "new-checkout", "--to", "1", *both)
+    assert (ran.code, ran.err) == (64, "Error: --out would overwrite 'key', which --api-key-file names.\n")
     check_refused(repository, "rollback", "new-checkout", "--to", "1", "--out", "reconciler.yaml")
     assert repository.run("rollback", "new-checkout", "--to", "1", "--out", "flags/new-checkout.yaml").code == 0
 

@@ -89,6 +89,12 @@ def test_an_emulator_without_a_configuration_has_a_project() -> None:
     assert emulator.store.keys[EMULATOR_KEY]["projects"] == [DEFAULT_PROJECT]
 
 
+def test_an_emulator_is_as_slow_and_as_strict_as_wanted() -> None:
+    """Without a wish neither slow nor strict."""
+    found = [create_emulator(**given).limits for given in ({}, {"latency": 0.25}, {"rate": 3})]
+    assert [(limits.latency, limits.rate) for limits in found] == [(0.0, None), (0.25, None), (0.0, 3)]
+
+
 def test_a_file_that_is_no_state_is_wrong_usage(tmp_path: Path) -> None:
     """Nothing is overwritten then."""
     state = tmp_path / "state.json"

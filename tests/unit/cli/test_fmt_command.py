@@ -130,6 +130,18 @@ def test_defaults_are_those_of_the_directory(repository: Repository) -> None:
     assert (ran.code, "other/a.yaml:2:14: error" in ran.err, "flags/a.yaml" in ran.err) == (3, True, False)
 
 
+def test_a_directory_above_of_refused_files_alone_means_these(repository: Repository) -> None:
+    """Other YAML below it stays as it is."""
+    for file in (repository.root / "flags").iterdir():
+        file.unlink()
+    (repository.root / "flags" / "a.yaml").symlink_to("nowhere.yaml")
+    compose = repository.write("compose.yaml", "services:   {}\n")
+    ran = repository.run("fmt", ".")
+    assert (ran.code, ran.out, ran.err.count(": error: ")) == (3, "", 1)
+    assert "flags/a.yaml:1:1: error: " in ran.err
+    assert compose.read_text() == "services:   {}\n"
+
+
 def test_links_are_not_followed(repository: Repository) -> None:
     """A symbolic link is refused, not formatted through."""
     target = repository.root / "outside.yaml"

@@ -329,3 +329,12 @@ def test_a_file_that_is_too_big_for_a_plan(
     ran = repository.run("show", "plan.json", "--quiet")
     said = "" if room == 0 else "Error: 'plan.json' is too big for a saved plan.\n"
     assert (ran.code, ran.err) == (0 if room == 0 else 6, said)
+
+
+def test_a_warning_of_files_has_its_place(repository: Repository) -> None:
+    """Where it stands in the file, and its rule."""
+    repository.write("flags/new-checkout.yaml", "key: new-checkout\nname: 'New '\n")
+    ran = repository.run("plan")
+    (warning,) = (line for line in ran.err.splitlines() if line.startswith("Warning: "))
+    assert warning.startswith("Warning: flags/new-checkout.yaml:2:7: ")
+    assert warning.endswith(" [outer-space]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -21,12 +22,13 @@ from reconciler.cli.main import run
 from reconciler.cli.options import Settings
 from reconciler.cli.output import Output
 from reconciler.cli.serving import Recorder
+from reconciler.cli.signals import TerminatedError
 from reconciler.emulator.server import serve
 from reconciler.errors import UsageError
 from reconciler.evaluation.users import read_users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 AMPLITUDE_ID = 3249336229543
@@ -513,6 +515,54 @@ def test_the_command(root: Path) -> None:
         assert process.returncode == 130
     assert out == ""
     assert err == f"Serving 2 flags at {url}, not production. Deployment keys: mobile, web. Ctrl-C ends it.\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "emulator"])
+@pytest.mark.parametrize(("ending", "code"), [(None, 0), (KeyboardInterrupt, 130), (TerminatedError, 143)])
+def test_the_code_is_that_of_the_end(
+    root: Path, monkeypatch: pytest.MonkeyPatch, command: str, ending: type[BaseException] | None, code: int
+) -> None:
+    """A server that ends by itself has done what it is for; a signal has the code of a signal."""
+    ports = []
+
+    def end(_: object, *, port: int, **__: object) -> None:
+        ports.append(port)
+        if ending:
+            raise ending
+
+    monkeypatch.setattr("reconciler.emulator.server.serve_in_foreground", end)
+    assert run([command, "--config", str(root / "reconciler.yaml"), "--port", "65535"]) == code
+    assert ports == [65535]
+
+
+@pytest.mark.parametrize(("options", "count"), [((), 1), (("--no-watch",), 0)])
+def test_changes_are_looked_for_unless_that_is_unwanted(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    count: int,
+) -> None:
+    """One look, from when requests can come; on stdout there is the address alone."""
+    looks = []
+
+    async def watch(_: object) -> None:
+        looks.append(asyncio.current_task())
+
+    async def serve_shortly(on_start: Callable[[str], None]) -> None:
+        on_start("http://127.0.0.1:9")
+        assert looks == []
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))  # type: ignore[operator]
+
+    def serve_once(_: object, *, on_start: Callable[[str], None], **__: object) -> None:
+        asyncio.run(serve_shortly(on_start))
+
+    monkeypatch.setattr("reconciler.cli.serving.Session.watch", watch)
+    monkeypatch.setattr("reconciler.emulator.server.serve_in_foreground", serve_once)
+    assert run(["serve", "--config", str(root / "reconciler.yaml"), *options]) == 0
+    assert len(looks) == count
+    said = "Serving 2 flags at http://127.0.0.1:9, not production. Deployment keys: mobile, web. Ctrl-C ends it.\n"
+    assert capsys.readouterr() == ("http://127.0.0.1:9\n", said)
 
 
 @pytest.mark.parametrize(
