@@ -18,6 +18,8 @@ from reconciler.text import (
     needs_base,
     percent,
     sentence,
+    suggest,
+    suggestion,
     time_text,
 )
 
@@ -125,3 +127,20 @@ def test_letters_and_marks_without_a_shape() -> None:
     assert {number for number in looked_at if has_no_shape(chr(number))} == {
         number for number in expected if category(chr(number)) not in shapeless
     }
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "near"),
+    [
+        ("treatmnt", ["control", "treatment"], "treatment"),
+        ("TREATMENT", ["Treatment"], "Treatment"),
+        ("chekout", ["checkin", "Checkout"], "Checkout"),
+        ("x", ["treatment"], None),
+        ("x", [], None),
+    ],
+)
+def test_the_nearest_word_is_suggested(word: str, known: list[str], near: str | None) -> None:
+    """One, as it is written; none where no word is near."""
+    hint = near and f'Did you mean "{near}"?'
+    assert suggest(word, known) == hint
+    assert suggestion(word, iter(known)) == (f" {hint}" if hint else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,11 +13,21 @@ from pages import a_drift
 
 from reconciler.apply.report import Status
 from reconciler.drift import DriftReport
+from reconciler.errors import UsageError
 from reconciler.model.rollout import PlacedRollout, Rollout, Step
 from reconciler.planning.plan import PlannedRollout, RolloutStanding
 from reconciler.reports.metrics import Watched, metrics_text
 from reconciler.reports.registry import RenderOptions
-from reconciler.reports.rollouts import render_advance_text, schedule_text, span_text, standing_text, where_text
+from reconciler.reports.rollouts import (
+    last_line,
+    move_lines,
+    render_advance_json,
+    render_advance_text,
+    schedule_text,
+    span_text,
+    standing_text,
+    where_text,
+)
 from reconciler.rollouts.guards import Answer
 from reconciler.rollouts.position import Phase, Position
 from reconciler.rollouts.report import AdvanceReport
@@ -252,3 +263,73 @@ def test_what_rounds_add_up_to() -> None:
     again = failed.after_failure(NOON + 3 * HOUR)
     assert (again.rounds, again.failures, again.last_round, again.last_good) == (4, 2, NOON + 3 * HOUR, NOON + HOUR)
     assert again.standings == failed.standings
+
+
+def test_a_run_as_json() -> None:
+    """Each rollout with its steps, where it stands, what comes next, what guards say and what was written."""
+    placed = PlacedRollout(rollout=replace(Rollout(steps=STEPS[1:]), attempt=2), end=100, segment=None)
+    waits = Position(phase=Phase.WAITING, step=1, next_step=STEPS[2], due_at=NOON, live=10, base=5, since=NOON)
+    held = Position(phase=Phase.HELD, live=7, why="By hand.")
+    standings = (
+        a_standing(
+            "a",
+            placed=placed,
+            position=waits,
+            declared_at=NOON - HOUR,
+            answers=(Answer(guard="errors", verdict=Verdict.WORSE, why="2 of 3"),),
+            move=a_move(MoveKind.ROLLBACK, 50, 0.5, status=Status.FAILED, error="no"),
+            why="worse",
+        ),
+        a_standing("b", "Beta", position=held, move=a_move(MoveKind.UP, 10, 50)),
+        a_standing("c", position=held),
+    )
+    report = AdvanceReport(
+        project_id="7", region="us", environment="live", at=NOON, standings=standings, refusals=("r",), requests=3,
+        is_dry_run=True,
+    )  # fmt: skip
+    document = json.loads(render_advance_json(report, RenderOptions(error=UsageError("x"))))
+    rollouts = document.pop("rollouts")
+    noon = "2030-01-02T12:00:00Z"
+    assert document == {
+        "formatVersion": 1,
+        "projectId": "7",
+        "region": "us",
+        "environment": "live",
+        "at": noon,
+        "dryRun": True,
+        "summary": dict(report.summary),
+        "refusals": ["r"],
+        "requests": 3,
+        "error": {"kind": "usage", "message": "x", "exitCode": 64},
+    }
+    assert rollouts[0] == {
+        "key": "a",
+        "path": "/rolloutPercentage",
+        "attempt": 2,
+        "declaredAt": "2030-01-02T11:00:00Z",
+        "steps": [{"percentage": 50, "seconds": 3600}, {"percentage": 100, "seconds": None}],
+        "phase": "waiting",
+        "step": 1,
+        "live": 10,
+        "base": 5,
+        "since": noon,
+        "next": {"percentage": 100, "dueAt": noon},
+        "why": "worse",
+        "guards": [{"name": "errors", "verdict": "worse", "why": "2 of 3"}],
+        "move": {"kind": "rollback", "before": 50, "after": 0.5, "status": "failed", "error": "no"},
+    }
+    assert (rollouts[1]["path"], rollouts[1]["next"], rollouts[1]["why"], rollouts[1]["declaredAt"]) == (
+        "/targetSegments/Beta/percentage", None, "By hand.", None,
+    )  # fmt: skip
+    assert rollouts[1]["move"] == {"kind": "up", "before": 10, "after": 50, "status": "planned", "error": None}
+    assert (rollouts[2]["move"], rollouts[2]["guards"]) == (None, [])
+
+
+def test_the_last_line_and_the_lines_of_writes() -> None:
+    """Without rollouts there is one sentence; a dry run says so; rollouts without a write have no line."""
+    fields: dict[str, Any] = {"project_id": "7", "region": "us", "environment": None, "at": NOON}
+    assert last_line(AdvanceReport(**fields, standings=())) == "No rollouts."
+    up = a_move(MoveKind.UP, 10, 50)
+    report = AdvanceReport(**fields, standings=(a_standing("a", "Beta", move=up), a_standing("b")), is_dry_run=True)
+    assert last_line(report).startswith("Advance, dry run: ")
+    assert move_lines(report) == ["a, segment Beta: 10% to 50%"]

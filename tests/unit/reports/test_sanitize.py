@@ -14,10 +14,13 @@ from small_plans import HOSTILE
 from reconciler.reports.sanitize import (
     code_block,
     code_span,
+    command_text,
     defuse,
     for_log,
     json_for_log,
     markdown_text,
+    marker,
+    uri_reference,
     visible,
     visible_lines,
 )
@@ -157,3 +160,55 @@ def test_every_format_character_that_there_is_becomes_an_escape() -> None:
         chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
     ]
     assert [char for char in shown if visible(char) == char] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "in_table"),
+    [
+        ("a", "`a`", "`a`"),
+        ("", "`   `", "`   `"),
+        ("  ", "`    `", "`    `"),
+        (" a", "`  a `", "`  a `"),
+        ("a ", "` a  `", "` a  `"),
+        ("`a", "`` `a ``", "`` `a ``"),
+        ("a`", "`` a` ``", "`` a` ``"),
+        ("a`b``c", "```a`b``c```", "```a`b``c```"),
+        ("a|b", "`a|b`", "`a\\|b`"),
+    ],
+)
+def test_spans_to_the_letter(text: str, span: str, in_table: str) -> None:
+    """A fence longer than any inside, and blanks where a parser would take some away."""
+    assert (code_span(text), code_span(text, in_table=True)) == (span, in_table)
+
+
+def test_blocks_to_the_letter() -> None:
+    """A fence of three at least, and longer than any inside."""
+    assert code_block("a\n``b") == "```\na\n``b\n```"
+    assert code_block("a```b", "json") == "````json\na```b\n````"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a *b* [c](d) <e>", "a &#42;b&#42; &#91;c&#93;(d) &#60;e&#62;"),
+        ("see @me, #1 and GH-2", "see `@`me, `#`1 and GH`-`2"),
+        ("a#b # !", "a`#`b # !"),
+        ("#(x) a#(x)", "&#35;(x) a#(x)"),
+        ("http://www.example.com 12:30 a: b", "http&#58;//www&#46;example.com 12&#58;30 a: b"),
+        ("WWW.x awww.x", "WWW&#46;x awww.x"),
+    ],
+)
+def test_prose_to_the_letter(text: str, shown: str) -> None:
+    """Entities for signs of Markdown, code for those of mentions; others stay."""
+    assert markdown_text(text) == shown
+
+
+def test_text_for_runners_to_the_letter() -> None:
+    """Escapes of commands, of references and of markers."""
+    assert command_text("a%b:c,d##[e") == "a%25b:c,d# #[e"
+    assert command_text("a%b:c,d", property_value=True) == "a%25b%3Ac%2Cd"
+    assert uri_reference("a b/ü\udce9") == "a%20b/%C3%BC%E9"
+    assert uri_reference("\ud800") == "%5Cud800"
+    assert marker("-a b--c.d>") == "<!-- reconciler:a-b-c.d -->"
+    assert defuse(" ::a\n##vso[b ##[c :d") == " : :a\n# #vso[b # #[c :d"
+    assert json_for_log('"##[a ##vso[b ##c"') == '"#\\u0023[a #\\u0023vso[b ##c"'
