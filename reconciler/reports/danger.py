@@ -107,7 +107,7 @@ class Effect(Struct, frozen=True, kw_only=True):
 
 def effect_of(flag: FlagPlan) -> Effect:
     """The effect of a flag's plan."""
-    found = sorted(_classified(flag), key=lambda item: item[0])
+    found = sorted(_by_fields(flag.changes, flag.exposure), key=lambda item: item[0])
     danger = _danger(flag, min((danger for danger, _ in found), default=Danger.HARMLESS))
     return Effect(
         danger=danger,
@@ -158,7 +158,7 @@ def widest_moves(flags: Sequence[FlagPlan]) -> Iterator[str]:
 
 def danger_of(changes: Iterable[FieldChange]) -> Danger:
     """The gravest of what changes, by the fields alone."""
-    return min((danger for danger, _ in _by_fields(changes, "targeting")), default=Danger.HARMLESS)
+    return min((danger for danger, _ in _by_fields(changes, None)), default=Danger.HARMLESS)
 
 
 def _danger(flag: FlagPlan, gravest: Danger) -> Danger:
@@ -197,7 +197,7 @@ def _is_switch(exposure: FlagExposure) -> bool:
     was_off, is_off = (
         all(_is_off(getattr(item, side)) for item in exposure.transitions) for side in ("before", "after")
     )
-    return bool(exposure.switched) and (is_off or (was_off and exposure.switched >= _MOST))
+    return is_off or (was_off and exposure.switched >= _MOST)
 
 
 def _is_off(side: tuple[tuple[str, Fraction], ...]) -> bool:
@@ -212,10 +212,6 @@ def _switched(flag: FlagPlan) -> Fraction:
     return flag.exposure.switched if flag.exposure else Fraction(0)
 
 
-def _classified(flag: FlagPlan) -> Iterator[tuple[Danger, str]]:
-    yield from _by_fields(flag.changes, _targeting(flag.exposure) if flag.exposure else "targeting")
-
-
 def _targeting(exposure: FlagExposure) -> str:
     """Whether segments get users of the rest, or leave some to it."""
     items = [item for item in exposure.transitions if item.before_segment != item.after_segment]
@@ -224,14 +220,14 @@ def _targeting(exposure: FlagExposure) -> str:
     return f"targeting {'widened' if come else 'narrowed'}" if come != go else "targeting"
 
 
-def _by_fields(changes: Iterable[FieldChange], targeting: str) -> Iterator[tuple[Danger, str]]:
+def _by_fields(changes: Iterable[FieldChange], exposure: FlagExposure | None) -> Iterator[tuple[Danger, str]]:
     """What each field does, in words; users and cohorts are counted over all variants, and come last."""
     members: dict[str, list[MembersChange]] = {}
     for change in changes:
         if isinstance(change, MembersChange):
             members.setdefault("user" if change.path.endswith("/users") else "cohort", []).append(change)
         elif change.path == "/targetSegments":
-            yield Danger.MOVED, _segments(change, targeting)
+            yield Danger.MOVED, _segments(change, exposure)
         else:
             yield _classify(change)
     for noun, lists in members.items():
@@ -239,11 +235,13 @@ def _by_fields(changes: Iterable[FieldChange], targeting: str) -> Iterator[tuple
         yield Danger.TOUCHED, _added_and_removed(added, removed, f"listed {noun}")
 
 
-def _segments(change: ValueChange, targeting: str) -> str:
+def _segments(change: ValueChange, exposure: FlagExposure | None) -> str:
     """The words for segments; only in another order they are the same ones."""
     sides = [side if isinstance(side, list | tuple) else () for side in (change.before, change.after)]
     shown = [sorted(map(flow_text, side)) for side in sides]
-    return "order of segments" if sides[0] and shown[0] == shown[1] else targeting
+    if sides[0] and shown[0] == shown[1]:
+        return "order of segments"
+    return _targeting(exposure) if exposure else "targeting"
 
 
 def _classify(change: ValueChange) -> tuple[Danger, str]:

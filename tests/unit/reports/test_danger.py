@@ -45,6 +45,8 @@ def shares_of_on(before: int, after: int) -> SegmentTransition:
 
 
 ALL_OFF, ALL_ON, HALF_ON, HALF_OFF = (shares_of_on(*sides) for sides in ((0, 0), (0, 60), (30, 50), (50, 0)))
+STILL_ON = shares_of_on(50, 50)
+STILL_INEXACT = an_exposure(a_transition(is_exact=False, switched=Fraction(0)))
 PAYLOAD = PayloadShare(variant="on", share=Fraction(1, 2))
 LISTED = ListedMove(kind="users", before="off", after="on", count=1)
 ON = change("/enabled", False, True)
@@ -127,6 +129,7 @@ def test_nothing_with_fewer_users_stands_before_what_moves_more(seed: int) -> No
         (a_change("a", ROLLOUT, exposure=an_exposure(replace(HALF_OFF, deployments=("1",)), HALF_ON)), "high"),
         (a_change("a", ROLLOUT, exposure=an_exposure(replace(ALL_ON, deployments=("1",)), HALF_ON)), "low"),
         (a_change("a", ROLLOUT, exposure=an_exposure(replace(HALF_ON, deployments=("1",)), ALL_OFF)), "high"),
+        (a_change("a", ROLLOUT, exposure=an_exposure(replace(STILL_ON, deployments=("1",)), HALF_ON)), "low"),
         (a_change("a", OFF, exposure=replace(STILL, dependents=("child",))), "high"),
         (a_change("a", change("/name", "a", "b"), transient=Fraction(1, 9)), "medium"),
         (a_change("a", change("/name", "a", "b"), warnings=("w",)), "low"),
@@ -240,6 +243,8 @@ def a_move_between(before: str, after: str) -> Any:
         ((("Beta", "Staff"),), "targeting"),
         ((("Beta", "Beta"), ("All Other Users", "All Other Users")), "targeting"),
         ((("Beta", "Staff"), ("All Other Users", "Beta")), "targeting widened"),
+        ((("All Other Users", "All Other Users"), ("All Other Users", "Beta")), "targeting widened"),
+        ((("All Other Users", "All Other Users"), ("Beta", "All Other Users")), "targeting narrowed"),
     ],
 )
 def test_whether_segments_get_users_or_lose_some(moves: tuple[tuple[str, str], ...], words: str) -> None:
@@ -259,6 +264,7 @@ def test_whether_segments_get_users_or_lose_some(moves: tuple[tuple[str, str], .
             a_change("a", ROLLOUT, exposure=an_exposure(a_transition(is_exact=False, switched=Fraction(0)))),
             Danger.TOUCHED,
         ),
+        (a_change("a", ROLLOUT, exposure=replace(STILL_INEXACT, dependents=("child",))), Danger.MOVED),
         (a_change("a", change("/name", "a", "b"), transient=Fraction(1, 9)), Danger.MOVED),
         (a_change("a", change("/name", "a", "b"), warnings=("w",)), Danger.TOUCHED),
         (a_change("a", OFF, warnings=("w",)), Danger.SWITCHED),
@@ -281,6 +287,7 @@ def test_of_a_flag_whose_exposure_is_not_known_no_share_is_told() -> None:
     for action in (Action.UPDATE, Action.CREATE):
         effect = effect_of(a_change("a", targeting, exposure=None, action=action))
         assert (effect.share, effect.reach, effect.affected) == (0, 0, "")
+        assert effect.level.word == ("medium" if action is Action.UPDATE else "low")
     assert effect_of(a_change("a", targeting, exposure=None)).change == "targeting"
 
 
