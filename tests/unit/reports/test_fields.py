@@ -165,6 +165,14 @@ def test_other_ids_beside_what_is_not_ascii() -> None:
     assert lines(change) == [("~", "targetSegments/Staff/conditions", words, f"{words} (other ids)")]
 
 
+def test_segments_where_there_were_none_are_a_line_each() -> None:
+    """And those that all go."""
+    text = 'everyone; 50%; rolloutWeights {"a": 1}'
+    change = ValueChange(path="/targetSegments", before=None, after=[BETA])
+    assert lines(change) == [("+", "targetSegments/Beta", None, text)]
+    assert lines(replace(change, before=[BETA], after=None)) == [("-", "targetSegments/Beta", text, None)]
+
+
 def test_segments_of_one_name_are_shown_whole() -> None:
     """Where names do not tell segments apart, both lists are shown as they are."""
     change = ValueChange(path="/targetSegments", before=[BETA, BETA], after=[BETA])
@@ -177,6 +185,11 @@ def test_segments_of_one_name_are_shown_whole() -> None:
         ("/targetSegments", [BETA, {"percentage": 5}]),
         ("/targetSegments", [BETA, "Staff"]),
         ("/targetSegments", "Beta"),
+        ("/targetSegments", {}),
+        ("/targetSegments", 5),
+        ("/variants", {}),
+        ("/variants", 5),
+        ("/other", [BETA]),
         ("/variants", [{"key": "on"}, {"name": "Off"}]),
         ("/variants", [{"key": "on"}, "off"]),
         ("/variants", {"key": "on"}),
