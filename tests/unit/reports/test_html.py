@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING
 
 import html5lib
 import pytest
-from builders import a_flag_plan, a_plan, a_report
+from builders import a_flag_plan, a_plan, a_report, an_empty_plan
+from jinja2 import UndefinedError
+from msgspec.structs import replace
 from pages import a_hostile_drift, a_large_plan, a_rich_plan, all_pages, plan_page_of
 from small_plans import HOSTILE, PERSON, SMALL_PLANS
 
 from reconciler.apply import Status
 from reconciler.drift import DriftReport, FieldOfFlag
 from reconciler.planning.plan import Refusal
+from reconciler.reports.html import breakable, environment
 from reconciler.reports.registry import APPLY, DRIFT, PLAN, RenderOptions, render
 from reconciler.reports.sanitize import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from xml.etree.ElementTree import Element
+
+    from reconciler.planning.plan import Plan
 
 PAGES = (
     "plan", "plan-empty", "plan-hostile", "drift", "drift-none", "drift-hostile", "apply", "apply-hostile",
@@ -275,3 +280,38 @@ def test_the_verdict_says_what_is_held(others: int, verdict: str) -> None:
     page = plan_page_of(a_plan(held, *(a_flag_plan(f"f{number}") for number in range(others))))
     assert verdict in page
     assert page.count('class="card held"') == 1
+
+
+@pytest.mark.parametrize(
+    ("plan", "severity", "verdict"),
+    [
+        (a_plan(), "work", "1 flag would change."),
+        (an_empty_plan(), "calm", "No changes: live matches git."),
+        (SMALL_PLANS["refused"](), "alarm", "Refused as unsafe."),
+        (
+            a_plan(a_flag_plan("a", held=(Refusal(guard="g", message="m", override=""),)), a_flag_plan("b")),
+            "alarm",
+            "1 flag would change, 1 flag held by safety checks.",
+        ),
+    ],
+)
+def test_how_grave_a_plan_is(plan: Plan, severity: str, verdict: str) -> None:
+    """Refused or held is an alarm, changes are work, none is calm."""
+    assert verdict_of(render(PLAN, "html", plan)) == (severity, verdict)
+
+
+def test_what_is_not_known_of_some_is_said_beside_what_was_applied() -> None:
+    """And that there was nothing to do, where there was nothing."""
+    unknown = a_report(Status.APPLIED, Status.UNKNOWN, Status.UNKNOWN)
+    told = "1 of 3 flags applied. Of 2 flags that is not known."
+    assert verdict_of(render(APPLY, "html", unknown)) == ("alarm", told)
+    assert verdict_of(render(APPLY, "html", a_report(Status.FAILED)))[1] == "No flag was applied completely."
+    assert verdict_of(render(APPLY, "html", replace(a_report(), outcomes=()))) == ("calm", "There was nothing to do.")
+
+
+def test_a_template_names_nothing_that_is_not_there() -> None:
+    """A value that is missing is an error, and no empty place on a page; markup in values is text."""
+    with pytest.raises(UndefinedError):
+        environment().from_string("{{ nothing }}").render()
+    assert environment().from_string("{{ x }}").render(x="<b>") == "&lt;b&gt;"
+    assert breakable("a/<b>/c") == "a/<wbr>&lt;b&gt;/<wbr>c"
