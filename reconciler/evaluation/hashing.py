@@ -24,7 +24,7 @@ _LAST_ROW = HASHES - _FULL_ROWS * RESIDUES
 
 def hash_of(salt: str, value: str) -> int:
     """The unsigned murmur3 (x86, 32 bits, seed 0) of `salt/value` in UTF-8, neither trimmed nor case-folded."""
-    hashed: int = mmh3.hash(f"{salt}/{value}".encode("utf-8", "surrogatepass"), 0, signed=False)
+    hashed: int = mmh3.hash(f"{salt}/{value}".encode(errors="surrogatepass"), 0, signed=False)
     return hashed
 
 

@@ -238,7 +238,7 @@ _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 def _solve(area: Area, front: str) -> Iterator[str]:
     """Texts that begin as wanted and whose hash is in the area, found by taking murmur3's last block back."""
-    start = f"{area.salt}/{front}".encode("utf-8", "surrogatepass")
+    start = f"{area.salt}/{front}".encode(errors="surrogatepass")
     (r0, r1), (d0, d1) = area.residues, area.distributions
     for letters in product(_LETTERS, repeat=4 + -len(start) % 4):
         padding = "".join(letters)

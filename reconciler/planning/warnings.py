@@ -250,7 +250,7 @@ def _in_two_lists(spec: FlagSpec, kind: MemberKind) -> dict[tuple[str, str], set
     """By each pair of variants, in their order, the users or cohorts that both list."""
     lists = [(item.key, set(found)) for item in variants_of(spec) if (found := getattr(item, kind)) is not UNSET]
     pairs = (((first, second), one & other) for (first, one), (second, other) in combinations(lists, 2))
-    return {pair: members for pair, members in pairs if members}
+    return dict(pairs)
 
 
 def _was_on(before: FlagSpec | None) -> TypeGuard[FlagSpec]:

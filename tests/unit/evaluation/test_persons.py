@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import mmh3
 import pytest
 
+from reconciler.evaluation.hashing import coordinates, hash_of
 from reconciler.evaluation.persons import (
     MOST_IDS,
     Area,
@@ -211,6 +212,9 @@ def test_murmur3_is_solved_where_numbers_do_not_do() -> None:
     """One id of 24 million: found with the wanted beginning, of letters and digits, and not by counting."""
     cuts = (("a", HALF), ("c", HALF + 3), ("b", ROWS))
     rule = SegmentRule("x", percentage=60, cuts=cuts, bucketing=Bucketing("s", "user_id", "User"))
+    odd = SegmentRule("x", percentage=60, cuts=cuts, bucketing=Bucketing("\ud800", "user_id", "User"))
+    assert hash_of("\ud800", "x") == mmh3.hash(b"\xed\xa0\x80/x", signed=False)
+    assert odd.variant_at(*coordinates(hash_of("\ud800", find_person((), [(odd, "c")]).user["user_id"]))) == "c"
     for chosen, front in ((), "user-"), ((answering(asked("user_id", "contains", "ann")),), "ann"):
         text = find_person(chosen, [(rule, "c")]).user["user_id"]
         hashed = mmh3.hash(f"s/{text}", signed=False)

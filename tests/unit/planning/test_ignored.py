@@ -180,4 +180,4 @@ def test_fields_of_flags() -> None:
     ignored = ignoring("/description", "/tags/ops", "/deployments", "/name")
     assert keep_ignored(wanted, live, ignored) == a_flag(tags=("mine", "ops"), enabled=True)
     assert keep_ignored(wanted, a_flag(), ignoring("/tags/ops")) == wanted
-    assert keep_ignored(wanted, live, NOTHING) == wanted
+    assert keep_ignored(wanted, live, NOTHING) is wanted

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from reconciler.model.flag import FlagSpec, TargetSegment, Variant, Weights
+from reconciler.planning import operations
 from reconciler.planning.operations import (
     AddDeployments,
     AddMembers,
@@ -17,15 +16,14 @@ from reconciler.planning.operations import (
     EditFlag,
     EditVariant,
     ImpossibleCallError,
+    MembersOperation,
+    Operation,
     RemoveDeployment,
     RemoveMembers,
     RemoveUserAt,
     apply_in_any_order,
     apply_operations,
 )
-
-if TYPE_CHECKING:
-    from reconciler.planning.operations import Operation
 
 SEGMENT = TargetSegment(name="S", conditions=(), percentage=10, rollout_weights=Weights.of({"a": 1, "b": 2}))
 FLAG = FlagSpec(
@@ -225,3 +223,20 @@ def test_what_a_call_gives_a_value(operation: Operation, parts: set[tuple[str, .
     """Fields of the flag, and of a variant under its key of before and after; lists are no such part."""
     assert len(operation.sets) == len(parts)
     assert set(operation.sets) == parts
+
+
+def test_each_kind_of_call_says_for_itself_what_it_is() -> None:
+    """There is no request, no effect and no form that all have."""
+    bare, of_a_list = Operation(flag_key="f"), MembersOperation(flag_key="f", variant_key="a")
+    for call in (
+        bare.request,
+        lambda: bare.effect(FLAG),
+        lambda: Operation.from_json({"path": "/api/1/flags/1"}, "f"),
+        lambda: of_a_list.effect(FLAG),
+    ):
+        with pytest.raises(NotImplementedError):
+            call()
+
+
+def test_the_package_gives_on_what_it_names() -> None:
+    assert [name for name in operations.__all__ if not hasattr(operations, name)] == []

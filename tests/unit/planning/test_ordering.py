@@ -176,6 +176,14 @@ def test_no_shield_without_need() -> None:
     assert words(plan(a_flag(a=50, b=50), a_flag(a=90, b=10), shield=True)) == ["edit-variant a", "edit-variant b"]
 
 
+def test_a_shield_that_betters_nothing_is_not_put_up() -> None:
+    """Where variants are left without weights, users stray behind it as they do without it."""
+    live, desired = a_flag(a=1, b=1, c=0), a_flag(a=0, b=0)
+    found = plan(live, desired, shield=True)
+    assert found.transient > 0
+    assert found == plan(live, desired)
+
+
 def test_a_shield_and_a_removed_variant() -> None:
     """A variant that goes weighs nothing before the shield that names it comes down, and goes after it."""
     found = plan(a_flag(a=1, b=1, c=1), a_flag(a=90, b=10), shield=True)

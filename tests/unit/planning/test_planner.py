@@ -102,6 +102,28 @@ def test_a_payload_is_described_with_any_keys() -> None:
     assert change.details == (LeafChange(path="/__x/y", before=1, after=2),)
 
 
+def test_a_payload_is_described_as_deep_as_it_differs() -> None:
+    """However little of two values is alike; what comes and what goes stand there whole."""
+    before = {"a": 1, "in": {"x": 1, "same": 1}, "list": [1, 2], "gone": {"z": 1}, "was": {"b": 1}, "one": [1]}
+    after = {"a": 1, "in": {"y": 1, "same": 1}, "list": [1, 3], "new": {"z": 1}, "was": {"c": 1}, "one": {"d": 1}}
+    live = a_live_flag(a_full_flag(variants=(a_full_variant("a", payload=before),)))
+    declared = a_flag(variants=(Variant(key="a", payload=after),))
+    plan = Planner(config=a_config(), options=PlanOptions()).plan_flag(a_desired_flag(declared), live)
+    assert plan is not None
+    (change,) = plan.changes
+    assert isinstance(change, ValueChange)
+    assert [(leaf.path, leaf.before, leaf.after) for leaf in change.details] == [
+        ("/gone", {"z": 1}, None),
+        ("/in/x", 1, None),
+        ("/in/y", None, 1),
+        ("/list/1", 2, 3),
+        ("/new", None, {"z": 1}),
+        ("/one", [1], {"d": 1}),
+        ("/was/b", 1, None),
+        ("/was/c", None, 1),
+    ]
+
+
 def a_plan_of(declared: FlagSpec, live: FlagSpec) -> FlagPlan | None:
     """The plan of one flag."""
     return Planner(config=a_config(), options=PlanOptions()).plan_flag(a_desired_flag(declared), a_live_flag(live))
