@@ -166,7 +166,7 @@ class Advance(Struct, frozen=True, kw_only=True):
 def _held_unless_same(plan: FlagPlan, looked_at: Mapping[str, LiveFlag], now: Mapping[str, LiveFlag]) -> FlagPlan:
     """The plan of a flag, held where the flag is not what was looked at, or one call would not do."""
     key = plan.key
-    if key not in looked_at or key not in now or fields_that_moved(looked_at[key], now[key]):
+    if key not in now or fields_that_moved(looked_at[key], now[key]):
         message = f'"{key}" was edited while its rollouts were looked at: the next run looks again.'
     elif len(plan.operations) != 1:
         message = f'"{key}" takes more than one call to be moved: apply what is pending first.'

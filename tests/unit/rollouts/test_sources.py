@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import sys
@@ -12,12 +13,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from msgspec.structs import replace
 from speaking import HEAD, speaking
+from virtual_time import run_in_virtual_time
 
 from reconciler.model.rollout import GuardSource
-from reconciler.rollouts.guards import Answer, NoDataError, Question, ask
+from reconciler.rollouts.guards import Answer, NoDataError, Question, SourceError, ask
 from reconciler.rollouts.sequential import Counts, Verdict
 from reconciler.rollouts.sources import MOST_BYTES, OutsideSources
 
@@ -384,3 +387,34 @@ def test_every_variant_counts() -> None:
     for variants, verdict in (("a", "FINE"), ("ac", "UNKNOWN"), ("abc", "WORSE"), ("", "UNKNOWN")):
         question = Question(key="f", segment=None, percentage=1, seconds=90, variants=("control", *variants), tests=1)
         assert ask("g", PROMETHEUS, question, Fixed()).verdict is Verdict[verdict]
+
+
+@pytest.mark.parametrize(
+    ("length", "seconds", "why"),
+    [
+        (1_000_000, 19.9, None),
+        (1_000_001, 0, "URL answered with more than a megabyte"),
+        (100, 20.1, "URL took too long"),
+    ],
+)
+def test_how_long_and_how_large_an_answer_may_be(
+    monkeypatch: pytest.MonkeyPatch, length: int, seconds: float, why: str | None
+) -> None:
+    """Each part of it has ten seconds, the whole twenty; a command has a minute."""
+
+    async def answered(_: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        assert request.extensions["timeout"] == dict.fromkeys(("connect", "read", "write", "pool"), 10)
+        assert request.headers["accept-encoding"] == "gzip"
+        await asyncio.sleep(seconds)
+        body = b'{"control": {"failed": 1, "of": 2}}'
+        return httpx.Response(200, stream=httpx.ByteStream(body + b" " * (length - len(body))))
+
+    monkeypatch.setattr("httpx.AsyncHTTPTransport.handle_async_request", answered)
+    monkeypatch.setattr("asyncio.run", run_in_virtual_time)
+    sources = OutsideSources(environ={"URL": "https://guards.example.com/"})
+    assert sources.command_seconds == 60
+    if why is None:
+        assert sources.counts(JSON, ["control"], 60) == {"control": Counts(1, 2)}
+    else:
+        with pytest.raises(SourceError, match=f"^{why}$"):
+            sources.counts(JSON, ["control"], 60)
