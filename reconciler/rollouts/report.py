@@ -70,7 +70,7 @@ class AdvanceReport(Struct, frozen=True, kw_only=True):
             stopped = GuardRefusedError("Refused as unsafe: " + " ".join(self.refusals), self.guards)
         if stopped and self.changed_something:
             return PartlyAppliedError(f"{failure} {stopped}" if failure else str(stopped))
-        return stopped or failure
+        return stopped
 
 
 def with_outcomes(

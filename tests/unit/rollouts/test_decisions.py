@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.apply.report import Status
-from reconciler.errors import GuardRefusedError, PartlyAppliedError
+from reconciler.errors import GuardRefusedError, InterruptedRunError, PartlyAppliedError
 from reconciler.model.flag import UNSET, Version, Weights
 from reconciler.model.rollout import GuardSource, PlacedRollout, Rollout, Step
 from reconciler.model.versions import DeclaredValue, Timeline
@@ -199,6 +199,7 @@ def test_variants_with_users() -> None:
         "d",
     )
     assert variants_with_users(a_flag(variants=variants, rollout_weights=own, target_segments=UNSET)) == ("a", "b")
+    assert variants_with_users(a_flag(variants=variants, target_segments=segments)) == ("d",)
 
 
 def versions(*shown: tuple[float, bool, float, str], first: int = 1) -> list[Version]:
@@ -325,6 +326,33 @@ def test_refusals_end_a_run() -> None:
     assert str(refused) == str(partly) == "Refused as unsafe: One. Two."
     failed = a_report(Status.FAILED)
     assert str(an_advance(applied=failed, **said).failure) == str(failed.failure)
+
+
+FAILED, APPLIED, SKIPPED = a_report(Status.FAILED), a_report(Status.APPLIED), a_report(Status.SKIPPED)
+ENDED, SIGNAL = SourceError("Ended."), InterruptedRunError("Signal.", 15)
+
+
+@pytest.mark.parametrize(
+    ("fields", "changed", "kind", "said"),
+    [
+        ({}, False, None, None),
+        ({"applied": APPLIED}, True, None, None),
+        ({"applied": FAILED}, True, PartlyAppliedError, str(FAILED.failure)),
+        ({"applied": SKIPPED}, False, type(SKIPPED.failure), str(SKIPPED.failure)),
+        ({"stopped_by": ENDED}, False, SourceError, "Ended."),
+        ({"applied": FAILED, "stopped_by": ENDED}, True, PartlyAppliedError, f"{FAILED.failure} Ended."),
+        ({"applied": SKIPPED, "stopped_by": ENDED}, False, SourceError, "Ended."),
+        ({"applied": APPLIED, "stopped_by": ENDED}, True, PartlyAppliedError, "Ended."),
+        ({"applied": APPLIED, "stopped_by": ENDED, "refusals": ("One.",)}, True, PartlyAppliedError, "Ended."),
+        ({"applied": APPLIED, "stopped_by": SIGNAL}, True, InterruptedRunError, "Signal."),
+        ({"applied": FAILED, "stopped_by": SIGNAL, "refusals": ("One.",)}, True, InterruptedRunError, "Signal."),
+        ({"refusals": ("One.",)}, False, GuardRefusedError, "Refused as unsafe: One."),
+    ],
+)
+def test_what_a_run_ends_with(fields: dict[str, Any], changed: bool, kind: Any, said: str | None) -> None:
+    run = an_advance(**fields)
+    assert run.changed_something is changed
+    assert (type(run.failure) if kind else run.failure, said and str(run.failure)) == (kind, said)
 
 
 def test_outcomes_of_moves() -> None:
