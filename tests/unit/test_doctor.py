@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import a_config
+from builders import a_config, a_flag
+from builders import a_live_flag as a_model_flag
 from emulators import a_live_flag
 from faults.drills import WiredWorld
 from faults.wire import Wire
@@ -15,10 +16,16 @@ from looks import edit
 from msgspec.structs import replace
 from worlds import FAST, World, a_world, an_emulator
 
+from reconciler import doctor
+from reconciler.api.listing import Listing
+from reconciler.api.responses import Unread
 from reconciler.doctor import Check, CheckStatus, examine, exit_code, failed, limits
 from reconciler.emulator import Behaviour
 from reconciler.errors import AccessError, NotSentError
 from reconciler.model.config import Requests
+
+if TYPE_CHECKING:
+    from reconciler.model.flag import FlagSpec
 
 SERVER_TIME = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
 """What the wire says in every answer."""
@@ -253,3 +260,45 @@ def test_deployments_that_cannot_be_read_are_named() -> None:
     )
     assert found.message == f"the project has 1: server (69); configured here: none.{unread}"
     assert (found.status, found.advice) == (CheckStatus.WARN, "Correct them in Amplitude.")
+
+
+def a_listing(*specs: FlagSpec, editors: str = "", unread: tuple[Unread, ...] = ()) -> Listing:
+    """A page of those flags, each edited last by one of those editors."""
+    by = editors or "x" * len(specs)
+    flags = {
+        str(number): a_model_flag(spec, id=str(number), last_modified_by=editor)
+        for number, (spec, editor) in enumerate(zip(specs, by, strict=True))
+    }
+    return Listing(flags=flags, pages=1, faulty={item.name: item for item in unread})
+
+
+def test_one_flag_with_tags_shows_that_they_are_shown() -> None:
+    """A server that leaves out empty ones shows those that there are."""
+    shown, hidden = a_flag("a", tags=("x",)), a_flag("b")
+    assert doctor._tags(a_listing(hidden, shown)).status is CheckStatus.OK
+    assert doctor._tags(a_listing(hidden, hidden)).message == "not shown by this server"
+
+
+def test_flags_that_cannot_be_read_are_named() -> None:
+    """Each with what is wrong with it."""
+    unread = tuple(Unread(id=key, key=key, reason=f"Reason {key}.") for key in "bc")
+    told = " ".join(map(str, unread))
+    assert doctor._project(a_listing(a_flag("a"), unread=unread), a_config()) == Check(
+        name="project",
+        status=CheckStatus.WARN,
+        message=f"project 7 answers; flags: 1; pages of the list: 1. {told}",
+        advice="Correct them in Amplitude: commands that need one of them fail.",
+    )
+
+
+def test_flags_of_another_repository_are_a_warning() -> None:
+    """Those that carry the tag, are not declared, and were edited by nobody who edited the declared ones."""
+    listing = a_listing(*(a_flag(key, tags=("ours",)) for key in "abc"), editors="xyx")
+    (check,) = doctor._managed_tag(listing, a_config(managed_tag="ours"), ["a"])
+    assert check == Check(
+        name="managed tag",
+        status=CheckStatus.WARN,
+        message="Flags that carry ours are declared nowhere here, and were last edited by others than the declared "
+        "ones: b",
+        advice="If another repository uses the same tag, give each a `managedTag` of its own.",
+    )
