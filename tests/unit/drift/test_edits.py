@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import NOON, a_desired_flag
+from builders import NOON, a_desired_flag, a_segment
 from builders import a_live_flag as a_live
 from emulators import USER, a_live_flag
 from looks import ADA, BOB, Cron, a_declaration, edit, flag_id_of, look
@@ -20,6 +20,7 @@ from reconciler.emulator import Behaviour
 from reconciler.model.flag import UNSET, FlagSpec, Variant, Version, Weights
 from reconciler.model.versions import DeclaredValue, Timeline
 from reconciler.planning.plan import ValueChange
+from reconciler.planning.segments import SHIELD_NAME
 
 if TYPE_CHECKING:
     from reconciler.drift import DriftReport
@@ -295,3 +296,20 @@ def test_what_git_said_since_the_start_is_its_own(
     timelines = {(KEY, "/tags"): Timeline(values=tuple(DeclaredValue(value=list(item)) for item in (("x",), said)))}
     found = edits_of([after, before], a_desired_flag(FlagSpec(key=KEY, tags=("x",))), at(11), timelines, "ours")
     assert bool(found) is told_
+
+
+@pytest.mark.parametrize(
+    ("name", "paths"), [("S", ["/rolloutPercentage", "/targetSegments"]), (SHIELD_NAME, ["/rolloutPercentage"])]
+)
+def test_a_shield_is_no_edit_of_segments(name: str, paths: list[str]) -> None:
+    """A plan puts it there, and takes it away at its end."""
+    before, after = (
+        replace(
+            a_version(number, number * 10),
+            flag=a_live(FlagSpec(key=KEY, rollout_percentage=number, target_segments=segments), id="1"),
+        )
+        for number, segments in ((1, ()), (2, (a_segment(name),)))
+    )
+    for desired in (FlagSpec(key=KEY), FlagSpec(key=KEY, target_segments=())):
+        (found,) = edits_of([after, before], a_desired_flag(desired), at(11), {}, None)
+        assert sorted(change.path for change in found.changes) == paths
