@@ -77,7 +77,7 @@ def whole_weights(weights: Weights) -> Weights:
 
 def same_weights(left: Weights, right: Weights) -> bool:
     """Whether both give every variant the same share."""
-    return left == right or weight_ratio(left) == weight_ratio(right)
+    return weight_ratio(left) == weight_ratio(right)
 
 
 def canonical_segment(segment: TargetSegment) -> Json:

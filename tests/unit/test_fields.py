@@ -11,7 +11,7 @@ from reconciler.files import decode
 from reconciler.files.flag_layout import TEAM_FIELDS
 from reconciler.model import canonical, wire
 from reconciler.model.fields import FIELD, FIELDS, NEW_FLAG, Field, ValueKind
-from reconciler.model.flag import UNSET, FlagSpec
+from reconciler.model.flag import UNSET, FlagSpec, Weights
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 SCHEMA = json.loads((SCHEMAS / "flag.schema.json").read_text("utf-8"))
@@ -58,6 +58,21 @@ def test_what_an_edit_and_a_create_carry() -> None:
     }  # fmt: skip
     assert {field.public for field in FIELDS if field.in_create} == {
         "name", "description", "bucketingKey", "rolloutWeights", "targetSegments", "deployments", "evaluationMode",
+    }  # fmt: skip
+
+
+def test_what_a_new_flag_has_and_what_is_always_shown() -> None:
+    """By name, as the reference has it; the salt and the variants are the server's to choose."""
+    assert {field.name: field.new for field in FIELDS if field.new is not UNSET} == {
+        "name": "", "description": "", "enabled": False, "archived": False, "evaluation_mode": "remote",
+        "bucketing_key": "amplitude_id", "bucketing_unit": "User", "rollout_percentage": 0,
+        "rollout_weights": Weights(), "target_segments": (), "deployments": (), "tags": (),
+    }  # fmt: skip
+    assert {field.name for field in FIELDS if field.always_shown} == {
+        "name", "description", "bucketing_unit", "rollout_weights", "target_segments", "deployments",
+    }  # fmt: skip
+    assert {field.name for field in FIELDS if not field.is_certain} == {
+        "name", "evaluation_mode", "bucketing_key", "bucketing_salt", "variants",
     }  # fmt: skip
 
 

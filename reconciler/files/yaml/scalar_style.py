@@ -61,7 +61,7 @@ def literal_block(text: str) -> tuple[str, tuple[str, ...]] | None:
     lines = body.split("\n")
     if len(lines) == 1 and body == text:
         return None
-    if not lines[0] or not lines[-1] or find_forbidden(text) or "\r" in text:
+    if not lines[0] or not lines[-1] or find_forbidden(text):
         return None
     if any(line and (line[0].isspace() or line[-1].isspace()) for line in lines):
         return None

@@ -59,6 +59,10 @@ def test_json_by_value(left: Any, right: Any, is_same: bool) -> None:
         ({"a": 1, "b": 2}, {"a": 2, "b": 1}, False),
         ({"a": 0}, {}, True),
         ({"a": 0}, {"a": 1}, False),
+        ({"a": 10**400, "b": 2 * 10**400}, {"a": 1, "b": 2}, True),
+        ({"a": 1 / 9_999, "b": 1}, {"a": 1, "b": 9_999}, True),
+        ({"a": 1 / 10_000, "b": 1}, {"a": 1, "b": 10_000}, True),
+        ({"a": 1 / 10_001, "b": 1}, {"a": 1, "b": 10_001}, False),
     ],
 )
 def test_weights_by_ratio(left: dict[str, float], right: dict[str, float], is_same: bool) -> None:
