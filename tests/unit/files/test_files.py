@@ -22,6 +22,9 @@ NAMES = (
     "flags/team/f.yaml",
     "flags/team/.g.yml",
     "flags/notes.md",
+    "flags/j.test.yaml",
+    "flags/k.test.yml",
+    "flags/test.yaml",
     "flags-of-others/h.yaml",
     "others/flags/i.yaml",
 )

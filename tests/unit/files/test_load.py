@@ -17,8 +17,9 @@ from reconciler.files import load
 from reconciler.files.config_file import load_config, load_configs
 from reconciler.files.load import check_desired, load_desired
 from reconciler.files.yaml.reader import Document
+from reconciler.files.yaml.scalars import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_NUMBER_LENGTH
 from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
-from reconciler.model.rollout import Rollout, Step
+from reconciler.model.rollout import PlacedRollout, Rollout, Step
 
 ENVIRONMENTS = """\
 version: 1
@@ -224,6 +225,60 @@ def test_a_link_that_took_a_files_place_is_not_followed(tmp_path: Path) -> None:
         files.read_flag_file("/dev/null")
 
 
+def test_no_more_of_a_file_is_read_than_shows_that_it_is_too_large(tmp_path: Path) -> None:
+    """One byte more than is allowed; and the file is closed."""
+    file = tmp_path / "a.yaml"
+    for size in (0, 1, MAX_BYTES - 1, MAX_BYTES, MAX_BYTES + 1, MAX_BYTES + 2):
+        file.write_bytes(b"x" * size)
+        assert len(files.read_flag_file(file)) == min(size, MAX_BYTES + 1)
+
+
+def test_a_file_is_closed_after_it_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is refused: there may be thousands."""
+    (tmp_path / "a.yaml").write_text("key: a\n")
+    opened, closed = list[int](), list[int]()
+    open_it, close_it = os.open, os.close
+    monkeypatch.setattr(os, "open", lambda *given: opened.append(open_it(*given)) or opened[-1])
+    monkeypatch.setattr(os, "close", lambda number: closed.append(number) or close_it(number))
+    files.read_flag_file(tmp_path / "a.yaml")
+    with pytest.raises(OSError, match="regular file"):
+        files.read_flag_file("/dev/null")
+    monkeypatch.undo()
+    assert len(opened) == 2
+    assert opened == closed
+
+
+def test_limits_are_those_that_were_decided() -> None:
+    """As the decision about YAML has them, and what is named of them."""
+    assert (MAX_BYTES, MAX_NODES, MAX_DEPTH, MAX_NUMBER_LENGTH) == (1_048_576, 100_000, 50, 64)
+    assert (files.MAX_FILES, files.MAX_TOTAL_BYTES, files.MAX_LEFT_OUT) == (20_000, 52_428_800, 100)
+    assert (load.MAX_FINDINGS_OF_FILE, load.MAX_FINDINGS) == (100, 10_000)
+
+
+def test_rollouts_are_decoded_with_what_they_leave_out(tmp_path: Path) -> None:
+    """Their own steps or those of a strategy, with its window unless they name one."""
+    config = PLAIN_CONFIG + (
+        "windows: {w: {days: mon, hours: '09:00-10:00', zone: UTC}, "
+        "v: {days: tue, hours: '09:00-10:00', zone: UTC}}\n"
+        "strategies: {s: {steps: [10% 1h, 100%], window: w}}\n"
+        "guards: {a: {command: A}, b: {command: B}}\n"
+    )
+    segment = "conditions: [{prop: p, op: is, values: [x]}], percentage: 100, rolloutWeights: {a: 1}"
+    content = (
+        "key: a\nrolloutPercentage: 5\nrollout: {steps: ['2% 90m', '5%']}\ntargetSegments:\n"
+        f"  - {{name: one, rollout: {{strategy: s, guards: [b, a, b]}}, {segment}}}\n"
+        f"  - {{name: none, {segment}}}\n"
+        f"  - {{name: two, rollout: {{strategy: s, window: v, attempt: 3, onFail: 'off'}}, {segment}}}\n"
+    )
+    steps = (Step(10, timedelta(hours=1)), Step(100))
+    assert load_desired(a_loaded_config(tmp_path, {"a.yaml": content}, config)).flags["a"].rollouts == (
+        PlacedRollout(rollout=Rollout(steps=(Step(2, timedelta(minutes=90)), Step(5))), end=5),
+        PlacedRollout(rollout=Rollout(steps=steps, guards=("b", "a"), window="w"), end=100, segment="one"),
+        PlacedRollout(rollout=Rollout(steps=steps, window="v", attempt=3, on_fail="off"), end=100, segment="two"),
+    )
+    assert Rollout(steps=()) == Rollout(steps=(), start=None, guards=(), on_fail="rollback", attempt=1, window=None)
+
+
 def test_a_file_that_vanishes_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never a flag that is silently no longer declared."""
     config = a_loaded_config(tmp_path, {"a.yaml": "key: a\n"})
@@ -238,7 +293,9 @@ def test_all_files_together_have_a_limit(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(files, "MAX_FILES", 4)
     assert [item.rule for item in check_desired((config,)).findings] == ["too-many-files"]
     monkeypatch.setattr(files, "MAX_FILES", 5)
-    monkeypatch.setattr(load, "MAX_TOTAL_BYTES", 20)
+    monkeypatch.setattr(load, "MAX_TOTAL_BYTES", 40)
+    assert check_desired((config,)).findings == ()
+    monkeypatch.setattr(load, "MAX_TOTAL_BYTES", 39)
     assert [item.rule for item in check_desired((config,)).findings] == ["too-large"]
 
 

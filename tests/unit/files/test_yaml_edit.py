@@ -285,3 +285,29 @@ def test_remarks_of_another_environment_are_added(
     )  # fmt: skip
     expected = REMARKED.replace(f"key: {key}\nonlyIn: [a]\n", f"key: {key}\n").replace(old, new)
     assert done == expected.replace("\n", line_end)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("key: a\n", "# read-only:\n# read-only: x\nkey: a\n"),
+        ("# read-only:\n# read-only: x\nkey: a\n", "# read-only:\n# read-only: x\nkey: a\n"),
+        ("# mine\n# read-only:\n# read-only: x\nkey: a\n", "# mine\n# read-only:\n# read-only: x\nkey: a\n"),
+        ("# mine\n# read-only: x\n# read-only:\nkey: a\n", "# read-only:\n# read-only: x\n# mine\nkey: a\n"),
+        ("---\n# mine\n# read-only: old\nkey: a\n", "---\n# read-only:\n# read-only: x\n# mine\nkey: a\n"),
+        ("# yaml-language-server: y\n# mine\nkey: a\n",
+         "# yaml-language-server: y\n# read-only:\n# read-only: x\n# mine\nkey: a\n"),
+        ("---\n# yaml-language-server: y\nkey: a\n---\n# read-only: other\nkey: b\n",
+         "---\n# yaml-language-server: y\n# read-only:\n# read-only: x\nkey: a\n---\n# read-only: other\nkey: b\n"),
+    ],
+)  # fmt: skip
+def test_remarks_are_replaced(line_end: str, text: str, expected: str) -> None:
+    """They stand on top, behind the line for editors, without blanks at their ends; the same ones stay in place."""
+    text, expected = text.replace("\n", line_end), expected.replace("\n", line_end)
+    assert rewrite_flag(text, 0, {"key": "a"}, environment=None, remarks=("", "x ")) == expected
+    assert rewrite_flag(text, 0, {"key": "a"}, environment=None) == text
+    bare = rewrite_flag(text, 0, {"key": "a"}, environment=None, remarks=())
+    assert bare == text.replace(f"# read-only:{line_end}", "").replace(f"# read-only: x{line_end}", "").replace(
+        f"# read-only: old{line_end}", ""
+    )
