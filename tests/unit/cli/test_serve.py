@@ -426,6 +426,41 @@ def test_ids_of_amplitude(tmp_path: Path) -> None:
         assert len(list(session.warnings())) == 1
 
 
+@pytest.mark.parametrize(
+    ("user", "made"),
+    [
+        ({"user_id": "lin", "device_id": "x"}, AMPLITUDE_ID), ({"user_id": "lin"}, AMPLITUDE_ID),
+        ({"device_id": "lin"}, AMPLITUDE_ID), ({"user_id": "", "device_id": "lin"}, AMPLITUDE_ID),
+        ({"user_id": "lin", "amplitude_id": 5}, 5), ({"user_properties": {}}, None), ({"user_id": ""}, None),
+    ],
+)  # fmt: skip
+def test_whose_id_is_made(root: Path, user: dict[str, Any], made: int | None) -> None:
+    """That of the user's id, or else of the device's; one that is given stays, and without a name there is none."""
+    made_here = start_session(Settings(config=root / "reconciler.yaml"), Output(quiet=True), amplitude_ids=True)
+    given = start_session(Settings(config=root / "reconciler.yaml"), Output(quiet=True))
+    assert made_here._complete(user) == user | ({} if made is None else {"amplitude_id": made})
+    assert given._complete(user) == user
+
+
+def test_what_the_page_is_made_of(tmp_path: Path) -> None:
+    """Each file by its type, and what may differ from production."""
+    root = a_repository(tmp_path, {name: value for name, value in CHECKOUT.items() if name != "bucketingSalt"})
+    with a_session(root) as (session, client):
+        page = client.get("/")
+        types = [client.get(f"/_serve/{name}").headers["content-type"] for name in ("serve.css", "serve.js")]
+        (warning,) = session.warnings()
+    assert types == ["text/css; charset=utf-8", "text/javascript; charset=utf-8"]
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert warning.partition(",")[0] in page.text
+
+
+def test_a_user_whose_id_is_a_number(client: httpx.Client) -> None:
+    """Is the same as one whose id is that number as text."""
+    assert client.put("/_serve/overrides/search", json={"variant": "off", "user": 7}).status_code == 204
+    assert variants(client, {"user_id": "7"})["search"] == "off"
+    assert client.get("/_serve/overrides").json() == {"everyone": {}, "users": {"search": {"7": "off"}}}
+
+
 def test_flags_that_are_off_because_their_files_say_too_little(tmp_path: Path) -> None:
     """They may be on in production, so that is said; not of those that are off or archived, which is said enough."""
     bare = CHECKOUT | {"key": "d"}
