@@ -27,8 +27,6 @@ class SpanType(click.ParamType[float]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The seconds; fails with a usage error."""
-        if isinstance(value, float):
-            return value
         found = _is_span(str(value))
         if found is None:
             self.fail(f"{value!r} is no time as in 30s, 5m or 1h.", param, ctx)

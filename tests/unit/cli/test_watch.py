@@ -124,6 +124,15 @@ def test_what_is_wrong_from_the_start_ends_it(repository: Repository, monkeypatc
     assert repository.run("watch").code == 4
 
 
+@pytest.mark.parametrize(("options", "seconds"), [((), 300), (("--every", "10m"), 600)])
+def test_rounds_are_five_minutes_apart_unless_that_is_given(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], seconds: int
+) -> None:
+    found: list[float] = []
+    monkeypatch.setattr("reconciler.cli.watching.Rounds.run", lambda self: found.append(self.seconds))
+    assert (repository.run("watch", *options).code, found) == (0, [seconds])
+
+
 def test_promtool_accepts_the_metrics(repository: Repository) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
