@@ -7,16 +7,18 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from builders import a_flag_plan, a_plan
 from emulators import a_live_flag, flag_of
 from msgspec.structs import replace
 from worlds import NO_WAIT, OTHER_USER, PROJECT, World, a_world, after_writes, an_emulator
 
-from reconciler.apply import ApplyOptions, ApplyReport, Status
+from reconciler.apply import ApplyOptions, ApplyReport, Status, refused_report
 from reconciler.emulator import Behaviour, Limits
 from reconciler.emulator.requests import text_response
+from reconciler.errors import GuardRefusedError
 from reconciler.model.config import Requests
 from reconciler.model.flag import FlagSpec, Variant, Weights
-from reconciler.planning.plan import PlanOptions
+from reconciler.planning.plan import Action, PlanOptions, Refusal
 from reconciler.progress import Progress
 
 if TYPE_CHECKING:
@@ -119,6 +121,46 @@ def test_looks_for_new_keys_with_the_fewest_requests(new: int, reads: int) -> No
     assert statuses(run.report) == {f"new-{number}": "applied" for number in range(new)}
     assert len(asked) == reads
     assert all(entry.query["includeArchived"] == "true" for entry in asked)
+
+
+HELD = (
+    Refusal(guard="exposure", message="60% move.", override="--allow exposure"),
+    Refusal(guard="updates", message="Too many.", override=""),
+)
+
+
+def test_nothing_is_sent_of_a_flag_that_is_held() -> None:
+    """It says by what, and the others are applied; in the order of their keys."""
+    world = a_project("c", "b", "a")
+    planned = world.look()
+    flags = tuple(replace(flag, held=HELD if flag.key == "b" else ()) for flag in planned.plan.flags)
+    held = dataclasses.replace(planned, plan=replace(planned.plan, flags=flags, unchanged=7))
+    report = world.carry_out(held).report
+    assert report is not None
+    assert list(statuses(report).items()) == [("a", "applied"), ("b", "held"), ("c", "applied")]
+    assert report.outcomes[1].error == "exposure: 60% move. updates: Too many."
+    assert (report.unchanged, report.exit_code, report.verified) == (7, 7, True)
+    assert flag_of(world.emulator, "b")["rolloutPercentage"] == 50
+
+
+def test_a_plan_that_is_refused_as_a_whole() -> None:
+    """Nothing is sent: held flags say by what, and all others why they are skipped."""
+    plan = a_plan(a_flag_plan("c"), a_flag_plan("b", held=HELD), a_flag_plan("a", flag_id=None))
+    refusal = GuardRefusedError("Refused.", ())
+    report = refused_report(plan, refusal)
+    assert [(item.key, item.status.value, item.error, item.flag_id, item.action) for item in report.outcomes] == [
+        ("a", "skipped", "Refused.", None, Action.UPDATE),
+        ("b", "held", "exposure: 60% move. updates: Too many.", "123", Action.UPDATE),
+        ("c", "skipped", "Refused.", "123", Action.UPDATE),
+    ]
+    for outcome in report.outcomes:
+        assert [(item.order, item.status.value, item.attempts, item.is_added) for item in outcome.operations] == [
+            (1, "skipped", 0, False),
+            (2, "skipped", 0, False),
+        ]
+        assert (outcome.users_see, outcome.verified, outcome.duplicates, outcome.editors) == ("", None, (), ())
+    assert (report.unchanged, report.requests, report.verified, report.stopped_by) == (40, 0, None, refusal)
+    assert (report.exit_code, report.changed_something) == (5, False)
 
 
 def test_a_failure_stops_its_flag_and_no_other() -> None:
