@@ -194,12 +194,12 @@ A_PAYLOAD = PayloadShare(variant="on", share=HALF)
             (),
         ),
         (
-            replace(an_exposure(), payloads=(replace(A_PAYLOAD, users=1, cohorts=2),), dependents=("a", "b")),
+            replace(an_exposure(), payloads=(replace(A_PAYLOAD, users=1, cohorts=1),), dependents=("a", "b")),
             0,
             (
                 "At most 40% of the users of any segment get another variant."
                 ' 50% of the users of a segment keep "on" with another payload.'
-                ' 3 listed users or cohorts of "on" with another payload.'
+                ' 2 listed users or cohorts of "on" with another payload.'
                 " Affected flags that depend on it: a, b."
             ),
             (),

@@ -84,6 +84,9 @@ def test_sets_are_what_is_added_and_what_is_removed(path: str) -> None:
     assert lines(change) == [("+", path[1:], None, '+ "c"')]
     assert lines(replace(change, after=["c"])) == [("~", path[1:], '- "a", "b"', '+ "c"')]
     assert lines(replace(change, before=None)) == [("+", path[1:], None, '["b", "c", "a"]')]
+    for after, is_set in ((["a"], True), (["b", "a"], False), (None, False)):
+        (line,) = field_lines((replace(change, after=after),), show_users=False)
+        assert line.is_set is is_set
 
 
 def test_the_only_member_that_differs_is_a_line() -> None:
@@ -190,6 +193,7 @@ def test_segments_of_one_name_are_shown_whole() -> None:
         ("/variants", {}),
         ("/variants", 5),
         ("/other", [BETA]),
+        ("/other", [{"key": "on"}]),
         ("/variants", [{"key": "on"}, {"name": "Off"}]),
         ("/variants", [{"key": "on"}, "off"]),
         ("/variants", {"key": "on"}),
