@@ -30,7 +30,7 @@ UNKNOWN = "unknown"
 
 
 class PageState(Struct, frozen=True, kw_only=True):
-    """What the page shows.
+    """What the page shows: `flags` by id, `live` ones by key.
 
     `complete` adds what is known of a user; `override` gives one of a flag's variants by its key and the user's ids.
     """
@@ -82,7 +82,7 @@ def render_page(state: PageState, query: Mapping[str, str]) -> str:
     overrides = {flag.key: state.override(flag.key, ids, _variants(flag)) for flag in flags}
     given = {key: variant for key, variant in overrides.items() if variant is not None}
     lines = [_line(flag, state, user, given, live) for flag in flags]
-    return environment().get_template("serve.html.j2").render(state=state, asked=asked, lines=lines, off=OFF)
+    return environment().get_template("serve.html.j2").render(state=state, asked=asked, lines=lines)
 
 
 def _line(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from builders import a_config, a_full_flag, a_live_flag
 from msgspec.structs import replace
 
-from reconciler.model.flag import UNSET
-from reconciler.reports.serve_page import PageState, render_page
+from reconciler import reports
+from reconciler.model.flag import UNSET, Dependencies, Weights
+from reconciler.reports.serve_page import STATIC, PageState, render_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +113,7 @@ def test_overrides_stand_above_rules() -> None:
         ({"properties": "plan = pro\n\n city=Öland = x"}, LINES, None),
         ({"user_id": "u", "properties": '\n {"city": "Öland", "user_id": "v"}'}, CITY, None),
         ({"properties": '{"user_id": "v"}'}, {"user_id": "v"}, None),
+        ({"device_id": "d", "properties": '{"device_id": "e"}'}, {"device_id": "d"}, None),
         ({"properties": "plan"}, {}, "Each line of the properties is name=value."),
         ({"properties": "=pro"}, {}, "Each line of the properties is name=value."),
         ({"properties": "{"}, {}, ""),
@@ -142,3 +145,27 @@ def test_an_empty_page_and_its_problems() -> None:
     assert "line &lt;1&gt;" in page
     assert "<strong>Warning:</strong> One." in page
     assert "<tbody>" not in page
+
+
+def test_an_override_counts_for_the_flags_that_depend_on_it() -> None:
+    """They are evaluated as if the flag gave the variant; beside it stands what they are live, without."""
+    needs = Dependencies(flags=((FLAGS["off"].id, ("treatment",)),), operator="all")
+    spec = replace(EVERYONE, key="child", rollout_weights=Weights.of({"treatment": 1}))
+    flags = [*FLAGS.values(), a_live_flag(spec, id="9", parent_dependencies=needs)]
+    by_id, by_key = {flag.id: flag for flag in flags}, {flag.key: flag for flag in flags}
+
+    def override(key: str, _: Sequence[Json], __: Sequence[str]) -> str | None:
+        return "treatment" if key == "off" else None
+
+    for chosen, variant in ((override, "treatment"), (a_state().override, "off")):
+        state = a_state(flags=by_id, live=by_key, override=chosen)
+        row = rows(render_page(state, {"user_id": "u"}))[1]
+        assert (row[0], row[2], row[4].split()[0]) == ("child For all", variant, "off")
+
+
+def test_what_the_page_loads() -> None:
+    """Its style and its script, as they are in the package."""
+    templates = Path(reports.__file__).parent / "templates"
+    assert {name: read() for name, read in STATIC.items()} == {
+        name: (templates / name).read_text(encoding="utf-8") for name in ("serve.css", "serve.js")
+    }
