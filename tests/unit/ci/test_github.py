@@ -142,6 +142,36 @@ def test_what_is_shortened_still_renders(limit: int) -> None:
     assert sum("<details>" in part for part in html) == sum("</details>" in part for part in html)
 
 
+FOLDED = ["<details open>", "<details>", "x", "</details>", "~~~~", "a ~~~", "~~~~ ", "```py", "code", "``` x",
+          "</details>", "<details>", *["y" * 30] * 10]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("limit", "kept", "closed", "missing"),
+    [
+        (401, 18, "```\n\n</details>\n", 123),
+        (249, 14, "```\n\n</details>\n", 247),
+        (187, 12, "```\n\n</details>\n", 309),
+        (166, 10, "```\n\n</details>\n", 330),
+        (165, 9, "```\n\n</details>\n", 336),
+        (160, 9, "```\n\n</details>\n", 336),
+        (145, 7, "\n</details>\n", 347),
+        (138, 5, "~~~~\n\n</details>\n", 359),
+        (128, 4, "\n</details>\n", 364),
+        (105, 1, "\n</details>\n", 387),
+        (104, 0, "", 402),
+        (0, 0, "", 402),
+    ],
+)
+def test_where_a_text_is_cut(limit: int, kept: int, closed: str, missing: int) -> None:
+    """After the last line with which all that is open fits closed; folds in a code block are text."""
+    text = "\n".join(FOLDED)
+    lines = "".join(f"{line}\n" for line in FOLDED[:kept])
+    said = f"**Shortened: {missing} characters did not fit here.** The log of the run has them.\n"
+    assert shorten(text, limit) == f"{lines}{closed}\n{said}"
+    assert shorten(text, len(text)) == text
+
+
 def test_the_issue_is_opened_updated_and_closed(github: GithubState, tmp_path: Path) -> None:
     """The life of one drift, and of the next one: never two issues at once, never an edit without a reason."""
     github.add_issue("A pull request", "<!-- reconciler:drift -->", pull_request={})

@@ -11,8 +11,10 @@ from github_server import LIMIT, a_github
 from gitlab_server import a_gitlab
 
 from reconciler.ci.__main__ import main
-from reconciler.ci.review import record_in, record_line
-from reconciler.planning.review import decode_record
+from reconciler.ci.posts import hidden_line
+from reconciler.ci.review import fitting_line, record_in, record_line
+from reconciler.planning.review import decode_record, encode_record
+from reconciler.reports.json_report import render_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,6 +176,40 @@ def test_a_record_that_does_not_fit_holds_all_flags(forge: ForgeState, tmp_path:
 def test_a_record_that_cannot_be_read_is_none(line: str) -> None:
     """It may be cut, or of another version."""
     assert record_in(f"plan\n{line}") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "is_hidden"),
+    [
+        ("<!-- review-record:AAAA+/== -->", True),
+        ("<!-- a-b:x --> ", True),
+        ("<!-- review-record:AAAA -->x", False),
+        ("<!-- review-record:AA-- -->", False),
+        ("<!-- Review:AAAA -->", False),
+        ("<!-- a --><!-- b:A -->", False),
+    ],
+)
+def test_the_last_line_may_be_hidden(line: str, is_hidden: bool) -> None:
+    """Of its own alone, behind which there may be space."""
+    hidden = line.rstrip() if is_hidden else ""
+    assert [hidden_line(f"{text}{line}\n\n") for text in ("", "plan\n", "<!-- b:A -->\n")] == [hidden] * 3
+    assert hidden_line(f"{line}\nplan") == ""
+
+
+def test_explanations_go_before_digests_and_digests_before_the_text() -> None:
+    """A record that is too long names no flag: a merge holds them all. What is no record stays as it is."""
+    random = Random(2)
+    digests = {f"flag-{number}": f"sha256:{random.getrandbits(256):064x}" for number in range(40)}
+    whole = json.loads(record(digests)) | {"unchanged": ["z"]}
+    whole["changes"] = {key: {"/name": [f"{random.getrandbits(200):050x}", "b"]} for key in digests}
+    forms = [whole, {**whole, "changes": {}}, {**whole, "changes": {}, "flags": {}, "unchanged": []}]
+    lines = [record_line(render_json(encode_record(decode_record(form))).encode()) for form in forms]
+    content = render_json(encode_record(decode_record(whole))).encode()
+    least = [len(line) + 4_096 + 2 for line in lines]
+    assert least[0] > least[1] > least[2]
+    fits = [fitting_line(content, limit) for limit in (least[0], least[0] - 1, least[1], least[1] - 1, least[2])]
+    assert fits == [(lines[0], True), (lines[1], True), (lines[1], True), (lines[2], False), (lines[2], False)]
+    assert fitting_line(b"none", 0) == (record_line(b"none"), True)
 
 
 def test_a_record_survives_its_line() -> None:
