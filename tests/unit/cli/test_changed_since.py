@@ -58,6 +58,23 @@ def test_flags_of_changed_files_are_named_in_order(committed: Repository) -> Non
     assert "Flags declared otherwise than at HEAD: a, b, c, d, e, f, g, h.\n" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("key: gone\nnmae: x\n", "gone"), ("key: b\nnmae: x\n---\nkey: a\n---\n[1]\n", "a, b"),
+        ("key: '*'\nnmae: x\n", "none"), ("key: 5\nnmae: x\n", "none"), ("key: [\n", "none"),
+    ],
+)  # fmt: skip
+def test_flags_of_a_file_that_was_invalid_and_is_gone(committed: Repository, text: str, named: str) -> None:
+    """May have been declared there, by the keys that could be read and that flags can have."""
+    committed.write("flags/gone.yaml", text)
+    git(committed.root, "add", ".")
+    git(committed.root, "commit", "-q", "-m", "Invalid")
+    (committed.root / "flags/gone.yaml").unlink()
+    ran = committed.run("plan", "--changed-since", "HEAD", "--verbose")
+    assert f"Flags declared otherwise than at HEAD: {named}.\n" in ran.err
+
+
 def test_a_second_commit_adds_the_flags_that_changed_since_then(committed: Repository) -> None:
     """Main says again what it said at first: an apply of the commit between may have been cut short."""
     first = git(committed.root, "rev-parse", "HEAD")

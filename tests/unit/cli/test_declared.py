@@ -186,6 +186,7 @@ def test_what_is_not_committed_has_no_commit(tmp_path: Path) -> None:
     [
         ("no repository", "{} is not in a git repository, or not in one that git can read."),
         ("no commit", "The repository has no commit yet."),
+        ("other files", "The value is not committed."),
         ("no git", "git is not installed, or not in PATH."),
         ("a link", "The configuration finds its flags through a link, which git does not follow."),
     ],
@@ -198,8 +199,12 @@ def test_where_git_cannot_tell_there_is_a_gap(
         (tmp_path / "reconciler.yaml").write_text('version: 1\nprojectId: "7"\n')
         (tmp_path / "flags/checkout.yaml").write_text(switch(True))
     else:
-        a_repository(tmp_path, *([] if what == "no commit" else [switch(False), switch(True)]))
+        a_repository(tmp_path, *([] if what in {"no commit", "other files"} else [switch(False), switch(True)]))
         (tmp_path / "flags/checkout.yaml").write_text(switch(True))
+    if what == "other files":
+        (tmp_path / "readme.txt").write_text("x")
+        git(tmp_path, "add", "readme.txt")
+        git(tmp_path, "commit", "--quiet", "--message=m", at=FIRST_SECOND)
     if what == "a link":
         (tmp_path / "flags").rename(tmp_path / "elsewhere")
         (tmp_path / "flags").symlink_to("elsewhere")

@@ -10,10 +10,18 @@ import pytest
 from emulators import seeded
 from jsonschema import Draft202012Validator
 
+from reconciler.cli.output import Output
+from reconciler.cli.planning import resolve_credentials, run_with_client
+from reconciler.errors import NotSentError
+from reconciler.files.config_file import load_config
 from reconciler.files.schema import load_schema
+from reconciler.model.wire import Request
 
 if TYPE_CHECKING:
     from conftest import Repository
+
+    from reconciler.api.client import Client
+    from reconciler.progress import Progress
 
 LAST_LINE = "Plan: 0 create, 1 update, 0 archive; 1 API calls; max exposure change 40%"
 
@@ -115,6 +123,19 @@ def test_a_saved_plan_is_private_and_can_be_shown(repository: Repository) -> Non
     assert (shown.code, shown.out) == (0, planned.out)
     assert json.loads(repository.run("show", "plan.json", "--format", "json").out) == json.loads(saved.read_text())
     assert len(repository.emulator.log) == asked
+
+
+def test_what_reads_cannot_write(repository: Repository) -> None:
+    """The client that a plan and whatever else reads is given refuses to; nothing reaches the server."""
+    config = load_config(repository.root / "reconciler.yaml", None)
+    edit = Request(method="PATCH", segments=("flags", "1001"), body={"enabled": False})
+
+    async def write(client: Client, _: Progress) -> None:
+        await client.write(edit)
+
+    with pytest.raises(NotSentError, match="this command only reads"):
+        run_with_client(config, resolve_credentials(config, None, Output()), Output(), write)
+    assert repository.emulator.log == []
 
 
 def test_saving_says_what_the_file_holds(repository: Repository) -> None:
