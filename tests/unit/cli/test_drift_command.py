@@ -279,6 +279,19 @@ def test_the_doctor_finds_all_well(repository: Repository) -> None:
     assert repository.run("doctor").code == 0
 
 
+def test_the_doctor_says_where_it_found_the_key(repository: Repository) -> None:
+    """And which configuration and environment it looked at."""
+    key = next(iter(repository.emulator.store.keys))
+    repository.write("key", f"{key}\n")
+    repository.write("reconciler.yaml", 'version: 1\nenvironments:\n  one: {projectId: "7"}\n')
+    for options, place in (((), "the environment"), (("--api-key-file", "key"), "key")):
+        ran = repository.run("doctor", "--env", "one", "--format", "json", *options)
+        checks = {check["name"]: check["message"] for check in document(ran)["checks"]}
+        assert (ran.code, checks["key"]) == (0, f"found in {place}; it is never shown")
+        assert checks["configuration"] == f"{repository.root / 'reconciler.yaml'}, environment one"
+        assert checks["host"] == f"{repository.url} (region us)"
+
+
 def test_the_doctor_finds_a_refused_key(repository: Repository) -> None:
     """Exit code 4, in a document of checks that carries the error too."""
     repository.emulator.store.keys.clear()

@@ -66,6 +66,44 @@ def test_the_demo_tells_the_whole_story(
     assert os.environ.keys().isdisjoint({"AMPLITUDE_MANAGEMENT_API_KEY", "RECONCILER_API_URL"})
 
 
+@pytest.mark.parametrize(
+    ("failing", "said"),
+    [
+        (None, ""),
+        ("validate", "Error: The demo's `reconciler validate` ended with exit code 7.\n"),
+        ("--detailed-exitcode", "Error: The demo's `reconciler plan` ended with exit code 7.\n"),
+    ],
+)
+def test_the_demo_runs_its_commands_in_surroundings_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failing: str | None, said: str
+) -> None:
+    """Each without colour where that is wanted; one that ends otherwise than it should ends the demo."""
+    monkeypatch.setenv("RECONCILER_ENV", "production")
+    monkeypatch.setenv("AMPLITUDE_MANAGEMENT_API_KEY", "mine")
+    here = Path.cwd()
+    commands: list[list[str]] = []
+    places: set[Path] = set()
+
+    def note(arguments: list[str]) -> int:
+        commands.append(arguments)
+        places.add(Path.cwd())
+        assert (os.environ["RECONCILER_ENV"], os.environ["AMPLITUDE_MANAGEMENT_API_KEY"]) == ("", EMULATOR_KEY)
+        assert os.environ["RECONCILER_API_URL"].startswith("http://127.0.0.1:")
+        return 7 if failing in arguments else 2 * ("--detailed-exitcode" in arguments)
+
+    monkeypatch.setattr("reconciler.cli.commands.demo.run", note)
+    assert run(["demo", "--no-color"]) == bool(said)
+    assert capsys.readouterr().err == said
+    assert [arguments[0] for arguments in commands] == (
+        ["validate"] if failing == "validate" else ["validate", "plan", "apply", "plan", "plan"]
+    )
+    assert {arguments[-1] for arguments in commands} == {"--no-color"}
+    (place,) = places
+    assert (place.name.startswith("reconciler-demo-"), place.exists()) == (True, False)
+    assert Path.cwd() == here
+    assert (os.environ["RECONCILER_ENV"], os.environ["AMPLITUDE_MANAGEMENT_API_KEY"]) == ("production", "mine")
+
+
 def test_an_emulator_serves_what_the_configuration_names(repository: Repository) -> None:
     """Projects and deployments come from reconciler.yaml, the key from nowhere but the emulator."""
     repository.write("reconciler.yaml", 'version: 1\nprojectId: "7"\ndeployments: {web: "67"}\n')
