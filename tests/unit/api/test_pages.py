@@ -1,4 +1,4 @@
-"""Lists by pages, each of the three: where they end, and how soon one that never ends is given up."""
+"""Lists by pages, each of the four: where they end, and how soon one that never ends is given up."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from reconciler.errors import InvalidResponseError, ResponseTooLargeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-LISTS = ["flags", "versions", "deployments"]
+LISTS = ["flags", "versions", "deployments", "experiments"]
 READS: dict[str, Any] = {
     "flags": read_list,
     "versions": lambda client: read_feed(client, "2000-01-01T00:00:00Z"),
     "deployments": lambda client: client.list_all_deployments(),
+    "experiments": lambda client: client.list_experiments(),
 }
 
 
@@ -47,7 +48,7 @@ def numbers_in(name: str, found: Any) -> list[int]:
         return [int(flag_id) for flag_id in found.flags]
     if name == "versions":
         return [int(item.flag.id) for item in found.versions]
-    return [int(item.id) for item in found.deployments]
+    return [int(item.id) for item in (found.flags if name == "experiments" else found.deployments)]
 
 
 def server_of(name: str, pages: Iterable[tuple[Sequence[int], Any]]) -> tuple[Handler, list[str | None]]:

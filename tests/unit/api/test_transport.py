@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 import traceback
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -449,3 +450,56 @@ def test_requests_count_every_attempt() -> None:
             return transport.requests
 
     assert asyncio.run(session()) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "segments", "status", "is_hinted"),
+    [
+        ("PATCH", ("flags", "1", "variants", "on"), 404, True),
+        ("PATCH", ("flags", "1", "variants", "on"), 405, True),
+        ("PATCH", ("flags", "1", "variants", "on"), 400, False),
+        ("PATCH", ("flags", "1", "variants", "on"), 406, False),
+        ("DELETE", ("flags", "1", "variants", "on"), 404, False),
+        ("PATCH", ("flags", "1"), 404, False),
+    ],
+)
+def test_a_variant_that_is_not_edited_may_need_another_verb(
+    method: str, segments: tuple[str, ...], status: int, *, is_hinted: bool
+) -> None:
+    """That is said, and nothing else is tried."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        return httpx.Response(status)
+
+    with pytest.raises(RejectedError) as caught:
+        ask(answer, lambda client: client.write(Request(method=method, segments=segments, body={"name": "x"})))
+    assert ("this server does not edit variants by PATCH" in str(caught.value)) is is_hinted
+    assert (caught.value.status, caught.value.attempts, asked) == (status, 1, [method])
+
+
+@pytest.mark.parametrize("body", [None, {}, {"projectId": "8"}, {"projectId": 7}])
+def test_a_flag_of_another_project_is_not_created(body: Any) -> None:
+    """Nor one that names none: such a call is a mistake of the program."""
+    server = Recorder()
+    with pytest.raises(ValueError, match="in the client's own project"):
+        ask(server, lambda client: client.write(Request(method="POST", segments=("flags",), body=body)))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(("status", "is_offered"), [(403, False), (404, False), (400, True)])
+@pytest.mark.parametrize("name", ["list_all_deployments", "list_experiments", "list_all_versions"])
+def test_a_list_that_is_not_offered_is_none(name: str, status: int, *, is_offered: bool) -> None:
+    """Any other refusal is a failure."""
+    with pytest.raises(RejectedError) if is_offered else nullcontext():
+        assert ask(lambda _: httpx.Response(status), lambda client: getattr(client, name)()) is None
+
+
+def test_a_flag_of_another_project_is_as_if_it_were_not_there() -> None:
+    with pytest.raises(RejectedError, match="belongs to another project") as caught:
+        ask(
+            lambda _: httpx.Response(200, json={"id": 1, "projectId": 8, "key": "a"}),
+            lambda client: client.get_flag("1"),
+        )
+    assert caught.value.status == 404
