@@ -81,5 +81,5 @@ def _attempt_in(rollout: Json) -> int:
     """The attempt that a past declaration had, which may never have been checked; 0 where there was no rollout."""
     if not isinstance(rollout, dict):
         return 0
-    attempt = rollout.get("attempt", 1)
+    attempt = rollout.get("attempt")
     return attempt if isinstance(attempt, int) else 1

@@ -28,6 +28,14 @@ def test_the_page_names_every_package_and_module() -> None:
         assert (PACKAGE / name).is_file() or (ROOT / name).is_file(), name
 
 
+def test_what_a_package_says_it_offers_is_there() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if "\n__all__ = " in path.read_text("utf-8"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            module = import_module(".".join(part for part in parts if part != "__init__"))
+            assert [name for name in module.__all__ if not hasattr(module, name)] == [], path
+
+
 def test_the_layers_are_those_that_lint_checks() -> None:
     """The lines of the page and the contract of import-linter say the same."""
     layers = next(item["layers"] for item in CONTRACTS if item["type"] == "layers")
