@@ -20,7 +20,7 @@ from reconciler.reports.effects import EffectRow
 from reconciler.reports.fitting import fit, length_of
 from reconciler.reports.plan_markdown import LIMIT, effect_row, plan_markdown
 from reconciler.reports.plan_view import plan_view
-from reconciler.reports.registry import PLAN, render
+from reconciler.reports.registry import PLAN, RenderOptions, render
 from reconciler.reports.sanitize import marker
 
 if TYPE_CHECKING:
@@ -341,40 +341,103 @@ def forms_of(page: str, *keys: str) -> str:
     return " ".join(words)
 
 
-def test_the_form_that_each_flag_has_at_each_limit() -> None:
+V = ValueChange(path="/name", before="v" * 300, after="b")
+LONG_KEYS = [f"{number:02}{'k' * 98}" for number in range(14)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "keys", "whole", "steps"),
+    [
+        (
+            (moved("a", Fraction(1, 2), V), moved("b", Fraction(1, 5), V), harmless(1, "v" * 300), harmless(2)),
+            ("a", "b", "flag-0001", "flag-0002"),
+            "5 whole whole whole short",
+            (
+                (3427, "5 whole whole - -"),
+                (2536, "5 whole short - -"),
+                (2394, "5 whole least - -"),
+                (1958, "5 short least - -"),
+                (1816, "5 least least - -"),
+                (1380, "5 least - - -"),
+                (984, "5 - - - -"),
+                (673, "4 - - - named"),
+                (600, "3 - - named named"),
+                (554, "3 - - named -"),
+                (528, "2 - - named named"),
+                (489, "2 - - named -"),
+                (448, "2 - - - -"),
+                (446, "1 - - named named"),
+                (409, "1 - - named -"),
+                (368, "1 - - - -"),
+                (346, "0 - - named named"),
+                (329, "0 - - named -"),
+                (288, "0 - - - -"),
+            ),
+        ),
+        (
+            (harmless(1), harmless(2)),
+            ("flag-0001", "flag-0002"),
+            "3 short short",
+            (
+                (850, "3 - -"),
+                (474, "2 - named"),
+                (412, "2 - -"),
+                (401, "1 named named"),
+                (395, "1 named -"),
+                (354, "1 - -"),
+                (329, "0 named -"),
+                (289, "0 - -"),
+            ),
+        ),
+        (
+            (moved("a", Fraction(1, 2), V), *(replace(harmless(0), key=key) for key in LONG_KEYS)),
+            ("a", *LONG_KEYS[-3:]),
+            "16 least - - -",
+            (
+                (3033, "15 least - - named"),
+                (2855, "15 least - - -"),
+                (2847, "14 least - named named"),
+                (2838, "14 least - named -"),
+                (2706, "14 least - - -"),
+                (2661, "13 least named - -"),
+                (2557, "13 least - - -"),
+            ),
+        ),
+    ],
+    ids=["grave and harmless", "harmless", "many harmless"],
+)
+def test_the_form_that_each_flag_has_at_each_limit(
+    flags: tuple[FlagPlan, ...], keys: tuple[str, ...], whole: str, steps: tuple[tuple[int, str], ...]
+) -> None:
     """All have their shortest before any has a longer one; then rows go, the last first, and harmless ones are named.
 
     The limits are said as characters more than the page without rows and details has.
     """
-    name = ValueChange(path="/name", before="v" * 300, after="b")
-    flags = (moved("a", Fraction(1, 2), name), moved("b", Fraction(1, 5), name), harmless(1, "v" * 300), harmless(2))
     released = Released(key="gone", path="", live={"enabled": True, "rolloutPercentage": 5})
-    view = plan_view(a_plan(*flags, released=(released,)))
-    least, previous = len(plan_markdown(view, 0)), "5 whole whole whole short"
-    for more, forms in (
-        (3427, "5 whole whole - -"),
-        (2536, "5 whole short - -"),
-        (2394, "5 whole least - -"),
-        (1958, "5 short least - -"),
-        (1816, "5 least least - -"),
-        (1380, "5 least - - -"),
-        (984, "5 - - - -"),
-        (673, "4 - - - named"),
-        (600, "3 - - named named"),
-        (554, "3 - - named -"),
-        (528, "2 - - named named"),
-        (489, "2 - - named -"),
-        (448, "2 - - - -"),
-        (446, "1 - - named named"),
-        (409, "1 - - named -"),
-        (368, "1 - - - -"),
-        (346, "0 - - named named"),
-        (329, "0 - - named -"),
-        (288, "0 - - - -"),
-    ):
+    view, previous = plan_view(a_plan(*flags, released=(released,))), whole
+    least = len(plan_markdown(view, 0))
+    for more, forms in steps:
         pages = [plan_markdown(view, least + more + beyond) for beyond in (1, 0)]
-        assert [forms_of(page, "a", "b", "flag-0001", "flag-0002") for page in pages] == [previous, forms]
+        assert [forms_of(page, *keys) for page in pages] == [previous, forms]
         previous = forms
+
+
+@pytest.mark.parametrize(("count", "is_open"), [(1, True), (3, True), (4, False)])
+def test_three_flags_are_open(count: int, is_open: bool) -> None:
+    page = rendered(*(harmless(number) for number in range(count)))
+    assert page.count("<details open>") == (count if is_open else 0)
+    assert page.count("<details>") == (0 if is_open else count)
+
+
+def test_users_and_the_name_of_a_change_are_as_they_are_asked_for() -> None:
+    """Ids where they are to be shown, and a merge request where the forge calls it so."""
+    plan = a_plan(a_flag_plan("a", held=(HELD,)))
+    shown = render(PLAN, "markdown", plan, RenderOptions(show_users=True, request="merge request"))
+    assert "ada@example.com" in shown
+    assert "on the merge request." in shown
+    hidden = render(PLAN, "markdown", plan)
+    assert "ada@example.com" not in hidden
+    assert "on the pull request." in hidden
 
 
 def test_lines_that_become_longer_leave_room_for_less() -> None:
