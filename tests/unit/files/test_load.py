@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 from datetime import date, datetime, timedelta, timezone
@@ -231,6 +232,21 @@ def test_no_more_of_a_file_is_read_than_shows_that_it_is_too_large(tmp_path: Pat
     for size in (0, 1, MAX_BYTES - 1, MAX_BYTES, MAX_BYTES + 1, MAX_BYTES + 2):
         file.write_bytes(b"x" * size)
         assert len(files.read_flag_file(file)) == min(size, MAX_BYTES + 1)
+
+
+def test_why_a_file_is_refused() -> None:
+    """With its name; what the system says of it, but of a link what it is."""
+    file = files.FlagFile("/x/a.yaml", "flags/a.yaml")
+    found = [
+        files.refuse_file(file, OSError(errno.ELOOP, "Too many levels of symbolic links")),
+        files.refuse_file(file, OSError(errno.EACCES, "Permission denied")),
+        files.refuse_total(file),
+    ]
+    assert [(str(item.position), item.is_error, item.rule, item.message) for item in found] == [
+        ("flags/a.yaml:1:1", True, "unreadable-file", "The file cannot be read: it is a symbolic link."),
+        ("flags/a.yaml:1:1", True, "unreadable-file", "The file cannot be read: Permission denied."),
+        ("flags/a.yaml:1:1", True, "too-large", "All flag files have more than 50 MiB."),
+    ]
 
 
 def test_a_file_is_closed_after_it_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

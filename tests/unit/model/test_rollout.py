@@ -116,6 +116,7 @@ def test_a_zone_that_cannot_be_read_is_none(monkeypatch: pytest.MonkeyPatch, err
 
 
 OFFICE = Window(days=frozenset({0, 2}), opens=time(9), closes=time(16), zone="Europe/Berlin")
+MONDAY = Window(days=frozenset({0}), opens=time(9), closes=time(10), zone="UTC")
 LATE = Window(days=frozenset({6}), opens=time(22), closes=None, zone="UTC")
 
 
@@ -128,6 +129,9 @@ LATE = Window(days=frozenset({6}), opens=time(22), closes=None, zone="UTC")
         (OFFICE, (7, 15, 0), (9, 8, 0)),
         (OFFICE, (8, 10, 0), (9, 8, 0)),
         (OFFICE, (9, 15, 0), (14, 8, 0)),
+        (MONDAY, (7, 8, 59), (7, 9, 0)),
+        (MONDAY, (7, 9, 0), (7, 9, 0)),
+        (MONDAY, (7, 10, 0), (14, 9, 0)),
         (LATE, (13, 23, 59), (13, 23, 59)),
         (LATE, (14, 0, 0), (20, 22, 0)),
     ],

@@ -8,7 +8,7 @@ import pytest
 from builders import a_flag, a_live_flag
 
 from reconciler.model.flag import UNSET, Unset, Version
-from reconciler.model.versions import Since, since_when
+from reconciler.model.versions import DeclaredValue, Since, Timeline, parse_time, since_when
 
 
 def versions_of(newest: int, *held: bool | Unset) -> tuple[Version, ...]:
@@ -48,3 +48,40 @@ def test_since_when_a_flag_is_off(
     oldest = next((item for item in versions if item.version == version), None)
     assert found == Since(version=oldest, is_from_the_start=is_from_the_start, is_at_most=is_at_most)
     assert found.at == (None if version is None else datetime(2026, 1, version, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("2026-01-02T03:04:05.678Z", datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)),
+        ("2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02T03:04:05+02:00", datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC)),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_times_as_a_server_writes_them(text: str | None, found: datetime | None) -> None:
+    """In UTC where they name no zone."""
+    assert parse_time(text) == found
+
+
+PRESENT, OLDER = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+NOW = DeclaredValue(value=1, commit="c", at=PRESENT)
+BEFORE = DeclaredValue(value=2, commit="b", at=OLDER)
+
+
+@pytest.mark.parametrize(
+    ("timeline", "since", "begins_at"),
+    [
+        (Timeline(), None, None),
+        (Timeline(gap="x", placed_at=OLDER), None, OLDER),
+        (Timeline(values=(DeclaredValue(value=1),), placed_at=OLDER), None, OLDER),
+        (Timeline(values=(NOW, BEFORE), placed_at=OLDER), "c", PRESENT),
+        (Timeline(values=(DeclaredValue(value=1), BEFORE)), None, None),
+    ],
+)  # fmt: skip
+def test_when_a_declaration_begins(timeline: Timeline, since: str | None, begins_at: datetime | None) -> None:
+    """With its commit, or else with its files; never with that of an older value."""
+    assert (timeline.since.commit if timeline.since else None) == since
+    assert timeline.begins_at == begins_at
