@@ -46,9 +46,7 @@ def affected(flag: FlagPlan) -> str:
 
 def is_anyone_affected(flag: FlagPlan) -> bool:
     """Whether a user of a flag that exists is, or may be, affected."""
-    if flag.action is Action.CREATE:
-        return False
-    return flag.exposure is None or not affected(flag).startswith(NO_USER)
+    return flag.action is not Action.CREATE and not affected(flag).startswith(NO_USER)
 
 
 def loses(exposure: FlagExposure) -> bool:

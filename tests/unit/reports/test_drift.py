@@ -275,6 +275,7 @@ def percentages(**shares: int) -> list[dict[str, Any]]:
         (percentages(a=0), percentages(b=5), True),
         (percentages(a=0), None, True),
         (percentages(a=7, b=0), percentages(a=7, b=1), True),
+        (percentages(a=0, b=7), percentages(a=1, b=7), True),
         (percentages(a=0, b=1), percentages(a=0, b=2), False),
         (percentages(a=5), percentages(a=0), False),
         (percentages(a=1), percentages(a=5), False),
