@@ -25,7 +25,7 @@ def render_json(document: dict[str, Json], error: ReconcilerError | None = None)
     """A document as indented JSON with a line break at its end, with the error that it ends in as a member."""
     if error is not None:
         document = document | {"error": error_member(error)}
-    return json_for_log(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False)) + "\n"
+    return json_for_log(json.dumps(document, indent=2, allow_nan=False)) + "\n"
 
 
 def render_plan_json(plan: Plan, options: RenderOptions) -> str:

@@ -158,3 +158,34 @@ def test_a_drift_document_of_the_contract_is_valid() -> None:
     }
     document = {"formatVersion": 1, "drifted": True, "flags": [flag], "missing": [], "unmanaged": [], "requests": 12}
     Draft202012Validator(load_schema("drift")).validate(document)
+
+
+def test_a_document_as_text() -> None:
+    """Indented ASCII with a line break at its end, and the error as a member; what is no JSON is refused."""
+    assert render_json({"a": {"b": "é ##[x"}}) == '{\n  "a": {\n    "b": "\\u00e9 #\\u0023[x"\n  }\n}\n'
+    document = {"a": 1}
+    assert json.loads(render_json(document, UsageError("no"))) == {
+        "a": 1,
+        "error": {"kind": "usage", "message": "no", "exitCode": 64},
+    }
+    assert document == {"a": 1}
+    with pytest.raises(ValueError, match="JSON compliant"):
+        render_json({"a": float("nan")})
+
+
+def test_failures_as_documents() -> None:
+    """Guards by name and findings whole, where there are some."""
+    assert failure_document(UsageError("no")) == {
+        "formatVersion": 1,
+        "error": {"kind": "usage", "message": "no", "exitCode": 64},
+    }
+    assert error_member(GuardRefusedError("no", ("b", "a"))) == {
+        "kind": "guard", "message": "no", "exitCode": 5, "guards": ["b", "a"],
+    }  # fmt: skip
+    invalid = {"kind": "invalid", "message": "no", "exitCode": 3}
+    assert error_member(InvalidInputError("no")) == invalid
+    found = {
+        "severity": "error", "rule": "unknown-variant", "message": "No such variant.",
+        "file": "flags/new-checkout.yaml", "line": 2, "column": 1, "path": "/x", "hint": "h",
+    }  # fmt: skip
+    assert error_member(InvalidInputError("no", [FINDING])) == invalid | {"findings": [found]}
