@@ -94,7 +94,6 @@ class NoPersonError(Exception):
     """No user was found. `is_certain`: there can be none with these answers."""
 
     def __init__(self, *, is_certain: bool) -> None:
-        super().__init__()
         self.is_certain = is_certain
 
 

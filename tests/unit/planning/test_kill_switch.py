@@ -14,7 +14,7 @@ from worlds import World, a_world, an_emulator
 
 from reconciler.model.flag import SHIELD_NAME, Condition, FlagSpec, TargetSegment, Weights
 from reconciler.model.versions import DeclaredValue, Timeline
-from reconciler.planning.kill_switch import find_kill_switches, turned_on
+from reconciler.planning.kill_switch import _SegmentAtZero, find_kill_switches, turned_on
 from reconciler.planning.plan import PlanOptions
 
 if TYPE_CHECKING:
@@ -363,3 +363,10 @@ def test_two_switches_of_one_flag_are_both_said() -> None:
     project = a_project(a_declaration(rollout_percentage=100))
     project.edit(enabled=False, rolloutPercentage=0)
     assert len(project.held()) == 2
+
+
+def test_a_segment_is_at_zero_by_its_name() -> None:
+    """One that is not there was added later; of segments that are not shown nothing is known."""
+    spec = FlagSpec(key=KEY, target_segments=(a_segment(50, "A"), a_segment(0, "B"), a_segment(9, "C")))
+    assert [_SegmentAtZero(name)(spec) for name in "ABCD"] == [False, True, False, False]
+    assert _SegmentAtZero("A")(FlagSpec(key=KEY)) is None

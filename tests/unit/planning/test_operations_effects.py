@@ -240,3 +240,9 @@ def test_each_kind_of_call_says_for_itself_what_it_is() -> None:
 
 def test_the_package_gives_on_what_it_names() -> None:
     assert [name for name in operations.__all__ if not hasattr(operations, name)] == []
+
+
+def test_a_flag_whose_variants_are_not_shown_has_no_inclusions_to_lose() -> None:
+    assert operations.without_inclusions(FlagSpec(key="f", name="n")) == FlagSpec(key="f", name="n")
+    (first, _) = operations.without_inclusions(FLAG).variants or ()
+    assert first == Variant(key="a", users=(), cohorts=())

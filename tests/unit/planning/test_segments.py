@@ -102,6 +102,8 @@ DEVICE = "device_id"
         ([a_segment("A", US)], [a_segment("A", US), a_segment("B", US, PLAN, key=DEVICE)], []),
         ([a_segment("A", US)], [a_segment("A", US, PLAN), a_segment("B", US, key=DEVICE)], [("A", "B")]),
         ([a_segment(SHIELD_NAME, US)], [a_segment("B", US, key=DEVICE)], []),
+        ([replace(a_segment("A", US, PLAN), percentage=0)], [a_segment("B", US, key=DEVICE)], []),
+        ([a_segment("A", US, PLAN)], [replace(a_segment("B", US, key=DEVICE), percentage=0)], []),
     ],
 )
 def test_whose_users_are_bucketed_by_another_key(
