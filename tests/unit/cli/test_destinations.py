@@ -164,6 +164,8 @@ def test_what_serve_reads_is_kept(repository: Repository) -> None:
     repository.write("cohorts.json", "{}")
     repository.emulator.log.clear()
     check_refused(repository, "serve", "--from", "plan.json", "--record", "plan.json")
+    ran = repository.run("serve", "--from", "plan.json", "--record", "plan.json")
+    assert ran.err == "Error: --record would overwrite 'plan.json', which --from names.\n"
     check_refused(repository, "serve", "--cohorts", "cohorts.json", "--record", "cohorts.json")
 
 

@@ -280,3 +280,8 @@ def test_a_plan_has_its_page_whether_it_is_refused_or_not(repository: Repository
     assert ("held by safety check rebucket" in page) is (ran.code == 5) is ("bucketingSalt" in declared)
     assert "new-checkout" in page
     assert "grace@" not in page
+    for options in ((), ("--show-users",)):
+        ran = repository.run("plan", "--format", "html", "--page", "page.html", *options)
+        page = (repository.root / "page.html").read_text(encoding="utf-8")
+        assert page.strip() == ran.out.strip()
+        assert ("grace@" in page) is bool(options)

@@ -18,6 +18,7 @@ import pytest
 from serving import ADA, CHECKOUT, DEPLOYMENT, REMOTE, a_repository, a_session, events, variants, wait_for, write_flag
 
 from reconciler.cli.commands.serve import start_session
+from reconciler.cli.emulation import create_emulator
 from reconciler.cli.main import run
 from reconciler.cli.options import Settings
 from reconciler.cli.output import Output
@@ -30,6 +31,9 @@ from reconciler.evaluation.users import read_users
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from reconciler.cli.serving import Session
+    from reconciler.emulator import Emulator
 
 AMPLITUDE_ID = 3249336229543
 """What is made of the id "lin": the first 44 bits of its SHA-256."""
@@ -568,6 +572,78 @@ def test_the_code_is_that_of_the_end(
     monkeypatch.setattr("reconciler.emulator.server.serve_in_foreground", end)
     assert run([command, "--config", str(root / "reconciler.yaml"), "--port", "65535"]) == code
     assert ports == [65535]
+
+
+def test_options_of_the_command_reach_the_session(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each as it was given; without them the files are served, and nothing is kept."""
+    given: list[dict[str, Any]] = []
+
+    def noting(*arguments: Any, **options: Any) -> Session:
+        given.append(options)
+        return start_session(*arguments, **options)
+
+    monkeypatch.setattr("reconciler.cli.commands.serve.start_session", noting)
+    monkeypatch.setattr("reconciler.emulator.server.serve_in_foreground", lambda *_, **__: None)
+    (root / "cohorts.json").write_text("{}")
+    (root / "key").write_text("k" * 32)
+    config = ("--config", str(root / "reconciler.yaml"))
+    paths = {"cohorts": root / "cohorts.json", "record": root / "users.jsonl", "key_file": root / "key"}
+    more = (
+        "--cohorts",
+        str(paths["cohorts"]),
+        "--record",
+        str(paths["record"]),
+        "--api-key-file",
+        str(paths["key_file"]),
+    )
+    assert run(["serve", *config]) == 0
+    assert run(["serve", *config, *more, "--amplitude-ids", "--from", "files"]) == 0
+    nothing = {"source": "files", "cohorts": None, "record": None, "amplitude_ids": False, "key_file": None}
+    assert given == [nothing, nothing | paths | {"amplitude_ids": True}]
+    assert (root / "users.jsonl").read_text() == ""
+
+
+def test_options_of_the_emulator_reach_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Milliseconds are a thousandth of a second; the state is kept from the start."""
+    given: list[dict[str, Any]] = []
+
+    def noting(**options: Any) -> Emulator:
+        given.append(options)
+        return create_emulator(**options)
+
+    monkeypatch.setattr("reconciler.cli.commands.emulator.create_emulator", noting)
+    monkeypatch.setattr("reconciler.emulator.server.serve_in_foreground", lambda *_, **__: None)
+    config = ("--config", str(root / "reconciler.yaml"))
+    assert run(["emulator", *config]) == 0
+    state = root / "state.json"
+    assert run(["emulator", *config, "--state", str(state), "--latency", "250", "--rate", "3"]) == 0
+    configs = [[config.project_id for config in options.pop("configs")] for options in given]
+    assert configs == [["7"], ["7"]]
+    assert given == [
+        {"state": None, "latency": 0.0, "rate": None},
+        {"state": state, "latency": 0.25, "rate": 3},
+    ]
+    assert list(json.loads(state.read_text())["projects"]) == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--latency", "60001"), 64),
+        (("--latency", "60000"), 0),
+        (("--latency", "-1"), 64),
+        (("--rate", "0"), 64),
+        (("--rate", "1"), 0),
+        (("--port", "65536"), 64),
+        (("--port", "65535"), 0),
+        (("--port", "0"), 0),
+    ],
+)
+def test_the_limits_of_the_emulators_options(
+    root: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, str], code: int
+) -> None:
+    monkeypatch.setattr("reconciler.emulator.server.serve_in_foreground", lambda *_, **__: None)
+    assert run(["emulator", "--config", str(root / "reconciler.yaml"), *arguments]) == code
 
 
 @pytest.mark.parametrize(("options", "count"), [((), 1), (("--no-watch",), 0)])
