@@ -328,6 +328,7 @@ def test_a_flag_is_looked_at_again_unless_every_read_would_fail(status: int, loo
     report = run_in_virtual_time(attempt(world)).report
     assert report is not None
     assert report.outcomes[0].status == "unknown"
+    assert " Reading the flag afterwards failed as well: GET /api/1/flags was " in str(report.outcomes[0].error)
     after = [passage for passage in world.wire.passages if passage.number > world.wire.writes[0].number]
     assert len(after) == looks
 

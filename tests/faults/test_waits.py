@@ -234,6 +234,55 @@ def _key_of(passage: Passage) -> str:
     return httpx.QueryParams(passage.raw.query)["key"]
 
 
+NOT_SENT = "Nothing was sent, because reading before it failed: GET /api/1/flags"
+
+
+async def failing(_: Passage) -> httpx.Response:
+    """The server has a fault."""
+    return arriving(500, b"broken")
+
+
+def test_a_look_before_a_call_that_fails_leaves_no_doubt() -> None:
+    """The call was turned away, and the look that it then needs says nothing: it surely was not sent again."""
+    world = a_wired_world(an_emulator(LIVE), GROWN)
+    turn_away = turned_away(30)
+
+    def plan(passage: Passage) -> Fault | None:
+        if passage.is_write:
+            return turn_away
+        return failing if world.wire.writes else None
+
+    world.wire.plan = plan
+    done = run_in_virtual_time(attempt(world))
+    (outcome,) = report_of(done).outcomes
+    assert (outcome.status, str(outcome.error).startswith(NOT_SENT)) == ("failed", True)
+    assert [(item.status, item.attempts) for item in outcome.operations] == [("failed", 1)]
+    assert [passage.is_write for passage in done.sent][-5:] == [True, False, False, False, False]
+
+
+def test_a_surplus_copy_that_cannot_be_looked_at_is_not_removed() -> None:
+    """Its place may be another's."""
+    copies = a_live_flag("a", variants=[{"key": "control", "users": ["x", "x"]}, {"key": "treatment"}])
+    variants = (Variant(key="control", users=("x",)), Variant(key="treatment"))
+    world = a_wired_world(an_emulator(copies), FlagSpec(key="a", variants=variants))
+    planned = run_in_virtual_time(world.plan_async())
+    reads = len(world.wire.passages)
+    looks: list[Passage] = []
+
+    def plan(passage: Passage) -> Fault | None:
+        if passage.number > reads and passage.raw.path.endswith("/users"):
+            looks.append(passage)
+            return failing if len(looks) > 1 else None
+        return None
+
+    world.wire.plan = plan
+    report = run_in_virtual_time(world.apply_planned(planned)).report
+    (outcome,) = report.outcomes
+    assert (outcome.status, str(outcome.error).startswith(NOT_SENT)) == ("failed", True)
+    assert world.wire.writes == []
+    assert flag_of(world.emulator, "a")["variants"][0]["users"] == ["x", "x"]
+
+
 @pytest.mark.parametrize("edit", ["the field of a call to come", "a field of no call"])
 def test_an_edit_between_the_calls_of_a_flag_is_a_conflict(edit: str) -> None:
     """What was made stays reported; nothing more is sent, and the next plan shows what there is."""
