@@ -212,6 +212,14 @@ def test_explanations_go_before_digests_and_digests_before_the_text() -> None:
     assert fitting_line(b"none", 0) == (record_line(b"none"), True)
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_record_is_read_up_to_16_mib(more: int) -> None:
+    """A line of a few KiB may stand for gigabytes."""
+    content = record({"a": DIGEST}).encode()
+    line = record_line(content.rjust(16 * 1024 * 1024 + more))
+    assert (record_in(f"plan\n{line}") is None) is bool(more)
+
+
 def test_a_record_survives_its_line() -> None:
     """Also behind line breaks of a server."""
     content = record({"a": DIGEST}, "prod")

@@ -176,7 +176,7 @@ def test_a_version_of_another_flag_is_not_written(edited: Repository) -> None:
     before = (edited.root / "flags/new-checkout.yaml").read_text(encoding="utf-8")
     ran = edited.run("rollback", "new-checkout", "--to", "1")
     assert ran.code == 1
-    assert 'that of "other-flag"' in ran.err
+    assert 'Asked for version 1 of "new-checkout", the server shows that of "other-flag".' in ran.err
     assert (edited.root / "flags/new-checkout.yaml").read_text(encoding="utf-8") == before
 
 
