@@ -54,6 +54,13 @@ def test_what_is_live(repository: Repository) -> None:
     assert {entry.method for entry in repository.emulator.log} == {"GET"}
 
 
+def test_flags_stand_in_the_order_of_their_keys(repository: Repository) -> None:
+    """Those that are live and those that are new."""
+    repository.write("flags/a.yaml", "key: a-new\nenabled: true\nvariants: [{key: a}]\n")
+    source = Source("live,files", Settings(config=repository.root / "reconciler.yaml"), None, Output(quiet=True))
+    assert [flag.spec.key for flag in source.read().flags] == ["a-new", "new-checkout", "other-flag"]
+
+
 def test_a_branch_on_top_of_what_is_live(repository: Repository) -> None:
     """Undeclared fields and flags are as they are live, the salt among them; declared ones as the branch says."""
     flag_id = next(iter(repository.emulator.store.flags))
