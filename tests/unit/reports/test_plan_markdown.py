@@ -18,7 +18,7 @@ from reconciler.planning.operations import DeleteVariant, EditFlag, EditVariant
 from reconciler.planning.plan import Refusal, Released, ValueChange
 from reconciler.reports.effects import EffectRow
 from reconciler.reports.fitting import fit, length_of
-from reconciler.reports.plan_markdown import LIMIT, effect_row, plan_markdown
+from reconciler.reports.plan_markdown import LIMIT, _wrapped, effect_row, plan_markdown
 from reconciler.reports.plan_view import plan_view
 from reconciler.reports.registry import PLAN, RenderOptions, render
 from reconciler.reports.sanitize import marker
@@ -457,3 +457,14 @@ def test_cells_and_names_have_at_most_320_characters() -> None:
     for length, shown in ((318, "k" * 318), (319, "k" * 317 + "…")):
         flags = [replace(harmless(number), key="k" * length) for number in range(400)]
         assert f"\n- `~ {shown}` update: 1 field, 1 call\n" in rendered(*flags)
+
+
+def test_a_line_of_a_block_has_a_hundred_characters() -> None:
+    """A move is on one line, whatever its length; the next begins below the first."""
+    for length, lines in (
+        (51, ["  move " + "x" * 40 + ", " + "y" * 51]),
+        (52, ["  move " + "x" * 40 + ",", "       " + "y" * 52]),
+    ):
+        assert [*_wrapped("  move ", "x" * 40 + ", " + "y" * length)] == lines
+    assert [*_wrapped("  move ", "1% a-b → c" * 9 + ", 2% d")] == ["  move " + "1% a-b → c" * 9 + ",", "       2% d"]
+    assert LIMIT == 64_000
