@@ -11,8 +11,10 @@ from github_server import LIMIT, a_github
 from gitlab_server import a_gitlab
 
 from reconciler.ci.__main__ import main
+from reconciler.ci.forge import Deployment
+from reconciler.ci.github import Github
 from reconciler.ci.posts import hidden_line
-from reconciler.ci.review import fitting_line, record_in, record_line
+from reconciler.ci.review import fitting_line, last_applied, record_in, record_line
 from reconciler.planning.review import decode_record, encode_record
 from reconciler.reports.json_report import render_json
 
@@ -409,3 +411,20 @@ def test_without_a_base_nothing_is_applied(forge: ForgeState, capsys: pytest.Cap
     forge.deploy("flags-apply", "1" * 40, "failure")
     assert run(forge, *SINCE) == 1
     assert "No deployment to flags-apply says which commit was applied last." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("count", "base"), [(49, "p" * 40), (50, None)])
+def test_fifty_deployments_are_looked_at(count: int, base: str | None) -> None:
+    """Where none of them succeeded, what was before the first one is told if there are no more."""
+
+    class Failing(Github):
+        def deployed(self, environment: str) -> Iterator[Deployment]:
+            yield from [Deployment(commit="1" * 40, succeeded=False)] * count
+
+        def is_ancestor(self, commit: str, head: str) -> bool:
+            return True
+
+        def first_parent(self, commit: str) -> str | None:
+            return "p" * 40
+
+    assert last_applied(Failing("https://api.example.com", "a/b", "t"), "e", HEAD, BEFORE) == base
