@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from emulators import a_live_flag
 from jsonschema import Draft202012Validator
-from looks import look
+from looks import BOB, edit, look
 from worlds import a_world, an_emulator
 
 from reconciler.apply import ApplyOptions
@@ -146,6 +146,19 @@ def test_a_form_that_moves_users_is_drift_where_it_was_never_sent(why: str, days
     found = look(a_world(emulator, *specs, history=history))
     assert (found.is_drifted, [item.path for item in found.stored]) == (is_drifted, [] if is_drifted else [path])
     assert asked == [("f", path)] * (1 + is_drifted)
+
+
+@pytest.mark.parametrize(("budget", "is_known"), [(1, False), (2, True), (3, True)])
+def test_versions_of_what_differs_are_read_before_those_of_what_may(budget: int, *, is_known: bool) -> None:
+    """Where a budget has no room for both."""
+    behaviour, live, declared, _, _ = CASES["condition values are numbers"]
+    emulator = an_emulator(a_live_flag("a", **live), a_live_flag("b"), behaviour=Behaviour(**behaviour))
+    world = a_world(emulator, FlagSpec(key="a", **declared), FlagSpec(key="b", rollout_percentage=100))
+    assert world.apply().report is not None
+    version = edit(emulator, BOB, "b", rolloutPercentage=5)
+    report = look(world, budget=budget)
+    (drift,) = report.flags
+    assert (drift.key, drift.latest.version, report.requests) == ("b", version if is_known else None, budget)
 
 
 @pytest.mark.parametrize("why", CASES)
