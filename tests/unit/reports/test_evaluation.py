@@ -114,6 +114,14 @@ def test_the_range_that_a_user_is_in() -> None:
     assert [item.variant for item in ranges] == ["control", "treatment"]
 
 
+def test_a_user_who_is_not_allocated_is_in_no_range() -> None:
+    """The last line says why."""
+    result = user_report(sides(), user_id="user-1").live
+    assert result.bucket is not None
+    assert result.bucket.allocation >= 10
+    assert explanation(result)[-1] == f"{result.bucket.allocation} is not below 10: not allocated, no variant."
+
+
 def test_long_lines_of_a_user_hang() -> None:
     """On a narrow terminal: what is known of the user by four columns, the reasons below each other."""
     both, long = sides(rollout_percentage=50), "word " * 20
