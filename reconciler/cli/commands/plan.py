@@ -77,7 +77,7 @@ def plan(
     if record:
         files.append((record, render_json(encode_record(record_of(planned, scope.changed)))))
     if page:
-        options = RenderOptions(show_users=display.show_users, error=refusal)
+        options = RenderOptions(show_users=display.show_users)
         files.append((page, render(PLAN, "html", planned, options)))
     failure = write_report(PLAN, planned, display, output, failure=refusal, files=files)
     if failure and refusal:
