@@ -217,8 +217,6 @@ class DesiredFlag(Struct, frozen=True, kw_only=True):
     @property
     def start(self) -> FlagSpec:
         """The declaration with 0 % at the places of rollouts: what a new flag, or a new segment, begins with."""
-        if not self.rollouts:
-            return self.spec
         names, spec = {item.segment for item in self.rollouts}, self.spec
         segments = tuple(
             replace(item, percentage=0) if item.name in names else item for item in spec.target_segments or ()
