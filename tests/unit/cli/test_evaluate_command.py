@@ -211,7 +211,8 @@ def test_an_unknown_key_names_the_nearest(repository: Repository) -> None:
     assert (ran.code, error["kind"]) == (1, "failed")
     assert 'Did you mean "new-checkout"?' in error["message"]
     assert len(repository.emulator.log) == 1
-    assert "Did you mean" not in repository.run("evaluate", "zzz", "--user-id", "a").err
+    said = 'There is no flag with the key "zzz" in project 7, and no flag file declares one.'
+    assert repository.run("evaluate", "zzz", "--user-id", "a").err == f"Error: {said}\n"
 
 
 def test_flags_that_one_side_lacks(repository: Repository) -> None:
