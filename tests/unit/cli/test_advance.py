@@ -471,3 +471,15 @@ def test_a_refusal_is_named_once(rig: Rig) -> None:
     assert "Refused: updates: " in ran.out
     assert ran.err.count("Refused as unsafe") == 1
     assert "Error: Refused as unsafe: updates: " in ran.err
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_without_rollouts_nothing_is_asked(repository: Repository, options: tuple[str, ...]) -> None:
+    """The report says for what and how it ran, all the same."""
+    repository.write("reconciler.yaml", 'version: 1\nenvironments:\n  one: {projectId: "7", region: eu}\n')
+    repository.emulator.log.clear()
+    ran = repository.run("advance", "--env", "one", "--format", "json", *options)
+    document = json.loads(ran.out)
+    assert (ran.code, document["projectId"], document["region"], document["environment"]) == (0, "7", "eu", "one")
+    assert (document["dryRun"], document["rollouts"]) == (bool(options), [])
+    assert repository.emulator.log == []
