@@ -23,6 +23,7 @@ from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model.flag import UNSET, FlagSpec, Unset, Variant, Weights
 from reconciler.model.wire import encode_segments
 from reconciler.planning.compare import weights_to_send
+from reconciler.planning.normalise import desired_for_live
 from reconciler.planning.operations import (
     AddMembers,
     ClearUsers,
@@ -338,3 +339,8 @@ def test_what_the_server_does_not_show_is_left_alone() -> None:
         "The server does not show `bucketingSalt`: it cannot be compared and is left alone.",
     )
     assert [operation.body for operation in plan.operations] == [{"name": "new"}]  # type: ignore[union-attr]
+
+
+def test_segments_that_are_not_shown_are_as_declared() -> None:
+    declared = a_flag(target_segments=(a_segment(),))
+    assert desired_for_live(declared, a_flag(), None, shows_tags=True) == declared
