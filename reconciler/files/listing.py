@@ -205,8 +205,6 @@ def _ambiguous_names(files: list[FlagFile]) -> Iterator[Diagnostic]:
 
 
 def _folded(name: str) -> str:
-    if name.isascii():
-        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 

@@ -12,7 +12,7 @@ from types import FunctionType, ModuleType
 import pytest
 from flag_projects import PLAIN_CONFIG, a_loaded_config, a_project, findings_of
 
-from reconciler.errors import UsageError
+from reconciler.errors import InvalidInputError, UsageError
 from reconciler.files import listing as files
 from reconciler.files import load
 from reconciler.files.config_file import load_config, load_configs
@@ -177,6 +177,33 @@ def test_names_that_differ_by_case_only_are_refused(tmp_path: Path) -> None:
     """A checkout on another file system would silently lose one of the two."""
     (finding,) = findings_of(tmp_path, {"A/x.yaml": "key: a\n", "a/x.yaml": "key: b\n"})
     assert (finding.rule, str(finding.position)) == ("ambiguous-file-name", "flags/a/x.yaml:1:1")
+
+
+@pytest.mark.parametrize(
+    "names", [("caf\u00e9.yaml", "cafe\u0301.yaml"), ("\u00c9.yaml", "e\u0301.yaml"), ("a.yml", "A.yml")]
+)
+def test_names_that_differ_by_their_unicode_form_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+    """So are those that differ in capitals besides."""
+    found = findings_of(tmp_path, {name: f"key: f{number}\n" for number, name in enumerate(names)})
+    assert [item.rule for item in found] == ["ambiguous-file-name"]
+
+
+@pytest.mark.parametrize("name", ["conditions", "everyone", "percentage", "rolloutWeights", "bucketingKey", "name"])
+def test_what_a_segment_has_to_say_it_says_even_where_it_is_ignored(tmp_path: Path, name: str) -> None:
+    """A new segment begins with it; anything else is declared or ignored, not both."""
+    config = f"{PLAIN_CONFIG}ignore: [{{flags: a, paths: [/targetSegments/s/{name}, /targetSegments/t/{name}]}}]\n"
+    rest = "bucketingKey: user_id, percentage: 5, rolloutWeights: {x: 1}"
+    content = (
+        "key: a\ntargetSegments:\n"
+        f"  - {{name: s, conditions: [{{prop: p, op: is, values: [x]}}], {rest}}}\n"
+        f"  - {{name: t, everyone: true, {rest}}}\n"
+    )
+    if name == "name":
+        with pytest.raises(InvalidInputError):
+            findings_of(tmp_path, {"a.yaml": content}, config)
+        return
+    rules = [item.rule for item in findings_of(tmp_path, {"a.yaml": content}, config)]
+    assert rules == (["ignored-field"] * 2 if name == "bucketingKey" else [])
 
 
 def test_other_names_of_any_script_are_read(tmp_path: Path) -> None:
