@@ -42,6 +42,8 @@ _NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "sorted": "lis
 _METHODS = {"startswith": "endswith", "endswith": "startswith", "lstrip": "rstrip", "rstrip": "lstrip"}
 _LEFT_ALONE = (ast.Import, ast.ImportFrom, ast.Assert, ast.JoinedStr)
 """Asserts say what cannot be otherwise; nodes within an f-string do not know their place before Python 3.12."""
+_SAID_OF_CALLS = {"zip": {"keywords"}, "cast": {"args"}}
+"""What is strict says what cannot be otherwise, too; what is cast only mypy reads."""
 _ANNOTATIONS = {ast.arg: {"annotation"}, ast.AnnAssign: {"annotation"}, ast.ClassDef: {"bases", "keywords"}}
 
 
@@ -133,7 +135,7 @@ def _walk(node: ast.AST, place: _Place) -> Iterator[tuple[_Place, Edit]]:
         place = _Place(*_own_lines(node), place.function)
     for edit in _edits(node, place.function):
         yield place, edit
-    skipped = _ANNOTATIONS.get(type(node), set())
+    skipped = _ANNOTATIONS.get(type(node), set()) | _said_of_call(node)
     for name, value in ast.iter_fields(node):
         if name in skipped or (name == "returns" and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
             continue
@@ -143,6 +145,10 @@ def _walk(node: ast.AST, place: _Place) -> Iterator[tuple[_Place, Edit]]:
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
                 yield from _walk(child, inside)
+
+
+def _said_of_call(node: ast.AST) -> set[str]:
+    return _SAID_OF_CALLS.get(ast.unparse(node.func), set()) if isinstance(node, ast.Call) else set()
 
 
 def _is_docstring(node: ast.AST) -> bool:
@@ -246,7 +252,7 @@ def _constants(node: ast.Constant) -> Iterator[Edit]:
 
 
 def _calls(node: ast.Call) -> Iterator[Edit]:
-    for at in range(len(node.keywords)):
+    for at in range(len(node.keywords)) if "keywords" not in _said_of_call(node) else ():
         yield "argument dropped", node, _text(ast.Call(node.func, node.args, _without(node.keywords, at)))
     if len(node.args) > 1:
         yield "argument dropped", node, _text(ast.Call(node.func, node.args[:-1], node.keywords))

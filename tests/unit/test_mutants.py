@@ -140,6 +140,8 @@ def test_what_a_killed_process_left_is_passed_over(tmp_path: Path) -> None:
         ("'''b'''", []),
         ("@dataclass(frozen=True)\nclass A: ...", ["\nclass A: ..."]),
         ("assert a == b", []),
+        ("a = zip(b, c, strict=True)", ["a = (zip(b, strict=True))"]),
+        ("a = cast('b', c)", ["a = (cast('b'))"]),
         ("a = f'{b + 1}'", []),
     ],
 )  # fmt: skip
