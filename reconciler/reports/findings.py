@@ -74,11 +74,11 @@ def source_lines_of(item: Diagnostic, lines: Mapping[tuple[str, int], str], colu
     if not line.strip() or place.column > len(line) + 1:
         return ()
     room, at = columns - len(_MARGIN), place.column - 1
-    start = max(0, at - room // 3) if len(line) > room else len(line) - len(line.lstrip())
+    start = max(0, at - room // 3) if columns_of(line) > room else len(line) - len(line.lstrip())
     before = ("…" if line[:start].strip() else "") + visible(line[min(start, at) : at])
     shown = before + visible(line[at:]).rstrip()
-    if columns_of(shown) > room:
-        shown = cut(shown, room)
+    while columns_of(shown) > room:
+        shown = cut(shown, min(room, len(shown) - 1))
     return f"{_MARGIN}{shown}", f"{_MARGIN}{' ' * columns_of(before)}^"
 
 

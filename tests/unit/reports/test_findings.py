@@ -213,6 +213,8 @@ def test_sarif_explains_every_rule() -> None:
         ("a" * 74, 41, "a" * 74, "a"),
         ("a" * 70 + " " * 20, 1, "a" * 70, "a"),
         (" " * 40 + "a" * 60, 51, " " * 14 + "a" * 60, "a"),
+        ("日" * 60, 3, f"{'日' * 36}…", "日"),
+        ("日" * 60, 60, f"…{'日' * 25}", "日"),
         ("key:", 5, "key:", ""),
     ],
 )
@@ -224,7 +226,7 @@ def test_the_line_is_shown_with_a_caret(line: str, column: int, shown: str | Non
     assert above.startswith("    | ")
     assert below.strip(" |") == "^"
     assert shown is None or above == f"    | {shown}"
-    assert len(above) <= 80
+    assert sum(2 if ord(sign) > 0x2FFF else 1 for sign in above) <= 80
     width = 0
     for index, sign in enumerate(above):
         if width == below.index("^"):
