@@ -125,14 +125,13 @@ class InterruptedRunError(ReconcilerError):
 
 
 class ApiError(ReconcilerError):
-    """Something between us and the Management API. `attempts` counts what was sent, `status` is HTTP's, if any."""
+    """Something between us and the Management API. `status` is HTTP's, if any."""
 
     kind = "api"
 
-    def __init__(self, message: str, *, status: int | None = None, attempts: int = 1) -> None:
+    def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.attempts = attempts
 
 
 class NotSentError(ApiError):
@@ -145,13 +144,13 @@ class AmbiguousError(ApiError):
     `what` is what happened, without the `doubt` that follows it in the message, as long as it is not settled.
     """
 
-    def __init__(self, what: str, doubt: str = "", *, status: int | None = None, attempts: int = 1) -> None:
-        super().__init__(" ".join(filter(None, (what, doubt))), status=status, attempts=attempts)
+    def __init__(self, what: str, doubt: str, *, status: int | None = None) -> None:
+        super().__init__(" ".join(filter(None, (what, doubt))), status=status)
         self.what = what
 
     def settled(self, outcome: str) -> ApiError:
         """The error once it is known what became of the request, which `outcome` says in a sentence."""
-        return ApiError(f"{self.what} {outcome}", status=self.status, attempts=self.attempts)
+        return ApiError(f"{self.what} {outcome}", status=self.status)
 
 
 class InvalidResponseError(ApiError):
@@ -176,8 +175,8 @@ class AccessError(RejectedError):
     exit_code = 4
     kind = "auth"
 
-    def __init__(self, message: str, *, status: int | None = None, attempts: int = 1, may_read: bool = False) -> None:
-        super().__init__(message, status=status, attempts=attempts)
+    def __init__(self, message: str, *, status: int | None = None, may_read: bool = False) -> None:
+        super().__init__(message, status=status)
         self.may_read = may_read
 
 

@@ -158,7 +158,7 @@ class Client:
             )
         except RejectedError as error:
             raise _with_hint(error, request) from None
-        return decode_created(reply) if is_create else WriteResult(status=reply.status, attempts=reply.attempts)
+        return decode_created(reply) if is_create else WriteResult(status=reply.status)
 
     async def list_all_versions(
         self,
@@ -252,7 +252,6 @@ def _with_hint(error: RejectedError, request: Request) -> RejectedError:
         f"{error} If the variant is there, this server does not edit variants by PATCH, as the example of the"
         " API reference does; nothing else is tried, because another verb might create one.",
         status=error.status,
-        attempts=error.attempts,
     )
 
 

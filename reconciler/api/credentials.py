@@ -177,14 +177,12 @@ def read_key(environ: Mapping[str, str], key_file: Path | str | None, *, origin:
             f"There is no management key: set {KEY_VARIABLE}, or name a file that holds it with --api-key-file."
             if key_file is None
             else f"{_capitalised(place)} is empty; it should hold the management key.",
-            attempts=0,
         )
     is_short = len(secret) < _SHORTEST_KEY and not origin.is_loopback
     if is_short or len(secret) > _LONGEST_KEY or not re.fullmatch(r"[!-~]+", secret):
         raise AccessError(
             f"{_capitalised(place)} does not hold a management key: one has at least {_SHORTEST_KEY} printable ASCII"
             " characters and no space. Copy it again from Amplitude's settings.",
-            attempts=0,
         )
     return ApiKey(secret, warnings, place)
 

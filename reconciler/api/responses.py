@@ -43,10 +43,9 @@ _WEB_PAGE = (
 
 
 class WriteResult(Struct, frozen=True, kw_only=True):
-    """A write that took effect. `attempts` counts what was sent for it."""
+    """A write that took effect."""
 
     status: int
-    attempts: int
 
 
 class CreatedFlag(Struct, frozen=True, kw_only=True):
@@ -54,7 +53,6 @@ class CreatedFlag(Struct, frozen=True, kw_only=True):
 
     id: str
     status: int
-    attempts: int
 
 
 class Unread(Struct, frozen=True, kw_only=True):
@@ -147,7 +145,7 @@ def decode(reply: Response, decoder: Callable[[Json], T]) -> T:
     try:
         return decoder(_parse(reply.body))
     except InvalidResponseError as error:
-        raise InvalidResponseError(f"{reply.call}: {error}", status=reply.status, attempts=reply.attempts) from None
+        raise InvalidResponseError(f"{reply.call}: {error}", status=reply.status) from None
 
 
 def decode_created(reply: Response) -> CreatedFlag:
@@ -156,9 +154,9 @@ def decode_created(reply: Response) -> CreatedFlag:
         flag_id = decode(reply, lambda body: path_id(typed(body, dict, "answer").get("id"), "id"))
     except InvalidResponseError as error:
         raise AmbiguousError(
-            str(error), "The flag was created; look it up by its key.", status=reply.status, attempts=reply.attempts
+            str(error), "The flag was created; look it up by its key.", status=reply.status
         ) from None
-    return CreatedFlag(id=flag_id, status=reply.status, attempts=reply.attempts)
+    return CreatedFlag(id=flag_id, status=reply.status)
 
 
 def decode_rows(reply: Response, member: str, decoder: Callable[[Json, Flaws], T]) -> T:
@@ -166,7 +164,7 @@ def decode_rows(reply: Response, member: str, decoder: Callable[[Json, Flaws], T
     try:
         return decoder(*_parse_rows(reply.body, member))
     except InvalidResponseError as error:
-        raise InvalidResponseError(f"{reply.call}: {error}", status=reply.status, attempts=reply.attempts) from None
+        raise InvalidResponseError(f"{reply.call}: {error}", status=reply.status) from None
 
 
 def decode_flag_page(body: Json, flaws: Flaws, project_id: str, member: str = FLAG.path) -> FlagPage:

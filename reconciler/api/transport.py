@@ -36,7 +36,6 @@ from reconciler.api.limits import (
 from reconciler.errors import (
     FORBIDDEN,
     UNAUTHORIZED,
-    AccessError,
     AmbiguousError,
     BudgetError,
     NotSentError,
@@ -68,12 +67,11 @@ _IDLE_SECONDS = 2.0
 
 
 class Response(Struct, frozen=True, kw_only=True):
-    """A success. `body` is whole and decoded; `attempts` counts what was sent for it."""
+    """A success. `body` is whole and decoded."""
 
     call: Call
     status: int
     body: bytes
-    attempts: int = 1
 
 
 class Exchange(Struct, frozen=True, kw_only=True):
@@ -192,13 +190,13 @@ class Transport:
 
         `segments` are those of the path below /api/1, unescaped; `body` is sent as JSON unless it is None.
         `repeat` is by default ALWAYS for GET and IF_WITHOUT_EFFECT for all else. However long the call waits, for its
-        turn or to be repeated, it is sent only while `look` is not old. Raises an ApiError whose `attempts` counts
-        what was sent: NotSentError, AmbiguousError, RejectedError, AccessError, BudgetError or ResponseTooLargeError;
-        and what `look` raises. After a 401, or a 403 to a write, no write is sent any more.
+        turn or to be repeated, it is sent only while `look` is not old. Raises NotSentError, AmbiguousError,
+        RejectedError, AccessError, BudgetError or ResponseTooLargeError; and what `look` raises. After a 401, or a
+        403 to a write, no write is sent any more.
         """
         call = Call(method, PREFIX + "/".join(segments))
         if self._read_only and not call.is_read:
-            raise NotSentError(f"{call} was not sent: this command only reads.", attempts=0)
+            raise NotSentError(f"{call} was not sent: this command only reads.")
         url = self._address(call, segments, query)
         content = None if body is None else _encoded(call, body)
         repetition = repeat or (Repeat.ALWAYS if call.is_read else Repeat.IF_WITHOUT_EFFECT)
@@ -207,15 +205,11 @@ class Transport:
     async def _repeated(self, call: Call, repeat: Repeat, attempt: Callable[[int], Awaitable[_Outcome]]) -> Response:
         attempts = 0
         while True:
-            try:
-                outcome = await attempt(attempts + 1)
-            except (BudgetError, AccessError) as error:
-                error.attempts = attempts
-                raise
+            outcome = await attempt(attempts + 1)
             attempts += 1
             if not isinstance(outcome, Failure):
                 status, body = outcome
-                return Response(call=call, status=status, body=body, attempts=attempts)
+                return Response(call=call, status=status, body=body)
             if not (may_repeat(outcome, repeat) and self._may_repeat(attempts)):
                 raise self._final_error(call, outcome, attempts, repeat)
             await self._wait(outcome, attempts)
@@ -225,14 +219,12 @@ class Transport:
 
     def _final_error(self, call: Call, failure: Failure, attempts: int, repeat: Repeat) -> ApiError:
         error = failure.error
-        error.attempts = attempts
         exhausted = not self._budget.has_retries and attempts < self._policy.attempts
         if exhausted and may_repeat(failure, repeat):
             return BudgetError(
                 f"{call} was given up: the {self._policy.retries} repetitions that a run may make are used up. The"
                 f" last failure: {error}",
                 status=error.status,
-                attempts=attempts,
             )
         return error
 
@@ -249,12 +241,10 @@ class Transport:
     def _address(self, call: Call, segments: Sequence[str], query: Mapping[str, str] | None) -> httpx.URL:
         for segment in segments:
             if not is_path_segment(segment):
-                raise NotSentError(
-                    f"{call.method} was not sent: {segment!r} cannot stand in the path of a request.", attempts=0
-                )
+                raise NotSentError(f"{call.method} was not sent: {segment!r} cannot stand in the path of a request.")
         url = httpx.URL(f"{self._origin.url}{call.path}", params=dict(query or {}))
         if not _is_at(self._origin, url, call.path):
-            raise NotSentError(f"{call} was not sent: its address is not one of {self._origin}.", attempts=0)
+            raise NotSentError(f"{call} was not sent: its address is not one of {self._origin}.")
         return url
 
     async def _attempt(
@@ -349,7 +339,7 @@ def _encoded(call: Call, body: Json) -> bytes:
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (ValueError, TypeError, RecursionError):
-        raise NotSentError(f"{call} was not sent: its body cannot be written as JSON.", attempts=0) from None
+        raise NotSentError(f"{call} was not sent: its body cannot be written as JSON.") from None
 
 
 def _oversized(call: Call) -> ApiError:

@@ -156,7 +156,6 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
                 raise
             raise BudgetError(
                 f"--budget {options.budget} does not show which flags there are, so nothing was checked: allow more.",
-                attempts=error.attempts,
             ) from error
 
     async def _compare(self, view: View) -> tuple[Choice, tuple[DifferingFlag, ...]]:

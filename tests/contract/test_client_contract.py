@@ -141,7 +141,7 @@ def test_sends_the_documented_headers(number: int) -> None:
 @pytest.mark.parametrize("number", sorted(WRITES.keys() - {22}))
 def test_writes_are_done_when_the_status_says_so(number: int) -> None:
     """A write that answers `OK` text is done, with any text."""
-    assert exchange(number)[0] == WriteResult(status=200, attempts=1)
+    assert exchange(number)[0] == WriteResult(status=200)
 
 
 def test_understands_the_list() -> None:
@@ -194,4 +194,4 @@ def test_understands_deployments() -> None:
 
 def test_understands_the_answer_to_a_create() -> None:
     """A create's sample gives the id of the new flag; the URL beside it is not followed."""
-    assert exchange(22)[0] == CreatedFlag(id=FLAG_ID, status=200, attempts=1)
+    assert exchange(22)[0] == CreatedFlag(id=FLAG_ID, status=200)

@@ -44,7 +44,7 @@ from reconciler.errors import (
         (InterruptedRunError("x", 15), 143, "interrupted"),
         (ApiError("x"), 1, "api"),
         (NotSentError("x"), 1, "api"),
-        (AmbiguousError("x"), 1, "api"),
+        (AmbiguousError("x", ""), 1, "api"),
         (InvalidResponseError("x"), 1, "api"),
         (ResponseTooLargeError("x"), 1, "api"),
         (BudgetError("x"), 1, "api"),
@@ -61,13 +61,12 @@ def test_codes_and_kinds(error: ReconcilerError, code: int, kind: str) -> None:
 
 
 def test_what_errors_carry() -> None:
-    """Of a request: what was sent and answered, one attempt if nothing else is said."""
-    assert (ApiError("x").status, ApiError("x").attempts) == (None, 1)
-    assert (AmbiguousError("x").status, AmbiguousError("x").attempts) == (None, 1)
+    """Of a request: what was answered."""
+    assert (ApiError("x").status, AmbiguousError("x", "").status) == (None, None)
     access = AccessError("x")
-    assert (access.status, access.attempts, access.may_read) == (None, 1, False)
-    access = AccessError("x", status=403, attempts=2, may_read=True)
-    assert (access.status, access.attempts, access.may_read) == (403, 2, True)
+    assert (access.status, access.may_read) == (None, False)
+    access = AccessError("x", status=403, may_read=True)
+    assert (access.status, access.may_read) == (403, True)
     guard = GuardRefusedError("x", ["b", "a"])
     assert (guard.message, guard.also("y").guards, guard.message) == ("x", ("b", "a"), "x")
     finding = Diagnostic(severity=Severity.ERROR, rule="r", message="m")
@@ -78,10 +77,10 @@ def test_what_errors_carry() -> None:
 
 def test_a_doubt_ends_when_it_is_settled() -> None:
     """What happened stays, with what became of the request in place of the doubt."""
-    error = AmbiguousError("No answer.", "It may be made.", status=502, attempts=3)
-    assert (str(error), error.what, str(AmbiguousError("No answer."))) == (
+    error = AmbiguousError("No answer.", "It may be made.", status=502)
+    assert (str(error), error.what, str(AmbiguousError("No answer.", ""))) == (
         "No answer. It may be made.", "No answer.", "No answer.",
     )  # fmt: skip
     settled = error.settled("It was made.")
     assert type(settled) is ApiError
-    assert (str(settled), settled.status, settled.attempts) == ("No answer. It was made.", 502, 3)
+    assert (str(settled), settled.status) == ("No answer. It was made.", 502)

@@ -225,17 +225,15 @@ def test_no_more_requests_are_open_than_allowed() -> None:
 def test_an_attempt_has_a_deadline(method: str, attempts: int) -> None:
     """A server that does not answer in time is given up: reads are repeated, writes are ambiguous at once."""
 
-    async def session() -> tuple[float, Any]:
+    async def session() -> float:
         server = _Slow(1000)
         async with _transport(server, policy=RetryPolicy(attempt_seconds=30)) as transport:
-            with pytest.raises(AmbiguousError, match="in time") as caught:
+            with pytest.raises(AmbiguousError, match="in time"):
                 await transport.send(method, ["flags"])
         assert (server.seen, server.under_way) == (attempts, 0)
-        return asyncio.get_running_loop().time(), caught.value.attempts
+        return asyncio.get_running_loop().time()
 
-    seconds, counted = in_virtual_time(session())
-    assert 30 * attempts <= seconds <= 30 * attempts + 4
-    assert counted == attempts
+    assert 30 * attempts <= in_virtual_time(session()) <= 30 * attempts + 4
 
 
 def test_a_call_that_is_abandoned_leaves_its_place() -> None:
@@ -344,7 +342,7 @@ def test_no_write_follows_a_refusal_of_the_key_or_of_a_write(first: str, status:
                 with pytest.raises(WithheldError) as caught:
                     await transport.send("PATCH", ["flags", "1"])
                 assert str(caught.value) == f"PATCH /api/1/flags/1 was not sent: {said}"
-                assert (caught.value.status, caught.value.attempts) == (status, 0)
+                assert caught.value.status == status
 
     in_virtual_time(session())
     assert asked == [first, "GET"] + ["PATCH"] * (said is None)

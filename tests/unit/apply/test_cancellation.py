@@ -141,7 +141,7 @@ def test_a_signal_outranks_a_failure() -> None:
         (RejectedError("slow down", status=429), True),
         (InterruptedRunError("", 2), True),
         (RejectedError("no", status=400), False),
-        (AmbiguousError("?"), False),
+        (AmbiguousError("?", ""), False),
         (ValueError(), False),
     ],
 )

@@ -8,7 +8,7 @@ from reconciler.cli.failures import as_reconciler_error
 from reconciler.cli.signals import TerminatedError
 from reconciler.errors import AccessError, InterruptedRunError, ReconcilerError
 
-REFUSED = AccessError("The key was refused.", attempts=1)
+REFUSED = AccessError("The key was refused.")
 
 
 @pytest.mark.parametrize(
