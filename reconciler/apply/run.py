@@ -51,7 +51,7 @@ async def apply_plan(
     operations = {flag.key: len(flag.operations) for flag in plan.to_apply}
     context = ApplyContext(
         client=client,
-        planner=Planner(config=config, options=plan.options),
+        planner=Planner(config=config, options=plan.options, shows_tags=live.shows_tags),
         desired=desired,
         live=live,
         options=options,

@@ -41,10 +41,14 @@ HOURS_OF_A_DAY = 24
 
 
 class Planner(Struct, frozen=True, kw_only=True):
-    """Plans one flag at a time; apply uses the same one to see what is left to do."""
+    """Plans one flag at a time; apply uses the same one to see what is left to do.
+
+    Without `shows_tags` tags are not compared: the plan saw none, whatever the flags show that apply reads later.
+    """
 
     config: Config
     options: PlanOptions
+    shows_tags: bool = True
 
     def plan_flag(self, desired: DesiredFlag, live: LiveFlag | None) -> FlagPlan | None:
         """The plan of one declared flag; None when there is nothing to do, or nothing that may be done.
@@ -80,7 +84,7 @@ class Planner(Struct, frozen=True, kw_only=True):
             yield f'"{live.key}" stays archived, and an archived flag is not edited: {paths} is left as it is live.'
 
     def _compared(self, kept: FlagSpec, live: LiveFlag) -> Differences:
-        spec = desired_for_live(kept, live.spec, self.config.managed_tag, shows_tags=True)
+        spec = desired_for_live(kept, live.spec, self.config.managed_tag, shows_tags=self.shows_tags)
         return compare_flags(spec, live_as_renamed(spec, live.spec))
 
     def _plan_new(self, desired: DesiredFlag) -> FlagPlan:

@@ -221,6 +221,24 @@ def test_a_call_that_was_ignored_is_told_where_the_flag_is_archived_as_well(arch
     assert "may wait for an approval" in str(outcome.operations[0].error)
 
 
+@pytest.mark.parametrize(("managed_tag", "tags"), [("ours", UNSET), (None, ("x",))])
+def test_tags_that_the_plan_did_not_see_are_not_missed_afterwards(managed_tag: str | None, tags: Any) -> None:
+    """A server that leaves out empty tags shows none before the first one, which this run gives to a new flag."""
+    emulator = an_emulator(a_live_flag("old"))
+    real = emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        found = real(request)
+        return replace(found, body=found.body.replace(b',"tags":[]', b"")) if request.method == "GET" else found
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    declared = (FlagSpec(key="old", rollout_percentage=5, tags=tags), replace(NEW, tags=tags))
+    once = ApplyOptions(read_back_delays=())
+    report = applied(a_world(emulator, *declared, managed_tag=managed_tag, apply_options=once))
+    assert [(outcome.status.value, outcome.verified) for outcome in report.outcomes] == [("applied", True)] * 2
+    assert (flag_of(emulator, "old")["tags"], flag_of(emulator, "new")["tags"]) == ([], [managed_tag or "x"])
+
+
 @pytest.mark.parametrize(("status", "ends"), [(400, False), (429, True), (401, True)])
 def test_a_read_back_that_fails_ends_the_run_where_every_read_would(status: int, *, ends: bool) -> None:
     """Else the next look may show what the first could not."""
