@@ -74,7 +74,11 @@ def source_lines_of(item: Diagnostic, lines: Mapping[tuple[str, int], str], colu
     if not line.strip() or place.column > len(line) + 1:
         return ()
     room, at = columns - len(_MARGIN), place.column - 1
-    start = max(0, at - room // 3) if columns_of(line) > room else len(line) - len(line.lstrip())
+    start = len(line) - len(line.lstrip())
+    if columns_of(visible(line)) > room:
+        start = max(0, at - room // 3)
+        while columns_of(visible(line[start:at])) > room * 2 // 3:
+            start += 1
     before = ("…" if line[:start].strip() else "") + visible(line[min(start, at) : at])
     shown = before + visible(line[at:]).rstrip()
     while columns_of(shown) > room:
