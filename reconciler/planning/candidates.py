@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 Body = dict[str, "Json"]
 
 _SPLIT_NOTES = {
-    Phase.DISABLE: "the flag is disabled before its segments get a new variant.",
-    Phase.ENABLE: "the flag is enabled after a variant of its segments is gone.",
-    Phase.ARCHIVE: "the flag is archived after everything else.",
-    Phase.UNARCHIVE: "the flag is unarchived first and switched on last.",
+    Phase.DISABLE: "the flag is disabled before its segments get a new variant",
+    Phase.ENABLE: "the flag is enabled after a variant of its segments is gone",
+    Phase.ARCHIVE: "the flag is archived after everything else",
+    Phase.UNARCHIVE: "the flag is unarchived first",
 }
 _MORE = {2: "One call more", 3: "Two calls more"}
 _SHIELDED = "Shielded: a last segment keeps the old rollout for everyone while weights change behind it."
@@ -65,8 +65,14 @@ def plain_candidates(
         yield Candidate(
             operations=(*edits, *others),
             precedence=tuple((first, first + 1) for first in range(len(edits) - 1)),
-            notes=(f"{_MORE[len(edits)]} than the fewest: {_SPLIT_NOTES[phase]}",) if len(edits) > 1 else (),
+            notes=(_split_note(bodies, phase),) if len(edits) > 1 else (),
         )
+
+
+def _split_note(bodies: tuple[Body, ...], phase: Phase) -> str:
+    comes_on = phase is Phase.UNARCHIVE and bodies[-1].get("enabled") is True
+    last = " and switched on last" if comes_on else ""
+    return f"{_MORE[len(bodies)]} than the fewest: {_SPLIT_NOTES[phase]}{last}."
 
 
 def shielded_candidate(before: FlagSpec, after: FlagSpec, operations: tuple[Operation, ...]) -> Candidate:

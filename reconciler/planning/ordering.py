@@ -169,9 +169,12 @@ def _meets_rules_before_listed(
     operations: tuple[Operation, ...],
     reached: dict[int, FlagSpec | None],
 ) -> bool:
-    """Whether users added to a variant can get a third one when it is made, before they are added."""
+    """Whether users added to a variant can get a third one when it is made, before they are added.
+
+    Where the flag is off in the end, it gives them none.
+    """
     transients = Transients(before, after)
-    return any(
+    return is_on(after) and any(
         transients.can_stray_when_listed(reached[maker], old=None, new=operation.variant_key)
         for operation in operations
         if isinstance(operation, AddMembers)

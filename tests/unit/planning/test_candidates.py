@@ -21,6 +21,7 @@ MORE = {
     "off": "One call more than the fewest: the flag is disabled before its segments get a new variant.",
     "on": "One call more than the fewest: the flag is enabled after a variant of its segments is gone.",
     "go": "One call more than the fewest: the flag is archived after everything else.",
+    "back": "One call more than the fewest: the flag is unarchived first.",
     "come": "One call more than the fewest: the flag is unarchived first and switched on last.",
     "two": "Two calls more than the fewest: the flag is unarchived first and switched on last.",
 }
@@ -37,11 +38,11 @@ MORE = {
         ({}, {}, OFF | NAME, True, [([OFF | NAME], ""), ([OFF, NAME], "off")]),
         ({}, {}, GO | NAME, True, [([GO | NAME], ""), ([NAME, GO], "go")]),
         ({"enabled": False}, {"enabled": False}, COME, True, [([COME], "")]),
-        ({"enabled": False}, {"enabled": False}, COME | NAME, True, [([COME | NAME], ""), ([COME, NAME], "come")]),
-        ({"enabled": True}, {"enabled": True}, COME | NAME, False, [([COME | NAME], ""), ([COME, NAME], "come")]),
+        ({"enabled": False}, {"enabled": False}, COME | NAME, True, [([COME | NAME], ""), ([COME, NAME], "back")]),
+        ({"enabled": True}, {"enabled": True}, COME | NAME, False, [([COME | NAME], ""), ([COME, NAME], "back")]),
         (
             {"enabled": True}, {"enabled": False}, COME | OFF | NAME, True,
-            [([COME | NAME | OFF], ""), ([COME | OFF, NAME], "come")],
+            [([COME | NAME | OFF], ""), ([COME | OFF, NAME], "back")],
         ),
         (
             {"enabled": False}, {"enabled": True}, COME | ON, True,

@@ -488,6 +488,20 @@ def test_a_listed_user_of_a_heavy_new_variant(kind: str) -> None:
     assert found.notes == (SEES_RULES_EARLY,)
 
 
+@pytest.mark.parametrize("off", [{"enabled": False}, {"archived": True}])
+@pytest.mark.parametrize("kind", ["users", "cohorts"])
+def test_who_is_listed_in_a_flag_that_is_turned_off_has_nothing_to_wait_for(kind: str, off: Any) -> None:
+    """Nobody gets a variant in the end, so there is nothing to be told of the way there."""
+    desired = a_flag(a=1, b=1, c=1)
+    *others, new = desired.variants or ()
+    listed = replace(new, **{kind: ("u",)})
+
+    found = plan(a_flag(a=1, b=1), replace(desired, variants=(*others, listed), **off))
+
+    assert f"add-{kind} c" in words(found)
+    assert found.notes == ()
+
+
 def test_room_before_rules() -> None:
     """Where room must be made before the rules have changed, that is said."""
     full = [f"u{number}" for number in range(2000)]
@@ -689,6 +703,7 @@ def test_unarchiving_with_new_names() -> None:
     found = plan(live, replace(a_flag(enabled=False, a=1, c=1), target_segments=(a_segment(c=1),)))
 
     assert words(found) == ["edit-flag archive", "create-variant c", "edit-flag targetSegments"]
+    assert found.notes == ("One call more than the fewest: the flag is unarchived first.",)
 
 
 def test_unarchiving_what_names_a_new_variant_and_is_turned_on() -> None:
