@@ -77,9 +77,9 @@ def attempt_since(timeline: Timeline | None, attempt: int) -> datetime | None:
     return since
 
 
-def _attempt_in(rollout: Json) -> int:
+def _attempt_in(rollout: Json) -> float:
     """The attempt that a past declaration had, which may never have been checked; 0 where there was no rollout."""
     if not isinstance(rollout, dict):
         return 0
     attempt = rollout.get("attempt")
-    return attempt if isinstance(attempt, int) else 1
+    return attempt if isinstance(attempt, int | float) else 1

@@ -285,6 +285,7 @@ def test_a_version_that_does_not_show_what_it_was(fields: dict[str, Any]) -> Non
         (2, [({"attempt": 2}, 5), ({"attempt": "two"}, 3)], 5),
         (2, [({"attempt": 2}, None), ({"attempt": 2}, 3)], None),
         (2, [({"attempt": 1}, 5)], None),
+        (2, [({"attempt": 2.0}, 5), ({"attempt": 1.0}, 3)], 5),
     ],
 )
 def test_since_when_an_attempt_is_declared(attempt: int, declared: list[tuple[Any, int | None]], since: Any) -> None:
