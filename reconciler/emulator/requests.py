@@ -20,7 +20,7 @@ class ApiResponse(Struct, frozen=True, kw_only=True):
     """What is sent back."""
 
     status: int
-    body: bytes
+    body: bytes = b""
     media_type: str = "text/plain"
     headers: Mapping[str, str] = field(default_factory=dict)
 

@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 from emulators import AUTHORIZATION, a_live_flag, an_emulator, flag_of
 
-from reconciler.emulator import Emulator, serve, server
+from reconciler.emulator import ApiResponse, Emulator, serve, server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,13 @@ def test_escaped_segments_are_told_apart_before_they_are_decoded(client: httpx.C
     """An escaped slash stays inside its segment and leads to no other endpoint."""
     answer = client.get("/api/1/flags/1001%2Fvariants")
     assert (answer.status_code, answer.text) == (404, "flag '1001/variants' not found")
+
+
+def test_a_program_that_answers_for_it_may_say_a_status_alone(client: httpx.Client, emulator: Emulator) -> None:
+    """As a test of faults does."""
+    emulator.api.answer = lambda _: ApiResponse(status=503)  # type: ignore[method-assign]
+    answer = client.get("/api/1/flags")
+    assert (answer.status_code, answer.content) == (503, b"")
 
 
 def test_what_a_request_does_not_say_of_itself_is_missing(client: httpx.Client) -> None:
