@@ -81,14 +81,18 @@ def changes_since(config: Config, desired: DesiredState, reference: str) -> Chan
 def keys_changed_since(config: Config, desired: DesiredState, reference: str) -> frozenset[str]:
     """The flags that are declared otherwise than at a commit of which an apply may have been cut short.
 
-    None of them where its configuration or files cannot be read: then that apply sent nothing. Raises UsageError for
-    a commit that git does not know.
+    None of them where its configuration or files are invalid: then that apply sent nothing. All where it lacks the
+    environment, which may have had another name. Raises UsageError for a commit that git does not know,
+    ReconcilerError where git cannot tell what it declared.
     """
-    checkout_of(config.file.parent).resolve(reference)
+    checkout = checkout_of(config.file.parent)
+    commit = checkout.resolve(reference)
     try:
-        before = declared_at(config, reference)
-    except ReconcilerError:
+        before = _declared_in(checkout, config, commit)
+    except InvalidInputError:
         return frozenset()
+    except UsageError:
+        return frozenset(desired.flags)
     keys = before.keys() | desired.flags.keys()
     return frozenset(key for key in keys if declaration_differs(before.get(key), desired.flags.get(key)))
 
@@ -101,18 +105,22 @@ def declared_at(config: Config, reference: str) -> dict[str, DesiredFlag]:
     """
     checkout = checkout_of(config.file.parent)
     commit = checkout.resolve(reference, option="--against")
-    held = checkout.files_at(commit, (config.file.name,))
-    then = config
     try:
-        if config.file.name in held:
-            then = parse_config(config.file, checkout.contents([held[config.file.name]])[0], config.environment)
-        flags_dir = _name_of(then.flags_dir, config)
-        held = checkout.files_at(commit, (flags_dir,))
-        names = [name for name in held if is_flag_file(name, flags_dir)]
-        contents = checkout.contents([held[name] for name in names])
-        return dict(load_contents(then, dict(zip(names, contents, strict=True))).flags)
+        return _declared_in(checkout, config, commit)
     except InvalidInputError as error:
         raise ReconcilerError(f"The flag files of {reference} cannot be read there: {error}") from error
+
+
+def _declared_in(checkout: Checkout, config: Config, commit: str) -> dict[str, DesiredFlag]:
+    held = checkout.files_at(commit, (config.file.name,))
+    then = config
+    if config.file.name in held:
+        then = parse_config(config.file, checkout.contents([held[config.file.name]])[0], config.environment)
+    flags_dir = _name_of(then.flags_dir, config)
+    held = checkout.files_at(commit, (flags_dir,))
+    names = [name for name in held if is_flag_file(name, flags_dir)]
+    contents = checkout.contents([held[name] for name in names])
+    return dict(load_contents(then, dict(zip(names, contents, strict=True))).flags)
 
 
 def commit_error(config: Config, reference: str) -> str | None:

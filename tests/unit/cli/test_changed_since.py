@@ -93,15 +93,30 @@ def test_a_second_commit_adds_the_flags_that_changed_since_then(committed: Repos
     assert committed.run("plan", "--changed-since", first, "--changed-since", "nowhere").code == 64
 
 
-def test_a_second_commit_without_the_environment_adds_nothing(committed: Repository) -> None:
-    """An apply of it cannot have begun."""
+def test_a_second_commit_whose_contents_are_missing_is_an_error(committed: Repository) -> None:
+    """An apply of it may have been cut short: what it declared is not taken for nothing."""
+    first = git(committed.root, "rev-parse", "HEAD")
+    before = (committed.root / "flags/other.yaml").read_text(encoding="utf-8")
+    committed.write("flags/other.yaml", "key: other-flag\nname: Another\n")
+    git(committed.root, "commit", "-q", "-am", "Cut short")
+    between = git(committed.root, "rev-parse", "HEAD")
+    content = git(committed.root, "rev-parse", "HEAD:flags/other.yaml")
+    committed.write("flags/other.yaml", before)
+    (committed.root / ".git/objects" / content[:2] / content[2:]).unlink()
+    ran = committed.run("plan", "--changed-since", first, "--changed-since", between)
+    assert (ran.code, "fetch enough history" in ran.err) == (1, True), ran
+
+
+def test_a_second_commit_without_the_environment_adds_every_flag(committed: Repository) -> None:
+    """It had another name then, or none, and an apply of that commit may have been cut short."""
     without = git(committed.root, "rev-parse", "HEAD")
     config = (committed.root / "reconciler.yaml").read_text(encoding="utf-8")
     project = f'environments: {{live: {{projectId: "{PROJECT}"}}}}\n'
     committed.write("reconciler.yaml", re.sub("projectId: .*\n", project, config))
     git(committed.root, "commit", "-q", "-am", "Name an environment")
     commits = ("--changed-since", "HEAD", "--changed-since", without)
-    assert "No changes." in committed.run("plan", "--env", "live", *commits).out
+    assert "No changes." in committed.run("plan", "--env", "live", *commits[:2]).out
+    assert "~ other-flag" in committed.run("plan", "--env", "live", *commits).out
 
 
 def test_a_new_file_counts_before_it_is_committed(committed: Repository) -> None:
