@@ -286,16 +286,12 @@ class Transients:
         matches = segment_combinations(self._before, between, self._after)
         return max(transient_share(self._before[i], between[j], self._after[k]) for i, j, k in matches)
 
-    def can_stray_when_listed(self, state: FlagSpec | None, *, old: str | None, new: str | None) -> bool:
-        """Whether someone who is not listed in this state can get a variant of neither side.
-
-        `old` and `new` are the variants in whose inclusions the person is before and after; None: in none.
-        """
-        befores = self._before if old is None else (SegmentRule(ALL_OTHER_USERS, constant=old),)
-        afters = self._after if new is None else (SegmentRule(ALL_OTHER_USERS, constant=new),)
+    def can_stray_before_listed(self, state: FlagSpec | None, variant_key: str) -> bool:
+        """Whether someone whom this variant lists in the end, and none now, can get one of neither side meanwhile."""
+        listed = (SegmentRule(ALL_OTHER_USERS, constant=variant_key),)
         between = flag_rules(state)
-        matches = segment_combinations(befores, between, afters)
-        return any(transient_share(befores[i], between[j], afters[k]) for i, j, k in matches)
+        matches = segment_combinations(self._before, between, listed)
+        return any(transient_share(self._before[i], between[j], listed[k]) for i, j, k in matches)
 
 
 def splits_evenly(spec: FlagSpec | None) -> bool:

@@ -175,7 +175,7 @@ def _meets_rules_before_listed(
     """
     transients = Transients(before, after)
     return is_on(after) and any(
-        transients.can_stray_when_listed(reached[maker], old=None, new=operation.variant_key)
+        transients.can_stray_before_listed(reached[maker], operation.variant_key)
         for operation in operations
         if isinstance(operation, AddMembers)
         and (maker := creating_operation(operations, operation.variant_key)) is not None

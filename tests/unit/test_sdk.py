@@ -79,6 +79,7 @@ KEYS = {**AUTH, "X-Amp-Exp-Flag-Keys": packed(b"{}")}
     ("method", "path", "given", "said"),
     [
         ("GET", "/sdk/v2/vardata", {"headers": user_of("%%%")}, "X-Amp-Exp-User is not in base64."),
+        ("GET", "/sdk/v2/vardata", {"headers": user_of(f"{packed(b'{}')}~")}, "X-Amp-Exp-User is not in base64."),
         ("GET", "/sdk/v2/vardata", {"headers": {**AUTH, "X-Amp-Exp-User": b"Z\xfc"}},
          "X-Amp-Exp-User is not in base64."),
         ("GET", "/sdk/v2/vardata", {"headers": user_of(packed(b"{"))},

@@ -78,11 +78,20 @@ class Chunks(httpx.AsyncByteStream):
     """A body that arrives in these pieces."""
 
     def __init__(self, chunks: list[bytes]) -> None:
-        self._chunks = chunks
+        self._chunks, self.read = chunks, 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self._chunks:
+            self.read += 1
             yield chunk
+
+
+def test_of_an_error_that_never_ends_the_beginning_is_read() -> None:
+    """16 KiB, and the piece in which they end."""
+    pieces = Chunks([b"x"] * 20_000)
+    with pytest.raises(RejectedError):
+        send(lambda _: httpx.Response(400, stream=pieces), "GET", ["flags"])
+    assert pieces.read == 16 * 1024 + 1
 
 
 def test_members_that_hold_nothing_do_not_go_on_for_ever() -> None:

@@ -287,6 +287,14 @@ def test_what_rests_on_the_hash_that_is_not_declared(
         assert (verdict.status, verdict.reason) == (Status.UNDECLARED, f"{outcome} {verb} {LACKS}")
 
 
+def test_who_is_listed_in_one_state_is_no_share() -> None:
+    """Each of them moves for a reason of their own; of all others none moves."""
+    before = replace(FLAG, variants=(Variant(key="a", users=("u",)), Variant(key="b")))
+    claim = {"shares": (Share(Outcome("a", "b"), (Bound("<=", Fraction(1, 10)),), ""),)}
+    assert decide(FLAG, before, **claim).status is Status.PROVED
+    assert decide(before, FLAG, **claim).status is Status.PROVED
+
+
 @pytest.mark.parametrize(("before", "field"), [(SALTLESS, "bucketingSalt"), (KEYLESS, "bucketingKey"), (FLAG, None)])
 def test_what_is_declared_for_the_first_time(before: FlagSpec, field: str | None) -> None:
     """May be what it was: a change that only declares it is not known to move a user, or to move none."""

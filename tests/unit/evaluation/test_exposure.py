@@ -174,6 +174,10 @@ STICKY = "With sticky bucketing (remote only), which the flags API does not show
 COHORT = replace(US, conditions=(Condition(prop="x", op="is", values=("c",), type="cohort"),))
 ODD = replace(US, unlisted=tuple((name, "1") for name in "dbfaec"))
 WITHOUT = "Users without user_id get no variant while users are bucketed, and get it when one variant is at 100 %."
+KEYED = tuple(
+    replace(US, name=key, conditions=(Condition(prop="country", op="is", values=(key,)),), bucketing_key=key)
+    for key in "fdceab"
+)
 HALF = {"rollout_weights": Weights.of({"a": 1, "b": 1})}
 
 
@@ -197,6 +201,8 @@ HALF = {"rollout_weights": Weights.of({"a": 1, "b": 1})}
         ({"rollout_percentage": 50}, {}, (
             STICKY,
             WITHOUT)),
+        ({"target_segments": KEYED}, {"target_segments": tuple(replace(item, percentage=100) for item in KEYED)}, (
+            PER_SEGMENT, STICKY, *(WITHOUT.replace("user_id", key) for key in "abcdef"))),
         ({}, {"enabled": False}, (
             STICKY,
             "Listed users, beside the shares: 2 from a to off, 1 from b to off.",

@@ -128,12 +128,13 @@ def test_a_run_as_text() -> None:
     """A line for each rollout, with a line for each of its guards; then refusals, then the sum."""
     up = a_move(MoveKind.UP, 10, 50, status=Status.APPLIED)
     down = a_move(MoveKind.ROLLBACK, 50, 0.5, status=Status.FAILED, error="no")
-    fine, worse = (
+    answers = (
         Answer(guard="errors", verdict=Verdict.FINE),
         Answer(guard="slow", verdict=Verdict.WORSE, why="2 of 3"),
+        Answer(guard="down", verdict=Verdict.UNKNOWN, why="no answer"),
     )
     standings = (
-        a_standing("a", move=up, answers=(fine, worse)),
+        a_standing("a", move=up, answers=answers),
         a_standing("b", "Beta", move=down, why="slow: worse"),
         a_standing("c", move=a_move(MoveKind.OFF, 10, 10)),
         a_standing("d"),
@@ -150,6 +151,7 @@ def test_a_run_as_text() -> None:
         "a: applied: 10% to 50%\n"
         "  guard errors: better or equal\n"
         "  guard slow: worse (2 of 3)\n"
+        "  guard down: unknown (no answer)\n"
         "b, segment Beta: failed: 50% back to 0.5%; slow: worse; no\n"
         "c: 10% turned off at 10%\n"
         "d: step 1 of 3, 10%; 50% from 2030-01-02T12:00:00Z on\n"
