@@ -221,6 +221,13 @@ def test_a_plan_is_stale_when_the_files_changed(repository: Repository) -> None:
     assert repository.run("apply", "plan.json", "--auto-approve").code == 6
 
 
+def test_a_plan_of_another_format_is_told_from_a_broken_one(repository: Repository) -> None:
+    """Before its members are looked at, which may be others there."""
+    repository.write("plan.json", '{"formatVersion": 2, "digest": "sha256:0", "members": []}')
+    ran = repository.run("apply", "plan.json", "--auto-approve")
+    assert (ran.code, "not a saved plan of this version of the format" in ran.err) == (6, True)
+
+
 def test_a_plan_is_stale_when_its_target_is_gone(repository: Repository) -> None:
     """No file declares it any more, and it was never live: exit code 6, with what is missing."""
     file = repository.write("flags/fresh.yaml", "key: fresh\nvariants: [{key: on}]\n")
