@@ -136,12 +136,14 @@ def test_what_is_said_where_git_fails(tmp_path: Path, monkeypatch: pytest.Monkey
         ask_git("ls-tree", top=tmp_path, git_dir=None)
 
 
-@pytest.mark.parametrize("size", [10, 11])
+@pytest.mark.parametrize("size", [10, 11, 12])
 def test_how_much_git_may_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """So many bytes, and not one more, however they come."""
+    """So many bytes, and not one more, however they come; it is ended where it goes on."""
     monkeypatch.setattr("reconciler.cli.git._MOST_BYTES", 10)
     monkeypatch.setattr("reconciler.cli.git._CHUNK", 4)
-    monkeypatch.setenv("PATH", a_git(tmp_path / "bin", f"printf %0{size}d 1" + "; exec /bin/sleep 600" * (size - 10)))
+    monkeypatch.setenv(
+        "PATH", a_git(tmp_path / "bin", f"printf %0{size}d 1" + "; exec /bin/sleep 600" * (size == 12))
+    )
     if size == 10:
         assert ask_git("rev-list", top=tmp_path, git_dir=None) == b"0000000001"
     else:
