@@ -180,6 +180,11 @@ def test_a_record_that_cannot_be_read_is_none(line: str) -> None:
     assert record_in(f"plan\n{line}") is None
 
 
+def test_a_comment_without_a_record_has_none() -> None:
+    """Of a person, or of another program."""
+    assert record_in("plan") is record_in("plan\n<!-- more -->") is record_in("") is None
+
+
 @pytest.mark.parametrize(
     ("line", "is_hidden"),
     [

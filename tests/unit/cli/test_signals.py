@@ -129,6 +129,31 @@ def test_a_second_signal_after_a_while_ends_the_process() -> None:
     assert (done.returncode, done.stdout) == (143, "last words\n")
 
 
+TOLD = """
+import asyncio, os, signal
+from reconciler.cli import signals
+
+async def main():
+    heard = []
+    with signals.told_to(heard.append, asyncio.get_running_loop()):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+            for _ in range(5):
+                await asyncio.sleep(0)
+    print(*heard)
+
+signals.PATIENCE_SECONDS = 60
+signals.install()
+asyncio.run(main())
+"""
+
+
+def test_a_run_is_told_of_the_first_signal_alone() -> None:
+    """Once, however many come."""
+    done = subprocess.run([sys.executable, "-c", TOLD], capture_output=True, text=True, check=False)
+    assert done.stdout == f"{int(signal.SIGTERM)}\n", done.stderr
+
+
 BUSY = """
 import hashlib, os, subprocess, sys
 from reconciler.cli import main, signals
