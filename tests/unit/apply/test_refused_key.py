@@ -11,12 +11,13 @@ from worlds import a_world, an_emulator
 from reconciler.apply.report import Status
 from reconciler.emulator import ApiResponse, Behaviour
 from reconciler.model.config import Requests
-from reconciler.model.flag import FlagSpec
+from reconciler.model.flag import FlagSpec, Variant
 from reconciler.reports.registry import APPLY, render
 
 if TYPE_CHECKING:
     from reconciler.emulator import RawRequest
 
+VARIANTS = tuple(Variant(key=key) for key in ("control", "treatment", "new"))
 FLAGS = [f"flag-{number:02}" for number in range(40)]
 
 
@@ -49,6 +50,31 @@ def test_nothing_more_is_sent_and_the_rest_is_skipped(allowed: int) -> None:
     assert statuses.count(Status.FAILED) == 1
     assert statuses.count(Status.SKIPPED) == len(FLAGS) - allowed - 1
     assert report.exit_code == (7 if allowed else 4)
+
+
+def test_a_flag_of_which_a_part_was_made_is_not_skipped() -> None:
+    """A second call of it was still to come when the key was refused."""
+    emulator = an_emulator(*map(a_live_flag, "ab"))
+    world = a_world(
+        emulator,
+        *(FlagSpec(key=key, rollout_percentage=5, variants=VARIANTS) for key in "ab"),
+        requests=Requests(per_second=10, concurrency=16, daily_budget=1000),
+    )
+    planned, real, sent = world.look(), emulator.api.answer, 0
+    assert [len(flag.operations) for flag in planned.plan.flags] == [2, 2]
+
+    def answer(request: RawRequest) -> Any:
+        nonlocal sent
+        sent += request.method != "GET"
+        if sent > 2:
+            emulator.store.keys.clear()
+        return real(request)
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    assert sent == 3
+    assert [outcome.status for outcome in report.outcomes] == [Status.FAILED, Status.FAILED]
 
 
 @pytest.mark.parametrize("status", [401, 403])
