@@ -69,17 +69,17 @@ def test_copies_are_removed_even_if_they_are_declared() -> None:
     assert removal == RemoveUserAt(flag_key="new-checkout", variant_key="treatment", user="a", index=2)
 
 
-def test_who_leaves_a_list_is_named_in_order() -> None:
+def test_who_comes_to_a_list_and_leaves_it_is_named_in_order() -> None:
     """Those whose copy goes among them."""
     live = a_live_flag(replace(a_full_flag(), variants=(a_full_variant("treatment", users=tuple("hgfedcbaa")),)))
-    declared = a_flag(variants=(Variant(key="treatment", users=("a", "i")),))
+    declared = a_flag(variants=(Variant(key="treatment", users=tuple("aponmlkji")),))
 
     plan = Planner(config=a_config(), options=PlanOptions()).plan_flag(a_desired_flag(declared), live)
 
     assert plan is not None
     (change,) = plan.changes
     assert isinstance(change, MembersChange)
-    assert (change.added, change.removed) == (("i",), tuple("abcdefgh"))
+    assert (change.added, change.removed) == (tuple("ijklmnop"), tuple("abcdefgh"))
 
 
 def test_a_shield_that_was_left_is_taken_away() -> None:
