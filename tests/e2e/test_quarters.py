@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHORT, LONG = (6,), range(2, 202)
-SHORT_EVENTS, LONG_EVENTS = 30, 60
+SHORT_EVENTS, LONG_EVENTS = 36, 60
 BUCKETING = {"bucketingKey": "user_id", "bucketingSalt": "salt"}
 """One for all flags: what was counted for one need not be counted again for another."""
 

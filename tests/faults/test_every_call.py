@@ -34,7 +34,7 @@ BUSY = (
     "removed-variant-of-a-segment", "users-moved", "users-replaced", "copies-and-others", "prune", "several",
 )  # fmt: skip
 CASES = [(name, "expected") for name in SCENARIOS] + [(name, odd) for name in BUSY for odd in list(ODD)[1:]]
-SHARE_OF_SHORT_FORM = 1 / 50
+SHARE_OF_SHORT_FORM = 1 / 40
 
 
 @dataclass(frozen=True)

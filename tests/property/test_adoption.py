@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from reconciler.emulator import Behaviour
 
-SHORT, LONG = 80, 1_000
+SHORT, LONG = 100, 1_000
 BATCHES = 10
 
 
