@@ -65,8 +65,6 @@ class Rounds(Struct, kw_only=True):
             while True:
                 await self._one(cancellation)
                 self.publish(self.watched)
-                if cancellation.interruption is not None:
-                    raise cancellation.interruption
                 await cancellation.run_unless_cancelled(asyncio.sleep(self.seconds))
 
     async def _one(self, cancellation: Cancellation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,6 +75,35 @@ def test_a_flag_of_which_a_part_was_made_is_not_skipped() -> None:
     report = world.carry_out(planned).report
     assert report is not None
     assert sent == 3
+    assert [outcome.status for outcome in report.outcomes] == [Status.FAILED, Status.FAILED]
+
+
+def test_a_flag_whose_first_call_ends_after_the_refusal_is_not_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its second call is not sent, and its first was answered when the run had ended already."""
+    emulator = an_emulator(*map(a_live_flag, "ab"))
+    world = a_world(emulator, *(FlagSpec(key=key, rollout_percentage=5, variants=VARIANTS) for key in "ab"))
+    planned, real, refused = world.look(), emulator.app, asyncio.Event()
+    writes: list[str] = []
+
+    async def first_slow_then_refused(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "GET":
+            await real(scope, receive, send)
+            return
+        writes.append(scope["method"])
+        if len(writes) == 1:
+            await real(scope, receive, send)
+            await refused.wait()
+            return
+        emulator.store.keys.clear()
+        await real(scope, receive, send)
+        refused.set()
+
+    monkeypatch.setattr(emulator, "app", first_slow_then_refused)
+    report = world.carry_out(planned).report
+    assert report is not None
+    assert len(writes) == 2
+    calls = [[step.status for step in outcome.operations] for outcome in report.outcomes]
+    assert calls == [[Status.APPLIED, Status.SKIPPED], [Status.FAILED, Status.SKIPPED]]
     assert [outcome.status for outcome in report.outcomes] == [Status.FAILED, Status.FAILED]
 
 

@@ -134,6 +134,102 @@ def test_stdout_is_the_same_with_and_without_a_terminal(repository: Repository) 
     assert piped.stderr == b""
 
 
+class Recorded(Progress):
+    """What was counted, stage by stage."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int, int | None, str]] = []
+        super().__init__()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "what" and "unit" in self.__dict__ and value != self.what:
+            self.end()
+        super().__setattr__(name, value)
+
+    def end(self) -> None:
+        """The stage is over; one in which nothing was done is none."""
+        if self.done:
+            self.stages.append((self.what, self.done, self.total, self.unit))
+
+
+def flags(count: int) -> tuple[str, int, int, str]:
+    return "Reading flags", count, count, "calls"
+
+
+def details(count: int) -> tuple[str, int, int, str]:
+    return "Reading variants and inclusions", count, count, "calls"
+
+
+def versions(count: int) -> tuple[str, int, int, str]:
+    return "Reading versions", count, count, "calls"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "expected"),
+    [
+        (["plan"], 0, [flags(2), details(5), versions(1)]),
+        (["plan", "--target", "new-checkout"], 0, [flags(1), details(1), versions(1)]),
+        (
+            ["apply", "--auto-approve"],
+            7,
+            [
+                *(flags(2), details(5), versions(1)),
+                *(("Applying", 9, 12, "calls"), ("Reading back", 15, 15, "calls")),
+            ],
+        ),
+        (
+            ["apply", "--auto-approve", "--no-verify"],
+            7,
+            [flags(2), details(5), versions(1), ("Applying", 9, 9, "calls")],
+        ),
+        (["drift"], 2, [flags(2), details(3), versions(1)]),
+        (
+            ["advance"],
+            0,
+            [
+                *[flags(1), details(1), versions(1)] * 2,
+                *(("Applying", 1, 2, "calls"), ("Reading back", 2, 2, "calls")),
+            ],
+        ),
+        (["import", "--out", "imported"], 0, [flags(1), details(15)]),
+        (["test"], 1, [("Reading flags", 2, 2, "flags")]),
+        (["evaluate", "new-checkout", "--users", "users.jsonl"], 0, [("Evaluating", 2, None, "users")]),
+    ],
+)
+def test_every_command_counts_what_it_does(
+    repository: Repository,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    code: int,
+    *,
+    expected: list[tuple[str, int, int | None, str]],
+) -> None:
+    """Each stage with its name, what was done of how much, and the unit."""
+    claims = "".join(
+        f"  - {{name: {key}, flag: {key}, against: live, never: 'a -> off'}}\n" for key in ("flag-0", "flag-1")
+    )
+    repository.write("flags/all.test.yaml", f"tests:\n{claims}")
+    repository.write("users.jsonl", '{"user_id": "ada@example.com"}\n' * 2)
+    rig = a_rig(repository, tmp_path, monkeypatch)
+    users = {"variants": [{"key": "a", "users": ["ada@example.com"]}]}
+    seeded(repository.emulator, [{"key": f"flag-{number}", "enabled": True, **users} for number in range(3)])
+    seeded(repository.emulator, [{"key": "flag-3", "archived": True, **users}])
+    for number in range(4):
+        repository.write(
+            f"flags/flag-{number}.yaml",
+            f"key: flag-{number}\nname: New\nvariants: [{{key: a, inclusions: {{users: [bob@example.com]}}}}]\n",
+        )
+    rig.commit(FLAG)
+    rig.hours = 1
+    progress = Recorded()
+    monkeypatch.setattr("reconciler.cli.progress.Progress", lambda: progress)
+    ran = repository.run(*command)
+    progress.end()
+    assert ran.code == code, ran.err
+    assert progress.stages == expected
+
+
 @pytest.mark.parametrize(
     ("options", "environ"),
     [(["--quiet"], {}), ([], {"CI": "true"}), ([], {"TERM": "dumb"})],

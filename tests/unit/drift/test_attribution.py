@@ -13,7 +13,7 @@ from worlds import a_world, an_emulator
 from reconciler.drift import Attribution, Basis
 from reconciler.drift.attribution import attribute, last_edit
 from reconciler.emulator import Behaviour
-from reconciler.model.flag import UNSET, FlagSpec, Variant, Version
+from reconciler.model.flag import UNSET, FlagSpec, Unset, Variant, Version
 from reconciler.planning.plan import ValueChange
 
 KEY = "new-checkout"
@@ -185,11 +185,12 @@ def test_the_last_edit_is_the_stamps_or_else_the_newest_version(
     assert last_edit(live_flag(**stamps), [a_version(number) for number in range(versions, 0, -1)]) == expected
 
 
-def test_versions_that_show_no_variants_end_what_is_known_of_one() -> None:
+@pytest.mark.parametrize("hidden", [UNSET, (Variant(key="control"), Variant(key="treatment"))])
+def test_versions_that_do_not_show_a_variant_end_what_is_known_of_it(hidden: tuple[Variant, ...] | Unset) -> None:
     """The oldest version that shows the value is the latest moment at which it can have come: no edit is claimed."""
     spec = a_full_flag()
     change = ValueChange(path="/variants/treatment/name", before="Treatment", after="Other")
-    versions = [a_version(3, spec), a_version(2, spec), a_version(1, structs.replace(spec, variants=UNSET))]
+    versions = [a_version(3, spec), a_version(2, spec), a_version(1, structs.replace(spec, variants=hidden))]
     found = attribute(change, live_flag(spec), versions, {})
     assert (found.version, found.basis) == (2, Basis.OLDEST_VERSION)
 
