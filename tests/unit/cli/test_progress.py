@@ -146,6 +146,11 @@ class Recorded(Progress):
             self.end()
         super().__setattr__(name, value)
 
+    def start(self, what: str, total: int | None = None, *, unit: str = "calls") -> None:
+        self.end()
+        self.done = 0
+        super().start(what, total, unit=unit)
+
     def end(self) -> None:
         """The stage is over; one in which nothing was done is none."""
         if self.done:
@@ -182,7 +187,7 @@ def versions(count: int) -> tuple[str, int, int, str]:
             7,
             [flags(2), details(5), versions(1), ("Applying", 9, 9, "calls")],
         ),
-        (["drift"], 2, [flags(2), details(3), versions(1)]),
+        (["drift"], 2, [flags(2), details(2), details(3), versions(4), versions(1)]),
         (
             ["advance"],
             0,
