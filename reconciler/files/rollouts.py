@@ -52,13 +52,8 @@ def decode_guards(value: dict[str, Json]) -> dict[str, GuardSource]:
 
 def _guard(item: dict[str, Json]) -> GuardSource:
     kind = next(name for name in _SOURCES if name in item)
-    return GuardSource(
-        kind=kind,
-        variable=item[kind],
-        failed=item.get("failed", ""),
-        of=item.get("of", ""),
-        against=item.get("against", ""),
-    )
+    rest = {name: text for name, text in item.items() if name != kind}
+    return GuardSource(kind=kind, variable=item[kind], **rest)
 
 
 def decode_rollouts(body: dict[str, Json], strategies: Mapping[str, Strategy]) -> Iterator[PlacedRollout]:

@@ -154,7 +154,7 @@ class PlannedRollout(Struct, frozen=True, kw_only=True):
     live: float | None
     steps: tuple[tuple[int, int | None], ...]
     guards: tuple[str, ...] = ()
-    on_fail: str = "rollback"
+    on_fail: str
     window: str | None = None
     standing: RolloutStanding | None = None
     start: float | None = None

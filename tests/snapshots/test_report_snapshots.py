@@ -228,7 +228,11 @@ DRIFTS = {
         gaps=("This clone is shallow.",),
         sweep=Sweep(total=9, done=4),
         stored=(StoredOtherwise(key="o", path="/name", how="trimmed"),),
-        rollouts=(PlannedRollout(key="roll", path="/rolloutPercentage", live=5, steps=((10, 60), (100, None))),),
+        rollouts=(
+            PlannedRollout(
+                key="roll", path="/rolloutPercentage", live=5, steps=((10, 60), (100, None)), on_fail="rollback"
+            ),
+        ),
         edits=(
             Edit(key="e", flag_id="3", is_declared=True, version=2, at="2030-01-02T10:00:00.000Z",
                  by="eve@example.com", changes=(SHARE_CHANGE, MEMBERS)),

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
 
 SAVED = a_plan(deployments={"67": "web"}, warnings=("w",), origin="https://a.example.com")
-ROLLOUT = PlannedRollout(key="r", path="/rolloutPercentage", live=5, steps=((10, 60), (100, None)))
+ROLLOUT = PlannedRollout(
+    key="r", path="/rolloutPercentage", live=5, steps=((10, 60), (100, None)), on_fail="rollback"
+)
 SECOND = timedelta(seconds=1)
 
 

@@ -169,7 +169,7 @@ def test_what_holds_a_rollout(
 def test_standings_of_planned_rollouts(most: int | None, is_known: bool, known: tuple[str, ...]) -> None:
     """Of the first live flags; of none where git does not tell since when, nor where a flag is not live."""
     flags = {flag.key: flag for flag in (declared("gone"), declared(), declared("b"))}
-    planned = [PlannedRollout(key=key, path="/rolloutPercentage", live=0, steps=()) for key in flags]
+    planned = [PlannedRollout(key=key, path="/rolloutPercentage", live=0, steps=(), on_fail="pause") for key in flags]
     emulator = a_project(others=["b"])
 
     async def ask(reader: RolloutReader, live: dict[str, LiveFlag]) -> Any:
@@ -183,7 +183,7 @@ def test_standings_of_planned_rollouts(most: int | None, is_known: bool, known: 
 
 def test_without_versions_there_are_no_standings(monkeypatch: pytest.MonkeyPatch) -> None:
     """It tells, and decides nothing."""
-    planned = [PlannedRollout(key=KEY, path="/rolloutPercentage", live=0, steps=())]
+    planned = [PlannedRollout(key=KEY, path="/rolloutPercentage", live=0, steps=(), on_fail="pause")]
 
     async def refused(*_: Any, **__: Any) -> Any:
         raise RejectedError("no", status=400)
