@@ -53,7 +53,8 @@ def a_move(kind: MoveKind, before: float, after: float, **fields: Any) -> Move:
 def a_planned(**fields: Any) -> PlannedRollout:
     """A rollout of a plan, at 5 percent."""
     steps = ((10, 3600), (50, 86400), (100, None))
-    return PlannedRollout(**{"key": "f", "path": "/rolloutPercentage", "live": 5, "steps": steps} | fields)
+    defaults = {"key": "f", "path": "/rolloutPercentage", "live": 5, "steps": steps, "on_fail": "rollback"}
+    return PlannedRollout(**defaults | fields)
 
 
 @pytest.mark.parametrize(
