@@ -97,14 +97,15 @@ class Reach:
     def of(self, change: Change, name: str, root: Path) -> list[str]:
         """The tests that reach a change, the fastest first.
 
-        A function may run on after its lines are no longer seen, as after a RecursionError: where no test is seen to
-        reach a line, those count that run its function.
+        A function may run on after its lines are no longer seen: after a RecursionError, or after a coroutine that an
+        error was thrown into. So those that run its function come after those that were seen to reach the line.
         What is done while a module is imported reaches the tests that run a function of it, and after them those that
         run one of a module that imports it.
         """
         if not change.at_import:
             function = lines_of_function((root / name).read_bytes(), change.first)
-            return self._running({name: bits(change.first, change.last)}) or self._running({name: function})
+            seen = self._running({name: bits(change.first, change.last)})
+            return list(dict.fromkeys(seen + self._running({name: function})))
         inside = self._running({name: function_lines((root / name).read_bytes())})
         users = self._running({user: function_lines((root / user).read_bytes()) for user in _users(name, root)})
         return list(dict.fromkeys(inside + users))

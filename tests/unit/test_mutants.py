@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mutants.changes import changes_in, is_sound
+from mutants.changes import bits, changes_in, is_sound
 from mutants.copies import Processes, make_copy
-from mutants.reach import Reach, states_of
+from mutants.reach import Reach, Test, states_of
 
 ROOT = Path(__file__).parents[2]
 CODE = """\
@@ -87,6 +87,18 @@ def test_lines_that_were_not_seen_to_run_are_reached_by_who_runs_their_function(
     said = mutants(project, "--seed", "2", "--", "shop/price.py")
     assert said.count("not reached;") == 1, said
     assert "return 2" in said
+
+
+def test_those_that_run_the_function_come_after_those_that_were_seen_to_reach_the_line(tmp_path: Path) -> None:
+    """For of some tests a line is seen, and of others it is not, though all of them run it."""
+    project = shop(tmp_path)
+    lines = {"fast": bits(4, 4), "slow": bits(4, 6), "other": bits(9, 9), "failing": bits(4, 6)}
+    tests = {
+        name: Test(0.1 * at, has_passed=name != "failing", lines={"shop/price.py": seen})
+        for at, (name, seen) in enumerate(lines.items())
+    }
+    change = next(item for item in changes_in(CODE.encode()) if item.first == 6)
+    assert Reach(tests).of(change, "shop/price.py", project) == ["slow", "fast"]
 
 
 def test_what_a_killed_process_left_is_passed_over(tmp_path: Path) -> None:
