@@ -119,7 +119,8 @@ class GithubState(ForgeState):
                 found = [pull for pull in self.pulls.values() if sha in pull["_commits"]]
                 return 200, page([{**pull, "merged_by": None} for pull in found], query)
             case "GET", ["commits", sha]:
-                return 200, {"parents": [{"sha": self.parents[sha]}] if sha in self.parents else []}
+                parents = [self.parents[sha], "f" * 40] if sha in self.parents else []
+                return 200, {"parents": [{"sha": parent} for parent in parents]}
             case "GET", ["deployments"]:
                 return 200, page(
                     [item for item in self.deployments if item["environment"] == query["environment"]], query

@@ -104,7 +104,7 @@ class GitlabState(ForgeState):
                 found = [item for item in reversed(self.deployments) if item["environment"] == query["environment"]]
                 return 200, page(_sorted(found, query, by="id"), query)
             case ["repository", "commits", sha]:
-                return 200, {"parent_ids": [self.parents[sha]] if sha in self.parents else []}
+                return 200, {"parent_ids": [self.parents[sha], "f" * 40] if sha in self.parents else []}
             case ["merge_requests", number]:
                 names = dict.fromkeys(event["label"]["name"] for event in self.events.get(int(number), []))
                 state = "merged" if int(number) in self.closed else "opened"

@@ -187,7 +187,7 @@ class Gitlab(RestClient):
 
     def run_link(self, environ: Mapping[str, str]) -> str:
         """A last line that links to the job, as Markdown; "" outside of a job."""
-        url, job = environ.get("CI_JOB_URL", ""), environ.get("CI_JOB_ID", "")
+        url, job = environ.get("CI_JOB_URL"), environ.get("CI_JOB_ID", "")
         return f"\n<sub>From [job {job}]({url}).</sub>\n" if url and job.isdecimal() else ""
 
 

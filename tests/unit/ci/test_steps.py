@@ -26,6 +26,7 @@ from reconciler.ci.__main__ import ci, main
 from reconciler.ci.github import Github
 from reconciler.ci.gitlab import Gitlab
 from reconciler.ci.http import ForgeError, secure_address
+from reconciler.ci.posts import put_comment
 from reconciler.ci.review import record_line
 from reconciler.errors import UsageError
 
@@ -60,10 +61,11 @@ def forge(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         yield state
 
 
-def run(forge: GithubState | GitlabState, *arguments: str, **environ: str) -> int:
-    """Run the module as a job for pull request 5 would."""
+def run(forge: GithubState | GitlabState, *arguments: str, **environ: str | None) -> int:
+    """Run the module as a job for pull request 5 would; None: without that variable."""
     own = {"GITHUB_REF": "refs/pull/5/merge", "CI_MERGE_REQUEST_IID": "5"}
-    return main(arguments, {**forge.environ, **own, **environ})
+    whole = {**forge.environ, **own, **environ}
+    return main(arguments, {name: value for name, value in whole.items() if value is not None})
 
 
 @pytest.mark.parametrize(
@@ -234,6 +236,12 @@ def test_what_is_said_of_an_issue(github: GithubState, tmp_path: Path, capsys: p
         (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_API_V4_URL": "https://x", "CI_PROJECT_ID": "1"},
          "There is no GITLAB_TOKEN: "),
         (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_PROJECT_ID": "1"}, "CI_API_V4_URL is ''"),
+        (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_API_V4_URL": "https://x"}, "CI_PROJECT_ID is ''"),
+        (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_API_V4_URL": "https://x", "CI_PROJECT_ID": "1",
+                                           "GITLAB_TOKEN": "t", "CI_MERGE_REQUEST_IID": None},
+         "CI_MERGE_REQUEST_IID names no merge request: give its --number."),
+        (("allowed",), {"GITHUB_REF": None}, "GITHUB_REF names no pull request: give its --number."),
+        (("allowed",), {"GITHUB_REPOSITORY": None}, "GITHUB_REPOSITORY is '', not owner/name."),
         (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_API_V4_URL": "https://x", "CI_PROJECT_ID": "1",
                                            "GITLAB_TOKEN": "t", "CI_MERGE_REQUEST_IID": ""},
          "CI_MERGE_REQUEST_IID names no merge request: give its --number."),
@@ -247,7 +255,7 @@ def test_what_is_missing_is_named(
     *,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
-    environ: dict[str, str],
+    environ: dict[str, str | None],
     words: str,
 ) -> None:
     """Wrong usage, before anything is sent."""
@@ -397,6 +405,17 @@ def test_a_label_that_was_set_again_is_of_who_set_it_again(forge: Any) -> None:
     assert dict(client.label_setters(5)) == {}
     del forge.events[5][-1]
     assert dict(client.label_setters(5)) == {}
+
+
+def test_how_long_a_comment_may_be(forge: Any) -> None:
+    """As long as the forge takes it; what is longer is shortened."""
+    is_gitlab = "GITLAB_CI" in forge.environ
+    client = (Gitlab if is_gitlab else Github).of(forge.environ)
+    longest = f"{SIGN}\n".ljust(1_000_000 if is_gitlab else 65_536, "x")
+    for number, text in enumerate((longest, f"{longest}x")):
+        assert put_comment(client, number, text, name="plan", update_only=False, hidden="") == "created"
+    assert forge.bodies(0) == [longest]
+    assert forge.bodies(1)[0].startswith(f"{SIGN}\n\n**Shortened: ")
 
 
 def test_a_comment_that_may_be_the_workflows_is_not_passed_over(
