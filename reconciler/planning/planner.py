@@ -6,7 +6,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model.canonical import fingerprint
@@ -230,8 +229,8 @@ def open_rollouts(
 
 def _idle_targets(desired: DesiredState, live: LiveState, options: PlanOptions) -> tuple[str, ...]:
     """What is said of targets that match nothing; of a key outside the shard another shard says it."""
-    is_in_shard = scope_of(replace(options, targets=()))
-    targets = [target for target in options.targets if has_wildcard(target) or is_in_shard(target)]
+    is_in_scope = scope_of(options)
+    targets = [target for target in options.targets if has_wildcard(target) or is_in_scope(target)]
     return idle_targets(targets, desired.flags.keys() | live.flags.keys() | live.duplicates.keys())
 
 
