@@ -136,6 +136,7 @@ def test_copies_that_are_left_come_last() -> None:
     other = RemoveUserAt(**V, user="z", index=1)
     assert remaining(planned, [left, other]) == [None, None, left]
     assert remaining(planned, [other]) == [None, None, None]
+    assert planned[0].remaining([planned[0], planned[1], left, other]) == left
 
 
 def test_what_is_hidden_is_never_in_place() -> None:

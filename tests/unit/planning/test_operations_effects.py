@@ -64,6 +64,12 @@ def test_create() -> None:
     assert made.rollout_weights == Weights.of({"on": 1})
 
 
+def test_variants_of_a_create_that_says_no_weights_weigh_alike() -> None:
+    body = {"projectId": "7", "key": "f", "variants": [{"key": "on"}, {"key": "off"}, {"key": "b"}]}
+    made = CreateFlag(flag_key="f", body=body).effect(None)
+    assert made.rollout_weights == Weights.of({"on": 1, "off": 1, "b": 1})
+
+
 def test_edit_flag() -> None:
     """A PATCH changes the fields it names and no other; `archive` is the flag's `archived`."""
     edited = after(EditFlag(flag_key="f", body={"archive": True, "rolloutPercentage": 50, "tags": ["t"]}))

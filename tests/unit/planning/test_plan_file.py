@@ -21,7 +21,15 @@ from reconciler.errors import StalePlanError
 from reconciler.evaluation.exposure import FlagExposure, ListedMove, PayloadShare, SegmentTransition
 from reconciler.files.schema import check
 from reconciler.planning.exposure_json import decode_exposure, encode_exposure
-from reconciler.planning.plan import Action, PlannedRollout, PlanOptions, Refusal, RolloutStanding, ValueChange
+from reconciler.planning.plan import (
+    Action,
+    PlannedRollout,
+    PlanOptions,
+    Refusal,
+    Released,
+    RolloutStanding,
+    ValueChange,
+)
 from reconciler.planning.plan_file import check_saved, decode_plan, digest_of, encode_plan
 from reconciler.planning.rollout_json import declared_rollouts, decode_rollout, encode_rollout
 from reconciler.planning.warnings import with_exposure
@@ -261,6 +269,35 @@ def test_a_plan_that_contradicts_itself_is_refused(change: dict[str, Any], said:
     assert decode_plan(encode_plan(PLAN_OF_TWO)).flags
     with pytest.raises(StalePlanError, match=said):
         decode_plan(encode_plan(replace(PLAN_OF_TWO, **change)))
+
+
+ALL_KEYS = (
+    "formatVersion environment projectId region origin tool createdAt commit options summary flags unmanaged refusals"
+    " warnings requests"
+)
+
+
+@pytest.mark.parametrize(
+    ("beside", "named"),
+    [
+        ({}, {}),
+        (
+            {"released": (Released(key="f", path="/tags", live=["x"]), Released(key="g", path="", live=None))},
+            {"released": [{"key": "f", "path": "/tags", "live": ["x"]}, {"key": "g", "path": "", "live": None}]},
+        ),
+        ({"deployments": {"67": "web"}}, {"deployments": {"67": "web"}}),
+        ({"hourly_drift_requests": 0}, {"hourlyDriftRequests": 0}),
+        ({"hourly_drift_requests": 48}, {"hourlyDriftRequests": 48}),
+    ],
+)
+def test_what_stands_beside_the_flags_of_a_document(beside: dict[str, Any], named: dict[str, Any]) -> None:
+    """Only where there is some; and it is read as it was written."""
+    plan = a_plan(**beside)
+    document = json.loads(json.dumps(encode_plan(plan)))
+    assert list(document) == [*ALL_KEYS.split(), *named, "digest"]
+    assert {name: document[name] for name in named} == named
+    again = decode_plan(document)
+    assert all(getattr(again, name) == value for name, value in beside.items())
 
 
 @pytest.mark.parametrize(

@@ -354,6 +354,25 @@ def test_what_the_server_does_not_show_is_left_alone() -> None:
     assert [operation.body for operation in plan.operations] == [{"name": "new"}]  # type: ignore[union-attr]
 
 
+def test_what_is_told_of_the_live_state() -> None:
+    """What was read says it first; tags that are declared and not shown, and copies of what is not declared."""
+    live = a_live_state(
+        a_full_flag("f", tags=UNSET), shows_tags=False, warnings=("seen",),
+        duplicates={"z": ("8", "9"), "b": ("3", "4", "5"), "f": ("1", "2")},
+    )  # fmt: skip
+    copies = (
+        'Two live flags carry the key "b" (ids 3, 4, 5): one of them should be archived.',
+        'Two live flags carry the key "z" (ids 8, 9): one of them should be archived.',
+    )
+    hidden = "The server does not show tags: they cannot be compared and are left alone on flags that exist."
+    for tags, said in ((UNSET, ()), (("t",), (hidden,))):
+        plan = build_plan(a_desired_state(a_flag("f", tags=tags)), live, a_config(), PlanOptions())
+        assert plan.warnings == ("seen", *said, *copies)
+    shown = replace(live, shows_tags=True)
+    plan = build_plan(a_desired_state(a_flag("f", tags=("t",))), shown, a_config(), PlanOptions())
+    assert plan.warnings == ("seen", *copies)
+
+
 def test_segments_that_are_not_shown_are_as_declared() -> None:
     declared = a_flag(target_segments=(a_segment(),))
     assert desired_for_live(declared, a_flag(), None, shows_tags=True) == declared

@@ -69,6 +69,14 @@ def test_updates(changed: int, limit: Limit, said: str | None) -> None:
     assert refusals(some(changed), safety={"max_updates": limit}) == ([] if said is None else [said])
 
 
+def test_a_guard_that_is_allowed_says_nothing() -> None:
+    """For the run as a whole; for one flag there is none of its kind."""
+    said = "updates: 1 updates, more than safety.maxUpdates allows (0)."
+    none = {"max_updates": Limit(count=0)}
+    assert refusals(some(1), safety=none, allow=frozenset({"updates"})) == []
+    assert refusals(some(1), safety=none, allow=frozenset({"archives", "updates:f00"})) == [said]
+
+
 def test_a_share_of_few_flags_is_no_limit() -> None:
     safety = {"max_updates": TENTH, "min_flags": 5}
     assert refusals(some(4, 4), safety=safety) == []
