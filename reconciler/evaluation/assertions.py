@@ -85,8 +85,8 @@ class Share(Struct, frozen=True):
 
     def is_exceeded(self, share: Fraction) -> bool:
         """Whether a share that does not hold is too high, rather than too low."""
-        broken = [bound for bound in self.bounds if not bound.holds(share)]
-        return any(bound.op in {"<=", "<"} or (bound.op == "==" and share > bound.limit) for bound in broken)
+        broken = next(bound for bound in self.bounds if not bound.holds(share))
+        return broken.op in {"<=", "<"} or (broken.op == "==" and share > broken.limit)
 
 
 class Assertion(Struct, frozen=True, kw_only=True):

@@ -47,10 +47,12 @@ class Case(Struct, frozen=True):
 
     @property
     def can_lack_hashed(self) -> bool:
-        """Whether users can be without what the rule hashes: all but an amplitude_id, which is not known locally."""
+        """Whether users can be without what is hashed by the rule, which hashes.
+
+        All but an amplitude_id, which is not known locally.
+        """
         hashed = self.rule.bucketing
-        if hashed is None:
-            return False
+        assert hashed is not None
         is_amplitude_id = hashed.key == DEFAULT_BUCKETING_KEY and hashed.unit == DEFAULT_BUCKETING_UNIT
         return not is_amplitude_id or self.is_local
 

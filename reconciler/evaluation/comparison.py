@@ -250,6 +250,6 @@ def _in_order(comparison: Comparison, found: set[_Why]) -> list[_Why]:
     def rank(why: _Why) -> tuple[int, int, int]:
         reason, segment, allocation = why
         place = segments.index(segment) if segment in segments else len(segments)
-        return list(Reason).index(reason), place, list(Allocation).index(allocation) if allocation else 0
+        return list(Reason).index(reason), place, [None, *Allocation].index(allocation)
 
     return sorted(found, key=rank)

@@ -175,10 +175,9 @@ def _compares_as(
 
 
 def _parse_number(text: str) -> float | None:
-    try:
+    with suppress(ValueError):
         return float(text)
-    except ValueError:
-        return None
+    return None
 
 
 def parse_version(text: str) -> tuple[int, int, int, bool, str] | None:

@@ -196,7 +196,7 @@ class _Decision:
         same = set(fields[0]).intersection(*fields[1:])
         if same and len({buckets_of(evaluator.spec) for evaluator in self._evaluators}) > 1:
             same &= {"enabled"}
-        if len(pair) == 1 or pair[0].rule != pair[-1].rule or (same and self._is_about_staying()):
+        if len(pair) == 1 or pair[0].rule != pair[-1].rule or self._is_about_staying():
             same.clear()
         return (name for names in fields for name in names if name not in same)
 

@@ -122,7 +122,7 @@ def find_person(
                 made_up.add(key)
         elif place.is_hashed or (place.areas and is_users and not can_lack(key, answer, is_local=is_local)):
             raise NoPersonError(is_certain=areas is None or has_only_named_values(answer))
-        elif place.areas and is_users:
+        elif place.areas:
             holder = user.get("user_properties", {}) if key.startswith("gp:") else user
             holder.pop(key.removeprefix("gp:"), None)
     return Person(user, frozenset(made_up))
@@ -248,7 +248,7 @@ def _solve(area: Area, front: str) -> Iterator[str]:
             distribution = d0 + step // (r1 - r0) * 2_654_435_761 % (d1 - d0)
             hashed = distribution * RESIDUES + residue
             block = _last_block(state, len(body) + 4, hashed).to_bytes(4, "little")
-            if hashed <= _MASK and _WORD.issuperset(block):
+            if _WORD.issuperset(block):
                 yield f"{front}{padding}{block.decode()}"
 
 

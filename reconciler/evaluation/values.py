@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from functools import lru_cache
-from itertools import combinations, pairwise, product, repeat
+from itertools import chain, combinations, count, pairwise, product, repeat
 from math import ceil, floor, inf, isfinite, nextafter, prod
 from typing import TYPE_CHECKING, Any, Final
 
@@ -307,12 +307,12 @@ def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[s
     letters = {token for tokens, _ in patterns for token in tokens if len(token) == 1}
     letters |= {letter for token in letters for letter in (token.lower(), token.upper()) if len(letter) == 1}
     known = letters | set("".join(listed))
-    fresh = next(letter for letter in map(chr, (*range(97, 123), *range(0xE000, 0xF8FF))) if letter not in known)
+    fresh = next(letter for letter in map(chr, chain(range(97, 123), count(0xE000))) if letter not in known)
     alphabet = (fresh, *sorted(letters | {"/"}, key=_as_it_is_in_any_word))
     prefixes = {text[:end] for text in listed for end in range(1, len(text) + 1)}
     start = tuple(_reached(tokens, {0}) for tokens, _ in patterns)
     pending: deque[tuple[str, tuple[frozenset[int], ...]]] = deque([("", start)])
-    seen: set[tuple[str, tuple[frozenset[int], ...]]] = set()
+    seen: set[tuple[str | None, tuple[frozenset[int], ...]]] = set()
     found: dict[tuple[bool, ...], str] = {}
     lists: dict[tuple[bool, ...], str] = {}
     steps = 0
@@ -324,7 +324,7 @@ def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[s
                 return None
             after = tuple(map(_step, patterns, places, repeat(letter)))
             longer = text + letter
-            key = (longer if longer in prefixes else "", after)
+            key = (longer if longer in prefixes else None, after)
             if key not in seen:
                 seen.add(key)
                 pending.append((longer, after))

@@ -287,6 +287,37 @@ def test_what_rests_on_the_hash_that_is_not_declared(
         assert (verdict.status, verdict.reason) == (Status.UNDECLARED, f"{outcome} {verb} {LACKS}")
 
 
+def test_a_hash_that_is_not_declared_beside_what_is_not_hashed() -> None:
+    """Whoever comes to be hashed may get any variant, with any salt."""
+    verdict = decide(
+        SALTLESS, replace(SALTLESS, rollout_percentage=0), conditions=THERE, never=(Outcome("a", "off"),)
+    )
+    assert (verdict.status, causes_of(verdict)) == (Status.REFUTED, [(OTHERS, REST, "off"), (OTHERS, REST, "a")])
+
+
+@pytest.mark.parametrize("flag", [FLAG, SALTLESS])
+def test_who_cannot_be_told_apart_in_so_many_tries_may_be_there(flag: FlagSpec) -> None:
+    """Whether fourteen properties are all x, or all not, settles nothing; that one is both x and not is then open."""
+    many = [[asked(f"gp:p{number}", op, "x") for number in range(14)] for op in ("is", "is not")]
+    last = [[asked("gp:z", op, "x")] for op in ("is", "is not")]
+    segments = tuple(a_segment(*conditions, percentage=0) for conditions in (*many, *last))
+
+    verdict = decide(replace(flag, target_segments=segments), conditions=THERE, always=(Outcome("off"),))
+
+    reason = 'Users of "All Other Users" may get a, but no such user was found.'
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
+    few = replace(flag, target_segments=(*segments[2:],))
+    assert decide(few, conditions=THERE, always=(Outcome("off"),)).status is Status.PROVED
+
+
+def test_answers_of_which_no_value_is_known_are_open() -> None:
+    """What patterns and comparisons allow each for itself counts as possible."""
+    segment = a_segment(asked("gp:n", "less", "5"), asked("gp:n", "glob match", "a"))
+    verdict = decide(replace(FLAG, target_segments=(segment,), rollout_percentage=0), never=(Outcome("a"),))
+    reason = 'Users of "first" may get a, but no such user was found.'
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
+
+
 def test_who_is_listed_in_one_state_is_no_share() -> None:
     """Each of them moves for a reason of their own; of all others none moves."""
     before = replace(FLAG, variants=(Variant(key="a", users=("u",)), Variant(key="b")))
@@ -324,6 +355,9 @@ NO_PERCENTAGE = replace(FLAG, rollout_percentage=UNSET)
         (NO_PERCENTAGE, NO_PERCENTAGE, {"never": (ANY_MOVE,)}, None),
         (NO_PERCENTAGE, NO_PERCENTAGE,
          {"never": (Outcome("a", "a"),)}, "rolloutPercentage"),
+        *((NO_PERCENTAGE, NO_PERCENTAGE,
+           {"shares": (Share(Outcome(*moves), (Bound("<=", Fraction(1)),), ""),)}, field)
+          for moves, field in ((("a", "a"), "rolloutPercentage"), (("a", "b"), None), (("a",), "rolloutPercentage"))),
         (NO_PERCENTAGE, replace(NO_PERCENTAGE, bucketing_salt="t"),
          {"never": (ANY_MOVE,)}, "rolloutPercentage"),
         (replace(NO_PERCENTAGE, rollout_weights=UNSET), NO_PERCENTAGE,
@@ -424,6 +458,39 @@ def test_given_variants(side: FlagWithParents, given: dict[str, str], reason: st
 
     assert (verdict.status, verdict.reason) == (Status.UNDECIDED if reason else Status.PROVED, reason)
     assert verdict.reached == (frozenset() if reason else {"dependencies", "off"})
+    if reason is None:  # that the flag did not depend on it before does not matter
+        moved = replace(claim, always=tuple(Outcome("off", key) for key in ("a", "b", "off")))
+        assert Decider(side, behind_parent(depends=False)).decide(moved).status is Status.PROVED
+
+
+@pytest.mark.parametrize(
+    ("operator", "given", "is_met"),
+    [
+        ("all", {"p": "a", "q": "a"}, True),
+        ("all", {"p": "a", "q": "b"}, False),
+        ("all", {"q": "b"}, False),
+        ("all", {"p": "a"}, None),
+        ("ANY", {"p": "b", "q": "a"}, True),
+        ("any", {"q": "a"}, True),
+        ("any", {"p": "b"}, None),
+        ("any", {"p": "b", "q": "b"}, False),
+    ],
+)
+def test_given_variants_of_two_flags(operator: str, given: dict[str, str], is_met: bool | None) -> None:
+    """All users are let through, or none, where what is given settles it."""
+    needs = Dependencies(flags=(("2", ("a",)), ("3", ("a",))), operator=operator)
+    one = behind_parent()
+    assert one.flag is not None
+    more = replace(one.parents[0], id="3", spec=replace(FLAG, key="q", rollout_percentage=50))
+    flag = replace(one.flag, parent_dependencies=needs)
+    decider = Decider(FlagWithParents(flag=flag, parents=(*one.parents, more)))
+    claim = Assertion(name="x", flag="f", source=a_position(), conditions=THERE, given=tuple(given.items()))
+
+    through, held = (
+        decider.decide(replace(claim, **{kind: (Outcome("off"),)})).status for kind in ("never", "always")
+    )
+
+    assert (through is Status.PROVED, held is Status.PROVED) == (is_met is True, is_met is False)
 
 
 def test_users_behind_parents() -> None:
@@ -447,6 +514,8 @@ def test_users_behind_parents() -> None:
     nothing = replace(behind_parent().flag, parent_dependencies=Dependencies(flags=(), operator="any"))
     free = Assertion(name="x", flag="f", source=a_position(), conditions=THERE, never=(Outcome("off"),))
     assert Decider(FlagWithParents(flag=nothing)).decide(free).status is Status.PROVED
+    of_its_name = decided(conditions=(asked("dependencies", "is", "x"),), never=(Outcome("off"),))
+    assert causes_of(of_its_name) == [("its dependencies", "dependencies", "off")]
     rare = replace(FLAG, rollout_weights=Weights.of({"a": 1, "b": 20_000_000}))
     left = decided(rare, never=(Outcome("a"),))
     reason = "The flags that this one depends on decide: name what users have with `given`."
@@ -464,6 +533,13 @@ def test_shares_of_users_whom_the_same_hash_lets_through() -> None:
         verdict = Decider(replace(behind_parent(rest), parents=(parent,))).decide(claim)
         reason = "Flags that this one depends on have its salt: of their users, other shares have a variant."
         assert (verdict.status, verdict.reason) == (status, None if status is Status.PROVED else reason)
+    few = (Share(Outcome("a"), (Bound("<=", Fraction(1, 10)),), "<= 10%"),)
+    on = replace(behind_parent().parents[0], spec=replace(rest, key="p"))
+    broken = Assertion(name="x", flag="f", source=a_position(), shares=few)
+    assert Decider(replace(behind_parent(rest), parents=(on,))).decide(broken).status is Status.UNDECIDED
+    hashed = replace(rest, target_segments=(a_segment(US, percentage=50),), rollout_percentage=0)
+    others = replace(broken, conditions=(DE,))
+    assert Decider(replace(behind_parent(hashed), parents=(on,))).decide(others).status is Status.PROVED
     everyone = Assertion(name="x", flag="f", source=a_position(), shares=half, conditions=(US,))
     on = replace(behind_parent().parents[0], spec=replace(rest, key="p"))
     assert (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, islice
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from reconciler.evaluation.persons import (
     _body_state,
     _forms,
     _last_block,
+    _solve,
     area_of,
     common_areas,
     find_person,
@@ -206,6 +207,22 @@ def test_what_may_be_missing_is_left_out() -> None:
         "user_id": "user-1",
         "user_properties": {},
     }
+
+
+def test_a_list_stays_where_nothing_is_hashed() -> None:
+    """A user_id that is to be a set has no text that answers so."""
+    several = Chosen("user_id", (asked("user_id", "set contains", "x"),), 1, (["x"],))
+    assert find_person((several,), []) == Person({"user_id": ["x"]})
+
+
+@pytest.mark.parametrize("front", ["", "u", "us", "user-1"])
+def test_solved_texts_hash_into_the_area(front: str) -> None:
+    """Each, however narrow the area is, of letters and digits behind the wanted beginning; in a wide one all differ."""
+    for area in (Area("s", (30, 33), (1_000_000, 1_001_000)), Area("salt", (7, 8), (20_000_000, 20_000_001))):
+        texts = list(islice(_solve(area, front), 20))
+        assert (len(set(texts)) == 20) is (area.size > 1)
+        assert all(area.holds(text) and text.startswith(front) for text in texts)
+        assert all(text.removeprefix(front).isalnum() for text in texts)
 
 
 def test_murmur3_is_solved_where_numbers_do_not_do() -> None:

@@ -139,6 +139,26 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
             {NONE: (None, "b", "other"), BOTH: ("a*", "a**", "a"), SECOND: ("a/",)},
         ),
         (
+            [asked("greater", "b"), asked("glob match", "a")],
+            {
+                NONE: (None, "b", "A", "ab", "Ab", "Aa", "aA", "A~", "abx", "a~"),
+                FIRST: (
+                    "bx", "bb", "ba", "b~", "~b", "~", "bA", "~A", "bxb", "bbx", "bxa", "bx~", "~bx", "~a", "~~",
+                    "other",
+                ),
+                SECOND: ("a",),
+                BOTH: (),
+            },
+        ),
+        (
+            [asked("contains", "abcdefghijklmnopqrstuvwxy")],
+            {NONE: (None, "z", "other"), FIRST: ("abcdefghijklmnopqrstuvwxy", "ABCDEFGHIJKLMNOPQRSTUVWXY")},
+        ),
+        (
+            [asked("contains", "abcdefghijklmnopqrstuvwxyz")],
+            {NONE: (None, "\ue000", "other"), FIRST: ("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")},
+        ),
+        (
             [asked("glob match", "a/*"), asked("glob match", "a/**")],
             {NONE: (None, "b", "other"), BOTH: ("a/*", "a/**", "a/"), SECOND: ("a//",)},
         ),
@@ -201,6 +221,20 @@ def test_lists_of_many_elements(count: int, is_free: bool) -> None:
 
     assert answers.is_free is is_free
     assert len(answers.known) == (1 + count if is_free else 2**count)
+
+
+@pytest.mark.parametrize(
+    ("op", "patterns", "length", "is_free"),
+    [
+        ("contains", ["a" * count for count in range(1, 6)], 979, False),
+        ("contains", ["a" * count for count in range(1, 6)], 980, True),
+        ("glob match", ["a", "b", "abcdefghijklmnopqrstuvwxyz\u00e9\u00f61"], 81, False),
+        ("glob match", ["a", "b", "abcdefghijklmnopqrstuvwxyz\u00e9\u00f61"], 82, True),
+    ],
+)
+def test_a_search_through_texts_ends(op: str, patterns: list[str], length: int, is_free: bool) -> None:
+    """After 20,000 steps: of five patterns 4 letters at 1,000 places are not too many, of three 59 at 113 are."""
+    assert answers_of((asked(op, *patterns), asked("is", "a" * length))).is_free is is_free
 
 
 @pytest.mark.parametrize("type_", ["odd", "property"])
