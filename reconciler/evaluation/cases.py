@@ -234,10 +234,11 @@ def _list_cases(spec: FlagSpec) -> Iterator[Case]:
     """The lists of users and cohorts, variant after variant, as the rules that they are."""
     for index, variant in enumerate(variants_of(spec)):
         name, path = f"the inclusions of {variant.key}", f"/variants/{index}/inclusions"
-        for field in ("user_id", "device_id") if variant.users else ():
-            listed = Condition(prop=field, op="is", values=variant.users or ())
-            rule = SegmentRule(name, frozenset((atom_of(listed),)), constant=variant.key)
-            yield Case(rule, f"{path}/users", is_list_of_users=True)
+        if variant.users:
+            for field in ("user_id", "device_id"):
+                listed = Condition(prop=field, op="is", values=variant.users)
+                rule = SegmentRule(name, frozenset((atom_of(listed),)), constant=variant.key)
+                yield Case(rule, f"{path}/users", is_list_of_users=True)
         if variant.cohorts:
             member = Condition(prop="userdata_cohort", op="is", values=variant.cohorts, type=COHORT_TYPE)
             yield Case(SegmentRule(name, frozenset((atom_of(member),)), constant=variant.key), f"{path}/cohorts")

@@ -11,11 +11,11 @@ from reconciler.evaluation.shares import joint_shares
 if TYPE_CHECKING:
     from reconciler.evaluation.cases import Case
 
-Cell = tuple[str, ...]
-"""The variants of users, of each state one."""
+    Cell = tuple[str, ...]
+    """The variants of users, of each state one."""
 
-Pair = tuple["Case", ...]
-"""Cases, of each state one."""
+    Pair = tuple[Case, ...]
+    """Cases, of each state one."""
 
 
 def cells_of(pair: Pair) -> list[Cell]:
@@ -25,16 +25,16 @@ def cells_of(pair: Pair) -> list[Cell]:
     """
     rules = [case.rule for case in pair]
     if len(pair) == 1:
-        return [(variant,) for variant in _variants_of(pair[0])]
+        return [(variant,) for variant in _variants_of(*pair)]
     found = [cell for cell, _ in sorted(joint_shares(*rules).cells, key=lambda item: -item[1])]
-    places = {
+    places = [
         (case.rule.bucketing.unit, case.rule.bucketing.key)
         for case in pair
         if case.rule.bucketing and case.can_lack_hashed
-    }
-    for missing in [{place} for place in sorted(places)] + ([places] if len(places) > 1 else []):
+    ]
+    for missing in (*([place] for place in places), places):
         bare = [
-            SegmentRule(rule.segment, rule.conditions, constant=rule.constant)
+            SegmentRule(rule.segment)
             if rule.bucketing and (rule.bucketing.unit, rule.bucketing.key) in missing
             else rule
             for rule in rules

@@ -58,7 +58,7 @@ def matches_condition(condition: Condition, user: Mapping[str, Any]) -> bool:
         return _matches_missing(condition.op, condition.values)
     elements = text_list(value)
     if condition.op.startswith("set "):
-        return bool(elements) and _matches_set(condition.op, elements or [], condition.values)
+        return _matches_set(condition.op, elements, condition.values) if elements else False
     candidates = [text_of(value)] if elements is None else elements
     return any(_matches_text(condition, candidate) for candidate in candidates)
 
@@ -121,8 +121,7 @@ def _matches_set(op: str, elements: list[str], values: tuple[str, ...]) -> bool:
             return _contains_all(elements, values)
         case "set does not contain":
             return not _contains_all(elements, values)
-        case _:
-            return False
+    return False
 
 
 def _contains_all(elements: list[str], values: tuple[str, ...]) -> bool:

@@ -493,6 +493,17 @@ def test_given_variants_of_two_flags(operator: str, given: dict[str, str], is_me
     assert (through is Status.PROVED, held is Status.PROVED) == (is_met is True, is_met is False)
 
 
+@pytest.mark.parametrize("allowed", [(), ("a",)])
+def test_a_dependency_on_any_variant_lets_everyone_through(allowed: tuple[str, ...]) -> None:
+    """One that names none is met whatever the other flag gives."""
+    one = behind_parent()
+    assert one.flag is not None
+    flag = replace(one.flag, parent_dependencies=Dependencies(flags=(("2", allowed),), operator="all"))
+    claim = Assertion(name="x", flag="f", source=a_position(), conditions=THERE, never=(Outcome("off"),))
+    verdict = Decider(replace(one, flag=flag)).decide(claim)
+    assert verdict.status is (Status.REFUTED if allowed else Status.PROVED)
+
+
 def test_users_behind_parents() -> None:
     """One user is held back by name; of all users one who gets through is found, and none where none can be."""
 

@@ -217,7 +217,7 @@ def test_a_list_stays_where_nothing_is_hashed() -> None:
 
 @pytest.mark.parametrize("front", ["", "u", "us", "user-1"])
 def test_solved_texts_hash_into_the_area(front: str) -> None:
-    """Each, however narrow the area is, of letters and digits behind the wanted beginning; in a wide one all differ."""
+    """However narrow it is, each of letters and digits behind the wanted beginning; in a wide one they differ."""
     for area in (Area("s", (30, 33), (1_000_000, 1_001_000)), Area("salt", (7, 8), (20_000_000, 20_000_001))):
         texts = list(islice(_solve(area, front), 20))
         assert (len(set(texts)) == 20) is (area.size > 1)

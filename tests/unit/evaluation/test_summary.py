@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from builders import a_full_flag, a_full_variant
 from evaluations import counted, evaluate, evaluator_of, matrix_of
+from msgspec.structs import replace
+from random_claims import alone
 
 from reconciler.errors import InvalidInputError
-from reconciler.evaluation.comparison import MOST_FINDINGS, Comparison, UserCount, summarize
-from reconciler.evaluation.evaluate import COHORTS_LISTED, NO_AMPLITUDE_ID
+from reconciler.evaluation.comparison import STICKY, Comparison, UserCount, compare, summarize
+from reconciler.evaluation.evaluate import COHORTS_LISTED, NO_AMPLITUDE_ID, FlagWithParents
 from reconciler.evaluation.result import Allocation, Reason
 from reconciler.evaluation.users import read_users
 from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Weights
@@ -104,6 +106,8 @@ def test_notes_come_by_the_number_of_users(known: int) -> None:
     people = [{"user_id": "x", "amplitude_id": 7}] * 2 + [{"user_id": "x", "cohort_ids": []}] * known
     found = [(NO_AMPLITUDE_ID, known), (COHORTS_LISTED, 2)]
     assert summary_notes(spec, people) == sorted(found, key=lambda item: -item[1])
+    equals = [{"user_id": "x", "amplitude_id": 7}, {"user_id": "x", "cohort_ids": []}]
+    assert summary_notes(spec, equals) == [(NO_AMPLITUDE_ID, 1), (COHORTS_LISTED, 1)]
     assert summary_notes(spec, [{"user_id": "x"}]) == [(NO_AMPLITUDE_ID, 1), (COHORTS_LISTED, 1)]
 
 
@@ -120,7 +124,38 @@ def test_lines_that_are_no_users_end_the_count() -> None:
     with pytest.raises(InvalidInputError) as caught:
         counted(sides(a_spec(), a_spec()), lines)
     places = [finding.position.line for finding in caught.value.diagnostics if finding.position]
-    assert places == list(range(1, 2 * MOST_FINDINGS, 2))
+    assert places == list(range(1, 40, 2))
+
+
+SHOWN = a_spec(deployments=("web",))
+HERE, LIVE = (
+    "The flag is attached to no deployment, so no SDK is given it.",
+    "Live, the flag is attached to no deployment",
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "notes"),
+    [
+        (SHOWN, SHOWN, [STICKY]),
+        (None, SHOWN, [STICKY]),
+        (SHOWN, None, [STICKY]),
+        (None, None, []),
+        (replace(SHOWN, enabled=False), None, []),
+        (a_spec(deployments=()), a_spec(deployments=()), [HERE, STICKY]),
+        (None, a_spec(deployments=()), [HERE, STICKY]),
+        (SHOWN, a_spec(enabled=False, deployments=()), [HERE, STICKY]),
+        (a_spec(deployments=(), enabled=False), None, [f"{LIVE}, so no SDK is given it."]),
+        (a_spec(deployments=()), SHOWN, [f"{LIVE}, so no SDK is given it.", STICKY]),
+    ],
+)
+def test_what_is_said_of_the_two_states(before: FlagSpec | None, after: FlagSpec | None, notes: list[str]) -> None:
+    """Behind what is given; where both are one, one evaluator serves for both."""
+    sides = [alone(spec) if spec else FlagWithParents(flag=None) for spec in (before, after)]
+    comparison = compare("f", *sides, is_declared=True, notes=["given"])
+    assert comparison.notes == ("given", *notes)
+    assert comparison.flag_id == ("1" if before else None)
+    assert (comparison.live is comparison.desired) is (before == after)
 
 
 class Endless:
