@@ -27,11 +27,11 @@ def cells_of(pair: Pair) -> list[Cell]:
     if len(pair) == 1:
         return [(variant,) for variant in _variants_of(*pair)]
     found = [cell for cell, _ in sorted(joint_shares(*rules).cells, key=lambda item: -item[1])]
-    places = [
+    places = sorted(
         (case.rule.bucketing.unit, case.rule.bucketing.key)
         for case in pair
         if case.rule.bucketing and case.can_lack_hashed
-    ]
+    )
     for missing in (*([place] for place in places), places):
         bare = [
             SegmentRule(rule.segment)

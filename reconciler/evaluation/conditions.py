@@ -121,6 +121,8 @@ def _matches_set(op: str, elements: list[str], values: tuple[str, ...]) -> bool:
             return _contains_all(elements, values)
         case "set does not contain":
             return not _contains_all(elements, values)
+        case _:
+            pass
     return False
 
 
