@@ -44,5 +44,5 @@ def _lines_of(path: Path) -> list[str]:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_BYTES:
             return []
         return _BREAK.split(path.read_bytes().decode("utf-8", errors="replace"))
-    except (OSError, ValueError):
+    except OSError:
         return []

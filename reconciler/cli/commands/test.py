@@ -231,9 +231,9 @@ class _Reach:
             for path, name in Decider(FlagWithParents(flag=LiveFlag(id="", project_id="", spec=flag.spec))).rules():
                 names[name] += 1
                 place = name, names[name]  # segments may have the same name
-                segments[place] = segments.get(place, False) or path in met
+                segments[place] = segments.get(place) or path in met
             for variant in variant_keys(flag.spec):
-                variants[variant] = variants.get(variant, False) or variant in met
+                variants[variant] = variants.get(variant) or variant in met
 
     def unreached(self) -> tuple[Unreached, ...]:
         """The flags that tests do not reach in full, by key."""

@@ -250,6 +250,40 @@ def test_nothing_is_shown_to_those_who_do_not_watch(
     assert seen.raw == b""
 
 
+@pytest.mark.parametrize(
+    ("is_terminal", "environ", "quiet", "is_shown"),
+    [
+        (True, {}, False, True),
+        (True, {"TERM": "xterm", "CI": ""}, False, True),
+        (True, {"CI": "0"}, False, True),
+        (True, {"CI": "FALSE"}, False, True),
+        (False, {}, False, False),
+        (True, {}, True, False),
+        (True, {"TERM": "dumb"}, False, False),
+        (True, {"CI": "1"}, False, False),
+    ],
+)
+def test_who_watches(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], *, is_terminal: bool, quiet: bool, is_shown: bool
+) -> None:
+    """A terminal that can move its cursor, outside of a build, without --quiet; colours are as elsewhere."""
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: is_terminal))
+    for color in (True, False):
+        display = ProgressDisplay.of(Output(quiet=quiet, color=color), environ)
+        assert (display._timer is not None, display._color) == (is_shown, color)
+
+
+def test_what_is_shown_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its requests as they are now, what it leaves of the day's budget, and since when it works."""
+    monkeypatch.setattr("reconciler.cli.progress.monotonic", lambda: 7.0)
+    display = ProgressDisplay(is_watched=False)
+    assert (display.requests(), display.budget, display.started) == (0, None, 7.0)
+    client: Any = SimpleNamespace(requests=3)
+    display.follow(client, 1000, spent=10)
+    client.requests = 4
+    assert (display.requests(), display.budget) == (4, 990)
+
+
 @pytest.mark.parametrize("value", ["0", "False"])
 def test_a_build_that_is_none_is_watched(repository: Repository, value: str) -> None:
     """CI says no as well as yes."""
@@ -380,6 +414,7 @@ def test_a_message_meanwhile_stands_above_the_bar(tmp_path: Path) -> None:
     ("stage", "speed", "budget", "said"),
     [
         (Progress("", done=3), Speed(), None, ("3",)),
+        (Progress("", done=3, total=5), Speed(), None, ("3 of 5", "2 left")),
         (Progress("", done=3), Speed(units=0.5), 99_997, ("3", "0.5 calls/s", "99,997 left of the day's budget")),
         (
             Progress("", done=1200, total=4000),
@@ -447,6 +482,7 @@ SPEED, LEFT = " · 4 calls/s", " · 960 left of the day's budget"
         (READ, 56, "", "20 of 120 · 100 left, about 50 s"),
         (READ, 40, "━━" + " " * 10, "20 of 120"),
         (Progress("Reading", total=0), 100, " " * 30, "0 of 0" + SPEED + LEFT),
+        (Progress("Reading", done=1, total=1), 100, "━" * 30, "1 of 1" + SPEED + LEFT),
         (Progress("W\u200bx", done=1, total=2), 56, "", "1 of 2 · 1 left, about 10 s" + SPEED),
         (Progress("Users", done=2, total=22, unit="users"), 56, "", "2 of 22 · 20 left, about 100 s · 0.2 users/s"),
         (Progress("Users", done=30, total=60, unit="users"), 70, "━" * 10 + " " * 10,
