@@ -71,6 +71,27 @@ def test_new_variants_and_weights(creates: int, edits: int, seed: int, order: st
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "order"),
+    [
+        ({"e0": 4, "e1": 3, "e2": 3}, {"e0": 2, "e1": 2, "e2": 2}, "e2 e0 e1"),
+        ({"e0": 0, "e1": 4, "e2": 1}, {"e0": 1, "e1": 3, "e2": 3, "c0": 0}, "e2 e0 e1 c0"),
+        ({"e0": 2, "e1": 4, "e2": 2}, {"e0": 1, "e1": 3, "e2": 0, "c0": 3}, "c0 e2 e0 e1"),
+        ({"e0": 2, "e1": 3, "e2": 2}, {"e0": 4, "e1": 2, "e2": 4, "c0": 4, "c1": 0}, "e2 e0 c0 e1 c1"),
+    ],
+)
+def test_a_call_that_leads_nowhere_good_is_not_made_first(
+    old: dict[str, int], new: dict[str, int], order: str
+) -> None:
+    """Although it is the first by preference, and costs no more by itself than the best order does."""
+    calls = (
+        *(weighed(key, new[key]) for key in old),
+        *(made(int(key[1:]), weight) for key, weight in new.items() if key not in old),
+    )
+    found = order_operations(a_flag(old), apply_in_any_order(a_flag(old), calls), calls)
+    assert " ".join(call.variant_key for call in found.operations) == order  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
     ("body", "percentage", "place"),
     [
         ({"rolloutPercentage": 49}, 50, "first"),
