@@ -16,7 +16,7 @@ from virtual_time import run_in_virtual_time
 
 from reconciler.api.client import connect
 from reconciler.api.credentials import ApiKey, Origin, origin_for, read_key
-from reconciler.apply import ApplyOptions, ApplyReport, apply_plan
+from reconciler.apply import ApplyOptions, ApplyReport, Cancellation, apply_plan
 from reconciler.model.config import Requests
 from reconciler.model.flag import (
     UNSET,
@@ -93,6 +93,7 @@ class World:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     history: History | None = None
     progress: Progress | None = None
+    cancellation: Cancellation | None = None
 
     @asynccontextmanager
     async def client(self, *, read_only: bool) -> AsyncIterator[Client]:
@@ -128,6 +129,7 @@ class World:
                 live=run.live,
                 config=self.config,
                 options=self.apply_options,
+                cancellation=self.cancellation,
                 progress=self.progress,
                 sleep=self.sleep,
             )

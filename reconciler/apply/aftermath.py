@@ -36,7 +36,7 @@ def what_users_see(
         return ""
     made = [step.operation for step in steps if step.status is Status.APPLIED]
     doubtful = [step.order for step in steps if step.status is Status.UNKNOWN]
-    now = seen or _after(plan, made, start)
+    now = seen or _after(made, start)
     doubt = f" Call {doubtful[0]} may have taken effect beside that." if doubtful else ""
     if now is None:
         return "" if made else f"Users see nothing of it yet: the flag was not created.{doubt}"
@@ -71,13 +71,11 @@ def _with_known_lists(now: FlagSpec, before: FlagSpec | None) -> FlagSpec:
     return replace(now, variants=tuple(map(filled, now.variants)))
 
 
-def _after(plan: FlagPlan, made: Sequence[Operation], start: FlagSpec | None) -> FlagSpec | None:
+def _after(made: Sequence[Operation], start: FlagSpec | None) -> FlagSpec | None:
     """The flag after the calls; None where there is none, or where they do not fit what it was."""
     calls = [item for item in made if not (item.CREATES_FLAG and start is not None)]
-    if start is None and not made:
-        return plan.before
     try:
-        return apply_operations(start or plan.before, calls)
+        return apply_operations(start, calls)
     except ImpossibleCallError:
         return None
 

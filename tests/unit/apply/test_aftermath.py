@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from builders import a_flag_plan
 from emulators import a_live_flag
 from looks import a_declaration, edit
+from msgspec.structs import replace
 from worlds import World, a_world, an_emulator
 
+from reconciler.apply.aftermath import what_users_see
+from reconciler.apply.report import Status
+from reconciler.apply.steps import steps_of
 from reconciler.emulator import Behaviour
 from reconciler.emulator.requests import text_response
-from reconciler.model.flag import FlagSpec, Variant, Weights
+from reconciler.model.flag import UNSET, FlagSpec, Variant, Weights
+from reconciler.planning.operations import CreateFlag, DeleteVariant, EditFlag
 from reconciler.reports.registry import APPLY, render
 
 KEY = "new-checkout"
@@ -171,3 +177,72 @@ def test_a_new_flag_that_starts_on_is_not_called_off() -> None:
     spec = FlagSpec(key=KEY, enabled=False, rollout_percentage=0, variants=variants, tags=("a",))
     (outcome,) = failing_at(a_world(emulator, spec), 2).outcomes
     assert "the flag is on, rollout 100%" in outcome.users_see
+
+
+A = FlagSpec(
+    key=KEY, enabled=True, archived=False, rollout_percentage=0, rollout_weights=Weights.of({"a": 1}),
+    variants=(Variant(key="a", users=()),), target_segments=(),
+)  # fmt: skip
+GROWN, NAMED = EditFlag(flag_key=KEY, body={"rolloutPercentage": 50}), EditFlag(flag_key=KEY, body={"name": "n"})
+LOST = DeleteVariant(flag_key=KEY, variant_key="gone")
+MADE = CreateFlag(flag_key=KEY, body={"key": KEY, "variants": [{"key": "a"}]})
+NOTHING = "Users see what they saw before this run: on, rollout 0%."
+ON_HALF = (
+    "After {} of 2 calls the flag is on, rollout 50%: 50% of users get another variant than before this run, and"
+)
+HALF_LEFT = (
+    "After 1 of 2 calls the flag is {}, rollout 0%: 0% of users get another variant than before this run, and 50% not"
+    " yet the planned one."
+)
+DOUBT = " Call {} may have taken effect beside that."
+
+
+@pytest.mark.parametrize(
+    ("steps", "status", "states", "said"),
+    [
+        ((GROWN, Status.FAILED), Status.FAILED, {}, NOTHING),
+        ((GROWN, Status.FAILED), Status.SKIPPED, {}, ""),
+        ((GROWN, Status.APPLIED), Status.APPLIED, {}, ""),
+        ((GROWN, Status.FAILED), Status.FAILED, {"after": None}, ""),
+        ((GROWN, Status.UNKNOWN), Status.UNKNOWN, {}, NOTHING + DOUBT.format(1)),
+        (
+            (GROWN, Status.APPLIED, NAMED, Status.UNKNOWN),
+            Status.UNKNOWN, {}, ON_HALF.format(1) + " 0% not yet the planned one." + DOUBT.format(2),
+        ),
+        (
+            (NAMED, Status.FAILED, GROWN, Status.SKIPPED),
+            Status.FAILED, {"seen": replace(A, rollout_percentage=50)},
+            ON_HALF.format(0) + " 0% not yet the planned one.",
+        ),
+        (
+            (NAMED, Status.FAILED, GROWN, Status.SKIPPED),
+            Status.FAILED, {"seen": replace(A, rollout_percentage=50, variants=UNSET)},
+            ON_HALF.format(0) + " 0% not yet the planned one.",
+        ),
+        ((LOST, Status.APPLIED, GROWN, Status.FAILED), Status.FAILED, {}, ""),
+        (
+            (MADE, Status.FAILED), Status.FAILED, {"before": None, "start": None},
+            "Users see nothing of it yet: the flag was not created.",
+        ),
+        (
+            (MADE, Status.UNKNOWN), Status.UNKNOWN, {"before": None, "start": None},
+            "Users see nothing of it yet: the flag was not created." + DOUBT.format(1),
+        ),
+        (
+            (MADE, Status.APPLIED, GROWN, Status.FAILED), Status.FAILED, {"before": None, "start": None},
+            HALF_LEFT.format("off"),
+        ),
+        (
+            (MADE, Status.APPLIED, GROWN, Status.FAILED), Status.FAILED, {"before": None, "start": A},
+            HALF_LEFT.format("on"),
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_each_state(steps: Any, status: Status, states: dict[str, Any], said: str) -> None:
+    """By what was made, what may have been, and what was read; nothing where that cannot be told."""
+    made = steps_of(steps[::2])
+    for step, ended in zip(made, steps[1::2], strict=True):
+        step.end(ended)
+    fields = {"before": A, "after": replace(A, rollout_percentage=50), "start": A, "seen": None} | states
+    plan = a_flag_plan(KEY, before=fields["before"], after=fields["after"])
+    assert what_users_see(plan, made, status, start=fields["start"], seen=fields["seen"]) == said

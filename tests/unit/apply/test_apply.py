@@ -248,6 +248,9 @@ def test_how_long_a_new_flag_is_looked_for_by_its_id() -> None:
     assert statuses(report) == {"new": "unknown"}
     assert report is not None
     assert "which is no flag's of this project: nothing more was sent." in str(report.outcomes[0].error)
+    create, edit = report.outcomes[0].operations
+    assert (create.status.value, create.http_status, create.error) == ("unknown", 200, report.outcomes[0].error)
+    assert (edit.status.value, edit.http_status, edit.error) == ("skipped", None, None)
     assert paused == [0.5, 1.0, 2.0, 3.0, 3.0]
     assert [entry.method for entry in world.emulator.log if entry.is_write] == ["POST"]
 
@@ -472,28 +475,38 @@ class Seen(Progress):
         self.shown.append((self.what, self.done, self.total))
 
 
-@pytest.mark.parametrize("ignored", [False, True])
-def test_progress_is_shown_step_by_step(*, ignored: bool) -> None:
-    """Of three flags one by one: two calls, a call that is refused, two of which the first is; then read back."""
+@pytest.mark.parametrize(
+    ("keys", "lag", "sent", "total", "read"),
+    [
+        ("a", 0, 2, 3, [(3, 4), (4, 4)]),
+        ("abc", 0, 5, 8, [(6, 8), (7, 8), (8, 9), (9, 9)]),
+        ("abc", 2, 5, 8, [(6, 8), (7, 8), (8, 9), (9, 10), (10, 10)]),
+    ],
+)
+def test_progress_is_shown_step_by_step(
+    keys: str, lag: int, sent: int, total: int, read: list[tuple[int, int]]
+) -> None:
+    """Of flags one by one: two calls, two of which the first is refused, one that is refused; then read back."""
     progress = Seen()
-    named = {"name": "New", "variants": (Variant(key="control", name="C"), Variant(key="treatment"))}
-    specs = (
-        FlagSpec(key="a", **named),
-        FlagSpec(key="b", deployments=("404",), tags=("t",)),
-        FlagSpec(key="c", **named),
-    )
+    variants = (Variant(key="control", users=("ada",)), Variant(key="treatment"))
+    declared = {
+        "a": FlagSpec(key="a", name="New", variants=variants),
+        "b": FlagSpec(key="b", deployments=("404",), enabled=True),
+        "c": FlagSpec(key="c", deployments=("404",)),
+    }
     world = a_world(
-        an_emulator(*map(a_live_flag, "abc"), behaviour=Behaviour(read_lag=2 if ignored else 0)),
-        *specs,
+        an_emulator(*(a_live_flag(key, enabled=False) for key in keys), behaviour=Behaviour(read_lag=lag)),
+        *(declared[key] for key in keys),
         apply_options=replace(NO_WAIT, concurrency=1),
         progress=progress,
     )
     planned = world.look()
-    assert [len(flag.operations) for flag in planned.plan.flags] == [2, 2, 2]
+    assert [len(flag.operations) for flag in planned.plan.flags] == [2, 2, 1][: len(keys)]
     world.carry_out(planned)
-    sent = [("Applying", done, 9) for done in (1, 2, 3, 4, 5, 6)]
-    assert progress.shown[: len(sent)] == sent
-    assert progress.shown[len(sent) :] == [("Reading back", done, 9) for done in (7, 8, 9)]
+    assert progress.shown == [
+        *(("Applying", done, total) for done in range(1, sent + 1)),
+        *(("Reading back", done, of) for done, of in read),
+    ]
 
 
 def test_looks_that_show_nothing_yet_are_told_apart_by_pauses() -> None:

@@ -125,6 +125,18 @@ def test_a_look_at_many_that_fails_is_made_for_each(*, is_new: bool) -> None:
     assert (len(broken), report.exit_code) == (1, 0)
 
 
+def test_flags_are_skipped_after_a_look_that_fails() -> None:
+    """Where the first failure ends the run, they name the flag of which nothing could be read."""
+    world = a_project(3, apply_options=ApplyOptions(on_error_abort=True))
+    planned = world.look()
+    world.emulator.api.answer = lambda _: text_response(400, "no")  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    first, *others = report.outcomes
+    assert (first.status.value, {item.attempts for item in first.operations}) == ("failed", {0})
+    assert {(item.status.value, item.error) for item in others} == {("skipped", "Skipped after flag-000 failed.")}
+
+
 def test_nothing_is_asked_about_flags_that_are_skipped() -> None:
     """Where the first failure ends the run, the others are not even looked up."""
     options = ApplyOptions(on_error_abort=True)
@@ -151,3 +163,23 @@ def test_flags_are_looked_at_together(count: int, per_second: int, lists: int) -
     asked = [entry for entry in world.emulator.log if entry.method == "GET"]
     assert len([entry for entry in asked if "key" not in entry.query]) == lists
     assert len(asked) == lists
+
+
+def test_keys_that_are_still_to_be_taken_are_looked_up_when_few_are_left() -> None:
+    """Of four by one list; of the three that are left, once that has grown old, one by one."""
+    options = ApplyOptions(verify=False, concurrency=1)
+    world = a_world(an_emulator(), *map(a_new_flag, "abcd"), apply_options=options)
+
+    def pause() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        loop.skip(6)
+
+    def meanwhile() -> None:
+        world.emulator.log.clear()
+        after_writes(world, 1, pause)
+
+    world.apply(meanwhile)
+    asked = [entry for entry in world.emulator.log if entry.method == "GET" and entry.path == "/api/1/flags"]
+    *before, back = (entry.query.get("key") for entry in asked)
+    assert (before, back) == ([None, "b", "c", "d"], None)

@@ -87,3 +87,26 @@ def test_a_flag_of_another_id_is_another_flag() -> None:
     before = a_flag_that_shows("rollout_percentage", 20)
     assert moved_meanwhile(before, [], replace(before, id="99"), []) == ("id",)
     assert moved_meanwhile(before, [], before, []) == ()
+
+
+def test_variants_in_another_order_were_edited() -> None:
+    """Which variant comes first decides who gets it."""
+    before = a_live_flag(FlagSpec(key="a", variants=(Variant(key="on"), Variant(key="off"))))
+    now = replace(before, spec=FlagSpec(key="a", variants=(Variant(key="off"), Variant(key="on"))))
+    assert moved_meanwhile(before, [], now, []) == ("variants",)
+
+
+def test_what_comes_after_a_call_that_does_not_fit_explains_nothing() -> None:
+    """The flag as it was has no such variant: what the calls behind it make of the flag is not known."""
+    before = a_flag_that_shows("rollout_percentage", 20)
+    lost = EditVariant(flag_key="a", variant_key="gone", body={"name": "n"})
+    (grown, _) = CALLS["rollout_percentage"]
+    now = a_flag_that_shows("rollout_percentage", 50)
+    assert moved_meanwhile(before, [grown], now, [grown]) == ()
+    assert moved_meanwhile(before, [lost, grown], now, [grown]) == ("rollout_percentage",)
+
+
+@pytest.mark.parametrize(("ago", "is_old"), [(4.999, False), (5.0, False), (5.001, True)])
+def test_from_when_on_a_read_is_old(monkeypatch: pytest.MonkeyPatch, ago: float, *, is_old: bool) -> None:
+    monkeypatch.setattr(steps, "loop_time", lambda: 1000.0)
+    assert steps.is_old(1000.0 - ago) is is_old

@@ -340,3 +340,50 @@ def test_a_flag_that_failed_half_way_and_was_archived_by_hand_says_so(*, is_arch
     assert outcome.status.value == "failed"
     assert [item.status.value for item in outcome.operations] == ["applied", "failed"]
     assert str(outcome.error).endswith(" The flag was archived by hand meanwhile.") is is_archived
+
+
+def test_a_look_that_failed_does_not_count_once_another_is_made() -> None:
+    """What was read afterwards is told, not that the first read failed."""
+    emulator = an_emulator(a_live_flag("f"), behaviour=Behaviour(approvals="pending"))
+    world = a_world(emulator, FlagSpec(key="f", rollout_percentage=5))
+    planned, real = world.look(), emulator.api.answer
+    failed: list[RawRequest] = []
+
+    def answer(request: RawRequest) -> ApiResponse:
+        if request.method == "GET" and emulator.writes and not failed:
+            failed.append(request)
+            return ApiResponse(status=400, body=b"no")
+        return real(request)
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    (outcome,) = world.carry_out(planned).report.outcomes  # type: ignore[union-attr] # an apply has a report
+    assert len(failed) == 1
+    assert (outcome.status.value, outcome.verified) == ("unknown", False)
+    assert outcome.error == "Read back, the flag is not as declared: rolloutPercentage (declared 5, live 100)."
+
+
+def test_a_flag_that_failed_half_way_says_what_of_it_is_not_shown() -> None:
+    """It has failed all the same, and is not verified: its error is that of the call that was refused."""
+    emulator = an_emulator(a_live_flag("f"), a_live_flag("g"))
+    world = a_world(emulator, FlagSpec(key="f", name="n", deployments=("404",)), FlagSpec(key="g", name="n"))
+    path, real = f"/api/1/flags/{flag_of(emulator, 'f')['id']}", emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        is_ignored = (request.method, request.path) == ("PATCH", path)
+        return ApiResponse(status=200, body=b"OK") if is_ignored else real(request)
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    report = applied(world)
+    (outcome, other) = report.outcomes
+    assert (outcome.status.value, outcome.verified, other.verified, report.verified) == ("failed", None, True, True)
+    assert "404" in str(outcome.error)
+    assert "Read back" not in str(outcome.error)
+    assert [item.status.value for item in outcome.operations] == ["unknown", "failed"]
+    assert "may wait for an approval" in str(outcome.operations[0].error)
+
+
+def test_where_nothing_was_made_nothing_is_verified() -> None:
+    """Neither that it is in place nor that it is not."""
+    report = applied(a_world(an_emulator(a_live_flag("f")), FlagSpec(key="f", deployments=("404",))))
+    assert [outcome.verified for outcome in report.outcomes] == [None]
+    assert report.verified is None
