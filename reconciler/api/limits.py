@@ -78,8 +78,6 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
     A date counts from the answer's own `Date`, so that a wrong local clock does not matter; from `now` without one.
     """
     text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
     try:
         seconds = float(text)
     except ValueError:

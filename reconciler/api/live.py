@@ -88,8 +88,6 @@ async def fetch_live_state(
 
 def _set_aside(listing: Listing, declared: Iterable[str], targets: Sequence[str]) -> tuple[str, ...]:
     """Warnings of flags that cannot be read. Raises InvalidResponseError where one is declared or targeted."""
-    if not listing.unread:
-        return ()
     is_target = matcher(tuple(targets))
     targeted = {item.key for item in listing.unread if targets and item.key is not None and is_target(item.key)}
     refuse_unread(listing, targeted.union(declared))

@@ -364,8 +364,6 @@ def _variants_in(document: dict[str, Json]) -> frozenset[str] | None:
 
 
 def _as_written(finding: Finding, document: dict[str, Json], environment: str | None) -> Finding:
-    if "environments" not in document:
-        return finding
     at = None if finding.at is None else origin_of(document, environment, finding.at)
     return replace(finding, path=origin_of(document, environment, finding.path), at=at)
 

@@ -79,12 +79,11 @@ class Document(Struct, frozen=True, kw_only=True, eq=False):
         """
         value, mark, key_mark = self.value, None, None
         for token in split_pointer(pointer):
-            marks = self.marks.get(id(value), [])
             if isinstance(value, dict) and token in value:
-                at = 2 * list(value).index(token)
+                marks, at = self.marks[id(value)], 2 * list(value).index(token)
                 value, mark, key_mark = value[token], marks[at + 1], marks[at]
             elif isinstance(value, list) and token.isdecimal() and int(token) < len(value):
-                value, mark, key_mark = value[int(token)], marks[int(token)], None
+                value, mark, key_mark = value[int(token)], self.marks[id(value)][int(token)], None
             else:
                 key_mark = None
                 break

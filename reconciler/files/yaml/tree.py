@@ -7,7 +7,6 @@ the end of the collection that it closes. For text that `reader` has accepted; n
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from reconciler.files.yaml.draft import read_drafts, stretch
@@ -59,9 +58,7 @@ def _end_of_head(above: Sequence[str]) -> int:
 def _give_away_comments(draft: Draft, loose: Comments) -> None:
     starts = [entry.start for entry in draft.entries]
     pending = False
-    for comment, following in pairwise([*draft.comments, None]):
-        if comment is None:
-            continue
+    for comment, following in zip(draft.comments, [*draft.comments[1:], None], strict=False):
         if not comment.is_alone and (owner := _stands_beside(draft, comment)) is not None:
             owner.between += [owner.beside] if owner.beside else []
             owner.beside = comment.text
@@ -105,8 +102,6 @@ def _place_of(draft: Draft, starts: list[int], comment: Comment) -> Comments | N
     value = before.node
     if before.node_start > comment.offset and (isinstance(value, Scalar) or value.is_flow):
         return before.above
-    if after is None and not comment.text:
-        return None
     closing = _closed_at(before, after, comment)
     if closing is None:
         return after.above if after else None

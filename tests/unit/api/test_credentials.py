@@ -6,6 +6,7 @@ import os
 import select
 import threading
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,6 +50,20 @@ def test_an_open_key_file_is_remarked_on(tmp_path: Path, mode: int) -> None:
     assert key.warnings == (
         f"The key file {place} is open to other users of this machine (mode {mode:04o}): `chmod 600` it.",
     )
+
+
+def test_a_key_file_is_closed_again(tmp_path: Path) -> None:
+    """Also one in which there is no key: the next file that is opened gets the same number."""
+    for content in (SECRET, ""):
+        file = tmp_path / "key"
+        file.write_text(content)
+        numbers = []
+        for _ in range(2):
+            numbers.append(os.open(file, os.O_RDONLY))
+            os.close(numbers[-1])
+            with nullcontext() if content else pytest.raises(AccessError):
+                read_key({}, file, origin=US)
+        assert numbers[0] == numbers[1]
 
 
 def test_a_key_can_come_through_a_pipe(tmp_path: Path) -> None:

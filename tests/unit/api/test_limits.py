@@ -221,6 +221,18 @@ def test_no_more_requests_are_open_than_allowed() -> None:
     assert in_virtual_time(session()) == 16
 
 
+def test_requests_start_no_faster_than_allowed() -> None:
+    """Of a transport too, however many calls are made at once."""
+
+    async def session() -> float:
+        server = Handler(lambda _: httpx.Response(200, json=[]))
+        async with _transport(server, requests=Requests(per_second=10, concurrency=16)) as transport:
+            await asyncio.gather(*(transport.send("GET", ["flags"]) for _ in range(20)))
+        return asyncio.get_running_loop().time()
+
+    assert 1.9 <= in_virtual_time(session()) <= 2.1
+
+
 @pytest.mark.parametrize(("method", "attempts"), [("GET", 4), ("POST", 1)])
 def test_an_attempt_has_a_deadline(method: str, attempts: int) -> None:
     """A server that does not answer in time is given up: reads are repeated, writes are ambiguous at once."""

@@ -161,6 +161,17 @@ def test_pages_of_other_projects_are_no_circle(name: str) -> None:
     assert numbers_in(name, found) == [5]
 
 
+def test_rows_that_cannot_be_read_are_told_of_every_page(name: str) -> None:
+    """The others are read all the same."""
+    rows = [row_of(name, number) for number in (1, 2, 3, 4)]
+    for row in (rows[0], rows[3]):
+        (row["flagConfig"] if name == "versions" else row)["id"] = []
+    answers = iter([{name: rows[:2], "nextCursor": 1}, {name: rows[2:]}])
+    found = ask(lambda _: httpx.Response(200, json=next(answers)), READS[name])
+    assert numbers_in(name, found) == [2, 3]
+    assert [item.key for item in found.unread] == [f"flag-{number}" for number in (1, 4)]
+
+
 def large(name: str, most: int) -> tuple[Handler, list[int]]:
     """A server of 10 rows that answers too much when asked for more than `most`; and the limits it was asked for."""
     limits: list[int] = []

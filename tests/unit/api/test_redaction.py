@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.api.credentials import ApiKey, pattern_of, quotation
+from reconciler.api.credentials import ApiKey, _readings, pattern_of, quotation
 
 SECRET = 'canary/4f+7d"9a&2b=8c?1e\\60\\<%41>'
 
@@ -126,3 +126,8 @@ def test_a_quotation_is_one_short_visible_line() -> None:
     assert said.isprintable()
     assert quotation("d" * 300) == "d" * 300
     assert quotation("d" * 301) == "d" * 299 + "…"
+
+
+def test_escapes_within_escapes_are_undone_forty_times() -> None:
+    """Not without end: a text may be made of nothing else."""
+    assert len(list(_readings("%" + "25" * 60 + "41"))) == 40

@@ -260,6 +260,13 @@ def test_a_run_has_a_budget_of_retries() -> None:
     assert "5 repetitions" in str(errors[1][0])
 
 
+def test_a_call_without_repetitions_left_says_what_its_last_failure_was() -> None:
+    """Its status too, by which callers tell failures apart."""
+    with pytest.raises(BudgetError) as caught:
+        send(Server(httpx.Response(503)), "GET", ["flags"], policy=RetryPolicy(retries=1))
+    assert caught.value.status == 503
+
+
 def test_a_write_that_may_not_be_repeated_is_no_matter_of_budgets() -> None:
     """An ambiguous write stays ambiguous when the retries are used up."""
     with pytest.raises(AmbiguousError):

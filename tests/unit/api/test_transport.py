@@ -15,8 +15,9 @@ from clients import LOOPBACK, StoppedClock, a_key, ask, network, send
 from emulators import KEY, a_live_flag, an_emulator
 
 from reconciler import __version__
+from reconciler.api.body import LARGEST_BODY
 from reconciler.api.credentials import REGIONS, ApiKey, Origin
-from reconciler.api.transport import Exchange, Transport
+from reconciler.api.transport import Exchange, Transport, _is_at
 from reconciler.emulator import serve
 from reconciler.errors import (
     AmbiguousError,
@@ -31,6 +32,7 @@ from reconciler.model.wire import Request
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Self
 
     from reconciler.api.client import Client
 
@@ -501,3 +503,60 @@ def test_a_flag_of_another_project_is_as_if_it_were_not_there() -> None:
             lambda client: client.get_flag("1"),
         )
     assert caught.value.status == 404
+
+
+class Answered(httpx.AsyncBaseTransport):
+    """A network that notes when it is opened and closed, and of each answer when it is closed."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status, self.body, self.noted = status, body, list[str]()
+
+    async def __aenter__(self) -> Self:
+        self.noted.append("network opened")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.noted.append("network closed")
+
+    async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+        noted = self.noted
+
+        class Body(httpx.ByteStream):
+            async def aclose(self) -> None:
+                noted.append("answer closed")
+
+        return httpx.Response(self.status, stream=Body(self.body))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [(200, b"[]", None), (404, b"no", RejectedError), (200, b" " * (LARGEST_BODY + 1), AmbiguousError)],
+)
+def test_what_is_opened_is_closed(status: int, body: bytes, error: type[ApiError] | None) -> None:
+    """An answer gives its connection back, read or refused, and the network ends with the transport."""
+    network = Answered(status, body)
+    with pytest.raises(error) if error else nullcontext():
+        send(network, "POST", ["flags"])
+    assert network.noted == ["network opened", "answer closed", "network closed"]
+
+
+@pytest.mark.parametrize(
+    ("address", "is_ours"),
+    [
+        ("https://a.example.com/api/1/flags", True),
+        ("https://a.example.com:443/api/1/flags?key=f", True),
+        ("https://a.example.com/api/1/flags#x", False),
+        ("https://user@a.example.com/api/1/flags", False),
+        ("https://:password@a.example.com/api/1/flags", False),
+        ("https://a.example.com:444/api/1/flags", False),
+        ("https://b.example.com/api/1/flags", False),
+        ("http://a.example.com/api/1/flags", False),
+        ("http://a.example.com:443/api/1/flags", False),
+        ("https://a.example.com/api/1/flags/1", False),
+        ("https://a.example.com/", False),
+    ],
+)
+def test_the_last_look_at_an_address_sees_every_part_of_it(address: str, *, is_ours: bool) -> None:
+    """Scheme, host, port and path are the intended ones; a user, a password or a fragment is none of them."""
+    origin = Origin(scheme="https", host="a.example.com", port=443)
+    assert _is_at(origin, httpx.URL(address), "/api/1/flags") == is_ours

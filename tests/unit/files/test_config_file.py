@@ -162,7 +162,7 @@ def test_each_refusal_has_its_place_and_exit_code_3(tmp_path: Path, name: str) -
     file = a_project(tmp_path, config=content)
     with pytest.raises(InvalidInputError) as caught:
         load_configs(file)
-    assert caught.value.exit_code == 3
+    assert (caught.value.exit_code, caught.value.directory) == (3, tmp_path)
     (finding,) = caught.value.diagnostics
     assert (finding.rule, str(finding.position), finding.path) == (rule, f"reconciler.yaml:{line}:{column}", path)
 

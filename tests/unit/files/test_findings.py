@@ -19,13 +19,15 @@ deployments: {web: "12345", edge: "dep-9"}
 ignore:
   - {flags: "ops-*", paths: [/enabled, /variants/on/payload, /targetSegments/Beta, /deployments/web, /tags/x]}
   - {flags: "web-*", paths: [/variants/on/payload/limits, /rolloutPercentage]}
-  - {flags: "any-*", paths: [/variants/*/payload, /rolloutWeights/*]}
+  - {flags: "any-*", paths: [/variants/*/payload, /rolloutWeights/*, /variants/extra]}
 strategies:
   careful: {steps: ["10% 1h", "100%"]}
 windows:
   office: {days: mon-thu, hours: "09:00-16:00", zone: UTC}
 guards:
   errors: {json: X, failed: /f, of: /o, against: a}
+  calm: {json: X, failed: /f, of: /o, against: "off"}
+  up: {command: X}
 """
 ENVIRONMENTS = "environments: {test: {projectId: '8'}, prod: {}}\n"
 FLAG = "key: f\nvariants: [{key: treatment}, {key: a}]\n"
@@ -89,3 +91,12 @@ def test_what_a_document_leaves_out(tmp_path: Path, text: str, said: list[tuple[
     for shown, (line, rule, fields) in zip(lines, said, strict=True):
         assert shown.startswith(f"{line}:")
         assert f"warning {rule}: The document leaves {fields} out: " in shown
+
+
+def test_a_key_that_cannot_be_read_has_no_rules_of_its_own(tmp_path: Path) -> None:
+    """None of `ignore` is looked up for it; what the document leaves out is told."""
+    lines = found(tmp_path, "flag", "key: .nan\nevaluationMode: local\n", tells_unmanaged=True)
+    assert [line.split(": ")[0] for line in lines] == [
+        "1:6 error non-finite-number",
+        "2:17 warning local-amplitude-id",
+    ]

@@ -17,6 +17,7 @@ from reconciler.files import listing as files
 from reconciler.files import load
 from reconciler.files.config_file import load_config, load_configs
 from reconciler.files.load import check_desired, load_desired
+from reconciler.files.tested import load_tested
 from reconciler.files.yaml.reader import Document
 from reconciler.files.yaml.scalars import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_NUMBER_LENGTH
 from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
@@ -350,10 +351,11 @@ def test_findings_of_a_file_and_of_all_files_have_a_limit(tmp_path: Path, monkey
     assert rules.count("unknown-field") == 100
     assert rules.count("too-many-findings") == 1
     assert rules[-1] == "invalid-key"
-    monkeypatch.setattr(load, "MAX_FINDINGS", 1)
-    assert "invalid-key" not in {
-        item.rule for item in findings_of(tmp_path, {"a.yaml": content, "b.yaml": "key: B\n"})
-    }
+    errors = sum(item.is_error for item in found) - 1
+    for most, is_read in ((errors, False), (errors + 1, True)):
+        monkeypatch.setattr(load, "MAX_FINDINGS", most)
+        again = findings_of(tmp_path, {"a.yaml": content, "b.yaml": "key: B\n"})
+        assert ("invalid-key" in {item.rule for item in again}) == is_read
 
 
 def test_warnings_end_no_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,6 +368,21 @@ def test_warnings_end_no_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     desired = load_desired(a_loaded_config(tmp_path, names), today=date(2030, 1, 1))
     assert len(desired.flags) == 249
     assert len(desired.warnings) == 5
+
+
+def test_plain_words_are_warned_of_by_a_check_alone(tmp_path: Path) -> None:
+    """What plans is not interrupted by them: they mean here what they have always meant."""
+    files = {"a.yaml": "key: f\nname: yes\n"}
+    assert [item.rule for item in findings_of(tmp_path, files)] == ["ambiguous-word"]
+    assert load_desired(a_loaded_config(tmp_path, files)).warnings == ()
+
+
+def test_flags_that_are_tested_may_have_expired(tmp_path: Path) -> None:
+    """That is a warning, as it is where they are planned."""
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: f\nexpires: 2029-12-31\n"})
+    ((desired, claims),) = load_tested([config], None, today=date(2030, 1, 1), base_error=None)
+    assert (list(desired.flags), claims) == (["f"], ())
+    assert [item.rule for item in desired.warnings] == ["expired"]
 
 
 def test_paths_choose_files_and_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

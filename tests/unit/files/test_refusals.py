@@ -137,7 +137,7 @@ def test_each_refusal_stops_loading_with_exit_code_3(tmp_path: Path, name: str) 
     config = a_loaded_config(tmp_path, {"a.yaml": REFUSALS[name][0], "fine.yaml": "key: fine\n"})
     with pytest.raises(InvalidInputError) as caught:
         load_desired(config)
-    assert caught.value.exit_code == 3
+    assert (caught.value.exit_code, caught.value.directory) == (3, tmp_path)
     assert [item.rule for item in caught.value.diagnostics] == [REFUSALS[name][1]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.errors import InvalidInputError
-from reconciler.files.yaml import events, scalars
+from reconciler.files.yaml import events, reader, scalars
 from reconciler.files.yaml.reader import read_documents, read_source
 
 Place = tuple[str, int, int]
@@ -176,3 +176,23 @@ def test_as_many_values_as_are_allowed_are_read() -> None:
     assert len(read_documents(f"[]\n---\n{allowed}- 1\n", "f")) == 2
     (finding,) = read_source(f"[]\n---\n{allowed}- 1\n- 1\n", "f").diagnostics
     assert (finding.rule, finding.position and finding.position.line) == ("too-many-values", scalars.MAX_NODES + 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("[1, 2, 3]", []),
+        ("[1, 2, !x 3]", ["yaml-tag"]),
+        ("[1, 2, &x []]", ["yaml-anchor"]),
+        ("[1, 2, 3, 4]", ["too-many-values"]),
+        ("[1, 2, 3, !x 4]", ["too-many-values"]),
+        ("[1, 2, 3, &x []]", ["too-many-values"]),
+        ("[1, 2, 3, []]", ["too-many-values"]),
+    ],
+)
+def test_the_last_value_that_is_allowed_may_be_refused_itself(
+    text: str, rules: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For what it is; of the one behind it nothing is said but that it is one too many."""
+    monkeypatch.setattr(reader, "MAX_NODES", 4)
+    assert [item.rule for item in read_source(text, "f").diagnostics] == rules
