@@ -23,7 +23,7 @@ _LEAST_TEXT = 4_096
 """A hidden line that leaves less room for the text is left out."""
 
 _OUTCOME_ENDS = "<!-- the plan that was reviewed -->"
-_FENCE = re.compile(r"(`{3,}|~{3,})")
+_FENCE = re.compile(r"`{3,}|~{3,}")
 _is_hidden_line = re.compile(r"<!-- [a-z-]+:[A-Za-z0-9+/=]+ -->").fullmatch
 
 CommentOutcome = Literal["created", "updated", "unchanged", "left out"]
@@ -129,7 +129,7 @@ def _open_issue(github: Github, name: str) -> Issue | None:
 def _marked(text: str, name: str) -> str:
     """The text with the marker of that name as its first line, once."""
     sign = marker(name)
-    return text if text.split("\n", 1)[0] == sign else f"{sign}\n{text}"
+    return text if text.partition("\n")[0] == sign else f"{sign}\n{text}"
 
 
 def _is_ours(body: str, author: str, name: str, own: str) -> bool:
@@ -176,7 +176,7 @@ def _open_at_the_end(lines: list[str]) -> tuple[str, int]:
         if fence:
             fence = "" if line.rstrip() == fence else fence
         elif found:
-            fence = found[1]
+            fence = found[0]
         else:
             folds += (line in {"<details>", "<details open>"}) - (line == "</details>")
-    return fence, max(folds, 0)
+    return fence, folds

@@ -57,8 +57,8 @@ def fitting_line(content: bytes, limit: int) -> tuple[str, bool]:
     for short in (replace(record, changes={}), replace(record, changes={}, flags={}, unchanged=())):
         line = record_line(render_json(encode_record(short)).encode())
         if fits_hidden(line, limit):
-            return line, short.flags == record.flags
-    return line, True
+            break
+    return line, short.flags == record.flags
 
 
 def record_in(body: str) -> ReviewRecord | None:
@@ -127,15 +127,16 @@ def _deployed(forge: Forge, environment: str, head: str) -> tuple[str | None, li
     others: dict[str, None] = {}
     known: dict[str, bool] = {head: True}
     deployments = list(islice(forge.deployed(environment), _MOST_DEPLOYMENTS))
+    is_whole = len(deployments) < _MOST_DEPLOYMENTS
     for deployment in deployments:
         commit = deployment.commit
         if commit not in known:
             known[commit] = forge.is_ancestor(commit, head)
         if known[commit] and deployment.succeeded:
-            return commit, [*others], True
+            return commit, [*others], is_whole
         if known[commit] and commit != head:
             others[commit] = None
-    return None, [*others], len(deployments) < _MOST_DEPLOYMENTS
+    return None, [*others], is_whole
 
 
 def overrides_of(forge: Forge, numbers: Sequence[int], reviewed_as: str | None = None) -> frozenset[str]:

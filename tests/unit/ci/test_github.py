@@ -49,12 +49,16 @@ def bodies(github: GithubState, number: int = 5) -> list[str]:
     return [comment["body"].replace("\r\n", "\n") for comment in github.comments.get(number, [])]
 
 
-def test_a_comment_is_made_once_and_updated_from_then_on(github: GithubState, tmp_path: Path) -> None:
+def test_a_comment_is_made_once_and_updated_from_then_on(
+    github: GithubState, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Three plans of one pull request are one comment, which says the last; the same text is not sent again."""
     github.add_comment(5, "Nice!", login="ada")
     for text in ("first", "second", "third", "third"):
         assert run(github, "comment", "--body-file", written(tmp_path, text)) == 0
     assert bodies(github) == ["Nice!", f"{SIGN}\nthird"]
+    said = [f"Comment on pull request 5: {word}." for word in ("created", "updated", "updated", "unchanged")]
+    assert capsys.readouterr().out.splitlines() == said
     assert github.writes() == ["POST", "PATCH", "PATCH"]
 
 
@@ -120,8 +124,14 @@ def test_a_text_with_a_record_fits_as_well(github: GithubState, length: int) -> 
     forge, hidden = Github.of(github.environ, None), f"<!-- record:{'a' * length} -->"
     put_comment(forge, 5, "abc\n" * LIMIT, name="n", update_only=False, hidden=hidden)
     (body,) = bodies(github)
-    assert LIMIT - 4 <= len(body) <= LIMIT
+    assert LIMIT - 4 < len(body) <= LIMIT
     assert body.endswith(f"\n{hidden}")
+
+
+def test_a_record_that_leaves_no_room_for_the_text_is_left_out(github: GithubState) -> None:
+    forge, text = Github.of(github.environ), f"<!-- reconciler:n -->\n{'x' * 4_097}"
+    put_comment(forge, 5, text, name="n", update_only=False, hidden="x" * (LIMIT - 4_097))
+    assert bodies(github) == [text]
 
 
 @pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
@@ -176,19 +186,20 @@ def test_the_issue_is_opened_updated_and_closed(github: GithubState, tmp_path: P
     """The life of one drift, and of the next one: never two issues at once, never an edit without a reason."""
     github.add_issue("A pull request", "<!-- reconciler:drift -->", pull_request={})
     github.add_issue("Somebody's", "<!-- reconciler:drift -->\nforged", login="mallory")
+    github.add_issue("Without a text", "")["body"] = None
     assert run(github, "issue", "--close") == 0
     for text in ("one flag", "two flags", "two flags"):
         arguments = ("--title", "Drift", "--label", "flags", "--body-file", written(tmp_path, text))
         assert run(github, "issue", *arguments) == 0
-    assert [(issue["title"], issue["state"]) for issue in github.issues[2:]] == [("Drift", "open")]
-    assert github.issues[2]["body"].endswith("two flags")
-    assert github.issues[2]["labels"] == ["flags"]
+    assert [(issue["title"], issue["state"]) for issue in github.issues[3:]] == [("Drift", "open")]
+    assert github.issues[3]["body"].endswith("two flags")
+    assert github.issues[3]["labels"] == ["flags"]
     assert run(github, "issue", "--close") == 0
     assert run(github, "issue", "--close") == 0
-    assert (github.issues[2]["state"], github.issues[2]["state_reason"]) == ("closed", "completed")
+    assert (github.issues[3]["state"], github.issues[3]["state_reason"]) == ("closed", "completed")
     assert github.writes() == ["POST", "PATCH", "PATCH"]
     assert run(github, "issue", "--body-file", written(tmp_path, "again")) == 0
-    assert [issue["state"] for issue in github.issues] == ["open", "open", "closed", "open"]
+    assert [issue["state"] for issue in github.issues] == ["open", "open", "open", "closed", "open"]
 
 
 TIP = ("tip", "--path", "flags", "--path", "reconciler.yaml")
@@ -223,6 +234,24 @@ def test_only_the_newest_state_of_the_flags_is_applied(
     """A commit passes as long as nothing that matters changed on its branch since; doubt refuses."""
     github.comparisons[f"{COMMIT}...main"] = answer
     assert run(github, *TIP, **RUN) == code
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "code"),
+    [
+        (".", "docs/x", 1),
+        ("./a//b/", "a/b", 1),
+        ("c/../a/b", "a/b/c", 1),
+        ("a/b", "a", 1),
+        ("a/b", "a/bc", 0),
+        ("a/b", "ab", 0),
+        ("a/b", "b", 0),
+    ],
+)
+def test_what_a_change_touches(github: GithubState, path: str, name: str, code: int) -> None:
+    """A path itself, what is below it, and what it is below of."""
+    github.comparisons[f"{COMMIT}...main"] = {"status": "ahead", "files": [{"filename": name}]}
+    assert run(github, "tip", "--path", path, **RUN) == code
 
 
 TOP, ALL = 'projectId: "7"\n', 'environments: {one: {projectId: "7"}, two: {projectId: "8", flags: other/flags}}\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from github_server import LIMIT, a_github
@@ -233,6 +233,12 @@ def test_a_record_survives_its_line() -> None:
     assert record_in(f"plan\r\n{record_line(content.encode())}\r\n") == decode_record(json.loads(content))
 
 
+def comment(forge: Any) -> dict[str, Any]:
+    """The comment on pull request 5."""
+    (found,) = (forge.notes if "GITLAB_CI" in forge.environ else forge.comments)[5]
+    return found  # type: ignore[no-any-return]
+
+
 def test_the_comment_says_what_came_of_it(forge: ForgeState, tmp_path: Path) -> None:
     """Above the plan, once, by whom it was merged; the record stays."""
     pushed(forge, "d" * 40)
@@ -241,11 +247,13 @@ def test_the_comment_says_what_came_of_it(forge: ForgeState, tmp_path: Path) -> 
     for text in ("held: a", "applied: a"):
         (tmp_path / "report.md").write_text(f"**{text}**\n", encoding="utf-8")
         assert run(forge, "outcome", "--body-file", str(tmp_path / "report.md"), *PUSH) == 0
+        comment(forge)["body"] += "\r\n \r\n"
     (body,) = forge.bodies(5)
     above = "**applied: a**\n\nMerged by grace.\n\n<!-- the plan that was reviewed -->\n\nthe plan\n"
     assert body.startswith(f"<!-- reconciler:plan -->\n{above}")
     assert body.count("the plan\n") == 1
     assert "held" not in body
+    assert body.count("review-record") == 1
     assert record_in(body) is not None
 
 
@@ -303,8 +311,8 @@ def test_a_label_is_about_the_flags_of_its_own_pull_request(
 ) -> None:
     """What another one of the same push changes is held, as its reviewers were shown."""
     forge.permissions = {"grace": "write"}
-    pushed(forge, "1" * 40, "2" * 40, "3" * 40)
-    for number in (4, 5, 6):
+    pushed(forge, "2" * 40, "3" * 40)
+    for number in (5, 6):
         forge.add_pull(number, str(number - 3) * 40)
     for label in ("flags-allow:rebucket", "flags-allow:updates", "flags-allow:kill-switch:c"):
         forge.add_label(5, label, "grace")
@@ -314,6 +322,17 @@ def test_a_label_is_about_the_flags_of_its_own_pull_request(
     assert run(forge, "allowed", *PUSH) == 0
     wanted = ["kill-switch:c", "rebucket:a", "rebucket:b", "updates"]
     assert capsys.readouterr().out.splitlines() == [f"--allow={kind}" for kind in wanted]
+    forge.requests.clear()
+    assert run(forge, "allowed", "--number", "5", "--number", "6") == 0
+    wanted = ["exposure", "kill-switch:c", "rebucket", "updates"]
+    assert capsys.readouterr().out.splitlines() == [f"--allow={kind}" for kind in wanted]
+    pushed(forge, "4" * 40)
+    forge.add_pull(7, "4" * 40)
+    forge.add_label(7, "flags-allow:kill-switch:c", "grace")
+    assert run(forge, "allowed", *PUSH) == 0
+    assert capsys.readouterr().out == "--allow=kill-switch:c\n"
+    of_comments = [path for _, path in forge.requests if "/comments?" in path or "/notes?" in path]
+    assert of_comments == [], "comments are read where they matter"
 
 
 @pytest.mark.parametrize("forge", [a_github], indirect=True)
@@ -365,7 +384,9 @@ def test_the_base_is_what_was_applied_last(forge: ForgeState, capsys: pytest.Cap
     for number in "123":
         forge.push(number * 40, HEAD)
     assert run(forge, *SINCE) == 0
-    assert capsys.readouterr().out == f"{BEFORE}\n{BEFORE}\n{'2' * 40}\n"
+    forge.deploy("flags-apply", HEAD, "success")
+    assert run(forge, *SINCE) == 0
+    assert capsys.readouterr().out == f"{BEFORE}\n{BEFORE}\n{'2' * 40}\n{HEAD}\n"
 
 
 def test_a_commit_that_a_push_by_force_has_taken_away_is_no_base(

@@ -395,6 +395,23 @@ def test_what_users_who_are_gone_did(forge: Any, tmp_path: Path) -> None:
     assert client.first_parent("e" * 40) is None
 
 
+@pytest.mark.parametrize(
+    "users",
+    [
+        {"merge_user": {"username": "grace"}, "merged_by": {"username": "ada"}},
+        {"merge_user": {"username": "grace"}, "merged_by": None},
+        {"merge_user": None, "merged_by": {"username": "grace"}},
+        {"merged_by": {"username": "grace"}},
+    ],
+)
+def test_who_merged_is_said_by_old_servers_of_gitlab_too(users: dict[str, Any]) -> None:
+    with a_gitlab() as gitlab:
+        gitlab.push(BEFORE, HEAD, "d" * 40)
+        gitlab.requests_of["d" * 40] = [{"iid": 5, "state": "merged", **users}]
+        pulls = Gitlab.of(gitlab.environ).merged(BEFORE, HEAD)
+    assert [(item.number, item.merged_by) for item in pulls] == [(5, "grace")]
+
+
 def test_a_label_that_was_set_again_is_of_who_set_it_again(forge: Any) -> None:
     """Also where that is a user who is gone: the one before does not speak for them."""
     client = (Gitlab if "GITLAB_CI" in forge.environ else Github).of(forge.environ)
@@ -426,6 +443,9 @@ def test_a_comment_that_may_be_the_workflows_is_not_passed_over(
     forge.add_label(5, "flags-allow:rebucket", "grace")
     forge.push(BEFORE, HEAD, "d" * 40)
     forge.add_pull(5, "d" * 40)
+    forge.add_comment(5, "", login="ada")
+    other = forge.add_comment(5, "of a user who is gone")
+    other |= {"user": None, "author": None}
     comment = forge.add_comment(5, SIGN)
     for gone in {"user": None, "author": None}, {"body": None}:
         kept = dict(comment)
@@ -433,7 +453,7 @@ def test_a_comment_that_may_be_the_workflows_is_not_passed_over(
         assert run(forge, "allowed", *PUSH) == 1
         out, err = capsys.readouterr()
         assert out == ""
-        assert f"Comment 1 of {'merge' if 'GITLAB_CI' in forge.environ else 'pull'} request 5 has no " in err
+        assert f"Comment 3 of {'merge' if 'GITLAB_CI' in forge.environ else 'pull'} request 5 has no " in err
         comment |= kept
     assert run(forge, "allowed", *PUSH) == 0
 
@@ -649,10 +669,14 @@ def test_answers_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
         wrong = r"^Invalid response from GitHub to GET /x: Expected `array`, got `object`\.$"
         with pytest.raises(ForgeError, match=wrong):
             list(client.items("/x", list[Any]))
-        for forge in (client, Gitlab(state.url, "7", "t")):
+        gitlab = Gitlab(state.url, "7", "t")
+        for name, forge in (("GitHub", client), ("GitLab", gitlab)):
             # It is no word that none came in.
-            with pytest.raises(ForgeError, match=r"Object missing required field `commits`\.$"):
+            wrong = rf"^Invalid response from {name} to GET /\S+: Object missing required field `commits`\.$"
+            with pytest.raises(ForgeError, match=wrong):
                 forge.merged("b" * 40, "a" * 40)
+        with pytest.raises(ForgeError, match=r"^Invalid response from GitLab to GET /user: "):
+            gitlab.author()
         monkeypatch.setattr("forge_server.json.dumps", lambda _: "[" * 100_000)
         with pytest.raises(ForgeError, match=r"^Invalid response from GitHub to GET /x: not JSON\.$"):
             client.request("GET", "/x", Any)
