@@ -120,8 +120,7 @@ class Decider:
         if bucketing and not case.can_lack_hashed and not user.get(DEFAULT_BUCKETING_KEY):
             reason = f"The flag is bucketed by {DEFAULT_BUCKETING_KEY}: give the user one."
             return Verdict(status=Status.UNDECIDED, reason=reason, reached=reached)
-        if result.variant is None:
-            return Verdict(status=Status.UNDECIDED, reason=" ".join(result.notes), reached=reached)
+        assert result.variant is not None, "of a salt that is not declared it was told above"
         reached |= {result.variant, str(claim.expected)}
         if result.variant == claim.expected:
             return Verdict(status=Status.PROVED, reached=reached)
@@ -193,7 +192,7 @@ class _Decision:
         matters what users have who keep what they have.
         """
         fields = [case.lacks for case in pair]
-        same = set(fields[0]).intersection(*fields[1:])
+        same = set.intersection(*map(set, fields))
         if same and len({buckets_of(evaluator.spec) for evaluator in self._evaluators}) > 1:
             same &= {"enabled"}
         if len(pair) == 1 or pair[0].rule != pair[-1].rule or self._is_about_staying():
@@ -313,7 +312,6 @@ class _Decision:
                 is_certain &= error.is_certain
                 self._failures += not error.is_certain
                 if self._failures > _MOST_FAILURES:
-                    is_certain = False
                     break
                 continue
             if self._is_confirmed(person, cell):

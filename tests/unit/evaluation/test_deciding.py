@@ -608,6 +608,32 @@ def test_one_user(
         assert (verdict.person.user, verdict.reached) == (user, {causes[1], causes[2], expected})
 
 
+def test_one_user_of_two_states() -> None:
+    """A claim of one user is about the state after, which is filled from the one before."""
+    dark = replace(FLAG, rollout_percentage=0, target_segments=(a_segment(US),))
+    user = {"user_id": "x"}
+    verdict = decide(replace(FLAG, bucketing_salt=UNSET), dark, user=user, expected="b")
+    assert (verdict.status, verdict.reached) == (Status.PROVED, {REST, "b"})
+    back = decide(dark, FLAG, user=user | {"country": "US"}, expected="b")
+    assert (back.status, causes_of(back)) == (Status.REFUTED, [("first", "/targetSegments/0", "a")])
+    assert back.reached == {"/targetSegments/0", "a", "b"}
+
+
+def test_what_users_of_two_states_reach() -> None:
+    """The rules of the state after, and what they get there."""
+    before = replace(FLAG, target_segments=(a_segment(US),))
+    verdict = decide(replace(FLAG, rollout_weights=Weights.of({"b": 1})), before, never=(Outcome("off"),))
+    assert (verdict.status, verdict.reached) == (Status.PROVED, {REST, "b", "off"})
+
+
+def test_a_flag_that_may_be_on_waits_for_that_alone() -> None:
+    """By itself it is no use to name what else is not declared."""
+    flag = replace(FLAG, enabled=UNSET, target_segments=UNSET)
+    verdict = decide(flag, never=(Outcome("a"),))
+    assert (verdict.status, verdict.reason) == (Status.UNDECLARED, f"enabled is {LACKS}")
+    assert list(Decider(alone(flag)).rules()) == [("/enabled", "a disabled flag")]
+
+
 def test_variants_that_no_state_has() -> None:
     """A claim that would hold of any flag is not decided: each is named once, in the order of the claim."""
     stray = (Outcome("d"), Outcome("*", "c"), Outcome("off", "d"))
@@ -863,6 +889,25 @@ def test_values_that_certainly_do_not_hash_as_wanted_are_no_reason_to_give_up() 
     assert verdict.causes[0].path == "/targetSegments/0"
     assert verdict.person is not None
     assert verdict.person.user["user_properties"] == {"x": "v29"}
+
+
+@pytest.mark.parametrize(("count", "is_found"), [(21, True), (22, False)])
+def test_failures_without_a_reason_end_the_search(count: int, is_found: bool) -> None:
+    """Of so many values that patterns spell out, the last alone gets the variant: twenty failures are borne."""
+    values = [f"v{number:02}" for number in range(count)]
+    matched = a_segment(asked("gp:x", "glob match", *values), percentage=3)
+    later = tuple(a_segment(asked("gp:x", "glob match", value), percentage=0) for value in values)
+    flag = replace(FLAG, bucketing_key="gp:x", target_segments=(matched, *later), rollout_percentage=0)
+    gets = (
+        (salt, [coordinates(hash_of(salt, value))[0] < 3 for value in values])
+        for salt in (f"s{number}" for number in range(10_000))
+    )
+    salt = next(salt for salt, given in gets if sum(given) == given[-1] == 1)
+    verdict = decide(replace(flag, bucketing_salt=salt), never=(Outcome("a"),))
+    assert verdict.status is (Status.REFUTED if is_found else Status.UNDECIDED)
+    assert verdict.reason == (None if is_found else 'Users of "first" may get a, but no such user was found.')
+    if verdict.person is not None:
+        assert verdict.person.user["user_properties"] == {"x": values[-1]}
 
 
 def apart(prop: str, count: int) -> tuple[TargetSegment, ...]:
