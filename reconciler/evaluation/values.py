@@ -52,6 +52,8 @@ _ANY, _SEGMENT = "**", "[^/]*"
 _Pattern = tuple[tuple[str, ...], bool]
 _LISTS = frozenset({"is", "is not"})
 _PATTERNS = frozenset({"contains", "does not contain", "glob match", "glob does not match"})
+_HOLD_OTHERS = frozenset({"user_properties", "groups"})
+"""Fields that hold what other conditions ask about: what is asked of such a field as a whole is not worked out."""
 _FRESH = ("other", "another", "x", "y", "z")
 
 
@@ -75,7 +77,7 @@ class PropertyAnswers(Struct, frozen=True):
 
 def property_of_condition(condition: Condition) -> Any:  # noqa: ANN401 - only ever compared
     """What a condition asks about: equal for conditions whose answers depend on each other."""
-    if condition.unlisted or condition.type not in {"property", COHORT_TYPE}:
+    if condition.unlisted or condition.type not in {"property", COHORT_TYPE} or condition.prop in _HOLD_OTHERS:
         return condition
     return COHORT_TYPE if condition.type == COHORT_TYPE else condition.prop
 

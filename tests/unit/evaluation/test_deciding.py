@@ -243,6 +243,7 @@ THERE = (asked("user_id", "is not", "(none)"),)
 SALTLESS = replace(FLAG, bucketing_salt=UNSET)
 KEYLESS = replace(FLAG, bucketing_key=UNSET)
 DE = asked("country", "is", "DE")
+MEMBER = Condition(prop="userdata_cohort", op="is", values=("c",), type="cohort")
 
 
 @pytest.mark.parametrize(
@@ -316,6 +317,26 @@ def test_answers_of_which_no_value_is_known_are_open() -> None:
     verdict = decide(replace(FLAG, target_segments=(segment,), rollout_percentage=0), never=(Outcome("a"),))
     reason = 'Users of "first" may get a, but no such user was found.'
     assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
+
+
+@pytest.mark.parametrize(
+    ("flag", "condition"),
+    [
+        (
+            replace(FLAG, target_segments=(a_segment(asked("gp:plan", "is", "y")),)),
+            asked("user_properties", "is", "x"),
+        ),
+        (replace(FLAG, bucketing_key="gp:plan"), asked("user_properties", "is not", "x")),
+        (replace(FLAG, bucketing_unit="org id"), asked("groups", "is", "x")),
+        (replace(FLAG, target_segments=(a_segment(MEMBER),), rollout_percentage=0), asked("cohort_ids", "is", "x")),
+    ],
+)
+def test_what_is_asked_of_a_field_that_holds_others_is_open(flag: FlagSpec, condition: Condition) -> None:
+    """Properties, groups, cohorts: a field that holds them is not a text besides."""
+    verdict = decide(flag, conditions=(condition,), never=(Outcome("a"), Outcome("b")))
+    name = flag.target_segments[0].name if flag.target_segments else OTHERS
+    outcome = f'Users of "{name}" may get a, but no such user was found.'
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, outcome)
 
 
 def test_who_is_listed_in_one_state_is_no_share() -> None:
@@ -431,6 +452,26 @@ def behind_parent(flag: FlagSpec | None = FLAG, *, live: bool = True, depends: b
     return FlagWithParents(flag=found, parents=(parent,) if depends else ())
 
 
+def of_patterns(count: int) -> tuple[FlagSpec, str]:
+    """A flag that tells so many values of what it hashes apart, by patterns, and the last one, which alone gets a."""
+    values = [f"v{number:02}" for number in range(count)]
+    matched = a_segment(asked("gp:x", "glob match", *values), percentage=3)
+    later = tuple(a_segment(asked("gp:x", "glob match", value), percentage=0) for value in values)
+    gets = (
+        (salt, [coordinates(hash_of(salt, value))[0] < 3 for value in values])
+        for salt in (f"s{number}" for number in range(10_000))
+    )
+    salt = next(salt for salt, given in gets if sum(given) == given[-1] == 1)
+    flag = replace(
+        FLAG,
+        bucketing_key="gp:x",
+        bucketing_salt=salt,
+        target_segments=(matched, *later),
+        rollout_percentage=0,
+    )
+    return flag, values[-1]
+
+
 def causes_of(verdict: Verdict) -> list[tuple[str, str, str]]:
     """The segment, path and variant of each cause."""
     return [(cause.segment, cause.path, cause.variant) for cause in verdict.causes]
@@ -531,6 +572,18 @@ def test_users_behind_parents() -> None:
     left = decided(rare, never=(Outcome("a"),))
     reason = "The flags that this one depends on decide: name what users have with `given`."
     assert (left.status, left.reason, left.person) == (Status.UNDECIDED, reason, None)
+
+
+@pytest.mark.parametrize(("count", "is_found"), [(20, True), (21, False)])
+def test_users_behind_parents_are_tried_in_twenty_ways(count: int, is_found: bool) -> None:
+    """Of so many values that patterns spell out, the last alone gets the variant."""
+    flag, last = of_patterns(count)
+    verdict = Decider(behind_parent(flag)).decide(
+        Assertion(name="x", flag="f", source=a_position(), never=(Outcome("a"),))
+    )
+    assert verdict.status is (Status.REFUTED if is_found else Status.UNDECIDED)
+    if verdict.person is not None:
+        assert verdict.person.user["user_properties"] == {"x": last}
 
 
 def test_shares_of_users_whom_the_same_hash_lets_through() -> None:
@@ -805,9 +858,8 @@ def test_a_value_that_is_listed_twice_counts_twice() -> None:
 
 def test_users_in_no_cohort() -> None:
     """`(none)` stands for them, as it does for a missing property: no cohort has it as its id."""
-    member = Condition(prop="userdata_cohort", op="is", values=("c",), type="cohort")
-    flag = replace(FLAG, target_segments=(a_segment(member),), rollout_percentage=0)
-    none, some = (replace(member, op=op, values=("(none)",)) for op in ("is", "is not"))
+    flag = replace(FLAG, target_segments=(a_segment(MEMBER),), rollout_percentage=0)
+    none, some = (replace(MEMBER, op=op, values=("(none)",)) for op in ("is", "is not"))
 
     assert decide(flag, conditions=(none,), never=(Outcome("a"),)).status is Status.PROVED
     assert decide(flag, conditions=(some,), never=(Outcome("a"),)).status is Status.REFUTED
@@ -851,6 +903,9 @@ def test_rules_and_what_gives_no_variant() -> None:
     users = replace(FLAG, variants=(Variant(key="a", users=("u",)), Variant(key="b")))
     lost = decide(gone, users, conditions=THERE, never=(Outcome("off", "*"),))
     assert [cause.segment for cause in lost.causes] == [OTHERS, OTHERS], "a listed user comes after others"
+    unlisted = replace(gone, variants=(Variant(key="a", users=()), Variant(key="b", users=())))
+    lost = decide(unlisted, users, conditions=THERE, never=(Outcome("off", "*"),))
+    assert [cause.segment for cause in lost.causes] == [OTHERS, OTHERS], "who is listed in one state too"
     no_cohort = replace(LISTED, variants=(Variant(key="a", users=("u",)), Variant(key="b")))
     assert causes_of(decide(no_cohort, never=(Outcome("a"),))) == [("first", "/targetSegments/0", "a")]
 
@@ -894,20 +949,12 @@ def test_values_that_certainly_do_not_hash_as_wanted_are_no_reason_to_give_up() 
 @pytest.mark.parametrize(("count", "is_found"), [(21, True), (22, False)])
 def test_failures_without_a_reason_end_the_search(count: int, is_found: bool) -> None:
     """Of so many values that patterns spell out, the last alone gets the variant: twenty failures are borne."""
-    values = [f"v{number:02}" for number in range(count)]
-    matched = a_segment(asked("gp:x", "glob match", *values), percentage=3)
-    later = tuple(a_segment(asked("gp:x", "glob match", value), percentage=0) for value in values)
-    flag = replace(FLAG, bucketing_key="gp:x", target_segments=(matched, *later), rollout_percentage=0)
-    gets = (
-        (salt, [coordinates(hash_of(salt, value))[0] < 3 for value in values])
-        for salt in (f"s{number}" for number in range(10_000))
-    )
-    salt = next(salt for salt, given in gets if sum(given) == given[-1] == 1)
-    verdict = decide(replace(flag, bucketing_salt=salt), never=(Outcome("a"),))
+    flag, last = of_patterns(count)
+    verdict = decide(flag, never=(Outcome("a"),))
     assert verdict.status is (Status.REFUTED if is_found else Status.UNDECIDED)
     assert verdict.reason == (None if is_found else 'Users of "first" may get a, but no such user was found.')
     if verdict.person is not None:
-        assert verdict.person.user["user_properties"] == {"x": values[-1]}
+        assert verdict.person.user["user_properties"] == {"x": last}
 
 
 def apart(prop: str, count: int) -> tuple[TargetSegment, ...]:
