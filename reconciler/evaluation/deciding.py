@@ -249,12 +249,14 @@ class _Decision:
     def _breach_of_share(self, share: Share, pair: Pair, required: int, excluded: tuple[int, ...]) -> Verdict | None:
         cases = pair if share.outcome.before is not None else pair[-1:]
         if any(case.has_hash_of_parents and case.rule.bucketing for case in cases):
-            self._open = "Flags that this one depends on have its salt: of their users, other shares have a variant."
+            self._open_for(
+                "Flags that this one depends on have its salt: of their users, other shares have a variant."
+            )
             return None
         rules = [case.rule for case in cases]
         joint = joint_shares(*rules)
         if not joint.is_exact:
-            self._open = "Users are re-bucketed: what share goes from one variant to another is only expected."
+            self._open_for("Users are re-bucketed: what share goes from one variant to another is only expected.")
             return None
         parts = [sum((size for cell, size in joint.cells if share.outcome.meets(cell)), Fraction(0))]
         hashed = next((rule.bucketing for rule in rules if rule.bucketing), None)
@@ -267,7 +269,9 @@ class _Decision:
         if all(map(share.holds, parts)):
             return None
         if hashed is not None and len(parts) > 1:
-            self._open = f"Users with the same {hashed.key} have the same variant: how many have which is not known."
+            self._open_for(
+                f"Users with the same {hashed.key} have the same variant: how many have which is not known."
+            )
             return None
         for cell in sorted(self._cells(pair), key=share.outcome.meets, reverse=share.is_exceeded(parts[0])):
             if found := self._refuted(pair, cell, required, excluded):
@@ -324,7 +328,11 @@ class _Decision:
     def _leave_open(self, pair: Pair, cell: Cell) -> None:
         names = " and ".join(dict.fromkeys(f'"{case.rule.segment}"' for case in pair))
         outcome = " -> ".join(dict.fromkeys(cell))
-        self._open = self._open or f"Users of {names} may get {outcome}, but no such user was found."
+        self._open_for(f"Users of {names} may get {outcome}, but no such user was found.")
+
+    def _open_for(self, reason: str) -> None:
+        """That it is open what becomes of the claim: the first reason is told."""
+        self._open = self._open or reason
 
     def _refuted_by_any_id(self, pair: Pair, cell: Cell, required: int, excluded: tuple[int, ...]) -> Verdict | None:
         """As `_refuted`, where not all of what is hashed is declared: by a user of whom only the id is open.
@@ -374,7 +382,7 @@ class _Decision:
             for person in numbered_persons(chosen) if chosen is not None else ():
                 if self._is_confirmed(person, cell, pair):
                     return refutation(pair, cell, person)
-        self._open = self._open or "The flags that this one depends on decide: name what users have with `given`."
+        self._open_for("The flags that this one depends on decide: name what users have with `given`.")
         return None
 
     def _is_confirmed(self, person: Person, cell: Cell, pair: Pair = ()) -> bool:

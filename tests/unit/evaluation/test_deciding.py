@@ -270,6 +270,23 @@ MEMBER = Condition(prop="userdata_cohort", op="is", values=("c",), type="cohort"
         (KEYLESS, (asked("device_id", "is", "x"),), "a", "bucketingKey"),
         (KEYLESS, (asked("device_id", "is", "(none)"),), "a", "bucketingKey"),
         (replace(KEYLESS, bucketing_salt=UNSET), (asked("user_id", "is", "x"),), "a", "bucketingSalt, bucketingKey"),
+        (
+            replace(KEYLESS, bucketing_salt=UNSET),
+            (asked("device_id", "is", "(none)"),),
+            "a",
+            "bucketingSalt, bucketingKey",
+        ),
+        (
+            replace(
+                SALTLESS,
+                target_segments=(
+                    a_segment(asked("user_id", "is not", "x"), asked("gp:plan", "is", "pro"), percentage=0),
+                ),
+            ),
+            (),
+            "a",
+            {},
+        ),
     ],
 )
 def test_what_rests_on_the_hash_that_is_not_declared(
@@ -316,6 +333,19 @@ def test_answers_of_which_no_value_is_known_are_open() -> None:
     segment = a_segment(asked("gp:n", "less", "5"), asked("gp:n", "glob match", "a"))
     verdict = decide(replace(FLAG, target_segments=(segment,), rollout_percentage=0), never=(Outcome("a"),))
     reason = 'Users of "first" may get a, but no such user was found.'
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
+    more = replace(
+        FLAG, target_segments=(segment, replace(segment, name="second", conditions=(US, *segment.conditions)))
+    )
+    again = decide(replace(more, rollout_percentage=0), never=(Outcome("a"),))
+    assert again.reason == reason, "the first is told"
+
+
+def test_who_lacks_one_of_two_keys_has_no_name() -> None:
+    """With a salt that is not declared, users with one id and not the other are not looked for."""
+    before = replace(SALTLESS, bucketing_key="device_id")
+    verdict = decide(SALTLESS, before, never=(Outcome("off", "a"),))
+    reason = 'Users of "All Other Users" may get a -> off, but no such user was found.'
     assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
 
 

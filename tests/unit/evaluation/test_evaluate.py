@@ -244,7 +244,10 @@ def test_an_unknown_parent_lets_through(members: tuple[LiveFlag, ...]) -> None:
     result = evaluator_of(FLAG, *members, dependencies=dependencies).evaluate({"user_id": KNOWN, "amplitude_id": 1})
     assert (result.variant, result.dependencies[0].variant) == ("a", None)
     name = 'flag "p9"' if members else "the flag with id 9"
-    assert result.notes == (f"Depends on {name}, which is not evaluated: taken as one that lets everybody through.",)
+    notes = (f"Depends on {name}, which is not evaluated: taken as one that lets everybody through.",)
+    assert result.notes == notes
+    listed = evaluator_of(FLAG, *members, dependencies=dependencies).evaluate({"user_id": "ann", "amplitude_id": 1})
+    assert (listed.reason, listed.notes, listed.dependencies) == (Reason.INCLUSION, notes, result.dependencies)
 
 
 def test_a_circle_is_named_by_its_key() -> None:
