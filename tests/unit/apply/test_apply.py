@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from builders import a_flag_plan, a_plan
 from emulators import a_live_flag, flag_of
+from looks import BOB, edit
 from msgspec.structs import replace
 from worlds import NO_WAIT, OTHER_USER, PROJECT, World, a_world, after_writes, an_emulator
 
@@ -188,20 +189,22 @@ def test_a_plan_of_which_nothing_succeeds_is_a_failure() -> None:
     assert run.report.exit_code == 1
 
 
-@pytest.mark.parametrize(("verify", "steps"), [(True, 4), (False, 2)])
+@pytest.mark.parametrize(("verify", "steps"), [(True, 6), (False, 3)])
 def test_every_step_is_counted_once(*, verify: bool, steps: int) -> None:
-    """The calls of each flag, and its read-back: also of a flag that failed at its first call."""
+    """The calls of each flag, and its read-back: also of flags that fail at the first call, or are not touched."""
     progress = Progress()
     world = a_world(
-        an_emulator(a_live_flag("a"), a_live_flag("b")),
+        an_emulator(*map(a_live_flag, "abc")),
         FlagSpec(key="a", deployments=("404",)),
         FlagSpec(key="b", rollout_percentage=50),
+        FlagSpec(key="c", rollout_percentage=50),
         apply_options=replace(NO_WAIT, verify=verify),
         progress=progress,
     )
     planned = world.look()
-    assert [len(flag.operations) for flag in planned.plan.flags] == [1, 1]
-    assert statuses(world.carry_out(planned).report) == {"a": "failed", "b": "applied"}
+    assert [len(flag.operations) for flag in planned.plan.flags] == [1, 1, 1]
+    edit(world.emulator, BOB, "c", name="By hand")
+    assert statuses(world.carry_out(planned).report) == {"a": "failed", "b": "applied", "c": "skipped"}
     assert (progress.done, progress.total) == (steps, steps)
 
 
