@@ -128,23 +128,24 @@ class ApplyProgress:
 
     def operations_ended(self, key: str, operations: int) -> None:
         """So many operations of a flag have an outcome."""
-        self._reach(key, min(operations, self._operations[key]))
+        self._reach(key, min(operations, self._operations[key]), "Applying")
 
     def flag_ended(self, key: str) -> None:
         """Nothing more of a flag is sent."""
-        self._reach(key, self._operations[key])
+        self._reach(key, self._operations[key], "Applying")
 
     def read_back(self, key: str) -> None:
         """A flag needs no further look."""
-        self._reach(key, self._operations[key] + self._read_backs)
+        self._reach(key, self._operations[key] + self._read_backs, "Reading back")
 
     def reads(self) -> Progress:
         """Where the reads of a read-back are counted."""
         self._progress.what = "Reading back"
         return self._progress
 
-    def _reach(self, key: str, count: int) -> None:
+    def _reach(self, key: str, count: int, what: str) -> None:
         steps = count - self._reached[key]
         if steps > 0:
             self._reached[key] = count
+            self._progress.what = what
             self._progress.advance(steps)
