@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.evaluation.conditions import (
+    BOOLEANS,
     COHORT_TYPE,
-    is_any_of,
     matches_condition,
     property_of,
     text_list,
@@ -128,7 +128,7 @@ class _PreparedFlag:
         self._segments = segments_of(spec)
         self._salt_is_known = not isinstance(spec.bucketing_salt, Unset)
         self._included = tuple(
-            (variant.key, frozenset(variant.users or ()), frozenset(variant.cohorts or ()))
+            (variant.key, frozenset(map(_folded, variant.users or ())), frozenset(variant.cohorts or ()))
             for variant in variants_of(spec)
         )
         self._notes = {given: tuple(_unknowns(spec, cohorts_are_given=given)) for given in (True, False)}
@@ -169,10 +169,10 @@ class _PreparedFlag:
                 return False
 
     def _inclusion_of(self, user: Mapping[str, Any]) -> str | None:
-        names = [text_of(user[name]) for name in ("user_id", "device_id") if user.get(name)]
-        cohorts = text_list(user.get("cohort_ids") or []) or []
+        names = [_folded(text_of(user[name])) for name in ("user_id", "device_id") if user.get(name)]
+        cohorts = text_list(user.get("cohort_ids")) or []
         for variant, users, cohort_ids in self._included:
-            if any(_is_listed(name, users) for name in names) or not cohort_ids.isdisjoint(cohorts):
+            if not users.isdisjoint(names) or not cohort_ids.isdisjoint(cohorts):
                 return variant
         return None
 
@@ -217,8 +217,9 @@ def bucketing_value(bucketing: Bucketing, user: Mapping[str, Any]) -> str | None
     return None if value is None else text_of(value) or None
 
 
-def _is_listed(name: str, users: frozenset[str]) -> bool:
-    return name in users or (name.lower() in {"true", "false"} and is_any_of(name, tuple(users)))
+def _folded(name: str) -> str:
+    """A listed name, or a user's: true and false are in any case the same."""
+    return name.lower() if name.lower() in BOOLEANS else name
 
 
 def _unknowns(spec: FlagSpec, *, cohorts_are_given: bool) -> Iterator[str]:

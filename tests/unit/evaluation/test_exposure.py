@@ -109,6 +109,10 @@ def test_clients_that_are_left_have_transitions_of_their_own() -> None:
         ("deployment 2", "users", "off", "a", 1),
         ("deployment 2", "users", "off", "b", 1),
     ]
+    _, left, got = exposure_of(replace(one, rollout_percentage=0), replace(other, target_segments=(US,))).transitions[
+        ::2
+    ]
+    assert ([left.before, left.after], got.after) == ([(("off", 1),)] * 2, (("a", 1),))
     off = exposure_of(replace(one, enabled=False), replace(other, enabled=False))
     assert ([item.clients for item in off.transitions], off.listed) == ([""], ())
 
