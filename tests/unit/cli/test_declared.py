@@ -277,6 +277,25 @@ def test_a_file_that_is_renamed_and_not_committed_is_followed_by_its_committed_n
     assert hour_of(looked_at(tmp_path, [SWITCH])[SWITCH]) == (ids[1], 1)
 
 
+def test_a_committed_file_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    """The flag may stand in another one; so is a committed configuration, for which the present one is taken."""
+    flags = {"flags/checkout.yaml": "key: checkout\nenabled: [\n", "flags/old.yaml": switch(True)}
+    ids = a_repository(tmp_path, switch(False))
+    ids.append(commit(tmp_path, 1, flags | {"reconciler.yaml": "version: [\n"}))
+    (tmp_path / "reconciler.yaml").write_text('version: 1\nprojectId: "7"\n')
+    (tmp_path / "flags/old.yaml").unlink()
+    (tmp_path / "flags/checkout.yaml").write_text(switch(True))
+    assert hour_of(looked_at(tmp_path, [SWITCH])[SWITCH]) == (ids[1], 1)
+
+
+def test_a_file_that_is_larger_than_all_that_git_may_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A walk that cannot be cut into smaller parts ends there."""
+    a_repository(tmp_path, switch(False, "x" * 10_000), switch(True))
+    monkeypatch.setattr("reconciler.cli.git._MOST_BYTES", 5_000)
+    found = looked_at(tmp_path, [SWITCH])[SWITCH]
+    assert (found.since, found.gap) == (None, "git found more than 0 MiB: a commit holds more than flag files.")
+
+
 @pytest.mark.parametrize("is_moved", [True, False])
 def test_a_configuration_that_moved_counts_as_it_was(is_moved: bool, tmp_path: Path) -> None:
     """Before a commit that moves the whole directory, defaults are those of the configuration there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.cli import signals
+from reconciler.cli.commands.emulator import _configs
 from reconciler.cli.emulation import DEFAULT_PROJECT, EMULATOR_KEY, create_emulator
 from reconciler.cli.main import run
+from reconciler.cli.options import Settings
 from reconciler.errors import UsageError
 from reconciler.files.config_file import load_configs
 
@@ -66,6 +70,22 @@ def test_the_demo_tells_the_whole_story(
     assert os.environ.keys().isdisjoint({"AMPLITUDE_MANAGEMENT_API_KEY", "RECONCILER_API_URL"})
 
 
+def test_a_signal_that_a_command_of_the_demo_met_ends_the_demo(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the code of the signal, whatever the command made of it."""
+    commands: list[list[str]] = []
+
+    def interrupted(arguments: list[str]) -> int:
+        commands.append(arguments)
+        monkeypatch.setattr(signals._state, "first", signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr("reconciler.cli.commands.demo.run", interrupted)
+    assert (run(["demo"]), commands) == (143, [["validate"]])
+    assert capsys.readouterr().err == "Error: Terminated.\n"
+
+
 @pytest.mark.parametrize(
     ("failing", "said"),
     [
@@ -93,7 +113,13 @@ def test_the_demo_runs_its_commands_in_surroundings_of_their_own(
 
     monkeypatch.setattr("reconciler.cli.commands.demo.run", note)
     assert run(["demo", "--no-color"]) == bool(said)
-    assert capsys.readouterr().err == said
+    out, err = capsys.readouterr()
+    assert (
+        err,
+        out.endswith(
+            "\n\nThe emulator is stopped and its directory is gone. Next: `reconciler --help`, README.md.\n"
+        ),
+    ) == (said, not said)
     assert [arguments[0] for arguments in commands] == (
         ["validate"] if failing == "validate" else ["validate", "plan", "apply", "plan", "plan"]
     )
@@ -140,6 +166,15 @@ def test_a_file_that_is_no_state_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"^--state {str(state)!r}: .+[^.]\\.$"):
         create_emulator(state=state)
     assert state.read_text() == "[]"
+
+
+def test_an_emulator_of_one_environment_has_its_project(repository: Repository) -> None:
+    """Flags need not be there; without a choice it has the projects of all."""
+    text = 'version: 1\nenvironments: {a: {projectId: "8"}, b: {projectId: "9", flags: none}}\n'
+    file = repository.write("sub/reconciler.yaml", text)
+    for environment, projects in ((None, ["8", "9"]), ("a", ["8"]), ("b", ["9"])):
+        found = _configs(Settings(config=file, environment=environment))
+        assert [config.project_id for config in found] == projects
 
 
 def test_an_emulator_of_several_configurations_has_all_their_projects(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from reconciler.cli import signals
 
 LOSING = """
 import os, signal, sys
@@ -100,5 +103,23 @@ def test_a_signal_around_the_end_of_an_event_loop(name: str, *, early: bool) -> 
     """One in the loop ends the work, and is raised after it; one after the loop is raised as before it."""
     command = [sys.executable, "-c", BETWEEN.format(name=name, early=early)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout == ("" if early else "worked\n")
-    assert done.returncode != 0
+    code = -2 if name == "SIGINT" else 143
+    assert (done.stdout, done.returncode) == ("" if early else "worked\n", code)
+
+
+def test_signals_are_no_exceptions_within_an_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are before and after it; one that came before it, or was lost, is raised before any work is done."""
+    seen = []
+
+    async def work() -> int:
+        seen.append(signals._state.raises)
+        return 7
+
+    with signals.raising():
+        assert signals.run_until_signal(work()) == 7
+        assert signals._state.raises
+        monkeypatch.setattr(signals._state, "first", signal.SIGTERM)
+        with pytest.raises(signals.TerminatedError, match=r"^143$"):
+            signals.run_until_signal(work())
+        assert signals._state.raises
+    assert seen == [False]

@@ -99,6 +99,12 @@ def test_believes_nothing_that_is_old_or_of_elsewhere(declared: Repository, dama
     assert plan(declared)[1] == 0
 
 
+def test_a_cache_that_is_no_text_counts_as_empty(declared: Repository) -> None:
+    plan(declared)
+    cache_file(declared).write_bytes(b"\xff\xfe")
+    assert [plan(declared)[1] for _ in range(2)] == [LISTS, 0]
+
+
 def test_a_directory_that_cannot_be_made_is_a_warning(declared: Repository) -> None:
     """The plan is as good as without it; the place is named."""
     declared.write("kept", "a file")
