@@ -104,7 +104,7 @@ def _line(
     words += [spec.evaluation_mode] if isinstance(spec.evaluation_mode, str) else []
     return FlagLine(
         key=flag.key,
-        name=spec.name if isinstance(spec.name, str) and spec.name != flag.key else "",
+        name=(spec.name or "") if spec.name != flag.key else "",
         state=", ".join(words),
         variants=variants,
         everyone=state.override(flag.key, (), variants),

@@ -46,8 +46,8 @@ US = TargetSegment(
 @pytest.mark.parametrize(
     ("before", "after", "found"),
     [
-        ({"deployments": ("1", "3", "2")}, {"deployments": ("3", "4")}, [
-            Clients(True, ("1", "2"), ""), Clients(False, ("4",), "")]),
+        ({"deployments": ("1", "3", "2", "8", "7", "6", "5")}, {"deployments": ("3", "4")}, [
+            Clients(True, ("1", "2", "5", "6", "7", "8"), ""), Clients(False, ("4",), "")]),
         ({"deployments": ("1",)}, {"deployments": ("1",)}, []),
         ({"deployments": UNSET}, {"deployments": ("1",)}, []),
         ({"deployments": ("1",)}, {"deployments": UNSET}, []),
@@ -161,6 +161,9 @@ def test_who_gets_another_payload(
         (item.variant, pytest.approx(float(item.share), abs=1e-7), item.users, item.cohorts) for item in found
     ]
     assert exposure_of(None, replace(before, variants=variants)).payloads == ()
+    on, off = replace(before, enabled=True), replace(before, enabled=False)
+    assert exposure_of(on, replace(off, variants=variants)).payloads == ()
+    assert exposure_of(off, replace(on, variants=variants)).payloads == ()
 
 
 def test_a_listed_cohort_alone_is_told_of_a_payload() -> None:
