@@ -115,6 +115,8 @@ def test_clients_that_are_left_have_transitions_of_their_own() -> None:
     assert ([left.before, left.after], got.after) == ([(("off", 1),)] * 2, (("a", 1),))
     off = exposure_of(replace(one, enabled=False), replace(other, enabled=False))
     assert ([item.clients for item in off.transitions], off.listed) == ([""], ())
+    for before, after in ((one, replace(other, enabled=False)), (replace(one, enabled=False), other)):
+        assert {item.clients for item in exposure_of(before, after).listed} == {""}
 
 
 def moved(after: FlagSpec, before: FlagSpec | None = FLAG) -> list[tuple[str, str, str, int]]:
@@ -164,6 +166,13 @@ def test_who_gets_another_payload(
     on, off = replace(before, enabled=True), replace(before, enabled=False)
     assert exposure_of(on, replace(off, variants=variants)).payloads == ()
     assert exposure_of(off, replace(on, variants=variants)).payloads == ()
+
+
+def test_who_is_listed_anew_gets_no_other_payload() -> None:
+    """One of two users stays, and the cohort goes."""
+    listed = Variant(key="a", users=("u", "x", "w"), cohorts=("d",), payload=2)
+    (found,) = exposure_of(FLAG, replace(FLAG, variants=(listed, Variant(key="b", payload=1)))).payloads
+    assert (found.variant, found.share, found.users, found.cohorts) == ("a", 1, 1, 0)
 
 
 def test_a_listed_cohort_alone_is_told_of_a_payload() -> None:

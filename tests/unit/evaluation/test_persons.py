@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count, islice
+from itertools import count, islice, product
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +170,29 @@ def test_a_listed_value_is_taken_as_it_is() -> None:
     with pytest.raises(NoPersonError) as caught:
         find_person((answering(asked("gp:x", "is", *lost)),), [(a_rule(key="gp:x"), "b")])
     assert caught.value.is_certain
+
+
+def found_value(chosen: Chosen, wanted: tuple[str, ...]) -> Any:
+    """The value of a property that two rules hash, with a salt of each; None: there is none."""
+    rules = [(a_rule(key="gp:x", salt=salt), variant) for salt, variant in zip("st", wanted, strict=True)]
+    try:
+        return find_person((chosen,), rules).user["user_properties"]["x"]
+    except NoPersonError:
+        return None
+
+
+@pytest.mark.parametrize("wanted", list(product(("a", "b", "off"), repeat=2)))
+def test_a_value_hashes_as_wanted_under_both_salts(wanted: tuple[str, ...]) -> None:
+    """One that is listed, or one that counts as missing and is hashed nonetheless."""
+
+    def both(value: object) -> bool:
+        return tuple(gets(str(value), salt=salt) for salt in "st") == wanted
+
+    named = [f"v{number:02}" for number in range(40)]
+    assert found_value(answering(asked("gp:x", "is", *named)), wanted) == next(filter(both, named), None)
+    free = Chosen("gp:x", (asked("gp:x", "is", "(none)"),), 1, (None,))
+    value = next(filter(both, (0, 0.0, -0.0, False, [], {})), None)
+    assert repr(found_value(free, wanted)) == repr(value)
 
 
 def test_true_and_false_in_any_case() -> None:
