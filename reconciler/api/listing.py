@@ -152,8 +152,6 @@ async def find_including_archived(
     """
     shown = await look_up(client, keys, include_archived=True, most=most, progress=progress)
     unmarked = {shown.flags[flag_id].key for flag_id in shown.unmarked}
-    if not unmarked:
-        return list(shown.flags.values())
     plain = await look_up(client, unmarked, include_archived=False, most=most, progress=progress)
     return [
         with_archived(flag, is_archived=flag.id not in plain.flags) if flag.id in shown.unmarked else flag

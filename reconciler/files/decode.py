@@ -46,7 +46,7 @@ def merge_patch(target: Json, patch: Json) -> Json:
 
 def defaults_for(key: Json, config: Config) -> Mapping[str, Json]:
     """The defaults for the document of a flag: without the fields that are ignored of it."""
-    if not config.defaults or not config.ignore or not isinstance(key, str):
+    if not isinstance(key, str):
         return config.defaults
     ignored = ignored_of(key, config)
     return {name: value for name, value in config.defaults.items() if not ignored.covers(name)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import islice
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
@@ -81,7 +80,7 @@ def desired_of(checking: Checking) -> DesiredState:
     """What the files that were checked declare. Raises InvalidInputError where there is an error."""
     diagnostics = checking.diagnostics()
     refuse_errors(diagnostics, checking.configs[0])
-    flags = dict(sorted(checking.flags.items(), key=itemgetter(0)))
+    flags = {key: checking.flags[key] for key in sorted(checking.flags)}
     return DesiredState(
         flags=flags,
         files=checking.files,

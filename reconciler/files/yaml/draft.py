@@ -89,7 +89,7 @@ class _Reader:
         while (event := self._parser.get_event()) is not None:
             mark: Any = event.start_mark
             if isinstance(event, DocumentStartEvent):
-                if event.explicit and self.drafts:
+                if self.drafts:
                     start, line = mark.index, mark.line
                 self.drafts.append(Draft(document=DocumentTree(root=Scalar(), first_line=line), start=start))
             elif isinstance(event, DocumentEndEvent):

@@ -49,7 +49,7 @@ def open_events(content: bytes) -> EventParser:
 
 def error_mark(error: yaml.YAMLError) -> Mark | None:
     """Where in a text PyYAML found the error that it raised, if it says so."""
-    mark: Mark | None = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    mark: Mark | None = getattr(error, "problem_mark", None)
     return mark
 
 

@@ -19,6 +19,7 @@ deployments: {web: "12345", edge: "dep-9"}
 ignore:
   - {flags: "ops-*", paths: [/enabled, /variants/on/payload, /targetSegments/Beta, /deployments/web, /tags/x]}
   - {flags: "web-*", paths: [/variants/on/payload/limits, /rolloutPercentage]}
+  - {flags: "deep-*", paths: [/variants/on/payload/a/b, /variants/on/payload/*/c]}
   - {flags: "any-*", paths: [/variants/*/payload, /rolloutWeights/*, /variants/extra]}
 strategies:
   careful: {steps: ["10% 1h", "100%"]}
@@ -54,6 +55,7 @@ def found(root: Path, kind: str, text: str, *, tells_unmanaged: bool = False) ->
         diagnostics = check_desired(configs, today=date(2030, 1, 1), tells_unmanaged=tells_unmanaged).findings
     except InvalidInputError as error:
         diagnostics = tuple(error.diagnostics)
+    assert all(item.path == "" or item.path.startswith("/") for item in diagnostics)
     return [
         f"{item.position.line}:{item.position.column} {item.severity.value} {item.rule}: {item.message}"
         + (f" > {item.hint}" if item.hint else "")

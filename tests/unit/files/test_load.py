@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import re
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -339,8 +340,9 @@ def test_all_files_together_have_a_limit(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(files, "MAX_FILES", 5)
     monkeypatch.setattr(load, "MAX_TOTAL_BYTES", 40)
     assert check_desired((config,)).findings == ()
-    monkeypatch.setattr(load, "MAX_TOTAL_BYTES", 39)
-    assert [item.rule for item in check_desired((config,)).findings] == ["too-large"]
+    for most in (39, 15):
+        monkeypatch.setattr(load, "MAX_TOTAL_BYTES", most)
+        assert [item.rule for item in check_desired((config,)).findings] == ["too-large"]
 
 
 def test_findings_of_a_file_and_of_all_files_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,6 +385,20 @@ def test_flags_that_are_tested_may_have_expired(tmp_path: Path) -> None:
     ((desired, claims),) = load_tested([config], None, today=date(2030, 1, 1), base_error=None)
     assert (list(desired.flags), claims) == (["f"], ())
     assert [item.rule for item in desired.warnings] == ["expired"]
+
+
+def test_the_tests_of_some_paths_are_loaded(tmp_path: Path) -> None:
+    """With every flag; a path without a test is a slip."""
+    test = "tests:\n  - {{name: {0}, flag: f, always: a}}\n".format
+    flags = {"a.yaml": "key: f\n", "plain/c.yaml": "key: g\n"}
+    config = a_loaded_config(tmp_path, flags | {"a.test.yaml": test("one"), "sub/b.test.yaml": test("two")})
+    for paths, names in ((None, ["one", "two"]), (["sub"], ["two"]), (["a.test.yaml", "plain"], ["one"])):
+        chosen = None if paths is None else [tmp_path / "flags" / path for path in paths]
+        ((desired, claims),) = load_tested([config], chosen, today=None, base_error=None)
+        assert ([*desired.flags], [claim.name for claim in claims]) == (["f", "g"], names)
+    plain = tmp_path / "flags" / "plain"
+    with pytest.raises(UsageError, match=re.escape(f"There are no tests in {plain}: their files end in .test.yaml.")):
+        load_tested([config], [plain], today=None, base_error=None)
 
 
 def test_paths_choose_files_and_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

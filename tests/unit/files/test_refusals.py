@@ -41,6 +41,8 @@ REFUSALS: dict[str, tuple[str | bytes, str, int, int, str]] = {
     "infinity": (HEAD + "rolloutPercentage: .inf\n", "non-finite-number", 3, 20, "/rolloutPercentage"),
     "overflow": (HEAD + "variants: [{key: a, payload: 1e999}]\n", "non-finite-number", 3, 30, "/variants/0/payload"),
     "lone surrogate": (HEAD + 'name: "\\udfff"\n', "lone-surrogate", 3, 10, ""),
+    "another version of YAML": ("%YAML 1.1\n---\nkey: a\n", "yaml-directive", 1, 1, ""),
+    "too deep": (HEAD + "name: " + "[" * 50 + "]" * 50 + "\n", "too-deep", 3, 56, ""),
     "on as a boolean": (HEAD + "enabled: on\n", "wrong-type", 3, 10, "/enabled"),
     "empty file": ("# nothing yet\n", "empty-file", 1, 1, ""),
     # fields

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.files.decode import for_environment, said_for
-from reconciler.files.format import add_environment, flag_to_yaml, rewrite_flag
+from reconciler.files.format import add_environment, flag_to_yaml, leave_out_defaults, rewrite_flag
 from reconciler.files.yaml.reader import read_documents
 
 TEXT = """\
@@ -311,3 +311,23 @@ def test_remarks_are_replaced(line_end: str, text: str, expected: str) -> None:
     assert bare == text.replace(f"# read-only:{line_end}", "").replace(f"# read-only: x{line_end}", "").replace(
         f"# read-only: old{line_end}", ""
     )
+
+
+SAID = "# f\nkey: f\nenabled: true # on\ntags: [a]\n---\nkey: g\ntags: [b]\nenabled: true\n"
+
+
+@pytest.mark.parametrize(
+    ("defaults", "left"),
+    [
+        ([], SAID),
+        ([{}], SAID),
+        ([{"enabled": True}, {}], SAID),
+        ([{"enabled": True}, {"enabled": False}], SAID),
+        ([{"enabled": True, "tags": ["x"]}, {"enabled": True}],
+         "# f\nkey: f\n# on\ntags: [a]\n---\nkey: g\ntags: [b]\n"),
+        ([{"tags": ["b"]}], "# f\nkey: f\nenabled: true # on\ntags: [a]\n---\nkey: g\nenabled: true\n"),
+    ],
+)  # fmt: skip
+def test_what_the_defaults_of_every_environment_say_is_left_out(defaults: list[dict[str, Any]], left: str) -> None:
+    """In each document of a file; comments stay."""
+    assert leave_out_defaults(SAID, defaults) == left

@@ -176,6 +176,7 @@ def test_block_scalars_stay_as_they_were_written() -> None:
         ("- a\n", "wrong-type"),
         ("key: a\nunknown: 1\n", "unknown-field"),
         ("key: &x a\n", "yaml-anchor"),
+        ("key: a\nenabled: .nan\n", "non-finite-number"),
     ],
 )
 def test_what_is_no_flag_file_is_not_formatted(text: str, rule: str) -> None:

@@ -120,3 +120,14 @@ def test_what_no_file_can_hold_is_an_obstacle() -> None:
     """A version with a fraction of a percent is not declared as something else."""
     found = rolled({"rolloutPercentage": 0.5}, DOCUMENT | {"rolloutPercentage": 1})
     assert [item.pointer for item in found.obstacles] == ["/rolloutPercentage"]
+
+
+def test_fields_of_variants_that_the_file_does_not_declare_are_not_added() -> None:
+    """Of a variant that is new in it, all that is shown is."""
+    shown = {"name": "Shown", "payload": {"a": 1}}
+    found = rolled({"variants": [{"key": "treatment", **shown}, {"key": "third", **shown}]})
+    assert found.document["variants"] == [
+        {"key": "treatment", "payload": {"a": 1}},
+        {"key": "third", "name": "Shown", "payload": {"a": 1}},
+    ]
+    assert found.changed == ("variants",)
