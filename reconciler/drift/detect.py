@@ -233,7 +233,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             return None, ("The request budget left no room to look for edits outside git.",), {}
         declared = self.desired.flags
         places = [place for key in found.keys() & declared.keys() for place in places_of(found[key], key, start)]
-        timelines = self.history(places, start) if self.history and places else {}
+        timelines = self.history(places, start) if self.history else {}
         tag = self.config.managed_tag
         reported = self.memory.newest if self.memory else {}
         edits = (
@@ -269,7 +269,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
     ) -> tuple[DifferingFlag, ...]:
         """What only looks as if the server kept it in another form, told apart by git and by versions."""
         places = [place_of(item.desired.key, change) for item in found for change in item.doubtful]
-        timelines = self.history(places, None) if self.history and places else {}
+        timelines = self.history(places, None) if self.history else {}
         return tuple(
             with_unsent(item, timelines, versions.get(item.desired.key, ())) if item.doubtful else item
             for item in found
@@ -278,7 +278,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
     def _timelines(self, compared: Iterable[DifferingFlag]) -> Mapping[Place, Timeline]:
         """Since when git declares what differs."""
         places = [place_of(item.desired.key, change) for item in compared for change in item.changes]
-        return self.history(places, None) if self.history and places else {}
+        return self.history(places, None) if self.history else {}
 
     def _unchecked(self, view: View, choice: Choice) -> Iterable[FieldOfFlag]:
         yield from (FieldOfFlag(key=key) for key in view.unseen)

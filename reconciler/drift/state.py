@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from reconciler.strict_json import Json
 
 FORMAT_VERSION = 1
-_FLAG_ITSELF = ""
 
 
 class DriftState(Struct, frozen=True, kw_only=True):
@@ -170,9 +169,9 @@ def _found(report: DriftReport) -> Iterator[tuple[FieldOfFlag, str]]:
         for item in flag.changes:
             yield FieldOfFlag(key=flag.key, path=item.change.path), _digest(encode_change(item.change))
     for key in report.missing:
-        yield FieldOfFlag(key=key, path=_FLAG_ITSELF), _digest("missing")
+        yield FieldOfFlag(key=key), _digest("missing")
     for key, ids in report.duplicates.items():
-        yield FieldOfFlag(key=key, path=_FLAG_ITSELF), _digest(list(ids))
+        yield FieldOfFlag(key=key), _digest(list(ids))
 
 
 def _digest(value: Json) -> str:

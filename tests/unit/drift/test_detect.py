@@ -18,20 +18,23 @@ from reconciler.api.client import connect
 from reconciler.api.credentials import origin_for, read_key
 from reconciler.api.limits import Clock, RetryPolicy
 from reconciler.drift import DriftOptions, detect_drift, empty_state
-from reconciler.drift.report import Sweep
+from reconciler.drift.report import FieldOfFlag, Sweep
 from reconciler.drift.view import Choice, allocate_budget
 from reconciler.emulator import Behaviour, Limits
 from reconciler.emulator.requests import text_response
 from reconciler.errors import AccessError, AmbiguousError, BudgetError
-from reconciler.model.flag import DesiredFlag, FlagSpec, Variant
+from reconciler.model.flag import UNSET, DesiredFlag, FlagSpec, Variant
 from reconciler.model.reads import Read
+from reconciler.model.versions import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping
+    from datetime import datetime
 
     from reconciler.api.client import Client
     from reconciler.emulator import ApiResponse, RawRequest
     from reconciler.model.flag import LiveFlag
+    from reconciler.model.versions import Place
     from reconciler.planning.plan import PlannedRollout
 
 KEY = "new-checkout"
@@ -87,6 +90,15 @@ def test_two_live_flags_of_one_key_are_drift() -> None:
     report = look(a_world(emulator, a_declaration()))
     assert list(report.duplicates) == [KEY]
     assert (report.flags, report.missing, report.is_drifted) == ((), (), True)
+    for options in ({"targets": ("o*",)}, {"targets": ("o*",), "budget": 50}):
+        report = look(a_world(emulator, a_declaration(), a_declaration("other")), **options)
+        assert (report.duplicates, report.missing) == ({}, ("other",))
+
+
+def test_a_flag_that_is_declared_as_archived_may_be_gone() -> None:
+    """One that is declared as anything else is missing then."""
+    declared = (a_declaration(key, archived=archived) for key, archived in (("a", True), ("b", False), ("c", UNSET)))
+    assert look(a_world(an_emulator(), *declared)).missing == ("b", "c")
 
 
 def test_flags_of_other_projects_are_no_drift() -> None:
@@ -134,9 +146,13 @@ def test_a_budget_that_does_not_cover_the_list_is_no_answer() -> None:
 
 def test_a_budget_that_does_not_cover_a_look_up_leaves_the_flag_unchecked() -> None:
     """A key that the list does not show may be archived: unchecked is not missing."""
-    world = a_world(an_emulator(a_live_flag("a")), FlagSpec(key="a", enabled=True), a_declaration("gone"))
+    world = a_world(an_emulator(a_live_flag("z")), a_declaration("z"), a_declaration("gone"))
     report = look(world, budget=1)
-    assert [(place.key, place.path) for place in report.unchecked] == [("gone", "")]
+    lists = [f"/variants/{name}/inclusions/users" for name in ("control", "treatment")]
+    assert report.unchecked == (FieldOfFlag(key="gone"), *(FieldOfFlag(key="z", path=path) for path in lists))
+    world = a_world(an_emulator(a_live_flag("a")), a_declaration("a"), a_declaration("gone"))
+    report = look(world, budget=1)
+    assert report.unchecked == (*(FieldOfFlag(key="a", path=path) for path in lists), FieldOfFlag(key="gone"))
     assert (report.missing, report.is_drifted) == ((), False)
     assert look(world, budget=2).missing == ("gone",)
 
@@ -149,6 +165,56 @@ def test_a_budget_that_does_not_cover_the_versions_names_the_last_editor() -> No
     (drift,) = report.flags
     assert (drift.latest.by, drift.latest.version) == (BOB, None)
     assert "1 of 1 flags" in report.warnings[0]
+
+
+@pytest.mark.parametrize(("budget", "versions"), [(1, [None, None]), (2, [2, None]), (3, [2, 2]), (None, [2, 2])])
+def test_the_versions_of_as_many_flags_are_read_as_there_is_room_for(
+    budget: int | None, versions: list[int | None]
+) -> None:
+    """Not those of flags that are as declared; the time of what is left out is known from the flag itself."""
+    emulator = an_emulator(*(a_live_flag(key) for key in "abc"))
+    for key in "ab":
+        edit(emulator, BOB, key, enabled=False)
+    report = look(a_world(emulator, *(FlagSpec(key=key, enabled=True) for key in "abc")), budget=budget)
+    assert [flag.latest.version for flag in report.flags] == versions
+    assert report.requests == 1 + sum(version is not None for version in versions)
+    left = versions.count(None)
+    assert [warning.partition(";")[0] for warning in report.warnings] == (
+        [f"Could not read the version history of {left} of 2 flags that differ"] if left else []
+    )
+
+
+def test_why_it_is_not_known_since_when_git_declares_something_is_said_once() -> None:
+    """In the order of the flags, with each change asked for at the present alone."""
+    emulator = an_emulator(*(a_live_flag(key) for key in "abcd"))
+    for key in "abcd":
+        edit(emulator, BOB, key, enabled=False)
+    asked: list[tuple[list[Place], datetime | None]] = []
+
+    def history(places: Collection[Place], until: datetime | None) -> Mapping[Place, Timeline]:
+        asked.append((list(places), until))
+        return dict(zip(places, (Timeline(gap=text) for text in ("", "z", "y", "z")), strict=False))
+
+    world = a_world(emulator, *(FlagSpec(key=key, enabled=True) for key in "abcd"), history=history)
+    assert look(world).gaps == ("z", "y")
+    assert asked == [([], None), ([(key, "/enabled") for key in "abcd"], None)]
+    asked.clear()
+    assert look(world, since=NOON).edits == ()
+    assert asked == [([], None)] * 2 + [([], NOON)]
+
+
+@pytest.mark.parametrize(
+    ("budget", "done", "ends"), [(2, 1, "users"), (3, 2, "users"), (4, 3, "users"), (5, 4, None), (50, 4, None)]
+)
+def test_where_a_sweep_ends(budget: int, done: int, ends: str | None) -> None:
+    """Where there is room for all, nowhere. What is left out is sorted, by flag and field."""
+    emulator = an_emulator(*(a_live_flag(key) for key in ("b", "a")))
+    report = look(a_world(emulator, a_declaration("b"), a_declaration("a")), budget=budget)
+    assert report.sweep is not None
+    assert (report.sweep.total, report.sweep.done) == (4, done)
+    assert (report.sweep.last and report.sweep.last.kind) == ends
+    every = [(key, f"/variants/{name}/inclusions/users") for key in "ab" for name in ("control", "treatment")]
+    assert [(place.key, place.path) for place in report.unchecked] == every[done:]
 
 
 @pytest.mark.parametrize(("budget", "version"), [(2, None), (3, 2), (4, 2)])
@@ -265,6 +331,7 @@ def test_what_is_stored_otherwise_is_sorted() -> None:
     assert [(item.key, item.path) for item in look(world).stored] == [
         ("a", "/description"), ("a", "/name"), ("b", "/description"), ("b", "/name"),
     ]  # fmt: skip
+    assert len(emulator.log) == 1, "no versions of what is no drift"
 
 
 @pytest.mark.parametrize(("budget", "room"), [(None, None), (50, 49), (2, 1), (1, 0)])
@@ -311,8 +378,17 @@ def test_a_run_out_of_time_is_no_answer() -> None:
         look(slow, budget=10)
 
 
+@pytest.mark.parametrize("budget", [None, 10])
+def test_a_run_out_of_time_for_edits_outside_git_is_no_answer(budget: int | None) -> None:
+    world = a_world(an_emulator(a_live_flag("a")), FlagSpec(key="a", enabled=True))
+    slow = SlowWorld(emulator=world.emulator, desired=world.desired, config=world.config)
+    with pytest.raises(BudgetError, match="has taken longer than 3000 seconds"):
+        look(slow, replace(empty_state(world.config), looked_at=NOON), budget=budget)
+
+
 @pytest.mark.parametrize("is_edited", [False, True])
-def test_a_run_out_of_time_after_the_list_is_no_answer(is_edited: bool) -> None:
+@pytest.mark.parametrize("budget", [None, 10])
+def test_a_run_out_of_time_after_the_list_is_no_answer(is_edited: bool, budget: int | None) -> None:
     """Whether it was for the inclusions or, where a flag is known to differ, for its versions."""
     emulator = an_emulator(a_live_flag())
     edit(emulator, BOB, KEY, enabled=not is_edited)
@@ -320,4 +396,4 @@ def test_a_run_out_of_time_after_the_list_is_no_answer(is_edited: bool) -> None:
     world = a_world(emulator, declared)
     slow = SlowWorld(emulator=emulator, desired=world.desired, config=world.config)
     with pytest.raises(BudgetError, match="has taken longer than 3000 seconds"):
-        look(slow, budget=10)
+        look(slow, budget=budget)

@@ -12,6 +12,7 @@ from emulators import a_live_flag, seeded
 from looks import ADA, BOB, Cron, a_declaration, changed_paths, edit, flag_id_of, include, look
 from worlds import World, a_world, an_emulator
 
+from reconciler.drift.report import Sweep
 from reconciler.drift.view import parse_since
 from reconciler.emulator import Behaviour, Emulator
 from reconciler.errors import UnknownTargetError, UsageError
@@ -212,6 +213,19 @@ def test_what_differed_last_time_is_looked_at_again() -> None:
     assert report.checked == {"b"}
 
 
+def test_a_budget_that_the_feed_takes_checks_what_was_edited() -> None:
+    """With a memory too: nothing is left to sweep with."""
+    project = Clocked()
+    cron = Cron(project.world, since=NOON, budget=1)
+    assert [cron.run().requests for _ in range(2)] == [1, 1]
+
+
+def test_without_a_memory_nothing_is_swept() -> None:
+    project = Clocked()
+    report = look(project.world, since=NOON, budget=50)
+    assert (paths(project.world), report.sweep) == (["/versions"], Sweep(total=0, done=0))
+
+
 def test_a_budget_and_a_memory_sweep_what_the_feed_does_not_show() -> None:
     """What --since saves goes into inclusion reads in turn, so that unseen edits come to light."""
     project = Clocked(Behaviour(inclusion_edits_bump=False))
@@ -220,6 +234,7 @@ def test_a_budget_and_a_memory_sweep_what_the_feed_does_not_show() -> None:
     reports = [cron.run() for _ in range(3)]
     assert [report.is_drifted for report in reports] == [False, False, True]
     assert all(report.sweep is not None and report.sweep.runs == 3 for report in reports)
+    assert [report.edits for report in reports] == [()] * 3, "the feed tells of edits too"
 
 
 @pytest.mark.parametrize(("bumps", "run"), [(True, 0), (False, 1)])
@@ -275,7 +290,7 @@ def test_experiments_in_the_feed_are_no_unmanaged_flags(
             if message["type"] == "http.response.body":
                 document = json.loads(message["body"])
                 flag = {"id": "99", "projectId": "7", "key": key, **shown}
-                row = {"createdAt": "2031-01-01T00:00:00.000Z", "createdBy": BOB, "version": 9, "flagConfig": flag}
+                row = {"createdAt": "2031-01-01T00:00:00.000Z", "createdBy": BOB, "version": 1, "flagConfig": flag}
                 document["versions"].insert(0, row)
                 message = {**message, "body": json.dumps(document).encode()}
             elif message["type"] == "http.response.start":
@@ -290,3 +305,4 @@ def test_experiments_in_the_feed_are_no_unmanaged_flags(
     report = look(project.world, since=NOON)
     assert report.unmanaged == unmanaged
     assert ("a" in report.checked) is (key == "a")
+    assert [item.key for item in report.edits or ()] == ["foreign"]
