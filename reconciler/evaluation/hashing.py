@@ -34,10 +34,8 @@ def coordinates(hashed: int) -> tuple[int, int]:
 
 
 def count_hashes(residues: tuple[int, int], distributions: tuple[int, int]) -> int:
-    """How many hashes have r and d in these half-open ranges."""
+    """How many hashes have r and d in these half-open ranges, which do not end before they start."""
     (r0, r1), (d0, d1) = residues, distributions
-    if r1 <= r0 or d1 <= d0:
-        return 0
     rows = min(d1, _FULL_ROWS) - min(d0, _FULL_ROWS)
     last = max(0, min(r1, _LAST_ROW) - r0) if d0 <= _FULL_ROWS < d1 else 0
     return (r1 - r0) * rows + last

@@ -305,7 +305,7 @@ def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[s
     Searched breadth first through the places that a text can reach in all patterns at once. A text that reads as a
     list counts as its elements: another one that matches alike stands in for it.
     """
-    patterns = sorted({_tokens(item.op, value) for item in conditions for value in item.values})
+    patterns = list(dict.fromkeys(_tokens(item.op, value) for item in conditions for value in item.values))
     letters = {token for tokens, _ in patterns for token in tokens if len(token) == 1}
     letters |= {letter for token in letters for letter in (token.lower(), token.upper()) if len(letter) == 1}
     known = letters | set("".join(listed))

@@ -119,7 +119,7 @@ def drift_view(report: DriftReport) -> DriftView:
         title=project_title(report.project_id, report.region, report.environment),
         looked_at=f", looked at {time_text(report.looked_at)}" if report.looked_at else "",
         last_line=_last_line(report),
-        notice=_NOTICES.get(report.notice, "") if report.notice else "",
+        notice=_NOTICES[report.notice] if report.notice else "",
         sections=tuple(_section(flag, report) for flag in sorted(report.flags, key=_rank)),
         absent=tuple(_absent(report)),
         warnings=tuple(visible(warning) for warning in report.warnings),
