@@ -151,7 +151,7 @@ class FlagRun:
                 sent = any(step.attempts for step in self.steps)
                 self.leave(self.context.cancellation.why, Status.FAILED if sent else Status.SKIPPED)
                 return
-            if self.is_new and self.before is None and not step.operation.CREATES_FLAG:
+            if self.before is None and not step.operation.CREATES_FLAG:
                 await self._see_what_was_made(step)
             if self.status is Status.APPLIED:
                 await self._make(step)
@@ -200,7 +200,7 @@ class FlagRun:
             if error is None:
                 return
             in_doubt = in_doubt or isinstance(error, AmbiguousError)
-            if not in_doubt or isinstance(error, InterruptedRunError) or ends_the_run(error):
+            if not in_doubt or ends_the_run(error):
                 break
             sight = await resolve_ambiguous(self, step, error)
             if sight is WriteOutcome.UNKNOWN:
@@ -286,7 +286,7 @@ class FlagRun:
 
     def _refused(self, step: Step, error: Exception) -> str:
         """What the server refused, in sentences; empty where it refused nothing."""
-        if not (isinstance(error, RejectedError | AccessError) and step.attempts):
+        if not (isinstance(error, RejectedError) and step.attempts):
             return ""
         body = step.to_send.request(self.target_id).body
         carried = f" The call carried {', '.join(body)}." if isinstance(body, dict) else ""

@@ -229,6 +229,10 @@ DOUBT = " Call {} may have taken effect beside that."
             "Users see nothing of it yet: the flag was not created." + DOUBT.format(1),
         ),
         (
+            (MADE, Status.UNKNOWN, GROWN, Status.SKIPPED), Status.UNKNOWN, {"before": None, "start": None, "seen": A},
+            HALF_LEFT.format("on").replace("1 of", "0 of") + DOUBT.format(1),
+        ),
+        (
             (MADE, Status.APPLIED, GROWN, Status.FAILED), Status.FAILED, {"before": None, "start": None},
             HALF_LEFT.format("off"),
         ),

@@ -254,6 +254,7 @@ def test_how_long_a_new_flag_is_looked_for_by_its_id() -> None:
     create, edit = report.outcomes[0].operations
     assert (create.status.value, create.http_status, create.error) == ("unknown", 200, report.outcomes[0].error)
     assert (edit.status.value, edit.http_status, edit.error) == ("skipped", None, None)
+    assert report.outcomes[0].flag_id is None
     assert paused == [0.5, 1.0, 2.0, 3.0, 3.0]
     assert [entry.method for entry in world.emulator.log if entry.is_write] == ["POST"]
 

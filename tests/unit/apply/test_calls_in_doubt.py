@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag, flag_of
-from virtual_time import VirtualTimeLoop
+from virtual_time import VirtualTimeLoop, run_in_virtual_time
 from worlds import World, a_world, an_emulator
 
-from reconciler.apply import ApplyOptions, Cancellation
+from reconciler.apply import ApplyOptions, Cancellation, steps
 from reconciler.emulator import Behaviour
 from reconciler.emulator.requests import text_response
 from reconciler.model.flag import FlagSpec, Variant
@@ -80,7 +80,8 @@ def test_what_a_lost_create_has_done_is_not_sent(
     assert (outcome.status.value, outcome.verified) == ("applied", True)
 
 
-def test_a_call_that_arrives_late_is_seen_although_its_repetition_is_refused() -> None:
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_repetition_that_is_refused_is_looked_into(*, arrives: bool) -> None:
     """After an answer in doubt, a refusal of the next try does not say that nothing was done."""
     world = a_world(an_emulator(a_live_flag("f")), FlagSpec(key="f", rollout_percentage=50))
     late: list[RawRequest] = []
@@ -89,15 +90,17 @@ def test_a_call_that_arrives_late_is_seen_although_its_repetition_is_refused() -
         late.append(request)
         if number == 1:
             return LOST
-        real(late[0])
+        if arrives:
+            real(late[0])
         return text_response(400, "no")
 
     outcome, sent = carried_out(world, write)
     assert sent == [{"rolloutPercentage": 50}] * 2
-    assert (outcome.status.value, outcome.verified, outcome.error) == ("applied", True, None)
-    assert [(item.status.value, item.attempts, item.http_status) for item in outcome.operations] == [
-        ("applied", 2, 400)
-    ]
+    status = "applied" if arrives else "failed"
+    assert (outcome.status.value, outcome.verified) == (status, True if arrives else None)
+    assert ('was rejected (400). The server said: "no".' in str(outcome.error)) is not arrives
+    assert (outcome.error is None) is arrives
+    assert [(item.status.value, item.attempts, item.http_status) for item in outcome.operations] == [(status, 2, 400)]
 
 
 def test_a_signal_while_an_effect_is_looked_for() -> None:
@@ -146,3 +149,156 @@ def test_what_was_seen_before_a_call_is_not_what_users_see_after_it() -> None:
     assert [item.status.value for item in outcome.operations] == ["applied", "applied", "failed"]
     assert outcome.users_see.startswith("After 2 of 3 calls the flag is on, rollout 50%: 40% of users get")
     assert flag_of(world.emulator, "f")["rolloutPercentage"] == 50
+
+
+def a_signal_at(world: World, cancellation: Cancellation, pause: float) -> tuple[World, list[float]]:
+    """The world with a signal in its first pause of so many seconds, and its pauses."""
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+        if seconds == pause:
+            cancellation.interrupt(15)
+        await asyncio.sleep(seconds)
+
+    return dataclasses.replace(world, cancellation=cancellation, sleep=sleep), paused
+
+
+@pytest.mark.parametrize(
+    ("hidden", "pauses", "statuses"),
+    [
+        ("GET", [0.5, 1.0], [("applied", 1), ("skipped", 0)]),
+        ("PATCH", [0.25, 0.5, 1.0], [("applied", 1), ("failed", 3)]),
+    ],
+)
+def test_a_signal_while_a_new_flag_does_not_show(
+    hidden: str, pauses: list[float], statuses: list[tuple[str, int]]
+) -> None:
+    """It was made: the flag has failed, and no call follows."""
+    spec = FlagSpec(key="new", variants=VARIANTS, tags=("t",))
+    world, paused = a_signal_at(a_world(an_emulator(), spec), Cancellation(), 1.0)
+    planned, real = world.look(), world.emulator.api.answer
+    world.emulator.api.answer = lambda request: (  # type: ignore[method-assign]
+        text_response(404, "?")
+        if request.method == hidden and request.path.startswith("/api/1/flags/")
+        else real(request)
+    )
+    report = world.carry_out(planned).report
+    assert report is not None
+    (outcome,) = report.outcomes
+    assert paused == pauses
+    assert (outcome.status.value, outcome.error, report.exit_code) == (
+        "failed", "Interrupted: nothing more is sent.", 143,
+    )  # fmt: skip
+    assert [(item.status.value, item.attempts) for item in outcome.operations] == statuses
+
+
+@pytest.mark.parametrize(
+    ("at", "statuses", "status"),
+    [
+        (1, [("unknown", 1), ("skipped", 0)], "unknown"),
+        (2, [("applied", 1), ("unknown", 1)], "unknown"),
+    ],
+)
+def test_a_signal_while_a_call_is_under_way(at: int, statuses: list[tuple[str, int]], status: str) -> None:
+    """It is abandoned, and may have taken effect; what comes behind it is not sent."""
+    cancellation = Cancellation()
+    named = (Variant(key="control", name="C"), Variant(key="treatment"))
+    spec = FlagSpec(key="f", name="n", variants=named)
+    world = dataclasses.replace(a_world(an_emulator(a_live_flag("f")), spec), cancellation=cancellation)
+    planned, real, writes = world.look(), world.emulator.app, 0
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal writes
+        writes += scope["method"] != "GET"
+        if scope["method"] != "GET" and writes == at:
+            cancellation.interrupt(2)
+            await asyncio.sleep(5)
+        await real(scope, receive, send)
+
+    world.emulator.app = app
+    report = world.carry_out(planned).report
+    assert report is not None
+    (outcome,) = report.outcomes
+    assert (outcome.status.value, outcome.error, report.exit_code) == (
+        status, "Interrupted: nothing more is sent.", 130,
+    )  # fmt: skip
+    assert [(item.status.value, item.attempts) for item in outcome.operations] == statuses
+
+
+def test_a_create_that_is_not_found_is_not_tried_again() -> None:
+    """Only a flag that this run made may show late."""
+    world = a_world(an_emulator(), FlagSpec(key="new", variants=VARIANTS, tags=("t",)))
+    outcome, sent = carried_out(world, lambda *_: text_response(404, "?"))
+    assert len(sent) == 1
+    assert [(item.status.value, item.http_status) for item in outcome.operations] == [
+        ("failed", 404), ("skipped", None),
+    ]  # fmt: skip
+    assert (outcome.status.value, outcome.flag_id) == ("failed", None)
+    assert "The call carried projectId, key, variants." in str(outcome.error)
+    assert str(outcome.error).endswith(
+        " A key is unique over flags, experiments, mutual exclusion groups and holdouts."
+    )
+
+
+def test_a_call_without_a_body_carried_nothing() -> None:
+    """What is refused is told without it."""
+    world = a_world(an_emulator(a_live_flag("f", deployments=["67"])), FlagSpec(key="f", deployments=()))
+    planned, real = world.look(), world.emulator.api.answer
+    world.emulator.api.answer = lambda request: (  # type: ignore[method-assign]
+        real(request) if request.method == "GET" else text_response(400, "no")
+    )
+    report = world.carry_out(planned).report
+    assert report is not None
+    (outcome,) = report.outcomes
+    assert (outcome.status.value, outcome.operations[0].http_status) == ("failed", 400)
+    assert "carried" not in str(outcome.error)
+    assert "unique" not in str(outcome.error)
+
+
+def test_what_a_server_left_behind_is_sent_at_once_where_a_look_shows_it() -> None:
+    """After a rename whose answer was lost: right behind it, and reported last, as what no plan showed."""
+    segment = {"name": "S", "conditions": [], "percentage": 100, "rolloutWeights": {"treatment": 1}}
+    emulator = an_emulator(a_live_flag("f", targetSegments=[segment]), behaviour=Behaviour(rename_rewrites=False))
+    variants = (Variant(key="control"), Variant(key="new", renamed_from="treatment"))
+    world = a_world(emulator, FlagSpec(key="f", variants=variants, deployments=("67",)))
+
+    def write(number: int, request: RawRequest, real: Answer) -> ApiResponse:
+        answered = real(request)
+        return LOST if number == 1 else answered
+
+    outcome, sent = carried_out(world, write)
+    assert [list(body) for body in sent] == [["key"], ["rolloutWeight"], ["targetSegments"], ["deployments"]]
+    assert [item["rolloutWeights"] for item in sent[2]["targetSegments"]] == [{"new": 1}]
+    assert [(item.order, item.operation.kind, item.is_added) for item in outcome.operations] == [
+        (1, "edit-variant", False),
+        (2, "add-deployments", False),
+        (3, "edit-variant", True),
+        (4, "edit-flag", True),
+    ]
+    assert (outcome.status.value, outcome.verified) == ("applied", True)
+
+
+@pytest.mark.parametrize(
+    ("takes", "since", "reads"),
+    [
+        ([2.5, 9], 1000, 1),
+        ([2.501, 2.5], 1002.501, 2),
+        ([9, 2.501], 1011.501, 2),
+        ([0, 0], 1000, 1),
+    ],
+)
+def test_since_when_a_read_may_be_outdated(
+    monkeypatch: pytest.MonkeyPatch, takes: list[float], since: float, reads: int
+) -> None:
+    """Since it was sent; where that is long ago it is made again, and where that takes long too, since its answer."""
+    clock, made = [1000.0], list[float]()
+    monkeypatch.setattr(steps, "loop_time", lambda: clock[0])
+
+    async def read() -> int:
+        made.append(takes[len(made)])
+        clock[0] += made[-1]
+        return len(made)
+
+    assert run_in_virtual_time(steps.timed(read)) == (reads, pytest.approx(since))
+    assert len(made) == reads
