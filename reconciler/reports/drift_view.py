@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.reports.fields import FieldLine
     from reconciler.strict_json import Json
 
-_NOTICES = {
+_NOTICES: dict[Notification | None, str] = {
     Notification.NEW: "New since the last run.",
     Notification.CHANGED: "Changed since the last run.",
     Notification.RECOVERED: "Recovered: the last run found drift.",
@@ -119,7 +119,7 @@ def drift_view(report: DriftReport) -> DriftView:
         title=project_title(report.project_id, report.region, report.environment),
         looked_at=f", looked at {time_text(report.looked_at)}" if report.looked_at else "",
         last_line=_last_line(report),
-        notice=_NOTICES[report.notice] if report.notice else "",
+        notice=_NOTICES.get(report.notice, ""),
         sections=tuple(_section(flag, report) for flag in sorted(report.flags, key=_rank)),
         absent=tuple(_absent(report)),
         warnings=tuple(visible(warning) for warning in report.warnings),

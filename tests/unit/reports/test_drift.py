@@ -31,7 +31,7 @@ from reconciler.files.schema import load_schema
 from reconciler.model.versions import DeclaredValue
 from reconciler.planning.plan import MembersChange, ValueChange
 from reconciler.reports.drift_text import MARKDOWN_LIMIT
-from reconciler.reports.drift_view import drift_view
+from reconciler.reports.drift_view import DriftView, drift_view
 from reconciler.reports.registry import DRIFT, HISTORY, RenderOptions, render
 from reconciler.reports.text_layout import Terminal
 
@@ -388,6 +388,24 @@ def test_how_long_ago_an_edit_was(looked_at: datetime | None) -> None:
         "    a: created, by an unknown user (v2, soon)\n"
         f"    b (not managed here): created, by eve@example.com{age} (v2, 2030-01-02T09:00:00Z)\n"
     ) in shown
+
+
+@pytest.mark.parametrize("notice", [None, Notification.NONE])
+def test_the_view_of_a_report_of_no_drift(notice: Notification | None) -> None:
+    """What there is nothing to say of is empty."""
+    assert drift_view(replace(CLEAN, notice=notice)) == DriftView(
+        title="project 7 (us)",
+        looked_at="",
+        last_line="No drift; 12 requests",
+        notice="",
+        sections=(),
+        absent=(),
+        warnings=(),
+        facts=(),
+        edits=(),
+        edits_title="",
+        is_partial=False,
+    )
 
 
 def test_a_gap_in_the_history_is_said_once() -> None:
