@@ -46,7 +46,7 @@ def marked(inner: ASGIApp) -> ASGIApp:
                 message = {**message, "headers": [*message.get("headers", ()), MARK]}
             await send(message)
 
-        host = dict(scope.get("headers", ())).get(b"host", b"").decode("latin-1")
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
         if is_of_this_machine(host):
             await inner(scope, receive, send_marked)
         else:

@@ -74,10 +74,7 @@ def _user_of(body: Json) -> dict[str, Any]:
 def _answer(feed: Feed, deployment: Deployment, key: str, variant: dict[str, Json]) -> dict[str, Json]:
     flag = feed.flag(key, deployment.project_id)
     value = value_of(variants_of(flag.spec), variant["key"]) if flag else variant["key"]
-    metadata = {
-        name: item for name, item in variant["metadata"].items() if isinstance(item, bool | str | int | float)
-    }
-    answer = {"key": key, "reason": _reason(variant), "variant": variant["key"], "metadata": metadata}
+    answer = {"key": key, "reason": _reason(variant), "variant": variant["key"], "metadata": variant["metadata"]}
     return answer if value is NO_VALUE else answer | {"value": value}
 
 

@@ -128,6 +128,9 @@ def test_an_unknown_deployment_key() -> None:
     said = "The deployment key is missing or unknown."
     answer = ask(a_feed(), "GET", "/v1/flags", headers={})
     assert (answer.status_code, answer.text) == (401, f"{said} Known here: 67, web.")
+    many = tuple(Deployment(id=f"{number:02}", project_id="7", key="", label=f"{number:02}") for number in range(30))
+    known = ", ".join(item.id for item in many)
+    assert ask(a_feed(deployments=many[::-1]), "GET", "/v1/flags").text == f"{said} Known here: {known}."
     assert ask(a_feed(deployments=()), "GET", "/v1/flags").text == f"{said} Known here: none."
     assert ask(a_feed(), "GET", "/v1/flags", headers={"Origin": "http://localhost"}).text == said
 

@@ -49,8 +49,6 @@ def history(settings: Settings, *, key: str, form: str, api_key_file: Path | Non
 
 def _declared(config: Config) -> Mapping[str, DesiredFlag]:
     """The flags as their files declare them now; none where files cannot be read."""
-    if not config.flags_dir.is_dir():
-        return {}
     try:
         return load_desired(config).flags
     except ReconcilerError:

@@ -80,11 +80,11 @@ def plan(
         options = RenderOptions(show_users=display.show_users)
         files.append((page, render(PLAN, "html", planned, options)))
     failure = write_report(PLAN, planned, display, output, failure=refusal, files=files)
-    if failure and refusal:
-        say_refusal(failure, refusal, output, is_shown=output.is_beside(display))
-        return failure.exit_code
     if failure:
-        output.error(str(failure))
+        if refusal:
+            say_refusal(failure, refusal, output, is_shown=output.is_beside(display))
+        else:
+            output.error(str(failure))
         return failure.exit_code
     if display.out:
         output.info(f"Saved to {display.out}. {_about_saved(planned)}")

@@ -421,6 +421,7 @@ def test_a_window_may_close_while_apply_asks(rig: Rig, monkeypatch: pytest.Monke
     monkeypatch.setattr("click.confirm", answer_later)
     ran = rig.repository.run("apply", "--report", "report.json")
     assert (ran.code, rig.writes()) == (5, [])
+    assert "Refused as unsafe; nothing was sent" in ran.err
     assert "opens at 2030-01-09T08:00:00Z" in ran.err
     assert json.loads((rig.repository.root / "report.json").read_text())["error"]["guards"] == ["window"]
     rig.hours = 25

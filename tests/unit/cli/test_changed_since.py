@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -180,8 +181,9 @@ def test_without_git_that_is_the_cause(committed: Repository, monkeypatch: pytes
     assert "git is not installed" in ran.err
 
 
-def test_nothing_changed_needs_no_request(committed: Repository) -> None:
+def test_nothing_changed_needs_no_request(committed: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 0, No changes, and not one request."""
+    monkeypatch.setattr("reconciler.cli.planning.now", lambda: datetime(2030, 1, 7, 8, tzinfo=UTC))
     ran = committed.run("plan", "--changed-since", "HEAD", "--out", "plan.json")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "No changes.")
     assert committed.emulator.log == []
@@ -189,6 +191,7 @@ def test_nothing_changed_needs_no_request(committed: Repository) -> None:
     committed.run("plan", "--out", "whole.json")
     whole = json.loads((committed.root / "whole.json").read_text())
     assert empty["flags"] == []
+    assert empty["createdAt"] == whole["createdAt"] == "2030-01-07T08:00:00Z"
     for field in ("projectId", "region", "environment", "commit", "tool"):
         assert empty[field] == whole[field], field
     assert committed.run("apply", "--changed-since", "HEAD", "--auto-approve").code == 0
@@ -376,6 +379,12 @@ def test_targets_narrow_further(committed: Repository) -> None:
     committed.write("flags/new-checkout.yaml", "key: new-checkout\nrolloutPercentage: 60\n")
     ran = committed.run("plan", "--changed-since", "HEAD", "--target", "other-*")
     assert ran.out.splitlines()[-1] == "No changes."
+
+
+def test_a_branch_may_end_with_a_dash(committed: Repository) -> None:
+    """Only what begins with one looks like an option."""
+    git(committed.root, "branch", "odd-")
+    assert targets(committed, "--changed-since", "odd-") == ["(none)"]
 
 
 @pytest.mark.parametrize("reference", ["no-such-branch", "--output=x", "HEAD~99", "a b", ""])

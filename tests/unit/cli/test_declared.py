@@ -250,10 +250,13 @@ def test_git_is_asked_in_few_processes(tmp_path: Path, monkeypatch: pytest.Monke
     for hour in range(1, 60):
         commit(tmp_path, hour, {f"flags/f{hour}.yaml": f"key: f{hour}\nenabled: false\n"})
     asked: list[str] = []
+    given: list[bytes] = []
     real = checkout.ask_git
 
     def ask_git(question: Question, *arguments: str, **options: Any) -> bytes:
         asked.append(question)
+        if question == "cat-file":
+            given.extend(options["given"].split())
         return real(question, *arguments, **options)
 
     monkeypatch.setattr(checkout, "ask_git", ask_git)
@@ -261,6 +264,9 @@ def test_git_is_asked_in_few_processes(tmp_path: Path, monkeypatch: pytest.Monke
     found = looked_at(tmp_path, places)
     assert [hour_of(found[place])[1] for place in places] == [*range(60), *[0] * 40]  # type: ignore[index]
     assert len(asked) < 20
+    given.clear()
+    found = looked_at(tmp_path, [("f9", "/enabled")])
+    assert (hour_of(found["f9", "/enabled"])[1], len(given)) == (9, 2), "other files are not read"  # type: ignore[index]
     others = {f"flags/f{number}.yaml": f"key: f{number}\nenabled: false\n" for number in range(60, 99)}
     moved = {"flags/a.yaml": "key: f99\nenabled: true\nnotes: x\n", "flags/f99.yaml": None}
     commit(tmp_path, 60, others | moved)
@@ -275,6 +281,14 @@ def test_a_file_that_is_renamed_and_not_committed_is_followed_by_its_committed_n
     ids = a_repository(tmp_path, switch(False), switch(True), switch(True, "later"))
     (tmp_path / "flags/checkout.yaml").rename(tmp_path / "flags/moved.yaml")
     assert hour_of(looked_at(tmp_path, [SWITCH])[SWITCH]) == (ids[1], 1)
+
+
+def test_a_file_that_came_from_elsewhere_is_followed_there(tmp_path: Path) -> None:
+    """Also from a directory that no configuration named."""
+    ids = a_repository(tmp_path, switch(False), switch(True), switch(True, "later"), file="drafts/checkout.yaml")
+    ids.append(commit(tmp_path, 3, {"drafts/checkout.yaml": None, "flags/checkout.yaml": switch(True)}))
+    found = looked_at(tmp_path, [SWITCH], LONG_AGO)[SWITCH]
+    assert [(item.value, item.commit) for item in found.values] == [(True, ids[1]), (False, ids[0])]
 
 
 def test_a_committed_file_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:

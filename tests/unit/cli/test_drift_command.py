@@ -299,6 +299,7 @@ def test_the_doctor_finds_a_refused_key(repository: Repository) -> None:
     assert ran.code == 4
     assert (document(ran)["ok"], document(ran)["error"]["exitCode"]) == (False, 4)
     assert document(ran)["checks"][-1]["status"] == "fail"
+    assert document(ran)["checks"][0]["message"] == str(repository.root / "reconciler.yaml")
 
 
 def test_the_doctor_misses_a_key(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,7 +116,9 @@ def test_parents_are_evaluated(repository: Repository) -> None:
     found = document(repository, "child", "--user-id", "x")
     assert (found["live"]["variant"], found["live"]["reason"]) == ("off", "dependency")
     assert found["live"]["dependencies"] == [{"id": "900", "key": "parent", "allowed": ["other"], "variant": "on"}]
-    ran = repository.run("evaluate", "child", "--user-id", "x")
+    repository.emulator.log.clear()
+    ran = repository.run("evaluate", "child", "--user-id", "x", "--verbose")
+    assert f"Read 2 flags with {len(repository.emulator.log)} requests from {repository.url}.\n" in ran.err
     assert 'Depends on flag "parent": other lets users through, and this user gets on.' in ran.out
 
 

@@ -109,6 +109,16 @@ def test_init_keeps_what_exists(empty: Repository, tmp_path: Path) -> None:
     assert "reconciler fmt" in (tmp_path / "empty" / ".pre-commit-config.yaml").read_text()
 
 
+def test_a_branch_whose_name_is_no_text_is_not_named(empty: Repository, tmp_path: Path) -> None:
+    """Workflows are then of `main`."""
+    root = tmp_path / "empty"
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    (root / ".git" / "HEAD").write_bytes(b"ref: refs/heads/\xff\n")
+    assert empty.run("init").code == 0
+    workflow = yaml.safe_load((root / ".github/workflows/flags-apply.yml").read_text())
+    assert workflow[True]["push"]["branches"] == ["main"]
+
+
 @pytest.mark.parametrize("branch", ["trunk", "release/1"])
 @pytest.mark.parametrize("has_commit", [True, False])
 def test_the_apply_workflow_runs_on_the_default_branch(
@@ -186,6 +196,10 @@ def test_config_names_the_place(empty: Repository, tmp_path: Path) -> None:
     assert set(written(tmp_path / "empty" / "service")) == {
         "flags.yaml", "flags/example.yaml", ".pre-commit-config.yaml", ".gitignore",
     }  # fmt: skip
+    hooks = yaml.safe_load((tmp_path / "empty" / "service" / ".pre-commit-config.yaml").read_text())["repos"][0][
+        "hooks"
+    ]
+    assert {hook["entry"].partition(" --config ")[2] for hook in hooks} == {"flags.yaml"}
 
 
 def test_the_commands_that_come_next_can_be_pasted(empty: Repository) -> None:

@@ -218,6 +218,9 @@ def test_users_are_counted_unless_shown(repository: Repository) -> None:
     for form in ("text", "markdown", "html"):
         assert "grace@example.com" not in repository.run("plan", "--format", form).out
         assert "grace@example.com" in repository.run("plan", "--format", form, "--show-users").out
+    for options, is_shown in (((), False), (("--show-users",), True)):
+        repository.run("plan", "--page", "plan.html", *options)
+        assert ("grace@example.com" in (repository.root / "plan.html").read_text()) is is_shown
     assert "grace@example.com" in repository.run("plan", "--format", "json").out
 
 

@@ -45,7 +45,9 @@ def standings(rig: Rig) -> list[Any]:
     """What the documents of plan and drift say, which are as their schemas say."""
     found = []
     for command in ("plan", "drift"):
+        rig.repository.emulator.log.clear()
         document = json.loads(rig.repository.run(command, "--format", "json").out)
+        assert document["requests"] == len(rig.repository.emulator.log)
         Draft202012Validator(load_schema(command)).validate(document)
         (rollout,) = document["rollouts"]
         found.append(rollout["standing"])

@@ -145,8 +145,9 @@ def test_places_that_are_named_from_where_one_stands(root: Path, monkeypatch: py
 def test_what_changed_files_tell_alone(root: Path) -> None:
     """Their flags as they are now; nothing where a file is new, gone, invalid, or declares a flag of another one."""
     source = Source("files", Settings(config=root / "reconciler.yaml"), None, Output(quiet=True))
-    first = source.read()
     file, other = root / "flags" / "new-checkout.yaml", root / "flags" / "search.yaml"
+    assert source.read_again({str(file)}) is None, "nothing was read before"
+    first = source.read()
     assert source.read_again({str(file)}) == first
     write_flag(root, CHECKOUT | {"enabled": False})
     again = source.read_again({str(file)})

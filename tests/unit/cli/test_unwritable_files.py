@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.cli.output import write_file
+from reconciler.cli.output import try_write_file, write_file
 from reconciler.files.schema import load_schema
 
 if TYPE_CHECKING:
@@ -157,6 +157,31 @@ def test_a_plan_that_cannot_be_shown_is_not_applied(repository: Repository) -> N
     ran = installed("apply", "--auto-approve", stdout=FULL)
     assert (ran.returncode, repository.emulator.writes) == (1, [])
     assert NO_ROOM in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("plan",), ("drift",), ("test",), ("export", "--format", "sdk"), ("show", "plan.json")], ids=" ".join
+)
+def test_a_result_that_cannot_be_written_is_a_failure(repository: Repository, command: tuple[str, ...]) -> None:
+    """Whatever was found: the file is named, the exit code is 1, and the result is on stdout."""
+    repository.run("plan", "--out", "plan.json")
+    ran = repository.run(*command, "--output", FULL, "--quiet")
+    assert (ran.code, ran.err) == (1, f"Error: {FULL} cannot be written: {NO_ROOM}.\n")
+    assert ran.out == repository.run(*command).out != ""
+
+
+def test_a_name_that_no_file_can_have_is_said(tmp_path: Path) -> None:
+    """As is a text that has no bytes; nothing is left behind."""
+    said = [
+        try_write_file(tmp_path / name, text, private=True)
+        for name, text in (("a\0b", "x"), ("a", "\ud800"), ("b", "x"))
+    ]
+    assert [item and item.removeprefix(str(tmp_path)) for item in said] == [
+        "/a\0b cannot be written: embedded null byte.",
+        "/a cannot be written: 'utf-8' codec can't encode character '\\ud800' in position 0: surrogates not allowed.",
+        None,
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
 def test_a_directory_is_no_file_to_write_to(repository: Repository) -> None:

@@ -291,6 +291,23 @@ def test_rounds_that_may_write_nothing(
     assert (allowed.failures, allowed.moves["up"], rig.live()) == (0, 1, 1)
 
 
+def test_every_move_is_a_line_of_its_own(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the time of its round, before that of the round itself."""
+    rig = a_rig(repository, tmp_path, monkeypatch)
+    edit(repository.emulator, BOB, "other-flag", rolloutPercentage=0, enabled=True)
+    repository.write("flags/other.yaml", ROLLOUT.replace("new-checkout", "other-flag"))
+    rig.commit(ROLLOUT)
+    rig.hours = 1
+    rounds(repository, monkeypatch)
+    assert repository.capture.readouterr().out.splitlines() == [
+        "2030-01-07T08:00:00Z new-checkout: applied: 0% to 1%",
+        "2030-01-07T08:00:00Z other-flag: applied: 0% to 1%",
+        "2030-01-07T08:00:00Z Drift: 0 flags. Advance: 2 up",
+    ]
+
+
 @pytest.mark.parametrize(("extra", "live", "error"), [("", 1, PartlyAppliedError), (HELD, 0, StdoutError)])
 def test_moves_that_cannot_be_said_end_it(
     repository: Repository,
