@@ -131,3 +131,11 @@ def test_a_quotation_is_one_short_visible_line() -> None:
 def test_escapes_within_escapes_are_undone_forty_times() -> None:
     """Not without end: a text may be made of nothing else."""
     assert len(list(_readings("%" + "25" * 60 + "41"))) == 40
+
+
+def test_a_key_under_two_kinds_of_escapes_is_found_beside_many_of_a_third() -> None:
+    """What takes few steps is looked at first."""
+    key = "canary-4f7d9a2b8c"
+    hidden = quote("".join(f"\\u{ord(item):04x}" for item in key), safe="")
+    many = "&" + "amp;" * 60
+    assert ApiKey(key).redact(f"{many} {hidden}.") == f"{many} ***."

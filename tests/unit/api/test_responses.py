@@ -13,6 +13,7 @@ from contract.endpoints import FLAG, LISTED_FLAG, VERSIONS
 
 from reconciler.api.responses import DeploymentInfo, Unread, decode_version_page
 from reconciler.errors import AmbiguousError, InvalidResponseError, RejectedError
+from reconciler.model.flag import UNSET
 from reconciler.model.wire import Request
 
 if TYPE_CHECKING:
@@ -97,6 +98,48 @@ def test_one_wrong_field_spoils_one_flag(field: str, value: Any) -> None:
     assert "flags/1" in unread.reason
     assert unread.id == (None if field == "id" else "5")
     assert unread.key == (None if field == "key" else "spoiled")
+
+
+VERSION = VERSIONS[0]
+DEPLOYMENT = {"id": "5", "projectId": "7", "label": "web", "key": "k"}
+
+
+@pytest.mark.parametrize(
+    ("read", "body", "said"),
+    [
+        ("versions", [VERSION, VERSION | {"version": None}], "a whole number at versions/1/version, got null"),
+        ("versions", [VERSION, VERSION | {"version": "1.5"}], "a whole number at versions/1/version, got a string"),
+        ("versions", [VERSION, VERSION | {"createdAt": 5}], "a time at versions/1/createdAt, got a number"),
+        ("versions", [VERSION, VERSION | {"createdBy": []}], "an id at versions/1/createdBy, got a list"),
+        ("versions", [VERSION, VERSION | {"flagConfig": None}], "an object at versions/1/flagConfig, got null"),
+        ("versions", [VERSION, []], "an object at versions/1, got a list"),
+        ("version", VERSION | {"version": True}, "a whole number at version/version, got true"),
+        ("version", VERSION | {"flagConfig": []}, "an object at version/flagConfig, got a list"),
+        ("version", [], "an object at version, got a list"),
+        ("deployments", [DEPLOYMENT, DEPLOYMENT | {"id": []}], "an id at answer/1/id, got a list"),
+        ("deployments", [DEPLOYMENT, DEPLOYMENT | {"projectId": 5.5}], "an id at answer/1/projectId, got a number"),
+        ("deployments", [DEPLOYMENT, []], "an object at answer/1, got a list"),
+        ("users", ["a", True], "an id at answer/1, got true"),
+        ("cohorts", ["a", 5, None], "an id at answer/2, got null"),
+        ("users", {}, "a list at answer, got an object"),
+        ("variants", [{"key": "a"}, {"key": "b", "name": 5}], "a string at variants/1/name, got a number"),
+        ("variants", [{"key": "a"}, 5], "an object at variants/1, got a number"),
+    ],
+)
+def test_a_wrong_part_of_an_answer_is_named_with_its_place(read: str, body: Any, said: str) -> None:
+    """In lists with its number, from 0."""
+    with pytest.raises(InvalidResponseError) as caught:
+        ask(answering(body), READS[read])
+    assert str(caught.value).endswith(f": Invalid response from the API: expected {said}.")
+
+
+@pytest.mark.parametrize(
+    ("fields", "archived"), [({}, UNSET), ({"archived": True}, True), ({"archived": False}, False)]
+)
+def test_a_version_may_not_say_whether_its_flag_was_archived(fields: dict[str, Any], archived: Any) -> None:
+    """Then that is not known, as for every field that it does not show."""
+    answer = VERSION | {"version": 2, "flagConfig": VERSION["flagConfig"] | fields}
+    assert ask(answering(answer), READS["version"]).flag.spec.archived is archived
 
 
 @pytest.mark.parametrize(

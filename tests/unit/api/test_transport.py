@@ -335,6 +335,34 @@ def test_a_write_that_is_given_up_has_counted_its_attempts() -> None:
     assert (look.started, look.ended) == (2, 1)
 
 
+class Aging(Counter):
+    """A look that is old when it is asked for the first time, or later."""
+
+    def __init__(self, *answers: bool) -> None:
+        super().__init__()
+        self.answers, self.renewals = [*answers], 0
+
+    @property
+    def is_old(self) -> bool:  # type: ignore[override]
+        return self.answers.pop(0)
+
+    async def renew(self) -> None:
+        self.renewals += 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "renewals"),
+    [([False, False], 0), ([True, False], 1), ([False, True, True, False], 1), ([True, True, True, False], 2)],
+)
+def test_a_write_is_sent_while_its_look_is_new(answers: list[bool], renewals: int) -> None:
+    """One that is old, before the write waits for its turn or behind that, is renewed."""
+    look, server = Aging(*answers), Recorder()
+    request = Request(method="PATCH", segments=("flags", "1"), body={"name": "x"})
+    ask(server, lambda client: client.write(request, look=look))
+    assert (look.renewals, look.answers, look.started, look.ended) == (renewals, [], 1, 1)
+    assert len(server.requests) == 1
+
+
 def test_the_servers_clock_is_remembered() -> None:
     """The Date of the last answer that had one is there to be compared with."""
 

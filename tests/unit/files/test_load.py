@@ -161,6 +161,35 @@ def test_a_name_that_is_nearly_right_is_told_how_it_should_be(tmp_path: Path, na
     assert (finding.is_error, finding.hint, str(finding.position)) == (False, hint, f"flags/{name}:1:1")
 
 
+def test_what_is_said_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that stand in a directory, and of one that is asked for by its path."""
+    said = {
+        "a.yaml": None, "b.yml": None, "README": None, "c.png": None, ".notes": None, ".c.txt": None,
+        "d.yaml.bak": "backup-file", "e.json": "json-file", ".f.yaml": "hidden-file", ".g.json": "hidden-file",
+        ".h.yaml~": "hidden-file", "i.YAML": "file-suffix", "j.txt": "unread-file", ".k.ymal": "unread-file",
+        "l.yaml/m.yaml": None, "l.yaml": "unread-file", ".n/o.yaml": "hidden-file", ".n/p.txt": None,
+        ".git/q.yaml": None,
+    }  # fmt: skip
+    content = {name: f"key: f{number}\n" for number, name in enumerate(said) if name != "l.yaml"}
+    config = a_loaded_config(tmp_path, content)
+    found = check_desired((config,))
+    assert {str(item.position): item.rule for item in found.findings} == {
+        f"flags/{name}:1:1": rule for name, rule in said.items() if rule
+    }
+    assert (found.files, found.flags) == (3, 3)
+    monkeypatch.chdir(tmp_path / "flags")
+    for name in ("d.yaml.bak", "i.YAML"):
+        (finding,) = check_desired((config,), paths=[Path(name)]).findings
+        assert finding.rule == said[name]
+    monkeypatch.setattr(files, "MAX_LEFT_OUT", 2)
+    (tmp_path / "flags" / "i.YAML").unlink()
+    assert [(str(item.position), item.message) for item in check_desired((config,)).findings] == [
+        ("flags:1:1", "7 more files below this directory are not read."),
+        ("flags/.f.yaml:1:1", "This file is not read: names that begin with a dot are left out."),
+        ("flags/.g.json:1:1", "This file is not read: names that begin with a dot are left out."),
+    ]
+
+
 def test_no_flag_files_are_no_flags(tmp_path: Path) -> None:
     """Whether that is meant is for the guards of planning to ask."""
     state = load_desired(a_loaded_config(tmp_path))
@@ -223,7 +252,9 @@ def test_overlays_wait_for_environments_where_there_are_none(tmp_path: Path) -> 
     assert state.flags["a"].spec.enabled is UNSET
 
 
-@pytest.mark.parametrize("kind", ["link to a file", "link to a directory", "link to nothing", "pipe"])
+@pytest.mark.parametrize(
+    "kind", ["link to a file", "link to a directory", "link to nothing", "link to itself", "pipe"]
+)
 def test_links_pipes_and_devices_are_refused_not_followed(tmp_path: Path, kind: str) -> None:
     """Neither their content nor a hang."""
     secret = tmp_path / "secret"
@@ -237,6 +268,9 @@ def test_links_pipes_and_devices_are_refused_not_followed(tmp_path: Path, kind: 
         case "link to a directory":
             target = config.flags_dir / "odd"
             target.symlink_to(secret)
+        case "link to itself":
+            target = config.flags_dir / "odd"
+            target.symlink_to(target)
         case "link to nothing":
             target.symlink_to(tmp_path / "nothing")
         case _:

@@ -331,3 +331,12 @@ SAID = "# f\nkey: f\nenabled: true # on\ntags: [a]\n---\nkey: g\ntags: [b]\nenab
 def test_what_the_defaults_of_every_environment_say_is_left_out(defaults: list[dict[str, Any]], left: str) -> None:
     """In each document of a file; comments stay."""
     assert leave_out_defaults(SAID, defaults) == left
+
+
+def test_an_overlay_repeats_no_defaults() -> None:
+    """They lie below it as they lie below what the document says."""
+    text = "key: f\nenabled: true\n"
+    wanted, defaults = {"key": "f", "enabled": False}, {"tags": ["x"], "rolloutPercentage": 5}
+    assert rewrite_flag(text, 0, wanted, environment="prod", defaults=defaults) == (
+        "key: f\nenabled: true\nenvironments:\n  prod: {enabled: false}\n"
+    )

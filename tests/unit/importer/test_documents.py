@@ -10,7 +10,7 @@ from builders import a_condition, a_config, a_flag, a_full_flag, a_live_flag, a_
 from msgspec.structs import replace
 
 from reconciler.importer import represent
-from reconciler.importer.deployments import names_for, with_deployments
+from reconciler.importer.deployments import names_for, unnamed_deployments, with_deployments
 from reconciler.importer.document import keep_rollouts, remove_at
 from reconciler.importer.fields import document_of
 from reconciler.importer.not_declarable import find_faults
@@ -344,3 +344,11 @@ def test_segments_without_a_name_get_one() -> None:
     ]
     assert (found.named, found.left_out) == (made, ())
     assert found.remarks == tuple(f"targetSegments/{name} has no name live: it got this one here" for name in made)
+
+
+def test_deployments_without_a_name_are_those_of_all_flags() -> None:
+    """Of a flag that does not show any there are none."""
+    flags = [a_live_flag(a_flag(key, **fields)) for key, fields in (
+        ("a", {}), ("b", {"deployments": ("1", "2")}), ("c", {"deployments": ("2", "3")}), ("d", {"deployments": ()}),
+    )]  # fmt: skip
+    assert unnamed_deployments(flags, a_config(deployments={"web": "1", "old": "9"})) == {"2", "3"}
