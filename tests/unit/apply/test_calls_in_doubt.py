@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from builders import a_live_flag as a_flag
 from emulators import a_live_flag, flag_of
 from virtual_time import VirtualTimeLoop, run_in_virtual_time
 from worlds import World, a_world, an_emulator
 
-from reconciler.apply import ApplyOptions, Cancellation, steps
+from reconciler.apply import ApplyOptions, Cancellation, ambiguous, steps
 from reconciler.emulator import Behaviour
 from reconciler.emulator.requests import text_response
 from reconciler.model.flag import FlagSpec, Variant
+from reconciler.planning.operations import EditFlag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -302,3 +305,65 @@ def test_since_when_a_read_may_be_outdated(
 
     assert run_in_virtual_time(steps.timed(read)) == (reads, pytest.approx(since))
     assert len(made) == reads
+
+
+RENEWED = {
+    "refused": (401, "skipped", 401, ""),
+    "rejected": (400, "failed", 400, "GET /api/1/flags was rejected (400)"),
+    "lost": (500, "failed", None, "Nothing was sent, because reading before it failed: GET /api/1/flags"),
+}
+
+
+@pytest.mark.parametrize("how", RENEWED)
+def test_a_look_before_a_call_that_fails(how: str) -> None:
+    """Between two calls that lie far apart: the second is not sent, and the flag has failed."""
+    status, ended, http_status, said = RENEWED[how]
+    named = (Variant(key="control", name="C"), Variant(key="treatment"))
+    spec = FlagSpec(key="f", name="n", variants=named)
+    world = a_world(an_emulator(a_live_flag("f")), spec, apply_options=ApplyOptions(verify=False))
+    planned, real, writes = world.look(), world.emulator.api.answer, 0
+
+    def answer(request: RawRequest) -> ApiResponse:
+        nonlocal writes
+        if request.method == "GET" and writes:
+            return text_response(status, "no")
+        if request.method != "GET":
+            writes += 1
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualTimeLoop)
+            loop.skip(6)
+        return real(request)
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    (outcome,) = report.outcomes
+    assert (writes, outcome.status.value, report.exit_code) == (1, "failed", 7)
+    _, second = outcome.operations
+    assert (second.status.value, second.attempts, second.http_status) == (ended, 0, http_status)
+    assert second.error == outcome.error
+    assert str(outcome.error).startswith(said)
+    assert "The call carried" not in str(outcome.error)
+    assert (report.stopped_by is None) is (how != "refused")
+
+
+SENT = datetime(2030, 1, 2, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent", "is_since"),
+    [
+        ("2030-01-02T12:00:01.999Z", SENT, False),
+        ("2030-01-02T12:00:02.000Z", SENT, False),
+        ("2030-01-02T12:00:02.001Z", SENT, True),
+        (None, SENT, False),
+        ("2030-01-02T12:00:09.000Z", None, False),
+    ],
+)
+def test_whether_a_flag_was_written_since_a_call(
+    written: str | None, sent: datetime | None, *, is_since: bool
+) -> None:
+    """By the server's times, which may differ by two seconds; where one is not said it was not."""
+    (step,) = steps.steps_of([EditFlag(flag_key="f", body={"name": "n"})])
+    step.sent_at = sent
+    assert ambiguous._was_written_since(step, a_flag(last_modified_at=written)) is is_since

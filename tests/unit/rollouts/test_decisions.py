@@ -176,6 +176,15 @@ def test_the_worst_variant_speaks(on: Counts, more: Counts, verdict: Verdict, wh
     assert sources.asked == [("on more off", 77)]
 
 
+def test_a_control_without_counts_is_no_lack_of_data() -> None:
+    """What is no count may never become one; too few of the control may."""
+    on, said = Counts(9, 99), "on 9 of 99, off {} of {}"
+    for control, lacks in ((Counts(3, 2), False), (Counts(3, 4), True)):
+        answer = asked(Said({"on": on, "off": control}), "off", "on")
+        why = said.format(int(control.failed), int(control.of))
+        assert answer == Answer(guard="errors", verdict=UNKNOWN, why=why, lacks_data=lacks)
+
+
 def test_what_is_missing_is_unknown() -> None:
     nothing, none_yet = Said(SourceError("silent")), Said(NoDataError("none yet"))
     assert (asked(nothing, "on").why, asked(nothing, "on").lacks_data) == ("silent", False)

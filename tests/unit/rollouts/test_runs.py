@@ -18,6 +18,7 @@ from worlds import FAST, a_world, run_now
 from reconciler.api.live import fetch_live_state
 from reconciler.errors import RejectedError
 from reconciler.model.config import Safety
+from reconciler.model.flag import UNSET
 from reconciler.model.rollout import GuardSource, PlacedRollout, Rollout, Step, parse_window
 from reconciler.model.versions import DeclaredValue, Timeline
 from reconciler.planning.guards import WINDOW
@@ -72,13 +73,14 @@ def a_project(*moves: dict[str, Any], others: Sequence[str] = (), segments: int 
 class Git:
     """When each rollout was declared; what it was asked."""
 
-    def __init__(self, gap: str = "", *, is_known: bool = True) -> None:
+    def __init__(self, gap: str = "", *, is_known: bool = True, knows_places: bool = True) -> None:
+        self.knows_places = knows_places
         values = (DeclaredValue(value={}, commit="c", at=DECLARED),) if is_known else ()
         self.timeline, self.asked = Timeline(values=values, gap=gap), []  # type: ignore[var-annotated]
 
     def __call__(self, places: Collection[Place], since: datetime | None) -> Mapping[Place, Timeline]:
         self.asked.append((list(places), since))
-        return dict.fromkeys(places, self.timeline)
+        return dict.fromkeys(places, self.timeline) if self.knows_places else {}
 
 
 def declared(key: str = KEY, *rollouts: PlacedRollout, **fields: Any) -> DesiredFlag:
@@ -146,6 +148,9 @@ def test_each_rollout_of_each_flag_has_a_position() -> None:
         (BETA, {}, {}, Git(), 2, "there is not exactly one live segment of this name"),
         (BETA, {}, {}, Git(), 1, ""),
         (OWN, {}, {}, Git(), 2, ""),
+        (OWN, {}, {}, Git(knows_places=False), 1, "it is not known since when it is declared. It is not committed."),
+        (BETA, {}, {"target_segments": UNSET}, Git(), 1, "there is not exactly one live segment of this name"),
+        (OWN, {}, {"target_segments": UNSET}, Git(), 1, ""),
         (OWN, {}, {"rollout_percentage": 7}, Git(), 1, "the newest version is not what is live"),
     ],
 )
