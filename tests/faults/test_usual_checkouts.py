@@ -32,6 +32,11 @@ def a_worktree(ground: Ground) -> Path:
     return ground.outside / "tree"
 
 
+def a_worktree_whose_path_is_no_text(ground: Ground) -> Path:
+    ground.git(ground.top, "worktree", "add", "--quiet", "--detach", str(ground.outside / "tr\udcffee"))
+    return ground.outside / "tr\udcffee"
+
+
 def a_worktree_inside_of_the_checkout(ground: Ground) -> Path:
     ground.git(ground.top, "worktree", "add", "--quiet", "--detach", "trees/one")
     return ground.top / "trees/one"
@@ -97,6 +102,7 @@ def a_path_with_a_colon(ground: Ground) -> Path:
 USUAL: tuple[Callable[[Ground], Path], ...] = (
     lambda ground: ground.top,
     a_worktree,
+    a_worktree_whose_path_is_no_text,
     a_worktree_inside_of_the_checkout,
     a_worktree_of_a_bare_repository,
     a_submodule,
