@@ -331,7 +331,7 @@ def tip(
     environ: Mapping[str, str], *, branch: str | None, config: Path | None, env: str | None, paths: tuple[str, ...]
 ) -> str:
     """Refuse a commit after which the paths changed on its branch."""
-    commit, branch = environ.get("GITHUB_SHA", ""), branch or environ.get("GITHUB_REF_NAME", "")
+    commit, branch = environ.get("GITHUB_SHA"), branch or environ.get("GITHUB_REF_NAME")
     if not commit or not branch:
         raise UsageError("There is no GITHUB_SHA or no GITHUB_REF_NAME: this runs in a workflow.")
     watched = {*paths}

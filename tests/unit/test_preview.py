@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from emulators import a_live_flag
@@ -10,9 +10,13 @@ from looks import BOB, a_declaration, edit
 from refreshes import log
 from worlds import World, a_world, an_emulator
 
+from reconciler.emulator.requests import json_response
 from reconciler.model.config import Requests, Safety
 from reconciler.model.flag import FlagSpec, Variant, Weights
 from reconciler.planning.plan import PlanOptions
+
+if TYPE_CHECKING:
+    from reconciler.emulator import ApiResponse, RawRequest
 
 KEY = "new-checkout"
 
@@ -74,6 +78,30 @@ def test_targets_alone_are_read_otherwise(change: dict[str, Any]) -> None:
     world = a_family(FlagSpec(key=KEY, **change))
     assert world.plan().every_refusal == ()
     assert log(world.emulator) == [f"key={KEY}"]
+
+
+def test_which_deployments_may_be_attached() -> None:
+    """Those that are not deleted, and those of which but the id can be read; any row may be flawed."""
+    emulator = an_emulator(
+        a_live_flag(KEY, deployments=[]), projects={"7": dict.fromkeys(("67", "68", "69", "70", "71"), "web")}
+    )
+    emulator.store.put_deployment({**emulator.store.projects["7"]["69"], "deleted": True})
+    real = emulator.api.answer
+
+    def answer(request: RawRequest) -> ApiResponse:
+        answered = real(request)
+        if not request.path.endswith("/deployments"):
+            return answered
+        rows = {row["id"]: row for row in answered.json()["deployments"]}
+        rows["68"]["projectId"] = []
+        rows["70"]["id"] = None
+        return json_response({"deployments": [*rows.values()], "nextCursor": None})
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    plan = a_world(emulator, FlagSpec(key=KEY, deployments=("67", "68", "69", "71")), options=PlanOptions()).plan()
+    assert [refusal.message for refusal in plan.every_refusal] == [
+        f'Deployment 69 cannot be attached to "{KEY}": project 7 has none of this id that is not deleted.'
+    ]
 
 
 def test_the_budget_counts_every_read_of_the_plan() -> None:

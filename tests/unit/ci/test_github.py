@@ -269,6 +269,7 @@ TOP, ALL = 'projectId: "7"\n', 'environments: {one: {projectId: "7"}, two: {proj
         ("reconciler.yaml", TOP + "flags: .\n", (), {"reconciler.yaml", "."}),
         ("r.yaml", TOP + "flags: link/flags\n", ("--config", "r.yaml"), {"r.yaml", "link/flags", "real/flags"}),
         ("reconciler.yaml", ALL, ("--env", "one"), {"reconciler.yaml", "flags"}),
+        ("reconciler.yaml", ALL, ("--env", "one", "--path", "docs"), {"reconciler.yaml", "flags", "docs"}),
         ("reconciler.yaml", ALL, (), {"reconciler.yaml", "flags", "other/flags"}),
     ],
 )

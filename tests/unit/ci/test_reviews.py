@@ -304,6 +304,9 @@ def test_labels_allow_where_their_setter_may_push(forge: ForgeState, capsys: pyt
     assert capsys.readouterr().out == "--allow=kill-switch:new-checkout\n--allow=rebucket\n"
     assert run(forge, "allowed", "--number", "6") == 0
     assert capsys.readouterr().out == ""
+    for half in PUSH[:2], PUSH[2:]:
+        assert run(forge, "allowed", "--number", "6", *half) == 0, "of a push, where both its ends are given"
+        assert capsys.readouterr().out == ""
 
 
 def test_a_label_is_about_the_flags_of_its_own_pull_request(

@@ -245,6 +245,8 @@ def test_what_is_said_of_an_issue(github: GithubState, tmp_path: Path, capsys: p
         (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_API_V4_URL": "https://x", "CI_PROJECT_ID": "1",
                                            "GITLAB_TOKEN": "t", "CI_MERGE_REQUEST_IID": ""},
          "CI_MERGE_REQUEST_IID names no merge request: give its --number."),
+        (("comment", "--body-file", "x", "--number", "5x"), {}, "'5x' is not a valid integer"),
+        (("allowed", "--number", "5x"), {}, "'5x' is not a valid integer"),
         (("nothing",), {}, "See `python -I -m reconciler.ci --help`."),
     ],
 )  # fmt: skip

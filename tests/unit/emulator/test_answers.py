@@ -15,6 +15,8 @@ from pathlib import Path
 
 from emulators import an_emulator, ask
 
+from reconciler.emulator.requests import encode
+
 FILE = Path(__file__).with_name("answers.txt")
 FLAG = {
     "id": "1",
@@ -60,3 +62,8 @@ def test_every_answer_is_as_it_was_reviewed() -> None:
 
 def _marked(text: str) -> list[str]:
     return [f"=> {line}" for line in text.splitlines()]
+
+
+def test_json_is_as_short_as_it_gets() -> None:
+    """In UTF-8, with halves of surrogate pairs as they are."""
+    assert encode({"\u00e9": [1, "\ud800"]}) == b'{"\xc3\xa9":[1,"\xed\xa0\x80"]}'
