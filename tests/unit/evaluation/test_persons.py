@@ -103,6 +103,24 @@ def test_an_area_holds_what_hashes_into_it(variant: str) -> None:
     assert [area.holds(text) for text in texts] == [gets(text) == variant for text in texts]
 
 
+@pytest.mark.parametrize(
+    ("residues", "distributions", "is_held"),
+    [
+        ((0, 1), (0, 1), True),
+        ((-9, 9), (-9, 9), True),
+        ((1, 9), (0, 1), False),
+        ((-9, 0), (0, 1), False),
+        ((0, 1), (1, 9), False),
+        ((0, 1), (-9, 0), False),
+    ],
+)
+def test_the_edges_of_an_area(residues: tuple[int, int], distributions: tuple[int, int], is_held: bool) -> None:
+    """Both ranges hold their start and not their end."""
+    r, d = coordinates(hash_of("s", "x"))
+    area = Area("s", (r + residues[0], r + residues[1]), (d + distributions[0], d + distributions[1]))
+    assert area.holds("x") is is_held
+
+
 @pytest.mark.parametrize("variant", ["a", "b", "off"])
 @pytest.mark.parametrize(
     ("key", "unit", "form"),
