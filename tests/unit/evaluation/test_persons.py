@@ -24,6 +24,7 @@ from reconciler.evaluation.persons import (
     area_of,
     common_areas,
     find_person,
+    has_only_named_values,
     named_values,
     numbered_persons,
 )
@@ -331,6 +332,7 @@ def test_a_value_that_conditions_name_is_taken_where_it_hashes_as_wanted(chosen:
         (asked("gp:x", "is", "a", "(none)"), ("a", None), 1, [None, "a"]),
         (asked("gp:x", "is not", "a", "true"), ("a",), 0, ["a"]),
         (asked("gp:x", "contains", "tr"), ("true", "TR"), 1, ["TR", "TRUE", "true"]),
+        (asked("gp:x", "glob match", "t*"), ("true",), 1, ["true"]),
     ],
 )
 def test_values_that_give_an_answer(
@@ -340,6 +342,24 @@ def test_values_that_give_an_answer(
     found = named_values(Chosen("gp:x", (condition,), mask, values))
     assert [text for text in found if text is None or text.upper() != "TRUE" or text in {"true", "TRUE"}] == named
     assert found == sorted(found, key=lambda text: (text is not None, text or ""))
+
+
+@pytest.mark.parametrize(
+    ("op", "values", "is_known"),
+    [
+        ("is", ("a", None), True),
+        ("is", (["a"],), False),
+        ("is", ("a", ["a"]), False),
+        ("contains", (None,), True),
+        ("contains", ("a",), False),
+        ("contains", (None, "a"), False),
+        ("contains", (["a"],), False),
+    ],
+)
+def test_answers_of_which_all_values_are_known(op: str, values: tuple[Any, ...], is_known: bool) -> None:
+    """Those that conditions name, and where there is no value; lists are never all known."""
+    assert has_only_named_values(Chosen("gp:x", (asked("gp:x", op, "a"),), 1, values)) is is_known
+    assert has_only_named_values(None) is False
 
 
 def test_numbered_users() -> None:

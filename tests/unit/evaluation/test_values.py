@@ -299,6 +299,23 @@ def test_what_takes_too_many_tries_is_open() -> None:
     assert list(last.answers(0, [last.mask_of(either[1:])], names)) == [None]
 
 
+@pytest.mark.parametrize(
+    ("sizes", "is_open"), [((4, 3, 2, 5, 2, 4, 3, 2), False), ((73, 8, 4, 3), True), ((3, 4, 2), False)]
+)
+def test_ten_thousand_tries_are_made(sizes: tuple[int, ...], is_open: bool) -> None:
+    """Of properties with so many answers each, of which no choice will do: 10,000 tries, or one more."""
+    apart: list[tuple[Condition, ...]] = []
+    for place, size in enumerate(sizes):
+        names = [f"v{number}" for number in range(1, size)]
+        prop = f"gp:p{place}"
+        apart.append((*(asked("is", name, prop=prop) for name in names), asked("is not", *names, prop=prop)))
+    properties = Properties(condition for conditions in apart for condition in conditions)
+    excluded = [properties.mask_of((condition,)) for condition in apart[-1]]
+
+    assert list(properties.answers(0, excluded, [conditions[0].prop for conditions in apart])) == [None] * is_open
+    assert properties.can_be(0, excluded) is is_open
+
+
 def test_which_properties_are_known_exactly() -> None:
     patterns = asked("glob match", *(f"{'?' * number}*a*{number}*b*" for number in range(12)))
     properties = Properties((patterns, asked("is", "US", prop="country")))

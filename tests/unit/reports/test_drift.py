@@ -418,6 +418,7 @@ def test_a_gap_in_the_history_is_said_once() -> None:
     [
         (CLEAN, "No drift; 12 requests"),
         (replace(CLEAN, requests=1, since=NOON, checked=frozenset()), "No drift in 0 edited flags; 1 request"),
+        (replace(CLEAN, since=NOON, sweep=Sweep(total=0, done=0)), "No drift; 12 requests"),
         (replace(CLEAN, unchecked=(FieldOfFlag(key="a"),)), "No drift; 1 not checked; 12 requests"),
         (replace(CLEAN, duplicates={"a": ("1", "2")}), "Drift: 0 changed, 0 missing, 1 duplicate; 12 requests"),
         (
