@@ -275,7 +275,8 @@ class FlagRun:
             step.end(status, error=reason)
             self.leave(reason, Status.FAILED if any(item.attempts for item in self.steps) else status)
             return
-        reason = f"{error}{self._refused(step, error)}"
+        # Of a call that may have taken effect, the error is that of a read afterwards.
+        reason = str(error) if status is Status.UNKNOWN else f"{error}{self._refused(step, error)}"
         step.end(status, http_status=getattr(error, "status", None), error=reason)
         self.is_conflict = isinstance(error, ChangedMeanwhileError)
         sent = self.made if self.is_conflict else any(item.attempts for item in self.steps)

@@ -86,24 +86,64 @@ def test_what_a_lost_create_has_done_is_not_sent(
 @pytest.mark.parametrize("arrives", [True, False])
 def test_a_repetition_that_is_refused_is_looked_into(*, arrives: bool) -> None:
     """After an answer in doubt, a refusal of the next try does not say that nothing was done."""
-    world = a_world(an_emulator(a_live_flag("f")), FlagSpec(key="f", rollout_percentage=50))
+    spec = FlagSpec(key="f", rollout_percentage=50, deployments=("67",))
+    world = a_world(an_emulator(a_live_flag("f")), spec)
     late: list[RawRequest] = []
 
     def write(number: int, request: RawRequest, real: Answer) -> ApiResponse:
         late.append(request)
         if number == 1:
             return LOST
+        if number > 2:
+            return real(request)
         if arrives:
             real(late[0])
         return text_response(400, "no")
 
     outcome, sent = carried_out(world, write)
-    assert sent == [{"rolloutPercentage": 50}] * 2
+    assert sent == [{"rolloutPercentage": 50}] * 2 + [{"deployments": ["67"]}] * arrives
     status = "applied" if arrives else "failed"
     assert (outcome.status.value, outcome.verified) == (status, True if arrives else None)
     assert ('was rejected (400). The server said: "no".' in str(outcome.error)) is not arrives
     assert (outcome.error is None) is arrives
-    assert [(item.status.value, item.attempts, item.http_status) for item in outcome.operations] == [(status, 2, 400)]
+    assert [(item.status.value, item.attempts, item.http_status) for item in outcome.operations] == [
+        (status, 2, 400),
+        ("applied", 1, 200) if arrives else ("skipped", 0, None),
+    ]
+
+
+@pytest.mark.parametrize("status", [401, 400])
+def test_looks_that_fail_leave_it_unknown(status: int) -> None:
+    """Both are said; where no read can succeed, one look is made, and the run ends."""
+    keys = ("f", "g")
+    world = a_world(
+        an_emulator(*map(a_live_flag, keys)),
+        *(FlagSpec(key=key, rollout_percentage=50) for key in keys),
+        apply_options=ApplyOptions(verify=False, concurrency=1),
+    )
+    planned, real = world.look(), world.emulator.api.answer
+    sent: list[str] = []
+
+    def answer(request: RawRequest) -> ApiResponse:
+        if request.method == "GET" and not sent:
+            return real(request)
+        sent.append(request.method)
+        return text_response(500, "?") if len(sent) == 1 else text_response(status, "no")
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    first, second = report.outcomes
+    (call,) = first.operations
+    assert sent == ["PATCH", *["GET"] * (1 if status == 401 else 4), *(["PATCH"] if status == 400 else [])]
+    assert (first.status.value, call.status.value, call.http_status) == ("unknown", "unknown", status)
+    assert 'failed on the server (500). The server said: "?". It may or may not have taken effect.' in str(
+        first.error
+    )
+    assert str(first.error).endswith(f" Reading the flag afterwards failed as well: {call.error}")
+    assert "The call carried" not in str(first.error)
+    assert second.status.value == ("skipped" if status == 401 else "failed")
+    assert (report.stopped_by is None) is (status == 400)
 
 
 def test_a_signal_while_an_effect_is_looked_for() -> None:
@@ -124,7 +164,9 @@ def test_a_signal_while_an_effect_is_looked_for() -> None:
     assert str(outcome.error).endswith(
         " Reading the flag afterwards failed as well: Interrupted: nothing more is sent."
     )
-    assert [item.status.value for item in outcome.operations] == ["unknown"]
+    assert [(item.status.value, item.error) for item in outcome.operations] == [
+        ("unknown", "Interrupted: nothing more is sent.")
+    ]
 
 
 def test_what_was_seen_before_a_call_is_not_what_users_see_after_it() -> None:
