@@ -64,6 +64,15 @@ def test_every_form_is_replaced(form: str) -> None:
     pattern = pattern_of(SECRET)
     assert pattern is not None
     assert pattern.search(text) is None
+    assert pattern.search(ApiKey(SECRET).redact(FORMS[form])) is None
+
+
+def test_a_key_that_is_the_beginning_of_its_own_base64_is_replaced_as_a_whole() -> None:
+    """Nothing of the longer form stays."""
+    secret = "Vm0wd2QyUXlVWGxW"
+    longer = b64encode(secret.encode()).decode()
+    assert longer.startswith(secret)
+    assert ApiKey(secret).redact(f"{secret} {longer.rstrip('=')[:21]}") == "*** ***"
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=64), st.text())

@@ -60,6 +60,17 @@ def test_keys_of_an_environment_replace_those_of_the_top_level(tmp_path: Path) -
     assert config.managed_tag == "managed-by:reconciler"
 
 
+def test_windows_of_an_apply(tmp_path: Path) -> None:
+    """Those of the environment, or else those of all."""
+    window = "{days: mon, hours: '09:00-10:00', zone: UTC}"
+    times = f"windows: {{a: {window}, b: {window}}}\n"
+    file = a_project(tmp_path, config=f"{HEAD}{times}environments: {{one: {{windows: [b]}}, two: {{}}}}\n")
+    assert [config.apply_windows for config in load_configs(file)] == [("b",), ()]
+    file = a_project(tmp_path, config=file.read_text() + "applyWindows: [a, b]\n")
+    assert [config.apply_windows for config in load_configs(file)] == [("b",), ("a", "b")]
+    assert [[*config.windows] for config in load_configs(file)] == [["a", "b"]] * 2
+
+
 def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
     """A configuration of two lines is complete."""
     config = load_config(a_project(tmp_path, config=HEAD))

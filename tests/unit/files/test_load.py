@@ -178,9 +178,9 @@ def test_what_is_said_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     }
     assert (found.files, found.flags) == (3, 3)
     monkeypatch.chdir(tmp_path / "flags")
-    for name in ("d.yaml.bak", "i.YAML"):
+    for name, hint in (("d.yaml.bak", None), ("i.YAML", "Rename it to i.yaml.")):
         (finding,) = check_desired((config,), paths=[Path(name)]).findings
-        assert finding.rule == said[name]
+        assert (finding.rule, finding.hint) == (said[name], hint)
     monkeypatch.setattr(files, "MAX_LEFT_OUT", 2)
     (tmp_path / "flags" / "i.YAML").unlink()
     assert [(str(item.position), item.message) for item in check_desired((config,)).findings] == [
@@ -419,6 +419,14 @@ def test_flags_that_are_tested_may_have_expired(tmp_path: Path) -> None:
     ((desired, claims),) = load_tested([config], None, today=date(2030, 1, 1), base_error=None)
     assert (list(desired.flags), claims) == (["f"], ())
     assert [item.rule for item in desired.warnings] == ["expired"]
+
+
+def test_a_test_may_name_the_variants_of_any_environment(tmp_path: Path) -> None:
+    """Those of an overlay too."""
+    flag = "key: f\nenvironments: {staging: {variants: [{key: a}]}, production: {variants: [{key: b}]}}\n"
+    test = "tests: [{name: one, flag: f, always: [a, b, off]}, {name: two, flag: f, never: c}]\n"
+    found = findings_of(tmp_path, {"a.yaml": flag, "a.test.yaml": test}, ENVIRONMENTS)
+    assert [(item.rule, item.path) for item in found] == [("unknown-variant", "/tests/1/never")]
 
 
 def test_the_tests_of_some_paths_are_loaded(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def test_values_are_those_of_the_text(flag: Document) -> None:
         ("/variants/x", False, (5, 3)),
         ("/nowhere/at/all", False, (2, 1)),
         ("/nowhere", True, (2, 1)),
+        ("/nowhere/key", False, (2, 1)),
+        ("/variants/9/0/key", False, (5, 3)),
         ("/rolloutWeights/nowhere", True, (3, 17)),
         ("/variants/1/key/a", True, (10, 11)),
         ("/rolloutWeights/control/0", False, (3, 27)),
@@ -131,3 +133,13 @@ def test_a_file_may_hold_just_so_many_values(shape: str, beside: int) -> None:
     assert read_source(shape.replace("{}", most).encode(), "a.yaml").diagnostics == ()
     (finding,) = read_source(shape.replace("{}", f"{most},x").encode(), "a.yaml").diagnostics
     assert finding.rule == "too-many-values"
+
+
+def test_warnings_of_plain_words_are_those_of_their_document() -> None:
+    """At their values, keys and items."""
+    documents = read_documents("a: yes\n---\nb: [x, On]\n---\nNO: 1\n", "f")
+    assert [[(str(item.position), item.path) for item in document.ambiguous] for document in documents] == [
+        [("f:1:4", "/a")],
+        [("f:3:8", "/b/1")],
+        [("f:5:1", "/NO")],
+    ]

@@ -13,7 +13,7 @@ from reconciler.importer import represent
 from reconciler.importer.deployments import names_for, unnamed_deployments, with_deployments
 from reconciler.importer.document import keep_rollouts, remove_at
 from reconciler.importer.fields import document_of
-from reconciler.importer.not_declarable import find_faults
+from reconciler.importer.not_declarable import NotDeclarable, find_faults, find_not_declarable
 from reconciler.model.config import IgnoreRule
 from reconciler.model.flag import UNSET, Weights
 
@@ -352,3 +352,14 @@ def test_deployments_without_a_name_are_those_of_all_flags() -> None:
         ("a", {}), ("b", {"deployments": ("1", "2")}), ("c", {"deployments": ("2", "3")}), ("d", {"deployments": ()}),
     )]  # fmt: skip
     assert unnamed_deployments(flags, a_config(deployments={"web": "1", "old": "9"})) == {"2", "3"}
+
+
+def test_a_document_that_says_something_else_than_the_flag_is_not_written() -> None:
+    """Each field in which it does is named."""
+    live = a_live_flag(a_flag("f", enabled=True, tags=("a",), description="x"))
+    document = {"key": "f", "enabled": False, "tags": ["a"], "description": "y"}
+    reason = "The live value is one that would not compare equal to any declared one."
+    assert find_not_declarable(document, live, a_config()) == (
+        NotDeclarable("/description", reason),
+        NotDeclarable("/enabled", reason),
+    )
