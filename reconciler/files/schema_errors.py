@@ -124,7 +124,7 @@ def _words(keyword: str, error: _Error) -> tuple[str, str]:
             return "out-of-range", f"This must be at most {value}."
         case "minLength" | "minItems" | "minProperties":
             return "empty-value", "This must not be empty."
-        case "maxLength" | "maxItems" | "maxProperties":
+        case "maxLength" | "maxItems":
             return "too-long", f"This must not have more than {value}."
         case _:
             return "invalid-format", "This does not have the expected format."

@@ -102,6 +102,12 @@ def test_the_value_at_a_place(pointer: str, value: Any) -> None:
     assert value_at(SEEN, pointer, SETTINGS) == value
 
 
+@pytest.mark.parametrize(("document", "value"), [({}, UNSET), ({"deployments": None}, None), ({"deployments": 7}, 7)])
+def test_deployments_that_are_no_list_are_what_they_are(document: dict[str, Any], value: Any) -> None:
+    """There are no names in them."""
+    assert value_at(document, "/deployments", SETTINGS) == value
+
+
 @pytest.mark.parametrize("pointer", ["", "/enabled"])
 def test_nothing_is_declared_without_a_document(pointer: str) -> None:
     assert value_at(None, pointer, SETTINGS) is UNSET

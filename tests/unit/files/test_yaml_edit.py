@@ -340,3 +340,10 @@ def test_an_overlay_repeats_no_defaults() -> None:
     assert rewrite_flag(text, 0, wanted, environment="prod", defaults=defaults) == (
         "key: f\nenabled: true\nenvironments:\n  prod: {enabled: false}\n"
     )
+
+
+def test_an_overlay_that_says_nothing_stays() -> None:
+    """None is written that would say nothing."""
+    text = "key: f\nenvironments:\n  prod: {}\n"
+    for environment in ("prod", "test"):
+        assert rewrite_flag(text, 0, {"key": "f"}, environment=environment) == text
