@@ -42,7 +42,7 @@ MOST_ELEMENTS: Final = 7
 """Different elements of a list, beyond which not every list is tried."""
 MOST_STEPS: Final = 20_000
 """Steps of one search through the texts that patterns tell apart."""
-MOST_MIXED: Final = 4_096
+MOST_MIXED: Final = 2**12
 
 _EXACT = 2**53
 _MOST_JOINED = 12

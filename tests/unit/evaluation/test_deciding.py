@@ -917,6 +917,7 @@ def test_no_id_is_the_word_for_a_missing_one() -> None:
 def test_rules_and_what_gives_no_variant() -> None:
     """Rules go by their place and name, without lists of users; a flag that gives none is named for its reason."""
     assert list(Decider(alone(LISTED)).rules()) == [("/targetSegments/0", "first"), (REST, OTHERS)]
+    assert list(Decider(alone(FLAG), alone(LISTED)).rules()) == [(REST, OTHERS)]
     for side, cause in (
         (alone(replace(FLAG, archived=True)), ("an archived flag", "/archived", "off")),
         (alone(replace(FLAG, enabled=False)), ("a disabled flag", "/enabled", "off")),

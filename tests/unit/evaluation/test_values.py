@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.evaluation.assertions import TOLERANCE, Bound, Outcome, Share
 from reconciler.evaluation.populations import Chosen, Properties
-from reconciler.evaluation.values import answers_of, user_with
+from reconciler.evaluation.values import PropertyAnswers, answers_of, property_of_condition, user_with
 from reconciler.model.flag import Condition
 
 NONE, FIRST, SECOND, BOTH = range(4)
@@ -58,6 +58,13 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
                     "9007199254740993", "inf", "9007199254740992.0", "9007199254740994.0", "9007199254740993x",
                     "other",
                 ),
+            },
+        ),
+        (
+            [asked("less", str(2**53 - 2))],
+            {
+                NONE: (None, "9007199254740990", "nan", "inf", "9007199254740991", "9007199254740990x", "other"),
+                FIRST: ("-inf", "9007199254740989", LEAST, "-"),
             },
         ),
         (
@@ -237,6 +244,21 @@ def test_a_search_through_texts_ends(op: str, patterns: list[str], length: int, 
     assert answers_of((asked(op, *patterns), asked("is", "a" * length))).is_free is is_free
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        asked("is", "x", type_="odd"),
+        asked("is", "x", prop="groups"),
+        asked("is", "x", prop="user_properties"),
+        Condition(prop="gp:n", op="is", values=("x",), unlisted=(("more", "1"),)),
+    ],
+)
+def test_what_is_not_worked_out_stands_for_itself(condition: Condition) -> None:
+    """It may be answered in any way, whatever else is asked."""
+    assert property_of_condition(condition) == condition
+    assert answers_of((condition,)) == PropertyAnswers((), is_free=True)
+
+
 @pytest.mark.parametrize("type_", ["odd", "property"])
 def test_what_is_known_of_no_value(type_: str) -> None:
     """A condition of an unknown type, and patterns that are too many to search, may be answered in any way."""
@@ -367,6 +389,13 @@ def test_a_list_that_a_pattern_spells_out_stands_for_nothing_known() -> None:
     """No other text matches as it does, and it is read as its elements."""
     assert answers_of((asked("glob match", "[]"),)).is_free
     assert not answers_of((asked("glob match", "[]*"),)).is_free
+
+
+def test_texts_of_two_kinds_are_joined_up_to_twelve() -> None:
+    """Of fourteen texts each, and a tilde: 13 by 13, in both orders, and what else there is, each once."""
+    compared = (asked("greater", limit) for limit in "bdfhjln")
+    answers = answers_of((*compared, *(asked("glob match", letter) for letter in "0123456789=><")))
+    assert sum(len(found.values) for found in answers.known) == 369
 
 
 @pytest.mark.parametrize(("count", "is_free"), [(31, False), (32, True)])
