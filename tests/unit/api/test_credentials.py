@@ -220,6 +220,22 @@ def test_a_file_that_is_no_key_is_refused_and_never_shown(tmp_path: Path) -> Non
     os.close(writer)
 
 
+def test_no_more_is_read_than_a_key_may_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In as many pieces as it comes; a file of another kind may be large."""
+    sizes, read = list[int](), os.read
+
+    def in_pieces(descriptor: int, most: int) -> bytes:
+        sizes.append(most)
+        return read(descriptor, min(most, 2000))
+
+    file = tmp_path / "key"
+    file.write_bytes(b"k" * 9000)
+    monkeypatch.setattr("reconciler.api.credentials.os.read", in_pieces)
+    with pytest.raises(AccessError):
+        read_key({}, file, origin=US)
+    assert sizes == [4099, 2099, 99]
+
+
 def test_loopback_takes_any_key() -> None:
     """A test server's key may be short."""
     assert read_key({"AMPLITUDE_MANAGEMENT_API_KEY": "k"}, None, origin=LOOPBACK).reveal() == "k"
