@@ -17,7 +17,8 @@ version: 1
 projectId: "7"
 deployments: {web: "12345", edge: "dep-9"}
 ignore:
-  - {flags: "ops-*", paths: [/enabled, /variants/on/payload, /targetSegments/Beta, /deployments/web, /tags/x]}
+  - flags: "ops-*"
+    paths: [/enabled, /variants/on/payload, /targetSegments/Beta, /deployments/web, /deployments/68, /tags/x]
   - {flags: "web-*", paths: [/variants/on/payload/limits, /rolloutPercentage]}
   - {flags: "deep-*", paths: [/variants/on/payload/a/b, /variants/on/payload/*/c]}
   - {flags: "any-*", paths: [/variants/*/payload, /rolloutWeights/*, /variants/extra]}
