@@ -15,6 +15,7 @@ from histories import git
 from looks import BOB, edit
 from rollout_rigs import CONFIG, FLAG, KEY, SEGMENTS, Rig, a_rig
 
+from reconciler.cli.output import Output, StdoutError
 from reconciler.emulator.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def rig(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_rollout_goes_up_step_by_step(rig: Rig) -> None:
-    """Not before a step has stood, and one step however late the run; then it is done."""
+    """Not before a step has stood, and one step however late the run; then it is done. Other flags need none."""
+    rig.repository.write("flags/other.yaml", "key: other-flag\n")
+    rig.commit(FLAG)
     assert rig.run().out.splitlines()[-1] == "Advance: 1 up"
     assert (rig.live(), rig.writes()) == (1, [{"rolloutPercentage": 1}])
     assert "1 waiting" in rig.run(after=1.9).out
@@ -458,6 +461,20 @@ def test_a_move_that_the_server_refuses_counts_as_not_made(rig: Rig, monkeypatch
     summary = json.loads(ran.out)["summary"]
     assert ran.code != 0
     assert (summary["up"], summary["notMade"], rig.live()) == (0, 1, 0)
+
+
+def test_what_was_done_is_told_on_stderr_where_stdout_is_full(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step is made and known nowhere else: the whole report, and the error, which says so."""
+
+    def fail(*_: object) -> None:
+        raise StdoutError("full")
+
+    monkeypatch.setattr(Output, "print", fail)
+    ran = rig.run(code=7)
+    *report, error = ran.err.splitlines()
+    assert (report[0], report[-1]) == ("new-checkout: applied: 0% to 1%", "Advance: 1 up")
+    assert error == "Error: The plan was applied, but full"
+    assert rig.live() == 1
 
 
 def test_a_refusal_is_named_once(rig: Rig) -> None:
