@@ -104,6 +104,17 @@ def test_what_a_result_is_laid_out_for(
 
 
 @pytest.mark.parametrize(
+    ("variable", "request_"), [("true", "merge request"), ("", "pull request"), (None, "pull request")]
+)
+def test_what_a_forge_calls_a_request(monkeypatch: pytest.MonkeyPatch, variable: str | None, request_: str) -> None:
+    """As GitLab does in its pipelines, as GitHub does anywhere else."""
+    monkeypatch.delenv("GITLAB_CI", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("GITLAB_CI", variable)
+    assert render_options(OutputOptions(), Output()).request == request_
+
+
+@pytest.mark.parametrize(
     ("display", "out", "err", "beside"),
     [
         (OutputOptions(), True, True, True),

@@ -57,8 +57,10 @@ def test_what_is_live(repository: Repository) -> None:
 def test_flags_stand_in_the_order_of_their_keys(repository: Repository) -> None:
     """Those that are live and those that are new."""
     repository.write("flags/a.yaml", "key: a-new\nenabled: true\nvariants: [{key: a}]\n")
-    source = Source("live,files", Settings(config=repository.root / "reconciler.yaml"), None, Output(quiet=True))
-    assert [flag.spec.key for flag in source.read().flags] == ["a-new", "new-checkout", "other-flag"]
+    settings, output = Settings(config=repository.root / "reconciler.yaml"), Output(quiet=True)
+    for source in ("live,files", "files,live"):
+        found = start_session(settings, output, source=source).content.flags
+        assert [flag.spec.key for flag in found] == ["a-new", "new-checkout", "other-flag"]
 
 
 def test_a_branch_on_top_of_what_is_live(repository: Repository) -> None:
