@@ -562,7 +562,7 @@ def test_pauses_before_an_edit_is_repeated(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize(
     ("status", "asks_for_permission"),
-    [(400, False), (401, True), (402, False), (403, True), (404, True), (405, False), (500, False)],
+    [(400, False), (401, True), (402, False), (403, True), (404, True), (405, False), (499, False), (500, False)],
 )
 def test_a_refusal_asks_for_a_permission_where_one_may_lack(
     github: GithubState, status: int, asks_for_permission: bool

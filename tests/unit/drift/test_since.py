@@ -191,6 +191,7 @@ def test_a_target_that_is_no_flag_is_named() -> None:
         look(project.world, since=NOON, targets=("d-gone", "c-gone", "b-gone", "e-gone"))
     (warning,) = look(project.world, since=NOON, targets=("x*", "a")).warnings
     assert warning == 'The target "x*" matches no flag, neither declared nor edited since then.'
+    assert paths(project.world) == ["/versions"], "a pattern is no key to look up"
 
 
 def test_what_was_made_since_then_is_told_in_order() -> None:
