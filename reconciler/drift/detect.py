@@ -162,10 +162,8 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         """Read what the list hides, as far as there is room, and compare."""
         needed = [read for key, live in view.existing for read in reads_needed(self._spec(key), live.spec)]
         listed, none = [live for _, live in view.existing], allocate_budget(needed, 0, first=(), after=None)
-        room = None
-        if self.options.budget is not None:
-            left = max(self.options.budget - self.client.requests, 0)
-            room = left - min(len(self._compared(view, listed)), left // 2)
+        left = self._left
+        room = None if left is None else left - min(len(self._compared(view, listed)), left // 2)
         after = self.memory.swept_to if self.memory else None
         choice = allocate_budget(needed, room, first=self._known | view.urgent, after=after)
         try:
@@ -199,9 +197,8 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
             (item for item in found if item.changes or item.doubtful), key=lambda item: not item.changes
         )
         ids = {item.desired.key: item.live.id for item in differing}
-        room = len(ids) if self.options.budget is None else max(self.options.budget - self.client.requests, 0)
         try:
-            return await read_versions(self.client, dict(list(ids.items())[:room]), progress=self.progress)
+            return await read_versions(self.client, dict(list(ids.items())[: self._left]), progress=self.progress)
         except BudgetError:
             if not self._is_spent:
                 raise
@@ -261,8 +258,7 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
         """Where the rollouts of the flags that are compared stand, as far as there is room."""
         if self.rollouts is None:
             return ()
-        room = None if self.options.budget is None else max(self.options.budget - self.client.requests, 0)
-        return await self.rollouts(dict(view.existing), room)
+        return await self.rollouts(dict(view.existing), self._left)
 
     def _with_unsent(
         self, found: Sequence[DifferingFlag], versions: Mapping[str, Sequence[Version]]
@@ -298,13 +294,17 @@ class DriftDetector(Struct, frozen=True, kw_only=True):
     @property
     def _sweeps(self) -> bool:
         """Whether the requests that `since` saves are used for the sweep."""
-        budget = self.options.budget
-        return self.memory is not None and budget is not None and budget > self.client.requests
+        return self.memory is not None and bool(self._left)
 
     @property
     def _is_spent(self) -> bool:
+        return self._left == 0
+
+    @property
+    def _left(self) -> int | None:
+        """The requests that are left of the budget; None where there is none."""
         budget = self.options.budget
-        return budget is not None and self.client.requests >= budget
+        return None if budget is None else max(budget - self.client.requests, 0)
 
 
 def _untold(compared: Sequence[DifferingFlag], versions: Mapping[str, Sequence[Version]]) -> tuple[str, ...]:
