@@ -96,7 +96,7 @@ def user_with(condition: Condition, value: Any) -> dict[str, Any]:  # noqa: ANN4
 @lru_cache(maxsize=4096)
 def answers_of(conditions: tuple[Condition, ...]) -> PropertyAnswers:
     """The answers that conditions on the same property allow; those of a missing property come first."""
-    first = conditions[0]
+    first = _one_of(conditions)
     if property_of_condition(first) == first:
         return PropertyAnswers((), is_free=True)
     if first.type == COHORT_TYPE:
@@ -104,7 +104,7 @@ def answers_of(conditions: tuple[Condition, ...]) -> PropertyAnswers:
     single = [condition for condition in conditions if not condition.op.startswith("set ")]
     values, open_masks = _texts(conditions)
     if len(single) < len(conditions):
-        return _list_answers(conditions, values, is_free=open_masks is None or bool(open_masks))
+        return _list_answers(conditions, values, is_free=open_masks != [])
     known = _grouped(conditions, (None, *values))
     if open_masks is None:
         return PropertyAnswers(known, is_free=True)
@@ -112,9 +112,14 @@ def answers_of(conditions: tuple[Condition, ...]) -> PropertyAnswers:
     return PropertyAnswers((*known, *(Answers(mask) for mask in dict.fromkeys(open_masks) if mask not in found)))
 
 
+def _one_of(conditions: Iterable[Condition]) -> Condition:
+    """Any of the conditions, which all ask about one property."""
+    return next(iter(conditions))
+
+
 def mask_of(conditions: Sequence[Condition], value: Any) -> int:  # noqa: ANN401 - a property is any JSON value
     """How a value answers conditions on its property."""
-    user = user_with(conditions[0], value)
+    user = user_with(_one_of(conditions), value)
     mask = 0
     for bit, condition in enumerate(conditions):
         mask |= matches_condition(condition, user) << bit
@@ -137,7 +142,7 @@ def _cohort_answers(conditions: Sequence[Condition]) -> PropertyAnswers:
         del ids[NONE_VALUE]
         ids[_fresh_text(ids)] = None
     named = _grouped(conditions, ([value] for value in ids))
-    return _lists(conditions, [answers.values[0][0] for answers in named], (), is_free=False)
+    return _lists(conditions, [element for answers in named for (element,) in answers.values], (), is_free=False)
 
 
 def _list_answers(conditions: Sequence[Condition], texts: Sequence[str], *, is_free: bool) -> PropertyAnswers:
@@ -189,7 +194,7 @@ def _texts(conditions: Sequence[Condition]) -> tuple[list[str], list[int] | None
         texts |= dict.fromkeys(text for a, b in product(starts, ends) for text in (a + b, b + a, b))
     texts[_fresh_text(texts)] = None
     texts.pop("", None)
-    if conditions[0].prop in ID_PROPERTIES:
+    if _one_of(conditions).prop in ID_PROPERTIES:
         texts.pop(NONE_VALUE, None)
     if not all(family.is_complete for family in families):
         return list(texts), None
@@ -210,7 +215,7 @@ class _Family(Struct, frozen=True):
 
 
 def _families(conditions: Sequence[Condition], listed: set[str]) -> Iterator[_Family]:
-    parse = parser_of(conditions[0].prop)
+    parse = parser_of(_one_of(conditions).prop)
     compared = [condition for condition in conditions if condition.op in COMPARISONS]
     parsed = [condition for condition in compared if any(parse(limit) is not None for limit in condition.values)]
     unparsed = [condition for condition in compared if condition not in parsed]
@@ -272,7 +277,7 @@ def _versions(conditions: Sequence[Condition]) -> Iterator[str]:
 
 
 def _parsed(conditions: Sequence[Condition]) -> Iterator[Any]:
-    parse = parser_of(conditions[0].prop)
+    parse = parser_of(_one_of(conditions).prop)
     return (found for item in conditions for limit in item.values if (found := parse(limit)) is not None)
 
 
@@ -288,7 +293,7 @@ def _other_spelling(text: str, listed: set[str]) -> str:
 
 def _between_texts(conditions: Sequence[Condition], listed: set[str]) -> Iterator[str]:
     """A text that is not parsed below all limits, at each, and right after each, as texts order."""
-    parse = parser_of(conditions[0].prop)
+    parse = parser_of(_one_of(conditions).prop)
     limits = sorted({limit for condition in conditions for limit in condition.values})
     yield from limits
     for place, low in enumerate(("", *limits)):

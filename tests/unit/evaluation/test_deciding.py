@@ -584,6 +584,9 @@ def test_users_behind_parents() -> None:
     held = decided(user={"user_id": "u"}, expected="a", given=(("p", "off"),))
     assert (held.status, causes_of(held)) == (Status.REFUTED, [("its dependencies", "dependencies", "off")])
     assert held.reached == {"dependencies", "a", "off"}
+    for number in range(8):
+        again = decided(user={"user_id": f"u{number}"}, expected="off", given=(("p", "off"),))
+        assert again.status is Status.PROVED
     through = decided(never=(Outcome("a"),))
     assert (through.status, causes_of(through)) == (Status.REFUTED, [(OTHERS, REST, "a")])
     stopped = decided(replace(FLAG, bucketing_salt="s1", rollout_percentage=50), never=(Outcome("off"),))
@@ -726,7 +729,11 @@ def test_variants_that_no_state_has() -> None:
 
     assert verdict.status is Status.UNDECIDED
     assert verdict.reason == "The flag has no variant d, c, e, before or after."
-    assert decide(replace(FLAG, variants=UNSET, rollout_percentage=0), never=stray).status is Status.PROVED
+    unsaid = replace(FLAG, variants=UNSET, rollout_percentage=0)
+    assert decide(unsaid, never=stray).status is Status.PROVED
+    assert decide(replace(FLAG, rollout_percentage=0), unsaid, never=(Outcome("d"),)).status is Status.PROVED
+    absent = Assertion(name="x", flag="f", source=a_position(), never=(Outcome("d"),))
+    assert Decider(FlagWithParents(flag=None)).decide(absent).status is Status.PROVED
     assert decide(replace(FLAG, variants=FLAG.variants[:1]), FLAG, never=(Outcome("b"),)).status is Status.PROVED
     assert decide(FLAG, never=(*stray, Outcome("off"))).status is Status.REFUTED
 

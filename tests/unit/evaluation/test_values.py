@@ -135,6 +135,10 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
             [asked("is", "a", "(none)", "z", type_="cohort"), asked("is not", "q", type_="cohort")],
             {BOTH: (None,), NONE: (["q"],), SECOND: (["other"],), FIRST: (["a", "q"],)},
         ),
+        (
+            [asked("is", "(none)", "a", type_="cohort"), asked("is not", "q", type_="cohort")],
+            {BOTH: (None,), NONE: (["q"],), SECOND: (["other"],), FIRST: (["a", "q"],)},
+        ),
         ([asked("less", "inf")], {NONE: (None, "inf", "nan", "infx", "other"), FIRST: ("-inf", "0", LEAST, "A")}),
         ([asked("greater", "b")], {NONE: (None, "b", "A"), FIRST: ("bx", "other")}),
         (
