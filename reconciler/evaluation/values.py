@@ -164,9 +164,9 @@ def _lists(
 ) -> PropertyAnswers:
     """The answers of lists of elements, and of other values. With too many elements not every list is tried."""
     if len(elements) <= MOST_ELEMENTS:
-        lists = [list(chosen) for size in range(1, len(elements) + 1) for chosen in combinations(elements, size)]
-        if longest := max((len(item.values) for item in conditions if _has_repeated(item.values)), default=0):
-            lists += [chosen + chosen[:1] * (longest - len(chosen)) for chosen in lists if len(chosen) < longest]
+        lists = [list(chosen) for size in range(len(elements)) for chosen in combinations(elements, size + 1)]
+        lengths = {len(item.values) for item in conditions if _has_repeated(item.values)}
+        lists += [chosen + chosen[:1] * (length - len(chosen)) for length in lengths for chosen in lists]
     else:
         is_free = True
         lists = [[element] for element in elements] + [list(condition.values) for condition in conditions]

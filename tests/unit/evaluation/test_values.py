@@ -178,6 +178,10 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
             {NONE: (None, "x", "y", "other"), FIRST: (["x"],), SECOND: (["y"],), BOTH: (["x", "y"],)},
         ),
         (
+            [asked("set contains", *"xxx"), asked("set contains", *"xxxxx")],
+            {NONE: (None, "x", "other"), FIRST: (["x", "x", "x"],), BOTH: (["x"] * 5,)},
+        ),
+        (
             [asked("set is", "x", "y"), asked("set is not", "z")],
             {NONE: (None, "x", "y", "z", "other"), SECOND: (["x"],), BOTH: (["x", "y"],)},
         ),
