@@ -87,7 +87,7 @@ class Listing(Struct):
         wanted = set(keys)
         kept = {flag.id: flag for flag in self.flags.values() if flag.key in wanted}
         refuse_unread(self, wanted, missing=wanted - {flag.key for flag in kept.values()})
-        return Listing(kept, self.unmarked & kept.keys(), self.pages, self.faulty, self.torn)
+        return Listing(kept, self.unmarked & kept.keys(), self.pages, self.faulty)
 
 
 def refuse_unread(listing: Listing, wanted: Container[str], *, missing: Collection[str] = ()) -> None:

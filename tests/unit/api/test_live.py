@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -16,6 +16,9 @@ from reconciler.emulator import Behaviour, Limits
 from reconciler.errors import ApiError, InvalidResponseError
 from reconciler.model.flag import UNSET
 from reconciler.progress import Progress
+
+if TYPE_CHECKING:
+    from reconciler.api.client import Client
 
 
 def changed(behaviour: Behaviour) -> str:
@@ -301,9 +304,20 @@ def test_progress_is_told() -> None:
             heard.append((self.done, self.total, self.what))
 
     desired = a_desired_state(a_flag("one", variants=variants))
-    ask(emulator, lambda client: fetch_live_state(client, desired, progress=Recorded()))
-    assert [item[:2] for item in heard] == [(1, None), (2, 2), (3, 4), (4, 4)]
-    assert [item[2] for item in heard] == ["Reading flags", *["Reading variants and inclusions"] * 3]
+    for targets in ((), ("one",)):
+        heard.clear()
+        ask(emulator, lambda client: fetch_live_state(client, desired, targets=targets, progress=Recorded()))  # noqa: B023
+        assert [item[:2] for item in heard] == [(1, None), (2, 2), (3, 4), (4, 4)]
+        assert [item[2] for item in heard] == ["Reading flags", *["Reading variants and inclusions"] * 3]
+
+
+def test_requests_are_those_of_the_refresh_alone() -> None:
+    """What the client sent before does not count."""
+
+    async def twice(client: Client) -> list[int]:
+        return [(await fetch_live_state(client, a_desired_state())).requests for _ in range(2)]
+
+    assert ask(an_emulator(a_live_flag("one")), twice) == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,17 @@ def test_a_wrong_part_of_an_answer_is_named_with_its_place(read: str, body: Any,
 
 
 @pytest.mark.parametrize(
+    ("row_id", "key", "name"),
+    [("5", "f", ("5", "f")), ("5", None, ("5", None)), (None, "f", (None, "f")), (None, None, ("?",))],
+)
+def test_what_tells_rows_that_cannot_be_read_apart(
+    row_id: str | None, key: str | None, name: tuple[Any, ...]
+) -> None:
+    """Id and key as far as it says them, or else its place."""
+    assert Unread(id=row_id, key=key, reason="?").name == name
+
+
+@pytest.mark.parametrize(
     ("fields", "archived"), [({}, UNSET), ({"archived": True}, True), ({"archived": False}, False)]
 )
 def test_a_version_may_not_say_whether_its_flag_was_archived(fields: dict[str, Any], archived: Any) -> None:

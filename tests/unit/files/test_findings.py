@@ -20,6 +20,7 @@ ignore:
   - flags: "ops-*"
     paths: [/enabled, /variants/on/payload, /targetSegments/Beta, /deployments/web, /deployments/68, /tags/x]
   - {flags: "web-*", paths: [/variants/on/payload/limits, /rolloutPercentage]}
+  - {flags: "own-*", paths: [/bucketingKey, /enabled, /rolloutPercentage, /targetSegments]}
   - {flags: "deep-*", paths: [/variants/on/payload/a/b, /variants/on/payload/*/c]}
   - {flags: "any-*", paths: [/variants/*/payload, /rolloutWeights/*, /variants/extra]}
 strategies:
@@ -77,6 +78,7 @@ def test_findings(tmp_path: Path, block: re.Match[str]) -> None:
         ("key: f\n", [(1, "unmanaged-switch", "enabled, rolloutPercentage and targetSegments")]),
         ("key: f\nenabled: true\n", [(1, "unmanaged-switch", "rolloutPercentage and targetSegments")]),
         ("key: web-f\nenabled: true\n", [(1, "unmanaged-switch", "targetSegments")]),
+        ("key: own-f\nevaluationMode: local\n", []),
         ("key: f\narchived: true\nevaluationMode: local\n", []),
         ("key: web-f\nenabled: true\ntargetSegments: []\nevaluationMode: local\n",
          [(4, "local-amplitude-id", "bucketingKey")]),

@@ -167,7 +167,9 @@ def test_what_is_said_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "a.yaml": None, "b.yml": None, "README": None, "c.png": None, ".notes": None, ".c.txt": None,
         "d.yaml.bak": "backup-file", "e.json": "json-file", ".f.yaml": "hidden-file", ".g.json": "hidden-file",
         ".h.yaml~": "hidden-file", "i.YAML": "file-suffix", "j.txt": "unread-file", ".k.ymal": "unread-file",
-        "l.yaml/m.yaml": None, "l.yaml": "unread-file", ".n/o.yaml": "hidden-file", ".n/p.txt": None,
+        "l.yaml/m.yaml": None, "l.yaml": "unread-file", "o.ya\u200bml": "file-suffix", "p.yaml ": "file-suffix",
+        "q.yaml.": "file-suffix", "r.ya\u0301ml": "file-suffix", ".s.YAML ": "hidden-file",
+        ".n/o.yaml": "hidden-file", ".n/p.txt": None,
         ".git/q.yaml": None,
     }  # fmt: skip
     content = {name: f"key: f{number}\n" for number, name in enumerate(said) if name != "l.yaml"}
@@ -182,9 +184,11 @@ def test_what_is_said_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (finding,) = check_desired((config,), paths=[Path(name)]).findings
         assert (finding.rule, finding.hint) == (said[name], hint)
     monkeypatch.setattr(files, "MAX_LEFT_OUT", 2)
-    (tmp_path / "flags" / "i.YAML").unlink()
+    for name, rule in said.items():
+        if rule == "file-suffix":
+            (tmp_path / "flags" / name).unlink()
     assert [(str(item.position), item.message) for item in check_desired((config,)).findings] == [
-        ("flags:1:1", "7 more files below this directory are not read."),
+        ("flags:1:1", "8 more files below this directory are not read."),
         ("flags/.f.yaml:1:1", "This file is not read: names that begin with a dot are left out."),
         ("flags/.g.json:1:1", "This file is not read: names that begin with a dot are left out."),
     ]
@@ -427,6 +431,13 @@ def test_a_test_may_name_the_variants_of_any_environment(tmp_path: Path) -> None
     test = "tests: [{name: one, flag: f, always: [a, b, off]}, {name: two, flag: f, never: c}]\n"
     found = findings_of(tmp_path, {"a.yaml": flag, "a.test.yaml": test}, ENVIRONMENTS)
     assert [(item.rule, item.path) for item in found] == [("unknown-variant", "/tests/1/never")]
+
+
+def test_flags_of_other_environments_are_counted(tmp_path: Path) -> None:
+    """They are declared, and not here."""
+    files = {"a.yaml": "key: a\n---\nkey: b\nonlyIn: [production]\n---\nkey: c\nenvironments: {staging: null}\n"}
+    states = [load_desired(config) for config in load_configs(a_project(tmp_path, files, ENVIRONMENTS))]
+    assert [([*state.flags], state.elsewhere) for state in states] == [(["a"], 2), (["a", "b", "c"], 0)]
 
 
 def test_the_tests_of_some_paths_are_loaded(tmp_path: Path) -> None:

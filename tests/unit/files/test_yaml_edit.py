@@ -347,3 +347,11 @@ def test_an_overlay_that_says_nothing_stays() -> None:
     text = "key: f\nenvironments:\n  prod: {}\n"
     for environment in ("prod", "test"):
         assert rewrite_flag(text, 0, {"key": "f"}, environment=environment) == text
+
+
+def test_an_overlay_may_put_anything_in_the_place_of_a_mapping() -> None:
+    """It replaces it as a whole."""
+    text = "key: f\nrolloutWeights: {a: 1}\n"
+    assert rewrite_flag(text, 0, {"key": "f", "rolloutWeights": 5}, environment="prod") == (
+        f"{text}environments:\n  prod: {{rolloutWeights: 5}}\n"
+    )
