@@ -203,7 +203,7 @@ def _texts(conditions: Sequence[Condition]) -> tuple[list[str], list[int] | None
 
 def _fresh_text(texts: Collection[str]) -> str:
     """A text that is none of these."""
-    return next((text for text in _FRESH if text not in texts), _FRESH[0] * (1 + max(map(len, texts), default=0)))
+    return next((text for text in _FRESH if text not in texts), _FRESH[0] * (1 + max(map(len, texts))))
 
 
 class _Family(Struct, frozen=True):

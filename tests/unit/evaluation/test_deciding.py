@@ -295,6 +295,7 @@ def test_what_rests_on_the_hash_that_is_not_declared(
     """Users whose hash is open refute a claim, if there are such; who have one value or none wait for the fields."""
     verdict = decide(flag, conditions=claimed, never=(Outcome(never),))
 
+    assert verdict.reached >= {REST, "a", "b", never}
     if isinstance(outcome, dict):
         assert verdict.person is not None
         assert (verdict.status, verdict.person.user) == (Status.REFUTED, outcome)
@@ -710,6 +711,17 @@ def test_what_users_of_two_states_reach() -> None:
     before = replace(FLAG, target_segments=(a_segment(US),))
     verdict = decide(replace(FLAG, rollout_weights=Weights.of({"b": 1})), before, never=(Outcome("off"),))
     assert (verdict.status, verdict.reached) == (Status.PROVED, {REST, "b", "off"})
+
+
+@pytest.mark.parametrize(("conditions", "is_about_none"), [((US, DE), True), ((US,), False), ((), False)])
+def test_a_claim_about_no_user(conditions: tuple[Condition, ...], is_about_none: bool) -> None:
+    """It is proved, and that nobody is meant is told."""
+    verdict = decide(replace(FLAG, rollout_percentage=0), conditions=conditions, never=(Outcome("a"),))
+    assert (verdict.status, verdict.is_about_no_user) == (Status.PROVED, is_about_none)
+    reached = {"a"} if is_about_none else {REST, "a", "off"}
+    assert verdict.reached == reached
+    unsaid = decide(replace(FLAG, rollout_percentage=UNSET), conditions=conditions, never=(Outcome("a"),))
+    assert unsaid.reached == reached - {"off"}
 
 
 def test_a_flag_that_may_be_on_waits_for_that_alone() -> None:

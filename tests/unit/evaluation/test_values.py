@@ -178,6 +178,19 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
             {NONE: (None, "x", "y", "other"), FIRST: (["x"],), SECOND: (["y"],), BOTH: (["x", "y"],)},
         ),
         (
+            [asked("set contains", "true", "True", "TRUE"), asked("set is", "true")],
+            {
+                NONE: (
+                    None, "true", "True", "TRUE", "TRUe", "TRuE", "TRue", "TrUE", "TrUe", "TruE", "tRUE", "tRUe",
+                    "tRuE", "tRue", "trUE", "trUe", "truE", "other",
+                ),
+                SECOND: (["true"],),
+                FIRST: (["TRUE", "True", "true"],),
+                BOTH: (["true", "true", "true"],),
+            },
+        ),
+        ([asked("is", "true")], {NONE: (None, "other"), FIRST: ("true",)}),
+        (
             [asked("set contains", *"xxx"), asked("set contains", *"xxxxx")],
             {NONE: (None, "x", "other"), FIRST: (["x", "x", "x"],), BOTH: (["x"] * 5,)},
         ),
@@ -198,6 +211,12 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
 def test_examples_of_each_answer(conditions: list[Condition], expected: dict[int, tuple[Any, ...]]) -> None:
     """Around every constant, a missing property first, and no answer besides."""
     assert shown(*conditions) == expected
+
+
+def test_elements_that_match_are_others_than_those_that_are_named() -> None:
+    """A list with b and without a, of which both patterns match an element: the shortest one would be a."""
+    sets, globs = [asked("set contains", name) for name in "ba"], [asked("glob match", glob) for glob in ("a*", "*a")]
+    assert shown(*sets, *globs)[0b1101] == (["b", "aa"],)
 
 
 @pytest.mark.parametrize(
