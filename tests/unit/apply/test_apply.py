@@ -174,6 +174,7 @@ def test_a_failure_stops_its_flag_and_no_other() -> None:
     assert run.report is not None
     assert run.report.exit_code == 7
     assert [item.status for item in run.report.outcomes[0].operations] == [Status.APPLIED, Status.FAILED]
+    assert [outcome.verified for outcome in run.report.outcomes] == [None, True]
 
 
 def replace_spec(world: World, key: str, spec: FlagSpec) -> Any:

@@ -12,7 +12,7 @@ from virtual_time import VirtualTimeLoop
 from worlds import FAST, OTHER_USER, World, a_world, after_writes, an_emulator
 
 from reconciler.apply import ApplyOptions
-from reconciler.apply.conflicts import GONE_SINCE
+from reconciler.apply.conflicts import CHANGED_SINCE, GONE_SINCE
 from reconciler.emulator.requests import text_response
 from reconciler.model.config import Requests
 from reconciler.model.flag import FlagSpec, Variant
@@ -37,7 +37,10 @@ def a_new_flag(key: str) -> FlagSpec:
 
 
 def apply_with_an_edit_of_the_last(world: World, number: int, *, pause: float = 0) -> dict[str, str]:
-    """What becomes of the flags when the last one is edited after so many writes; and then time passes."""
+    """What becomes of the flags when the last one is edited after so many writes; and then time passes.
+
+    Nothing of it was sent, and the report says so.
+    """
     key = max(world.desired.flags)
     flag_id = flag_of(world.emulator, key)["id"]
 
@@ -49,6 +52,7 @@ def apply_with_an_edit_of_the_last(world: World, number: int, *, pause: float = 
 
     report = world.apply(lambda: after_writes(world, number, edit)).report
     assert report is not None
+    assert {outcome.error for outcome in report.outcomes} <= {None, CHANGED_SINCE}
     return {outcome.key: outcome.status.value for outcome in report.outcomes}
 
 

@@ -59,9 +59,14 @@ def as_dict(spec: FlagSpec) -> dict[str, Any]:
     return {name: value for name in spec.__struct_fields__ if (value := getattr(spec, name)) is not UNSET}
 
 
-def test_a_key_that_is_taken_twice_is_reported() -> None:
-    """A colleague makes a flag of the same key at once, on a server that lets both: exit code 1, both ids said."""
-    emulator = an_emulator(a_live_flag("other"), behaviour=Behaviour(taken_key="second-flag"))
+@pytest.mark.parametrize("new_flag", ["off", "on"])
+def test_a_key_that_is_taken_twice_is_reported(new_flag: Any) -> None:
+    """A colleague makes a flag of the same key at once, on a server that lets both: exit code 1, both ids said.
+
+    Nothing more is sent of it, also where the server switched on what it made.
+    """
+    behaviour = Behaviour(taken_key="second-flag", new_flag=new_flag)
+    emulator = an_emulator(a_live_flag("other"), behaviour=behaviour)
     world = a_world(emulator, NEW, FlagSpec(key="other", name="changed"))
     body = {"projectId": PROJECT, "key": "new", "variants": [{"key": "a"}, {"key": "b"}]}
 
@@ -74,6 +79,7 @@ def test_a_key_that_is_taken_twice_is_reported() -> None:
     assert (new.status.value, new.verified, new.duplicates) == ("failed", False, tuple(ids))
     assert all(flag_id in (new.error or "") for flag_id in ids)
     assert (other.status.value, other.verified, report.exit_code) == ("applied", True, 1)
+    assert [call.is_added for call in new.operations] == [False]
     document = json.loads(render(APPLY, "json", report))
     Draft202012Validator(load_schema("report")).validate(document)
     assert [flag.get("duplicates") for flag in document["flags"]] == [ids, None]
@@ -392,6 +398,7 @@ def test_a_flag_that_failed_half_way_says_what_of_it_is_not_shown() -> None:
     assert "Read back" not in str(outcome.error)
     assert [item.status.value for item in outcome.operations] == ["unknown", "failed"]
     assert "may wait for an approval" in str(outcome.operations[0].error)
+    assert [item.http_status for item in outcome.operations] == [200, 400]
 
 
 def test_where_nothing_was_made_nothing_is_verified() -> None:
@@ -399,3 +406,26 @@ def test_where_nothing_was_made_nothing_is_verified() -> None:
     report = applied(a_world(an_emulator(a_live_flag("f")), FlagSpec(key="f", deployments=("404",))))
     assert [outcome.verified for outcome in report.outcomes] == [None]
     assert report.verified is None
+
+
+def test_a_look_that_lacks_some_of_the_calls_is_an_old_one() -> None:
+    """Nothing follows from it, though it shows what another call left undone: that is sent when all calls show."""
+    world, slept = a_rename(Behaviour(rename_rewrites=False))
+    flag = world.desired.flags["f"]
+    world.desired = replace(world.desired, flags={"f": replace(flag, spec=replace(flag.spec, deployments=("67",)))})
+    planned, real = world.look(), world.emulator.api.answer
+    assert [call.kind for call in planned.plan.flags[0].operations] == ["edit-variant", "add-deployments"]
+    looks: list[RawRequest] = []
+
+    def answer(request: RawRequest) -> ApiResponse:
+        found = real(request)
+        if request.method != "GET" or len(world.emulator.writes) < 2:
+            return found
+        looks.append(request)
+        return replace(found, body=found.body.replace(b'["67"]', b"[]")) if len(looks) < 3 else found
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    assert (report.exit_code, report.verified, slept) == (0, True, [0.25, 0.5])
+    assert [call.is_added for call in report.outcomes[0].operations] == [False, False, True]

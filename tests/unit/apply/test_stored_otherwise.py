@@ -14,8 +14,9 @@ from worlds import a_world, an_emulator
 
 from reconciler.apply import ApplyOptions
 from reconciler.emulator import Behaviour
+from reconciler.emulator.requests import text_response
 from reconciler.files.schema import load_schema
-from reconciler.model.flag import Condition, FlagSpec, TargetSegment, Variant, Weights
+from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Variant, Weights
 from reconciler.model.versions import DeclaredValue, Timeline
 from reconciler.planning.plan import MembersChange, ValueChange
 from reconciler.planning.stored import how_stored
@@ -24,6 +25,7 @@ from reconciler.reports.registry import APPLY, render
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from reconciler.emulator import ApiResponse, RawRequest
     from reconciler.model.versions import Place
 
 THIRDS = Weights.of({"control": 1, "treatment": 1, "third": 1})
@@ -109,6 +111,35 @@ def test_what_is_stored_otherwise_is_learnt_from_the_read_back(why: str) -> None
     found = look(world)
     assert not found.is_drifted
     assert [(item.key, item.path, item.how) for item in found.stored] == [("f", path, outcome.stored[0].how)]
+
+
+@pytest.mark.parametrize("ends", ["the looks fail", "a call is refused"])
+def test_nothing_is_learnt_where_not_all_is_known(ends: str) -> None:
+    """What the last look did not show, or a flag that has failed, is not as it was declared."""
+    emulator = an_emulator(a_live_flag("f"), behaviour=Behaviour(text="trimmed"))
+    deployments = ("404",) if ends == "a call is refused" else UNSET
+    delays = ApplyOptions(read_back_delays=(0.25,))
+    world = a_world(emulator, FlagSpec(key="f", name=" New", deployments=deployments), apply_options=delays)
+    planned, real = world.look(), emulator.api.answer
+    looks: list[str] = []
+
+    def answer(request: RawRequest) -> ApiResponse:
+        if request.method == "GET" and emulator.writes:
+            looks.append(request.path)
+            if ends == "the looks fail" and len(looks) > 1:
+                return text_response(400, "no")
+        return real(request)
+
+    emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    (outcome,) = report.outcomes
+    assert outcome.stored == ()
+    if ends == "the looks fail":
+        assert (outcome.status.value, outcome.verified, len(looks)) == ("unknown", False, 2)
+        assert str(outcome.error).startswith("What was applied could not be read back: ")
+    else:
+        assert (outcome.status.value, outcome.verified) == ("failed", None)
 
 
 @pytest.mark.parametrize(("delays", "used"), [((0.5, 0.99, 1.0, 2.0), 3), ((0.25, 0.99), 2), ((1.5, 2.0), 1)])

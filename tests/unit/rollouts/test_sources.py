@@ -297,6 +297,12 @@ def test_this_machine_may_be_asked_without_tls(host: str) -> None:
     assert "https" not in found.why
 
 
+def test_a_variable_that_is_not_set_is_no_address() -> None:
+    for environ in ({}, {JSON.variable: ""}, {JSON.variable: " \n"}):
+        found = asked(JSON, OutsideSources(environ=environ, has_key=lambda text: KEY in text))
+        assert (found.verdict, found.why) == (Verdict.UNKNOWN, f"{JSON.variable} is not set")
+
+
 def test_no_variable_leads_to_the_key() -> None:
     """Neither by its name nor by what it holds; nothing is sent."""
     with serving(lambda _path, _query: (200, "{}")) as (url, served):
