@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -264,3 +265,41 @@ def test_an_environment_is_a_text_or_nothing(value: object) -> None:
     """Of the wrong type it is no other environment, but no state file."""
     with pytest.raises(ReconcilerError, match="cannot be read"):
         load_state(json.dumps(STATE | {"environment": value}), CONFIG, "drift.json")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"newest": []}, {"newest": None}, {"newest": {"1": None}}, {"newest": {"1": "x"}}, {"differences": None},
+        {"differences": [None]}, {"differences": [{}]}, {"sweptTo": 7}, {"sweptTo": ["a"]},
+    ],
+    ids=json.dumps,
+)  # fmt: skip
+def test_a_part_of_the_wrong_form_is_refused(part: dict[str, Any]) -> None:
+    with pytest.raises(ReconcilerError, match=r"drift\.json"):
+        load_state(json.dumps(STATE | part), CONFIG, "drift.json")
+
+
+def fingerprint(text: str) -> str:
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
+
+
+def test_what_fingerprints_are_of() -> None:
+    """They are compared with those of the run before, which another version may have written."""
+    change = ValueChange(path="/enabled", before=False, after=True)
+    report = DriftReport(
+        project_id="7",
+        region="us",
+        environment=None,
+        flags=(FlagDrift(key="a", flag_id="1", changes=(AttributedChange(change=change),)),),
+        missing=("gone", "known"),
+        duplicates={"twice": ("2", "1")},
+        known=frozenset({"known"}),
+    )
+    keys = frozenset({"a", "gone", "known", "twice"})
+    assert updated_state(empty_state(CONFIG), report, keys, keys).differences == {
+        FieldOfFlag(key="a", path="/enabled"): fingerprint('{"after":true,"before":false,"path":"/enabled"}'),
+        FieldOfFlag(key="gone"): fingerprint('"missing"'),
+        FieldOfFlag(key="known"): fingerprint(f'["known","{fingerprint(chr(34) + "missing" + chr(34))}"]'),
+        FieldOfFlag(key="twice"): fingerprint('["2","1"]'),
+    }
