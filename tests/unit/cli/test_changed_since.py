@@ -230,6 +230,10 @@ def test_another_configuration_means_every_flag(committed: Repository) -> None:
     ran = committed.run("plan", "--changed-since", "HEAD")
     assert "Plan: 0 create, 2 update" in ran.out
     assert ran.err == "The configuration may differ from HEAD: every flag is compared.\n"
+    committed.write("flags/other.yaml", "key: other-flag\n")
+    narrowed = ("--target", "o*", "--record", "record.json")
+    committed.run("plan", "--changed-since", "HEAD", *narrowed)
+    assert json.loads((committed.root / "record.json").read_text())["unchanged"] == ["other-flag"]
 
 
 @pytest.mark.parametrize(
@@ -331,6 +335,8 @@ def test_what_a_change_lets_go_of_is_named(committed: Repository) -> None:
     document = json.loads(committed.run("plan", "--changed-since", "HEAD", "--format", "json").out)
     other = {"key": "other-flag", "path": "", "live": {"enabled": False, "rolloutPercentage": 0}}
     assert document["released"][-1] == other
+    narrowed = committed.run("plan", "--changed-since", "HEAD", "--target", "other-flag", "--format", "json")
+    assert json.loads(narrowed.out)["released"] == [other]
     markdown = committed.run("plan", "--changed-since", "HEAD", "--format", "markdown").out
     assert "released, live: off, 0 %" in markdown
     committed.run("plan", "--changed-since", "HEAD", "--out", "plan.json")

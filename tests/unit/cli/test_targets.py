@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from emulators import seeded
 
 if TYPE_CHECKING:
     from conftest import Repository
@@ -113,6 +114,18 @@ def test_an_override_of_a_flag_that_is_nowhere_is_a_warning(repository: Reposito
         'Did you mean "new-checkout"?' in ran.err
     )
     assert "kill-switch" not in ran.err
+
+
+def test_an_override_of_a_flag_that_is_there_twice_is_none_of_them(repository: Repository) -> None:
+    seeded(repository.emulator, [{"key": "twice", "variants": [{"key": "on"}]} for _ in range(2)])
+    assert "overrides nothing" not in repository.run("plan", "--allow", "rebucket:twice").err
+
+
+def test_an_override_of_a_saved_plan_was_warned_of_when_it_was_made(repository: Repository) -> None:
+    """An apply of it reads its own flags alone, and cannot tell."""
+    assert "overrides nothing" in repository.run("plan", "--allow", "rebucket:nobody", "--out", "plan.json").err
+    ran = repository.run("apply", "plan.json", "--auto-approve")
+    assert (ran.code, ran.err) == (0, "")
 
 
 def test_an_override_that_there_is_not_names_the_nearest(repository: Repository) -> None:
