@@ -403,6 +403,7 @@ def test_apply_writes_in_windows_only(rig: Rig) -> None:
     rig.hours = 25
     assert rig.repository.run("apply", "--auto-approve").code == 0
     rig.hours = 40
+    assert rig.repository.run("apply", "--auto-approve").code == 0, "there is nothing to apply"
     rig.commit(FLAG + "description: newer\n", config=CONFIG + "applyWindows: [office]\n")
     assert rig.repository.run("apply", "--auto-approve", "--allow", "window").code == 0
     environments = "environments: {a: {windows: [office]}, b: {projectId: '7'}}\n"

@@ -382,6 +382,15 @@ def test_a_key_that_is_revoked_meanwhile_is_not_said_to_be_wrong(repository: Rep
     assert ran.code == (4 if writes == 1 else 7)
 
 
+def test_a_plan_that_cannot_be_read_is_no_target(repository: Repository) -> None:
+    """Only what is no file may have been meant for the key of a flag."""
+    (repository.root / "x").symlink_to("/proc/self/mem")
+    for name, is_meant in (("x", False), ("y", True)):
+        ran = repository.run("apply", name, "--auto-approve")
+        assert (ran.code, "cannot be read" in ran.err) == (64, True)
+        assert (f"Did you mean --target {name}?" in ran.err) is is_meant
+
+
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
 def test_below_its_plan_a_refusal_names_the_guards_alone(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]

@@ -376,7 +376,7 @@ def test_a_misspelt_target_is_said_beside_a_commit(committed: Repository, comman
     assert 'Did you mean "other-flag"?' in ran.err
     ran = committed.run(*command, "--changed-since", "HEAD", "--target", "later-*")
     assert ran.code == 0
-    assert 'The target "later-*" matches no flag' in ran.err
+    assert 'The target "later-*" matches no flag, neither declared now nor at that commit.' in ran.err
     assert committed.run(*command, "--changed-since", "HEAD", "--target", "other-flag").err == ""
 
 
@@ -391,6 +391,8 @@ def test_a_branch_may_end_with_a_dash(committed: Repository) -> None:
     """Only what begins with one looks like an option."""
     git(committed.root, "branch", "odd-")
     assert targets(committed, "--changed-since", "odd-") == ["(none)"]
+    with pytest.raises(UsageError, match="git knows no commit"):
+        checkout_of(committed.root).resolve("HEAD\0")
 
 
 @pytest.mark.parametrize("reference", ["no-such-branch", "--output=x", "HEAD~99", "a b", ""])

@@ -265,6 +265,10 @@ def test_history_of_nothing_is_a_failure(repository: Repository) -> None:
     """A key that no flag has: exit code 1."""
     ran = repository.run("history", "nobody", "--format", "json")
     assert (ran.code, document(ran)["error"]["kind"]) == (1, "failed")
+    said = 'Error: There is no flag with the key "new-chekout" in project 7.'
+    assert repository.run("history", "new-chekout").err == f'{said} Did you mean "new-checkout"?\n'
+    repository.write("flags/other.yaml", "key: new-chekout\n")
+    assert repository.run("history", "new-chekout").err == f"{said}\n"
 
 
 def test_the_doctor_finds_all_well(repository: Repository) -> None:

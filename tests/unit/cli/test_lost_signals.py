@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from inspect import CORO_CLOSED, getcoroutinestate
 
 import pytest
 
@@ -119,7 +120,8 @@ def test_signals_are_no_exceptions_within_an_event_loop(monkeypatch: pytest.Monk
         assert signals.run_until_signal(work()) == 7
         assert signals._state.raises
         monkeypatch.setattr(signals._state, "first", signal.SIGTERM)
+        unused = work()
         with pytest.raises(signals.TerminatedError, match=r"^143$"):
-            signals.run_until_signal(work())
-        assert signals._state.raises
+            signals.run_until_signal(unused)
+        assert (getcoroutinestate(unused), signals._state.raises) == (CORO_CLOSED, True)
     assert seen == [False]

@@ -227,8 +227,13 @@ def test_users_are_counted_unless_shown(repository: Repository) -> None:
 def test_a_refused_plan_is_shown_with_its_refusals(repository: Repository) -> None:
     """Exit code 5; text shows plan and guard, JSON the document and the error; nothing is saved."""
     repository.write("flags/new-checkout.yaml", "key: new-checkout\nbucketingSalt: other\n")
+    live = {"enabled": True, "rolloutPercentage": 10, "variants": [{"key": "a"}], "rolloutWeights": {"a": 1}}
+    seeded(repository.emulator, [{"key": "second", **live}])
+    repository.write("flags/second.yaml", "key: second\nbucketingSalt: other\n")
     ran = repository.run("plan", "--out", "plan.json")
     assert ran.code == 5
+    assert ran.err.startswith("Error: Refused as unsafe. rebucket: ")
+    assert ran.err.count(" Override: --allow rebucket") == 2
     assert "rebucket" in ran.out
     assert "--allow rebucket" in ran.out
     assert "rebucket" in ran.err

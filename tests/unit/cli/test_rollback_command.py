@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,7 +48,9 @@ def test_rollback_rewrites_the_declared_fields(edited: Repository) -> None:
         "rolloutPercentage: 50 # half", "rolloutPercentage: 10 # half"
     )
     lines = ran.out.splitlines()
-    assert lines[0].startswith("new-checkout  flags/new-checkout.yaml: version 1 of ")
+    assert re.fullmatch(
+        r"new-checkout  flags/new-checkout\.yaml: version 1 of [\dT:.+Z-]+ by \S+@example\.com", lines[0]
+    ), lines[0]
     assert lines[1] == "  ~ rolloutPercentage"
     assert lines[2].startswith("  = variants/treatment/inclusions/users: ")
     assert lines[-1] == "Nothing was applied: review the file, then `reconciler plan`."

@@ -225,6 +225,9 @@ def test_a_refused_plan_keeps_its_exit_code(repository: Repository) -> None:
         document = json.loads(ran.stdout)
         assert (ran.returncode, document["error"]["guards"]) == (5, ["rebucket"])
         assert NO_ROOM in document["error"]["message"]
+    for options in (("plan", "--record", FULL), ("apply", "--auto-approve", "--report", FULL)):
+        ran = repository.run(*options)
+        assert (ran.code, ran.err.count(f"{FULL} cannot be written: {NO_ROOM}.")) == (5, 1)
 
 
 @pytest.mark.parametrize("option", ["--output", "--state"])
