@@ -26,6 +26,7 @@ from reconciler.errors import AccessError, AmbiguousError, BudgetError
 from reconciler.model.flag import UNSET, DesiredFlag, FlagSpec, Variant
 from reconciler.model.reads import Read
 from reconciler.model.versions import Timeline
+from reconciler.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -82,6 +83,34 @@ def test_a_target_costs_a_look_at_it_alone(budget: int | None) -> None:
     emulator = an_emulator(*(a_live_flag(f"f{number}") for number in range(5)), limits=Limits(page=1))
     world = a_world(emulator, *(FlagSpec(key=f"f{number}", enabled=True) for number in range(5)))
     assert look(world, budget=budget, targets=("f2",)).requests == 1
+
+
+class Heard(Progress):
+    """Notes what is counted, and how much of it was done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: dict[str, int] = {}
+
+    def advance(self, count: int = 1) -> None:
+        super().advance(count)
+        self.counts[self.what] = self.done
+
+
+@pytest.mark.parametrize("budget", [None, 50])
+def test_what_a_look_counts(budget: int | None) -> None:
+    """Each of its requests, under what it is for."""
+    emulator = an_emulator(a_live_flag(), a_live_flag("other"))
+    edit(emulator, BOB, KEY, enabled=False)
+    world, heard = a_world(emulator, a_declaration()), Heard()
+
+    async def run() -> None:
+        async with world.client(read_only=True) as client:
+            options = DriftOptions(budget=budget)
+            await detect_drift(client, world.desired, world.config, options, now=NOON, progress=heard)
+
+    run_now(run())
+    assert heard.counts == {"Reading flags": 1, "Reading variants and inclusions": 2, "Reading versions": 1}
 
 
 def test_two_live_flags_of_one_key_are_drift() -> None:

@@ -119,6 +119,16 @@ def test_without_a_feed_the_list_says_what_was_edited(refusal: str) -> None:
     assert (drift.key, drift.latest.by) == ("b", BOB)
 
 
+def test_without_a_feed_what_is_known_to_differ_is_looked_at() -> None:
+    """Though it was not edited since then: it may be as declared again, or declared otherwise."""
+    project = Clocked(Behaviour(feeds="404"))
+    edit(project.emulator, BOB, "b", rolloutPercentage=5)
+    cron = Cron(project.world, since=NOON)
+    assert cron.run().checked == {"b"}
+    report = cron.run(since=NOON + timedelta(hours=1))
+    assert (report.checked, [flag.key for flag in report.flags]) == ({"b"}, ["b"])
+
+
 def test_without_a_feed_what_the_list_does_not_date_is_looked_at() -> None:
     """A flag that is missing, or was archived at any time, is drift; an old one that is not declared is not named."""
     project = Clocked(Behaviour(feeds="404"))
