@@ -47,7 +47,7 @@ class View(Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...]
     unmanaged: tuple[str, ...]
     urgent: frozenset[str] = frozenset()
-    unseen: tuple[str, ...] = ()
+    unseen: frozenset[str] = frozenset()
     warnings: tuple[str, ...]
     feed: Feed | None = None
 
@@ -98,7 +98,7 @@ async def view_by_list(client: Client, desired: DesiredState, options: DriftOpti
         live=live,
         keys=tuple(sorted(keys - unseen)),
         unmanaged=tuple(unmanaged),
-        unseen=tuple(sorted(unseen)),
+        unseen=unseen,
         warnings=(*live.warnings, *idle),
     )
 

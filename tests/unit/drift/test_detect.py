@@ -124,6 +124,37 @@ def test_two_live_flags_of_one_key_are_drift() -> None:
         assert (report.duplicates, report.missing) == ({}, ("other",))
 
 
+@pytest.mark.parametrize("budget", [None, 50])
+def test_flags_are_told_in_the_order_of_their_keys(budget: int | None) -> None:
+    """Those that differ, and those that are missing."""
+    live, gone = [f"{letter}-live" for letter in "hbfdgaec"], [f"{letter}-gone" for letter in "hbfdgaec"]
+    world = a_world(
+        an_emulator(*(a_live_flag(key) for key in live)),
+        *(FlagSpec(key=key, enabled=False) for key in [*live, *gone]),
+    )
+    report = look(world, budget=budget)
+    assert ([flag.key for flag in report.flags], report.missing) == (sorted(live), tuple(sorted(gone)))
+
+
+@pytest.mark.parametrize("budget", [None, 50])
+def test_what_the_list_hides_is_looked_up(budget: int | None) -> None:
+    """An archived flag, and archived ones that share a key."""
+    archived = [a_live_flag(key, archived=True) for key in ("one", "two", "two")]
+    world = a_world(
+        an_emulator(*archived, behaviour=Behaviour(taken_key="second-flag")), *map(a_declaration, ("one", "two"))
+    )
+    report = look(world, budget=budget)
+    assert [(flag.key, changed_paths(flag)) for flag in report.flags] == [("one", ["/archived"])]
+    assert (list(report.duplicates), report.missing) == (["two"], ())
+
+
+@pytest.mark.parametrize(("gone", "requests"), [(1, 2), (3, 4), (4, 2)])
+def test_keys_that_the_list_does_not_show_are_looked_up_for_the_fewest_requests(gone: int, requests: int) -> None:
+    """One by one up to three, or all of them in the list of archived flags."""
+    world = a_world(an_emulator(), *(a_declaration(f"gone-{number}") for number in range(gone)))
+    assert look(world, budget=50).requests == requests
+
+
 def test_a_flag_that_is_declared_as_archived_may_be_gone() -> None:
     """One that is declared as anything else is missing then."""
     declared = (a_declaration(key, archived=archived) for key, archived in (("a", True), ("b", False), ("c", UNSET)))
@@ -283,6 +314,12 @@ def test_urgent_reads_take_half_the_room_at_most() -> None:
     choice = allocate_budget(READS, 4, first={"b", "c"}, after=None)
     assert choice.turn == (READS[0], READS[1])
     assert choice.skipped == (READS[4], READS[5])
+
+
+def test_what_is_urgent_has_no_turn_of_its_own() -> None:
+    """What has been chosen is not chosen again."""
+    choice = allocate_budget(READS, 4, first={"a"}, after=None)
+    assert (choice.turn, choice.skipped) == ((READS[2], READS[3]), (READS[4], READS[5]))
 
 
 def test_all_reads_are_made_where_there_is_room_for_all() -> None:

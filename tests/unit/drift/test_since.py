@@ -231,6 +231,14 @@ def test_a_budget_that_the_feed_takes_checks_what_was_edited() -> None:
     assert [cron.run().requests for _ in range(2)] == [1, 1]
 
 
+def test_a_budget_that_shows_what_was_edited_leaves_its_inclusions_unchecked() -> None:
+    """The feed, and a look at the flag."""
+    project = Clocked()
+    edit(project.emulator, BOB, "b", description="seen")
+    report = look(project.world, since=NOON, budget=2)
+    assert (report.checked, [place.key for place in report.unchecked]) == ({"b"}, ["b", "b"])
+
+
 def test_without_a_memory_nothing_is_swept() -> None:
     project = Clocked()
     report = look(project.world, since=NOON, budget=50)
