@@ -193,7 +193,7 @@ class _Decision:
         """
         fields = [case.lacks for case in pair]
         same = set.intersection(*map(set, fields))
-        if same and len({buckets_of(evaluator.spec) for evaluator in self._evaluators}) > 1:
+        if len({buckets_of(evaluator.spec) for evaluator in self._evaluators}) > 1:
             same &= {"enabled"}
         if len(pair) == 1 or pair[0].rule != pair[-1].rule or self._is_about_staying():
             same.clear()
@@ -258,36 +258,44 @@ class _Decision:
         if not joint.is_exact:
             self._open_for("Users are re-bucketed: what share goes from one variant to another is only expected.")
             return None
-        parts = [sum((size for cell, size in joint.cells if share.outcome.meets(cell)), Fraction(0))]
+        part = sum((size for cell, size in joint.cells if share.outcome.meets(cell)), Fraction(0))
         hashed = next((rule.bucketing for rule in rules if rule.bucketing), None)
         if hashed is not None and (named := self._named_values(hashed, required, excluded)) is not None:
             if (lacks := dict.fromkeys(field for case in pair for field in case.hash_lacks)) and {*named} != {None}:
                 self._lacks |= lacks
                 return None
             cells = [tuple(variant_of(rule, value) for rule in rules) for value in named]
-            parts = sorted({Fraction(share.outcome.meets(cell)) for cell in cells})
-        if all(map(share.holds, parts)):
+            parts = {Fraction(share.outcome.meets(cell)) for cell in cells}
+            if len(parts) != 1:
+                if not all(map(share.holds, parts)):
+                    self._open_for(
+                        f"Users with the same {hashed.key} have the same variant: how many have which is not known."
+                    )
+                return None
+            (part,) = parts
+        if share.holds(part):
             return None
-        if hashed is not None and len(parts) > 1:
-            self._open_for(
-                f"Users with the same {hashed.key} have the same variant: how many have which is not known."
-            )
-            return None
-        for cell in sorted(self._cells(pair), key=share.outcome.meets, reverse=share.is_exceeded(parts[0])):
+        for cell in sorted(self._cells(pair), key=share.outcome.meets, reverse=share.is_exceeded(part)):
             if found := self._refuted(pair, cell, required, excluded):
-                return replace(found, share=(share, parts[0]))
+                return replace(found, share=(share, part))
         return None
 
     def _named_values(
         self, hashed: Bucketing, required: int, excluded: tuple[int, ...]
     ) -> dict[str | None, None] | None:
-        """The values of what is hashed that users of these cases can have; None: more than conditions name."""
+        """The values of what is hashed that users of these cases can have; None: more than conditions name.
+
+        None of them where they are too many to tell, which is noted.
+        """
         found: dict[str | None, None] = {}
         if hashed.unit != DEFAULT_BUCKETING_UNIT or not self._properties.is_asked(hashed.key):
             return None
-        for chosen in islice(self._properties.answers(required, excluded, (hashed.key,)), _MOST_ANSWERS):
-            answer = next((item for item in chosen or () if item.name == hashed.key), None)
-            if answer is None or not has_only_named_values(answer):
+        for chosen in self._properties.answers(required, excluded, (hashed.key,)):
+            if chosen is None:
+                self._open_for(f"There are too many ways for users to have one {hashed.key} or another.")
+                return {}
+            answer = next(item for item in chosen if item.name == hashed.key)
+            if not has_only_named_values(answer):
                 return None
             found |= dict.fromkeys(named_values(answer))
         return found

@@ -400,6 +400,11 @@ NO_PERCENTAGE = replace(FLAG, rollout_percentage=UNSET)
     [
         (UNSEGMENTED, FLAG, {"never": (ANY_MOVE,)}, "targetSegments"),
         (UNSEGMENTED, UNSEGMENTED, {"never": (ANY_MOVE,)}, None),
+        (UNSEGMENTED, replace(UNSEGMENTED, rollout_percentage=50), {"never": (ANY_MOVE,)}, "targetSegments"),
+        (replace(FLAG, enabled=UNSET, rollout_percentage=0),
+         replace(FLAG, enabled=UNSET, rollout_percentage=0, rollout_weights=Weights.of({"a": 2, "b": 1})),
+         {"never": (ANY_MOVE,)}, None),
+        (NO_PERCENTAGE, NO_PERCENTAGE, {"never": (Outcome("off", "off"),)}, "rolloutPercentage"),
         (UNSEGMENTED, UNSEGMENTED,
          {"never": (Outcome("off"),), "conditions": THERE}, "targetSegments"),
         (UNSEGMENTED, replace(UNSEGMENTED, bucketing_salt="t"),
@@ -857,6 +862,49 @@ def test_shares_of_few_values() -> None:
     )  # fmt: skip
     assert missing.person is not None
     assert missing.person.user == {}
+
+
+def test_a_share_after_a_change_is_that_of_the_state_after() -> None:
+    """Whatever users had before."""
+    share = Share(Outcome("a"), (Bound("<=", Fraction(3, 5)),), "<= 60%")
+    assert decide(replace(FLAG, bucketing_salt="t"), FLAG, shares=(share,)).status is Status.PROVED
+
+
+def test_a_share_waits_for_what_is_not_declared() -> None:
+    """One that no user has as well: of one state nothing is taken to be the same."""
+    assert decide(NO_PERCENTAGE, never=(Outcome("d"),)).status is Status.UNDECLARED
+
+
+@pytest.mark.parametrize("count", [25, 26])
+def test_no_value_of_many_is_passed_over(count: int) -> None:
+    """In each of twenty ways to be in the segment users may have one of so many values, of which the last gets b."""
+    values = [f"v{number:02}" for number in range(count)]
+    others = a_segment(*(asked("gp:y", "is not", f"w{number}") for number in range(20)))
+    listed = replace(a_segment(asked("gp:x", "is", *values)), rollout_weights=Weights.of({"a": 9, "b": 1}))
+    later = (a_segment(asked("gp:x", "is", value), percentage=0) for value in values)
+    flag = replace(FLAG, bucketing_key="gp:x", target_segments=(others, listed, *later))
+    given = (
+        (salt, [coordinates(hash_of(salt, value))[1] * 10 >= 9 * 42_949_673 for value in values])
+        for salt in (f"s{number}" for number in range(10_000))
+    )
+    salt = next(salt for salt, gets in given if sum(gets) == gets[-1] == 1)
+    all_of_them = Share(Outcome("a"), (Bound(">=", Fraction(1)),), ">= 100%")
+    claim = {"conditions": (asked("gp:x", "is", *values),), "shares": (all_of_them,)}
+    verdict = decide(replace(flag, bucketing_salt=salt), **claim)
+    reason = "Users with the same gp:x have the same variant: how many have which is not known."
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
+
+
+def test_values_that_take_too_many_tries_are_open() -> None:
+    """What share of users has a variant is not told from the values that were tried."""
+    many = [[asked(f"gp:p{number}", op, "x") for number in range(14)] for op in ("is", "is not")]
+    segments = tuple(a_segment(*conditions, percentage=0) for conditions in many)
+    named = asked("gp:k", "is", "u", "v")
+    flag = replace(FLAG, bucketing_key="gp:k", target_segments=segments)
+    half = Share(Outcome("a"), (Bound("<=", Fraction(3, 4)),), "<= 75%")
+    verdict = decide(flag, conditions=(named,), shares=(half,))
+    reason = "There are too many ways for users to have one gp:k or another."
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
 
 
 def test_shares_without_a_declared_salt() -> None:

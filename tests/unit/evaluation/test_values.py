@@ -139,6 +139,29 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
             [asked("is", "(none)", "a", type_="cohort"), asked("is not", "q", type_="cohort")],
             {BOTH: (None,), NONE: (["q"],), SECOND: (["other"],), FIRST: (["a", "q"],)},
         ),
+        (
+            [asked("greater", "x", "9")],
+            {
+                NONE: (None, "9", "nan", "-inf", "8", LEAST, "-"),
+                FIRST: ("x", "inf", "10", "9.000000000000002", "9x", "xx", "other"),
+            },
+        ),
+        (
+            [asked("less", "0.5"), asked("greater", "0.25")],
+            {
+                NONE: (None, "nan"),
+                SECOND: ("0.5", "inf", "1", "0.5000000000000001", "0.5x", "other"),
+                FIRST: ("0.25", "-inf", "0", LEAST, "-"),
+                BOTH: ("0.375", "0.25000000000000006", "0.25x"),
+            },
+        ),
+        (
+            [asked("less", "-3.5")],
+            {
+                NONE: (None, "-3.5", "nan", "inf", "-3", "-3.4999999999999996", "-3.5x", "other"),
+                FIRST: ("-inf", "-4", LEAST, "-"),
+            },
+        ),
         ([asked("less", "inf")], {NONE: (None, "inf", "nan", "infx", "other"), FIRST: ("-inf", "0", LEAST, "A")}),
         ([asked("greater", "b")], {NONE: (None, "b", "A"), FIRST: ("bx", "other")}),
         (
