@@ -210,7 +210,7 @@ class FlagRun:
                 return
             if not isinstance(error, AmbiguousError):
                 break
-        if step.is_open and error is not None:
+        if error is not None:
             if isinstance(error, AmbiguousError):
                 error = error.settled("Reading the flag afterwards shows that it had no effect.")
             self.fail(step, error, Status.SKIPPED if isinstance(error, ChangedMeanwhileError) else Status.FAILED)
