@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.model.flag import LiveFlag
     from reconciler.strict_json import Json
 
-    Flaws = Mapping[int, str]
+    Flaws = Mapping[int, str | None]
 
 T = TypeVar("T")
 
@@ -303,8 +303,7 @@ def _parse_rows(body: bytes, member: str) -> tuple[Json, Flaws]:
     if not isinstance(value, dict) or flaw_in({name: item for name, item in value.items() if name != member}):
         raise refusal
     rows = value.get(member)
-    found = ((index, flaw_in(row)) for index, row in enumerate(rows if isinstance(rows, list) else ()))
-    return value, {index: flaw for index, flaw in found if flaw is not None}
+    return value, dict(enumerate(map(flaw_in, rows if isinstance(rows, list) else ())))
 
 
 def _unread(row: Json, error: InvalidResponseError, what: str = "flag") -> Unread:

@@ -153,7 +153,6 @@ class _Reader:
             last -= 1
         body = self._lines[start.line + 1 : last + 1]
         begin = start.index + len(self._lines[start.line]) - start.column + 1
-        self._covered.append((start.index, start.index + len(header)))
         self._covered.append((begin, begin + sum(len(line) + 1 for line in body)))
         self._inside.update(range(start.line + 1, last + 1))
         self._note_end(owner, start.index + len(header), start.line)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from builders import a_desired_state, a_flag, a_variant
+from clients import ask
 from emulators import a_live_flag, an_emulator
 from refreshes import a_seen_flag, archived, log, refresh
 
+from reconciler.api.hydration import hydrate
+from reconciler.api.live import fetch_live_state
 from reconciler.emulator import Behaviour
-from reconciler.errors import RejectedError
+from reconciler.errors import BudgetError, RejectedError
+from reconciler.model.config import Requests
 from reconciler.model.flag import UNSET
+from reconciler.model.reads import reads_of
+from reconciler.model.wire import decode_flag
+
+if TYPE_CHECKING:
+    from reconciler.api.client import Client
+    from reconciler.errors import InvalidResponseError
+    from reconciler.model.flag import LiveFlag
 
 
 def test_users_are_read_of_live_variants_that_declare_them() -> None:
@@ -145,3 +156,56 @@ def test_a_live_flag_that_vanishes_while_it_is_read_ends_the_refresh() -> None:
     for variant in (a_variant("a", payload=1), a_variant("a", users=())):
         with pytest.raises(RejectedError):
             refresh(answer, a_desired_state(a_flag("one", variants=(variant,))))
+
+
+VARIANT = {"key": "a", "name": ""}
+ROWS = [{"id": number, "projectId": 7, "key": f"f{number}", "variants": [VARIANT]} for number in (1, 2, 3)]
+
+
+def hydrated(answers: dict[str, Any]) -> tuple[list[LiveFlag], dict[str, InvalidResponseError], list[str]]:
+    """Three flags with all that can be read of variant a, those that cannot be read, and the reads."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/api/1/flags/")
+        asked.append(path)
+        given = answers.get(path, [] if path[-1] == "s" and "/a/" in path else [{"key": "a"}])
+        return httpx.Response(200, json=given)
+
+    async def session(client: Client) -> tuple[list[LiveFlag], dict[str, InvalidResponseError]]:
+        faulty: dict[str, InvalidResponseError] = {}
+        flags = [decode_flag(row) for row in ROWS]
+        return await hydrate(client, flags, lambda flag: reads_of(flag.spec, READS), faulty=faulty), faulty
+
+    return *ask(answer, session), sorted(asked)
+
+
+READS = [(a_variant("a"), name) for name in ("payload", "users")]
+
+
+def test_nothing_more_is_read_of_a_flag_that_cannot_be_read() -> None:
+    """It is left out, with what is wrong with it; the others are read."""
+    flags, faulty, asked = hydrated({"1/variants": [{"key": 5}], "3/variants/a/users": {}})
+    assert [flag.key for flag in flags] == ["f2"]
+    assert flags[0].spec.variants == (a_variant("a", name="", description="", payload=None, users=()),)
+    assert {flag_id: str(error) for flag_id, error in faulty.items()} == {
+        "1": "GET /api/1/flags/1/variants: Invalid response from the API: expected a string at variants/0/key, got a"
+        " number.",
+        "3": "GET /api/1/flags/3/variants/a/users: Invalid response from the API: expected a list at answer, got an"
+        " object.",
+    }
+    assert asked == [
+        "1/variants", "2/variants", "2/variants/a/users", "3/variants", "3/variants/a/users",
+    ]  # fmt: skip
+
+
+def test_a_budget_that_is_too_small_is_told_what_it_takes() -> None:
+    """What was sent before, and all that is to be read."""
+    variants = (a_variant("control", users=()),)
+    desired = a_desired_state(*(a_flag(key, variants=variants) for key in ("1", "2", "3")))
+    with pytest.raises(BudgetError, match=r"To read what is declared takes at least 4 requests in one run\.$"):
+        ask(
+            an_emulator(*(a_seen_flag(key, id=key) for key in ("1", "2", "3"))),
+            lambda client: fetch_live_state(client, desired),
+            requests=Requests(per_second=100_000, daily_budget=3),
+        )

@@ -201,3 +201,26 @@ def test_a_single_row_too_large_is_an_error(name: str) -> None:
     with pytest.raises(ResponseTooLargeError):
         ask(server, READS[name])
     assert limits[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("flags", {"projectId": "7", "limit": "1000"}),
+        ("versions", {"start": "2000-01-01T00:00:00Z", "limit": "1000"}),
+        ("deployments", {"limit": "1000"}),
+        ("experiments", {"projectId": "7", "limit": "1000"}),
+    ],
+)
+def test_what_each_list_is_asked_for(name: str, asked: dict[str, str]) -> None:
+    """At its own address; every page but the first by its cursor too."""
+    heard: list[tuple[str, dict[str, str]]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        heard.append((request.url.path, dict(request.url.params)))
+        return httpx.Response(
+            200, json={name: [row_of(name, len(heard))], "nextCursor": "x" if len(heard) < 2 else None}
+        )
+
+    assert numbers_in(name, ask(answer, READS[name])) == [1, 2]
+    assert heard == [(f"/api/1/{name}", asked), (f"/api/1/{name}", asked | {"cursor": "x"})]

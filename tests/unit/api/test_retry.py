@@ -178,7 +178,7 @@ def test_the_server_is_waited_for_as_it_asks() -> None:
     time = StoppedClock()
     answers = [httpx.Response(429, headers={"Retry-After": text}) for text in ("3", "1e9", "-5")]
     told: list[Wait] = []
-    send(Server(*answers, OK), "GET", ["flags"], clock=time.clock, on_wait=told.append)
+    ask(Server(*answers, OK), lambda client: client.list_users("1", "on"), clock=time.clock, on_wait=told.append)
     assert [round(seconds, 6) for seconds in time.slept if seconds] == [3, 120]
     assert told == [
         Wait(status=429, seconds=seconds, until=NOON + timedelta(seconds=seconds), asked=asked)
