@@ -281,8 +281,7 @@ class FlagRun:
         self.is_conflict = isinstance(error, ChangedMeanwhileError)
         sent = self.made if self.is_conflict else any(item.attempts for item in self.steps)
         self.leave(reason, Status.FAILED if sent and status is Status.SKIPPED else status)
-        is_failure = isinstance(error, ApiError) and self.status is not Status.SKIPPED
-        if ends_the_run(error) or (self.context.options.on_error_abort and is_failure):
+        if ends_the_run(error) or (self.context.options.on_error_abort and self.status is not Status.SKIPPED):
             self.context.cancellation.stop(error, self.plan.key)  # type: ignore[arg-type] # both are ReconcilerErrors
 
     def _refused(self, step: Step, error: Exception) -> str:

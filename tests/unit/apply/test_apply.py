@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import a_flag_plan, a_plan
+from builders import a_flag_plan, a_plan, an_empty_plan
 from emulators import a_live_flag, flag_of
 from looks import BOB, edit
 from msgspec.structs import replace
@@ -162,6 +162,8 @@ def test_a_plan_that_is_refused_as_a_whole() -> None:
         assert (outcome.users_see, outcome.verified, outcome.duplicates, outcome.editors) == ("", None, (), ())
     assert (report.unchanged, report.requests, report.verified, report.stopped_by) == (40, 0, None, refusal)
     assert (report.exit_code, report.changed_something) == (5, False)
+    nothing = refused_report(an_empty_plan(), refusal)
+    assert (nothing.outcomes, nothing.exit_code, nothing.failure) == ((), 5, refusal)
 
 
 def test_a_failure_stops_its_flag_and_no_other() -> None:

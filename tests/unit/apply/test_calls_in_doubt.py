@@ -12,7 +12,7 @@ import pytest
 from builders import a_live_flag as a_flag
 from emulators import a_live_flag, flag_of
 from virtual_time import VirtualTimeLoop, run_in_virtual_time
-from worlds import World, a_world, an_emulator
+from worlds import OTHER_USER, World, a_world, an_emulator
 
 from reconciler.apply import ApplyOptions, Cancellation, ambiguous, steps
 from reconciler.emulator import Behaviour
@@ -409,3 +409,37 @@ def test_whether_a_flag_was_written_since_a_call(
     (step,) = steps.steps_of([EditFlag(flag_key="f", body={"name": "n"})])
     step.sent_at = sent
     assert ambiguous._was_written_since(step, a_flag(last_modified_at=written)) is is_since
+
+
+def test_an_edit_before_the_first_call_is_no_failure() -> None:
+    """Where the first failure is to stop everything, a flag that others edit while it waits stops nothing."""
+    world = a_world(
+        an_emulator(*map(a_live_flag, "fg")),
+        *(FlagSpec(key=key, rollout_percentage=50) for key in "fg"),
+        apply_options=ApplyOptions(on_error_abort=True, verify=False),
+    )
+    path, real = f"/flags/{flag_of(world.emulator, 'f')['id']}", world.emulator.api.answer
+    planned, sent = world.look(), list[str]()
+
+    def answer(request: RawRequest) -> ApiResponse:
+        if request.method == "GET":
+            return real(request)
+        sent.append(request.path.removeprefix("/api/1"))
+        if len(sent) > 1:
+            return real(request)
+        world.emulator.edit_as(OTHER_USER, "PATCH", path, {"description": "by hand"})
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        loop.skip(6)
+        return text_response(429, "slow down")
+
+    world.emulator.api.answer = answer  # type: ignore[method-assign]
+    report = world.carry_out(planned).report
+    assert report is not None
+    first, second = report.outcomes
+    assert (sent[0], len(sent)) == (path, 2)
+    assert (first.status.value, first.operations[0].status.value, second.status.value) == (
+        "skipped", "skipped", "applied",
+    )  # fmt: skip
+    assert "it was edited meanwhile (description), not by this run" in str(first.error)
+    assert first.users_see == ""

@@ -121,7 +121,9 @@ def test_since_when_the_feed_is_asked(*, is_dated: bool) -> None:
         emulator.app = app
         async with world.client(read_only=False) as client:
             await find_flag(client, "f")
-            await apply_plan(run.plan, client, desired=world.desired, live=run.live, config=world.config)
+            asked = len(emulator.log)
+            report = await apply_plan(run.plan, client, desired=world.desired, live=run.live, config=world.config)
+            assert report.requests == len(emulator.log) - asked
 
     run_now(work())
     (asked,) = [entry.query["start"] for entry in emulator.log if entry.path == "/api/1/versions"]

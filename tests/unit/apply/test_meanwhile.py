@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from reconciler.apply import steps
 from reconciler.apply.meanwhile import moved_meanwhile
 from reconciler.model.flag import UNSET, FlagSpec, LiveFlag, Variant
-from reconciler.planning.operations import AddMembers, EditFlag, EditVariant, Operation, RemoveMembers
+from reconciler.planning.operations import AddMembers, CreateFlag, EditFlag, EditVariant, Operation, RemoveMembers
 
 
 @pytest.mark.parametrize(("clock", "slept"), [(None, 0), (7, 90)])
@@ -110,3 +110,22 @@ def test_what_comes_after_a_call_that_does_not_fit_explains_nothing() -> None:
 def test_from_when_on_a_read_is_old(monkeypatch: pytest.MonkeyPatch, ago: float, *, is_old: bool) -> None:
     monkeypatch.setattr(steps, "loop_time", lambda: 1000.0)
     assert steps.is_old(1000.0 - ago) is is_old
+
+
+def test_what_was_made_by_the_create_is_where_the_calls_begin() -> None:
+    """The create itself explains nothing behind it, and hides nothing."""
+    before, (grown, _) = a_flag_that_shows("rollout_percentage", 20), CALLS["rollout_percentage"]
+    now = a_flag_that_shows("rollout_percentage", 50)
+    create = CreateFlag(flag_key="a", body={"key": "a", "rolloutPercentage": 20})
+    assert moved_meanwhile(before, [create, grown], now, [grown]) == ()
+    assert moved_meanwhile(before, [create], now, []) == ("rollout_percentage",)
+
+
+def test_all_fields_that_were_edited_are_named_in_order() -> None:
+    fields = {"tags": ("u",), "name": "n", "enabled": True, "description": "d", "rollout_percentage": 7}
+    before = a_live_flag(
+        FlagSpec(key="a", variants=(Variant(key="on"), Variant(key="off")), **dict.fromkeys(fields, ()))
+    )
+    now = replace(before, spec=FlagSpec(key="a", variants=(Variant(key="on"),), **fields))
+    moved = moved_meanwhile(before, [], now, [])
+    assert moved == ("description", "enabled", "name", "rollout_percentage", "tags", "variants")
