@@ -243,7 +243,7 @@ class _Decision:
         if any(outcome.meets(cell) for outcome in self._claim.never):
             return True
         plain = [outcome for outcome in self._claim.always if outcome.before is None]
-        moves = [item for item in self._claim.always if item.before is not None and item.before in {ANY, cell[0]}]
+        moves = [item for item in self._claim.always if item.before in {ANY, cell[0]}]
         return any(kind and not any(outcome.meets(cell) for outcome in kind) for kind in (plain, moves))
 
     def _breach_of_share(self, share: Share, pair: Pair, required: int, excluded: tuple[int, ...]) -> Verdict | None:

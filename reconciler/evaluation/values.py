@@ -313,10 +313,10 @@ def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[s
     patterns = list(dict.fromkeys(_tokens(item.op, value) for item in conditions for value in item.values))
     letters = {token for tokens, _ in patterns for token in tokens if len(token) == 1}
     letters |= {letter for token in letters for letter in (token.lower(), token.upper()) if len(letter) == 1}
-    known = letters | set("".join(listed))
+    known = letters.union(*listed)
     fresh = next(letter for letter in map(chr, chain(range(97, 123), count(0xE000))) if letter not in known)
     alphabet = (fresh, *sorted(letters | {"/"}, key=_as_it_is_in_any_word))
-    prefixes = {text[:end] for text in listed for end in range(1, len(text) + 1)}
+    prefixes = listed.union(text[:end] for text in listed for end in range(len(text)))
     start = tuple(_reached(tokens, {0}) for tokens, _ in patterns)
     pending: deque[tuple[str, tuple[frozenset[int], ...]]] = deque([("", start)])
     seen: set[tuple[str | None, tuple[frozenset[int], ...]]] = set()

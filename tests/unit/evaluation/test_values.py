@@ -162,6 +162,32 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
                 FIRST: ("-inf", "-4", LEAST, "-"),
             },
         ),
+        (
+            [asked("greater", "5"), asked("less", "-3"), asked("greater", "100")],
+            {
+                NONE: (None, "5", "-3", "nan", "-2", "1", "-2.9999999999999996", "-3x"),
+                FIRST: ("100", "6", "52.5", "5.000000000000001"),
+                5: ("inf", "101", "100.00000000000001", "5x", "other"),
+                SECOND: ("-inf", "-4", LEAST, "-"),
+                4: ("100x",),
+            },
+        ),
+        (
+            [asked("greater", "a"), asked("greater", "a ")],
+            {NONE: (None, "a", "A"), FIRST: ("a ", "a\x00"), BOTH: ("a x", "other")},
+        ),
+        (
+            [asked("greater", "a"), asked("greater", "a "), asked("is not", "a\x00")],
+            {4: (None, "a", "A"), 5: ("a ", "a\x00\x00"), FIRST: ("a\x00",), 7: ("a x", "other")},
+        ),
+        (
+            [asked("greater", "b"), asked("is not", "bx")],
+            {SECOND: (None, "b", "A"), FIRST: ("bx",), BOTH: ("bA", "other")},
+        ),
+        (
+            [asked("greater", "a"), asked("greater", "ax")],
+            {NONE: (None, "a", "A"), FIRST: ("ax", "aA"), BOTH: ("axx", "other")},
+        ),
         ([asked("less", "inf")], {NONE: (None, "inf", "nan", "infx", "other"), FIRST: ("-inf", "0", LEAST, "A")}),
         ([asked("greater", "b")], {NONE: (None, "b", "A"), FIRST: ("bx", "other")}),
         (
@@ -267,6 +293,8 @@ def test_infinity_is_spelled_as_no_list_says(listed: tuple[str, ...], spelling: 
 
     assert spelling in found[BOTH]
     assert not set(found[BOTH]) & set(listed)
+    every = shown(asked("greater", "1.7976931348623157e+308"), asked("is not", "inf", "INF", "Inf"))
+    assert (every[FIRST], every[BOTH]) == (("inf", "INF", "Inf"), ("1.7976931348623157e+308x", "other"))
 
 
 @pytest.mark.parametrize(("count", "is_free"), [(6, False), (7, True)])
@@ -392,6 +420,7 @@ def test_which_properties_are_known_exactly() -> None:
     patterns = asked("glob match", *(f"{'?' * number}*a*{number}*b*" for number in range(12)))
     properties = Properties((patterns, asked("is", "US", prop="country")))
     assert [properties.is_exact(name) for name in ("gp:n", "country")] == [False, True]
+    assert not Properties((asked("greater", "b"), asked("glob match", "a"))).is_exact("gp:n")
 
 
 EDGE = Fraction(1, 4)
