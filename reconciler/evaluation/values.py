@@ -340,11 +340,11 @@ def _matching_texts(conditions: Sequence[Condition], listed: set[str]) -> list[s
                     (found if text_list(longer) is None else lists).setdefault(matched, longer)
     for matched, text in lists.items():
         beside = (item for item in (fresh + text, text + fresh, text[0] + fresh + text[1:]) if item not in listed)
-        plain = [item for item in beside if _matched(patterns, _places_after(patterns, item)) == matched]
-        if not (plain or matched in found):
+        plain = next((item for item in beside if _matched(patterns, _places_after(patterns, item)) == matched), None)
+        if plain is not None:
+            found.setdefault(matched, plain)
+        elif matched not in found:
             return None
-        if plain:
-            found.setdefault(matched, plain[0])
     return list(found.values())
 
 
@@ -379,7 +379,7 @@ def _tokens(op: str, value: str) -> tuple[tuple[str, ...], bool]:
 def _reached(tokens: tuple[str, ...], places: Iterable[int]) -> frozenset[int]:
     """The places, and those behind stars that match nothing."""
     found = set(places)
-    for place in sorted(found):
+    for place in places:
         at = place
         while at < len(tokens) and len(tokens[at]) > 1:
             at += 1

@@ -125,6 +125,10 @@ def shown(*conditions: Condition) -> dict[int, tuple[Any, ...]]:
                 BOTH: ("-INF", "-04", LEAST, "-"),
             },
         ),
+        (
+            [asked("contains", "\u03c3"), asked("contains", "a")],
+            {NONE: (None, "b", "other"), FIRST: ("\u03c3",), SECOND: ("a", "A"), BOTH: ("A\u03c3",)},
+        ),
         ([asked("contains", "\u00df")], {NONE: (None, "a", "other"), FIRST: ("\u00df",)}),
         ([asked("is", "(none)", "x", prop="user_id")], {FIRST: (None, "x"), NONE: ("other",)}),
         (
