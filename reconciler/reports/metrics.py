@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from reconciler.drift import DriftReport
     from reconciler.rollouts.report import AdvanceReport
-    from reconciler.rollouts.standing import Standing
+    from reconciler.rollouts.standing import Move, Standing
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MOVES = ("up", "rollback", "off")
@@ -104,13 +104,18 @@ def metrics_text(watched: Watched) -> str:
 
 def _phase(item: Standing) -> Phase:
     """The phase after the round: what was rolled back by it is rolled back."""
-    is_made = item.move is not None and item.move.status == "applied"
-    return Phase.ROLLED_BACK if is_made and item.move is not None and item.move.kind != "up" else item.position.phase
+    made = _made(item)
+    return Phase.ROLLED_BACK if made is not None and made.kind != "up" else item.position.phase
 
 
 def _live(item: Standing) -> float:
-    is_made = item.move is not None and item.move.status == "applied"
-    return item.move.after if is_made and item.move is not None else item.position.live
+    made = _made(item)
+    return item.position.live if made is None else made.after
+
+
+def _made(item: Standing) -> Move | None:
+    """The write of the round, if it was made."""
+    return item.move if item.move is not None and item.move.status == "applied" else None
 
 
 def _moment(at: datetime | None) -> list[tuple[str, float]]:
