@@ -54,7 +54,7 @@ def defaults_for(key: Json, config: Config) -> Mapping[str, Json]:
 
 def without_opt_outs(document: Json, defaults: Collection[str]) -> Json:
     """The document without the fields that it sets to null so that no default manages them."""
-    if not defaults or not isinstance(document, dict):
+    if not isinstance(document, dict):
         return document
     return {name: item for name, item in document.items() if item is not None or name not in defaults}
 

@@ -190,8 +190,6 @@ def _with_overlay(
     if not same_json(for_environment(dict(document), environment, defaults), after):
         before = for_environment(base, None, defaults)
         overlays[environment] = _patch(before, after, overlays.get(environment) or {})
-    if not overlays.get(environment, True) and environment not in (document.get("environments") or {}):
-        del overlays[environment]
     only = {"onlyIn": document["onlyIn"]} if "onlyIn" in document else {}
     return base | only | ({"environments": overlays} if overlays else {})
 

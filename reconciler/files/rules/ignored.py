@@ -48,7 +48,7 @@ def ignored_field(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
 def unkept_member(flag: ParsedFlag, config: Config) -> Iterator[Finding]:
     """Members of a payload's objects have names; what is ignored inside of another value cannot be kept."""
     key = flag.body.get("key")
-    ignored = ignored_of(key, config) if isinstance(key, str) and config.ignore else None
+    ignored = ignored_of(key, config) if isinstance(key, str) else None
     for index, variant in flag.variants if ignored else ():
         if ignored and isinstance(variant.get("key"), str) and variant.get("payload") is not None:
             for path in ignored.at("variants", variant["key"], "payload").paths:

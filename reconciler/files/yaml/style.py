@@ -137,7 +137,7 @@ def _may_flow(node: Node, depth: int) -> bool:
     """Whether a collection is shallow, has no comment inside, and no text of several lines."""
     if isinstance(node, Scalar):
         return node.block is None and not (isinstance(node.value, str) and "\n" in node.value)
-    if node.entries and (depth == 0 or node.foot):
+    if node.foot or (node.entries and depth == 0):
         return False
     return all(
         not entry.above and not entry.between and not entry.beside and _may_flow(entry.node, depth - 1)

@@ -67,8 +67,11 @@ def server_of(name: str, pages: Iterable[tuple[Sequence[int], Any]]) -> tuple[Ha
 def test_every_page_is_read(name: str) -> None:
     """Up to the one that names no other."""
     server, asked = server_of(name, [([1, 2], "a"), ([3], "b"), ([4], None)])
-    assert numbers_in(name, ask(server, READS[name])) == [1, 2, 3, 4]
+    found = ask(server, READS[name])
+    assert numbers_in(name, found) == [1, 2, 3, 4]
     assert asked == [None, "a", "b"]
+    if name == "versions":
+        assert found.experiments == {"flag-1", "flag-2", "flag-3", "flag-4"}
 
 
 def test_an_empty_page_ends_the_list_with_any_cursor(name: str) -> None:

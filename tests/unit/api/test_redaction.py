@@ -137,6 +137,16 @@ def test_a_quotation_is_one_short_visible_line() -> None:
     assert quotation("d" * 301) == "d" * 299 + "…"
 
 
+@pytest.mark.parametrize("trail", [b"", b"!", b"!!"])
+@pytest.mark.parametrize(("lead", "first"), [(b"", 0), (b"!", 2), (b"!!", 3), (b"!!!", 4)])
+def test_all_of_a_key_in_base64_is_replaced_and_no_more(lead: bytes, first: int, trail: bytes) -> None:
+    """But for the signs that it shares with what stands around it."""
+    secret = "canary-4f7d9a2b8c1e6035"
+    text = b64encode(lead + secret.encode() + trail).decode()
+    last = len(lead + secret.encode()) * 8 // 6
+    assert ApiKey(secret).redact(text) == f"{text[:first]}***{text[last:]}"
+
+
 def test_escapes_within_escapes_are_undone_forty_times() -> None:
     """Not without end: a text may be made of nothing else."""
     assert len(list(_readings("%" + "25" * 60 + "41"))) == 40

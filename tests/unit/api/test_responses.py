@@ -11,7 +11,7 @@ import pytest
 from clients import ask
 from contract.endpoints import FLAG, LISTED_FLAG, VERSIONS
 
-from reconciler.api.responses import DeploymentInfo, Unread, decode_version_page
+from reconciler.api.responses import CreatedFlag, DeploymentInfo, Unread, decode_version_page
 from reconciler.errors import AmbiguousError, InvalidResponseError, RejectedError
 from reconciler.model.flag import UNSET
 from reconciler.model.wire import Request
@@ -33,6 +33,20 @@ READS: dict[str, Callable[[Client], Awaitable[Any]]] = {
     "deployments": lambda client: client.list_deployments("1"),
     "feed": lambda client: client.list_all_versions(),
     "all deployments": lambda client: client.list_all_deployments(),
+}
+
+PATHS = {
+    "list": "flags",
+    "details": "flags/1",
+    "versions": "flags/1/versions",
+    "version": "flags/1/versions/2",
+    "variants": "flags/1/variants",
+    "variant": "flags/1/variants/on",
+    "users": "flags/1/variants/on/users",
+    "cohorts": "flags/1/variants/on/cohorts",
+    "deployments": "flags/1/deployments",
+    "feed": "versions",
+    "all deployments": "deployments",
 }
 
 NONSENSE = {
@@ -66,6 +80,13 @@ def answering(body: bytes | Any, status: int = 200) -> Callable[[httpx.Request],
     if isinstance(body, bytes):
         return lambda _: httpx.Response(status, content=body)
     return lambda _: httpx.Response(status, json=body)
+
+
+@pytest.mark.parametrize("read", READS)
+def test_every_read_asks_at_its_own_address(read: str) -> None:
+    """The error of a wrong answer names it."""
+    with pytest.raises(InvalidResponseError, match=f"^GET /api/1/{PATHS[read]}: "):
+        ask(answering(b"7"), READS[read])
 
 
 @pytest.mark.parametrize("body", NONSENSE.values(), ids=NONSENSE)
@@ -124,6 +145,10 @@ DEPLOYMENT = {"id": "5", "projectId": "7", "label": "web", "key": "k"}
         ("users", {}, "a list at answer, got an object"),
         ("variants", [{"key": "a"}, {"key": "b", "name": 5}], "a string at variants/1/name, got a number"),
         ("variants", [{"key": "a"}, 5], "an object at variants/1, got a number"),
+        ("list", [], "an object at answer, got a list"),
+        ("feed", {"versions": {}}, "a list at versions, got an object"),
+        ("all deployments", {"deployments": 5}, "a list at deployments, got a number"),
+        ("list", {"flags": [], "nextCursor": True}, "an id at nextCursor, got true"),
     ],
 )
 def test_a_wrong_part_of_an_answer_is_named_with_its_place(read: str, body: Any, said: str) -> None:
@@ -228,6 +253,12 @@ def test_rows_of_the_feed_that_are_no_versions_are_set_aside() -> None:
 
 
 CREATE = Request(method="POST", segments=("flags",), body={"projectId": "7", "key": "new"})
+
+
+def test_a_create_gives_the_id_of_the_new_flag() -> None:
+    """A number too; the address beside it is not used."""
+    found = ask(answering({"id": 5, "url": "http://x"}, 201), lambda client: client.write(CREATE))
+    assert found == CreatedFlag(id="5", status=201)
 
 
 @pytest.mark.parametrize("body", [b"", b"OK", b"{}", b'{"id": null}', b'{"id": true}', b"[]", b'{"url": "http://x"}'])

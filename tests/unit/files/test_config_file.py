@@ -9,7 +9,7 @@ import pytest
 from flag_projects import a_project
 
 from reconciler.errors import InvalidInputError, UsageError
-from reconciler.files.config_file import find_config, load_config, load_configs
+from reconciler.files.config_file import find_config, load_config, load_configs, parse_config
 from reconciler.model.config import IgnoreRule, Limit, Requests, Safety
 from reconciler.model.rollout import GuardSource
 
@@ -69,6 +69,12 @@ def test_windows_of_an_apply(tmp_path: Path) -> None:
     file = a_project(tmp_path, config=file.read_text() + "applyWindows: [a, b]\n")
     assert [config.apply_windows for config in load_configs(file)] == [("b",), ("a", "b")]
     assert [[*config.windows] for config in load_configs(file)] == [["a", "b"]] * 2
+
+
+def test_a_configuration_of_a_commit_needs_no_directory(tmp_path: Path) -> None:
+    """What it said of the flags' is kept."""
+    config = parse_config(tmp_path / "reconciler.yaml", f"{HEAD}flags: gone\n".encode(), None)
+    assert (config.flags_dir, config.content) == (tmp_path / "gone", f"{HEAD}flags: gone\n".encode())
 
 
 def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:

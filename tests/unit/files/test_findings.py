@@ -72,6 +72,12 @@ def test_findings(tmp_path: Path, block: re.Match[str]) -> None:
     assert found(tmp_path, block["kind"], block["text"]) == block["found"].splitlines()
 
 
+HINTS = {
+    "unmanaged-switch": "Declare it, give it a value under `defaults` in reconciler.yaml, or name it under `ignore`.",
+    "local-amplitude-id": "Declare bucketingKey, as user_id or device_id, or give it a value under `defaults`.",
+}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -96,6 +102,7 @@ def test_what_a_document_leaves_out(tmp_path: Path, text: str, said: list[tuple[
     for shown, (line, rule, fields) in zip(lines, said, strict=True):
         assert shown.startswith(f"{line}:")
         assert f"warning {rule}: The document leaves {fields} out: " in shown
+        assert shown.endswith(f" > {HINTS[rule]}")
 
 
 def test_a_key_that_cannot_be_read_has_no_rules_of_its_own(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_what_is_said_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ".h.yaml~": "hidden-file", "i.YAML": "file-suffix", "j.txt": "unread-file", ".k.ymal": "unread-file",
         "l.yaml/m.yaml": None, "l.yaml": "unread-file", "o.ya\u200bml": "file-suffix", "p.yaml ": "file-suffix",
         "q.yaml.": "file-suffix", "r.ya\u0301ml": "file-suffix", ".s.YAML ": "hidden-file",
-        ".n/o.yaml": "hidden-file", ".n/p.txt": None,
+        ".n/o.yaml": "hidden-file", ".n/p.txt": None, ".u.yaml/v.txt": None,
         ".git/q.yaml": None,
     }  # fmt: skip
     content = {name: f"key: f{number}\n" for number, name in enumerate(said) if name != "l.yaml"}
@@ -183,6 +183,9 @@ def test_what_is_said_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for name, hint in (("d.yaml.bak", None), ("i.YAML", "Rename it to i.yaml.")):
         (finding,) = check_desired((config,), paths=[Path(name)]).findings
         assert (finding.rule, finding.hint) == (said[name], hint)
+    warnings = [name for name, rule in said.items() if rule and rule != "file-suffix"]
+    monkeypatch.setattr(files, "MAX_LEFT_OUT", len(warnings))
+    assert len(check_desired((config,)).findings) == len([rule for rule in said.values() if rule])
     monkeypatch.setattr(files, "MAX_LEFT_OUT", 2)
     for name, rule in said.items():
         if rule == "file-suffix":
@@ -423,6 +426,7 @@ def test_flags_that_are_tested_may_have_expired(tmp_path: Path) -> None:
     ((desired, claims),) = load_tested([config], None, today=date(2030, 1, 1), base_error=None)
     assert (list(desired.flags), claims) == (["f"], ())
     assert [item.rule for item in desired.warnings] == ["expired"]
+    assert desired.texts == {"flags/a.yaml": b"key: f\nexpires: 2029-12-31\n"}
 
 
 def test_a_test_may_name_the_variants_of_any_environment(tmp_path: Path) -> None:

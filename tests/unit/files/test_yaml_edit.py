@@ -355,3 +355,11 @@ def test_an_overlay_may_put_anything_in_the_place_of_a_mapping() -> None:
     assert rewrite_flag(text, 0, {"key": "f", "rolloutWeights": 5}, environment="prod") == (
         f"{text}environments:\n  prod: {{rolloutWeights: 5}}\n"
     )
+
+
+def test_an_overlay_is_written_beside_what_says_where_a_flag_is() -> None:
+    """That stays."""
+    text = "key: f\nonlyIn: [prod]\nenabled: true\n"
+    assert rewrite_flag(text, 0, {"key": "f", "enabled": False}, environment="prod") == (
+        f"{text}environments:\n  prod: {{enabled: false}}\n"
+    )
