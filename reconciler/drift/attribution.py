@@ -57,11 +57,10 @@ def last_edit(live: LiveFlag, versions: Sequence[Version]) -> Attribution:
         if newest is None:
             return Attribution()
         return Attribution(by=newest.created_by, at=newest.created_at, version=newest.version, basis=Basis.LAST_EDIT)
-    is_newest = newest is not None and newest.created_at == live.last_modified_at
     return Attribution(
         by=live.last_modified_by,
         at=live.last_modified_at,
-        version=newest.version if newest and is_newest else None,
+        version=newest.version if newest and newest.created_at == live.last_modified_at else None,
         basis=Basis.LAST_EDIT,
     )
 

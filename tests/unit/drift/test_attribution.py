@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from builders import a_full_flag
 from builders import a_live_flag as live_flag
@@ -11,7 +13,7 @@ from msgspec import structs
 from worlds import a_world, an_emulator
 
 from reconciler.drift import Attribution, Basis
-from reconciler.drift.attribution import attribute, last_edit
+from reconciler.drift.attribution import attribute, last_edit, reading
 from reconciler.emulator import Behaviour
 from reconciler.model.flag import UNSET, FlagSpec, Unset, Variant, Version
 from reconciler.planning.plan import ValueChange
@@ -208,3 +210,48 @@ def test_no_payload_is_one_value_however_versions_show_it() -> None:
 def a_version(number: int, spec: FlagSpec | None = None) -> Version:
     """What BOB made of a flag on a day of January 2030."""
     return Version(version=number, created_at=f"2030-01-0{number}", created_by=BOB, flag=live_flag(spec))
+
+
+@pytest.mark.parametrize(("oldest", "basis"), [(1, Basis.VERSION), (2, Basis.OLDEST_VERSION)])
+def test_the_first_version_of_all_is_no_oldest_that_is_shown(oldest: int, basis: Basis) -> None:
+    """Nothing can have been before it."""
+    change = ValueChange(path="/rolloutPercentage", before=10, after=20)
+    found = attribute(change, live_flag(), [a_version(number) for number in (3, 2, 1)[: 4 - oldest]], {})
+    assert found == Attribution(by=BOB, at=f"2030-01-0{oldest}", version=oldest, basis=basis)
+
+
+SHOWN = FlagSpec(
+    key=KEY,
+    rollout_percentage=5,
+    variants=(Variant(key="old", name="Old", payload={}), Variant(key="a/b", payload=None), Variant(key="name")),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/rolloutPercentage", 5),
+        ("/description", ""),
+        ("/enabled", UNSET),
+        ("/nothing", UNSET),
+        ("/variants/old/inclusions/users", UNSET),
+        ("/variants/new/inclusions/cohorts", UNSET),
+        ("/variants/old", ""),
+        ("/variants/gone", "absent"),
+        ("/variants/new", "absent"),
+        ("/variants/new/key", ""),
+        ("/variants/new/name", '["Old"]'),
+        ("/variants/old/name", '["Old"]'),
+        ("/variants/old/description", UNSET),
+        ("/variants/new/payload", "[null]"),
+        ("/variants/a/b/payload", "[null]"),
+        ("/variants/gone/name", "absent"),
+        ("/variants/name", ""),
+    ],
+)
+def test_what_is_read_off_a_version(path: str, expected: Any) -> None:
+    """Of a variant that is to be renamed, what the live one has; the new one as a whole is not there yet."""
+    value_in = reading(path, {"new": SHOWN.variants[0]})  # type: ignore[index]
+    assert value_in(SHOWN) == expected
+    if path.startswith("/variants"):
+        assert value_in(FlagSpec(key=KEY)) is UNSET
