@@ -848,6 +848,10 @@ def test_shares_of_few_values() -> None:
         verdict = decide(by_country, conditions=(asked("country", "is", country),), shares=(half,))
         found[country] = official.assign({"country": country})[0]
         assert (verdict.status, verdict.share) == (Status.REFUTED, (half, Fraction(found[country] == "a")))
+        came = replace(half, outcome=Outcome("a", "off"))
+        dark = replace(by_country, rollout_percentage=0)
+        verdict = decide(by_country, dark, conditions=(asked("country", "is", country),), shares=(came,))
+        assert (verdict.status, verdict.share) == (Status.REFUTED, (came, Fraction(found[country] == "a")))
     assert set(found.values()) == {"a", "b"}
 
     several = decide(by_country, conditions=(asked("country", "is", *found),), shares=(half,))

@@ -88,7 +88,7 @@ def test_null_is_nothing() -> None:
 def test_options_make_a_user() -> None:
     """Ids, properties, lists from repetition, JSON for objects; the options for ids outdo properties."""
     properties = [("country", "US"), ("tags", "a"), ("tags", "b"), ("cohort_ids", "c1"), ("user_id", "no")]
-    properties.append(("groups", '{"org": ["acme"]}'))
+    properties += [("groups", '{"org": ["other"]}'), ("groups", '{"org": ["acme"]}')]
     assert fields_of_options("", "d", properties) == {
         "user_id": "", "device_id": "d", "country": "US", "tags": ["a", "b"], "cohort_ids": ["c1"],
         "groups": {"org": ["acme"]},
@@ -150,6 +150,7 @@ def test_a_line_that_is_no_user_is_named_and_not_shown(line: str, says: str) -> 
     """The file and the line, what is wrong in general, and nothing of what stands there."""
     found = finding(f'{{"user_id": "fine"}}\n\n{line}\n{{}}\n')
     assert found.position is not None
+    assert found.is_error
     assert (found.rule, found.position.file, found.position.line, found.position.column) == (
         "user",
         "users.jsonl",
