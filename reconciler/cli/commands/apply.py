@@ -235,7 +235,7 @@ def _ask_and_do(planned: Planned, choices: ApplyArguments, output: Output) -> Ap
     asks = not choices.auto_approve and sys.stdin.isatty()
     if asks and not _is_approved(question, output):
         raise ReconcilerError("Not approved: nothing was sent.")
-    if asks and (closed := refusal_of(_in_window(planned).plan, addition="; nothing was sent")):
+    if closed := refusal_of(_in_window(planned).plan, addition="; nothing was sent"):
         raise closed  # the answer may have taken hours
     signals.hold()
     return asyncio.run(_apply(planned, choices, output))

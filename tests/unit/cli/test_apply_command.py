@@ -13,6 +13,7 @@ import pytest
 from emulators import OTHER_USER, an_emulator
 from jsonschema import Draft202012Validator
 
+from reconciler.apply import ApplyOptions, ApplyReport
 from reconciler.emulator import Behaviour
 from reconciler.emulator.requests import text_response
 from reconciler.emulator.server import serve
@@ -82,6 +83,7 @@ def test_nothing_to_do_is_done(repository: Repository) -> None:
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "No changes.")
     document = json.loads(repository.run("apply", "--auto-approve", "--format", "json").out)
     assert document["summary"] == {"applied": 0, "failed": 0, "unknown": 0, "skipped": 0, "unchanged": 1}
+    assert document["verified"] is True
     assert repository.emulator.writes == []
 
 
@@ -511,6 +513,30 @@ def test_a_report_of_what_was_done_stays(repository: Repository, monkeypatch: py
     assert repository.run("apply", *arguments).code == 7
     document = json.loads((repository.root / "report.json").read_text(encoding="utf-8"))
     assert document["summary"]["applied"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ((), ApplyOptions(verify=True, on_error_abort=False, concurrency=3)),
+        (("--no-verify", "--on-error", "abort"), ApplyOptions(verify=False, on_error_abort=True, concurrency=3)),
+    ],
+)
+def test_how_calls_are_made(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], wanted: ApplyOptions
+) -> None:
+    """As the configuration and the options say."""
+    given: list[ApplyOptions] = []
+
+    async def note(*_: object, options: ApplyOptions, **__: object) -> ApplyReport:
+        given.append(options)
+        return ApplyReport(outcomes=(), unchanged=(), verified=True)
+
+    repository.write(
+        "reconciler.yaml", (repository.root / "reconciler.yaml").read_text() + "requests: {concurrency: 3}\n"
+    )
+    monkeypatch.setattr("reconciler.cli.commands.apply.apply_plan", note)
+    assert (repository.run("apply", "--auto-approve", *options).code, given) == (0, [wanted])
 
 
 def test_no_verify_reads_nothing_back(repository: Repository) -> None:

@@ -213,6 +213,22 @@ def test_what_a_reload_says(root: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert said(str(root / "flags" / "search.yaml")) == ["Serving 1 flag as the files are now."]
 
 
+def test_what_is_watched(root: Path) -> None:
+    """What there is of flags, configuration and cohorts, by its whole path, and where that leads."""
+    (root / "flags").rename(root / "real")
+    (root / "flags").symlink_to("real")
+    cohorts = root / "cohorts.json"
+    cohorts.write_text("{}")
+    session = start_session(Settings(config=root / "reconciler.yaml"), Output(quiet=True), cohorts=cohorts)
+    config = {root / "reconciler.yaml": (root / "reconciler.yaml").resolve()}
+    flags = {root / "flags": (root / "real").resolve()}
+    assert session._places() == {**flags, **config, cohorts: cohorts.resolve()}
+    cohorts.unlink()
+    assert session._places() == {**flags, **config}
+    (root / "real").rename(root / "gone")
+    assert session._places() == config
+
+
 def test_a_changed_file_is_served_before_all_are_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it alone tells what is to be served; not while another one is invalid."""
     session = start_session(Settings(config=root / "reconciler.yaml"), Output(quiet=True))
