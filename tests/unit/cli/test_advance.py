@@ -15,6 +15,7 @@ from histories import git
 from looks import BOB, edit
 from rollout_rigs import CONFIG, FLAG, KEY, SEGMENTS, Rig, a_rig
 
+from reconciler.apply import ApplyOptions, ApplyReport
 from reconciler.cli.output import Output, StdoutError
 from reconciler.emulator.errors import RefusedError
 
@@ -462,6 +463,20 @@ def test_a_move_that_the_server_refuses_counts_as_not_made(rig: Rig, monkeypatch
     summary = json.loads(ran.out)["summary"]
     assert ran.code != 0
     assert (summary["up"], summary["notMade"], rig.live()) == (0, 1, 0)
+
+
+def test_how_calls_are_made(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many side by side as the configuration says, and what is written is read back."""
+    given: list[ApplyOptions] = []
+
+    async def note(*_: object, options: ApplyOptions, **__: object) -> ApplyReport:
+        given.append(options)
+        return ApplyReport(outcomes=(), unchanged=(), verified=True)
+
+    rig.commit(FLAG, config=CONFIG + "requests: {concurrency: 3}\n")
+    monkeypatch.setattr("reconciler.cli.advancing.apply_plan", note)
+    rig.run()
+    assert given == [ApplyOptions(verify=True, on_error_abort=False, concurrency=3)]
 
 
 def test_what_was_done_is_told_on_stderr_where_stdout_is_full(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

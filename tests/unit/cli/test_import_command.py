@@ -56,11 +56,16 @@ def test_out_names_another_directory(repository: Repository) -> None:
 def test_declared_flags_are_refused_without_force(repository: Repository) -> None:
     """Nothing is overwritten or written, the declared ones are named with their files; exit code 1."""
     repository.write("flags/new-checkout.yaml", "---\nname: x\nkey: new-checkout\n")
+    repository.write("flags/other.yaml", "key: other-flag\n")
     ran = repository.run("import")
     assert (ran.code, ran.out) == (1, "")
-    assert "new-checkout  flags/new-checkout.yaml" in ran.err
-    assert "--force" in ran.err
-    assert [path.name for path in (repository.root / "flags").iterdir()] == ["new-checkout.yaml"]
+    assert ran.err.splitlines()[-4:] == [
+        "Error: Nothing was written, because files declare some of these flags already:",
+        "  new-checkout  flags/new-checkout.yaml",
+        "  other-flag  flags/other.yaml",
+        "--force updates them, comments kept; --target chooses others.",
+    ]
+    assert {path.name for path in (repository.root / "flags").iterdir()} == {"new-checkout.yaml", "other.yaml"}
 
 
 def test_force_updates_in_place(repository: Repository) -> None:

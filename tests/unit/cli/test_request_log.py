@@ -13,9 +13,12 @@ from looks import BOB, edit
 from reconciler.api.transport import Exchange, Wait
 from reconciler.cli.output import Output
 from reconciler.cli.progress import RequestLog
+from reconciler.emulator.requests import text_response
 
 if TYPE_CHECKING:
     from conftest import Repository
+
+    from reconciler.emulator import ApiResponse, RawRequest
 
 START = datetime(2030, 1, 1, 5, 0, tzinfo=UTC)
 
@@ -52,6 +55,21 @@ def test_waiting_is_said(wait: Wait, words: str, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == words
     RequestLog(Output(quiet=True)).wait(wait)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_command_says_that_it_waits(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --verbose, too."""
+    monkeypatch.setattr("reconciler.cli.progress._LONG_WAIT", 0.0)
+    real, asked = repository.emulator.api.answer, []
+
+    def answer(request: RawRequest) -> ApiResponse:
+        asked.append(request)
+        return real(request) if asked[1:] else text_response(503, "later")
+
+    repository.emulator.api.answer = answer  # type: ignore[method-assign]
+    ran = repository.run("plan")
+    assert (ran.code, re.sub(r"until \d\d:\d\d", "until then", ran.err)) == (0, "503: waiting 0 s, until then UTC\n")
 
 
 def test_a_pause_that_calls_share_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:

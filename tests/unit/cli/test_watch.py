@@ -224,6 +224,20 @@ def test_what_rounds_see(repository: Repository, monkeypatch: pytest.MonkeyPatch
     ]
 
 
+def test_rounds_share_the_budget_of_a_day(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round for which none is left fails; on the next day there is one again."""
+    text = (repository.root / "reconciler.yaml").read_text()
+    log = repository.emulator.log
+
+    def limit() -> None:
+        repository.write("reconciler.yaml", f"{text}requests: {{dailyBudget: {len(log)}}}\n")
+
+    seen = rounds(repository, monkeypatch, limit, lambda: None)
+    assert [(item.failures, item.last_good) for item in seen] == [(0, TIMES[0]), (1, TIMES[0]), (1, TIMES[2])]
+    assert len(log) == 2 * seen[0].requests == 2 * seen[2].requests
+    assert "Error: 2030-01-07T23:00:00Z GET /api/1/flags was not sent: " in repository.capture.readouterr().err
+
+
 def test_a_signal_before_the_first_round_ends_it(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where its exception was lost; nothing is asked of the server."""
     monkeypatch.setattr(signals._state, "first", signal.SIGTERM)
