@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from builders import (
@@ -21,6 +22,7 @@ from msgspec.structs import replace
 
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.model.flag import UNSET, FlagSpec, Unset, Variant, Weights
+from reconciler.model.rollout import PlacedRollout, Rollout, Step
 from reconciler.model.wire import encode_segments
 from reconciler.planning.compare import weights_to_send
 from reconciler.planning.normalise import desired_for_live
@@ -33,8 +35,8 @@ from reconciler.planning.operations import (
     RemoveUserAt,
     apply_operations,
 )
-from reconciler.planning.plan import LeafChange, MembersChange, PlanOptions, ValueChange
-from reconciler.planning.planner import Planner, build_plan
+from reconciler.planning.plan import LeafChange, MembersChange, PlannedRollout, PlanOptions, ValueChange
+from reconciler.planning.planner import Planner, build_plan, open_rollouts
 from reconciler.planning.segments import shielded_segments
 
 if TYPE_CHECKING:
@@ -376,3 +378,60 @@ def test_what_is_told_of_the_live_state() -> None:
 def test_segments_that_are_not_shown_are_as_declared() -> None:
     declared = a_flag(target_segments=(a_segment(),))
     assert desired_for_live(declared, a_flag(), None, shows_tags=True) == declared
+
+
+STEPS = (Step(10, timedelta(hours=1, seconds=1)), Step(50))
+OWN = PlacedRollout(rollout=Rollout(steps=STEPS, guards=("errors",), on_fail="hold", window="office"), end=50)
+OF_BETA = PlacedRollout(rollout=Rollout(steps=STEPS), end=50, segment="Beta")
+
+
+@pytest.mark.parametrize(
+    ("declared", "live", "after", "shares"),
+    [
+        ({}, {"rollout_percentage": 10}, None, (10, None)),
+        ({}, {"rollout_percentage": 10}, {"rollout_percentage": 10}, (10, None)),
+        ({}, {"rollout_percentage": 10}, {"rollout_percentage": 0}, (10, 0)),
+        ({}, {"rollout_percentage": 10}, {"rollout_percentage": UNSET}, (10, None)),
+        ({}, {"rollout_percentage": 50}, {"rollout_percentage": 10}, None),
+        ({}, {"rollout_percentage": UNSET}, {"rollout_percentage": 10}, (None, None)),
+        ({}, None, {"rollout_percentage": 10}, (None, None)),
+        ({"archived": True}, {"rollout_percentage": 10}, None, None),
+        ({"archived": False}, {"rollout_percentage": 10}, None, (10, None)),
+    ],
+)
+def test_rollouts_that_are_still_to_reach_their_ends(
+    declared: dict[str, Any], live: dict[str, Any] | None, after: dict[str, Any] | None, shares: Any
+) -> None:
+    """With the live percentage, and that of after the plan where it is another; none of a flag that is to go."""
+    flag = a_desired_flag(a_flag("f", **declared), rollouts=(OWN,))
+    found = open_rollouts(
+        [flag],
+        {} if live is None else {"f": a_live_flag(a_full_flag("f", **live))},
+        {} if after is None else {"f": a_full_flag("f", **after)},
+    )
+    planned = [] if shares is None else [
+        PlannedRollout(
+            key="f", path="/rolloutPercentage", live=shares[0], start=shares[1], steps=((10, 3601), (50, None)),
+            guards=("errors",), on_fail="hold", window="office",
+        )
+    ]  # fmt: skip
+    assert list(found) == planned
+
+
+@pytest.mark.parametrize(
+    ("options", "live", "requests"),
+    [
+        ({}, ("f", "g"), 24 * (5 + 2)),
+        ({}, ("f",), 24 * (5 + 1)),
+        ({}, (), 24 * 5),
+        ({"targets": ("f",)}, ("f", "g"), None),
+        ({"shard": (1, 1)}, ("f", "g"), None),
+    ],
+)
+def test_what_a_drift_every_hour_costs(options: dict[str, Any], live: tuple[str, ...], requests: int | None) -> None:
+    """The reads of this plan, and the versions of each live flag with rollouts; of a part it is not known."""
+    segment = a_segment("Beta", percentage=0)
+    flags = [a_desired_flag(a_flag(key), rollouts=(OWN, OF_BETA)) for key in "fg"]
+    state = a_live_state(*(a_full_flag(key, target_segments=(segment,)) for key in live), requests=5)
+    plan = build_plan(a_desired_state(*flags), state, a_config(), PlanOptions(**options))
+    assert plan.hourly_drift_requests == requests

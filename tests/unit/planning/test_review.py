@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import a_full_flag, a_live_flag, a_live_state, an_exposure
+from builders import a_full_flag, a_live_flag, a_live_state, a_transition, an_exposure
 from msgspec.structs import replace
 
 from reconciler.errors import StalePlanError
@@ -191,3 +191,30 @@ def test_a_record_is_of_one_project_and_environment() -> None:
         check_record(record, plan_of(project="8", environment="prod"))
     with pytest.raises(StalePlanError, match="another environment: prod, not none"):
         check_record(record, plan_of())
+
+
+A_TENTH = Fraction(1, 10)
+STAYS, MOVES = ("off", "off", A_TENTH), ("off", "a", A_TENTH)
+
+
+def seen_by(*matrix: tuple[str, str, Fraction], **fields: Any) -> str:
+    """The digest of a flag whose exposure has these cells."""
+    return review_digest(replace(flag(), exposure=an_exposure(a_transition(matrix=matrix, **fields))))
+
+
+def test_who_gets_another_variant_is_a_part_of_what_was_reviewed() -> None:
+    """Which clients, of which segments, and how many: not those who keep what they have."""
+    shown = seen_by(STAYS, MOVES)
+    assert seen_by(MOVES) == seen_by(("a", "a", A_TENTH), MOVES, ("b", "b", A_TENTH)) == shown
+    others = [
+        seen_by(),
+        seen_by(STAYS),
+        seen_by(("off", "a", A_TENTH / 2)),
+        seen_by(("off", "b", A_TENTH)),
+        seen_by(MOVES, before_segment="Beta"),
+        seen_by(MOVES, after_segment="Beta"),
+        seen_by(MOVES, deployments=("67",)),
+        seen_by(MOVES, mode="local"),
+    ]
+    assert others[0] == others[1] == review_digest(flag())
+    assert len({shown, *others}) == 8
