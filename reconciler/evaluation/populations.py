@@ -93,7 +93,7 @@ class Properties:
                 union |= least[0] << shift
             else:
                 choices.append((item.bits << shift, tuple(mask << shift for mask in least)))
-        return _excludes(choices, [mask for mask in excluded if not mask & settled & ~union], [MOST_TRIES])
+        return _excludes(choices, [mask for mask in excluded if not mask & settled & ~union], _Tries())
 
     def answers(
         self, required: int, excluded: Sequence[int], whole: Collection[str] = ()
@@ -112,9 +112,9 @@ class Properties:
             if relevant >> shift & item.bits or is_whole:
                 known = item.known(required >> shift & item.bits, is_whole=is_whole)
                 choices.append((item.bits << shift, [(found.mask << shift, found) for found in known]))
-        tries = [MOST_TRIES]
+        tries = _Tries()
         yield from _chosen(choices, list(excluded), tries)
-        if tries[0] < 0:
+        if tries.left < 0:
             yield None
 
     def is_asked(self, name: str) -> bool:
@@ -183,8 +183,19 @@ def _least(masks: set[int]) -> tuple[int, ...]:
     return tuple(mask for mask in masks if not any(other != mask and other & mask == other for other in masks))
 
 
+class _Tries(Struct):
+    """How many choices one question is still worth; fewer than none once it was worth no more."""
+
+    left: int = MOST_TRIES
+
+    def take(self) -> bool:
+        """Whether it is worth one more."""
+        self.left -= 1
+        return self.left >= 0
+
+
 def _chosen(
-    choices: list[tuple[int, list[tuple[int, Chosen]]]], left: list[int], tries: list[int]
+    choices: list[tuple[int, list[tuple[int, Chosen]]]], left: list[int], tries: _Tries
 ) -> Iterator[tuple[Chosen, ...]]:
     """Every choice of one answer of each property such that no mask that is left is true as a whole."""
     if not choices:
@@ -193,20 +204,18 @@ def _chosen(
         return
     (bits, known), others = choices[0], choices[1:]
     for mask, found in known:
-        tries[0] -= 1
-        if tries[0] < 0:
+        if not tries.take():
             return
         for rest in _chosen(others, [item for item in left if not item & bits & ~mask], tries):
             yield (found, *rest)
 
 
-def _excludes(choices: list[tuple[int, tuple[int, ...]]], left: list[int], tries: list[int]) -> bool:
+def _excludes(choices: list[tuple[int, tuple[int, ...]]], left: list[int], tries: _Tries) -> bool:
     """Whether one answer of each property can be chosen so that no mask that is left is true as a whole."""
     if not left or not choices:
         return not left
     (bits, masks), others = choices[0], choices[1:]
     for mask in masks:
-        tries[0] -= 1
-        if tries[0] < 0 or _excludes(others, [item for item in left if not item & bits & ~mask], tries):
+        if not tries.take() or _excludes(others, [item for item in left if not item & bits & ~mask], tries):
             return True
     return False
