@@ -14,10 +14,10 @@ from msgspec import Struct
 from worlds import World, a_world, an_emulator, run_now
 
 from reconciler.drift import Cause, DriftOptions, detect
-from reconciler.drift.cause import cause_of
+from reconciler.drift.cause import cause_of, place_of
 from reconciler.drift.compare import DifferingFlag, with_unsent
 from reconciler.drift.report import StoredOtherwise
-from reconciler.model.flag import Variant, Version, Weights
+from reconciler.model.flag import UNSET, Variant, Version, Weights
 from reconciler.model.versions import DeclaredValue, Timeline
 from reconciler.planning.plan import MembersChange, ValueChange
 
@@ -214,6 +214,10 @@ def test_a_variant_as_a_whole_is_declared_with_the_variants(names: tuple[str, ..
         ([(25, -10), (5, 20)], 2, None, Cause.LIVE_EDIT),
         ([(25, -20), (5, -10)], 2, None, Cause.NOT_APPLIED),
         ([(25, 0), (5, 20)], 2, None, Cause.LIVE_EDIT),
+        ([(5, 10), (7, 20)], 1, None, Cause.UNKNOWN),
+        ([(None, 10), (5, 20)], 1, None, Cause.UNKNOWN),
+        ([(5, 10), (5, None)], 1, None, Cause.UNKNOWN),
+        ([(5, None), (5, 10)], 1, None, Cause.UNKNOWN),
         ([(7, 10)], 1, None, Cause.UNKNOWN),
         ([], 1, None, Cause.UNKNOWN),
         ([], 1, -1, Cause.NOT_APPLIED),
@@ -222,21 +226,25 @@ def test_a_variant_as_a_whole_is_declared_with_the_variants(names: tuple[str, ..
     ],
 )
 def test_what_versions_and_the_last_edit_tell(
-    shown: list[tuple[int, int]], first: int, edited: int | None, cause: Cause
+    shown: list[tuple[int | None, int | None]], first: int, edited: int | None, cause: Cause
 ) -> None:
-    """Of 5 % live and 25 % declared: versions in force since then, all of them, or else the time of the last edit."""
+    """Of 5 % live and 25 % declared: versions in force since then, all of them, or else the time of the last edit.
 
-    def at(minutes: int) -> str:
-        return (START + timedelta(minutes=minutes)).isoformat()
+    None: a version that does not show it, or of a time that cannot be read.
+    """
+
+    def at(minutes: int | None) -> str:
+        return "soon" if minutes is None else (START + timedelta(minutes=minutes)).isoformat()
+
+    def a_version(number: int, percentage: int | None, minutes: int | None) -> Version:
+        spec = a_flag(rollout_percentage=UNSET if percentage is None else percentage)
+        return Version(version=number, created_at=at(minutes), created_by=BOB, flag=a_live(spec))
 
     change = ValueChange(path="/rolloutPercentage", before=5, after=25)
     live = a_live(a_flag(rollout_percentage=5), last_modified_at=None if edited is None else at(edited))
     wanted = a_flag(rollout_percentage=25)
     found = DifferingFlag(desired=a_desired_flag(wanted), live=live, wanted=wanted, changes=(change,), pairs={})
-    versions = [
-        Version(version=number, created_at=at(minutes), created_by=BOB, flag=a_live(a_flag(rollout_percentage=value)))
-        for number, (value, minutes) in enumerate(shown, first)
-    ]
+    versions = [a_version(number, *values) for number, values in enumerate(shown, first)]
     declared = Timeline(values=(DeclaredValue(value=25, commit="c", at=START),))
     assert cause_of(change, found, versions[::-1], declared) is cause
     assert cause_of(change, found, versions[::-1], Timeline()) is Cause.UNKNOWN
@@ -252,6 +260,24 @@ def a_difference(change: ValueChange | MembersChange, edited: int | None, **fiel
 
 ARCHIVED, BACK = (ValueChange(path="/archived", before=side, after=not side) for side in (True, False))
 USERS = MembersChange(path="/variants/a/inclusions/users", added=("a",), removed=())
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (ARCHIVED, "/key"),
+        (USERS, USERS.path),
+        (ValueChange(path="/rolloutPercentage", before=1, after=2), "/rolloutPercentage"),
+        (ValueChange(path="/rolloutWeights", before={"a": 1}, after=None), "/rolloutWeights"),
+        (ValueChange(path="/variants/a/name", before="x", after="y"), "/variants/a/name"),
+        (ValueChange(path="/variants/a/key", before="b", after="a"), "/variants"),
+        (ValueChange(path="/variants/a", before=None, after={"key": "a"}), "/variants"),
+        (ValueChange(path="/variants/a", before={"key": "a"}, after=None), "/variants"),
+    ],
+)
+def test_where_a_change_is_declared(change: ValueChange | MembersChange, place: str) -> None:
+    """That a variant is there, or has its key, with all of them; that a flag lives, with its key."""
+    assert place_of("f", change) == ("f", place)
 
 
 @pytest.mark.parametrize(
