@@ -320,6 +320,9 @@ def test_requests_are_those_of_the_refresh_alone() -> None:
     assert ask(an_emulator(a_live_flag("one")), twice) == [1, 1]
 
 
+MANY = tuple(f"other-{number}" for number in range(10))
+
+
 @pytest.mark.parametrize(
     ("targets", "shard", "is_refused"),
     [
@@ -329,6 +332,8 @@ def test_requests_are_those_of_the_refresh_alone() -> None:
         (("bro*", "declared"), "broken", True),
         (("decl*",), "broken", False),
         (("*-ken", "decl*"), "broken", False),
+        (("broken", *MANY), "declared", False),
+        (("broken", *MANY), "broken", True),
     ],
 )
 def test_a_flag_that_cannot_be_read_is_refused_where_it_is_a_target(

@@ -47,6 +47,18 @@ def test_rereading_hydrates_as_the_refresh_did() -> None:
     assert again == {"one": flags["one"]}
 
 
+def test_rereading_tells_of_keys_that_several_flags_carry() -> None:
+    """Beside those that are known; archived ones do not count."""
+    flags = list(refresh(an_emulator(a_live_flag("one", id="1"), a_live_flag("two", id="2"))).flags.values())
+    copies = (a_live_flag("one", id="5"), archived("two", id="6"))
+    duplicates = {"old": ("7", "8")}
+    again = look_again(
+        an_emulator(a_live_flag("one", id="1"), a_live_flag("two", id="2"), *copies), flags, duplicates=duplicates
+    )
+    assert duplicates == {"old": ("7", "8"), "one": ("1", "5")}
+    assert None not in again.values()
+
+
 def test_rereading_sees_what_changed() -> None:
     """An edit, an archive and a new flag under the old key are all noticed."""
     emulator = an_emulator(a_live_flag("one", id="1"), a_live_flag("two", id="2"), a_live_flag("three", id="3"))

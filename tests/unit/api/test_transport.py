@@ -133,7 +133,7 @@ def test_the_environment_cannot_listen_in(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert not log.exists()
 
 
-@pytest.mark.parametrize("concurrency", [1, 16])
+@pytest.mark.parametrize("concurrency", [1, 16, 64])
 def test_connections_are_as_many_as_calls_and_go_after_two_seconds(concurrency: int) -> None:
     """Servers drop theirs later: a write after a pause meets a new one."""
     pool = Transport(
