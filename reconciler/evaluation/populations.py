@@ -90,7 +90,8 @@ class Properties:
                 return False
             if len(least) == 1:
                 settled |= item.bits << shift
-                union |= least[0] << shift
+                (only,) = least
+                union |= only << shift
             else:
                 choices.append((item.bits << shift, tuple(mask << shift for mask in least)))
         return _excludes(choices, [mask for mask in excluded if not mask & settled & ~union], _Tries())

@@ -385,9 +385,16 @@ def test_answers_together() -> None:
     assert [properties.can_be(both, left) for left in ((), (all_three,), (both,), (0b100, 0b001))] == [
         True, True, False, False
     ]  # fmt: skip
+    assert list(properties.answers(properties.mask_of((country,)), ())) == [(there,)]
+    either = asked("is", "x", prop="gp:z"), asked("is not", "x", prop="gp:z")
+    two = Properties((plan, team, *either))
+    assert all(two.can_be(0, (two.mask_of((condition,)),)) for condition in either)
+    assert not two.can_be(0, [two.mask_of((condition,)) for condition in either])
     assert [item.is_listed for item in (pro, off, there)] == [True, False, True]
     assert not Chosen("gp:n", (asked("contains", "x"),), NONE, ("y",)).is_listed
     assert properties.is_exact("gp:n")
+    assert properties.is_exact("gp:other"), "nothing is asked of it"
+    assert [properties.is_asked(name) for name in ("gp:n", "country", "gp:other")] == [True, True, False]
 
 
 def test_what_takes_too_many_tries_is_open() -> None:
