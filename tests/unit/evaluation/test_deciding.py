@@ -854,6 +854,12 @@ def test_shares_of_few_values() -> None:
         assert (verdict.status, verdict.share) == (Status.REFUTED, (came, Fraction(found[country] == "a")))
     assert set(found.values()) == {"a", "b"}
 
+    by_group = replace(FLAG, bucketing_unit="org id")
+    assert decide(by_group, conditions=(asked("user_id", "is", "u"),), shares=(half,)).status is Status.PROVED
+    not_named = a_segment(asked("user_id", "is not", "x"), asked("gp:plan", "is", "pro"))
+    assert FLAG.rollout_weights
+    halves = replace(FLAG, target_segments=(replace(not_named, rollout_weights=FLAG.rollout_weights),))
+    assert decide(halves, shares=(half,)).status is Status.PROVED
     several = decide(by_country, conditions=(asked("country", "is", *found),), shares=(half,))
     assert several.status is Status.UNDECIDED
     assert several.reason == "Users with the same country have the same variant: how many have which is not known."

@@ -337,7 +337,8 @@ def test_the_last_line_and_the_lines_of_writes() -> None:
     every = [a_standing(move=move) for move in (*moves, replace(up, status=Status.FAILED))]
     every += [a_standing(position=replace(WAITS, phase=phase)) for phase in Phase]
     assert last_line(AdvanceReport(**fields, standings=tuple(every))) == (
-        "Advance: 1 up, 1 rolled back now, 1 turned off now, 1 not made, 2 waiting, 1 held, 1 rolled back before, 1 done"
+        "Advance: 1 up, 1 rolled back now, 1 turned off now, 1 not made, 2 waiting, 1 held, 1 rolled back before,"
+        " 1 done"
     )
     report = AdvanceReport(**fields, standings=(a_standing("a", "Beta", move=up), a_standing("b")), is_dry_run=True)
     assert last_line(report).startswith("Advance, dry run: ")
