@@ -848,6 +848,8 @@ def test_shares_of_few_values() -> None:
         verdict = decide(by_country, conditions=(asked("country", "is", country),), shares=(half,))
         found[country] = official.assign({"country": country})[0]
         assert (verdict.status, verdict.share) == (Status.REFUTED, (half, Fraction(found[country] == "a")))
+        also = (asked("gp:plan", "is", "pro"), asked("country", "is", country))
+        assert decide(by_country, conditions=also, shares=(half,)).share == verdict.share
         came = replace(half, outcome=Outcome("a", "off"))
         dark = replace(by_country, rollout_percentage=0)
         verdict = decide(by_country, dark, conditions=(asked("country", "is", country),), shares=(came,))
