@@ -9,7 +9,7 @@ import pytest
 from builders import NOON, a_condition, a_desired_flag, a_flag, a_live_flag, a_segment, a_variant
 from msgspec.structs import replace
 
-from reconciler.drift.compare import DifferingFlag, compare_with_live, explained, told_of_orders, with_unsent
+from reconciler.drift.compare import DifferingFlag, compare_with_live, explained, with_unsent
 from reconciler.drift.report import Attribution, Basis, Cause, StoredOtherwise
 from reconciler.model.config import Ignored
 from reconciler.model.flag import UNSET, FlagSpec, Version, Weights
@@ -96,18 +96,11 @@ def test_of_a_flag_that_was_archived_it_is_said_alone() -> None:
     )  # fmt: skip
 
 
-def test_an_order_that_no_call_makes_is_told() -> None:
-    """It is no difference; of many flags the first five."""
+def test_an_order_that_no_call_makes_is_no_difference() -> None:
+    """It is told all the same."""
     found = compared(a_spec(), a_spec(variants=BOTH[::-1]))
     assert found is not None
     assert (found.changes, found.orders) == ((), (["b", "a"], ["a", "b"]))
-    said = '"f": b, a, declared is a, b'
-    told = "The order of variants decides bucketing and cannot be changed by the API: "
-    other = replace(found, orders=None)
-    assert told_of_orders([other]) == ()
-    assert told_of_orders([other, found]) == (f"{told}{said}.",)
-    assert told_of_orders([found] * 5) == (f"{told}{'; '.join([said] * 5)}.",)
-    assert told_of_orders([found] * 6) == (f"{told}{'; '.join([said] * 5)}; and 1 flag more.",)
 
 
 @pytest.mark.parametrize(
