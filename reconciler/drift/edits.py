@@ -53,7 +53,7 @@ def edits_of(
     timelines: Mapping[Place, Timeline],
     managed_tag: str | None,
     *,
-    after: int = 0,
+    after: int,
 ) -> tuple[Edit, ...]:
     """The edits of one flag since a time, oldest first. `versions` are newest first; `desired` None: not declared.
 
@@ -67,7 +67,7 @@ def edits_of(
             changes = tuple(
                 item for item in changes if not _is_of_git(item, desired, new.flag.spec, timelines, managed_tag)
             )
-        if changes or (old is None and new.version <= 1 and desired is None):
+        if changes or (new.version <= 1 and desired is None):
             found.append(
                 Edit(
                     key=new.flag.key,

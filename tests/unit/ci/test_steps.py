@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import re
+import ssl
 import tracemalloc
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -231,6 +232,7 @@ def test_what_is_said_of_an_issue(github: GithubState, tmp_path: Path, capsys: p
         (("comment", "--body-file", "x"), {"GITHUB_REF": "refs/heads/main"}, "GITHUB_REF names no pull request"),
         (("allowed",), {"GITHUB_API_URL": "http://x"}, "GITHUB_API_URL is 'http://x': it must be an address"),
         (("allowed",), {"GITHUB_TOKEN": "a\nb"}, "GITHUB_TOKEN is no token: "),
+        (("allowed",), {"GITHUB_TOKEN": None}, "There is no GITHUB_TOKEN: "),
         (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_API_V4_URL": "https://x", "CI_PROJECT_ID": "a/b"},
          "CI_PROJECT_ID is 'a/b', not a number: this runs in a pipeline."),
         (("comment", "--body-file", "x"), {"GITLAB_CI": "1", "CI_API_V4_URL": "https://x", "CI_PROJECT_ID": "1"},
@@ -535,6 +537,40 @@ def test_what_requests_say_of_themselves(asked: list[httpx.Request]) -> None:
     assert {name: of_github.headers[name] for name in common | own} == common | own
     own = {"private-token": "t"}
     assert {name: of_gitlab.headers[name] for name in common | own} == common | own
+
+
+def test_certificates_are_those_that_the_system_trusts(
+    asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a server of a company may have one of its own."""
+    trusted, given = ssl.create_default_context(), []
+
+    class Noting(httpx.AsyncClient):
+        def __init__(self, **settings: Any) -> None:
+            given.append(settings["verify"])
+            super().__init__(**settings)
+
+    monkeypatch.setattr("ssl.create_default_context", lambda: trusted)
+    monkeypatch.setattr("httpx.AsyncClient", Noting)
+    Github("https://api.example.com", "a/b", "t").request("GET", "/0", Any)
+    assert (given, len(asked)) == ([trusted], 1)
+
+
+def test_pull_requests_come_in_the_order_of_their_merges(github: GithubState) -> None:
+    """Whatever the order of their commits is, or of their numbers."""
+    github.push(BEFORE, HEAD, *(digit * 40 for digit in "123"))
+    for number, digit, day in ((8, "1", 2), (9, "2", 1), (7, "3", 3)):
+        github.add_pull(number, digit * 40)
+        github.pulls[number]["merged_at"] = f"2026-01-0{day}T12:00:00Z"
+    assert [item.number for item in Github.of(github.environ).merged(BEFORE, HEAD)] == [9, 8, 7]
+
+
+@pytest.mark.parametrize(
+    ("status", "is_before"), [("ahead", True), ("identical", True), ("behind", False), ("diverged", False)]
+)
+def test_which_commits_came_before(github: GithubState, status: str, is_before: bool) -> None:
+    github.comparisons[f"{BEFORE}...{HEAD}"] = {"status": status}
+    assert Github.of(github.environ).is_ancestor(BEFORE, HEAD) is is_before
 
 
 def test_an_answer_has_at_most_32_mib(monkeypatch: pytest.MonkeyPatch) -> None:

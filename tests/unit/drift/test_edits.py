@@ -198,7 +198,7 @@ def test_edits_of_inclusions_are_told() -> None:
     users = (Variant(key="a", users=("ada", "eve")), Variant(key="b"))
     spec = FlagSpec(key=KEY, variants=users)
     versions = [a_version(number, minute, users=who) for number, minute, who in ((2, 9, ("ada",)), (1, 0, ()))]
-    (edit_,) = edits_of(versions, a_desired_flag(spec), at(1), {}, None)
+    (edit_,) = edits_of(versions, a_desired_flag(spec), at(1), {}, None, after=0)
     assert [change.path for change in edit_.changes] == ["/variants/a/inclusions/users"]
 
 
@@ -243,13 +243,13 @@ def test_from_when_on_edits_count() -> None:
     assert numbers(*shown, start=10, after=2) == [3]
     assert numbers(*shown, start=20.1) == []
     assert numbers(*shown, first=2) == [3, 4], "older versions are not shown: what the first one changed is not known"
-    made = edits_of([a_version(1, 0)], a_desired_flag(FlagSpec(key=KEY)), at(0), {}, None)
+    made = edits_of([a_version(1, 0)], a_desired_flag(FlagSpec(key=KEY)), at(0), {}, None, after=0)
     assert made == (), "a declared flag is made by an apply"
 
 
 def test_all_that_is_said_of_an_edit() -> None:
     known = [a_version(2, 9, ADA, percentage=5), a_version(1, 0)]
-    assert edits_of(known, None, at(1), {}, None) == (
+    assert edits_of(known, None, at(1), {}, None, after=0) == (
         Edit(
             key=KEY,
             flag_id="1",
@@ -294,7 +294,9 @@ def test_what_git_said_since_the_start_is_its_own(
         for number, shown in ((1, ("x", "ours")), (2, tags))
     )
     timelines = {(KEY, "/tags"): Timeline(values=tuple(DeclaredValue(value=list(item)) for item in (("x",), said)))}
-    found = edits_of([after, before], a_desired_flag(FlagSpec(key=KEY, tags=("x",))), at(11), timelines, "ours")
+    found = edits_of(
+        [after, before], a_desired_flag(FlagSpec(key=KEY, tags=("x",))), at(11), timelines, "ours", after=0
+    )
     assert bool(found) is told_
 
 
@@ -311,5 +313,5 @@ def test_a_shield_is_no_edit_of_segments(name: str, paths: list[str]) -> None:
         for number, segments in ((1, ()), (2, (a_segment(name),)))
     )
     for desired in (FlagSpec(key=KEY), FlagSpec(key=KEY, target_segments=())):
-        (found,) = edits_of([after, before], a_desired_flag(desired), at(11), {}, None)
+        (found,) = edits_of([after, before], a_desired_flag(desired), at(11), {}, None, after=0)
         assert sorted(change.path for change in found.changes) == paths
