@@ -209,14 +209,15 @@ def test_a_single_row_too_large_is_an_error(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
-        ("flags", {"projectId": "7", "limit": "1000"}),
-        ("versions", {"start": "2000-01-01T00:00:00Z", "limit": "1000"}),
-        ("deployments", {"limit": "1000"}),
-        ("experiments", {"projectId": "7", "limit": "1000"}),
+        ("flags", {"projectId": "7", "limit": "7"}),
+        ("versions", {"start": "2000-01-01T00:00:00Z", "limit": "7"}),
+        ("deployments", {"limit": "7"}),
+        ("experiments", {"projectId": "7", "limit": "7"}),
     ],
 )
-def test_what_each_list_is_asked_for(name: str, asked: dict[str, str]) -> None:
-    """At its own address; every page but the first by its cursor too."""
+def test_what_each_list_is_asked_for(name: str, asked: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its own address, by pages of one size; every page but the first by its cursor too."""
+    monkeypatch.setattr("reconciler.api.pages.PAGE_SIZE", 7)
     heard: list[tuple[str, dict[str, str]]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

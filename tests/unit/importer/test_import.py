@@ -15,7 +15,7 @@ from worlds import OTHER_USER, a_world, run_now
 
 from reconciler.emulator import Behaviour
 from reconciler.errors import InvalidInputError, InvalidResponseError
-from reconciler.importer import find_declared_flags, overlay_of, read_importable
+from reconciler.importer import build_import, find_declared_flags, overlay_of, read_importable
 from reconciler.model.config import IgnoreRule
 from reconciler.model.flag import Unset
 from reconciler.progress import Progress
@@ -466,6 +466,32 @@ def test_what_other_environments_declare_is_not_taken_for_live(tmp_path: Path) -
             "variants": [{"key": "control"}, {"key": "treatment"}],
         },
     }
+
+
+def test_what_others_take_from_their_defaults_counts_as_theirs(tmp_path: Path) -> None:
+    """What all say alike then stands on top."""
+    weights = {"control": 1, "treatment": 4}
+    repository = a_repository(
+        tmp_path,
+        an_emulator(a_live_flag(rolloutWeights=weights)),
+        environment="staging",
+        environments=("staging", "production"),
+    )
+    repository.write(
+        "new-checkout.yaml",
+        "key: new-checkout\nonlyIn: [production]\nenvironments:\n  production: {rolloutWeights: {treatment: 4}}\n",
+    )
+    production = replace(
+        repository.config, environment="production", defaults={"rolloutWeights": {"control": 1, "treatment": 1}}
+    )
+    _, flags = repository.read()
+    declared = find_declared_flags(repository.config)
+    result = build_import(flags, declared, repository.config, keys={}, minimal=False, neighbours=[production])
+    (file,) = result.files
+    found = yaml.safe_load(file.text)
+    assert (found["rolloutWeights"], file.keys, file.is_new) == (weights, ("new-checkout",), False)
+    assert "production" not in found["environments"]
+    assert "onlyIn" not in found
 
 
 @pytest.mark.parametrize("length", [240, 241])
