@@ -99,8 +99,6 @@ def matcher(targets: Iterable[str]) -> Callable[[str], bool]:
         return lambda _: True
     patterns = [item for item in known if has_wildcard(item)]
     keys = frozenset(known).difference(patterns)
-    if not patterns:
-        return keys.__contains__
     return lambda key: key in keys or any(fnmatchcase(key, pattern) for pattern in patterns)
 
 

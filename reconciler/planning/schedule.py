@@ -66,7 +66,7 @@ def fit_operations(
         graph.add(edge)
     notes = [edge.note for edge in _wishes(before, operations, route, moving) if not graph.add(edge)]
     priorities = [(operation.phase, index) for index, operation in enumerate(operations)]
-    return graph.sorted_by(priorities), tuple(dict.fromkeys(notes))
+    return graph.sorted_by(priorities), tuple(notes)
 
 
 def creating_operation(operations: tuple[Operation, ...], variant_key: str) -> int | None:

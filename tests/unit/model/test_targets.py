@@ -28,3 +28,4 @@ def test_without_targets_every_key_is_one() -> None:
 def test_a_wildcard_makes_a_pattern() -> None:
     """What spells a key matches that key alone."""
     assert [has_wildcard(item) for item in ("a", "a-b", "a*", "?", "[a]")] == [False, False, True, True, True]
+    assert not any(map(has_wildcard, "!]^~{}()+.$%"))

@@ -202,6 +202,7 @@ def test_a_shield_is_refused_beside_cohorts() -> None:
     found = plan(live, replace(a_flag(a=90, b=10), target_segments=live.target_segments), shield=True)
 
     assert found.refusal == SHIELD_REFUSED
+    assert plan(live, replace(live, name="N"), shield=True).refusal is None
     assert words(found) == ["edit-variant a", "edit-variant b"]
     assert found.transient > 0
 
@@ -819,3 +820,21 @@ def test_an_even_split_is_no_harm_where_the_flag_has_one_anyway() -> None:
     split, settled = a_flag(100, a=0, b=0), a_flag(50, a=0, b=0, c=1)
     assert words(plan(settled, split)) == ["delete-variant c", "edit-flag rolloutPercentage"]
     assert words(plan(split, settled)) == ["edit-flag rolloutPercentage", "create-variant c"]
+
+
+def test_calls_that_better_nothing_are_not_spent() -> None:
+    """An archive with what else the flag's edit carries is one call where two would show users the same."""
+    live = a_flag(a=1, b=1)
+    found = plan(live, replace(a_flag(a=2, b=5), name="N", archived=True))
+    assert found.transient > 0
+    assert words(found) == ["edit-variant a", "edit-variant b", "edit-flag name,archive"]
+    assert found.notes == ()
+
+
+def test_what_cannot_hold_is_told_once() -> None:
+    """Of several users for whom there is no room."""
+    users = tuple(f"u{number:04}" for number in range(2000))
+    moved, others = ("x", "y"), ("v", "w")
+    live = a_flag(a=1, b=1, users={"a": (*users[2:], *moved), "b": (*users[2:], *others)})
+    desired = a_flag(a=1, b=1, users={"a": (*users[2:], *others), "b": (*users[2:], *moved)})
+    assert plan(live, desired).notes == (LOSES_INCLUSION,)
