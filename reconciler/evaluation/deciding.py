@@ -358,7 +358,7 @@ class _Decision:
         is_hashed = cell in joint_shares(*(case.rule for case in pair)).as_dict()
         is_bare = is_known and cell == tuple(case.rule.constant for case in pair)
         is_local = any(case.is_local for case in pair)
-        for chosen in islice(self._properties.answers(required, excluded, asked), _MOST_ANSWERS):
+        for chosen in self._properties.answers(required, excluded, asked):
             if chosen is None:
                 self._leave_open(pair, cell)
                 break

@@ -386,6 +386,11 @@ def test_answers_together() -> None:
         True, True, False, False
     ]  # fmt: skip
     assert list(properties.answers(properties.mask_of((country,)), ())) == [(there,)]
+    other = Chosen("gp:n", (plan, team), SECOND, (None, "other"))
+    assert list(properties.answers(properties.mask_of((team,)), ())) == [(other,)]
+    assert list(properties.answers(properties.mask_of((team,)), (), ["gp:n"])) == [(other,), (pro,)]
+    odd = Properties((asked("is", "x", type_="odd"),))
+    assert odd.can_be(0b1, ())
     either = asked("is", "x", prop="gp:z"), asked("is not", "x", prop="gp:z")
     two = Properties((plan, team, *either))
     assert all(two.can_be(0, (two.mask_of((condition,)),)) for condition in either)
