@@ -10,15 +10,14 @@ from rich.style import Style
 from rich.text import Text
 
 from reconciler.reports.sanitize import defuse
-from reconciler.reports.text_layout import LEAST_WIDTH, PLAIN_WIDTH
+from reconciler.reports.text_layout import LEAST_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reconciler.reports.text_layout import Terminal, TextLine
 
-_RULER = Console(file=StringIO(), width=PLAIN_WIDTH)
-_NEVER_BROKEN = 100_000
+_RULER = Console()
 
 
 def render_styled(lines: Iterable[TextLine], terminal: Terminal) -> str:
@@ -27,14 +26,7 @@ def render_styled(lines: Iterable[TextLine], terminal: Terminal) -> str:
     if not terminal.color:
         return "".join(defuse(line.plain.rstrip()) + "\n" for line in broken)
     stream = StringIO()
-    console = Console(
-        file=stream,
-        force_terminal=True,
-        color_system="standard",
-        no_color=False,
-        width=_NEVER_BROKEN,
-        legacy_windows=False,
-    )
+    console = Console(file=stream, color_system="standard", no_color=False, legacy_windows=False)
     for line in broken:
         console.print(_defused(line), soft_wrap=True)
     return stream.getvalue()

@@ -80,6 +80,14 @@ def test_colours_are_those_of_the_style() -> None:
     assert laid_out(("a", "bold red"), width=40) == ["a"]
 
 
+def test_the_environment_changes_no_colour_and_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether there is colour was decided before, and how wide the terminal is."""
+    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb"), ("COLUMNS", "20"), ("TTY_COMPATIBLE", "0")):
+        monkeypatch.setenv(name, value)
+    long = " ".join(["word"] * 300)
+    assert laid_out((long, "green"), width=5_000, color=True) == [f"\x1b[32m{long}\x1b[0m"]
+
+
 def test_a_style_that_there_is_not_is_an_error() -> None:
     """It would be no colour without a word."""
     with pytest.raises((MissingStyle, StyleSyntaxError)):
