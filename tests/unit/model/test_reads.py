@@ -22,6 +22,7 @@ def flag(*variants: Variant, **fields: object) -> FlagSpec:
     [
         (None, flag(a_variant("a")), []),
         (a_flag("f"), flag(a_variant("a")), []),
+        (a_flag("f"), a_flag("f"), []),
         (flag(a_variant("a", users=("u",))), a_flag("f"), [ALL]),
         (flag(a_variant("a")), flag(a_variant("a")), []),
         (flag(a_variant("a", name="", description="", payload=1)), flag(a_variant("a")), [ALL]),

@@ -32,7 +32,7 @@ HOUR = timedelta(hours=1)
         ("1% 2h", Step(1, 2 * HOUR)), ("50% 90m", Step(50, 90 * HOUR / 60)), ("5% 3d", Step(5, 72 * HOUR)),
         ("10% 1w", Step(10, 168 * HOUR)), ("100%", Step(100)), ("100% 1h", Step(100, HOUR)), ("101%", None),
         ("5", None), ("5% 1y", None), ("5%1h", None), (" 5 %  1 h ", Step(5, HOUR)),
-        ("-5%", None), ("5.5%", None), ("", None),
+        ("-5%", None), ("5.5%", None), ("", None), ("\u0661%", None), ("1% \uff12h", None), ("1%\u20032h", None),
     ],
 )  # fmt: skip
 def test_steps(text: str, step: Step | None) -> None:

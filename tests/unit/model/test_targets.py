@@ -5,8 +5,9 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 import pytest
+from builders import a_config
 
-from reconciler.model.config import has_wildcard, matcher
+from reconciler.model.config import Ignored, IgnoreRule, has_wildcard, ignored_of, matcher, misspelt_overrides
 
 PATTERNS = ("a", "ab", "a*", "?b", "[ab]", "[!a]", "*", "a-b", "A", "a[", "")
 KEYS = ("a", "ab", "b", "cb", "a-b", "A", "a[", "", "*")
@@ -29,3 +30,36 @@ def test_a_wildcard_makes_a_pattern() -> None:
     """What spells a key matches that key alone."""
     assert [has_wildcard(item) for item in ("a", "a-b", "a*", "?", "[a]")] == [False, False, True, True, True]
     assert not any(map(has_wildcard, "!]^~{}()+.$%"))
+
+
+def test_overrides_of_flags_that_are_not_there() -> None:
+    """Each in order, with the key that may be meant; what overrides a guard for every flag names none."""
+    allowed = ("updates", "rebucket:b", "exposure:new-chekout", "exposure:new-checkout", "rebucket:", "a:b:c")
+    said = "--allow {} overrides nothing: there is no flag"
+    assert list(misspelt_overrides(allowed, {"new-checkout", "other"})) == [
+        f'{said.format("a:b:c")} "b:c".',
+        f'{said.format("exposure:new-chekout")} "new-chekout". Did you mean "new-checkout"?',
+        f'{said.format("rebucket:")} "".',
+        f'{said.format("rebucket:b")} "b".',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "tokens"),
+    [
+        ("/deployments/web", ("deployments", "67")),
+        ("/deployments/other", ("deployments", "other")),
+        ("/deployments/web/x", ("deployments", "67", "x")),
+        ("/deployments", ("deployments",)),
+        ("/tags/web", ("tags", "web")),
+        ("/tags/deployments", ("tags", "deployments")),
+        ("", ()),
+    ],
+)
+def test_ignored_deployments_go_by_their_ids(path: str, tokens: tuple[str, ...]) -> None:
+    """Of the flags whose keys match the rule alone; a path that several rules name counts once."""
+    rules = tuple(IgnoreRule(flags=flags, paths=(path, path)) for flags in ("ops-*", "*"))
+    config = a_config(deployments={"web": "67"}, ignore=(*rules, IgnoreRule(flags="x", paths=("/name",))))
+    assert ignored_of("ops-a", config) == Ignored((tokens,))
+    assert ignored_of("x", config) == Ignored((tokens, ("name",)))
+    assert ignored_of("a", a_config(ignore=(rules[0],))) == Ignored()

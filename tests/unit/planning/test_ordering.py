@@ -832,9 +832,11 @@ def test_calls_that_better_nothing_are_not_spent() -> None:
 
 
 def test_what_cannot_hold_is_told_once() -> None:
-    """Of several users for whom there is no room."""
-    users = tuple(f"u{number:04}" for number in range(2000))
-    moved, others = ("x", "y"), ("v", "w")
-    live = a_flag(a=1, b=1, users={"a": (*users[2:], *moved), "b": (*users[2:], *others)})
-    desired = a_flag(a=1, b=1, users={"a": (*users[2:], *others), "b": (*users[2:], *moved)})
+    """Of several pairs of full lists whose users change places."""
+    kept = tuple(f"u{number:04}" for number in range(1999))
+    weights = dict.fromkeys("abcd", 1)
+    now, then = (dict(zip("abcd", names, strict=True)) for names in ("wxyz", "xwzy"))
+    live, desired = (
+        a_flag(**weights, users={key: (*kept, user) for key, user in who.items()}) for who in (now, then)
+    )
     assert plan(live, desired).notes == (LOSES_INCLUSION,)
