@@ -20,7 +20,8 @@ ignore:
   - flags: "ops-*"
     paths: [/enabled, /variants/on/payload, /targetSegments/Beta, /deployments/web, /deployments/68, /tags/x]
   - {flags: "web-*", paths: [/variants/on/payload/limits, /rolloutPercentage]}
-  - {flags: "own-*", paths: [/bucketingKey, /enabled, /rolloutPercentage, /targetSegments]}
+  - flags: "own-*"
+    paths: [/bucketingKey, /enabled, /rolloutPercentage, /targetSegments, /deployments, /tags/web]
   - {flags: "deep-*", paths: [/variants/on/payload/a/b, /variants/on/payload/*/c]}
   - {flags: "any-*", paths: [/variants/*/payload, /rolloutWeights/*, /variants/extra]}
 strategies:
@@ -112,3 +113,19 @@ def test_a_key_that_cannot_be_read_has_no_rules_of_its_own(tmp_path: Path) -> No
         "1:6 error non-finite-number",
         "2:17 warning local-amplitude-id",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rest", "start", "end"),
+    [
+        ("environments: {prod: {targetSegments: []}}\n", "1:6 warning unmanaged-switch: ", " (in test)."),
+        ("targetSegments: []\nenvironments: {prod: {evaluationMode: local}}\n",
+         "5:39 warning local-amplitude-id: ", " (in prod)."),
+    ],
+)  # fmt: skip
+def test_what_a_document_leaves_out_of_one_environment(tmp_path: Path, rest: str, start: str, end: str) -> None:
+    """It is told of that one alone."""
+    text = f"key: f\nenabled: true\nrolloutPercentage: 1\n{rest}"
+    (line,) = found(tmp_path, "overlaid", text, tells_unmanaged=True)
+    assert line.startswith(start)
+    assert line.split(" > ")[0].endswith(end)

@@ -363,3 +363,14 @@ def test_an_overlay_is_written_beside_what_says_where_a_flag_is() -> None:
     assert rewrite_flag(text, 0, {"key": "f", "enabled": False}, environment="prod") == (
         f"{text}environments:\n  prod: {{enabled: false}}\n"
     )
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_remarks_are_those_of_one_document(index: int) -> None:
+    """The others keep theirs."""
+    documents = [f"# read-only: old {number}\nkey: f{number}\n" for number in range(3)]
+    changed = rewrite_flag(
+        "---\n".join(documents), index, {"key": f"f{index}"}, environment=None, remarks=["new", ""]
+    )
+    documents[index] = f"# read-only: new\n# read-only:\nkey: f{index}\n"
+    assert changed == "---\n".join(documents)

@@ -196,3 +196,18 @@ def test_the_last_value_that_is_allowed_may_be_refused_itself(
     """For what it is; of the one behind it nothing is said but that it is one too many."""
     monkeypatch.setattr(reader, "MAX_NODES", 4)
     assert [item.rule for item in read_source(text, "f").diagnostics] == rules
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: &x 1\nb: !x y\nc: *x\n", {"a": 1, "b": "y", "c": None}),
+        ("a: &x {b: [!t 1, *x, .nan]}\n", {"a": {"b": [1, None, None]}}),
+        ("&x a: 1\nb: 2\n", {"a": 1, "b": 2}),
+        ("1: a\n~: b\nc: 3\nc: 4\n", {"c": 3}),
+    ],
+)
+def test_what_is_refused_leaves_the_rest_as_it_is(text: str, value: object) -> None:
+    """What has an anchor or a tag counts; an alias and no number are null, and other keys that are refused left out."""
+    (document,) = read_source(text, "f").documents
+    assert document.value == value
