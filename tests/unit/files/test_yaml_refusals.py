@@ -208,6 +208,6 @@ def test_the_last_value_that_is_allowed_may_be_refused_itself(
     ],
 )
 def test_what_is_refused_leaves_the_rest_as_it_is(text: str, value: object) -> None:
-    """What has an anchor or a tag counts; an alias and no number are null, and other keys that are refused left out."""
+    """What has an anchor or a tag counts; an alias and no number are null; other keys that are refused are gone."""
     (document,) = read_source(text, "f").documents
     assert document.value == value
