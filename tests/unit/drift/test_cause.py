@@ -213,6 +213,7 @@ def test_a_variant_as_a_whole_is_declared_with_the_variants(names: tuple[str, ..
         ([(5, -10), (5, 20)], 2, None, Cause.NOT_APPLIED),
         ([(25, -10), (5, 20)], 2, None, Cause.LIVE_EDIT),
         ([(25, -20), (5, -10)], 2, None, Cause.NOT_APPLIED),
+        ([(5, 0), (5, 20)], 2, None, Cause.NOT_APPLIED),
         ([(25, 0), (5, 20)], 2, None, Cause.LIVE_EDIT),
         ([(5, 10), (7, 20)], 1, None, Cause.UNKNOWN),
         ([(None, 10), (5, 20)], 1, None, Cause.UNKNOWN),

@@ -185,8 +185,9 @@ def test_a_flag_that_the_feed_shows_from_its_first_version_on_is_not_read() -> N
 def test_weights_come_with_the_variants() -> None:
     """Where git says which variants there are and no weights, these are nothing by themselves; other fields are."""
     both = tuple(Variant(key=key) for key in ("control", "treatment"))
-    for variants, paths in ((both, []), (UNSET, [["/rolloutWeights"]])):
-        project = a_project(a_declaration(variants=variants, rollout_weights=UNSET))
+    own, told_alone = Weights.of({"control": 1, "treatment": 1}), [["/rolloutWeights"]]
+    for variants, weights, paths in ((both, UNSET, []), (UNSET, UNSET, told_alone), (both, own, told_alone)):
+        project = a_project(a_declaration(variants=variants, rollout_weights=weights))
         emulator = project.world.emulator
         emulator.edit_as(BOB, "PATCH", f"/flags/{flag_id_of(emulator, KEY)}/variants/control", {"rolloutWeight": 3})
         project.edit(description="by hand")
@@ -198,8 +199,11 @@ def test_edits_of_inclusions_are_told() -> None:
     users = (Variant(key="a", users=("ada", "eve")), Variant(key="b"))
     spec = FlagSpec(key=KEY, variants=users)
     versions = [a_version(number, minute, users=who) for number, minute, who in ((2, 9, ("ada",)), (1, 0, ()))]
-    (edit_,) = edits_of(versions, a_desired_flag(spec), at(1), {}, None, after=0)
-    assert [change.path for change in edit_.changes] == ["/variants/a/inclusions/users"]
+    path = "/variants/a/inclusions/users"
+    said = {(KEY, path): Timeline(values=(DeclaredValue(value=["ada"]),))}
+    for timelines in ({}, said):
+        (edit_,) = edits_of(versions, a_desired_flag(spec), at(1), timelines, None, after=0)
+        assert [change.path for change in edit_.changes] == [path]
 
 
 def at(minutes: float) -> datetime:
@@ -245,6 +249,28 @@ def test_from_when_on_edits_count() -> None:
     assert numbers(*shown, first=2) == [3, 4], "older versions are not shown: what the first one changed is not known"
     made = edits_of([a_version(1, 0)], a_desired_flag(FlagSpec(key=KEY)), at(0), {}, None, after=0)
     assert made == (), "a declared flag is made by an apply"
+
+
+def test_an_edit_of_which_no_time_can_be_read_counts() -> None:
+    """By itself: it may be new, and it may be far from the others."""
+    versions = [a_version(number, 10, percentage=number) for number in (3, 2, 1)]
+    versions[1] = replace(versions[1], created_at="soon")
+    assert [item.version for item in edits_of(versions, None, at(10), {}, None, after=0)] == [1, 2, 3]
+    assert [item.version for item in edits_of(versions, None, at(11), {}, None, after=0)] == [2]
+
+
+def test_where_git_said_nothing_before_nothing_is_its_own() -> None:
+    """A field that was not declared since the start, and is now."""
+    versions = [a_version(number, 10 * number, percentage=number) for number in (2, 1)]
+    timelines = {(KEY, "/rolloutPercentage"): Timeline(values=(DeclaredValue(value=UNSET),))}
+    desired = a_desired_flag(FlagSpec(key=KEY, rollout_percentage=7))
+    assert [item.version for item in edits_of(versions, desired, at(11), timelines, None, after=0)] == [2]
+
+
+def test_what_a_flag_is_made_of_is_no_change() -> None:
+    """In one go with its making."""
+    versions = [a_version(number, 0, percentage=number) for number in (2, 1)]
+    assert list(places_of(versions, KEY, at(0))) == []
 
 
 def test_all_that_is_said_of_an_edit() -> None:

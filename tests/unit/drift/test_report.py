@@ -10,7 +10,7 @@ from builders import a_desired_flag, a_flag, a_live_flag
 
 from reconciler.drift import Attribution, Cause, DriftReport, FlagDrift
 from reconciler.drift.compare import DifferingFlag, told_of_orders
-from reconciler.drift.report import AttributedChange, FieldOfFlag, Sweep
+from reconciler.drift.report import AttributedChange, Basis, FieldOfFlag, Notification, Sweep
 from reconciler.planning.plan import ValueChange
 
 CHANGE = ValueChange(path="/enabled", before=True, after=False)
@@ -48,6 +48,13 @@ def test_the_latest_attribution(earlier: dict[str, Any], later: dict[str, Any]) 
 )
 def test_the_cause_of_a_flags_drift(causes: list[Cause], cause: Cause) -> None:
     assert a_drift(*(AttributedChange(change=CHANGE, cause=item) for item in causes)).cause is cause
+
+
+def test_the_words_of_documents() -> None:
+    """Scripts and the formats of reports go by them."""
+    assert [*Basis] == ["version", "oldest-version", "last-edit", "unknown"]
+    assert [*Cause] == ["live-edit", "not-applied", "unknown"]
+    assert [*Notification] == ["new", "changed", "recovered", "same", "none"]
 
 
 @pytest.mark.parametrize(("total", "done", "runs"), [(0, 0, 1), (9, 3, 3), (10, 3, 4), (2, 3, 1), (5, 0, None)])
