@@ -472,3 +472,9 @@ def test_which_versions_look_like_those_of_an_experiment(shown: dict[str, Any], 
     row = {"version": 1, "createdAt": "2030", "flagConfig": {"id": 1, "projectId": 7, "key": "a", **shown}}
     page = decode_version_page({"versions": [row, {"version": 1, "flagConfig": {"key": "b", **OF_FLAGS}}]}, {}, "7")
     assert page.experiments == ({"a"} if is_experiment else set())
+
+
+def test_a_variant_is_the_one_that_was_asked_for() -> None:
+    """With what is shown of it."""
+    found = ask(answering({"key": "on", "name": "On"}), READS["variant"])
+    assert (found.key, found.name, found.payload) == ("on", "On", UNSET)

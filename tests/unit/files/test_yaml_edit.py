@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.files.decode import for_environment, said_for
 from reconciler.files.format import add_environment, flag_to_yaml, leave_out_defaults, rewrite_flag
+from reconciler.files.yaml.edit import rewrite_document
 from reconciler.files.yaml.reader import read_documents
 
 TEXT = """\
@@ -374,3 +375,8 @@ def test_remarks_are_those_of_one_document(index: int) -> None:
     )
     documents[index] = f"# read-only: new\n# read-only:\nkey: f{index}\n"
     assert changed == "---\n".join(documents)
+
+
+def test_an_empty_key_is_one() -> None:
+    """It is no key of a flag, and is written as it is read."""
+    assert rewrite_document('key: f\n"": 1\nz: 2\n', 0, {"key": "f", "": 3, "z": 2}) == 'key: f\n"": 3\nz: 2\n'
