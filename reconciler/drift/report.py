@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from reconciler.model.versions import parse_time
 
@@ -76,7 +76,7 @@ class AttributedChange(Struct, frozen=True, kw_only=True):
     """
 
     change: FieldChange
-    attribution: Attribution = field(default_factory=Attribution)
+    attribution: Attribution = Attribution()
     cause: Cause = Cause.UNKNOWN
     declared: DeclaredValue | None = None
 
@@ -160,7 +160,7 @@ class DriftReport(Struct, frozen=True, kw_only=True):
     flags: tuple[FlagDrift, ...] = ()
     missing: tuple[str, ...] = ()
     unmanaged: tuple[str, ...] = ()
-    duplicates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    duplicates: Mapping[str, tuple[str, ...]] = {}
     known: frozenset[str] = frozenset()
     checked: frozenset[str] = frozenset()
     unchecked: tuple[FieldOfFlag, ...] = ()
