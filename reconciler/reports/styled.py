@@ -26,7 +26,7 @@ def render_styled(lines: Iterable[TextLine], terminal: Terminal) -> str:
     if not terminal.color:
         return "".join(defuse(line.plain.rstrip()) + "\n" for line in broken)
     stream = StringIO()
-    console = Console(file=stream, color_system="standard", no_color=False, legacy_windows=False)
+    console = Console(file=stream, color_system="standard", no_color=False)
     for line in broken:
         console.print(_defused(line), soft_wrap=True)
     return stream.getvalue()
@@ -42,7 +42,7 @@ def _broken(line: TextLine, terminal: Terminal) -> Iterator[Text]:
     # One column stays free: a line that is broken before `::` becomes one longer when it is defused.
     space = max(terminal.columns - line.indent - line.hang - 1, LEAST_WIDTH // 2)
     indent = line.indent
-    for part in content.wrap(_RULER, space, overflow="fold"):
+    for part in content.wrap(_RULER, space):
         yield Text(" " * indent).append_text(part)
         indent = line.indent + line.hang
 

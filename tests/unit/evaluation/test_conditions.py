@@ -21,7 +21,8 @@ LISTED: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
     None, "", 0, 0.0, False, [], {}, True, 1, 1.5, "US", "us", "true", "True", "(none)", "01", "1.9", "1.9.0",
-    "1.10.0", "1.9.1", "2.0.0", "2.0.0-rc", "nan", "a/b", "a/b/c", "a\nb", "x", ["US"], ["US", 1], ["x", "x"], ["x"],
+    "1.10.0", "1.9.1", "2.0.0", "2.0.0-rc", "2.0.0-beta", "nan", "a/b", "a/b/c", "a\nb", "x", ["US"], ["US", 1],
+    ["x", "x"], ["x"],
     [None], ["(none)"], ["true", "x"], [{"a": 1}], {"a": 1}, "[]", '["US", 1, null]', "[US", ' ["US"]', "[1]",
 )  # fmt: skip
 
@@ -48,6 +49,7 @@ def test_cohorts_as_the_official_engine_has_them(op: str) -> None:
                 assert found is official_condition(condition, user), (values, cohorts)
             else:
                 assert found is False
+        assert matches_condition(condition, {"cohort_ids": "odd"}) is (op == "is not")
 
 
 @pytest.mark.parametrize("type_", ["property", "odd"])

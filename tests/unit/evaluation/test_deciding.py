@@ -306,6 +306,26 @@ def test_what_rests_on_the_hash_that_is_not_declared(
         assert (verdict.status, verdict.reason) == (Status.UNDECLARED, f"{outcome} {verb} {LACKS}")
 
 
+def test_who_is_not_confirmed_refutes_nothing() -> None:
+    """Where no salt is declared too: what is not hashed needs none."""
+    flag = replace(SALTLESS, target_segments=(a_segment(MEMBER, percentage=0),))
+    verdict = decide(flag, conditions=(*THERE, asked("cohort_ids", "is", "x")), never=(Outcome("off"),))
+    reason = 'Users of "first" may get off, but no such user was found.'
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
+
+
+def test_all_answers_about_what_is_hashed_are_tried() -> None:
+    """A user who is named gets b, and others get a who do not meet the other condition."""
+    segment = a_segment(asked("user_id", "is not", "x"), asked("gp:plan", "is", "pro"), percentage=0)
+    salts = (f"s{number}" for number in range(99))
+    salt = next(salt for salt in salts if coordinates(hash_of(salt, "x"))[1] > 21_474_837)
+    flag = replace(FLAG, bucketing_salt=salt, target_segments=(segment,))
+    verdict = decide(flag, conditions=THERE, never=(Outcome("a"),))
+    assert verdict.status is Status.REFUTED
+    assert verdict.person is not None
+    assert verdict.person.user["user_id"] != "x"
+
+
 def test_a_hash_that_is_not_declared_beside_what_is_not_hashed() -> None:
     """Whoever comes to be hashed may get any variant, with any salt."""
     verdict = decide(

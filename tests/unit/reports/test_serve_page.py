@@ -115,6 +115,7 @@ def test_overrides_stand_above_rules() -> None:
         ({"properties": '{"user_id": "v"}'}, {"user_id": "v"}, None),
         ({"device_id": "d", "properties": '{"device_id": "e"}'}, {"device_id": "d"}, None),
         ({"properties": "plan"}, {}, "Each line of the properties is name=value."),
+        ({"properties": "amplitude_id=1\namplitude_id=2"}, {}, "amplitude_id is a string or a whole number."),
         ({"properties": "=pro"}, {}, "Each line of the properties is name=value."),
         ({"properties": "{"}, {}, ""),
     ],
