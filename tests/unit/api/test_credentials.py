@@ -92,6 +92,7 @@ def test_a_pipe_that_gives_no_line_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bytes | None
 ) -> None:
     """Without a writer, or with one that writes nothing, or no line break, and stays: the error names the file."""
+    assert credentials._PIPE_SECONDS == 10
     monkeypatch.setattr(credentials, "_PIPE_SECONDS", 0)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from builders import a_desired_state, a_flag, a_variant
 from clients import ask
-from emulators import a_live_flag, an_emulator
+from emulators import OTHER_USER, PROJECT, a_live_flag, an_emulator
 from refreshes import a_seen_flag, archived, log, refresh
 
 from reconciler.api.hydration import hydrate
 from reconciler.api.live import fetch_live_state
+from reconciler.api.member_cache import MemberCache
 from reconciler.emulator import Behaviour
 from reconciler.errors import BudgetError, RejectedError
 from reconciler.model.config import Requests
@@ -23,7 +25,7 @@ from reconciler.model.wire import decode_flag
 if TYPE_CHECKING:
     from reconciler.api.client import Client
     from reconciler.errors import InvalidResponseError
-    from reconciler.model.flag import LiveFlag
+    from reconciler.model.flag import LiveFlag, LiveState
 
 
 def test_users_are_read_of_live_variants_that_declare_them() -> None:
@@ -209,3 +211,25 @@ def test_a_budget_that_is_too_small_is_told_what_it_takes() -> None:
             lambda client: fetch_live_state(client, desired),
             requests=Requests(per_second=100_000, daily_budget=3),
         )
+
+
+def test_lists_that_a_cache_knows_are_not_read() -> None:
+    """Those that are read are kept there, by flag, variant and kind; of a flag that changed they are read again."""
+    cache = MemberCache(origin="o", project_id=PROJECT, full_read_at=datetime(2030, 1, 1, tzinfo=UTC))
+    emulator = an_emulator(a_seen_flag())
+    desired = a_desired_state(a_flag("one", variants=(a_variant("control", users=(), cohorts=()),)))
+
+    def read() -> LiveState:
+        return ask(emulator, lambda client: fetch_live_state(client, desired, cache=cache))
+
+    first = read()
+    assert log(emulator) == ["1/variants/control/cohorts", "1/variants/control/users", "list"]
+    assert {name: members for name, (_, members) in cache.known.items()} == {
+        "1/control/users": ("ada@example.com",), "1/control/cohorts": ("c1",),
+    }  # fmt: skip
+    assert read().flags == first.flags
+    assert log(emulator) == ["list"]
+    emulator.edit_as(OTHER_USER, "PATCH", "/flags/1", {"name": "Edited"})
+    emulator.log.clear()
+    read()
+    assert log(emulator) == ["1/variants/control/cohorts", "1/variants/control/users", "list"]

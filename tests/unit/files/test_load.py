@@ -120,6 +120,10 @@ def test_keys_that_may_stand_in_files_that_are_not_read_are_known(tmp_path: Path
     """Of files of tests too: nothing that they declare is taken for gone."""
     names = {"a.yaml": "key: a\n", "b.ymal": "key: x\n", "c.test.yaml": "key: y\n", ".d.yaml": "key: z\n"}
     config = a_loaded_config(tmp_path, names)
+    told = {str(item.position): item.rule for item in load_desired(config).warnings}
+    assert told == {
+        "flags/b.ymal:1:1": "unread-file", "flags/c.test.yaml:1:1": "unread-file", "flags/.d.yaml:1:1": "hidden-file",
+    }  # fmt: skip
     assert load_desired(config).unread == {
         "x": "flags/b.ymal", "b": "flags/b.ymal", "y": "flags/c.test.yaml", "z": "flags/.d.yaml",
         "d": "flags/.d.yaml",
