@@ -126,3 +126,51 @@ def test_each_field_is_to_be_declared_before_the_edit() -> None:
 def test_a_value_of_another_kind_is_in_no_form() -> None:
     for path in ("/name", "/tags", "/rolloutWeights", "/targetSegments", "/variants/a/payload"):
         assert how_stored(ValueChange(path=path, before=None, after=5)) == ""
+
+
+def valued(*values: Any) -> list[dict[str, Any]]:
+    """A segment whose condition has these values."""
+    return [{"name": "S", "conditions": [{"prop": "v", "op": "is", "values": [*values]}], "rolloutWeights": {"a": 1}}]
+
+
+LARGE = 2**53 + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "declared", "live", "how"),
+    [
+        ("/name", "A\nb", "A\r\nb", "with other line ends"),
+        ("/description", "A\r\nb", "A\nb", "with other line ends"),
+        ("/name", " A\nb ", "A\r\nb", "without space around it and with other line ends"),
+        ("/bucketingSalt", " a", "a", ""),
+        ("/tags", ["B ", "a"], ["a", "b"], "in lower case and without space around them"),
+        ("/tags", ["A"], ["a", "b"], ""),
+        ("/variants/a/payload", None, {}, "as an empty object"),
+        ("/variants/a/payload", {"a": True, "b": [LARGE]}, {"a": True, "b": [2.0**53]},
+         "with large numbers as doubles"),
+        ("/variants/a/payload", {"a": [LARGE]}, {"a": [2.0**53, 1]}, ""),
+        ("/variants/a/payload", {"a": None, "b": LARGE}, {"b": 2.0**53},
+         "without members that are null and with large numbers as doubles"),
+        ("/rolloutWeights", {"a": 1, "b": 2}, {"a": 33.33, "b": 66.67}, "as percentages"),
+        ("/rolloutWeights", {"a": 1, "b": 2}, {"a": 33.344, "b": 66.66}, "as percentages"),
+        ("/rolloutWeights", {"a": 1, "b": 2}, {"a": 33.345, "b": 66.66}, ""),
+        ("/rolloutWeights", {"a": 0, "b": 1}, {"a": 0, "b": 100}, "as percentages"),
+        ("/rolloutWeights", {"a": 0, "b": 1}, {"a": 0.005, "b": 100}, ""),
+        ("/rolloutWeights", {"a": 1, "b": 99_999}, {"a": 0, "b": 100}, ""),
+        ("/rolloutWeights", {"a": 0, "b": 0}, {"a": 1, "b": 1}, ""),
+        ("/rolloutWeights", {"a": 1, "b": 99}, {"a": True, "b": 99}, ""),
+        ("/rolloutWeights", {"a": 1}, {"b": 100}, ""),
+        ("/targetSegments", valued("1.0", "x"), valued("1", "x"), "with values as numbers"),
+        ("/targetSegments", valued("1.50"), valued("1.5"), "with values as numbers"),
+        ("/targetSegments", valued("1.5"), valued("1"), ""),
+        ("/targetSegments", valued("1.0"), valued("1", "2"), ""),
+        ("/targetSegments", valued("1.0"), valued(["1"]), ""),
+        ("/targetSegments", [{"name": " S"}], [{"name": "S"}], "with names without space around them"),
+        ("/targetSegments", [{"name": " S", "rolloutWeights": {"a": 2, "b": 2}}],
+         [{"name": "S", "rolloutWeights": {"a": 50, "b": 50}}],
+         "with weights as percentages and with names without space around them"),
+    ],
+)  # fmt: skip
+def test_in_which_form_a_value_is_kept(path: str, declared: Any, live: Any, how: str) -> None:
+    """Also in several at once; another value is in none."""
+    assert how_stored(ValueChange(path=path, before=live, after=declared)) == how
