@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from official_engine import official_condition
 
-from reconciler.evaluation.conditions import matches_condition, text_list, text_of
+from reconciler.evaluation.conditions import matches_condition, parse_version, text_list, text_of
 from reconciler.model.flag import Condition
 
 OPS = (
@@ -63,6 +63,23 @@ def test_what_is_not_known_is_not_met(type_: str, op: str, value: object) -> Non
 def test_the_type_of_a_condition_comes_first() -> None:
     condition = Condition(prop="country", op="is", values=("x",), type="odd")
     assert matches_condition(condition, {"country": "x"}) is False
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("1.2", (1, 2, 0, True, "")),
+        ("1.2.3", (1, 2, 3, True, "")),
+        ("01.10.3-rc.1", (1, 10, 3, False, "-rc.1")),
+        ("1.2.3-", (1, 2, 3, False, "-")),
+        ("1", None),
+        ("1.2-rc", None),
+        ("v1.2", None),
+    ],
+)
+def test_versions(text: str, version: tuple[int, int, int, bool, str] | None) -> None:
+    """A pre-release comes before the version, and is ordered as a text."""
+    assert parse_version(text) == version
 
 
 @pytest.mark.parametrize(

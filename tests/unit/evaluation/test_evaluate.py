@@ -9,7 +9,7 @@ from evaluations import evaluate, evaluator_of
 from msgspec.structs import replace
 
 from reconciler.evaluation.conditions import matches_condition
-from reconciler.evaluation.evaluate import COHORTS_LISTED, DEPENDENCY_OR_INCLUSION, NO_AMPLITUDE_ID
+from reconciler.evaluation.evaluate import COHORTS_LISTED, DEPENDENCY_OR_INCLUSION, NO_AMPLITUDE_ID, in_order
 from reconciler.evaluation.hashing import hash_of
 from reconciler.evaluation.result import Allocation, Dependency, Reason, intervals_of
 from reconciler.evaluation.rules import ALWAYS_TRUE
@@ -222,6 +222,41 @@ def test_dependencies(dependencies: Dependencies, *, passes: bool) -> None:
     result = evaluator_of(FLAG, *members, dependencies=dependencies).evaluate({"user_id": KNOWN})
     assert (result.variant, result.reason) == (("a", Reason.REST) if passes else ("off", Reason.DEPENDENCY))
     assert result.dependencies[0] == Dependency(flag_id="9", key="p9", allowed=dependencies.flags[0][1], variant="on")
+
+
+@pytest.mark.parametrize(
+    ("own", "ids"),
+    [
+        (None, []),
+        (needs(id9=()), ["9"]),
+        (needs(id8=()), ["9", "8"]),
+        (needs(id7=()), ["9", "8", "7"]),
+        (needs(id8=(), id9=()), ["9", "8"]),
+        (needs(id9=(), id8=(), id0=()), ["9", "8"]),
+        (needs(id6=()), ["5", "6"]),
+        (needs(id1=()), []),
+    ],
+)
+def test_flags_come_after_those_that_they_depend_on(own: Dependencies | None, ids: list[str]) -> None:
+    """Each once, also where two depend on it; without those that were not read, the flag itself, and others."""
+    known = [
+        parent("5", needs=needs(id6=(), id1=())),
+        parent("6", needs=needs(id5=())),
+        parent("7", needs=needs(id9=(), id8=())),
+        parent("8", needs=needs(id9=())),
+        parent("9"),
+    ]
+    flag = parent("1", needs=own)
+    assert [item.id for item in in_order(flag, {item.id: item for item in (flag, *known)})] == ids
+
+
+@pytest.mark.parametrize("given", [{}, {"p9": "never"}, {"p9": "on"}, {"other": "on"}])
+def test_given_variants_of_parents(given: dict[str, str]) -> None:
+    """They count in place of what the parent would give; those of other flags are not asked for."""
+    result = evaluator_of(FLAG, parent("9"), dependencies=needs(id9=("on",))).evaluate({"user_id": KNOWN}, given)
+    expected = given.get("p9", "on")
+    assert result.dependencies[0].variant == expected
+    assert result.reason is (Reason.REST if expected == "on" else Reason.DEPENDENCY)
 
 
 def test_dependencies_reach_through_levels() -> None:
