@@ -83,6 +83,20 @@ def test_five_files_are_named(repository: Repository, head: str, count: int, nam
     assert f"Error: {count} files not as in commit {head}: {places} --expect-commit applies" in ran.err
 
 
+def test_what_is_the_id_of_a_commit(repository: Repository, head: str) -> None:
+    """7 to 64 hexadecimal digits, in either case; what is none is wrong usage, another one is not checked out."""
+    for expected, code in (
+        (head[:6], 64),
+        (head[:7], 0),
+        (head[:7].upper(), 0),
+        (head[:-1] + "g", 64),
+        ("0" * 64, 6),
+        ("0" * 65, 64),
+    ):
+        ran = repository.run("apply", "--auto-approve", "--expect-commit", expected)
+        assert (ran.code, "takes a commit's id" in ran.err) == (code, code == 64), expected
+
+
 def test_an_ignored_file_is_not_in_the_commit(repository: Repository, head: str) -> None:
     """What git is told not to see is read all the same, and so refused."""
     repository.write(".git/info/exclude", "*.local.yaml\n")
