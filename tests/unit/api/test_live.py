@@ -230,10 +230,14 @@ def test_other_projects_are_not_seen() -> None:
 
 def test_a_key_that_differs_by_case_is_remarked_on() -> None:
     """A declared key that exists in other letters is about to become a second flag: that is said."""
-    rows = [{"id": 1, "projectId": 7, "key": "New-Checkout"}]
-    live = refresh(lambda _: httpx.Response(200, json={"flags": rows}), a_desired_state(a_flag("new-checkout")))
-    (warning,) = live.warnings
-    assert '"New-Checkout"' in warning
+    names = ("New-Checkout", "B", "A", "C", "E", "D")
+    rows = [{"id": number, "projectId": 7, "key": name} for number, name in enumerate(names, 1)]
+    desired = a_desired_state(*(a_flag(name.lower()) for name in names), a_flag("other"))
+    live = refresh(lambda _: httpx.Response(200, json={"flags": rows}), desired)
+    assert live.warnings == tuple(
+        f'The declared flag "{name.lower()}" does not exist, but "{name}" does: keys differ by case alone.'
+        for name in ("A", "B", "C", "D", "E", "New-Checkout")
+    )
 
 
 @pytest.mark.parametrize("behaviour", list(each_behaviour()), ids=changed)

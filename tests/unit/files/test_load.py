@@ -460,6 +460,18 @@ def test_the_tests_of_some_paths_are_loaded(tmp_path: Path) -> None:
     plain = tmp_path / "flags" / "plain"
     with pytest.raises(UsageError, match=re.escape(f"There are no tests in {plain}: their files end in .test.yaml.")):
         load_tested([config], [plain], today=None, base_error=None)
+    for path, said in (("gone", "gone does not exist."), ("../reconciler.yaml/x", "x does not exist.")):
+        with pytest.raises(UsageError, match=rf"{re.escape(said)}$"):
+            check_desired((config,), paths=[tmp_path / "flags" / path])
+
+
+def test_tests_with_errors_claim_nothing(tmp_path: Path) -> None:
+    """All that is wrong is told, in flags and tests."""
+    test = "tests:\n  - {name: one, flag: f, user: {groups: 5}, is: a}\n"
+    config = a_loaded_config(tmp_path, {"a.yaml": "key: f\nnmae: x\n", "a.test.yaml": test})
+    with pytest.raises(InvalidInputError, match="2 errors in 2 files") as caught:
+        load_tested([config], None, today=None, base_error=None)
+    assert [item.rule for item in caught.value.diagnostics] == ["invalid-user", "unknown-field"]
 
 
 def test_paths_choose_files_and_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
