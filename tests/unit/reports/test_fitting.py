@@ -14,7 +14,9 @@ from reconciler.reports.fitting import (
     cut_marked,
     first_named,
     first_that_fit,
+    fit,
     least_section,
+    length_of,
     short_fields,
     short_section,
     short_view,
@@ -37,6 +39,29 @@ def test_how_many_texts_fit(room: int, count: int) -> None:
     """Each with a line break; one that does not fit ends them."""
     assert first_that_fit(["ab", "c"], room) == count
     assert first_that_fit(["ab", "c" * 50, ""], room) == min(count, 1) + 2 * (room == 99)
+
+
+@pytest.mark.parametrize(
+    ("room", "chosen"),
+    [
+        (2, [None, None, None]),
+        (3, [None, "b", None]),
+        (4, ["aa", None, None]),
+        (7, ["aa", "b", None]),
+        (12, ["aaaaaa", "b", None]),
+        (13, ["aa", "b", "cccc"]),
+        (16, ["aa", "bbbb", "cccc"]),
+        (17, ["aaaaaa", "b", "cccc"]),
+        (18, ["aaaaaa", "b", "cccc"]),
+        (19, ["aaaaaa", "bbb", "cccc"]),
+        (20, ["aaaaaa", "bbbb", "cccc"]),
+    ],
+)
+def test_each_block_has_its_shortest_form_before_one_has_a_longer(room: int, chosen: list[str | None]) -> None:
+    """With two characters between blocks; the first of them have the longer forms."""
+    assert fit([("aaaaaa", "aa"), ("bbbb", "bbb", "b"), ("cccc",)], room) == chosen
+    assert length_of(chosen) <= room
+    assert length_of(["a", None, "bcd"]) == 8
 
 
 def test_ten_keys_are_named() -> None:
