@@ -208,6 +208,8 @@ def test_a_state_file_tells_when_it_is_over(repository: Repository) -> None:
 def test_what_would_make_the_file_invalid_is_not_written(
     repository: Repository, until: str, reason: str, why: str | None
 ) -> None:
+    file = repository.root / "flags/new-checkout.yaml"
+    file.write_text(file.read_text() + "description: 'odd '\n")  # which is a warning, and no reason
     before = text_of(repository)
     ran = repository.run("drift", "--acknowledge", KEY, "--until", until, "--reason", reason)
     assert (ran.code, ran.out, text_of(repository)) == (64, "", before)
