@@ -475,6 +475,9 @@ def test_locally_no_user_has_an_amplitude_id() -> None:
     assert decide(replace(local, evaluation_mode="remote"), never=(Outcome("off"),)).status is Status.PROVED
     assert decide(single, never=(Outcome("off"),)).status is Status.PROVED
     assert decide(local, single, never=(Outcome("off", "a"),)).status is Status.REFUTED
+    for flag, status in ((local, Status.REFUTED), (replace(local, evaluation_mode="remote"), Status.PROVED)):
+        stays = decide(flag, replace(flag, enabled=False), never=(Outcome("off", "off"),))
+        assert stays.status is status
     one = decide(local, user={"user_id": "x"}, expected="off")
     assert one.status is Status.PROVED
 
