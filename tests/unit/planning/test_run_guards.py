@@ -6,13 +6,14 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from builders import a_config, a_desired_state, a_flag, a_full_flag, a_live_state, a_variant
+from builders import a_config, a_desired_state, a_flag, a_flag_plan, a_full_flag, a_live_state, a_plan, a_variant
 from msgspec.structs import replace
 
 from reconciler.model.config import Limit, Requests, Safety
-from reconciler.planning.guards import check_guards
-from reconciler.planning.plan import PlanOptions
+from reconciler.planning.guards import FLAG_GUARDS, check_guards
+from reconciler.planning.plan import Action, PlanOptions
 from reconciler.planning.planner import build_plan
+from reconciler.planning.run_guards import Facts
 from reconciler.planning.warnings import with_exposure
 
 NAMES = [f"f{number:02}" for number in range(20)]
@@ -228,3 +229,33 @@ def test_a_flag_that_comes_back_is_an_update() -> None:
     declared, state = some(4, archived=False), {"archived": True}
     said = "updates: 4 updates, more than safety.maxUpdates allows (3)."
     assert refusals(declared, state=state, safety={"max_updates": THREE}, unarchive=True) == [said]
+
+
+@pytest.mark.parametrize(
+    ("guard", "fields", "refuses"),
+    [
+        ("experiment", {"action": Action.CREATE}, True),
+        ("experiment", {"action": Action.UPDATE}, False),
+        ("experiment", {"action": Action.CREATE, "key": "other"}, False),
+        ("unread-file", {"action": Action.ARCHIVE, "source": None}, True),
+        ("unread-file", {"action": Action.ARCHIVE}, False),
+        ("unread-file", {"action": Action.UPDATE, "source": None}, False),
+        ("unread-file", {"action": Action.ARCHIVE, "source": None, "key": "other"}, False),
+        ("exposure", {}, True),
+        ("exposure", {"action": Action.CREATE}, False),
+        ("exposure", {"exposure": None}, False),
+        ("transient", {"transient": Fraction(5, 100)}, False),
+        ("transient", {"transient": Fraction(501, 10_000)}, True),
+    ],
+)
+def test_when_a_guard_of_a_flag_refuses(guard: str, fields: dict[str, Any], *, refuses: bool) -> None:
+    """By what happens to the flag as a whole; a limit that is reached is not passed."""
+    flag = a_flag_plan(**{"key": "new-checkout"} | fields)
+    facts = Facts(
+        plan=a_plan(flag),
+        desired=replace(a_desired_state(), unread={"new-checkout": "flags/a.yml"}),
+        live=a_live_state(taken=frozenset({"new-checkout"})),
+        config=a_config(safety=Safety(max_exposure_change=Fraction(39, 100))),
+    )
+    (check,) = (item.check for item in FLAG_GUARDS if item.name == guard)
+    assert len(list(check(flag, facts))) == refuses
