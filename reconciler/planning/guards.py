@@ -162,7 +162,7 @@ def _renames(flag: FlagPlan, facts: Facts) -> Iterator[str]:
             continue
         alike = [key for key in gone if key.casefold() == variant.key.casefold()]
         if variant.renamed_from is not None:
-            near = get_close_matches(variant.renamed_from, gone, cutoff=0) or alike
+            near = get_close_matches(variant.renamed_from, gone, cutoff=0)
             hint = f' Is it "{near[0]}"?' if near else ""
             yield (
                 f'Variant "{variant.key}" of "{flag.key}" is renamed from "{variant.renamed_from}", which the live '
