@@ -187,3 +187,12 @@ def test_keys_that_are_still_to_be_taken_are_looked_up_when_few_are_left() -> No
     asked = [entry for entry in world.emulator.log if entry.method == "GET" and entry.path == "/api/1/flags"]
     *before, back = (entry.query.get("key") for entry in asked)
     assert (before, back) == ([None, "b", "c", "d"], None)
+
+
+def test_keys_that_are_still_to_be_taken_are_seen_by_one_list() -> None:
+    """As long as that is not old; and one more reads back what was made."""
+    options = ApplyOptions(verify=False, concurrency=1)
+    world = a_world(an_emulator(), *map(a_new_flag, "abcdef"), apply_options=options)
+    world.apply(world.emulator.log.clear)
+    asked = [entry for entry in world.emulator.log if entry.method == "GET" and entry.path == "/api/1/flags"]
+    assert [entry.query.get("key") for entry in asked] == [None, None]

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from reconciler.model.flag import UNSET, FlagSpec, Variant, Weights
 from reconciler.planning.dependents import (
     added_deployments,
+    child_name,
     concerns_experiments,
     hidden_lists_that_matter,
     may_let_others_down,
@@ -112,3 +113,11 @@ def test_a_digest_of_a_review_is_read_by_other_versions() -> None:
     """Its form is written in records: where it changes, flags that were reviewed count as not reviewed."""
     (flag,) = planned(a_flag("f", rollout_percentage=50)).flags
     assert review_digest(flag) == "sha256:373bed4a6370fc936593c7a39791723378dacd1625af915bf2b44f87773a8f55"
+
+
+def test_an_experiment_may_have_the_key_of_a_flag() -> None:
+    """Which of them depends on another is told by its id."""
+    live = a_live_state(a_full_flag("child"))
+    assert child_name(live.flags["child"], live) == 'Flag "child"'
+    assert child_name(replace(live.flags["child"], id="99"), live) == 'Experiment "child"'
+    assert child_name(live.flags["child"], a_live_state()) == 'Experiment "child"'
