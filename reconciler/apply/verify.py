@@ -212,7 +212,7 @@ def _operations_left(run: FlagRun, live: LiveFlag | None) -> list[Operation]:
     try:
         left = run.operations_left_of_whole(live)
     except InvalidInputError:
-        return []
+        return list(run.plan.operations)
     if run.status is Status.APPLIED:
         return left
     return [step.operation for step in _missing(run, left)]
