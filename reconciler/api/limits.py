@@ -92,9 +92,9 @@ def http_date(text: str) -> datetime | None:
     """The time that a header names, in UTC, or None."""
     try:
         found = parsedate_to_datetime(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def seconds_to_wait(failure: Failure, attempt: int, policy: RetryPolicy) -> float:

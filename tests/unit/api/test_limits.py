@@ -319,7 +319,9 @@ def test_throttled_calls_do_not_storm() -> None:
     assert seconds < 13
 
 
-@pytest.mark.parametrize("text", ["", "x", "Wed, 02 Jan 99999 11:00:00 GMT", "\0", "0" * 500])
+@pytest.mark.parametrize(
+    "text", ["", "x", "Wed, 02 Jan 99999 11:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -0200", "\0", "0" * 500]
+)
 def test_a_date_header_may_be_anything(text: str) -> None:
     """What is no date is None, and no exception."""
     assert http_date(text) is None
