@@ -68,6 +68,7 @@ async def fetch_live_state(
     named = [key for key in targets if not has_wildcard(key) and is_wanted(key)]
     absent = {*wanted, *named} - {flag.key for flag in listing.flags.values()}
     hidden = await find_including_archived(client, absent, most=max(pages, FEW_KEYS), progress=progress)
+    progress.expect(0)
     flags, duplicates = by_key([*listing.flags.values(), *hidden])
     shows_tags = _shows_tags(flags.values())
     needs = _needs_of({key: desired.flags[key].spec for key in wanted} if hydrates else {})

@@ -77,7 +77,7 @@ async def resolve_ambiguous(run: FlagRun, step: Step, error: Exception) -> Write
 
 
 def _give_up(run: FlagRun, step: Step, error: Exception, failure: Exception | None) -> None:
-    run.fail(step, failure or error, Status.UNKNOWN)
+    run.fail(step, failure or error, Status.UNKNOWN, is_of_call=failure is None)
     if failure is None:
         run.error = f"{error} Afterwards the flag was not as planned: another client may be editing it."
     else:

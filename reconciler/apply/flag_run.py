@@ -263,8 +263,11 @@ class FlagRun:
                 f'The list of users of "{operation.variant_key}" has changed: copy {operation.index} is another now.'
             )
 
-    def fail(self, step: Step, error: Exception, status: Status) -> None:
-        """End a step, and with it the flag, without success; where the failure concerns all flags, end the run."""
+    def fail(self, step: Step, error: Exception, status: Status, *, is_of_call: bool = True) -> None:
+        """End a step, and with it the flag, without success; where the failure concerns all flags, end the run.
+
+        `is_of_call`: the error is that of the step's call, and not of a read after it.
+        """
         if isinstance(error, InterruptedRunError) and step.is_in_flight:
             status = Status.UNKNOWN
         elif isinstance(error, InterruptedRunError | AccessError) and not step.attempts:
@@ -275,8 +278,7 @@ class FlagRun:
             step.end(status, error=reason)
             self.leave(reason, Status.FAILED if any(item.attempts for item in self.steps) else status)
             return
-        # Of a call that may have taken effect, the error is that of a read afterwards.
-        reason = str(error) if status is Status.UNKNOWN else f"{error}{self._refused(step, error)}"
+        reason = f"{error}{self._refused(step, error)}" if is_of_call else str(error)
         step.end(status, http_status=getattr(error, "status", None), error=reason)
         self.is_conflict = isinstance(error, ChangedMeanwhileError)
         sent = self.made if self.is_conflict else any(item.attempts for item in self.steps)

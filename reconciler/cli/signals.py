@@ -55,7 +55,7 @@ def install() -> None:
     _state.arrivals = os.pipe()
     for end in _state.arrivals:
         os.set_blocking(end, False)
-    signal.set_wakeup_fd(_state.arrivals[1])
+    signal.set_wakeup_fd(_state.arrivals[1], warn_on_full_buffer=False)
     for number in _NUMBERS:
         signal.signal(number, _on_signal)
     atexit.register(_ignore)  # Python puts the default handlers back when it ends, but leaves ignored signals alone

@@ -122,7 +122,7 @@ def find_person(
                 made_up.add(key)
         elif place.is_hashed or (place.areas and is_users and not can_lack(key, answer, is_local=is_local)):
             raise NoPersonError(is_certain=areas is None or has_only_named_values(answer))
-        elif place.areas:
+        elif place.areas and is_users:
             holder = user.get("user_properties", {}) if key.startswith("gp:") else user
             holder.pop(key.removeprefix("gp:"), None)
     return Person(user, frozenset(made_up))

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 MOST_ELEMENTS: Final = 7
 """Different elements of a list, beyond which not every list is tried."""
+MOST_LENGTHS: Final = 7
+"""Different lengths of lists whose elements repeat, beyond which not every list is tried."""
 MOST_STEPS: Final = 20_000
 """Steps of one search through the texts that patterns tell apart."""
 MOST_MIXED: Final = 2**12
@@ -96,7 +98,7 @@ def user_with(condition: Condition, value: Any) -> dict[str, Any]:  # noqa: ANN4
 @lru_cache(maxsize=4096)
 def answers_of(conditions: tuple[Condition, ...]) -> PropertyAnswers:
     """The answers that conditions on the same property allow; those of a missing property come first."""
-    first = _one_of(conditions)
+    first = conditions[0]
     if property_of_condition(first) == first:
         return PropertyAnswers((), is_free=True)
     if first.type == COHORT_TYPE:
@@ -112,14 +114,9 @@ def answers_of(conditions: tuple[Condition, ...]) -> PropertyAnswers:
     return PropertyAnswers((*known, *(Answers(mask) for mask in dict.fromkeys(open_masks) if mask not in found)))
 
 
-def _one_of(conditions: Iterable[Condition]) -> Condition:
-    """Any of the conditions, which all ask about one property."""
-    return next(iter(conditions))
-
-
 def mask_of(conditions: Sequence[Condition], value: Any) -> int:  # noqa: ANN401 - a property is any JSON value
     """How a value answers conditions on its property."""
-    user = user_with(_one_of(conditions), value)
+    user = user_with(conditions[0], value)
     mask = 0
     for bit, condition in enumerate(conditions):
         mask |= matches_condition(condition, user) << bit
@@ -162,10 +159,10 @@ def _list_answers(conditions: Sequence[Condition], texts: Sequence[str], *, is_f
 def _lists(
     conditions: Sequence[Condition], elements: Sequence[str], others: Iterable[Any], *, is_free: bool
 ) -> PropertyAnswers:
-    """The answers of lists of elements, and of other values. With too many elements not every list is tried."""
-    if len(elements) <= MOST_ELEMENTS:
+    """The answers of lists of elements, and of other values. With too many of them not every list is tried."""
+    lengths = {len(item.values) for item in conditions if _has_repeated(item.values)}
+    if len(elements) <= MOST_ELEMENTS and len(lengths) <= MOST_LENGTHS:
         lists = [list(chosen) for size in range(len(elements)) for chosen in combinations(elements, size + 1)]
-        lengths = {len(item.values) for item in conditions if _has_repeated(item.values)}
         lists += [chosen + chosen[:1] * (length - len(chosen)) for length in lengths for chosen in lists]
     else:
         is_free = True
@@ -194,7 +191,7 @@ def _texts(conditions: Sequence[Condition]) -> tuple[list[str], list[int] | None
         texts |= dict.fromkeys(text for a, b in product(starts, ends) for text in (a + b, b + a, b))
     texts[_fresh_text(texts)] = None
     texts.pop("", None)
-    if _one_of(conditions).prop in ID_PROPERTIES:
+    if conditions[0].prop in ID_PROPERTIES:
         texts.pop(NONE_VALUE, None)
     if not all(family.is_complete for family in families):
         return list(texts), None
@@ -203,7 +200,7 @@ def _texts(conditions: Sequence[Condition]) -> tuple[list[str], list[int] | None
 
 def _fresh_text(texts: Collection[str]) -> str:
     """A text that is none of these."""
-    return next((text for text in _FRESH if text not in texts), _FRESH[0] * (1 + max(map(len, texts))))
+    return next((text for text in _FRESH if text not in texts), _FRESH[0] * (1 + max(map(len, texts), default=0)))
 
 
 class _Family(Struct, frozen=True):
@@ -215,7 +212,7 @@ class _Family(Struct, frozen=True):
 
 
 def _families(conditions: Sequence[Condition], listed: set[str]) -> Iterator[_Family]:
-    parse = parser_of(_one_of(conditions).prop)
+    parse = parser_of(conditions[0].prop)
     compared = [condition for condition in conditions if condition.op in COMPARISONS]
     parsed = [condition for condition in compared if any(parse(limit) is not None for limit in condition.values)]
     unparsed = [condition for condition in compared if condition not in parsed]
@@ -277,7 +274,7 @@ def _versions(conditions: Sequence[Condition]) -> Iterator[str]:
 
 
 def _parsed(conditions: Sequence[Condition]) -> Iterator[Any]:
-    parse = parser_of(_one_of(conditions).prop)
+    parse = parser_of(conditions[0].prop)
     return (found for item in conditions for limit in item.values if (found := parse(limit)) is not None)
 
 
@@ -293,7 +290,7 @@ def _other_spelling(text: str, listed: set[str]) -> str:
 
 def _between_texts(conditions: Sequence[Condition], listed: set[str]) -> Iterator[str]:
     """A text that is not parsed below all limits, at each, and right after each, as texts order."""
-    parse = parser_of(_one_of(conditions).prop)
+    parse = parser_of(conditions[0].prop)
     limits = sorted({limit for condition in conditions for limit in condition.values})
     yield from limits
     for place, low in enumerate(("", *limits)):

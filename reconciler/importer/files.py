@@ -15,7 +15,7 @@ from reconciler.importer.document import keep_rollouts, represent
 from reconciler.importer.spelling import preserve_spelling
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from reconciler.importer.declared import Declared
@@ -127,14 +127,16 @@ def build_import(
     )
 
 
-def _free_name(key: str, taken: Container[str]) -> str:
-    """A file name for a flag that is not taken; keys hold no dot and no capitals, so no other flag asks for it.
+def _free_name(key: str, taken: set[str]) -> str:
+    """A file name for a flag that is not taken, which it is from then on.
 
-    The end of a key that is too long for a name becomes a digest of the whole.
+    The end of a key that is too long for a name becomes a digest of the whole, which may be the key of another flag.
     """
     stem = key if len(key) <= _LONGEST_STEM else f"{key[:_KEPT]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     candidates = chain((f"{stem}.yaml",), (f"{stem}.{number}.yaml" for number in count(2)))
-    return next(name for name in candidates if name.casefold() not in taken)
+    name = next(name for name in candidates if name.casefold() not in taken)
+    taken.add(name.casefold())
+    return name
 
 
 def _add_file(draft: _Draft, path: Path, shown: Representation, config: Config) -> None:

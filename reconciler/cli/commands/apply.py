@@ -236,7 +236,7 @@ def _ask_and_do(planned: Planned, choices: ApplyArguments, output: Output) -> Ap
     if asks and not _is_approved(question, output):
         raise ReconcilerError("Not approved: nothing was sent.")
     if closed := refusal_of(_in_window(planned).plan, addition="; nothing was sent"):
-        raise closed  # the answer may have taken hours
+        raise closed  # the question may have waited for hours
     signals.hold()
     return asyncio.run(_apply(planned, choices, output))
 

@@ -108,6 +108,6 @@ def _surroundings(directory: Path, url: str, key: str) -> Iterator[None]:
 def _restore(variables: Mapping[str, str | None]) -> None:
     for name, value in variables.items():
         if value is None:
-            del os.environ[name]
+            os.environ.pop(name, None)
         else:
             os.environ[name] = value

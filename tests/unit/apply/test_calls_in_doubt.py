@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from builders import a_live_flag as a_flag
 from emulators import a_live_flag, flag_of
+from looks import edit
 from virtual_time import VirtualTimeLoop, run_in_virtual_time
 from worlds import OTHER_USER, World, a_world, an_emulator
 
@@ -110,6 +111,22 @@ def test_a_repetition_that_is_refused_is_looked_into(*, arrives: bool) -> None:
         (status, 2, 400),
         ("applied", 1, 200) if arrives else ("skipped", 0, None),
     ]
+
+
+def test_a_refusal_in_doubt_says_what_the_call_carried() -> None:
+    """The look that follows it succeeds: the error of the step is that of its call."""
+    world = a_world(an_emulator(a_live_flag("f")), FlagSpec(key="f", rollout_percentage=50))
+
+    def write(number: int, _request: RawRequest, _real: Answer) -> ApiResponse:
+        if number == 1:
+            return LOST
+        edit(world.emulator, OTHER_USER, "f", rolloutPercentage=3)
+        return text_response(400, "no")
+
+    outcome, sent = carried_out(world, write)
+    assert (len(sent), outcome.status.value) == (2, "unknown")
+    (call,) = outcome.operations
+    assert str(call.error).endswith(" The call carried rolloutPercentage.")
 
 
 @pytest.mark.parametrize("status", [401, 400])

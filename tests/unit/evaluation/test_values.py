@@ -312,6 +312,28 @@ def test_lists_of_many_elements(count: int, is_free: bool) -> None:
     assert len(answers.known) == (1 + count if is_free else 2**count)
 
 
+@pytest.mark.parametrize(("count", "is_free"), [(7, False), (8, True)])
+def test_lists_of_many_lengths(count: int, is_free: bool) -> None:
+    """Up to seven lengths of values that repeat, lists are tried at every length; then any answer counts."""
+    conditions = tuple(asked("set contains", *"a" * number) for number in range(2, count + 2))
+
+    assert answers_of(conditions).is_free is is_free
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (asked("is not"), {1: (None, "other")}),
+        (asked("is"), {0: (None, "other")}),
+        (asked("set contains"), {0: (None, "other"), 1: (["other"],)}),
+        (asked("is", "(none)", prop="userdata_cohort", type_="cohort"), {0: (["other"],), 1: (None,)}),
+    ],
+)
+def test_conditions_without_values(condition: Condition, expected: dict[int, tuple[Any, ...]]) -> None:
+    """Of them there is no longest value."""
+    assert shown(condition) == expected
+
+
 @pytest.mark.parametrize(
     ("op", "patterns", "length", "is_free"),
     [

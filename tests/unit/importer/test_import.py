@@ -503,6 +503,16 @@ def test_a_long_key_is_cut_in_the_name_of_its_file(tmp_path: Path, length: int) 
     assert [path.name for path in (tmp_path / "flags").iterdir()] == [f"{name}.yaml"]
 
 
+def test_a_key_that_is_the_name_of_another_file_gets_a_file_of_its_own(tmp_path: Path) -> None:
+    """The name that a long key is cut to is a key as well."""
+    long = "k" * 241
+    other = f"{'k' * 200}-74bb436be223189a"
+    imported(tmp_path, a_live_flag(long), a_live_flag(other))
+    names = sorted(path.name for path in (tmp_path / "flags").iterdir())
+    assert names == [f"{other}.2.yaml", f"{other}.yaml"]
+    assert {yaml.safe_load((tmp_path / "flags" / name).read_text())["key"] for name in names} == {long, other}
+
+
 def test_files_that_cannot_be_read_stop_the_import(tmp_path: Path) -> None:
     """It is unknown what a broken file declares, so that nothing is written beside it; a backup declares nothing."""
     repository = a_repository(tmp_path, an_emulator(a_live_flag()))
