@@ -216,7 +216,7 @@ def make_plan(
     config, options = loaded.config, scope.options
     commit = current_commit(config.file.parent)  # before the long part: another may be checked out meanwhile
     if options.targets == (EMPTY_TARGET,):
-        live = LiveState(project_id=config.project_id, flags={})
+        live = LiveState(project_id=config.project_id, flags={}, is_complete=False)
         plan = replace(_empty_plan(config, options), created_at=now(), commit=commit)
         return Planned(plan=plan, loaded=loaded, live=live, credentials=None)
     credentials = resolve_credentials(config, key_file, output)
