@@ -282,7 +282,7 @@ def plan_options(report: Report[Any]) -> Callable[[Callable[..., R]], Callable[.
             arguments = PlanArguments(**{name: kwargs.pop(name) for name in PlanArguments.__struct_fields__})
             return function(*args, arguments=arguments, display=_take_output_options(kwargs), **kwargs)
 
-        for option in (*_SAVING, *_delivery(report), *_PLAN_SHAPE):
+        for option in reversed((*_SAVING, *_delivery(report), *_PLAN_SHAPE)):
             wrapper = option(wrapper)
         return wrapper
 
@@ -312,7 +312,7 @@ def apply_options(function: Callable[..., R]) -> Callable[..., R]:
         choices = ApplyArguments(**{name: kwargs.pop(name) for name in ApplyArguments.__struct_fields__})
         return function(*args, choices=choices, **kwargs)
 
-    for option in _APPLY:
+    for option in reversed(_APPLY):
         wrapper = option(wrapper)
     return wrapper
 

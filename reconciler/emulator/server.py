@@ -69,6 +69,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
         self._on_stop()
         state, deadline = self.server_state, time.monotonic() + _STOP_SECONDS
+        # asyncio of Python 3.11 never closes a connection that was accepted just before its listener was closed.
+        await asyncio.sleep(_LOOK_SECONDS)
         for listener in self.servers:
             listener.close()
         for connection in list(state.connections):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import subprocess
@@ -197,6 +198,17 @@ def test_an_answer_that_takes_too_long_is_given_up_when_it_stops(
             answer = pool.submit(httpx.get, url, timeout=20)
             assert arrived.wait(20)
         assert answer.result().status_code == 500
+
+
+def test_connections_that_were_just_accepted_are_closed_when_it_stops(emulator: Emulator) -> None:
+    """They have asked for nothing yet; one that stays open would be a warning of this run."""
+    for _ in range(20):
+        with serve(emulator.app) as url:
+            address = ("127.0.0.1", int(url.rpartition(":")[2]))
+            clients = [socket.create_connection(address) for _ in range(3)]
+        for client in clients:
+            client.close()
+    gc.collect()
 
 
 def test_a_reset_comes_back_to_where_serving_began(emulator: Emulator) -> None:
