@@ -103,11 +103,15 @@ def test_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is as the OpenFeature CLI wants one; types follow the payloads."""
     banner = {"key": "banner", "variants": [{"key": "on"}]}
     word = {"key": "word", "variants": [{"key": "a"}, {"key": "b"}]}
-    root = a_repository(tmp_path, CHECKOUT, LIMITS, banner, word, *HOSTILE)
+    rate = {"key": "rate", "variants": [{"key": "a", "payload": 1.5}, {"key": "b", "payload": 2}]}
+    count = {"key": "count", "variants": [{"key": "a", "payload": 1}, {"key": "b", "payload": 2}]}
+    root = a_repository(tmp_path, CHECKOUT, LIMITS, banner, word, rate, count, *HOSTILE)
     document = json.loads(exported(root, "openfeature", capsys))
     Draft7Validator(MANIFEST).validate(document)
     assert document["flags"]["banner"] == {"flagType": "boolean", "defaultValue": False}
     assert document["flags"]["word"] == {"flagType": "string", "defaultValue": "off"}
+    assert document["flags"]["rate"] == {"flagType": "float", "defaultValue": 0.0}
+    assert document["flags"]["count"] == {"flagType": "integer", "defaultValue": 0}
     assert document["flags"]["new-checkout"]["flagType"] == "object"
     assert document["flags"]["upload-limits"]["description"] == LIMITS["description"]
 

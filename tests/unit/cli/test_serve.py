@@ -574,6 +574,27 @@ def test_the_code_is_that_of_the_end(
     assert ports == [65535]
 
 
+def test_what_may_differ_from_production_is_said_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After where it serves: each as a warning."""
+    root = a_repository(tmp_path, {name: value for name, value in CHECKOUT.items() if name != "bucketingSalt"})
+
+    async def start(on_start: Callable[[str], None]) -> None:
+        on_start("http://127.0.0.1:1")
+
+    def started(_: object, *, on_start: Callable[[str], None], **__: object) -> None:
+        asyncio.run(start(on_start))
+
+    monkeypatch.setattr("reconciler.emulator.server.serve_in_foreground", started)
+    assert run(["serve", "--config", str(root / "reconciler.yaml")]) == 0
+    said = capsys.readouterr()
+    assert said.out == "http://127.0.0.1:1\n"
+    first, second = said.err.splitlines()
+    assert first.startswith("Serving 1 flag at http://127.0.0.1:1, not production.")
+    assert second.startswith("Warning: new-checkout: no bucketingSalt is known,")
+
+
 def test_options_of_the_command_reach_the_session(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each as it was given; without them the files are served, and nothing is kept."""
     given: list[dict[str, Any]] = []
