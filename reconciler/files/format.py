@@ -197,7 +197,7 @@ def _with_overlay(
 def _patch(base: Mapping[str, Json], wanted: Mapping[str, Json], former: Mapping[str, Json]) -> dict[str, Json]:
     """The RFC 7396 patch from `base` to `wanted`; what `former` said stays said even where it changes nothing."""
     patch: dict[str, Json] = {}
-    for key in [*former, *(key for key in base if key not in former)]:
+    for key in (*former, *base):
         if key not in wanted and key in base:
             patch[key] = None
     for key, value in wanted.items():
