@@ -157,10 +157,10 @@ def test_a_shard_is_one_of_so_many(shard: Any) -> None:
             decode_plan(document)
 
 
-@pytest.mark.parametrize("shard", [[1, 1], [1, 2], [2, 2]])
-def test_every_shard_can_be_saved(shard: list[int]) -> None:
-    """The first and the last as well."""
-    document = encode_plan(a_random_plan(1))
+@pytest.mark.parametrize("shard", [[1, 1], [1, 2]])
+def test_a_shard_can_be_saved(shard: list[int]) -> None:
+    """The only one as well."""
+    document = encode_plan(a_plan())
     document["options"]["shard"] = shard
     document["digest"] = digest_of(document)
     assert decode_plan(document).options.shard == tuple(shard)
