@@ -13,7 +13,7 @@ from reconciler.api.parents import read_with_parents
 from reconciler.evaluation.comparison import UserReport, UsersReport, summarize
 from reconciler.evaluation.evaluate import Evaluator, FlagWithParents
 from reconciler.evaluation.users import read_users, user_of_json
-from reconciler.model.flag import Dependencies, FlagSpec, LiveFlag
+from reconciler.model.flag import Dependencies, FlagSpec, LiveFlag, Variant, Weights
 from reconciler.planning.comparison import compare_with_plan
 
 if TYPE_CHECKING:
@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 
     from reconciler.evaluation.comparison import Comparison, Summary
     from reconciler.evaluation.result import Result
+
+
+DECLARED = FlagSpec(
+    key="f",
+    enabled=True,
+    archived=False,
+    bucketing_key="user_id",
+    bucketing_salt="salt",
+    bucketing_unit="User",
+    rollout_percentage=100,
+    rollout_weights=Weights.of({"a": 1, "b": 1}),
+    variants=(Variant(key="a"), Variant(key="b")),
+    target_segments=(),
+)
+"""A flag of which all that decides is declared: half of everybody has a, the other half b."""
 
 
 def family_of(world: World, key: str = "new-checkout") -> FlagWithParents:

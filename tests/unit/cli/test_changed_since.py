@@ -76,14 +76,20 @@ def test_flags_of_a_file_that_was_invalid_and_is_gone(committed: Repository, tex
     assert f"Flags declared otherwise than at HEAD: {named}.\n" in ran.err
 
 
-def test_a_second_commit_adds_the_flags_that_changed_since_then(committed: Repository) -> None:
-    """Main says again what it said at first: an apply of the commit between may have been cut short."""
+def cut_short(committed: Repository) -> tuple[str, str, str]:
+    """A commit, one after it that may have been applied in part, and the flag's file before that one, put back."""
     first = git(committed.root, "rev-parse", "HEAD")
     before = (committed.root / "flags/other.yaml").read_text(encoding="utf-8")
     committed.write("flags/other.yaml", "key: other-flag\nname: Another\n")
     git(committed.root, "commit", "-q", "-am", "Cut short")
     between = git(committed.root, "rev-parse", "HEAD")
     committed.write("flags/other.yaml", before)
+    return first, between, before
+
+
+def test_a_second_commit_adds_the_flags_that_changed_since_then(committed: Repository) -> None:
+    """Main says again what it said at first: an apply of the commit between may have been cut short."""
+    first, between, before = cut_short(committed)
     assert "No changes." in committed.run("plan", "--changed-since", first).out
     assert "~ other-flag" in committed.run("plan", "--changed-since", first, "--changed-since", between).out
     committed.write("flags/other.yaml", "key: [\n")
@@ -96,13 +102,8 @@ def test_a_second_commit_adds_the_flags_that_changed_since_then(committed: Repos
 
 def test_a_second_commit_whose_contents_are_missing_is_an_error(committed: Repository) -> None:
     """An apply of it may have been cut short: what it declared is not taken for nothing."""
-    first = git(committed.root, "rev-parse", "HEAD")
-    before = (committed.root / "flags/other.yaml").read_text(encoding="utf-8")
-    committed.write("flags/other.yaml", "key: other-flag\nname: Another\n")
-    git(committed.root, "commit", "-q", "-am", "Cut short")
-    between = git(committed.root, "rev-parse", "HEAD")
+    first, between, _ = cut_short(committed)
     content = git(committed.root, "rev-parse", "HEAD:flags/other.yaml")
-    committed.write("flags/other.yaml", before)
     (committed.root / ".git/objects" / content[:2] / content[2:]).unlink()
     ran = committed.run("plan", "--changed-since", first, "--changed-since", between)
     assert (ran.code, "fetch enough history" in ran.err) == (1, True), ran

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from evaluations import DECLARED
 from msgspec.structs import replace
 from random_claims import alone
 
@@ -15,18 +16,7 @@ from reconciler.model.flag import UNSET, Condition, FlagSpec, TargetSegment, Var
 US = Condition(prop="country", op="is", values=("US",))
 HALVES = Weights.of({"a": 1, "b": 1})
 SEGMENT = TargetSegment(name="first", conditions=(US,), percentage=100, rollout_weights=HALVES)
-FLAG = FlagSpec(
-    key="f",
-    enabled=True,
-    archived=False,
-    bucketing_key="user_id",
-    bucketing_salt="salt",
-    bucketing_unit="User",
-    rollout_percentage=100,
-    rollout_weights=HALVES,
-    variants=(Variant(key="a"), Variant(key="b")),
-    target_segments=(SEGMENT,),
-)
+FLAG = replace(DECLARED, target_segments=(SEGMENT,))
 FIRST, REST = "/targetSegments/0", "/rolloutPercentage"
 SALT, KEY = ("bucketingSalt",), ("bucketingKey",)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from builders import a_position
+from evaluations import DECLARED as FLAG
 from msgspec.structs import replace
 from official_engine import OfficialFlag, official_condition
 from random_claims import alone
@@ -22,18 +23,6 @@ if TYPE_CHECKING:
     from reconciler.evaluation.assertions import Verdict
 
 ANY_MOVE = Outcome("*", "*")
-FLAG = FlagSpec(
-    key="f",
-    enabled=True,
-    archived=False,
-    bucketing_key="user_id",
-    bucketing_salt="salt",
-    bucketing_unit="User",
-    rollout_percentage=100,
-    rollout_weights=Weights.of({"a": 1, "b": 1}),
-    variants=(Variant(key="a"), Variant(key="b")),
-    target_segments=(),
-)
 
 
 def decide(flag: FlagSpec, before: FlagSpec | None = None, **claim: Any) -> Verdict:
