@@ -47,9 +47,9 @@ class Case(Struct, frozen=True):
 
     @property
     def can_lack_hashed(self) -> bool:
-        """Whether users can be without what is hashed by the rule, which hashes.
+        """Whether users can be without what the rule hashes: all but an amplitude_id, which is not known locally.
 
-        All but an amplitude_id, which is not known locally.
+        Only for rules that hash.
         """
         hashed = self.rule.bucketing
         assert hashed is not None

@@ -25,14 +25,14 @@ def cells_of(pair: Pair) -> list[Cell]:
     """
     rules = [case.rule for case in pair]
     if len(pair) == 1:
-        return [(variant,) for variant in _variants_of(*pair)]
+        return [(variant,) for variant in _variants_of(pair[0])]
     found = [cell for cell, _ in sorted(joint_shares(*rules).cells, key=lambda item: -item[1])]
-    places = sorted(
+    places = {
         (case.rule.bucketing.unit, case.rule.bucketing.key)
         for case in pair
         if case.rule.bucketing and case.can_lack_hashed
-    )
-    for missing in (*([place] for place in places), places):
+    }
+    for missing in [{place} for place in sorted(places)] + ([places] if len(places) > 1 else []):
         bare = [
             SegmentRule(rule.segment)
             if rule.bucketing and (rule.bucketing.unit, rule.bucketing.key) in missing

@@ -90,8 +90,7 @@ class Properties:
                 return False
             if len(least) == 1:
                 settled |= item.bits << shift
-                (only,) = least
-                union |= only << shift
+                union |= least[0] << shift
             else:
                 choices.append((item.bits << shift, tuple(mask << shift for mask in least)))
         return _excludes(choices, [mask for mask in excluded if not mask & settled & ~union], _Tries())
