@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from reconciler.model.config import Config
-    from reconciler.model.flag import LiveFlag, Unset
+    from reconciler.model.flag import LiveFlag
     from reconciler.strict_json import Json
 
 UNKNOWN = "unknown"
@@ -52,7 +52,7 @@ class FlagLine(Struct, frozen=True, kw_only=True):
     """
 
     key: str
-    name: str | Unset
+    name: str
     state: str
     variants: tuple[str, ...]
     everyone: str | None
@@ -104,7 +104,7 @@ def _line(
     words += [spec.evaluation_mode] if isinstance(spec.evaluation_mode, str) else []
     return FlagLine(
         key=flag.key,
-        name=spec.name,
+        name=spec.name if isinstance(spec.name, str) and spec.name != flag.key else "",
         state=", ".join(words),
         variants=variants,
         everyone=state.override(flag.key, (), variants),
